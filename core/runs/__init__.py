@@ -1,0 +1,1 @@
+"""Runs as folders: the store, the worker process that trains one, and the queue they wait in."""

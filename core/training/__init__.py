@@ -1,0 +1,1 @@
+"""Schedules, optimizers, metrics and the trainer: a generator that knows nothing of files or pages."""
