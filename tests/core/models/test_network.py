@@ -1,0 +1,139 @@
+"""Network and its first weights: equal to plain torch, seeded, and safe to copy, save and differentiate."""
+
+import copy
+import io
+
+import pytest
+import torch
+from torch import nn
+
+from core.config import INITIALISATIONS, RunConfig
+from core.errors import ArchitectureError, ConfigError
+from core.models.architectures import ARCHITECTURES
+from core.models.network import Network, build, initialise
+
+SCORES = {"kind": "linear", "activation": "none"}
+IMAGES = torch.randn(6, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+
+
+def plain_seed_network() -> nn.Sequential:
+    """The seed's 3,762 network, written the usual way."""
+    layers: list[nn.Module] = []
+    for before, after, ends in ((1, 4, 0), (4, 4, 0), (4, 4, 1), (4, 8, 0), (8, 8, 0), (8, 8, 1), (8, 8, 0), (8, 8, 0),
+                                (8, 8, 0)):
+        layers += [nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU()]
+        layers += [nn.MaxPool2d(2), nn.Dropout(0.0)] if ends else []
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Conv2d(8, 10, 1), nn.Flatten())
+
+
+def test_logits_gradients_and_statistics_equal_plain_torch():
+    plain, model = plain_seed_network(), build(RunConfig(architecture="seed-3762"))
+    for mine, theirs in zip(model.state_dict().values(), plain.state_dict().values(), strict=True):
+        theirs.copy_(mine)
+    for network in (plain, model):
+        network(IMAGES).logsumexp(1).sum().backward()
+    for mine, theirs in zip(model.parameters(), plain.parameters(), strict=True):
+        assert torch.equal(mine.grad, theirs.grad)
+    for mine, theirs in zip(model.buffers(), plain.buffers(), strict=True):
+        assert torch.equal(mine, theirs)
+    assert torch.equal(model.eval()(IMAGES), plain.eval()(IMAGES))
+
+
+def test_an_added_row_is_added_after_its_activation_and_left_alone():
+    rows = [{"kind": "conv", "channels": 4, "padding": 1},
+            {"kind": "conv", "channels": 4, "padding": 1, "activation": "none"},
+            {"kind": "add", "from": 1, "activation": "relu"}, {"kind": "add", "from": 1}, {"kind": "dropout"}, SCORES]
+    model = build(RunConfig(layers=tuple(rows)))
+    first, second, scores = model.layers[0], model.layers[1], model.layers[3]
+    one = first(IMAGES).relu()
+    expected = scores(((second(one) + one).relu() + one).flatten(1))
+    torch.testing.assert_close(model(IMAGES), expected)
+    expected.square().sum().backward()
+    wanted = [weight.grad.clone() for weight in model.parameters()]
+    model.zero_grad()
+    model(IMAGES).square().sum().backward()
+    torch.testing.assert_close([weight.grad for weight in model.parameters()], wanted)
+
+
+@pytest.mark.parametrize(("activation", "function"), [("silu", nn.functional.silu), ("gelu", nn.functional.gelu),
+                                                      ("relu", torch.relu), ("none", lambda x: x)])
+def test_activations(activation, function):
+    model = Network([{"kind": "conv", "activation": activation}, SCORES])
+    images = IMAGES.clone()
+    torch.testing.assert_close(model.features(images)[0], function(model.layers[0](IMAGES)))
+    assert torch.equal(images, IMAGES)
+
+
+def test_features_end_in_the_logits_of_forward():
+    for name in ARCHITECTURES:
+        model = build(RunConfig(architecture=name)).eval()
+        assert torch.equal(model.features(IMAGES)[-1].flatten(1), model(IMAGES))
+
+
+def test_dropout_rows_take_their_own_share_or_the_runs():
+    model = Network([{"kind": "dropout"}, {"kind": "dropout", "p": 0.5}, {"kind": "dropout", "p": 0}, SCORES], 0.1)
+    assert [module.p for module in model.layers[:3]] == [0.1, 0.5, 0.0]
+    assert [module.p for module in build(RunConfig(dropout=0.25)).layers if isinstance(module, nn.Dropout)] == [.25] * 2
+
+
+def test_a_copy_a_saved_and_a_replaced_module_are_what_runs():
+    model = build(RunConfig(architecture="residual-7850")).eval()
+    logits = model(IMAGES)
+    twin = copy.deepcopy(model)
+    nn.init.zeros_(twin.layers[-1].weight)
+    assert torch.equal(model(IMAGES), logits)
+    assert not torch.equal(twin(IMAGES), logits)
+    twin.layers[-1] = model.layers[-1]
+    assert torch.equal(twin(IMAGES), logits)
+    buffer = io.BytesIO()
+    torch.save(model.state_dict(), buffer)
+    buffer.seek(0)
+    other = build(RunConfig(architecture="residual-7850", seed=9)).eval()
+    other.load_state_dict(torch.load(buffer, weights_only=True))
+    assert torch.equal(other(IMAGES), logits)
+
+
+@pytest.mark.parametrize("how", INITIALISATIONS)
+def test_build_is_a_function_of_the_config_and_leaves_the_generator_alone(how):
+    config = RunConfig(initialisation=how, seed=5)
+    before = torch.get_rng_state()
+    first = build(config).state_dict()
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(77)
+    assert all(torch.equal(first[name], value) for name, value in build(config).state_dict().items())
+    other = build(config.changed(seed=6)).state_dict()
+    assert not torch.equal(first["layers.0.weight"], other["layers.0.weight"])
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_torchs_rule_draws_what_torchs_own_modules_draw(name):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        plain = Network(ARCHITECTURES[name].rows).state_dict()
+    model = build(RunConfig(architecture=name, seed=3)).state_dict()
+    assert all(torch.equal(model[key], plain[key]) for key in plain)
+
+
+def test_xavier_and_he_have_their_spread():
+    model = Network([{"kind": "conv", "channels": 64, "kernel": 5}, {"kind": "linear", "channels": 64}, SCORES])
+    conv, linear = model.layers[0], model.layers[1]
+    for how, spread in (("xavier", lambda ins, outs: 2 / (ins + outs)), ("he", lambda ins, outs: 2 / ins)):
+        initialise(model, how, torch.Generator().manual_seed(1))
+        assert float(conv.weight.detach().var()) == pytest.approx(spread(25, 64 * 25), rel=0.1)
+        assert float(linear.weight.detach().var()) == pytest.approx(spread(64 * 24 * 24, 64), rel=0.1)
+        assert not conv.bias.any()
+    with pytest.raises(ConfigError, match="initialisation is 'zeros', but it must be torch, xavier or he"):
+        initialise(model, "zeros", torch.Generator())
+
+
+def test_initialising_again_resets_norms():
+    model = build(RunConfig())
+    model(IMAGES)
+    initialise(model, "torch", torch.Generator().manual_seed(1))
+    fresh = build(RunConfig(seed=1)).state_dict()
+    assert all(torch.equal(value, fresh[key]) for key, value in model.state_dict().items())
+
+
+def test_wrong_rows_build_nothing():
+    with pytest.raises(ArchitectureError, match="row 2: a kernel of 28x28 is larger"):
+        build(RunConfig(layers=({"kind": "maxpool"}, {"kind": "conv", "kernel": 28}, SCORES)))
