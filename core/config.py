@@ -51,6 +51,7 @@ class RunConfig:
     lr: float = _setting(0.01, "Learning rate at the start (seed-one-cycle, constant, cosine).", 0.0, 10.0)
     max_lr: float = _setting(0.01, "Highest learning rate (one-cycle, seed-one-cycle, triangle).", 0.0, 10.0)
     warmup: float = _setting(0.3, "Share of the run in which one-cycle and triangle rise.", 0.0, 1.0)
+    anneal: str = _setting("linear", "Shape of one-cycle's rise and fall.", choices=("linear", "cos"))
     momentum_cycle: bool = _setting(False, "Let one-cycle lower momentum while the rate is high (0.95 to 0.85).")
     batch_size: int = _setting(32, "Images per step.", 1, 60_000, unit="images")
     epochs: int = _setting(15, "Passes over the training images.", 1, 1_000, unit="epochs")
@@ -60,10 +61,12 @@ class RunConfig:
     weight_decay: float = _setting(0.0, "Pull of the weights towards zero.", 0.0, 1.0)
     label_smoothing: float = _setting(0.0, "Share of the target spread over all classes.", 0.0, 0.9)
     clip_norm: float = _setting(0.0, "Longest gradient allowed; 0: no clipping.", 0.0, 1_000.0)
-    ema: float = _setting(0.0, "Decay per step of the averaged weights that are validated; 0: no averaging.", 0.0, 0.99999)
+    ema: float = _setting(0.0, "Decay per step of the averaged weights that are validated; 0: no averaging.",
+                          0.0, 0.99999)
     seed: int = _setting(1, "Number that fixes every random choice.", 0, 2**31 - 1)
     holdout: int = _setting(0, "Training images kept back to validate on; 0: validate on the test images, "
                             "as the seed does.", 0, 30_000, unit="images")
+    holdout_seed: int = _setting(0, "Number that fixes which training images are kept back.", 0, 2**31 - 1)
     device: str = _setting("auto", "Where to train; auto: cuda, then mps, then cpu.", choices=DEVICES)
     precision: str = _setting("auto", "Number format of the arithmetic; auto: fp32 on the CPU, bf16 on a GPU.",
                               choices=PRECISIONS)

@@ -1,0 +1,48 @@
+"""Recipes: configs with a name, a goal and a result, from the seed's three set-ups onwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.config import RunConfig
+from core.errors import ConfigError, listed
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A named set-up: what it is for, in the seed's form (targets before, results after)."""
+
+    title: str
+    summary: str
+    targets: tuple[str, ...]
+    config: RunConfig
+
+
+_SEED = RunConfig(initialisation="xavier", momentum=0.9, dropout=0.01)
+
+RECIPES: dict[str, Recipe] = {
+    "initial": Recipe(
+        "Initial", "A first network that works, larger than it needs to be.",
+        ("A basic network that trains on MNIST", "Transformations through Albumentations", "Look at its outputs"),
+        _SEED.changed(architecture="initial", schedule="one-cycle", lr=0.01, max_lr=0.01, augmentation="none")),
+    "intermediate": Recipe(
+        "Intermediate", "The same goal with fewer than a quarter of the parameters.",
+        ("A network below 8,000 parameters", "Look at its outputs"),
+        _SEED.changed(architecture="seed-3762", schedule="one-cycle", lr=0.01, max_lr=0.01, augmentation="none")),
+    "final": Recipe(
+        "Final", "Augmentation and a custom one-cycle take the small network to 99.4 %.",
+        ("Above 99.4 % on the test images in 15 epochs", "A custom one-cycle schedule",
+         "Augmentation as regularisation"),
+        _SEED.changed(architecture="seed-3762", schedule="seed-one-cycle", lr=0.05, max_lr=0.1, augmentation="final")),
+}
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe of this name.
+
+    Raises:
+        ConfigError: there is none; the sentence lists those there are.
+    """
+    if name not in RECIPES:
+        raise ConfigError(f"there is no recipe {name[:40]!r}; choose {listed(RECIPES)}.")
+    return RECIPES[name]

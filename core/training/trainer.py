@@ -1,0 +1,333 @@
+"""The trainer: a generator of batch and epoch results that can be stopped after any step and go on exactly.
+
+No files, no printing, no widgets in here. The command line, the worker process and the tests consume it.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from core.config import RunConfig
+from core.data.batches import Batches, normalise
+from core.data.dataset import Mnist, split
+from core.errors import ConfigError, RunError, UserError
+from core.models.network import Network, build
+from core.training import optimizers, schedules
+from core.training.plan import plan
+from core.training.results import BatchResult, EpochResult, TestResult
+
+EVALUATION_BATCH = 1_000
+# On a GPU, asking whether a loss is a number waits for it; there it is asked once in so many steps.
+STEPS_BETWEEN_CHECKS = 50
+STATE_FORMAT = 1
+
+
+class Diverged(UserError):
+    """The loss stopped being a number."""
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name, or for "auto" the best one there is: cuda, then mps, then cpu.
+
+    Raises:
+        ConfigError: the named device is not on this machine.
+    """
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(kind for kind, there in present.items() if there)
+    if not present[name]:
+        raise ConfigError(f"device {name} is not on this machine; choose auto or "
+                          f"{' or '.join(kind for kind, there in present.items() if there)}.")
+    return torch.device(name)
+
+
+def facts_for(config: RunConfig, augmented: bool) -> dict[str, Any]:
+    """What the machine decides where the config says "auto": device, precision, threads, workers.
+
+    A run that is resumed must be given the facts it was started with, or its arithmetic may differ.
+    """
+    device = choose_device(config.device)
+    cores = os.cpu_count() or 1
+    workers = int(augmented and cores > 1)
+    # A second thread gains little on networks this small, while augmentation can fill a core of its own.
+    threads = config.threads or max(1, min(4, cores - workers))
+    precision = config.precision if config.precision != "auto" else ("bf16" if device.type == "cuda" else "fp32")
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else (platform.processor() or platform.machine())
+    return {"device": device.type, "device_name": name, "precision": precision, "threads": threads,
+            "workers": workers, "torch": torch.__version__}
+
+
+@torch.inference_mode()
+def evaluate(model: torch.nn.Module, images: Tensor, labels: Tensor, device: torch.device,
+             dtype: torch.dtype = torch.float32) -> tuple[float, int]:
+    """Mean nll and number of right answers; the model is left in the mode it came in.
+
+    Args:
+        model: takes (B, 1, 28, 28), returns logits (B, 10).
+        images: (N, 28, 28) uint8, never augmented.
+        labels: (N,) int64.
+        device: where the model is.
+        dtype: format of the arithmetic; other than float32 under autocast.
+    """
+    training = model.training
+    model.eval()
+    loss, correct = 0.0, 0
+    for start in range(0, len(images), EVALUATION_BATCH):
+        batch = normalise(images[start:start + EVALUATION_BATCH], device)  # (B, 1, 28, 28)
+        targets = labels[start:start + EVALUATION_BATCH].to(device)
+        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+            logits = model(batch)  # (B, 10)
+        logits = logits.float()
+        loss += F.cross_entropy(logits, targets, reduction="sum").item()
+        correct += int((logits.argmax(1) == targets).sum())
+    model.train(training)
+    return loss / len(images), correct
+
+
+class Training:
+    """One run in memory: what it has learnt, how far it is, and how it goes on.
+
+    Args:
+        config: the run.
+        data: the dataset.
+        state: what `state_dict` returned when the run was left; None: from the start.
+        facts: the facts the run was started with; None: chosen for this machine.
+        weights: a state_dict of the same network to begin with instead of random weights.
+
+    Raises:
+        UserError: the config makes no run, the device is not there, or the state fits another network.
+    """
+
+    def __init__(self, config: RunConfig, data: Mnist, state: Mapping[str, Any] | None = None,
+                 facts: Mapping[str, Any] | None = None, weights: Mapping[str, Tensor] | None = None):
+        prepared = plan(config)
+        self.config = config
+        self.facts: dict[str, Any] = {**facts_for(config, bool(prepared.transforms)), **(facts or {})}
+        self.device = choose_device(self.facts["device"])
+        self.dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[self.facts["precision"]]
+        train, held = split(data.train_labels, config.holdout, config.holdout_seed)
+        if not len(train):
+            raise ConfigError(f"holdout is {config.holdout}, which leaves no image to train on.")
+        self.data = data
+        self.validation = ((data.train_images[held], data.train_labels[held]) if config.holdout
+                           else (data.test_images, data.test_labels))
+        self.batches = Batches(data.train_images, data.train_labels, train, config.batch_size,
+                               prepared.transforms, config.seed, self.facts["workers"])
+        self.steps = self.batches.steps_per_epoch
+        self.train_total = len(train)
+        self.facts |= {"parameters": prepared.parameters, "steps_per_epoch": self.steps,
+                       "train_images": self.train_total, "val_images": len(self.validation[0]),
+                       "validated_on": "hold-out" if config.holdout else "test"}
+        self.model = build(config)
+        if weights is not None:
+            load_weights(self.model, weights)
+        self.layout = torch.channels_last if self.dtype != torch.float32 else torch.contiguous_format
+        self.model.to(self.device, memory_format=self.layout)
+        self.optimizer = optimizers.build(config, self.model)
+        self.average = (optimizers.Average(self.model.state_dict(keep_vars=True).values(), config.ema)
+                        if config.ema else None)
+        sums = torch.float32 if self.device.type == "mps" else torch.float64
+        self.loss_sum = torch.zeros((), dtype=sums, device=self.device)
+        self.correct = torch.zeros((), dtype=torch.int64, device=self.device)
+        self.epoch, self.step, self.seconds, self.rate_factor = 0, 0, 0.0, 1.0
+        generator = torch.Generator().manual_seed(config.seed)
+        self._random = {"cpu": generator.get_state()}
+        self._drawing = False  # whether torch's generator is at present the run's own
+        self._clock: float | None = None
+        if state is not None:
+            self._restore(state)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every epoch is done."""
+        return self.epoch >= self.config.epochs
+
+    def run(self) -> Iterator[BatchResult | EpochResult | TestResult]:
+        """Train from where the run stands to its end, with a result after every step and every epoch.
+
+        Between two results `state_dict` and `weights` hold the run as it then is, and the run can be left.
+
+        Raises:
+            Diverged: a loss is no number; the weights of the last whole epoch are still good.
+        """
+        threads = torch.get_num_threads()
+        torch.set_num_threads(self.facts["threads"])
+        self._clock = time.perf_counter() - self.seconds
+        stream = None
+        try:
+            if self.step == self.steps:
+                yield self._end_epoch()
+            if not self.finished:
+                stream = self.batches.stream(self.config.epochs, self.epoch, self.step)
+                for _, _, images, labels in stream:
+                    if not self._drawing:
+                        self._set_random()  # not before: starting the stream may itself draw random numbers
+                    yield self._step(images, labels)
+                    if self.step == self.steps:
+                        yield self._end_epoch()
+            if self.config.holdout:
+                loss, correct = self._score(self.data.test_images, self.data.test_labels)
+                yield TestResult(loss, correct, len(self.data.test_images))
+        finally:
+            if stream is not None:
+                stream.close()
+            torch.set_num_threads(threads)
+
+    def rate(self) -> float:
+        """The learning rate of the next step (of the last one at the end of an epoch)."""
+        step = self.epoch * self.steps + min(self.step, self.steps - 1)
+        return self.rate_factor * schedules.rate(self.config, step, self.steps)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything the rest of the run depends on, in tensors and plain values (`weights_only=True` loads it)."""
+        self._get_random()
+        return {"format": STATE_FORMAT, "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
+                "average": None if self.average is None else {"tensors": self.average.tensors,
+                                                              "steps": self.average.steps},
+                "random": dict(self._random), "epoch": self.epoch, "step": self.step, "seconds": self._elapsed(),
+                "rate_factor": self.rate_factor, "loss_sum": self.loss_sum, "correct": self.correct}
+
+    def weights(self) -> dict[str, Tensor]:
+        """The weights to validate, save and use: the averaged ones where the config asks for an average."""
+        state = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+        if self.average is not None:
+            names = [name for name, tensor in state.items() if tensor.is_floating_point()]
+            state |= dict(zip(names, (t.clone() for t in self.average.tensors), strict=True))
+        return state
+
+    def _step(self, images: Tensor, labels: Tensor) -> BatchResult:
+        step = self.epoch * self.steps + self.step
+        if self.step == 0:
+            self.seconds = 0.0
+            self._clock = time.perf_counter()
+        lr = self.rate()
+        optimizers.set_rate(self.optimizer, lr, schedules.momentum(self.config, step, self.steps))
+        batch = normalise(images, self.device)  # (B, 1, 28, 28)
+        targets = labels.to(self.device, non_blocking=True)
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            logits = self.model(batch)  # (B, 10)
+        log_probabilities = F.log_softmax(logits.float(), 1)
+        nll = F.nll_loss(log_probabilities, targets)
+        smoothing = self.config.label_smoothing
+        loss = nll if not smoothing else (1 - smoothing) * nll - smoothing * log_probabilities.mean()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.config.clip_norm:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        self.optimizer.step()
+        if self.average is not None:
+            self.average.update()
+        nll = nll.detach()
+        self.loss_sum += nll.double() * len(labels) if self.loss_sum.dtype == torch.float64 else nll * len(labels)
+        self.correct += (log_probabilities.detach().argmax(1) == targets).sum()
+        self.step += 1
+        if self.device.type == "cpu" or self.step % STEPS_BETWEEN_CHECKS == 0 or self.step == self.steps:
+            self._check(nll.item())
+        return BatchResult(self.epoch + 1, self.step, self.steps, nll, lr)
+
+    def _check(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise Diverged(f"the loss became {loss} in epoch {self.epoch + 1}, step {self.step}; "
+                           "try a lower learning rate. The last whole epoch's weights are kept.")
+
+    def _end_epoch(self) -> EpochResult:
+        val_loss, val_correct = self._score(*self.validation)
+        if not math.isfinite(val_loss):
+            raise Diverged(f"the validation loss became {val_loss} in epoch {self.epoch + 1}; try a lower "
+                           "learning rate. The last whole epoch's weights are kept.")
+        self.seconds = self._elapsed()
+        lr = self.rate_factor * schedules.rate(self.config, self.epoch * self.steps, self.steps)
+        result = EpochResult(self.epoch + 1, lr, round(self.seconds, 3),
+                             self.loss_sum.item() / self.train_total, int(self.correct), self.train_total,
+                             val_loss, val_correct, len(self.validation[0]))
+        self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
+        self._clock = time.perf_counter()
+        self.loss_sum.zero_()
+        self.correct.zero_()
+        return result
+
+    def _score(self, images: Tensor, labels: Tensor) -> tuple[float, int]:
+        if self.average is None:
+            return evaluate(self.model, images, labels, self.device, self.dtype)
+        model = build(self.config)
+        model.load_state_dict(self.weights())
+        model.to(self.device, memory_format=self.layout)
+        return evaluate(model, images, labels, self.device, self.dtype)
+
+    def _elapsed(self) -> float:
+        """Seconds spent on the present epoch, over all the times it was left and taken up again."""
+        return self.seconds if self._clock is None else time.perf_counter() - self._clock
+
+    def _get_random(self) -> None:
+        if not self._drawing:
+            return
+        self._random = {"cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            self._random["cuda"] = torch.cuda.get_rng_state(self.device)
+
+    def _set_random(self) -> None:
+        self._drawing = True
+        torch.set_rng_state(self._random["cpu"])
+        if self.device.type == "cuda":
+            if "cuda" in self._random:
+                torch.cuda.set_rng_state(self._random["cuda"], self.device)
+            else:
+                torch.cuda.manual_seed(self.config.seed)
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        try:
+            if state["format"] != STATE_FORMAT:
+                raise RunError(f"the saved state has format {state['format']}; this version reads {STATE_FORMAT}.")
+            load_weights(self.model, state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            if self.average is not None:
+                for mine, saved in zip(self.average.tensors, state["average"]["tensors"], strict=True):
+                    mine.copy_(saved)
+                self.average.steps = state["average"]["steps"]
+            self._random = dict(state["random"])
+            self.epoch, self.step = int(state["epoch"]), int(state["step"])
+            self.seconds, self.rate_factor = float(state["seconds"]), float(state["rate_factor"])
+            self.loss_sum.copy_(state["loss_sum"])
+            self.correct.copy_(state["correct"])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise RunError(f"the saved state does not fit this run ({type(error).__name__}); "
+                           "start the run anew, or fork it from its last weights.") from error
+        if not (0 <= self.epoch <= self.config.epochs and 0 <= self.step <= self.steps):
+            raise RunError(f"the saved state stands at epoch {self.epoch}, step {self.step}, outside this run.")
+
+
+def load_weights(model: Network, weights: Mapping[str, Tensor]) -> None:
+    """Put saved weights into a network.
+
+    Raises:
+        RunError: names or shapes do not fit, or a value is no number.
+    """
+    own = model.state_dict()
+    if not isinstance(weights, Mapping) or set(weights) != set(own):
+        raise RunError("the saved weights belong to another network: their layers do not fit this one.")
+    for name, tensor in weights.items():
+        if not isinstance(tensor, Tensor) or tensor.shape != own[name].shape:
+            raise RunError(f"the saved weights do not fit: {name} should have shape {tuple(own[name].shape)}.")
+        if not torch.isfinite(tensor).all():
+            raise RunError(f"the saved weights hold a value in {name} that is no number.")
+    model.load_state_dict(weights)
+
+
+def fit(config: RunConfig, data: Mnist) -> Iterator[EpochResult]:
+    """Train a config from start to end, epoch by epoch.
+
+    Raises:
+        UserError: as `Training` and its `run`.
+    """
+    for result in Training(config, data).run():
+        if isinstance(result, EpochResult):
+            yield result

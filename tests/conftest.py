@@ -1,0 +1,19 @@
+"""Fixtures that several test modules share."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.data import dataset
+
+
+@pytest.fixture(scope="session")
+def digits() -> dataset.Mnist:
+    """Learnable stand-ins for digits: 600 to train on, 200 to test on."""
+    return dataset.synthetic()
+
+
+@pytest.fixture(scope="session")
+def mnist() -> dataset.Mnist:
+    """The real MNIST, fetched on first use."""
+    return dataset.load()

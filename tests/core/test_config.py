@@ -1,0 +1,102 @@
+"""RunConfig refuses what makes no run, in one sentence that names the field, and survives every form it travels in."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.config import FIELDS, Limits, RunConfig
+from core.errors import ConfigError, LimitError
+from core.recipes import RECIPES, recipe
+
+values = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=90) | st.lists(
+    st.none() | st.dictionaries(st.text(max_size=5), st.integers(), max_size=2), max_size=3)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_survives_json(name):
+    config = RECIPES[name].config
+    assert RunConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_every_field_has_help_and_a_default_within_its_range():
+    RunConfig()
+    for spec in FIELDS.values():
+        assert spec.help
+        assert (spec.low is None) == (spec.high is None)
+
+
+@pytest.mark.parametrize(("field", "value", "words"), [
+    ("lr", -0.1, "lr is -0.1, but it must lie between 0 and 10"),
+    ("lr", float("nan"), "no number"),
+    ("lr", "fast", "lr takes a number, not 'fast'"),
+    ("epochs", 0, "epochs is 0"),
+    ("epochs", 2.5, "epochs takes a whole number"),
+    ("epochs", True, "epochs takes a whole number"),
+    ("schedule", "zigzag", "constant, one-cycle, seed-one-cycle, cosine or triangle"),
+    ("nesterov", 1, "nesterov takes true or false"),
+    ("architecture", "", "architecture is a name"),
+    ("layers", "conv", "layers takes a list of rows"),
+    ("layers", ["conv"], "layers, row 1"),
+    ("transforms", [{}] * 201, "transforms has 201 rows"),
+])
+def test_a_wrong_value_is_refused_by_name(field, value, words):
+    with pytest.raises(ConfigError, match=words.replace("(", r"\(")):
+        RunConfig.from_dict({field: value})
+
+
+def test_an_unknown_field_is_refused_and_the_valid_ones_listed():
+    with pytest.raises(ConfigError, match=r"unknown field 'learning_rate'; .*\blr\b"):
+        RunConfig.from_dict({"learning_rate": 0.1})
+
+
+def test_a_schedule_that_climbs_needs_somewhere_to_climb_to():
+    with pytest.raises(ConfigError, match="max_lr is 0"):
+        RunConfig(schedule="one-cycle", max_lr=0.0)
+
+
+def test_whole_floats_and_ints_find_their_types():
+    config = RunConfig.from_dict({"epochs": 3.0, "lr": 1})
+    assert (config.epochs, type(config.epochs), config.lr, type(config.lr)) == (3, int, 1.0, float)
+
+
+def test_text_values_are_parsed_on_top_of_a_base():
+    config = RunConfig.from_strings({"lr": "0.02", "nesterov": "true", "epochs": "4"}, RECIPES["final"].config)
+    assert (config.lr, config.nesterov, config.epochs, config.max_lr) == (0.02, True, 4, 0.1)
+    for name, text in {"lr": "quick", "epochs": "1.5", "nesterov": "maybe", "layers": "[]", "colour": "red"}.items():
+        with pytest.raises(ConfigError):
+            RunConfig.from_strings({name: text})
+
+
+def test_differences_name_both_sides():
+    assert RunConfig(lr=0.1).differences(RunConfig(seed=2)) == {"lr": (0.1, 0.01), "seed": (1, 2)}
+
+
+@given(st.dictionaries(st.sampled_from(list(FIELDS)) | st.text(max_size=10), values, max_size=4))
+def test_any_mapping_makes_a_config_or_a_config_error(mapping):
+    try:
+        config = RunConfig.from_dict(mapping)
+    except ConfigError:
+        return
+    assert RunConfig.from_dict(config.to_dict()) == config
+
+
+def test_an_unknown_recipe_lists_those_there_are():
+    with pytest.raises(ConfigError, match=r"no recipe 'last'; choose initial, .*final"):
+        recipe("last")
+
+
+def test_limits_come_from_the_environment_and_are_enforced():
+    limits = Limits.from_environment({"INKLING_MAX_EPOCHS": "5", "INKLING_RUNNING": "2"})
+    assert (limits.max_epochs, limits.running) == (5, 2)
+    limits.check(RunConfig(epochs=5), parameters=100)
+    with pytest.raises(LimitError, match=r"epochs 6 is more than this machine allows \(5\).*INKLING_MAX_EPOCHS"):
+        limits.check(RunConfig(epochs=6), parameters=100)
+    with pytest.raises(LimitError, match="parameters 3,000,000"):
+        limits.check(RunConfig(epochs=5), parameters=3_000_000)
+    for text in ("0", "-1", "many", "", "٣"):
+        with pytest.raises(ConfigError, match="INKLING_MAX_EPOCHS takes a whole number"):
+            Limits.from_environment({"INKLING_MAX_EPOCHS": text})

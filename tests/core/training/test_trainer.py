@@ -1,0 +1,216 @@
+"""The trainer on synthetic digits: it learns, it repeats itself, and it goes on exactly where it was left."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+import torch
+
+from core.config import FIELDS, OPTIMIZERS, SCHEDULES, RunConfig
+from core.errors import ConfigError, RunError
+from core.models.network import build
+from core.recipes import RECIPES
+from core.training.results import BatchResult, EpochResult, TestResult
+from core.training.schedules import epoch_rates
+from core.training.trainer import Diverged, Training, evaluate, fit, load_weights
+
+ROWS = ({"kind": "conv", "channels": 4, "kernel": 3, "stride": 2, "norm": "batch"},
+        {"kind": "dropout"}, {"kind": "conv", "channels": 8, "kernel": 3, "stride": 2, "norm": "batch"},
+        {"kind": "global_avgpool"}, {"kind": "linear", "channels": 10, "activation": "none"})
+SMALL = RunConfig(architecture="small", layers=ROWS, lr=0.1, max_lr=0.3, batch_size=50, epochs=3, dropout=0.1,
+                  device="cpu", threads=1)
+MOVING = {"augmentation": "final", "ema": 0.9, "schedule": "seed-one-cycle", "weight_decay": 1e-4}
+
+
+def bare(row: EpochResult) -> dict:
+    return {**row.to_dict(), "seconds": 0}
+
+
+def through_a_file(state):
+    file = io.BytesIO()
+    torch.save(state, file)
+    file.seek(0)
+    return torch.load(file, weights_only=True)
+
+
+def finished(config, digits):
+    training = Training(config, digits)
+    rows = [bare(result) for result in training.run() if isinstance(result, EpochResult)]
+    return training, rows
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_it_learns(digits):
+    rows = list(fit(SMALL.changed(epochs=6, batch_size=20, dropout=0.0), digits))
+    assert [row.epoch for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert rows[-1].train_loss < rows[0].train_loss / 2
+    assert rows[-1].val_accuracy > 50
+    assert all(row.train_total == 600 and row.val_total == 200 for row in rows)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_trains(name, digits):
+    config = RECIPES[name].config.changed(epochs=1, batch_size=200, device="cpu")
+    (row,) = fit(config, digits)
+    assert row.lr == epoch_rates(config, 3)[0]
+    assert row.train_loss > 0
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_lowers_the_loss(name, digits):
+    rate = 0.1 if name == "sgd" else 0.01
+    rows = list(fit(SMALL.changed(optimizer=name, lr=rate, schedule="constant", nesterov=True, clip_norm=5.0,
+                                  label_smoothing=0.1), digits))
+    assert rows[-1].train_loss < rows[0].train_loss
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_the_rate_shown_is_the_rate_used(name, digits):
+    training = Training(SMALL.changed(schedule=name, epochs=2), digits)
+    for result in training.run():
+        if isinstance(result, BatchResult):
+            assert training.optimizer.param_groups[0]["lr"] == result.lr
+
+
+def test_the_same_config_gives_the_same_table_and_another_seed_another(digits):
+    first, rows = finished(SMALL.changed(**MOVING), digits)
+    second, again = finished(SMALL.changed(**MOVING), digits)
+    assert rows == again
+    assert same(first.weights(), second.weights())
+    assert finished(SMALL.changed(**MOVING, seed=2), digits)[1] != rows
+
+
+@pytest.mark.parametrize("changes", [{}, MOVING, {"optimizer": "adamw", "lr": 0.01, "holdout": 100}],
+                         ids=["plain", "moving", "adamw"])
+@pytest.mark.parametrize("stops", [[0], [1], [11, 12], [12, 13, 14], [5, 19, 20, 29]])
+def test_a_run_left_anywhere_ends_as_one_that_was_not(changes, stops, digits):
+    config = SMALL.changed(**changes)
+    whole, rows = finished(config, digits)
+    table: list[dict] = []
+    state, done = None, 0
+    for stop in [*stops, None]:
+        torch.manual_seed(1234)  # another process knows nothing of this one's random numbers
+        training = Training(config, digits, state)
+        results = training.run()
+        if stop == 0:
+            state = through_a_file(training.state_dict())
+            continue
+        for result in results:
+            if isinstance(result, EpochResult):
+                table.append(bare(result))
+            if isinstance(result, BatchResult):
+                done += 1
+                if done == stop:
+                    state = through_a_file(training.state_dict())
+                    break
+        results.close()
+    assert table == rows
+    assert same(whole.weights(), training.weights())
+    assert training.finished
+
+
+def test_a_state_saved_after_an_epoch_goes_on_with_the_next(digits):
+    whole, rows = finished(SMALL, digits)
+    training = Training(SMALL, digits)
+    results = training.run()
+    first = next(result for result in results if isinstance(result, EpochResult))
+    state = through_a_file(training.state_dict())
+    results.close()
+    resumed = Training(SMALL, digits, state)
+    rest = [bare(result) for result in resumed.run() if isinstance(result, EpochResult)]
+    assert [bare(first), *rest] == rows
+    assert same(whole.weights(), resumed.weights())
+
+
+def test_a_hold_out_is_validated_on_and_the_test_images_scored_once_at_the_end(digits):
+    training = Training(SMALL.changed(holdout=100), digits)
+    results = [result for result in training.run() if not isinstance(result, BatchResult)]
+    assert [type(result) for result in results] == [EpochResult] * 3 + [TestResult]
+    assert results[0].val_total == 100
+    assert results[0].train_total == 500
+    assert results[-1].total == 200
+    assert training.facts["validated_on"] == "hold-out"
+
+
+def test_the_averaged_weights_are_the_ones_validated(digits):
+    training, rows = finished(SMALL.changed(ema=0.9), digits)
+    model = build(SMALL)
+    model.load_state_dict(training.weights())
+    loss, correct = evaluate(model, digits.test_images, digits.test_labels, torch.device("cpu"))
+    assert (rows[-1]["val_loss"], rows[-1]["val_correct"]) == (pytest.approx(loss), correct)
+    assert not same(training.weights(), dict(training.model.state_dict()))
+
+
+def test_a_loss_that_is_no_number_ends_the_run_as_diverged(digits):
+    training = Training(SMALL.changed(lr=10.0, max_lr=10.0, schedule="constant", optimizer="sgd", weight_decay=1.0,
+                                      momentum=0.999, layers=[row for row in ROWS if row["kind"] != "dropout"][2:]),
+                        digits)
+    training.model.layers[-1].weight.data.fill_(float("inf"))
+    with pytest.raises(Diverged, match="epoch 1, step 1; try a lower learning rate"):
+        list(training.run())
+
+
+def test_the_rate_can_be_scaled_while_it_runs_and_the_state_remembers(digits):
+    training = Training(SMALL.changed(schedule="constant"), digits)
+    results = training.run()
+    assert next(results).lr == 0.1
+    training.rate_factor = 0.5
+    assert next(results).lr == 0.05
+    resumed = Training(SMALL.changed(schedule="constant"), digits, through_a_file(training.state_dict()))
+    results.close()
+    assert next(resumed.run()).lr == 0.05
+
+
+def test_reported_loss_is_the_nll_even_with_smoothing(digits):
+    config = SMALL.changed(epochs=1, batch_size=600, label_smoothing=0.5, dropout=0.0)
+    (row,) = fit(config, digits)
+    (plain,) = fit(config.changed(label_smoothing=0.0), digits)
+    assert row.train_loss == pytest.approx(plain.train_loss, rel=1e-6)
+
+
+@pytest.mark.parametrize(("spoil", "words"), [
+    (lambda state: state.pop("random"), "does not fit this run"),
+    (lambda state: state.update(format=99), "format 99"),
+    (lambda state: state["model"].popitem(), "belong to another network"),
+    (lambda state: state.update(epoch=7), "outside this run"),
+    (lambda state: state["optimizer"]["param_groups"].pop(), "does not fit this run"),
+    (lambda state: state["model"].update({"layers.0.weight": torch.zeros(3)}), "layers.0.weight should have shape"),
+    (lambda state: state["model"]["layers.0.weight"].fill_(float("nan")), "no number"),
+])
+def test_a_spoilt_state_is_refused_in_a_sentence(spoil, words, digits):
+    state = through_a_file(Training(SMALL, digits).state_dict())
+    spoil(state)
+    with pytest.raises(RunError, match=words):
+        Training(SMALL, digits, state)
+
+
+def test_weights_of_another_network_are_refused():
+    with pytest.raises(RunError, match="another network"):
+        load_weights(build(SMALL), build(RunConfig()).state_dict())
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has cuda")
+def test_a_device_that_is_not_there_is_named(digits):
+    with pytest.raises(ConfigError, match="device cuda is not on this machine; choose auto or cpu"):
+        Training(SMALL.changed(device="cuda"), digits)
+
+
+def test_bf16_learns_too(digits):
+    rows = list(fit(SMALL.changed(precision="bf16"), digits))
+    assert rows[-1].train_loss < rows[0].train_loss
+
+
+def test_evaluation_leaves_the_mode_and_the_statistics_alone(digits):
+    model = build(SMALL).train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    evaluate(model, digits.test_images, digits.test_labels, torch.device("cpu"))
+    assert model.training
+    assert same(before, dict(model.state_dict()))
+
+
+def test_the_config_fields_are_all_used_or_described():
+    assert set(FIELDS) == set(RunConfig().to_dict())
