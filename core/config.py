@@ -160,14 +160,16 @@ def _checked(name: str, value: Any, spec: FieldSpec) -> Any:
         value = int(value)
     if type(value) is not spec.type:
         raise ConfigError(f"{name} takes {_TYPE_WORDS[spec.type]}, not {str(value)[:40]!r}.")
-    if spec.choices is not None and value not in spec.choices:
-        raise ConfigError(f"{name} is {value[:40]!r}, but it must be {listed(spec.choices)}.")
+    if isinstance(value, str):
+        if spec.choices is not None and value not in spec.choices:
+            raise ConfigError(f"{name} is {value[:40]!r}, but it must be {listed(spec.choices)}.")
+        if not 0 < len(value) <= 80:
+            raise ConfigError(f"{name} is a name of 1 to 80 characters, not one of {len(value)}.")
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{name} is {value}, which is no number to train with.")
-    if spec.low is not None and spec.high is not None and not spec.low <= value <= spec.high:
+    if isinstance(value, int | float) and spec.low is not None and spec.high is not None \
+            and not spec.low <= value <= spec.high:
         raise ConfigError(f"{name} is {value}, but it must lie between {spec.low:g} and {spec.high:g}.")
-    if spec.type is str and spec.choices is None and not (0 < len(value) <= 80):
-        raise ConfigError(f"{name} is a name of 1 to 80 characters, not one of {len(value)}.")
     return value
 
 

@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -87,7 +87,7 @@ class Batches:
         self.steps_per_epoch = -(-len(indices) // batch_size)
 
     def stream(self, epochs: int, start_epoch: int = 0, start_step: int = 0,
-               ) -> Iterator[tuple[int, int, Tensor, Tensor]]:
+               ) -> Generator[tuple[int, int, Tensor, Tensor], None, None]:
         """The batches of a whole run, from any step on; closing the generator ends its workers.
 
         Args:

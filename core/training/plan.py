@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +16,8 @@ class Plan:
     """A run that can be trained: its config with the rows and transforms that its names stand for."""
 
     config: RunConfig
-    rows: tuple[Mapping[str, Any], ...]
-    transforms: tuple[Mapping[str, Any], ...]
+    rows: tuple[dict[str, Any], ...]
+    transforms: tuple[dict[str, Any], ...]
     parameters: int
 
 

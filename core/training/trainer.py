@@ -131,7 +131,7 @@ class Training:
         if weights is not None:
             load_weights(self.model, weights)
         self.layout = torch.channels_last if self.dtype != torch.float32 else torch.contiguous_format
-        self.model.to(self.device, memory_format=self.layout)
+        self.model.to(self.device).to(memory_format=self.layout)
         self.optimizer = optimizers.build(config, self.model)
         self.average = (optimizers.Average(self.model.state_dict(keep_vars=True).values(), config.ema)
                         if config.ema else None)
@@ -260,7 +260,7 @@ class Training:
             return evaluate(self.model, images, labels, self.device, self.dtype)
         model = build(self.config)
         model.load_state_dict(self.weights())
-        model.to(self.device, memory_format=self.layout)
+        model.to(self.device).to(memory_format=self.layout)
         return evaluate(model, images, labels, self.device, self.dtype)
 
     def _elapsed(self) -> float:
