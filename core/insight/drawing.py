@@ -1,0 +1,235 @@
+"""From a drawing or a picture to MNIST's form: 28x28, ink bright, scaled to 20x20, centred by its mass.
+
+Only numpy, OpenCV and Pillow in here; what a network makes of the result is told by `core.insight.predictions`.
+Ink is an array that is 0 where the paper is bare.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from core.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Ink = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.floating[Any]]
+
+SIDE, BOX = 28, 20
+MAX_POINTS, MAX_PIXELS = 50_000, 50_000_000
+# Share of the digit's longer side; with it drawn digits carry as much ink as MNIST's.
+STROKE_WIDTH = 0.145
+# A tap is a dot, not a digit: nothing smaller than this share of the pad is blown up.
+SMALLEST = 0.12
+
+
+def strokes_to_ink(strokes: Any, size: int = 280) -> Ink:
+    """Strokes drawn as lines whose width fits the digit's size, so that small digits don't come out fat.
+
+    Args:
+        strokes: lists of points [x, y], both 0 to 1 from the pad's top left corner; points outside are cut off.
+        size: side of the result in pixels, 28 to 1,000.
+
+    Returns:
+        (size, size) uint8, ink bright; all zero when there are no strokes.
+
+    Raises:
+        UserError: the strokes are no lists of points, or too many.
+    """
+    import cv2
+
+    lines = _checked_strokes(strokes)
+    canvas = np.zeros((size, size), np.uint8)
+    if not lines:
+        return canvas
+    points = np.concatenate(lines)
+    extent = max(float(np.ptp(points, axis=0).max()), SMALLEST)
+    fine = 16  # OpenCV's fixed-point coordinates: four fractional bits
+    thickness = max(1, round(STROKE_WIDTH * extent * size))
+    for line in lines:
+        pixels = np.round(line * size * fine).astype(np.int32)
+        cv2.polylines(canvas, [pixels.reshape(-1, 1, 2)], False, 255, thickness, cv2.LINE_AA, 4)
+        if len(line) == 1:
+            cv2.circle(canvas, pixels[0].tolist(), thickness * fine // 2, 255, -1, cv2.LINE_AA, 4)
+    return canvas
+
+
+def to_mnist(ink: npt.NDArray[Any]) -> Ink:
+    """Crop to the ink, scale its longer side to 20 pixels, and centre it by its mass in 28x28.
+
+    Args:
+        ink: (H, W), ink bright on zero; uint8, or float of any positive range.
+
+    Returns:
+        (28, 28) uint8 with the darkest ink at 255; all zero for a blank drawing.
+
+    Raises:
+        UserError: the array has no two axes, no pixels, too many, or holds what is no number.
+    """
+    import cv2
+
+    ink = _checked_ink(ink)
+    top = float(ink.max())
+    result = np.zeros((SIDE, SIDE), np.uint8)
+    if top <= 0:
+        return result
+    ink = ink / top
+    rows, columns = np.flatnonzero(ink.max(axis=1) > 0.08), np.flatnonzero(ink.max(axis=0) > 0.08)
+    ink = ink[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
+    scale = BOX / max(ink.shape)
+    height, width = (max(1, round(side * scale)) for side in ink.shape)
+    small = cv2.resize(ink, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    small = np.clip(small / small.max(), 0, 1)
+    y, x = (_corner(small.sum(axis=axis)) for axis in (1, 0))
+    result[y:y + height, x:x + width] = np.round(small * 255).astype(np.uint8)
+    return result
+
+
+def from_picture(picture: Image | npt.NDArray[Any]) -> Ink:
+    """The ink of a picture of a digit: dark on light or light on dark, scanned or photographed.
+
+    Args:
+        picture: a Pillow image, or (H, W), (H, W, 1), (H, W, 3) or (H, W, 4): uint8, or float from 0 to 1.
+
+    Returns:
+        (H, W) uint8, ink bright; shading of the paper and specks removed, at most 800 pixels a side.
+
+    Raises:
+        UserError: it is no picture, too small, or too large.
+    """
+    import cv2
+
+    grey: Any = _grey(picture)
+    if max(grey.shape) > 800:
+        scale = 800 / max(grey.shape)
+        size = [max(1, round(side * scale)) for side in grey.shape[::-1]]
+        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    paper = float(np.median(border))
+    ink = grey - paper if grey.mean() > paper else paper - grey
+    if np.percentile(np.abs(border - paper), 90) > 4:  # no even paper: a photograph or a scan
+        ink = _unshaded(grey)
+    ink = np.maximum(ink, 0)
+    if ink.max() < 12:  # of 255: nothing that could be told from the paper's grain
+        return np.zeros(grey.shape, np.uint8)
+    return np.round(ink * (255 / ink.max())).astype(np.uint8)
+
+
+def _unshaded(grey: Floats) -> Floats:
+    """Ink above uneven paper, with grain and specks removed; the sign is chosen by what covers less."""
+    import cv2
+
+    side = max(15, round(max(grey.shape) / 4) | 1)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    smooth = cv2.GaussianBlur(grey, (0, 0), max(grey.shape) / 250 + 0.3)
+    small = cv2.resize(smooth, (96, 96), interpolation=cv2.INTER_AREA)
+    # Ink covers the lesser part of its surroundings, so a wide median is paper; ink is what departs from it most.
+    departure = small - cv2.medianBlur(small.astype(np.uint8), 61)
+    low, high = np.percentile(departure, [1, 99])
+    ink: Any
+    if -low >= high:  # dark ink: divide, to take out the light that falls unevenly on the paper
+        paper = cv2.GaussianBlur(cv2.morphologyEx(smooth, cv2.MORPH_CLOSE, kernel), (0, 0), side / 4)
+        ink = (1 - smooth / np.maximum(paper, 1)) * 255
+    else:
+        ink = smooth - cv2.GaussianBlur(cv2.morphologyEx(smooth, cv2.MORPH_OPEN, kernel), (0, 0), side / 4)
+    ink = np.minimum(np.maximum(ink, 0), 255)
+    level, mask = cv2.threshold(ink.astype(np.uint8), 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
+    if count > 1:
+        areas = stats[1:, cv2.CC_STAT_AREA]
+        kept = np.flatnonzero(areas >= 0.08 * areas.max()) + 1
+        near = cv2.dilate(np.isin(labels, kept).astype(np.uint8), np.ones((5, 5), np.uint8))
+        ink = ink * near
+    return np.where(ink < 0.5 * level, 0, np.minimum(ink, 2 * level))
+
+
+def _corner(profile: npt.NDArray[Any]) -> int:
+    """Where a profile of ink starts in 28 pixels so that its centre of mass falls into pixel 14.
+
+    Measured on MNIST's own images: their centres of mass lie between 13.5 and 14.5, pixels counted from 0.
+    """
+    centre = float((profile * np.arange(len(profile))).sum() / profile.sum())
+    return int(np.clip(round(SIDE / 2 - centre), 0, SIDE - len(profile)))
+
+
+def _checked_strokes(strokes: Any) -> list[Floats]:
+    if not isinstance(strokes, list | tuple):
+        raise UserError(f"a drawing is a list of strokes, not {type(strokes).__name__}.")
+    lines: list[Floats] = []
+    total = 0
+    for number, stroke in enumerate(strokes, 1):
+        if not isinstance(stroke, list | tuple) or len(stroke) > MAX_POINTS:
+            raise UserError(f"stroke {number} is no list of points.")
+        try:
+            line = np.array(stroke, np.float64)
+        except (TypeError, ValueError, OverflowError):
+            raise UserError(f"stroke {number} holds something that is no point.") from None
+        if line.size == 0:
+            continue
+        if line.ndim != 2 or line.shape[1] != 2 or not np.isfinite(line).all():
+            raise UserError(f"stroke {number} holds something that is no point.")
+        total += len(line)
+        if total > MAX_POINTS:
+            raise UserError(f"the drawing has more than {MAX_POINTS:,} points; clear it and draw again.")
+        lines.append(np.clip(line, 0, 1))
+    return lines
+
+
+def _checked_ink(ink: Any) -> Floats:
+    if not isinstance(ink, np.ndarray) or ink.dtype.kind not in "buif":
+        raise UserError(f"a drawing is an array of grey values, not {_named(ink)}.")
+    if ink.ndim != 2 or ink.size == 0:
+        raise UserError(f"a drawing has rows and columns of pixels, not the shape {ink.shape}.")
+    _check_size(ink.shape)
+    values = ink.astype(np.float32)
+    if not np.isfinite(values).all() or values.min() < 0:
+        raise UserError("a drawing's grey values are numbers from 0 (paper) upwards.")
+    return values
+
+
+def _grey(picture: Any) -> Floats:
+    """A picture's grey values, (H, W) float32 from 0 to 255; transparent parts become white paper."""
+    from PIL import Image as pillow
+    from PIL import ImageOps
+
+    if isinstance(picture, pillow.Image):
+        _check_size(picture.size)
+        try:
+            if picture.mode.startswith("I;16"):  # Pillow's own way to 8 bits would cut off instead of scaling
+                picture = pillow.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+            picture = np.asarray(ImageOps.exif_transpose(picture).convert("RGBA"))
+        except (OSError, ValueError, SyntaxError) as error:
+            raise UserError(f"the picture cannot be read ({error}); save it again as PNG or JPEG.") from None
+    if not isinstance(picture, np.ndarray) or picture.dtype.kind not in "buif":
+        raise UserError(f"a picture is an image or an array of pixels, not {_named(picture)}.")
+    if picture.ndim == 2:
+        picture = picture[..., None]
+    if picture.ndim != 3 or picture.shape[2] not in (1, 3, 4):
+        raise UserError(f"a picture is grey, RGB or RGBA, not of shape {picture.shape}.")
+    _check_size(picture.shape[:2])
+    if min(picture.shape[:2]) < 8:
+        raise UserError(f"the picture has {picture.shape[1]}x{picture.shape[0]} pixels; a digit needs at least 8x8.")
+    values = picture.astype(np.float32) * (255 if picture.dtype.kind in "bf" else 1)
+    if not np.isfinite(values).all() or values.min() < 0 or values.max() > 255:
+        raise UserError("a picture's values go from 0 to 255, or from 0 to 1 as fractions.")
+    if values.shape[2] == 1:
+        return values[..., 0]
+    grey = values[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32)
+    if values.shape[2] == 4:
+        alpha = values[..., 3] / 255
+        paper = 0.0 if alpha.min() < 0.5 and grey[alpha > 0.5].mean() > 160 else 255.0  # light ink, clear ground
+        grey = grey * alpha + paper * (1 - alpha)
+    return grey
+
+
+def _check_size(shape: tuple[int, ...]) -> None:
+    if int(np.prod(shape, dtype=np.int64)) > MAX_PIXELS:
+        raise UserError(f"the picture has {shape[0]}x{shape[1]} pixels; at most {MAX_PIXELS:,} are read.")
+
+
+def _named(value: Any) -> str:
+    return f"{value.dtype} values" if isinstance(value, np.ndarray) else type(value).__name__
