@@ -1,0 +1,110 @@
+"""A run's events: one JSON line each, appended by the worker, read again and again by pages.
+
+Every event has `kind`, `time` (seconds since 1970), `epoch` and `step`, where the run stood: so many steps done in
+that epoch, both from 1. Kinds: started, resumed, batch (`steps`, `loss`: the mean since the last one, `lr`),
+epoch (`row`), rate (`factor`), paused, stopped, finished, diverged, failed.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.runs import files
+
+NAME = "events.jsonl"
+MAX_BYTES = 32_000_000
+MAX_LINE = 4_000
+Event = Mapping[str, Any]
+
+
+def line(kind: str, epoch: int, step: int, **values: Any) -> bytes:
+    """An event as it stands in the file."""
+    event = {"kind": kind, "time": round(time.time(), 3), "epoch": epoch, "step": step, **values}
+    return json.dumps(event, allow_nan=False).encode() + b"\n"
+
+
+def read(path: Path) -> list[Event]:
+    """All whole events of a file, oldest first; damaged lines and an unfinished last one are left out.
+
+    Only what was added since the last call in this process is read.
+    """
+    try:
+        stat = path.stat()
+    except OSError:
+        return []
+    with _lock:
+        known = _read.pop(path, None)
+        if known is None or known.inode != stat.st_ino or known.offset > stat.st_size:
+            known = _Read(stat.st_ino, 0, [])
+        _read[path] = known
+        while len(_read) > _READ_MOST:
+            del _read[next(iter(_read))]
+        if stat.st_size > known.offset and known.offset < MAX_BYTES:
+            with open(path, "rb") as file:
+                file.seek(known.offset)
+                added = file.read(MAX_BYTES - known.offset)
+            whole = added[:added.rfind(b"\n") + 1]
+            known.offset += len(whole)
+            known.events.extend(parsed(whole))
+        return list(known.events)
+
+
+def parsed(data: bytes) -> list[Event]:
+    """The events in some lines; what is no event is left out."""
+    events = []
+    for text in data.split(b"\n"):
+        if not 2 <= len(text) <= MAX_LINE:
+            continue
+        try:
+            event = json.loads(text)
+        except (ValueError, RecursionError):
+            continue
+        if _is_event(event):
+            events.append(event)
+    return events
+
+
+def rewind(path: Path, epoch: int, step: int, rows: int) -> None:
+    """Cut a file back to where a run is taken up again; a truncated or damaged line goes too.
+
+    Args:
+        path: the events file; made if missing.
+        epoch, step: where the run stands; later events will happen again.
+        rows: number of epochs in the table; an epoch's event beyond it will happen again too.
+    """
+    data = path.read_bytes()[:MAX_BYTES] if path.exists() else b""
+    kept = [event for event in parsed(data[:data.rfind(b"\n") + 1])
+            if (event["epoch"], event["step"]) <= (epoch, step)
+            and (event["kind"] != "epoch" or event["epoch"] <= rows)]
+    # A new file, so that a reader that was past this point notices.
+    files.write_bytes(path, b"".join(json.dumps(event).encode() + b"\n" for event in kept))
+
+
+def _is_event(event: Any) -> bool:
+    if not isinstance(event, dict) or not isinstance(event.get("kind"), str):
+        return False
+    if type(event.get("epoch")) is not int or type(event.get("step")) is not int or not _number(event.get("time")):
+        return False
+    return event["kind"] != "batch" or all(_number(event.get(name)) for name in ("steps", "loss", "lr"))
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+@dataclass
+class _Read:
+    inode: int
+    offset: int
+    events: list[Event]
+
+
+_read: dict[Path, _Read] = {}
+_READ_MOST = 16
+_lock = threading.Lock()

@@ -1,0 +1,150 @@
+"""status.json: who trains a run and how it ended, and what is asked of the worker (request.json).
+
+While a worker lives, it alone writes the status; everyone else asks. Before and after, whoever holds the lock of
+the checkpoints folder does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from core.errors import RunError
+from core.runs import files, processes
+
+STATES = ("queued", "running", "pausing", "paused", "finished", "stopped", "diverged", "failed", "crashed")
+LIVE = ("running", "pausing")
+RESUMABLE = ("paused", "stopped", "failed", "crashed")
+ACTIONS = ("stop", "pause", "pause-after-epoch")
+MIN_FACTOR, MAX_FACTOR = 0.001, 1_000.0  # of the learning rate
+LOG = "log.txt"
+LOG_BYTES = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A run's state as it really is, dead processes noticed."""
+
+    state: str
+    message: str
+    updated: datetime
+    pid: int | None
+    pid_started: float | None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a process is training."""
+        return self.state in LIVE
+
+
+def read(folder: Path) -> Status:
+    """The status of a run's folder.
+
+    Raises:
+        RunError: status.json is missing or damaged.
+    """
+    value = files.read_json(folder / "status.json")
+    if not isinstance(value, Mapping) or value.get("state") not in STATES or not isinstance(value.get("message"), str):
+        raise RunError("status.json is damaged: it names no state.")
+    state, message, pid, started = value["state"], value["message"], value.get("pid"), value.get("pid_started")
+    if state in LIVE:
+        if not processes.alive(pid, started):
+            state, message = "crashed", _last_words(folder)
+        elif (asked := read_request(folder)) is not None:
+            state, message = {"pause": ("pausing", message), "stop": (state, "stopping"),
+                              "pause-after-epoch": (state, "pauses at the end of the epoch")}[asked]
+    return Status(state, message, parse_time(value.get("updated")), pid, started)
+
+
+def write(folder: Path, state: str, message: str = "", process: tuple[int, float] | None = None) -> None:
+    """Record a state; `process` is the pid and start time of whoever trains."""
+    pid, started = process or (None, None)
+    files.write_json(folder / "status.json", {"state": state, "message": message[:2_000], "pid": pid,
+                                              "pid_started": started, "updated": now()})
+
+
+def request(folder: Path, action: str, **more: Any) -> None:
+    """Ask the worker for one of ACTIONS; a later request takes the place of an earlier one."""
+    files.write_json(folder / "request.json", {"action": action, **more})
+
+
+def read_request(folder: Path) -> str | None:
+    """What is asked of the worker at present, if anything."""
+    path = folder / "request.json"
+    if not path.exists():
+        return None
+    try:
+        value = files.read_json(path)
+    except RunError:
+        return None
+    action = value.get("action") if isinstance(value, Mapping) else None
+    return action if action in ACTIONS else None
+
+
+def clear_request(folder: Path) -> None:
+    """Take back whatever is asked of the worker."""
+    with contextlib.suppress(FileNotFoundError):
+        (folder / "request.json").unlink()
+
+
+def request_rate(folder: Path, factor: float) -> None:
+    """Ask the worker to multiply the schedule's learning rate by a factor from now on."""
+    files.write_json(folder / "rate.json", {"factor": factor})
+
+
+def read_rate(folder: Path) -> float | None:
+    """The factor asked for and not yet applied, if any."""
+    path = folder / "rate.json"
+    if not path.exists():
+        return None
+    try:
+        value = files.read_json(path)
+    except RunError:
+        return None
+    factor = value.get("factor") if isinstance(value, Mapping) else None
+    return factor if isinstance(factor, float) and MIN_FACTOR <= factor <= MAX_FACTOR else None
+
+
+def clear_rate(folder: Path) -> None:
+    """Take note that the factor is applied and saved."""
+    with contextlib.suppress(FileNotFoundError):
+        (folder / "rate.json").unlink()
+
+
+def log_end(folder: Path, lines: int = 20) -> str:
+    """The last lines that a run's worker printed."""
+    try:
+        with open(folder / LOG, "rb") as file:
+            file.seek(max(0, file.seek(0, 2) - LOG_BYTES))
+            text = file.read(LOG_BYTES).decode(errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(text.splitlines()[-lines:])
+
+
+def now() -> str:
+    """The time as our files hold it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def parse_time(text: Any) -> datetime:
+    """A time from one of our files.
+
+    Raises:
+        RunError: it is none.
+    """
+    try:
+        value = datetime.fromisoformat(text)
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
+    except (TypeError, ValueError):
+        raise RunError(f"{str(text)[:40]!r} is no time.") from None
+
+
+def _last_words(folder: Path) -> str:
+    words = log_end(folder, 1).strip()
+    said = f" its last words were: {words}" if words else " it said nothing (killed, or the machine went down)."
+    return f"its process ended without finishing;{said}"

@@ -1,0 +1,184 @@
+"""Files of weights: looked at without torch and without running what is in them, and loaded.
+
+torch saves a zip: a small pickle that says which tensors there are, and their bytes beside it. Here the pickle is
+read with every name in it replaced by a stand-in, which tells shapes and refuses code, before torch ever sees it.
+"""
+
+from __future__ import annotations
+
+import pickle
+import threading
+import zipfile
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from core.errors import RunError
+from core.models.shapes import trace
+
+Shapes = Mapping[str, tuple[int, ...]]
+MAX_PICKLE_BYTES = 2_000_000
+
+
+def expected(rows: Sequence[Mapping[str, Any]]) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the weights of the network that layer rows make, as its `state_dict` has them."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    number = 0
+    for layer in trace(rows):
+        row, channels = layer.row, layer.input_shape[0]
+        inputs = 1
+        for side in layer.input_shape:
+            inputs *= side
+        for module in layer.modules:
+            out = module.output_shape[0]
+            own: dict[str, tuple[int, ...]] = {}
+            if module.type == "Conv2d":
+                own["weight"] = (out, channels // row["groups"], row["kernel"], row["kernel"])
+            elif module.type == "Linear":
+                own["weight"] = (out, inputs)
+            elif module.type == "BatchNorm2d":
+                own = dict.fromkeys(("weight", "bias", "running_mean", "running_var"), (out,))
+                own["num_batches_tracked"] = ()
+            if module.type in ("Conv2d", "Linear") and row["bias"]:
+                own["bias"] = (out,)
+            shapes |= {f"layers.{number}.{name}": shape for name, shape in own.items()}
+            number += 1
+    return shapes
+
+
+def shapes_in(path: Path) -> Shapes:
+    """Names and shapes of the tensors in a file of weights, read without torch; nothing in it is run.
+
+    Raises:
+        RunError: the file is missing, no file of weights, or holds anything but tensors.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            # torch stores tensors as they are; a compressed one could unpack to any size.
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries) or (
+                    sum(entry.file_size for entry in entries) > path.stat().st_size):
+                raise RunError(f"{path.name} is packed in a way that torch does not use.")
+            pickles = [entry for entry in entries if entry.filename.endswith("/data.pkl")]
+            if len(pickles) != 1 or pickles[0].file_size > MAX_PICKLE_BYTES:
+                raise RunError(f"{path.name} is no file of weights.")
+            with archive.open(pickles[0]) as file:
+                value = _Reader(file).load()
+    except FileNotFoundError:
+        raise RunError(f"{path.name} is missing.") from None
+    except RunError:
+        raise
+    except pickle.UnpicklingError as error:
+        raise RunError(f"{path.name} is refused: {error}.") from None
+    except Exception as error:  # whatever a made-up pickle makes the reader stumble over
+        raise RunError(f"{path.name} is no file of weights ({type(error).__name__}).") from None
+    if not isinstance(value, dict) or not all(isinstance(name, str) and isinstance(tensor, _Tensor)
+                                              for name, tensor in value.items()):
+        raise RunError(f"{path.name} holds something other than named tensors.")
+    return {name: tensor.shape for name, tensor in value.items()}
+
+
+def check(path: Path, shapes: Shapes) -> None:
+    """Refuse a file whose weights are not of these names and shapes.
+
+    Raises:
+        RunError: says in one sentence what does not fit.
+    """
+    try:
+        stat = path.stat()
+    except OSError:
+        raise RunError(f"{path.name} is missing.") from None
+    signature = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    known = _seen.get(path)
+    if known is None or known[0] != signature:
+        known = (signature, shapes_in(path))
+        with _seen_lock:
+            _seen[path] = known
+            while len(_seen) > _SEEN_MOST:
+                del _seen[next(iter(_seen))]
+    found = known[1]
+    if set(found) != set(shapes):
+        raise RunError(f"{path.name} belongs to another network: it holds {len(found)} tensors, "
+                       f"not the {len(shapes)} that this one has.")
+    for name, shape in shapes.items():
+        if found[name] != shape:
+            raise RunError(f"{path.name} belongs to another network: {name} has the shape {found[name]} "
+                           f"instead of {shape}.")
+
+
+def load_tensors(path: Path) -> dict[str, Any]:
+    """The named tensors in a file of weights, on the CPU.
+
+    Raises:
+        RunError: as `shapes_in`.
+    """
+    shapes_in(path)
+    return load_state(path)
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """What `files.save_tensors` saved, on the CPU.
+
+    Raises:
+        RunError: the file is missing, damaged, or holds anything but tensors and plain values.
+    """
+    import torch
+
+    try:
+        value = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise RunError(f"{path.name} is missing.") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # torch raises nearly anything over a damaged file
+        raise RunError(f"{path.name} is damaged ({type(error).__name__}).") from None
+    if not isinstance(value, dict):
+        raise RunError(f"{path.name} holds something other than named values.")
+    return value
+
+
+class _Tensor:
+    def __init__(self, shape: tuple[int, ...]):
+        self.shape = shape
+
+
+def _tensor(storage: Any, offset: Any, shape: Any, stride: Any, *rest: Any) -> _Tensor:
+    size, extent = storage, 1
+    if not all(isinstance(part, tuple) and all(type(side) is int and side >= 0 for side in part)
+               for part in (shape, stride)) or type(offset) is not int or type(size) is not int:
+        raise pickle.UnpicklingError("a tensor in it is malformed")
+    if len(shape) != len(stride):
+        raise pickle.UnpicklingError("a tensor in it is malformed")
+    for side in shape:
+        extent *= side
+    if offset < 0 or offset + extent > size:
+        raise pickle.UnpicklingError("a tensor in it is larger than its data")
+    return _Tensor(tuple(shape))
+
+
+class _Reader(pickle.Unpickler):
+    """Knows the four kinds of names that a file of tensors holds, and calls none but stand-ins."""
+
+    def __init__(self, file: IO[bytes]):
+        super().__init__(file)
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return _tensor
+        if module == "torch" and name.endswith("Storage"):
+            return name
+        raise pickle.UnpicklingError(f"it would run {f'{module}.{name}'[:60]}")
+
+    def persistent_load(self, pid: Any) -> int:
+        # ("storage", kind, key, device, number of elements)
+        if not isinstance(pid, tuple) or len(pid) != 5 or pid[0] != "storage" or type(pid[4]) is not int:
+            raise pickle.UnpicklingError("it refers to something other than tensors")
+        return pid[4]
+
+
+_seen: dict[Path, tuple[tuple[int, int, int], Shapes]] = {}
+_seen_lock = threading.Lock()
+_SEEN_MOST = 4_000
