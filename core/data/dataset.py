@@ -140,7 +140,7 @@ def synthetic(train: int = 600, test: int = 200, seed: int = 0) -> Mnist:
     labels = [generator.permutation(np.arange(count) % 10) for count in (train, test)]
     images = []
     for values in labels:
-        moved = np.stack([np.roll(templates[value], generator.integers(-2, 3, 2), (0, 1)) for value in values])
+        moved = np.stack([np.roll(templates[value], generator.integers(-1, 2, 2), (0, 1)) for value in values])
         grain = generator.normal(0, 12, moved.shape) * (moved > 0)
         images.append((moved * generator.uniform(0.7, 1.0, (len(values), 1, 1)) + grain).clip(0, 255).astype(np.uint8))
     return Mnist(torch.from_numpy(images[0]), torch.from_numpy(labels[0]), torch.from_numpy(images[1]),
@@ -224,11 +224,13 @@ def _put_in_place(folder: Path, contents: dict[str, bytes]) -> None:
 
 
 def _figure(digit: int) -> np.ndarray:
-    """A seven-segment figure, (28, 28) float, ink 255."""
+    """A seven-segment figure with soft edges, (28, 28) float, ink up to 255."""
     segments = {"a": (5, 7, 9, 19), "b": (5, 15, 17, 19), "c": (13, 23, 17, 19), "d": (21, 23, 9, 19),
                 "e": (13, 23, 9, 11), "f": (5, 15, 9, 11), "g": (13, 15, 9, 19)}  # top, bottom, left, right
     lit = ("abcdef", "bc", "abged", "abgcd", "fgbc", "afgcd", "afgedc", "abc", "abcdefg", "abcdfg")[digit]
     image = np.zeros((28, 28))
     for top, bottom, left, right in (segments[name] for name in lit):
         image[top:bottom, left:right] = 255
+    for axis in (0, 1):  # the margin is wide enough for rolling to be shifting
+        image = (np.roll(image, 1, axis) + 2 * image + np.roll(image, -1, axis)) / 4
     return image

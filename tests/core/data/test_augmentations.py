@@ -1,0 +1,144 @@
+import json
+import pickle
+import random
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from core.config import RunConfig
+from core.data import dataset
+from core.data.augmentations import KINDS, MAX_TRANSFORMS, PRESETS, Augmenter, check, complete, transforms_of
+from core.errors import ConfigError
+
+IMAGES = dataset.synthetic(train=40, test=1).train_images.numpy()
+
+
+def at(kind, edge):
+    """A row of a kind with every number at its lowest or highest, always applied."""
+    row = {"kind": kind}
+    for item in KINDS[kind].parameters:
+        row[item.name] = item.choices[edge] if item.choices else (item.low, item.high)[edge]
+    return {**row, "p": 1.0}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_changes_images_and_keeps_their_form(kind):
+    before = IMAGES.copy()
+    after = Augmenter(check([{"kind": kind, "p": 1.0}]), 1)(IMAGES, (0,))
+    assert after.shape == IMAGES.shape
+    assert after.dtype == np.uint8
+    assert np.mean([not np.array_equal(a, b) for a, b in zip(after, IMAGES, strict=True)]) > 0.6
+    assert np.array_equal(IMAGES, before), "the given images were changed"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("edge", [0, -1])
+def test_every_kind_works_at_the_ends_of_its_ranges(kind, edge):
+    assert Augmenter(check([at(kind, edge)]), 1)(IMAGES, (0,)).shape == IMAGES.shape
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_describes_itself(kind):
+    spec = KINDS[kind]
+    assert spec.title
+    assert spec.help.endswith((".", ")"))
+    assert [item.name for item in spec.parameters][-1] == "p"
+    for item in spec.parameters:
+        assert item.help
+        assert item.default in item.choices if item.choices else item.low <= item.default <= item.high
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_is_json_and_reproducible(name):
+    preset = PRESETS[name]
+    rows = check(json.loads(json.dumps(preset.transforms)))
+    assert rows == preset.transforms
+    first = Augmenter(rows, 7)(IMAGES, (2, 3))
+    random.seed(5)
+    np.random.seed(5)
+    assert np.array_equal(first, pickle.loads(pickle.dumps(Augmenter(rows, 7)))(IMAGES, (2, 3)))
+    if rows:
+        assert not np.array_equal(first, Augmenter(rows, 8)(IMAGES, (2, 3)))
+        assert not np.array_equal(first, Augmenter(rows, 7)(IMAGES, (3, 2)))
+    else:
+        assert np.array_equal(first, IMAGES)
+
+
+def test_transforms_draw_apart_from_each_other():
+    # Two equal rows with one stream would hit the same images: either both change an image or neither does.
+    row = {"kind": "brightness", "p": 0.5}
+    alone = [Augmenter(check(rows), 1)(IMAGES, (0,)) for rows in ([row], [{**row, "p": 0.0}, row])]
+    hit = [[not np.array_equal(a, b) for a, b in zip(images, IMAGES, strict=True)] for images in alone]
+    assert 0 < sum(a != b for a, b in zip(*hit, strict=True)) < len(IMAGES)
+
+
+def test_a_probability_is_the_share_of_images_that_change():
+    many = np.repeat(IMAGES, 25, axis=0)
+    after = Augmenter(check([{"kind": "stroke", "p": 0.3}]), 1)(many, (0,))
+    share = np.mean([not np.array_equal(a, b) for a, b in zip(after, many, strict=True)])
+    assert share == pytest.approx(0.3, abs=0.05)
+
+
+def test_borders_are_black_or_reflected():
+    grey = np.full((40, 28, 28), 200, np.uint8)
+    for border, lowest in (("black", 0), ("reflect", 200)):
+        after = Augmenter(check([{"kind": "affine", "border": border, "p": 1.0}]), 1)(grey, (0,))
+        assert after.min() == lowest
+
+
+def test_final_is_what_the_seed_did():
+    affine, brightness = PRESETS["final"].transforms
+    assert (affine["shift"], affine["scale"], affine["rotate"], affine["p"]) == (0.09, 0.09, 7.0, 0.5)
+    assert (brightness["kind"], brightness["p"]) == ("brightness", 0.5)
+
+
+def test_transforms_of_a_config():
+    assert transforms_of(RunConfig(augmentation="final")) == PRESETS["final"].transforms
+    own = RunConfig(augmentation="final", transforms=[{"kind": "blur", "sigma": 1}])
+    assert transforms_of(own) == ({"kind": "blur", "sigma": 1.0, "p": 0.3},)
+    with pytest.raises(ConfigError, match=r"'finale'; the presets are none, .* or strong"):
+        transforms_of(RunConfig(augmentation="finale"))
+
+
+def test_the_registry_cannot_be_changed_through_a_config():
+    transforms_of(RunConfig(augmentation="final"))[0]["p"] = 0.0
+    assert PRESETS["final"].transforms[0]["p"] == 0.5
+
+
+@pytest.mark.parametrize(("row", "words"), [
+    ({}, "transform 2: unknown kind 'None'; the kinds are affine"),
+    ({"kind": "afine"}, "unknown kind 'afine'"),
+    ({"kind": ["affine"]}, "unknown kind"),
+    ({"kind": "affine", "shft": 1}, r"transform 2 \(affine\): unknown parameter 'shft'; it takes shift"),
+    ({"kind": "affine", "shift": "0.1"}, "shift takes a number, not '0.1'"),
+    ({"kind": "affine", "shift": True}, "shift takes a number"),
+    ({"kind": "affine", "shift": None}, "shift takes a number"),
+    ({"kind": "affine", "shift": 0.31}, "shift is 0.31, but it must lie between 0 and 0.3"),
+    ({"kind": "affine", "rotate": float("nan")}, "rotate is nan"),
+    ({"kind": "affine", "rotate": float("inf")}, "rotate is inf"),
+    ({"kind": "affine", "rotate": 10**400}, "rotate is 1000"),
+    ({"kind": "affine", "border": "white"}, "border is 'white', but it must be black or reflect"),
+    ({"kind": "blur", "p": -0.1}, "p is -0.1"),
+    ("affine", "transform 2: a transform is a set of named values"),
+])
+def test_a_wrong_row_is_refused_by_number_and_name(row, words):
+    with pytest.raises(ConfigError, match=words):
+        check([{"kind": "blur"}, row])
+
+
+def test_a_list_that_is_too_long_is_refused():
+    assert len(check([{"kind": "blur"}] * MAX_TRANSFORMS)) == MAX_TRANSFORMS
+    with pytest.raises(ConfigError, match=f"at most {MAX_TRANSFORMS}"):
+        check([{"kind": "blur"}] * (MAX_TRANSFORMS + 1))
+
+
+def test_a_row_takes_its_defaults():
+    assert complete({"kind": "erasing", "p": 1}) == {"kind": "erasing", "area": 0.12, "p": 1.0}
+
+
+def test_the_specs_need_no_heavy_imports():
+    script = ("import sys, core.data.augmentations; "
+              "sys.exit(bool({'torch', 'albumentations', 'cv2', 'numpy'} & set(sys.modules)))")
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -1,0 +1,217 @@
+import contextlib
+import gc
+import multiprocessing
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+import torch
+
+from core.data import batches as module
+from core.data import dataset
+from core.data.augmentations import PRESETS
+from core.data.batches import Batches, epoch_order, normalise
+from core.errors import DataError
+
+DATA = dataset.synthetic(train=100, test=1)
+FINAL = PRESETS["final"].transforms
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch):
+    monkeypatch.setattr(module, "CHUNK", 32)
+
+
+def make(transforms=FINAL, workers=0, batch_size=16, indices=None, seed=4):
+    indices = torch.arange(10, 90) if indices is None else indices
+    return Batches(DATA.train_images, DATA.train_labels, indices, batch_size, transforms, seed, workers)
+
+
+def same(first, second):
+    return len(first) == len(second) and all(
+        a[:2] == b[:2] and torch.equal(a[2], b[2]) and torch.equal(a[3], b[3])
+        for a, b in zip(first, second, strict=True))
+
+
+@pytest.fixture(autouse=True)
+def _no_worker_is_left():
+    yield
+    gc.collect()
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("transforms", [(), FINAL], ids=["plain", "augmented"])
+@pytest.mark.parametrize("batch_size", [1, 7, 16, 79, 80, 5_000])
+def test_an_epoch_visits_every_image_once(transforms, batch_size):
+    made = make(transforms, batch_size=batch_size)
+    rows = list(made.stream(2))
+    assert [row[:2] for row in rows] == [(epoch, step) for epoch in (0, 1) for step in range(made.steps_per_epoch)]
+    assert made.steps_per_epoch == -(-80 // batch_size)
+    for epoch in (0, 1):
+        sizes = [len(labels) for number, _, _, labels in rows if number == epoch]
+        assert sizes[:-1] == [min(batch_size, 80)] * (len(sizes) - 1)
+        assert sum(sizes) == 80
+        seen = torch.cat([labels for number, _, _, labels in rows if number == epoch])
+        assert torch.equal(seen.bincount(minlength=10), DATA.train_labels[10:90].bincount(minlength=10))
+    assert rows[0][2].dtype == torch.uint8
+    assert rows[0][3].dtype == torch.int64
+
+
+def test_plain_images_keep_their_labels():
+    for _, _, images, labels in make(()).stream(1):
+        for image, label in zip(images, labels, strict=True):
+            places = (DATA.train_images == image).all(-1).all(-1).nonzero()
+            assert label in DATA.train_labels[places]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_workers_change_nothing(workers, monkeypatch):
+    monkeypatch.setattr(module, "_cpus", lambda: 2)
+    assert same(list(make(workers=0).stream(2)), list(make(workers=workers).stream(2)))
+
+
+@pytest.mark.parametrize("transforms", [(), FINAL], ids=["plain", "augmented"])
+def test_a_run_goes_on_from_any_step(transforms):
+    made = make(transforms)
+    whole = list(made.stream(3))
+    for place, (epoch, step, _, _) in enumerate(whole):
+        assert same(list(made.stream(3, epoch, step)), whole[place:])
+    assert same(list(made.stream(3, 0, made.steps_per_epoch)), whole[made.steps_per_epoch:])
+    assert list(made.stream(3, 3, 0)) == []
+    assert list(made.stream(3, 2, made.steps_per_epoch)) == []
+
+
+def test_a_run_goes_on_with_a_worker_in_the_middle_of_a_chunk():
+    made = make(workers=1)
+    assert same(list(made.stream(2, 0, 3)), list(make().stream(2))[3:])
+
+
+def test_seed_and_epoch_change_order_and_images():
+    whole = list(make().stream(2))
+    assert not same(whole, list(make(seed=5).stream(2)))
+    first, second = ([row[2:] for row in whole if row[0] == epoch] for epoch in (0, 1))
+    assert not torch.equal(torch.cat([row[0] for row in first]), torch.cat([row[0] for row in second]))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_torchs_own_generator_is_left_alone(workers):
+    # Dropout draws from it: a resumed run, which opens a stream more often, would differ.
+    before = torch.get_rng_state()
+    for _ in make(workers=workers).stream(1):
+        pass
+    epoch_order(1, 1, 10)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_closing_early_ends_the_workers():
+    stream = make(workers=1).stream(1_000)
+    next(stream)
+    workers = multiprocessing.active_children()
+    assert len(workers) == 1
+    started = time.monotonic()
+    stream.close()
+    assert time.monotonic() - started < 2
+    assert not psutil.pid_exists(workers[0].pid)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_a_worker_leaves_interrupts_to_its_parent():
+    stream = make(workers=1).stream(2)
+    rows = [next(stream)]
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(multiprocessing.active_children()[0].pid, number)
+    rows.extend(stream)
+    assert same(rows, list(make().stream(2)))
+
+
+SCRIPT = """
+import multiprocessing, sys, time
+from core.data.batches import Batches
+from core.data.augmentations import PRESETS
+from core.data.dataset import synthetic
+if __name__ == "__main__":
+    if "spawn" in sys.argv:
+        multiprocessing.set_start_method("spawn")
+    data = synthetic(100, 1)
+    made = Batches(data.train_images, data.train_labels, data.train_labels * 0, 32, PRESETS["final"].transforms, 1, 1)
+    stream = made.stream(10_000)
+    first = next(stream)
+    print(multiprocessing.active_children()[0].pid, int(first[2].sum()), flush=True)
+    if "wait" in sys.argv:
+        time.sleep(60)
+"""
+
+
+def started(tmp_path, *words):
+    path = tmp_path / "script.py"
+    path.write_text(SCRIPT)
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    return subprocess.Popen([sys.executable, str(path), *words], stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def gone(pid, within):
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.02)
+                continue
+        return True
+    return False
+
+
+def test_workers_die_with_a_killed_parent(tmp_path):
+    with started(tmp_path, "wait") as process:
+        pid = int(process.stdout.readline().split()[0])
+        assert psutil.pid_exists(pid)
+        process.kill()
+        assert gone(pid, 2.0)
+
+
+@pytest.mark.parametrize("method", ["default", "spawn"])
+def test_a_program_ends_though_it_left_its_stream_open(tmp_path, method):
+    data = dataset.synthetic(100, 1)
+    here = Batches(data.train_images, data.train_labels, data.train_labels * 0, 32, FINAL, 1, 0)
+    with started(tmp_path, method) as process:
+        pid, total = map(int, process.stdout.readline().split())
+        ready = time.monotonic()
+        assert process.wait(30) == 0
+        assert time.monotonic() - ready < 4
+        assert gone(pid, 1.0)
+    assert total == int(next(here.stream(1))[2].sum())
+
+
+def test_what_a_worker_is_sent_survives_pickling():
+    chunks = module._Chunks(make(), 32)
+    images, labels = pickle.loads(pickle.dumps(chunks)).get((1, 2))
+    assert torch.equal(images, chunks.get((1, 2))[0])
+    assert torch.equal(labels, chunks.get((1, 2))[1])
+
+
+def test_no_images_are_refused():
+    with pytest.raises(DataError, match="no images to train on"):
+        make(indices=torch.arange(0))
+
+
+def test_epoch_order_is_a_function_of_its_arguments():
+    first = epoch_order(1, 0, 1_000)
+    assert torch.equal(first, epoch_order(1, 0, 1_000))
+    assert torch.equal(first.sort().values, torch.arange(1_000))
+    orders = {tuple(epoch_order(seed, epoch, 1_000).tolist()) for seed in range(10) for epoch in range(10)}
+    assert len(orders) == 100
+    assert epoch_order(0, 0, 8).tolist() == [2, 3, 0, 4, 7, 5, 6, 1]  # runs made earlier must resume as they were
+
+
+def test_normalise_gives_the_networks_form():
+    images = torch.arange(256, dtype=torch.uint8).repeat(49).view(16, 28, 28)
+    floats = normalise(images, "cpu")
+    assert floats.shape == (16, 1, 28, 28)
+    assert floats.dtype == torch.float32
+    torch.testing.assert_close(floats, ((images.double() / 255 - 0.1307) / 0.3081).float().unsqueeze(1))
+    assert normalise(images, "cpu", torch.bfloat16).dtype == torch.bfloat16
+    assert images[0, 0, :3].tolist() == [0, 1, 2]
