@@ -1,0 +1,246 @@
+"""The command line: every command in words for people, and with --json for machines.
+
+Commands read their options, call core, and print. Errors are one sentence on standard error and a status other
+than 0, never a traceback.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from core import cli_watch
+from core.cli_config import with_config
+from core.config import RunConfig
+from core.errors import UserError
+from core.models.architectures import ARCHITECTURES
+from core.runs import queue as queueing
+from core.runs import status, store
+from core.runs.run import Run
+from core.training import schedules
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+                  context_settings={"help_option_names": ["-h", "--help"]},
+                  help="Train tiny networks on MNIST, look at them, and test them.\n\n"
+                       "Begin with: python -m core train --recipe final --name my-first")
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+RunName = Annotated[str, typer.Argument(help="A run's name; `python -m core runs` lists them.")]
+Which = Annotated[str, typer.Option(help="Weights of the last epoch, or of the best one on validation: last, best.")]
+FULL_TRAINING_SET = 60_000
+
+
+@app.command()
+@with_config
+def train(recipe_name: str | None, config: RunConfig,
+          name: Annotated[str | None, typer.Option(help="What the run is to be called.", show_default=False)] = None,
+          detach: Annotated[bool, typer.Option("--detach", help="Start it and return at once.")] = False,
+          json_: Json = False) -> None:
+    """Train a network, and show its epoch table as it grows. Ctrl-C stops it; `resume` goes on."""
+    wanted = name or store.free_name(recipe_name or config.architecture)
+    run = store.create(config, wanted, recipe=recipe_name)
+    cli_watch.fetch_data(err, json_)
+    queueing.submit(run.name)
+    if detach:
+        _say({"name": run.name, "state": store.open_run(run.name).state}, f"{run.name} is started.", json_)
+        return
+    _watch(run.name, json_)
+
+
+@app.command()
+def summary(architecture: Annotated[str, typer.Argument(help=f"One of {', '.join(ARCHITECTURES)}, or a run's name.")],
+            budget: Annotated[int, typer.Option(help="Parameters that one wants to stay below.", min=1)] = 8_000,
+            json_: Json = False) -> None:
+    """Show a network's layers, parameters, multiply-adds and receptive field."""
+    from core.models.architectures import rows_of
+    from core.models.summary import summarise
+
+    known = architecture in ARCHITECTURES
+    config = RunConfig(architecture=architecture)
+    if not known and architecture in {path.name for path in store.entries(store.checkpoints_folder())}:
+        config = store.open_run(architecture).config
+    facts = summarise(rows_of(config), budget)
+    if json_:
+        _print_json({"architecture": architecture, **facts.to_dict()})
+        return
+    print(facts.text())
+    left = f"{facts.left:,} below" if facts.left >= 0 else f"{-facts.left:,} above"
+    print(f"{facts.multiply_adds:,} multiply-adds an image, a receptive field of {facts.receptive_field} pixels,\n"
+          f"{left} the budget of {budget:,} parameters.")
+
+
+@app.command()
+@with_config
+def schedule(recipe_name: str | None, config: RunConfig, json_: Json = False) -> None:
+    """Show the learning rate at the start of each epoch."""
+    steps = schedules.steps_per_epoch(FULL_TRAINING_SET - config.holdout, config.batch_size)
+    rates = schedules.epoch_rates(config, steps)
+    if json_:
+        _print_json([{"epoch": epoch, "lr": rate} for epoch, rate in enumerate(rates, 1)])
+        return
+    print("| Epoch | LR       |")
+    for epoch, rate in enumerate(rates, 1):
+        print(f"| {epoch:5d} | {rate:.6f} |")
+
+
+@app.command()
+def evaluate(run: RunName, which: Which = "last", json_: Json = False) -> None:
+    """Score a run on the 10,000 test images."""
+    from core.data.dataset import load
+    from core.training.trainer import choose_device
+    from core.training.trainer import evaluate as score
+
+    opened = store.open_run(run)
+    model = store.load_model(opened, which)
+    device = choose_device("auto")
+    data = load()
+    loss, correct = score(model.to(device), data.test_images, data.test_labels, device)
+    total = len(data.test_labels)
+    _say({"run": run, "weights": which, "accuracy": 100 * correct / total, "correct": correct, "total": total,
+          "loss": loss},
+         f"{run} ({which} weights): {100 * correct / total:.2f} % of the test images, {correct:,} of {total:,}, "
+         f"mean loss {loss:.6f}.", json_)
+
+
+@app.command()
+def predict(run: RunName, images: Annotated[list[Path], typer.Argument(help="Pictures of one digit each.")],
+            which: Which = "last", json_: Json = False) -> None:
+    """Name the digits in pictures, dark on light or light on dark."""
+    import numpy as np
+    from PIL import Image, UnidentifiedImageError
+
+    from core.insight import drawing, predictions
+
+    model = store.load_model(store.open_run(run), which)
+    digits = []
+    for path in images:
+        try:
+            with Image.open(path) as picture:
+                digit = drawing.to_mnist(drawing.from_picture(picture))
+        except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError):
+            raise UserError(f"{path} is no picture that can be read; give it as PNG or JPEG.") from None
+        if not digit.any():
+            raise UserError(f"{path} shows no digit: nothing in it stands out from its background.")
+        digits.append(digit)
+    rows = predictions.predict(model, np.stack(digits))  # (N, 10)
+    if json_:
+        _print_json([{"image": str(path), "digit": int(row.argmax()), "probabilities": [float(p) for p in row]}
+                     for path, row in zip(images, rows, strict=True)])
+        return
+    for path, row in zip(images, rows, strict=True):
+        first, second = row.argsort()[::-1][:2]
+        print(f"{path}: {first} ({row[first]:.1%}), else {second} ({row[second]:.1%})")
+
+
+@app.command()
+def runs(json_: Json = False) -> None:
+    """List the runs, newest first."""
+    queueing.pump()
+    listed = store.list_runs()
+    if json_:
+        _print_json([cli_watch.as_json(run) for run in listed])
+        return
+    if not listed:
+        print("Nothing trained yet; begin with: python -m core train --recipe final --name my-first")
+        return
+    out.print(cli_watch.table_of(listed))
+
+
+@app.command()
+def stop(run: RunName, json_: Json = False) -> None:
+    """Stop a run, or drop it from the queue; `resume` goes on exactly where it stood."""
+    opened = store.open_run(run)
+    if opened.state == "queued":
+        queueing.drop(run)
+    elif opened.is_live:
+        status.request(opened.folder, "stop")
+        cli_watch.wait_until_left(run)
+    else:
+        raise UserError(f"{run} is {opened.state}; there is nothing to stop.")
+    _say(cli_watch.as_json(store.open_run(run)), f"{run} is {store.open_run(run).state}.", json_)
+
+
+@app.command()
+def resume(run: RunName,
+           detach: Annotated[bool, typer.Option("--detach", help="Start it and return at once.")] = False,
+           json_: Json = False) -> None:
+    """Go on with a run that was stopped, paused or cut short, exactly where it stood."""
+    store.open_run(run)
+    cli_watch.fetch_data(err, json_)
+    opened = queueing.submit(run)
+    if detach:
+        _say(cli_watch.as_json(opened), f"{run} goes on.", json_)
+        return
+    _watch(run, json_)
+
+
+@app.command()
+def queue(move: Annotated[tuple[str, int] | None, typer.Option(
+              help="Give a waiting run another place, 1 being the next.", metavar="RUN PLACE")] = None,
+          drop: Annotated[str | None, typer.Option(help="Take a waiting run out.", metavar="RUN")] = None,
+          json_: Json = False) -> None:
+    """Show which runs train and which wait; change the order."""
+    if move is not None:
+        if move[1] < 1:
+            raise UserError(f"places in the queue count from 1, not {move[1]}.")
+        queueing.move(move[0], move[1] - 1)
+    if drop is not None:
+        queueing.drop(drop)
+    queueing.pump()
+    training = [run.name for run in store.list_runs() if isinstance(run, Run) and run.is_live]
+    waiting = queueing.order()
+    words = [f"trains: {name}" for name in training] + [f"{n:>5}.: {name}" for n, name in enumerate(waiting, 1)]
+    _say({"training": training, "waiting": waiting}, "\n".join(words) or "Nothing trains and nothing waits.", json_)
+
+
+def main() -> None:
+    """Run a command and end the process with its status: 0 done, 1 refused, 2 wrong usage, 130 interrupted."""
+    try:
+        # typer's "standalone" mode would print usage errors in a box, over several lines.
+        status = app(standalone_mode=False, prog_name="python -m core")
+        sys.exit(status if isinstance(status, int) else 0)
+    except UserError as error:
+        _fail(str(error), 1)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted.", 130)
+    except typer.TyperException as error:
+        _fail(getattr(error, "format_message", error.__str__)(), 2)
+    except BrokenPipeError:
+        # Whoever read our output has gone; python would complain once more at exit.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _watch(name: str, json_: bool) -> None:
+    run = cli_watch.follow(name, out, err, quiet=json_)
+    if json_:
+        _print_json(cli_watch.as_json(run))
+    if run.state != "finished":
+        raise UserError(f"{name} is {run.state}{f': {run.message}' if run.message else '.'}")
+
+
+def _say(values: Any, words: str, json_: bool) -> None:
+    if json_:
+        _print_json(values)
+    else:
+        print(words)
+
+
+def _print_json(values: Any) -> None:
+    print(json.dumps(values, indent=1, allow_nan=False))
+
+
+def _fail(words: str, status: int) -> None:
+    print(f"Error: {' '.join(words.split())}", file=sys.stderr)
+    sys.exit(status)
+
