@@ -156,6 +156,22 @@ def runs(json_: Json = False) -> None:
 
 
 @app.command()
+def report(run: RunName, output: Annotated[Path | None, typer.Option(
+        help="File to write; without it the report is printed.", show_default=False)] = None) -> None:
+    """Tell a run in Markdown: targets, results, network, epoch table, analysis."""
+    from core.experiments.reports import markdown
+
+    text = markdown(store.open_run(run))
+    if output is None:
+        print(text, end="")
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{output} cannot be written: {error.strerror}.") from None
+
+
+@app.command()
 def stop(run: RunName, json_: Json = False) -> None:
     """Stop a run, or drop it from the queue; `resume` goes on exactly where it stood."""
     opened = store.open_run(run)

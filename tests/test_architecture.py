@@ -16,7 +16,8 @@ LAYERS = [["errors"], ["config"], ["recipes"], ["data", "models"], ["training", 
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 LIGHT = ["core.config", "core.recipes", "core.training.schedules", "core.training.plan", "core.training.results",
          "core.models.architectures", "core.models.summary", "core.data.augmentations", "core.runs.store",
-         "core.runs.queue", "core.charts", "core.insight.drawing", "core.insight.predictions", "core.cli"]
+         "core.runs.queue", "core.charts", "core.insight.drawing", "core.insight.predictions", "core.cli",
+         "core.experiments.reports"]
 HEAVY = {"torch", "torchvision", "albumentations", "cv2"}
 
 
