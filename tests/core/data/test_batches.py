@@ -168,6 +168,7 @@ def gone(pid, within):
 def test_workers_die_with_a_killed_parent(tmp_path):
     with started(tmp_path, "wait") as process:
         pid = int(process.stdout.readline().split()[0])
+        time.sleep(0.5)  # until it waits for work: a busy one is noticed by the loader itself, an idle one after 5 s
         assert psutil.pid_exists(pid)
         process.kill()
         assert gone(pid, 2.0)
