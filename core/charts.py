@@ -1,0 +1,123 @@
+"""Charts: functions from a DataFrame to an Altair chart. What is shown and when is the pages' business.
+
+All charts of a kind have one height and scales that don't depend on the last value, so that nothing moves while a
+run goes on. Colours stand out on white and on near-black; the rest (axes, text) takes the page's theme.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+GOAL = 99.4
+HEIGHT = 220
+PALETTE = ("#4a67e0", "#c46a2d", "#2b8a6e", "#a2559f", "#8a7a2b", "#3b8db5", "#b5506a", "#6d7480")
+QUIET = "#8b8b86"
+_OWN = {"final": 0, "initial": 1, "intermediate": 2}
+
+TRAIN, VALIDATION = "training", "validation"
+
+# Mistakes in percent, from many to few: each step on the accuracy axis halves them, more or less.
+_MISTAKES = [50, 20, 10, 5, 2, 1, 0.6, 0.2, 0.1]
+_LOSS_LOW, _LOSS_HIGH = 0.003, 3.0
+
+
+def colour(name: str) -> str:
+    """The colour that a run keeps in every chart and table."""
+    at = _OWN.get(name, zlib.crc32(name.encode()))
+    return PALETTE[at % len(PALETTE)]
+
+
+def accuracy(frame: pd.DataFrame, epochs: int, run: str = "", goal: float = GOAL) -> alt.LayerChart:
+    """Accuracy by epoch on a scale of mistakes, with the goal as a dotted line.
+
+    Args:
+        frame: columns epoch (from 1), part (TRAIN or VALIDATION) and accuracy (percent).
+        epochs: planned length of the run; the axis ends there.
+        run: name that chooses the colour.
+        goal: percent.
+    """
+    shown = frame.assign(mistakes=(100 - frame["accuracy"]).clip(0.05, 90))
+    worst = 90 if (shown["mistakes"] > 50).any() else 50
+    y = alt.Y("mistakes:Q", title=None,
+              scale=alt.Scale(type="log", domain=[worst, 0.05], nice=False),
+              axis=alt.Axis(values=_MISTAKES, labelExpr="format(100 - datum.value, '.4~f') + ' %'", **_AXIS))
+    line = pd.DataFrame({"mistakes": [100 - goal], "words": [f"goal {goal:g} %"]})
+    rule = alt.Chart(line).mark_rule(strokeDash=[2, 3], color=QUIET).encode(y=y)
+    words = alt.Chart(line).mark_text(align="left", dx=2, dy=-6, color=QUIET, fontSize=11).encode(
+        y=y, x=alt.value(0), text="words:N")
+    tips = [alt.Tooltip("epoch:Q"), alt.Tooltip("part:N", title="images"),
+            alt.Tooltip("accuracy:Q", title="accuracy, %", format=".2f")]
+    return _framed([rule, words, *_lines(shown, y, _epochs(epochs), run, tips)])
+
+
+def loss(frame: pd.DataFrame, epochs: int, run: str = "", batches: pd.DataFrame | None = None) -> alt.LayerChart:
+    """Mean loss by epoch on a logarithmic scale, with the loss of batches behind it.
+
+    Args:
+        frame: columns epoch (from 1), part (TRAIN or VALIDATION) and loss (mean nll per image, nats).
+        epochs: planned length of the run.
+        run: name that chooses the colour.
+        batches: columns epoch (a fraction: 0.5 is half-way through the first) and loss.
+    """
+    y = alt.Y("loss:Q", title=None, scale=alt.Scale(type="log", domain=[_LOSS_LOW, _LOSS_HIGH], nice=False, clamp=True),
+              axis=alt.Axis(values=[0.003, 0.01, 0.03, 0.1, 0.3, 1, 3], labelExpr="format(datum.value, '~')", **_AXIS))
+    x = _epochs(epochs)
+    tips = [alt.Tooltip("epoch:Q"), alt.Tooltip("part:N", title="images"), alt.Tooltip("loss:Q", format=".4f")]
+    layers = []
+    if batches is not None and len(batches):
+        layers.append(alt.Chart(batches).mark_line(strokeWidth=1, opacity=0.35, color=colour(run)).encode(x=x, y=y))
+    return _framed([*layers, *_lines(frame, y, x, run, tips)])
+
+
+def rate(planned: pd.DataFrame, epochs: int, run: str = "", actual: pd.DataFrame | None = None) -> alt.LayerChart:
+    """The learning rate over the run: the plan in grey, and what was used on top of it.
+
+    Args:
+        planned: columns epoch (a fraction, from 0) and rate.
+        epochs: planned length of the run.
+        run: name that chooses the colour.
+        actual: columns epoch and rate, or None for a preview, where the plan takes the colour.
+    """
+    rates = [*planned["rate"], *(actual["rate"] if actual is not None else ())]
+    top = max([value for value in rates if value == value] or [0.0]) or 1.0
+    y = alt.Y("rate:Q", title=None, scale=alt.Scale(domain=[0, top * 1.05], nice=False),
+              axis=alt.Axis(tickCount=4, format="~g", **_AXIS))
+    x = _epochs(epochs, from_zero=True)
+    tips = [alt.Tooltip("epoch:Q", format=".3~f"), alt.Tooltip("rate:Q", format=".4~g")]
+    behind = actual is not None
+    layers = [alt.Chart(planned).mark_line(strokeWidth=1.5 if behind else 2, color=QUIET if behind else colour(run),
+                                           strokeDash=[3, 3] if behind else [1, 0]).encode(x=x, y=y, tooltip=tips)]
+    if behind:
+        layers.append(alt.Chart(actual).mark_line(strokeWidth=2, color=colour(run)).encode(x=x, y=y, tooltip=tips))
+    return _framed(layers)
+
+
+_AXIS: dict[str, Any] = {"grid": True, "gridOpacity": 0.35, "domain": False, "ticks": False, "labelPadding": 8, "titlePadding": 10}
+
+
+def _epochs(epochs: int, from_zero: bool = True) -> alt.X:
+    step = next(step for step in (1, 2, 5, 10, 20, 50, 100, 200) if epochs / step <= 16)
+    ticks = list(range(0, epochs + 1, step))
+    return alt.X("epoch:Q", title="epoch", scale=alt.Scale(domain=[0 if from_zero else 1, epochs], nice=False),
+                 axis=alt.Axis(values=ticks, format="d", **{**_AXIS, "grid": False}))
+
+
+def _lines(frame: pd.DataFrame, y: alt.Y, x: alt.X, run: str, tips: Sequence[alt.Tooltip]) -> Iterable[alt.Chart]:
+    """Validation as a full line, training as a thin one, each with its points to hover over."""
+    for part, width, opacity in ((TRAIN, 1.5, 0.55), (VALIDATION, 2.25, 1.0)):
+        some = frame[frame["part"] == part]
+        base = alt.Chart(some).encode(x=x, y=y)
+        yield base.mark_line(strokeWidth=width, opacity=opacity, color=colour(run),
+                             strokeDash=[4, 2] if part == TRAIN else [1, 0])
+        yield base.mark_point(filled=True, size=60 if len(some) < 2 else 28, opacity=opacity,
+                              color=colour(run)).encode(tooltip=list(tips))
+
+
+def _framed(layers: Sequence[alt.Chart]) -> alt.LayerChart:
+    chart = alt.LayerChart(layer=list(layers))
+    return chart.properties(height=HEIGHT, padding={"left": 4, "top": 8, "right": 12, "bottom": 0})

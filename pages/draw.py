@@ -1,0 +1,67 @@
+"""Draw: sketch a digit and see, stroke by stroke, what the saved networks take it for."""
+
+import numpy as np
+import streamlit as st
+
+from core.errors import UserError
+from core.insight.drawing import strokes_to_ink, to_mnist
+from core.insight.predictions import predict
+from core.runs.run import Run
+from pages.ui import checkpoints, pad
+from pages.ui.frame import KEPT, page
+
+
+@st.fragment
+def sketch() -> None:
+    runs = {run.name: run for run in checkpoints.trained()}
+    left, right = st.columns([5, 6], gap="large")
+    with left:
+        strokes = pad.digit_pad()
+    image = to_mnist(strokes_to_ink(strokes)) if strokes else None
+    with right:
+        if not runs:
+            pad.readout(image, None, "This is what a network would see. There is none to ask yet.")
+            st.page_link("pages/train.py", label="Train the Final recipe", icon=":material/arrow_forward:",
+                         query_params={"recipe": "final"})
+            return
+        name = st.selectbox("Network", list(runs), index=list(runs).index("final") if "final" in runs else 0,
+                            format_func=lambda name: f"{name}: {', '.join(note(runs[name]))}", key="network", **KEPT)
+        said = "Draw, and it answers while you do."
+        try:
+            answer = ask(runs[name], image)
+            if answer is not None:
+                said = f"{name} is {words(answer)}."
+        except UserError as error:
+            answer, said = None, str(error)
+        pad.readout(image, answer, said)
+    shown = {each: run for each, run in runs.items() if checkpoints.is_shipped(run) or each == name}
+    if len(shown) > 1:
+        st.subheader("All at once", anchor=False)
+        pad.verdicts([(each, "\n".join(note(run)), ask(run, image)) for each, run in shown.items()], name, choose)
+
+
+def ask(run: Run, image: np.ndarray | None) -> np.ndarray | None:
+    """The ten probabilities that a run's network gives the image."""
+    return None if image is None else predict(checkpoints.model(run), image[None])[0]
+
+
+def words(answer: np.ndarray) -> str:
+    """How sure an answer is."""
+    order = answer.argsort()[::-1]
+    if answer[order[0]] >= 0.9:
+        return f"{100 * answer[order[0]]:.1f} % sure"
+    return f"torn between {order[0]} and {order[1]}"
+
+
+def note(run: Run) -> tuple[str, str]:
+    """A run in figures."""
+    return f"{checkpoints.parameters(run):,} parameters", f"{checkpoints.accuracy(run)} right"
+
+
+def choose() -> None:
+    """Ask the network whose card was clicked."""
+    st.session_state["network"] = st.session_state["verdicts"].picked
+
+
+page("Draw", "Write a digit and watch the networks read it.")
+sketch()

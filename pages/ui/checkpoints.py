@@ -1,0 +1,56 @@
+"""Saved runs as pages need them: those with weights, their models kept in memory, and how they are called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from core.models.architectures import rows_of
+from core.models.shapes import total_parameters, trace
+from core.recipes import RECIPES
+from core.runs.run import Run
+from core.runs.store import list_runs, load_model, open_run
+
+if TYPE_CHECKING:
+    from core.models.network import Network
+
+
+def trained() -> list[Run]:
+    """The runs that have weights: those shipped, in the order of the recipes, then the others, newest first."""
+    order = list(RECIPES)
+    runs = [run for run in list_runs() if isinstance(run, Run) and run.epochs]
+    return sorted(runs, key=lambda run: order.index(run.name) if run.name in order else len(order))
+
+
+def is_shipped(run: Run) -> bool:
+    """Whether it came with the app: it carries a recipe's name."""
+    return run.name in RECIPES
+
+
+def parameters(run: Run) -> int:
+    """How many numbers its network has learned."""
+    return total_parameters(trace(rows_of(run.config)))
+
+
+def accuracy(run: Run) -> str:
+    """Validation accuracy after its last epoch, in words."""
+    return f"{run.last.val_accuracy:.2f} %" if run.last else "–"
+
+
+def model(run: Run, which: str = "last") -> Network:
+    """The network of a run, loaded once for all sessions until its weights change.
+
+    Raises:
+        RunError: the weights are missing or don't fit.
+    """
+    return _model(run.name, which, run.weights_path(which).stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _model(name: str, which: str, changed: int) -> Network:
+    import torch
+
+    # One drawing at a time gains nothing from more threads, and a training run beside it needs them.
+    torch.set_num_threads(1)
+    return load_model(open_run(name), which)

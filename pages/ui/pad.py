@@ -1,0 +1,73 @@
+"""The digit pad, and what networks make of its drawing: components that change in place while a stroke is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+HERE = Path(__file__).parent
+Strokes = list[list[list[float]]]
+
+
+def _component(folder: str, name: str, html: str = "<div></div>") -> Any:
+    css, js = ((HERE / folder / f"{name}.{ending}").read_text(encoding="utf-8") for ending in ("css", "js"))
+    return st.components.v2.component(f"inkling_{name}", html=html, css=css, js=js)
+
+
+_pad = _component("digit_pad", "pad", (HERE / "digit_pad" / "pad.html").read_text(encoding="utf-8"))
+_readout = _component("readout", "readout")
+_verdicts = _component("readout", "verdicts")
+
+
+def digit_pad(key: str = "drawing") -> Strokes:
+    """A pad to draw on; the drawing is kept under `key` for the session, also when the page is left.
+
+    Call it in a fragment: it answers many times a second while a stroke is drawn.
+
+    Returns:
+        The strokes: lists of points [x, y], 0 to 1 from the top left corner.
+    """
+    kept = st.session_state.setdefault(key, {"strokes": [], "version": 0})
+    news = (st.session_state.get(f"{key}_pad") or {}).get("drawing")
+    if news:
+        kept["strokes"] = news["strokes"]
+    # `answered` lets the pad send its next state: what this run draws is about that one.
+    answered = news["number"] if news else 0
+    _pad(key=f"{key}_pad", data={"strokes": kept["strokes"], "version": kept["version"], "answered": answered},
+         on_drawing_change=lambda: None)
+    return kept["strokes"]
+
+
+def readout(image: np.ndarray | None, probabilities: np.ndarray | None, said: str, key: str = "readout") -> None:
+    """The 28x28 input as pixels, the answer, and the ten probabilities as bars.
+
+    Args:
+        image: (28, 28) uint8, or None while there is nothing drawn.
+        probabilities: (10,), or None.
+        said: a sentence below the answer.
+        key: of the component.
+    """
+    digit = None if probabilities is None else int(probabilities.argmax())
+    alt = "The 28 by 28 pixels that the network sees" + (", still blank." if image is None else ".")
+    _readout(key=key, data={
+        "pixels": None if image is None else image.flatten().tolist(), "digit": digit, "said": said, "alt": alt,
+        "probabilities": None if probabilities is None else np.round(probabilities, 4).tolist()})
+
+
+def verdicts(entries: list[tuple[str, str, np.ndarray | None]], chosen: str, on_pick: Callable[[], None],
+             key: str = "verdicts") -> None:
+    """One card for each network.
+
+    Args:
+        entries: (name, note, probabilities (10,) or None) of each.
+        chosen: name of the card that is marked.
+        on_pick: called when a card was clicked, its name in `st.session_state[key].picked`.
+        key: of the component.
+    """
+    rows = [{"name": name, "note": note, "digit": None if each is None else int(each.argmax()),
+             "probabilities": None if each is None else np.round(each, 4).tolist()} for name, note, each in entries]
+    _verdicts(key=key, data={"entries": rows, "chosen": chosen}, on_picked_change=on_pick)
