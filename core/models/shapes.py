@@ -128,9 +128,8 @@ def _followed(number: int, row: dict[str, Any], before: list[Layer], input_shape
     shape = before[-1].output_shape if before else input_shape
     field, jump = (before[-1].receptive_field, before[-1].jump) if before else (1, 1)
     if row["kind"] == "add":
-        source = _source(number, row["from"], before)
-        field = max(field, source.receptive_field)
-        return Layer(number, row, shape, shape, field, max(jump, source.jump), ())
+        _check_source(number, row["from"], before)
+        return Layer(number, row, shape, shape, field, jump, ())  # the row above sees at least what the added one does
     modules, window, stride = _EXPAND[row["kind"]](number, row, shape)
     return Layer(number, row, shape, modules[-1].output_shape, field + (window - 1) * jump, jump * stride, modules)
 
@@ -189,14 +188,13 @@ _EXPAND: dict[str, Callable[[int, dict[str, Any], Shape], Expansion]] = {
     "space_to_depth": _space_to_depth, "linear": _linear}
 
 
-def _source(number: int, source: int, before: list[Layer]) -> Layer:
+def _check_source(number: int, source: int, before: list[Layer]) -> None:
     if source >= number:
         raise ArchitectureError(f"it adds row {source}, but only rows above it can be added.", number)
     mine, theirs = before[-1].output_shape, before[source - 1].output_shape
     if mine != theirs:
         raise ArchitectureError(f"it adds row {source}, which gives {_words(theirs)}, to {_words(mine)}; "
                                 "the two must be alike.", number)
-    return before[source - 1]
 
 
 def _image(number: int, row: dict[str, Any], shape: Shape) -> tuple[int, int, int]:

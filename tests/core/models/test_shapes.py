@@ -77,6 +77,12 @@ def test_what_is_no_list_of_rows_is_refused(rows, words):
     assert caught.value.row is None
 
 
+def test_an_input_need_not_be_square():
+    assert trace([CONV, POOL, SCORES], (3, 28, 4))[1].output_shape == (8, 14, 2)
+    with pytest.raises(ArchitectureError, match="row 1: a kernel of 5x5 is larger than its input of 28x4"):
+        trace([{"kind": "conv", "kernel": 5}, SCORES], (3, 28, 4))
+
+
 def test_a_norm_behind_a_global_average_needs_two_images():
     lonely = [CONV, {"kind": "global_avgpool"}, {**NORMED, "kernel": 1, "padding": 0}, SCORES]
     assert smallest_batch(trace(lonely)) == 2
@@ -134,7 +140,6 @@ def test_random_rows_run_as_traced_or_are_refused_by_number(candidates):
 @given(rows=st.lists(st.dictionaries(NAMES, JUNK, max_size=3).flatmap(
     lambda values: st.sampled_from(list(KINDS)).map(lambda kind: {"kind": kind, **values})) | JUNK, max_size=4))
 def test_junk_is_refused_in_words(rows):
-    # ten outputs are never reached by accident here
-    with pytest.raises(ArchitectureError) as caught:
-        trace([*rows, {"kind": "dropout"}])
+    with pytest.raises(ArchitectureError) as caught:  # if nothing else is wrong, then the last row
+        trace([*rows, {"kind": "linear", "channels": 9}])
     assert len(str(caught.value)) < 300
