@@ -114,7 +114,7 @@ JUNK = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st
 NAMES = st.sampled_from(sorted({parameter.name for kind in KINDS.values() for parameter in kind.parameters}))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(candidates=ROWS)
 def test_random_rows_run_as_traced_or_are_refused_by_number(candidates):
     rows: list = []
