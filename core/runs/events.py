@@ -70,13 +70,16 @@ def parsed(data: bytes) -> list[Event]:
     return events
 
 
-def rewind(path: Path, epoch: int, step: int, rows: int) -> None:
+def rewind(path: Path, epoch: int, step: int, rows: int) -> list[Event]:
     """Cut a file back to where a run is taken up again; a truncated or damaged line goes too.
 
     Args:
         path: the events file; made if missing.
         epoch, step: where the run stands; later events will happen again.
         rows: number of epochs in the table; an epoch's event beyond it will happen again too.
+
+    Returns:
+        What is left.
     """
     data = path.read_bytes()[:MAX_BYTES] if path.exists() else b""
     kept = [event for event in parsed(data[:data.rfind(b"\n") + 1])
@@ -84,12 +87,15 @@ def rewind(path: Path, epoch: int, step: int, rows: int) -> None:
             and (event["kind"] != "epoch" or event["epoch"] <= rows)]
     # A new file, so that a reader that was past this point notices.
     files.write_bytes(path, b"".join(json.dumps(event).encode() + b"\n" for event in kept))
+    return kept
 
 
 def _is_event(event: Any) -> bool:
     if not isinstance(event, dict) or not isinstance(event.get("kind"), str):
         return False
-    if type(event.get("epoch")) is not int or type(event.get("step")) is not int or not _number(event.get("time")):
+    if not all(type(event.get(name)) is int and 0 <= event[name] < 10**9 for name in ("epoch", "step")):
+        return False
+    if not _number(event.get("time")) or not 0 <= event["time"] < 10**11:
         return False
     return event["kind"] != "batch" or all(_number(event.get(name)) for name in ("steps", "loss", "lr"))
 

@@ -100,19 +100,33 @@ def read_json(path: Path) -> Any:
             return known[1]
         if stat.st_size > MAX_JSON_BYTES:
             raise RunError(f"{path.name} has {stat.st_size:,} bytes; at most {MAX_JSON_BYTES:,} are read.")
-        value = json.loads(path.read_bytes())
+        value = parse_json(path.read_bytes(), path.name)
     except FileNotFoundError:
         raise RunError(f"{path.name} is missing.") from None
     except OSError as error:
         raise RunError(f"{path.name} cannot be read: {error.strerror}.") from None
-    except (ValueError, RecursionError):
-        raise RunError(f"{path.name} is damaged: it holds no JSON.") from None
     with _parsed_lock:
         _parsed.pop(path, None)
         _parsed[path] = (signature, value)
         while len(_parsed) > _PARSED_MOST:
             del _parsed[next(iter(_parsed))]
     return value
+
+
+def parse_json(data: bytes, name: str) -> Any:
+    """What JSON text holds; infinities and NaN, which JSON doesn't have, are refused too.
+
+    Raises:
+        RunError: it is no JSON.
+    """
+    try:
+        return json.loads(data, parse_constant=_refused)
+    except (ValueError, RecursionError):
+        raise RunError(f"{name} is damaged: it holds no JSON.") from None
+
+
+def _refused(word: str) -> None:
+    raise ValueError(word)
 
 
 # Pages poll hundreds of small files that hardly ever change. Ours are replaced, never written in place, so a file

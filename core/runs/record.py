@@ -82,10 +82,14 @@ class Record:
             files.sweep(self.folder)
             with files.locked(self.folder.parent):
                 store.change(self.folder, facts=training.facts)
-            events.rewind(self.folder / events.NAME, epoch, step, len(self.rows))
+            past = events.rewind(self.folder / events.NAME, epoch, step, len(self.rows))
             if self.rows and training.step == 0:
                 self._save_weights(training)
             self._save_table()
+            told = {event["epoch"] for event in past if event["kind"] == "epoch"}
+            for row in self.rows:
+                if row.epoch not in told:
+                    self.event("epoch", row.epoch, training.steps, row=row.to_dict())
             self.event("resumed" if saved else "started", epoch, step)
         self._lines = len(events.read(self.folder / events.NAME))
         self._saved_at = self._event_at = time.monotonic()

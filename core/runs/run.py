@@ -16,6 +16,8 @@ from core.training.results import EpochResult, TestResult
 
 FORMAT = 1
 WEIGHTS = ("last", "best")
+PARENT = ("name", "which", "epoch")
+MOST = 10**9  # far above any count of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ def read(folder: Path) -> Run:
         raise RunError(f"run.json describes no run that can be trained: {error}") from None
     parent, facts, notes, tags = (values.get(name) for name in ("parent", "facts", "notes", "tags"))
     recipe = values.get("recipe")
-    if not ((parent is None or _is_parent(parent)) and isinstance(facts, Mapping) and isinstance(notes, str)
+    if not ((parent is None or is_parent(parent)) and isinstance(facts, Mapping) and isinstance(notes, str)
             and isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)
             and (recipe is None or isinstance(recipe, str))):
         raise RunError("run.json is damaged: parent, facts, notes, tags or recipe are not what they should be.")
@@ -131,7 +133,7 @@ def read(folder: Path) -> Run:
             weights.check(folder / f"{which}.pt", shapes)
     now = status.read(folder)
     return Run(folder.name, folder, config, status.parse_time(values.get("created")), recipe, parent, notes,
-               tuple(tags), facts, _test(values.get("test")), now.state, now.message, now.updated, tuple(rows))
+               tuple(tags), facts, parse_test(values.get("test")), now.state, now.message, now.updated, tuple(rows))
 
 
 def read_rows(folder: Path) -> list[EpochResult]:
@@ -152,20 +154,35 @@ def parse_rows(values: Any) -> list[EpochResult]:
     if not isinstance(values, list):
         raise RunError("epochs.json is damaged: it holds no table.")
     rows = [EpochResult.from_dict(value) for value in values]
+    for row in rows:
+        if not (_counts(row.train_correct, row.train_total) and _counts(row.val_correct, row.val_total)
+                and all(0 <= value < 1e300 for value in (row.lr, row.seconds, row.train_loss, row.val_loss))):
+            raise RunError(f"epochs.json is damaged: the row of epoch {str(row.epoch)[:9]} holds figures that no "
+                           "training gives.")
     if [row.epoch for row in rows] != list(range(1, len(rows) + 1)):
         raise RunError("epochs.json is damaged: its epochs do not count up from 1.")
     return rows
 
 
-def _is_parent(value: Any) -> bool:
+def _counts(correct: Any, total: Any) -> bool:
+    return type(correct) is int and type(total) is int and 0 <= correct <= total and 1 <= total < MOST
+
+
+def is_parent(value: Any) -> bool:
+    """Whether a value is what `Run.parent` holds."""
     return (isinstance(value, Mapping) and isinstance(value.get("name"), str) and value.get("which") in WEIGHTS
             and type(value.get("epoch")) is int)
 
 
-def _test(value: Any) -> TestResult | None:
+def parse_test(value: Any) -> TestResult | None:
+    """The score on the test images, if there is one.
+
+    Raises:
+        RunError: it is none.
+    """
     if value is None:
         return None
-    if (not isinstance(value, Mapping) or not isinstance(value.get("loss"), float)
-            or type(value.get("correct")) is not int or type(value.get("total")) is not int or value["total"] < 1):
+    if (not isinstance(value, Mapping) or set(value) != {"loss", "correct", "total"}
+            or not isinstance(value["loss"], float) or not _counts(value["correct"], value["total"])):
         raise RunError("run.json is damaged: its test result is none.")
     return TestResult(value["loss"], value["correct"], value["total"])

@@ -139,8 +139,8 @@ def parse_time(text: Any) -> datetime:
     """
     try:
         value = datetime.fromisoformat(text)
-        return value if value.tzinfo else value.replace(tzinfo=UTC)
-    except (TypeError, ValueError):
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
         raise RunError(f"{str(text)[:40]!r} is no time.") from None
 
 

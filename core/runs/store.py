@@ -61,7 +61,7 @@ def free_name(wanted: str, folder: Path | None = None) -> str:
 
 
 def create(config: RunConfig, name: str, *, recipe: str | None = None, parent: Mapping[str, Any] | None = None,
-           start: Mapping[str, Any] | None = None, notes: str = "", tags: tuple[str, ...] = (),
+           start: bytes | None = None, notes: str = "", tags: tuple[str, ...] = (),
            folder: Path | None = None, limits: Limits | None = None) -> Run:
     """Make a run's folder; nothing trains until the run is submitted to the queue.
 
@@ -70,7 +70,7 @@ def create(config: RunConfig, name: str, *, recipe: str | None = None, parent: M
         name: of the folder; must be free.
         recipe: the recipe it came from.
         parent: of a forked run: `name`, `which`, `epoch`.
-        start: state_dict to begin with instead of random weights.
+        start: a file of weights, as `Run.weights_path` names them, to begin with instead of random ones.
         notes, tags: the user's own words.
         folder: the checkpoints folder; None: this machine's.
         limits: what the machine lends; None: from the environment.
@@ -81,8 +81,8 @@ def create(config: RunConfig, name: str, *, recipe: str | None = None, parent: M
     """
     folder, limits = folder or checkpoints_folder(), limits or Limits.from_environment()
     check_name(name)
-    _check_words(notes, tags)
-    plan(config, limits)
+    check_words(notes, tags)
+    rows = plan(config, limits).rows
     values = {"format": FORMAT, "created": status.now(), "config": config.to_dict(), "recipe": recipe,
               "parent": dict(parent) if parent else None, "notes": notes, "tags": list(tags), "facts": {}, "test": None}
     with files.locked(folder):
@@ -94,7 +94,8 @@ def create(config: RunConfig, name: str, *, recipe: str | None = None, parent: M
             files.write_bytes(place / events.NAME, b"")
             status.write(place, "stopped", "not started yet")
             if start is not None:
-                files.save_tensors(place / "start.pt", start)
+                files.write_bytes(place / "start.pt", start)
+                weights.check(place / "start.pt", weights.expected(rows))
     return open_run(name, folder)
 
 
@@ -177,7 +178,7 @@ def annotate(name: str, *, notes: str | None = None, tags: tuple[str, ...] | Non
     with files.locked(folder):
         run = open_run(name, folder)
         notes, tags = run.notes if notes is None else notes, run.tags if tags is None else tags
-        _check_words(notes, tags)
+        check_words(notes, tags)
         change(run.folder, notes=notes, tags=list(tags))
     return open_run(name, folder)
 
@@ -243,7 +244,12 @@ def new_folder(folder: Path, name: str) -> Iterator[Path]:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _check_words(notes: str, tags: tuple[str, ...]) -> None:
+def check_words(notes: Any, tags: tuple[Any, ...]) -> None:
+    """Refuse notes and tags that are none.
+
+    Raises:
+        RunError: too long, too many, or no text.
+    """
     if not isinstance(notes, str) or len(notes) > MAX_NOTES:
         raise RunError(f"notes take up to {MAX_NOTES:,} characters.")
     if len(tags) > MAX_TAGS or not all(isinstance(tag, str) and 0 < len(tag) <= 40 for tag in tags):

@@ -6,19 +6,23 @@ read with every name in it replaced by a stand-in, which tells shapes and refuse
 
 from __future__ import annotations
 
+import io
+import math
 import pickle
 import threading
 import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from core.errors import RunError
 from core.models.shapes import trace
+from core.runs import zips
 
 Shapes = Mapping[str, tuple[int, ...]]
 MAX_PICKLE_BYTES = 2_000_000
+MOST_TENSORS = 2_000
 
 
 def expected(rows: Sequence[Mapping[str, Any]]) -> dict[str, tuple[int, ...]]:
@@ -54,7 +58,7 @@ def shapes_in(path: Path) -> Shapes:
         RunError: the file is missing, no file of weights, or holds anything but tensors.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open(path, "rb") as file, zips.opened(file, path.name, MOST_TENSORS) as archive:
             entries = archive.infolist()
             # torch stores tensors as they are; a compressed one could unpack to any size.
             if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries) or (
@@ -63,16 +67,11 @@ def shapes_in(path: Path) -> Shapes:
             pickles = [entry for entry in entries if entry.filename.endswith("/data.pkl")]
             if len(pickles) != 1 or pickles[0].file_size > MAX_PICKLE_BYTES:
                 raise RunError(f"{path.name} is no file of weights.")
-            with archive.open(pickles[0]) as file:
-                value = _Reader(file).load()
+            value = _value(archive.read(pickles[0]), path.name)
     except FileNotFoundError:
         raise RunError(f"{path.name} is missing.") from None
-    except RunError:
-        raise
-    except pickle.UnpicklingError as error:
-        raise RunError(f"{path.name} is refused: {error}.") from None
-    except Exception as error:  # whatever a made-up pickle makes the reader stumble over
-        raise RunError(f"{path.name} is no file of weights ({type(error).__name__}).") from None
+    except OSError as error:
+        raise RunError(f"{path.name} cannot be read: {error.strerror}.") from None
     if not isinstance(value, dict) or not all(isinstance(name, str) and isinstance(tensor, _Tensor)
                                               for name, tensor in value.items()):
         raise RunError(f"{path.name} holds something other than named tensors.")
@@ -138,30 +137,33 @@ def load_state(path: Path) -> dict[str, Any]:
     return value
 
 
+def _value(data: bytes, name: str) -> Any:
+    try:
+        return _Reader(io.BytesIO(data)).load()
+    except pickle.UnpicklingError as error:
+        raise RunError(f"{name} is refused: {error}.") from None
+    except Exception as error:  # whatever a made-up pickle makes the reader stumble over
+        raise RunError(f"{name} is no file of weights ({type(error).__name__}).") from None
+
+
 class _Tensor:
     def __init__(self, shape: tuple[int, ...]):
         self.shape = shape
 
 
-def _tensor(storage: Any, offset: Any, shape: Any, stride: Any, *rest: Any) -> _Tensor:
-    size, extent = storage, 1
-    if not all(isinstance(part, tuple) and all(type(side) is int and side >= 0 for side in part)
-               for part in (shape, stride)) or type(offset) is not int or type(size) is not int:
+def _tensor(size: Any, offset: Any, shape: Any, stride: Any, *rest: Any) -> _Tensor:
+    whole = all(isinstance(part, tuple) and all(type(side) is int and side >= 0 for side in part)
+                for part in (shape, stride))
+    if not whole or len(shape) != len(stride) or type(offset) is not int or type(size) is not int or offset < 0:
         raise pickle.UnpicklingError("a tensor in it is malformed")
-    if len(shape) != len(stride):
-        raise pickle.UnpicklingError("a tensor in it is malformed")
-    for side in shape:
-        extent *= side
-    if offset < 0 or offset + extent > size:
+    last = offset + sum((side - 1) * step for side, step in zip(shape, stride, strict=True))
+    if math.prod(shape) > size or last >= max(size, 1):
         raise pickle.UnpicklingError("a tensor in it is larger than its data")
     return _Tensor(tuple(shape))
 
 
 class _Reader(pickle.Unpickler):
     """Knows the four kinds of names that a file of tensors holds, and calls none but stand-ins."""
-
-    def __init__(self, file: IO[bytes]):
-        super().__init__(file)
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):

@@ -77,8 +77,10 @@ class Worker:
         return state
 
     def _train_in_words(self) -> tuple[str, str]:
-        run = store.open_run(self.folder.name, self.folder.parent)
+        batch_size = 0
         try:
+            run = store.open_run(self.folder.name, self.folder.parent)
+            batch_size = run.config.batch_size
             from core.training.trainer import Diverged
 
             try:
@@ -89,7 +91,7 @@ class Worker:
             return "failed", str(error)
         except Exception as error:  # whatever it is, the person who looks at the run must hear of it
             traceback.print_exc()
-            return "failed", in_words(error, run.config.batch_size)
+            return "failed", in_words(error, batch_size)
 
     def _train(self, run: Run) -> tuple[str, str]:
         from core.data import dataset

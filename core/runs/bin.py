@@ -1,0 +1,130 @@
+"""Deleting runs: they go to a bin, checkpoints/.bin, until that is emptied. No torch."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from core.config import Limits
+from core.errors import RunError
+from core.runs import files, status
+from core.runs.run import Run
+from core.runs.store import check_free, check_name, check_room, checkpoints_folder, disk_used, entries, open_run
+
+BIN = ".bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Binned:
+    """A deleted run."""
+
+    key: str
+    """What `restore` and `empty` call it."""
+    name: str
+    deleted: datetime
+    bytes: int
+
+
+def delete(name: str, folder: Path | None = None) -> Binned:
+    """Put a run, or something damaged among the runs, into the bin.
+
+    Raises:
+        RunError: there is no such run, or it trains.
+    """
+    folder = folder or checkpoints_folder()
+    with files.locked(folder):
+        # By comparison with what is there, never by building a path from what was asked.
+        path = next((entry for entry in entries(folder) if entry.name == name), None)
+        if path is None:
+            raise RunError(f"there is no run {str(name)[:60]!r}.")
+        if path.is_dir() and not path.is_symlink():
+            _check_rests(path)
+        key = f"{path.name}~{time.time_ns() // 1_000_000}"
+        (folder / BIN).mkdir(exist_ok=True)
+        path.rename(folder / BIN / key)
+    return _binned(folder / BIN / key)
+
+
+def binned(folder: Path | None = None) -> list[Binned]:
+    """What is in the bin, last deleted first."""
+    place = (folder or checkpoints_folder()) / BIN
+    if not place.is_dir():
+        return []
+    return sorted((_binned(path) for path in place.iterdir() if "~" in path.name),
+                  key=lambda item: (item.deleted, item.key), reverse=True)
+
+
+def restore(key: str, to: str | None = None, folder: Path | None = None, limits: Limits | None = None) -> Run:
+    """Take a run out of the bin.
+
+    Args:
+        key: which, as `binned` tells it.
+        to: another name; None: its own.
+        folder: the checkpoints folder.
+        limits: what the machine lends; None: from the environment.
+
+    Raises:
+        RunError: it is not in the bin, or its name is taken, or it is damaged (it is restored all the same).
+        LimitError: no room for another run.
+    """
+    folder, limits = folder or checkpoints_folder(), limits or Limits.from_environment()
+    with files.locked(folder):
+        path = _find(key, folder)
+        name = check_name(to or _binned(path).name)
+        check_room(folder, limits)
+        check_free(folder, name)
+        path.rename(folder / name)
+    return open_run(name, folder)
+
+
+def empty(key: str | None = None, folder: Path | None = None) -> int:
+    """Remove for good one deleted run, or all of them.
+
+    Returns:
+        Bytes that are free again.
+
+    Raises:
+        RunError: it is not in the bin, or the system would not remove it.
+    """
+    folder = folder or checkpoints_folder()
+    with files.locked(folder):
+        paths = [_find(key, folder)] if key is not None else [folder / BIN / item.key for item in binned(folder)]
+        freed = sum(_binned(path).bytes for path in paths)
+        for path in paths:
+            try:
+                if path.is_symlink() or path.is_file():
+                    path.unlink()
+                else:
+                    shutil.rmtree(path)
+            except OSError as error:
+                raise RunError(f"{_binned(path).name} could not be removed: {error.strerror}.") from error
+    return freed
+
+
+def _check_rests(path: Path) -> None:
+    try:
+        now = status.read(path)
+    except RunError:
+        return  # damaged, so nothing trains it
+    if now.is_live:
+        raise RunError(f"{path.name} trains; stop it before you delete it.")
+    if now.state == "queued":  # so that it does not start by itself when it is restored
+        status.write(path, "stopped", "taken out of the queue")
+
+
+def _find(key: str, folder: Path) -> Path:
+    for item in binned(folder):
+        if item.key == key:
+            return folder / BIN / key
+    raise RunError(f"{str(key)[:60]!r} is not in the bin.")
+
+
+def _binned(path: Path) -> Binned:
+    name, _, stamp = path.name.rpartition("~")
+    seconds = int(stamp) / 1_000 if stamp.isascii() and stamp.isdigit() and len(stamp) < 15 else 0
+    size = disk_used(path) if path.is_dir() and not path.is_symlink() else os.lstat(path).st_size
+    return Binned(path.name, name, datetime.fromtimestamp(seconds, UTC), size)

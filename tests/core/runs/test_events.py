@@ -1,0 +1,93 @@
+import json
+import os
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.runs import events, files
+
+
+def _batch(epoch, step):
+    return events.line("batch", epoch, step, steps=6, loss=0.5, lr=0.1)
+
+
+def test_an_unfinished_last_line_is_left_out_until_it_is_whole(tmp_path):
+    path = tmp_path / events.NAME
+    whole = _batch(1, 2)
+    files.append(path, _batch(1, 1) + whole[:20])
+    assert [event["step"] for event in events.read(path)] == [1]
+    files.append(path, whole[20:])
+    assert [event["step"] for event in events.read(path)] == [1, 2]
+
+
+def test_only_what_was_added_is_read(tmp_path, monkeypatch):
+    path = tmp_path / events.NAME
+    seen = []
+    real = events.parsed
+    monkeypatch.setattr(events, "parsed", lambda data: seen.append(len(data)) or real(data))
+    for step in range(1, 6):
+        files.append(path, _batch(1, step))
+        assert [event["step"] for event in events.read(path)] == list(range(1, step + 1))
+    events.read(path)
+    assert sum(seen) == path.stat().st_size
+
+
+def test_a_reader_may_change_its_list(tmp_path):
+    path = tmp_path / events.NAME
+    files.append(path, _batch(1, 1))
+    events.read(path).clear()
+    assert len(events.read(path)) == 1
+
+
+def test_rewinding_drops_what_will_happen_again_and_readers_notice(tmp_path):
+    path = tmp_path / events.NAME
+    files.append(path, events.line("started", 1, 0) + _batch(1, 3) + _batch(1, 6)
+                 + events.line("epoch", 1, 6, row={}) + _batch(2, 3) + _batch(2, 6) + b'{"kind": "ba')
+    assert len(events.read(path)) == 6
+    events.rewind(path, 2, 4, rows=1)
+    assert [(event["kind"], event["epoch"], event["step"]) for event in events.read(path)] == [
+        ("started", 1, 0), ("batch", 1, 3), ("batch", 1, 6), ("epoch", 1, 6), ("batch", 2, 3)]
+    events.rewind(path, 1, 6, rows=0)  # all steps of the epoch done, but not yet validated
+    assert [event["kind"] for event in events.read(path)] == ["started", "batch", "batch"]
+    assert path.read_bytes().endswith(b"}\n")
+
+
+def test_rewinding_makes_a_missing_file(tmp_path):
+    events.rewind(tmp_path / events.NAME, 1, 0, 0)
+    assert events.read(tmp_path / events.NAME) == []
+
+
+def test_a_missing_file_has_no_events(tmp_path):
+    assert events.read(tmp_path / "none.jsonl") == []
+
+
+def test_what_readers_remember_is_bounded(tmp_path):
+    for number in range(40):
+        files.append(tmp_path / f"{number}.jsonl", _batch(1, 1))
+        assert len(events.read(tmp_path / f"{number}.jsonl")) == 1
+    assert len(events._read) <= events._READ_MOST
+
+
+values = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=3), st.just([1]))
+almost = st.fixed_dictionaries({"kind": st.sampled_from(["batch", "epoch", 3]), "time": values, "epoch": values},
+                               optional={"step": values, "steps": values, "loss": values, "lr": values})
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.binary(max_size=30) | almost.map(lambda event: json.dumps(event).encode()), max_size=5))
+def test_any_file_can_be_read_and_what_comes_out_is_whole(lines):
+    for event in events.parsed(b"\n".join(lines)):
+        assert isinstance(event["kind"], str)
+        assert type(event["epoch"]) is int
+        assert type(event["step"]) is int
+        assert 0 <= event["time"] < 1e11
+        if event["kind"] == "batch":
+            assert all(abs(event[name]) < 1e300 for name in ("steps", "loss", "lr"))
+
+
+def test_the_file_can_be_deleted_while_it_is_read(tmp_path):
+    path = tmp_path / events.NAME
+    files.append(path, _batch(1, 1))
+    events.read(path)
+    os.unlink(path)
+    assert events.read(path) == []

@@ -1,0 +1,458 @@
+import errno
+import json
+import os
+import shutil
+import signal
+import threading
+
+import pytest
+
+from core.errors import RunError
+from core.models.architectures import ARCHITECTURES
+from core.runs import control, events, files, queue, status, store, worker
+from core.training import trainer
+from core.training.results import BatchResult
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing that runs after it may clean up."""
+
+
+def _ask_at(monkeypatch, action, epoch, step):
+    """Ask the worker after one step, as the watcher would."""
+    real = worker.Record.batch
+
+    def batch(self, result):
+        real(self, result)
+        if (result.epoch, result.step) == (epoch, step):
+            status.request(self.folder, action)
+            self.worker._asked = action
+
+    made = worker.Worker.__init__
+
+    def init(self, *arguments, **more):
+        made(self, *arguments, **more)
+        self.record.worker = self
+
+    monkeypatch.setattr(worker.Worker, "__init__", init)
+    monkeypatch.setattr(worker.Record, "batch", batch)
+
+
+def test_a_run_from_start_to_end(tiny, digits, kinds, checkpoints):
+    run = store.create(tiny, "one")
+    assert (run.state, run.message, run.epochs) == ("stopped", "not started yet", ())
+    assert worker.train(run.folder, digits) == "finished"
+    run = store.open_run("one")
+    assert (run.state, run.is_live, run.can_resume) == ("finished", False, False)
+    assert [row.epoch for row in run.epochs] == [1, 2, 3]
+    assert run.epochs[-1].train_loss < run.epochs[0].train_loss
+    assert kinds(run) == ["started", "epoch", "epoch", "epoch", "finished"]
+    batches = [event for event in run.events() if event["kind"] == "batch"]
+    assert [(event["epoch"], event["step"], event["steps"]) for event in batches if event["step"] in (1, 6)] == [
+        (epoch, step, 6) for epoch in (1, 2, 3) for step in (1, 6)]
+    assert run.facts["steps_per_epoch"] == 6
+    assert run.facts["device"] == "cpu"
+    assert sorted(os.listdir(run.folder)) == ["best.pt", "epochs.json", "events.jsonl", "last.pt", "run.json",
+                                              "status.json"], "state.pt goes, nothing is left over"
+    loss, correct = trainer.evaluate(store.load_model(run), digits.test_images, digits.test_labels,
+                                     trainer.choose_device("cpu"))
+    assert (loss, correct) == (run.last.val_loss, run.last.val_correct)
+
+
+def test_the_best_weights_are_those_of_the_best_row(full, digits):
+    run = store.create(full.changed(epochs=6, max_lr=1.5), "wild")  # a rate that makes some epochs worse
+    worker.train(run.folder, digits)
+    run = store.open_run("wild")
+    assert run.best.val_correct == max(row.val_correct for row in run.epochs)
+    model = store.load_model(run, "best")
+    assert trainer.evaluate(model, digits.test_images, digits.test_labels, trainer.choose_device("cpu"))[1] == (
+        run.best.val_correct)
+
+
+@pytest.mark.parametrize(("action", "state"), [("stop", "stopped"), ("pause", "paused")])
+@pytest.mark.parametrize("place", [(1, 1), (1, 6), (2, 4), (3, 5)])
+def test_a_stopped_run_goes_on_to_the_same_end(full, digits, monkeypatch, outcome, kinds, action, state, place):
+    whole, cut = store.create(full, "whole"), store.create(full, "cut")
+    worker.train(whole.folder, digits)
+    with monkeypatch.context() as patch:
+        _ask_at(patch, action, *place)
+        assert worker.train(cut.folder, digits) == state
+    run = store.open_run("cut")
+    assert run.state == state
+    assert run.can_resume
+    assert f"epoch {place[0]}" in run.message
+    assert worker.train(cut.folder, digits) == "finished"
+    assert outcome(store.open_run("cut")) == outcome(store.open_run("whole"))
+    assert kinds(store.open_run("cut")).count("epoch") == 3
+    assert kinds(store.open_run("cut")).count("resumed") == 1
+
+
+def test_one_epoch_and_pause(tiny, digits, monkeypatch, outcome):
+    whole, steps = store.create(tiny, "whole"), store.create(tiny, "steps")
+    worker.train(whole.folder, digits)
+    for done in (1, 2):
+        _ask_at(monkeypatch, "pause-after-epoch", done, 2)
+        assert worker.train(steps.folder, digits) == "paused"
+        assert len(store.open_run("steps").epochs) == done
+        assert not (steps.folder / "request.json").exists()
+    assert worker.train(steps.folder, digits) == "finished", "the last epoch ends the run, asked or not"
+    assert outcome(store.open_run("steps")) == outcome(store.open_run("whole"))
+
+
+@pytest.mark.parametrize("how", ["before", "amidst", "after"])
+def test_killed_at_any_write_it_ends_the_same(full, digits, monkeypatch, outcome, kinds, how):
+    """Each write of each file in turn: killed there, resumed, and compared with the run that was left alone."""
+    config = full.changed(epochs=2, batch_size=200, holdout=100)
+    whole, cut = store.create(config, "whole"), store.create(config, "cut")
+    worker.train(whole.folder, digits)
+    pristine = cut.folder.with_name(".pristine")
+    shutil.copytree(cut.folder, pristine)
+    kills = 0
+    while True:
+        shutil.rmtree(cut.folder)
+        shutil.copytree(pristine, cut.folder)
+        with monkeypatch.context() as patch:
+            _kill(patch, kills + 1, how)
+            try:
+                worker.train(cut.folder, digits, save_every=0.0)
+            except Killed:
+                kills += 1
+            else:
+                break
+        store.open_run("cut")  # whatever was cut short, the folder is no damaged one
+        if store.open_run("cut").state != "finished":
+            worker.train(cut.folder, digits)
+        assert outcome(store.open_run("cut")) == outcome(store.open_run("whole")), f"killed at write {kills}"
+        assert kinds(store.open_run("cut")).count("epoch") == 2
+        assert not list(cut.folder.glob(".*.tmp"))
+    assert kills > 20
+
+
+def test_killed_again_and_again_it_ends_the_same(full, digits, monkeypatch, outcome, kinds):
+    whole, cut = store.create(full, "whole"), store.create(full, "cut")
+    worker.train(whole.folder, digits)
+    for kills in range(1_000):
+        with monkeypatch.context() as patch:
+            _kill(patch, kills + 1, ("before", "amidst", "after")[kills % 3])
+            try:
+                worker.train(cut.folder, digits, save_every=0.0)
+            except Killed:
+                continue
+            break
+    assert kills > 8
+    assert outcome(store.open_run("cut")) == outcome(store.open_run("whole"))
+
+
+def _kill(patch, at, how):
+    """Let the process die at its write of that number."""
+    calls = 0
+    write, append = files.write_bytes, files.append
+
+    def dying(real, path, data):
+        nonlocal calls
+        calls += 1
+        if calls < at:
+            real(path, data)
+            return
+        if how == "after":
+            real(path, data)
+        elif how == "amidst" and real is append:
+            append(path, data[:len(data) // 2])
+        elif how == "amidst":
+            path.with_name(f".{path.name}.1-1.tmp").write_bytes(data[:len(data) // 2])
+        raise Killed
+
+    patch.setattr(files, "write_bytes", lambda path, data: dying(write, path, data))
+    patch.setattr(files, "append", lambda path, data: dying(append, path, data))
+
+
+def test_events_tell_each_step_once(tiny, digits, monkeypatch):
+    run = store.create(tiny, "cut")
+    monkeypatch.setattr("core.runs.record.EVENT_SECONDS", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(worker.Record, "is_due", lambda self: False)
+        real = worker.Record.batch
+
+        def batch(self, result):
+            real(self, result)
+            if (result.epoch, result.step) == (2, 4):
+                raise Killed
+
+        patch.setattr(worker.Record, "batch", batch)
+        with pytest.raises(Killed):
+            worker.train(run.folder, digits)
+    with open(run.folder / events.NAME, "ab") as file:
+        file.write(b'{"kind": "batch", "epo')
+    worker.train(run.folder, digits)
+    places = [(event["epoch"], event["step"]) for event in run.events() if event["kind"] == "batch"]
+    assert places == [(epoch, step) for epoch in (1, 2, 3) for step in range(1, 7)]
+
+
+def test_a_stop_in_a_long_step_is_had_at_once(tiny, digits, monkeypatch):
+    """The step never ends here; the process is left all the same, with what was saved before."""
+    run = store.create(tiny, "slow")
+    left, hung = threading.Event(), threading.Event()
+    monkeypatch.setattr(worker, "PATIENCE", 0.2)
+
+    monkeypatch.setattr(os, "_exit", lambda code: left.set())
+    real = trainer.Training._step
+
+    def step(self, images, labels):
+        if (self.epoch, self.step) == (1, 3):
+            hung.set()
+            left.wait(10)
+            raise Killed
+        return real(self, images, labels)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer.Training, "_step", step)
+        asker = threading.Thread(target=lambda: hung.wait(10) and control.stop("slow"))
+        asker.start()
+        with pytest.raises(Killed):
+            worker.Worker(run.folder, digits, own_process=True).run()
+        asker.join()
+    assert left.is_set()
+    run = store.open_run("slow")
+    assert (run.state, len(run.epochs), run.can_resume) == ("stopped", 1, True)
+    assert worker.train(run.folder, digits) == "finished"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops(tiny, digits, monkeypatch, number):
+    run = store.create(tiny, "signalled")
+    before = signal.getsignal(number)
+    real = worker.Record.batch
+
+    def batch(self, result):
+        real(self, result)
+        if (result.epoch, result.step) == (2, 2):
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(worker.Record, "batch", batch)
+    assert worker.train(run.folder, digits) == "stopped"
+    assert signal.getsignal(number) is before
+    assert store.open_run("signalled").can_resume
+
+
+@pytest.mark.parametrize(("error", "says"), [
+    (MemoryError(), "out of memory at batch size 100; try 50"),
+    (RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB"), "out of memory at batch size 100; try 50"),
+    (RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: you tried"),
+     "out of memory at batch size 100; try 50"),
+    (OSError(errno.ENOSPC, "No space left on device", "/x/tmp9"), "the disk is full: tmp9 could not be saved"),
+    (ValueError("a bug\nwith more lines"), "ValueError: a bug")])
+def test_a_failure_is_named_and_what_was_saved_is_intact(tiny, digits, monkeypatch, outcome, capfd, error, says):
+    run = store.create(tiny, "fails")
+    real = trainer.Training._step
+
+    def step(self, images, labels):
+        if self.epoch == 1 and self.step == 3:
+            raise error
+        return real(self, images, labels)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer.Training, "_step", step)
+        assert worker.train(run.folder, digits) == "failed"
+    assert type(error).__name__ in capfd.readouterr().err, "the log holds the traceback"
+    run = store.open_run("fails")
+    assert run.state == "failed"
+    assert run.message.startswith(says)
+    assert "\n" not in run.message
+    assert (len(run.epochs), run.can_resume) == (1, True)
+    assert run.events()[-1]["kind"] == "failed"
+    assert worker.train(run.folder, digits) == "finished"
+    whole = store.create(tiny, "whole")
+    worker.train(whole.folder, digits)
+    assert outcome(store.open_run("fails")) == outcome(store.open_run("whole"))
+
+
+def test_a_batch_of_one_cannot_be_made_smaller():
+    assert worker.in_words(MemoryError(), 1) == "out of memory at batch size 1"
+
+
+@pytest.mark.parametrize("file", ["state.pt", "last.pt", "best.pt", "epochs.json", "events.jsonl"])
+def test_a_full_disk_is_named_and_the_run_goes_on_once_there_is_room(tiny, digits, monkeypatch, outcome, file):
+    run = store.create(tiny, "full")
+    name = "append" if file == "events.jsonl" else "write_bytes"
+    real = getattr(files, name)
+
+    def write(path, data):
+        if path.name == file and (run.folder / "last.pt").exists():
+            raise files.full_disk(path)
+        real(path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, name, write)
+        assert worker.train(run.folder, digits) == "failed"
+    found = store.open_run("full")
+    assert found.message == (f"the disk is full: {file} could not be saved; what was saved before is intact. "
+                             "Make room, then resume.")
+    assert worker.train(run.folder, digits) == "finished"
+    whole = store.create(tiny, "whole")
+    worker.train(whole.folder, digits)
+    assert outcome(store.open_run("full")) == outcome(store.open_run("whole"))
+
+
+def test_a_diverged_run_keeps_its_last_good_weights(tiny, digits, monkeypatch):
+    run = store.create(tiny, "wild")
+    real = trainer.Training._step
+
+    def step(self, images, labels):
+        if self.epoch == 1 and self.step == 3:
+            for parameter in self.model.parameters():
+                parameter.data.fill_(float("nan"))
+        return real(self, images, labels)
+
+    monkeypatch.setattr(trainer.Training, "_step", step)
+    assert worker.train(run.folder, digits) == "diverged"
+    run = store.open_run("wild")
+    assert run.state == "diverged"
+    assert "epoch 2" in run.message
+    store.load_model(run)
+    with pytest.raises(RunError, match="lower learning rate"):
+        queue.submit("wild")
+
+
+def test_a_rate_that_was_changed_is_kept_by_a_resumed_run(tiny, digits, monkeypatch, outcome):
+    """Two runs changed at the same step, one of them killed later: the same end, and another than unchanged."""
+    monkeypatch.setattr("core.runs.record.EVENT_SECONDS", 0.0)
+    config = tiny.changed(schedule="constant", lr=0.01)
+    results = {}
+    for name, kill in (("unchanged", False), ("changed", False), ("killed", True)):
+        run = store.create(config, name)
+        real = worker.Record.batch
+
+        def batch(self, result, name=name, kill=kill, real=real):
+            real(self, result)
+            if (result.epoch, result.step) == (2, 2) and name != "unchanged":
+                control.change_rate(name, 3.0)
+                self.worker._factor = 3.0
+            if (result.epoch, result.step) == (3, 3) and kill:
+                raise Killed
+
+        made = worker.Worker.__init__
+
+        def init(self, *arguments, made=made, **more):
+            made(self, *arguments, **more)
+            self.record.worker = self
+
+        with monkeypatch.context() as patch:
+            patch.setattr(worker.Worker, "__init__", init)
+            patch.setattr(worker.Record, "batch", batch)
+            patch.setattr(worker.Record, "is_due", lambda self: False)
+            if kill:
+                with pytest.raises(Killed):
+                    worker.train(run.folder, digits)
+            else:
+                worker.train(run.folder, digits)
+        if kill:
+            worker.train(run.folder, digits)
+        run = store.open_run(name)
+        assert not (run.folder / "rate.json").exists()
+        results[name] = outcome(run)
+        changes = [event for event in run.events() if event["kind"] == "rate"]
+        assert [(event["epoch"], event["step"], event["factor"]) for event in changes] == (
+            [] if name == "unchanged" else [(2, 2, 3.0)])
+        rates = {event["lr"] for event in run.events() if event["kind"] == "batch" and event["epoch"] == 3}
+        assert rates == {0.01 if name == "unchanged" else 0.03}
+    assert results["killed"] == results["changed"]
+    assert results["changed"]["last"] != results["unchanged"]["last"]
+
+
+def test_a_run_with_a_holdout_is_scored_once_on_the_test_images(tiny, digits):
+    run = store.create(tiny.changed(holdout=100), "held")
+    worker.train(run.folder, digits)
+    run = store.open_run("held")
+    assert run.facts["validated_on"] == "hold-out"
+    assert run.last.val_total == 100
+    assert run.test.total == len(digits.test_labels)
+
+
+def test_a_resumed_run_uses_the_facts_it_was_started_with(tiny, digits, monkeypatch):
+    run = store.create(tiny.changed(threads=0, precision="auto"), "facts")
+    _ask_at(monkeypatch, "stop", 1, 3)
+    worker.train(run.folder, digits)
+    before = store.open_run("facts").facts
+    monkeypatch.setattr(trainer, "facts_for", lambda config, augmented: {**before, "threads": 7, "precision": "bf16"})
+    used = []
+    real = trainer.Training._step
+    monkeypatch.setattr(trainer.Training, "_step", lambda self, *more: used.append(self.facts) or real(self, *more))
+    assert worker.train(run.folder, digits) == "finished"
+    assert {(facts["threads"], facts["precision"]) for facts in used} == {(before["threads"], before["precision"])}
+    assert store.open_run("facts").facts == before
+
+
+@pytest.mark.parametrize("damage", ["missing", "torn", "format", "rows", "other network"])
+def test_a_state_that_does_not_fit_is_refused_in_words(tiny, digits, monkeypatch, damage):
+    run = store.create(tiny, "run")
+    _ask_at(monkeypatch, "stop", 2, 3)
+    worker.train(run.folder, digits)
+    path = run.folder / "state.pt"
+    state = store.weights.load_state(path)
+    if damage == "missing":
+        path.unlink()
+        assert not store.open_run("run").can_resume
+        with pytest.raises(RunError, match=r"state\.pt is missing; fork it"):
+            queue.submit("run")
+        return
+    if damage == "torn":
+        path.write_bytes(path.read_bytes()[:1000])
+    elif damage == "format":
+        files.save_tensors(path, {**state, "format": 2})
+    elif damage == "rows":
+        files.save_tensors(path, {**state, "rows": []})
+    else:
+        state["training"]["model"] = {"layers.0.weight": state["training"]["model"]["layers.1.weight"]}
+        files.save_tensors(path, state)
+    assert worker.train(run.folder, digits) == "failed"
+    assert store.open_run("run").message.endswith(".")
+
+
+def test_a_device_that_is_gone_is_an_error_and_no_silent_change(tiny, digits, monkeypatch):
+    run = store.create(tiny.changed(device="auto"), "moved")
+    _ask_at(monkeypatch, "stop", 1, 3)
+    worker.train(run.folder, digits)
+    values = json.loads((run.folder / "run.json").read_text())
+    values["facts"]["device"] = "mps"
+    files.write_json(run.folder / "run.json", values)
+    assert worker.train(run.folder, digits) == "failed"
+    assert "device mps is not on this machine" in store.open_run("moved").message
+
+
+def test_losses_are_summed_where_they_are_and_read_now_and_then(tiny, digits, monkeypatch):
+    """Asking a device for a number at every step would make it wait."""
+    reads = []
+    real = worker.Record._flush
+    monkeypatch.setattr(worker.Record, "_flush", lambda self: reads.append(self._steps) or real(self))
+    run = store.create(tiny.changed(batch_size=10), "often")
+    worker.train(run.folder, digits)
+    assert sum(reads) == 180
+    assert len(reads) < 60
+
+
+def test_batch_losses_in_events_are_means(tiny, digits, monkeypatch):
+    losses = {}
+    real = worker.Record.batch
+
+    def batch(self, result: BatchResult):
+        losses[result.epoch, result.step] = float(result.loss)
+        real(self, result)
+
+    monkeypatch.setattr(worker.Record, "batch", batch)
+    run = store.create(tiny, "mean")
+    worker.train(run.folder, digits)
+    past = [event for event in run.events() if event["kind"] == "batch" and event["epoch"] == 2]
+    first = 1
+    for event in past:
+        steps = range(first, event["step"] + 1)
+        assert event["loss"] == pytest.approx(sum(losses[2, step] for step in steps) / len(steps), abs=2e-6)
+        first = event["step"] + 1
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_architecture_trains_stops_and_goes_on(name, tiny, digits, monkeypatch):
+    run = store.create(tiny.changed(layers=[], architecture=name, epochs=1, batch_size=200), "run")
+    _ask_at(monkeypatch, "stop", 1, 1)
+    assert worker.train(run.folder, digits) == "stopped"
+    assert worker.train(run.folder, digits) == "finished"
+    store.load_model(store.open_run("run"))
