@@ -154,6 +154,8 @@ FIELDS: Mapping[str, FieldSpec] = types.MappingProxyType(_specs())
 def _checked(name: str, value: Any, spec: FieldSpec) -> Any:
     if spec.type is tuple:
         return _checked_rows(name, value)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _LARGEST:
+        raise ConfigError(f"{name} is far too large a number.")
     if spec.type is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if spec.type is int and isinstance(value, float) and value.is_integer():
@@ -173,6 +175,7 @@ def _checked(name: str, value: Any, spec: FieldSpec) -> Any:
     return value
 
 
+_LARGEST = 2**63  # beyond it a whole number may fit no float, nor into a sentence
 _TYPE_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
 MAX_ROWS = 200
 

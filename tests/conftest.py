@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from core.data import dataset
+
+# Networks as small as the tests' gain nothing from more, and where the cores are busy threads wait for each other.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,11 @@ from typing import Any
 
 from core.config import Limits, RunConfig
 from core.data.augmentations import transforms_of
+from core.errors import ConfigError
 from core.models.architectures import rows_of
-from core.models.shapes import trace
+from core.models.shapes import smallest_batch, trace
+
+TRAINING_IMAGES = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,8 @@ class Plan:
     rows: tuple[dict[str, Any], ...]
     transforms: tuple[dict[str, Any], ...]
     parameters: int
+    multiply_adds: int
+    """For one image."""
 
 
 def plan(config: RunConfig, limits: Limits | None = None) -> Plan:
@@ -29,12 +34,17 @@ def plan(config: RunConfig, limits: Limits | None = None) -> Plan:
         limits: what the machine lends; None: any size.
 
     Raises:
-        ConfigError: an unknown architecture or augmentation, or a wrong transform.
+        ConfigError: an unknown architecture or augmentation, a wrong transform, or a batch too small to normalise.
         ArchitectureError: rows that make no network; names the row.
         LimitError: larger than the limits allow.
     """
     rows = rows_of(config)
-    parameters = sum(layer.parameters for layer in trace(rows))
+    layers = trace(rows)
+    parameters = sum(layer.parameters for layer in layers)
+    smallest, left = smallest_batch(layers), TRAINING_IMAGES - config.holdout
+    if smallest > 1 and (config.batch_size < smallest or left % config.batch_size == 1):
+        raise ConfigError(f"batch_size is {config.batch_size}, which leaves a batch of one image, and this network's "
+                          "normalisation needs two; choose another batch size.")
     if limits is not None:
         limits.check(config, parameters)
-    return Plan(config, rows, transforms_of(config), parameters)
+    return Plan(config, rows, transforms_of(config), parameters, sum(layer.multiply_adds for layer in layers))

@@ -22,13 +22,14 @@ from core.data.dataset import Mnist, split
 from core.errors import ConfigError, RunError, UserError
 from core.models.network import Network, build
 from core.training import optimizers, schedules
-from core.training.plan import plan
+from core.training.plan import Plan, plan
 from core.training.results import BatchResult, EpochResult, TestResult
 
 EVALUATION_BATCH = 1_000
 # On a GPU, asking whether a loss is a number waits for it; there it is asked once in so many steps.
 STEPS_BETWEEN_CHECKS = 50
 STATE_FORMAT = 1
+SMALL_NETWORK = 4_000_000  # multiply-adds an image
 
 
 class Diverged(UserError):
@@ -50,16 +51,19 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def facts_for(config: RunConfig, augmented: bool) -> dict[str, Any]:
+def facts_for(prepared: Plan) -> dict[str, Any]:
     """What the machine decides where the config says "auto": device, precision, threads, workers.
 
     A run that is resumed must be given the facts it was started with, or its arithmetic may differ.
     """
+    config = prepared.config
     device = choose_device(config.device)
     cores = os.cpu_count() or 1
-    workers = int(augmented and cores > 1)
-    # A second thread gains little on networks this small, while augmentation can fill a core of its own.
-    threads = config.threads or max(1, min(4, cores - workers))
+    workers = int(bool(prepared.transforms) and cores > 1)
+    # On a small network a second thread gains little, and where the cores are busy with anything else the two wait
+    # for each other at every operation: measured here, a hundred times slower.
+    small = prepared.multiply_adds < SMALL_NETWORK
+    threads = config.threads or (1 if small else max(1, cores - workers))
     precision = config.precision if config.precision != "auto" else ("bf16" if device.type == "cuda" else "fp32")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else (platform.processor() or platform.machine())
     return {"device": device.type, "device_name": name, "precision": precision, "threads": threads,
@@ -111,7 +115,7 @@ class Training:
                  facts: Mapping[str, Any] | None = None, weights: Mapping[str, Tensor] | None = None):
         prepared = plan(config)
         self.config = config
-        self.facts: dict[str, Any] = {**facts_for(config, bool(prepared.transforms)), **(facts or {})}
+        self.facts: dict[str, Any] = {**facts_for(prepared), **(facts or {})}
         self.device = choose_device(self.facts["device"])
         self.dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[self.facts["precision"]]
         train, held = split(data.train_labels, config.holdout, config.holdout_seed)

@@ -35,6 +35,8 @@ def test_every_field_has_help_and_a_default_within_its_range():
     ("lr", "fast", "lr takes a number, not 'fast'"),
     ("epochs", 0, "epochs is 0"),
     ("epochs", 2.5, "epochs takes a whole number"),
+    ("epochs", 10**400, "epochs is far too large"),
+    ("lr", -10**400, "lr is far too large"),
     ("epochs", True, "epochs takes a whole number"),
     ("schedule", "zigzag", "constant, one-cycle, seed-one-cycle, cosine or triangle"),
     ("nesterov", 1, "nesterov takes true or false"),
