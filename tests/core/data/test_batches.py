@@ -23,6 +23,15 @@ FINAL = PRESETS["final"].transforms
 
 
 @pytest.fixture(autouse=True)
+def one_thread():
+    # Sums over tiny tensors: a second thread only waits, for seconds where the machine is busy.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
     monkeypatch.setattr(module, "CHUNK", 32)
 
@@ -41,7 +50,8 @@ def same(first, second):
 @pytest.fixture(autouse=True)
 def _no_worker_is_left():
     yield
-    gc.collect()
+    if multiprocessing.active_children():
+        gc.collect()  # a stream that a test left half-way closes when it is collected
     assert multiprocessing.active_children() == []
 
 
@@ -115,7 +125,7 @@ def test_closing_early_ends_the_workers():
     assert len(workers) == 1
     started = time.monotonic()
     stream.close()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5
     assert not psutil.pid_exists(workers[0].pid)
 
 
@@ -131,9 +141,13 @@ def test_a_worker_leaves_interrupts_to_its_parent():
 
 SCRIPT = """
 import multiprocessing, sys, time
+import torch.utils.data._utils.worker as loader
+from core.data import batches
 from core.data.batches import Batches
 from core.data.augmentations import PRESETS
 from core.data.dataset import synthetic
+# What would end a worker late, and hide that nothing ended it at once, is put off for ever.
+batches.GRACE = loader.MP_STATUS_CHECK_INTERVAL = 1_000
 if __name__ == "__main__":
     if "spawn" in sys.argv:
         multiprocessing.set_start_method("spawn")
@@ -143,15 +157,21 @@ if __name__ == "__main__":
     first = next(stream)
     print(multiprocessing.active_children()[0].pid, int(first[2].sum()), flush=True)
     if "wait" in sys.argv:
-        time.sleep(60)
+        time.sleep(1_000)
 """
 
 
+@contextlib.contextmanager
 def started(tmp_path, *words):
     path = tmp_path / "script.py"
     path.write_text(SCRIPT)
     environment = {**os.environ, "PYTHONPATH": os.getcwd()}
-    return subprocess.Popen([sys.executable, str(path), *words], stdout=subprocess.PIPE, text=True, env=environment)
+    command = [sys.executable, str(path), *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def gone(pid, within):
@@ -168,10 +188,10 @@ def gone(pid, within):
 def test_workers_die_with_a_killed_parent(tmp_path):
     with started(tmp_path, "wait") as process:
         pid = int(process.stdout.readline().split()[0])
-        time.sleep(0.5)  # until it waits for work: a busy one is noticed by the loader itself, an idle one after 5 s
+        time.sleep(0.5)  # until it waits for work: a busy one is noticed by the loader itself
         assert psutil.pid_exists(pid)
         process.kill()
-        assert gone(pid, 2.0)
+        assert gone(pid, 30)
 
 
 @pytest.mark.parametrize("method", ["default", "spawn"])
@@ -180,10 +200,8 @@ def test_a_program_ends_though_it_left_its_stream_open(tmp_path, method):
     here = Batches(data.train_images, data.train_labels, data.train_labels * 0, 32, FINAL, 1, 0)
     with started(tmp_path, method) as process:
         pid, total = map(int, process.stdout.readline().split())
-        ready = time.monotonic()
-        assert process.wait(30) == 0
-        assert time.monotonic() - ready < 4
-        assert gone(pid, 1.0)
+        assert process.wait(60) == 0
+        assert gone(pid, 30)
     assert total == int(next(here.stream(1))[2].sum())
 
 

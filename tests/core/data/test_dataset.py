@@ -187,12 +187,12 @@ def test_the_folder_follows_the_environment(monkeypatch, tmp_path):
 def test_a_mirror_that_never_answers_is_given_up_soon(monkeypatch):
     release = threading.Event()
     monkeypatch.setattr(sources, "CONNECT", 0.05)
-    monkeypatch.setattr(sources.urllib.request, "urlopen", lambda *_, **__: release.wait(10))
+    monkeypatch.setattr(sources.urllib.request, "urlopen", lambda *_, **__: release.wait(60))
     started = time.monotonic()
     with pytest.raises(sources.Unavailable, match="no answer"):
         list(sources.from_mirror("http://mirror.invalid/", [NAMES[0]], lambda *_: None))
     release.set()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize("content", [b"<html>", gzip.compress(b"x" * 100)[:-12], b""])
