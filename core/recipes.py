@@ -33,7 +33,10 @@ RECIPES: dict[str, Recipe] = {
         "Final", "Augmentation and a custom one-cycle take the small network to 99.4 %.",
         ("Above 99.4 % on the test images in 15 epochs", "A custom one-cycle schedule",
          "Augmentation as regularisation"),
-        _SEED.changed(architecture="seed-3762", schedule="seed-one-cycle", lr=0.05, max_lr=0.1, augmentation="final")),
+        # The seed prints neither momentum nor strength of its augmentation. Searched on a hold-out of the training set:
+        # moves on more of the images and averaged weights helped, dropout and brightness did not.
+        _SEED.changed(architecture="seed-3762", schedule="seed-one-cycle", lr=0.05, max_lr=0.1, dropout=0.0, ema=0.999,
+                      augmentation="final-moves")),
 }
 
 

@@ -213,6 +213,9 @@ PRESETS: dict[str, Preset] = {
         "Final", "The seed's Final set-up: half moved, scaled and turned a little, half changed in brightness.",
         {"kind": "affine", "shift": 0.09, "scale": 0.09, "rotate": 7.0, "border": "reflect"},
         {"kind": "brightness", "brightness": 0.2, "contrast": 0.2}),
+    "final-moves": _preset(
+        "Final, moves only", "As Final, on more of the images and without the change of brightness.",
+        {"kind": "affine", "shift": 0.08, "scale": 0.08, "rotate": 8.0, "p": 0.7}),
     "affine": _preset(
         "Affine", "Every image moved, scaled, turned and slanted, on black.",
         {"kind": "affine", "shift": 0.1, "scale": 0.1, "rotate": 10.0, "shear": 5.0, "p": 1.0}),
