@@ -13,8 +13,11 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from core.config import RunConfig
+from core.training import schedules
+
 GOAL = 99.4
-HEIGHT = 220
+HEIGHT = 240
 PALETTE = ("#4a67e0", "#c46a2d", "#2b8a6e", "#a2559f", "#8a7a2b", "#3b8db5", "#b5506a", "#6d7480")
 QUIET = "#8b8b86"
 _OWN = {"final": 0, "initial": 1, "intermediate": 2}
@@ -46,7 +49,7 @@ def accuracy(frame: pd.DataFrame, epochs: int, run: str = "", goal: float = GOAL
     y = alt.Y("mistakes:Q", title=None,
               scale=alt.Scale(type="log", domain=[worst, 0.05], nice=False),
               axis=alt.Axis(values=_MISTAKES, labelExpr="format(100 - datum.value, '.4~f') + ' %'", **_AXIS))
-    line = pd.DataFrame({"mistakes": [100 - goal], "words": [f"goal {goal:g} %"]})
+    line = pd.DataFrame({"mistakes": [100 - goal], "words": ["goal"]})
     rule = alt.Chart(line).mark_rule(strokeDash=[2, 3], color=QUIET).encode(y=y)
     words = alt.Chart(line).mark_text(align="left", dx=2, dy=-6, color=QUIET, fontSize=11).encode(
         y=y, x=alt.value(0), text="words:N")
@@ -97,7 +100,31 @@ def rate(planned: pd.DataFrame, epochs: int, run: str = "", actual: pd.DataFrame
     return _framed(layers)
 
 
-_AXIS: dict[str, Any] = {"grid": True, "gridOpacity": 0.35, "domain": False, "ticks": False, "labelPadding": 8, "titlePadding": 10}
+def plan(config: RunConfig, steps: int) -> pd.DataFrame:
+    """The rates that a schedule plans, as `rate` takes them: columns epoch (from 0) and rate.
+
+    Args:
+        config: the run.
+        steps: in an epoch.
+    """
+    total = config.epochs * steps
+    # Steps of a staircase need both their edges; smooth schedules need no more than the eye can tell apart.
+    at = {round(share * (total - 1) / 400) for share in range(401)}
+    at |= {min(total - 1, max(0, epoch * steps - edge)) for epoch in range(config.epochs + 1) for edge in (0, 1)}
+    return pd.DataFrame([(step / steps, schedules.rate(config, step, steps)) for step in sorted(at)],
+                        columns=["epoch", "rate"])
+
+
+def thinned(frame: pd.DataFrame, most: int = 600) -> pd.DataFrame:
+    """At most so many rows: means of neighbours where there are more."""
+    if len(frame) <= most:
+        return frame
+    group = pd.RangeIndex(len(frame)) * most // len(frame)
+    return frame.groupby(group).mean()
+
+
+_AXIS: dict[str, Any] = {"grid": True, "gridOpacity": 0.35, "domain": False, "ticks": False, "labelPadding": 8,
+                         "titlePadding": 10}
 
 
 def _epochs(epochs: int, from_zero: bool = True) -> alt.X:

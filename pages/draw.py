@@ -7,14 +7,14 @@ from core.errors import UserError
 from core.insight.drawing import strokes_to_ink, to_mnist
 from core.insight.predictions import predict
 from core.runs.run import Run
-from pages.ui import checkpoints, pad
+from pages.ui import checkpoints, pad, words
 from pages.ui.frame import KEPT, page
 
 
 @st.fragment
 def sketch() -> None:
     runs = {run.name: run for run in checkpoints.trained()}
-    left, right = st.columns([5, 6], gap="large")
+    left, right = st.columns(2, gap="large")
     with left:
         strokes = pad.digit_pad()
     image = to_mnist(strokes_to_ink(strokes)) if strokes else None
@@ -25,12 +25,13 @@ def sketch() -> None:
                          query_params={"recipe": "final"})
             return
         name = st.selectbox("Network", list(runs), index=list(runs).index("final") if "final" in runs else 0,
-                            format_func=lambda name: f"{name}: {', '.join(note(runs[name]))}", key="network", **KEPT)
+                            key="network", **KEPT)
+        st.caption(", ".join(note(runs[name])))
         said = "Draw, and it answers while you do."
         try:
             answer = ask(runs[name], image)
             if answer is not None:
-                said = f"{name} is {words(answer)}."
+                said = f"{name} is {sureness(answer)}."
         except UserError as error:
             answer, said = None, str(error)
         pad.readout(image, answer, said)
@@ -45,7 +46,7 @@ def ask(run: Run, image: np.ndarray | None) -> np.ndarray | None:
     return None if image is None else predict(checkpoints.model(run), image[None])[0]
 
 
-def words(answer: np.ndarray) -> str:
+def sureness(answer: np.ndarray) -> str:
     """How sure an answer is."""
     order = answer.argsort()[::-1]
     if answer[order[0]] >= 0.9:
@@ -55,7 +56,7 @@ def words(answer: np.ndarray) -> str:
 
 def note(run: Run) -> tuple[str, str]:
     """A run in figures."""
-    return f"{checkpoints.parameters(run):,} parameters", f"{checkpoints.accuracy(run)} right"
+    return f"{words.parameters(run):,} parameters", f"{words.accuracy(run)} right"
 
 
 def choose() -> None:

@@ -1,4 +1,4 @@
-"""Saved runs as pages need them: those with weights, their models kept in memory, and how they are called."""
+"""Saved runs as pages need them: those with weights, and their models kept in memory."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from core.models.architectures import rows_of
-from core.models.shapes import total_parameters, trace
 from core.recipes import RECIPES
 from core.runs.run import Run
 from core.runs.store import list_runs, load_model, open_run
@@ -26,16 +24,6 @@ def trained() -> list[Run]:
 def is_shipped(run: Run) -> bool:
     """Whether it came with the app: it carries a recipe's name."""
     return run.name in RECIPES
-
-
-def parameters(run: Run) -> int:
-    """How many numbers its network has learned."""
-    return total_parameters(trace(rows_of(run.config)))
-
-
-def accuracy(run: Run) -> str:
-    """Validation accuracy after its last epoch, in words."""
-    return f"{run.last.val_accuracy:.2f} %" if run.last else "–"
 
 
 def model(run: Run, which: str = "last") -> Network:

@@ -27,18 +27,19 @@ SECTIONS = (
 KEPT = {"bind": "query-params", "persist_state": "session"}
 
 
-def page(title: str, lead: str = "") -> None:
+def page(title: str, lead: str = "", heading: str = "") -> None:
     """Begin a page: the tab's title, the stylesheet, the sidebar, and the heading with one line below it.
 
     Args:
         title: the page's name, as in the sidebar.
         lead: what the page is for, in one sentence; empty: none.
+        heading: what stands above it instead of its name.
     """
-    st.set_page_config(page_title=f"{title} · Inkling", page_icon=":material/draw:", layout="wide")
+    st.set_page_config(page_title=f"{title} · Inkling", page_icon=Path(__file__).with_name("icon.png"), layout="wide")
     st.html(Path(__file__).with_name("frame.css"))
     _sidebar()
     _warm_up()
-    st.title(title, anchor=False)
+    st.title(heading or title, anchor=False)
     if lead:
         st.markdown(f":gray[{lead}]")
 

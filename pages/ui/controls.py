@@ -1,0 +1,119 @@
+"""Controls that make a RunConfig: built from what `core.config` knows of each field, kept in the session and the link.
+
+A control's key, and so its name in the link, is the field's. Its default is the recipe's value: the link holds only
+what differs from the recipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from core.config import FIELDS, Limits, RunConfig
+from core.data.augmentations import PRESETS
+from core.models.architectures import ARCHITECTURES
+from core.recipes import RECIPES
+from core.training.schedules import SCHEDULES
+from pages.ui.frame import KEPT
+
+START_RECIPE = "final"
+
+LABELS = {
+    "architecture": "Network", "augmentation": "Augmentation", "schedule": "Schedule", "lr": "Learning rate",
+    "max_lr": "Highest learning rate", "batch_size": "Batch size", "epochs": "Epochs", "optimizer": "Optimizer",
+    "ema": "Weight averaging", "clip_norm": "Gradient clipping", "holdout": "Hold-out",
+    "holdout_seed": "Hold-out seed", "anneal": "Shape of the one-cycle", "device": "Device",
+    "initialisation": "First weights",
+}
+
+# Values of a slider that climbs by factors rather than by steps.
+_MANTISSAS = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)
+LADDERS: dict[str, tuple[float, ...]] = {
+    "lr": tuple(float(f"{digit}e{power}") for power in range(-4, 1) for digit in _MANTISSAS if digit < 2 or power < 0),
+    "batch_size": (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192),
+    "epochs": (*range(1, 21), 25, 30, 40, 50, 60, 80, 100, 120, 150, 200),
+}
+LADDERS["max_lr"] = LADDERS["lr"]
+
+# Which of the two rates a schedule follows.
+RATES = {"constant": {"lr"}, "one-cycle": {"max_lr"}, "seed-one-cycle": {"lr", "max_lr"}, "cosine": {"lr"},
+         "triangle": {"lr", "max_lr"}}
+ONE_CYCLE = ("warmup", "anneal", "momentum_cycle")
+MORE = ("optimizer", "momentum", "nesterov", "weight_decay", "label_smoothing", "clip_norm", "ema", "dropout",
+        "initialisation", "seed", "holdout", "holdout_seed", "device", "precision", "threads")
+
+
+def config_controls() -> tuple[str, RunConfig]:
+    """Draw the controls and make the config that they describe.
+
+    Returns:
+        The recipe's name and the config.
+
+    Raises:
+        ConfigError: the values don't go together.
+    """
+    names = list(RECIPES)
+    recipe = st.selectbox("Recipe", names, index=names.index(START_RECIPE), key="recipe", on_change=_follow_recipe,
+                          help="A set-up with a name. Choosing one sets everything below.", **KEPT)
+    base = RECIPES[recipe].config
+    st.caption(RECIPES[recipe].summary)
+    values: dict[str, Any] = {}
+    for name, titles in (("architecture", ARCHITECTURES), ("augmentation", PRESETS), ("schedule", SCHEDULES)):
+        values[name] = _named(name, base, titles)
+    used = RATES[values["schedule"]]
+    for name in ("lr", "max_lr"):
+        values[name] = _ladder(name, base, disabled=name not in used)
+    values["batch_size"] = _ladder("batch_size", base)
+    values["epochs"] = _ladder("epochs", base)
+    with st.expander("More", key="more"):
+        names = (*ONE_CYCLE, *MORE) if "one-cycle" in values["schedule"] or values["schedule"] == "triangle" else MORE
+        for name in names:
+            values[name] = _field(name, base)
+    return recipe, base.changed(**values)
+
+
+def label(name: str) -> str:
+    """What a field is called on a page."""
+    return LABELS.get(name, name.replace("_", " ").capitalize())
+
+
+def _follow_recipe() -> None:
+    for name, value in RECIPES[st.session_state["recipe"]].config.to_dict().items():
+        st.session_state[name] = value
+
+
+def _named(name: str, base: RunConfig, entries: Mapping[str, Any]) -> str:
+    options = list(entries)
+    # Shown by name, not by title: Streamlit writes what is shown into the link.
+    chosen = st.selectbox(label(name), options, index=options.index(getattr(base, name)), key=name,
+                          help=FIELDS[name].help, **KEPT)
+    st.caption(entries[chosen].help)
+    return chosen
+
+
+def _ladder(name: str, base: RunConfig, disabled: bool = False) -> Any:
+    limits = Limits.from_environment()
+    most = {"batch_size": limits.max_batch_size, "epochs": limits.max_epochs}.get(name, float("inf"))
+    own = getattr(base, name)
+    options = sorted({*(value for value in LADDERS[name] if value <= most), own})
+    return st.select_slider(label(name), options, value=own, key=name, format_func=lambda value: f"{value:g}",
+                            help=FIELDS[name].help, disabled=disabled, **KEPT)
+
+
+def _field(name: str, base: RunConfig) -> Any:
+    spec, own = FIELDS[name], getattr(base, name)
+    common = {"key": name, "help": spec.help, **KEPT}
+    if spec.choices:
+        return st.selectbox(label(name), spec.choices, index=spec.choices.index(own), **common)
+    if spec.type is bool:
+        return st.toggle(label(name), own, **common)
+    if spec.type is int:
+        return st.number_input(label(name), int(spec.low or 0), int(spec.high or 0), own, **common)
+    step, form = _precision(name)
+    return st.number_input(label(name), spec.low, spec.high, own, step=step, format=form, **common)
+
+
+def _precision(name: str) -> Sequence[Any]:
+    return {"weight_decay": (1e-4, "%.5f"), "ema": (1e-3, "%.5f"), "clip_norm": (0.5, "%.2f")}.get(name, (0.01, "%.3f"))

@@ -1,0 +1,158 @@
+"""A run to look at while it trains and afterwards: progress, curves, epoch table, and what can be done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from core import charts
+from core.errors import UserError
+from core.recipes import RECIPES
+from core.runs import control, queue
+from core.runs.progress import progress
+from core.runs.run import Run
+from core.runs.store import open_run
+from core.training import schedules
+from pages.ui import tables, words
+from pages.ui.controls import label
+
+POLL = 1.0  # seconds
+
+
+def watch(name: str, bar: DeltaGenerator) -> None:
+    """Show a run; while it trains or waits, once a second.
+
+    Args:
+        name: the run.
+        bar: where its state and its buttons go.
+    """
+    run = open_run(name)
+    moving = run.is_live or run.state == "queued"
+    st.fragment(_show, run_every=POLL if moving else None, key="live")(name, bar, moving)
+
+
+def _show(name: str, bar: DeltaGenerator, moving: bool) -> None:
+    queue.pump()
+    run = open_run(name)
+    if moving and not (run.is_live or run.state == "queued"):
+        st.rerun()  # the whole page, which then asks no more
+    _head(run, bar)
+    left, right = st.columns(2, gap="large")
+    with left:
+        _heading("Accuracy", "full: validation, dashed: training")
+        accuracies = _epochs(run, "accuracy", "train_accuracy", "val_accuracy")
+        st.altair_chart(charts.accuracy(accuracies, run.config.epochs, name), key="accuracy", alt=_said(run))
+        _heading("Learning rate", "full: so far, dashed: planned")
+        st.altair_chart(charts.rate(planned(run), run.config.epochs, name, _batches(run, "lr", "rate")), key="rate",
+                        alt=f"Learning rate of {name} over its epochs.")
+    with right:
+        _heading("Loss", "thin: single batches")
+        losses = _epochs(run, "loss", "train_loss", "val_loss")
+        st.altair_chart(charts.loss(losses, run.config.epochs, name, _batches(run, "loss", "loss")), key="loss",
+                        alt=f"Training and validation loss of {name} over its epochs.")
+        _heading("Settings", "what differs from the recipe")
+        _settings(run)
+    _heading("Epochs", _validated(run))
+    tables.epoch_table(run.epochs, schedules.epoch_rates(run.config, steps_per_epoch(run)))
+
+
+def _head(run: Run, bar: DeltaGenerator) -> None:
+    now = progress(run)
+    colour, icon = words.badge(run.state)
+    with bar:
+        st.badge(run.state, icon=icon, color=colour)
+        if words.reaches_goal(run):
+            st.badge("goal reached", icon=":material/flag:", color="green")
+        st.space("stretch")
+        _buttons(run)
+    st.progress(now.share if run.state != "finished" else 1.0, text=words.standing(run, now))
+    if run.state in ("failed", "diverged", "crashed"):
+        st.error(run.message or run.state, icon=":material/error:")
+    figures = {"Validation accuracy": words.accuracy(run),
+               "Best epoch": f"{run.best.val_accuracy:.2f} %" if run.best else "–",
+               "Parameters": f"{words.parameters(run):,}",
+               "Seconds per epoch": f"{run.last.seconds:.1f}" if run.last else "–"}
+    for column, (title, value) in zip(st.columns(len(figures)), figures.items(), strict=True):
+        column.metric(title, value)
+
+
+def _buttons(run: Run) -> None:
+    if run.is_live or run.state in ("queued", "paused"):
+        _button("Stop", "stop", control.stop, run, "Ends it within a second or two; it can go on later.")
+    if run.is_live:
+        _button("Pause", "pause", control.pause, run, "Frees its place until you let it go on.")
+    if run.can_resume:
+        _button("Go on", "play_arrow", control.resume, run, "From exactly where it was left.")
+    if run.epochs:
+        st.page_link("pages/draw.py", label="Draw with it", icon=":material/draw:", query_params={"network": run.name})
+
+
+def _button(title: str, icon: str, act: Callable[[str], Run], run: Run, help: str) -> None:
+    if st.button(title, icon=f":material/{icon}:", help=help, key=f"act_{icon}"):
+        try:
+            act(run.name)
+        except UserError as error:
+            st.toast(str(error), icon=":material/error:")
+        st.rerun()
+
+
+def _heading(title: str, quiet: str) -> None:
+    st.markdown(f"##### {title} :gray[:small[{quiet}]]")
+
+
+def _settings(run: Run) -> None:
+    base = RECIPES[run.recipe].config if run.recipe in RECIPES else None
+    lines = [f"**Recipe** {run.recipe or 'none'}"]
+    for name, (own, usual) in (run.config.differences(base) if base else {}).items():
+        lines.append(f"**{label(name)}** {_brief(own)} :gray[instead of {_brief(usual)}]")
+    if base and len(lines) == 1:
+        lines.append(":gray[Nothing: exactly as the recipe says.]")
+    facts = run.facts
+    if facts:
+        lines.append(f":gray[{facts.get('device')}, {facts.get('precision')}, threads: {facts.get('threads')}, "
+                     f"{facts.get('train_images', 0):,} images]")
+    st.markdown("  \n".join(lines))
+
+
+def _brief(value: object) -> str:
+    return "own rows" if isinstance(value, list) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _validated(run: Run) -> str:
+    if run.config.holdout:
+        return f"validated on {run.config.holdout:,} training images held out"
+    return "validated on the 10,000 test images, as the seed does"
+
+
+def _said(run: Run) -> str:
+    if not run.last:
+        return f"Accuracy of {run.name}: no epoch is done yet."
+    return (f"Accuracy of {run.name}: {run.last.val_accuracy:.2f} % on the validation images and "
+            f"{run.last.train_accuracy:.2f} % on the training images after epoch {run.last.epoch}.")
+
+
+def steps_per_epoch(run: Run) -> int:
+    """Steps in an epoch of a run, also before it has begun."""
+    return int(run.facts.get("steps_per_epoch") or schedules.steps_per_epoch(60_000 - run.config.holdout,
+                                                                             run.config.batch_size))
+
+
+def planned(run: Run) -> pd.DataFrame:
+    """The rates that a run's schedule plans."""
+    return charts.plan(run.config, steps_per_epoch(run))
+
+
+def _epochs(run: Run, measure: str, train: str, validation: str) -> pd.DataFrame:
+    rows = [{"epoch": row.epoch, "part": part, measure: getattr(row, field)} for row in run.epochs
+            for part, field in ((charts.TRAIN, train), (charts.VALIDATION, validation))]
+    return pd.DataFrame(rows, columns=["epoch", "part", measure])
+
+
+def _batches(run: Run, field: str, name: str) -> pd.DataFrame:
+    steps = steps_per_epoch(run)
+    rows = [(event["epoch"] - 1 + event["step"] / steps, event[field]) for event in run.events()
+            if event["kind"] == "batch"]
+    return charts.thinned(pd.DataFrame(rows, columns=["epoch", name]))

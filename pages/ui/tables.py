@@ -1,0 +1,53 @@
+"""Tables that a page sets itself: the epoch table in the seed's columns, and a network's summary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import streamlit as st
+
+from core.models.summary import Summary
+from core.training.results import HEADER, EpochResult, format_row
+
+Cells = Sequence[Sequence[str]]
+
+
+def epoch_table(rows: Sequence[EpochResult], planned: Sequence[float]) -> None:
+    """The epoch table as it grows; epochs to come stand below with their planned rate.
+
+    Args:
+        rows: the epochs done.
+        planned: the rate at the start of every epoch of the run.
+    """
+    columns = _cells(HEADER)
+    done = [_cells(format_row(row)) for row in rows]
+    # All rows stand from the start, so that nothing moves when one is filled.
+    ahead = [[str(epoch), f"{rate:.6f}", *[""] * (len(columns) - 2)]
+             for epoch, rate in enumerate(planned, 1) if epoch > len(rows)]
+    _table(columns, [*done, *ahead], "Epoch table", quiet_from=len(done))
+
+
+def summary_table(summary: Summary) -> None:
+    """The rows of torchsummary's table, and what each row of outputs has seen of the image."""
+    rows = [[layer.name, " x ".join(map(str, layer.output_shape)), f"{layer.params:,}", f"{layer.multiply_adds:,}",
+             f"{layer.receptive_field} x {layer.receptive_field}"] for layer in summary.layers]
+    _table(["Layer", "Output shape", "Parameters", "Multiply-adds", "Sees"], rows, "Summary of the network", text=1)
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def _table(columns: Sequence[str], rows: Cells, caption: str, quiet_from: int | None = None, text: int = 0) -> None:
+    head = "".join(f'<th scope="col"{_side(at, text)}>{escape(column)}</th>' for at, column in enumerate(columns))
+    body = "".join(
+        f"<tr{' class=ahead' if quiet_from is not None and number >= quiet_from else ''}>"
+        + "".join(f"<td{_side(at, text)}>{escape(cell)}</td>" for at, cell in enumerate(row)) + "</tr>"
+        for number, row in enumerate(rows))
+    st.html(f'<div class="sheet" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
+            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>")
+
+
+def _side(at: int, text: int) -> str:
+    return " class=text" if at < text else ""

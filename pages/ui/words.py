@@ -1,0 +1,61 @@
+"""How runs are put into words: their state, their time, what they are made of."""
+
+from __future__ import annotations
+
+from core.models.architectures import rows_of
+from core.models.shapes import total_parameters, trace
+from core.runs.progress import Progress
+from core.runs.run import Run
+
+GOAL_ACCURACY, GOAL_EPOCHS, GOAL_PARAMETERS = 99.4, 15, 8_000
+
+_COLOURS = {"running": "blue", "pausing": "blue", "queued": "gray", "paused": "orange", "stopped": "gray",
+            "finished": "green"}
+_ICONS = {"running": "autorenew", "pausing": "autorenew", "queued": "hourglass_empty", "paused": "pause",
+          "stopped": "stop", "finished": "check"}
+
+
+def parameters(run: Run) -> int:
+    """How many numbers its network learns."""
+    return total_parameters(trace(rows_of(run.config)))
+
+
+def accuracy(run: Run) -> str:
+    """Validation accuracy after its last epoch."""
+    return f"{run.last.val_accuracy:.2f} %" if run.last else "–"
+
+
+def reaches_goal(run: Run) -> bool:
+    """Whether its last epoch meets the goal: accuracy, epochs and parameters."""
+    return (run.last is not None and run.state == "finished" and run.last.val_accuracy >= GOAL_ACCURACY
+            and len(run.epochs) <= GOAL_EPOCHS and parameters(run) < GOAL_PARAMETERS)
+
+
+def badge(state: str) -> tuple[str, str]:
+    """Colour and icon of a state."""
+    return _COLOURS.get(state, "red"), f":material/{_ICONS.get(state, 'error')}:"
+
+
+def duration(seconds: float) -> str:
+    """A span of time as one would say it: `45 s`, `3 min 20 s`, `2 h 5 min`."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3_600:
+        minutes, rest = divmod(seconds, 60)
+        return f"{minutes} min {rest} s" if minutes < 10 and rest else f"{minutes} min"
+    hours, rest = divmod(seconds // 60, 60)
+    return f"{hours} h {rest} min" if rest else f"{hours} h"
+
+
+def standing(run: Run, now: Progress) -> str:
+    """Where a run stands, in one line."""
+    if run.state == "queued":
+        return "Waits for its turn"
+    if run.is_live and not now.step and not run.epochs:
+        return (run.message or "starting").capitalize()
+    line = f"Epoch {min(max(now.epoch, 1), now.epochs)} of {now.epochs}"
+    if run.is_live:
+        left = "" if now.seconds_left is None else f", about {duration(now.seconds_left)} left"
+        return f"{line}{left}" + (f", {run.message}" if run.message else "")
+    return line

@@ -1,0 +1,75 @@
+"""Take a picture of every page in light and dark, on a laptop and on a phone: `python tests/e2e/screenshots.py`.
+
+They land in tests/e2e/screenshots/, or in the folder given; a second argument names the checkpoints to show.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import sync_playwright
+from serving import ROOT, chromium, serve
+
+THEMES = ("light", "dark")
+SIZES = {"laptop": (1280, 800), "phone": (390, 844)}
+PAGES = {"home": "", "train": "train", "run": "train?run=final", "draw": "draw"}
+
+# Strokes of a 3, as shares of the pad.
+THREE = [(0.3, 0.28), (0.42, 0.2), (0.58, 0.2), (0.68, 0.31), (0.62, 0.44), (0.46, 0.49), (0.63, 0.53), (0.7, 0.66),
+         (0.6, 0.79), (0.42, 0.8), (0.3, 0.71)]
+
+
+def main(folder: Path, checkpoints: Path) -> None:
+    """Walk through the pages and save a picture of each."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with serve(checkpoints) as address, sync_playwright() as playwright:
+        browser = chromium(playwright)
+        for theme in THEMES:
+            for size, (width, height) in SIZES.items():
+                context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme,
+                                              has_touch=size == "phone", reduced_motion="reduce")
+                page = context.new_page()
+                for name, path in PAGES.items():
+                    page.goto(f"{address}/{path}")
+                    settle(page)
+                    if name == "draw":
+                        draw(page, THREE)
+                        settle(page)
+                    fit(page, width, height)
+                    page.screenshot(path=folder / f"{name}-{theme}-{size}.png")
+                    page.set_viewport_size({"width": width, "height": height})
+                context.close()
+        browser.close()
+
+
+def settle(page: Any) -> None:
+    """Wait until the page is drawn and its script has come to rest."""
+    page.wait_for_selector("h1")
+    page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
+    page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
+    page.wait_for_timeout(900)
+
+
+def draw(page: Any, strokes: list[tuple[float, float]]) -> None:
+    """Draw one stroke on the pad with the mouse."""
+    box = page.locator("canvas[aria-label^='Drawing pad']").bounding_box()
+    points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in strokes]
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    for point in points[1:]:
+        page.mouse.move(*point, steps=4)
+    page.mouse.up()
+
+
+def fit(page: Any, width: int, height: int) -> None:
+    """Make the window as tall as the page, so that all of it is in the picture."""
+    needed = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+    page.set_viewport_size({"width": width, "height": max(height, min(needed, 4_000))})
+    page.wait_for_timeout(400)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "tests" / "e2e" / "screenshots",
+         Path(sys.argv[2]) if len(sys.argv) > 2 else ROOT / "checkpoints")
