@@ -62,10 +62,14 @@ def take_in(data: bytes, name: str | None = None, folder: Path | None = None, li
         RunError: it is no run of this app, or damaged; the sentence says how.
         LimitError: it is larger than the machine lends.
     """
+    from core.training import trainer  # noqa: F401 - torch takes seconds to load, which others should not wait for
+
     folder, limits = folder or checkpoints_folder(), limits or Limits.from_environment()
     own, contents = _unpacked(data, limits)
     run = _run(_json(contents, "run.json"), limits)
     rows = parse_rows(_json(contents, "epochs.json"))
+    if not rows:
+        run["facts"] = {}  # it will be started here, by the facts of this machine
     ending = _json(contents, "status.json")
     state = ending.get("state") if isinstance(ending, Mapping) else None
     past = [_event(event) for event in events.parsed(contents.get(events.NAME, b""))]

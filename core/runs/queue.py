@@ -48,6 +48,8 @@ def submit(name: str, folder: Path | None = None, *, one_epoch: bool = False, li
         run = open_run(name, folder)
         check_startable(run, limits)
         waiting = _waiting(folder)
+        if name in waiting:
+            raise RunError(f"{name} waits already, in place {waiting.index(name) + 1}.")
         if len(waiting) >= limits.max_queue:
             raise LimitError(f"{len(waiting):,} runs wait already, which is all this machine's queue takes; "
                              "drop some, or raise INKLING_MAX_QUEUE.")

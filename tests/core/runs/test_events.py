@@ -73,7 +73,7 @@ almost = st.fixed_dictionaries({"kind": st.sampled_from(["batch", "epoch", 3]), 
                                optional={"step": values, "steps": values, "loss": values, "lr": values})
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=30) | almost.map(lambda event: json.dumps(event).encode()), max_size=5))
 def test_any_file_can_be_read_and_what_comes_out_is_whole(lines):
     for event in events.parsed(b"\n".join(lines)):

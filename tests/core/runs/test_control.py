@@ -1,0 +1,194 @@
+import pytest
+
+from core.errors import ConfigError, LimitError, RunError
+from core.runs import control, files, processes, queue, status, store, worker
+from core.runs.progress import progress
+
+
+@pytest.fixture
+def no_start(monkeypatch):
+    """Submitting starts nothing: this very process stands for the worker."""
+    started = []
+    monkeypatch.setattr(processes, "start", lambda folder: started.append(folder.name) or processes.identity())
+    return started
+
+
+@pytest.fixture
+def live(tiny):
+    run = store.create(tiny, "live")
+    status.write(run.folder, "running", "", processes.identity())
+    return run
+
+
+def _asked(run):
+    return status.read_request(run.folder)
+
+
+def test_a_live_run_is_asked_to_pause_and_the_pause_can_be_taken_back(live):
+    assert control.pause("live").state == "pausing"
+    assert _asked(live) == "pause"
+    assert control.resume("live").state == "running"
+    assert _asked(live) is None
+    assert control.pause("live", after_epoch=True).message == "pauses at the end of the epoch"
+    assert control.stop("live").message == "stopping"
+    assert _asked(live) == "stop"
+    with pytest.raises(RunError, match="training already"):
+        control.resume("live")
+
+
+def test_one_epoch_of_a_live_run_is_a_pause_at_its_end(live):
+    assert control.step("live").state == "running"
+    assert _asked(live) == "pause-after-epoch"
+
+
+def test_one_epoch_of_a_resting_run_starts_it(tiny, no_start, digits):
+    run = store.create(tiny, "a")
+    for done in (1, 2):
+        assert control.step("a").state == "running"
+        assert worker.train(run.folder, digits) == "paused"
+        assert len(store.open_run("a").epochs) == done
+    assert control.resume("a").state == "running"
+    assert worker.train(run.folder, digits) == "finished"
+    assert no_start == ["a"] * 3
+
+
+def test_a_paused_run_can_be_stopped_for_good_and_a_queued_one_dropped(tiny):
+    run = store.create(tiny, "a")
+    status.write(run.folder, "paused", "after epoch 1")
+    assert control.stop("a").state == "stopped"
+    with pytest.raises(RunError, match="does not train: it is stopped"):
+        control.stop("a")
+    with pytest.raises(RunError, match="does not train: it is stopped"):
+        control.pause("a")
+    status.write(run.folder, "queued")
+    assert control.stop("a").message == "taken out of the queue"
+
+
+def test_an_old_request_does_not_stop_a_run_that_is_started_again(tiny, no_start, digits):
+    run = store.create(tiny, "a")
+    status.request(run.folder, "stop")
+    control.resume("a")
+    assert worker.train(run.folder, digits) == "finished"
+
+
+@pytest.mark.parametrize("state", ["finished", "diverged"])
+def test_what_is_done_does_not_go_on(trained, state):
+    run = trained("a")
+    status.write(run.folder, state)
+    with pytest.raises(RunError, match="fork it"):
+        control.resume("a")
+    with pytest.raises(RunError, match="only a run that goes on"):
+        control.change_rate("a", 0.5)
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, 0.0001, 2000.0, float("nan"), float("inf")])
+def test_a_rate_out_of_range_is_refused(live, factor):
+    with pytest.raises(RunError, match="can be multiplied by"):
+        control.change_rate("live", factor)
+
+
+def test_a_damaged_request_is_no_request(live):
+    for data in (b"", b"[]", b'{"action": "rm -rf"}', b'{"action": ["stop"]}', b'{"factor": "2"}', b'{"factor": 1e9}'):
+        (live.folder / "request.json").write_bytes(data)
+        (live.folder / "rate.json").write_bytes(data)
+        assert status.read_request(live.folder) is None
+        assert status.read_rate(live.folder) is None
+
+
+def test_a_fork_begins_with_its_parents_weights_and_says_so(trained, tiny, digits, monkeypatch):
+    parent = trained("a")
+    child = control.fork("a", "b", {"max_lr": 0.02, "epochs": 1}, "best")
+    assert child.parent == {"name": "a", "which": "best", "epoch": parent.best.epoch}
+    assert child.config == tiny.changed(max_lr=0.02, epochs=1)
+    assert (child.state, child.epochs) == ("stopped", ())
+    begun = []
+    real = worker.Record.take_up
+    monkeypatch.setattr(worker.Record, "take_up",
+                        lambda self, training, saved: begun.append(training.weights()) or real(self, training, saved))
+    assert worker.train(child.folder, digits) == "finished"
+    theirs = store.weights.load_tensors(parent.folder / "best.pt")
+    assert all((begun[0][name] == tensor).all() for name, tensor in theirs.items())
+    child = store.open_run("b")
+    assert child.epochs[0].train_loss < parent.epochs[0].train_loss
+    assert child.parent["name"] == "a"
+
+
+def test_a_fork_that_is_stopped_does_not_begin_again(trained, digits, outcome, monkeypatch):
+    trained("a")
+    whole, cut = (control.fork("a", name, {"epochs": 2}) for name in ("whole", "cut"))
+    worker.train(whole.folder, digits)
+    with monkeypatch.context() as patch:
+        real = worker.Record.epoch
+
+        def epoch(self, training, result):
+            real(self, training, result)
+            status.request(self.folder, "stop")
+
+        patch.setattr(worker.Record, "epoch", epoch)
+        patch.setattr(worker.Worker, "_watch", lambda self: None)
+        patch.setattr(worker.Record, "is_due", lambda self: False)
+        patch.setattr(worker.Record, "batch", lambda self, result: None)
+        made = worker.Worker(cut.folder, digits)
+        made._asked = "pause-after-epoch"
+        assert made.run() == "paused"
+    assert worker.train(cut.folder, digits) == "finished"
+    assert outcome(store.open_run("cut")) == outcome(store.open_run("whole"))
+
+
+def test_forks_that_cannot_be(trained, tiny, monkeypatch):
+    trained("a")
+    store.create(tiny, "new")
+    with pytest.raises(RunError, match="no weights yet"):
+        control.fork("new", "b")
+    with pytest.raises(RunError, match="do not fit another network"):
+        control.fork("a", "b", {"architecture": "initial", "layers": []})
+    with pytest.raises(ConfigError, match="unknown field"):
+        control.fork("a", "b", {"colour": 3})
+    with pytest.raises(RunError, match="cannot be a run's name"):
+        control.fork("a", "../b")
+    with pytest.raises(RunError, match="last or best"):
+        control.fork("a", "b", which="start")
+    monkeypatch.setenv("INKLING_MAX_EPOCHS", "2")
+    with pytest.raises(LimitError):
+        control.fork("a", "b")
+    assert [run.name for run in store.list_runs()] == ["new", "a"]
+
+
+def test_a_damaged_start_is_told(trained, digits):
+    trained("a")
+    child = control.fork("a", "b")
+    (child.folder / "start.pt").write_bytes(b"x")
+    assert worker.train(child.folder, digits) == "failed"
+    assert "start.pt is no zip file" in store.open_run("b").message
+
+
+def test_waiting_has_an_end(live):
+    assert control.wait("live", seconds=0.2).is_live
+    status.write(live.folder, "paused")
+    assert control.wait("live").state == "paused"
+
+
+def test_progress_tells_how_far_and_how_long(tiny, checkpoints):
+    run = store.create(tiny, "a")
+    assert progress(run).share == 0.0
+    with files.locked(checkpoints):
+        store.change(run.folder, facts={"steps_per_epoch": 6})
+    for kind, epoch, step, at in (("started", 1, 0, 100.0), ("batch", 1, 6, 160.0), ("stopped", 1, 6, 161.0),
+                                  ("resumed", 1, 6, 500.0), ("batch", 2, 3, 515.0)):
+        more = {"steps": 6, "loss": 1.0, "lr": 0.1} if kind == "batch" else {}
+        line = store.events.line(kind, epoch, step, **more)
+        files.append(run.folder / "events.jsonl", line.replace(line[line.index(b'"time": '):line.index(b', "epoch"')],
+                                                               f'"time": {at}'.encode()))
+    assert progress(store.open_run("a")).seconds_left is None, "nobody trains it"
+    status.write(run.folder, "running", "", processes.identity())
+    now = progress(store.open_run("a"))
+    assert (now.epoch, now.epochs, now.step, now.steps, now.share) == (2, 3, 3, 6, 0.5)
+    assert now.seconds_left == pytest.approx(9 * 5.0), "five seconds a step since it was resumed"
+
+
+def test_names_are_checked_everywhere(checkpoints, tmp_path):
+    for call in (control.stop, control.pause, control.resume, control.step, queue.submit, store.annotate,
+                 lambda name: control.change_rate(name, 0.5), lambda name: control.wait(name),
+                 lambda name: store.rename(name, "x"), lambda name: control.fork(name, "x")):
+        with pytest.raises(RunError, match="cannot be a run's name"):
+            call(f"../{tmp_path.name}")

@@ -1,0 +1,193 @@
+"""Real processes on the real MNIST: killed, stopped, paused, queued."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from core.config import RunConfig
+from core.data import dataset
+from core.runs import control, files, processes, queue, status, store
+
+pytestmark = [pytest.mark.mnist, pytest.mark.timeout(600)]
+
+ROOT = Path(store.__file__).parents[2]
+# A step of some 30 ms; augmented in the background where `augmentation` says so.
+SMALL = RunConfig(layers=({"kind": "space_to_depth", "block": 4},
+                          {"kind": "conv", "channels": 8, "kernel": 3, "norm": "batch", "bias": False},
+                          {"kind": "dropout", "p": 0.1},
+                          {"kind": "linear", "channels": 10, "activation": "none"}),
+                  batch_size=1_500, epochs=3, max_lr=0.1, ema=0.9, device="cpu", precision="fp32", threads=1)
+
+
+@pytest.fixture(autouse=True)
+def real_disk(monkeypatch, mnist):
+    """Real processes write to a real disk; the data is there before the first of them starts."""
+    monkeypatch.setenv("INKLING_DATA", str(dataset.data_folder()))
+
+
+def _until(condition, seconds=60.0):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it took too long"
+        time.sleep(0.02)
+
+
+def _finish(name):
+    run = control.wait(name, seconds=300)
+    assert run.state == "finished", f"{run.state}: {run.message}\n{run.log_end()}"
+    return run
+
+
+def _pid(name):
+    return status.read(store.open_run(name).folder).pid
+
+
+def _batches(name):
+    return [event for event in store.open_run(name).events() if event["kind"] == "batch"]
+
+
+@pytest.mark.parametrize("augmentation", ["none", "final"])
+def test_killed_at_random_moments_it_ends_bit_for_bit_the_same(outcome, kinds, augmentation):
+    config = SMALL.changed(augmentation=augmentation)
+    store.create(config, "whole")
+    store.create(config, "cut")
+    queue.submit("whole")
+    whole = _finish("whole")
+    chance = random.Random(3)
+    kills = 0
+    for _ in range(4):
+        control.resume("cut")
+        # Some moments fall into the start, some into training.
+        wait = chance.uniform(0.1, 1.5)
+        if chance.random() < 0.75:
+            seen = len(_batches("cut"))
+            _until(lambda seen=seen: len(_batches("cut")) > seen + 1 or not store.open_run("cut").is_live)
+            wait /= 3
+        time.sleep(wait)
+        pid = _pid("cut")
+        if pid is None:
+            break
+        children = psutil.Process(pid).children(recursive=True)
+        os.kill(pid, signal.SIGKILL)
+        _until(lambda: store.open_run("cut").state == "crashed", 5)
+        _, alive = psutil.wait_procs(children, timeout=10)
+        assert not alive, "processes that augment die with the one that trains"
+        kills += 1
+        assert store.open_run("cut").can_resume
+    assert kills >= 2
+    if store.open_run("cut").state != "finished":
+        control.resume("cut")
+    cut = _finish("cut")
+    assert outcome(cut) == outcome(whole)
+    assert kinds(cut).count("epoch") == 3
+
+
+@pytest.mark.parametrize("how", ["request", "pause", "SIGTERM", "SIGINT", "at the start"])
+def test_a_stop_ends_the_process_within_two_seconds_and_resume_goes_on(how):
+    store.create(SMALL.changed(augmentation="final", epochs=50), "a")
+    queue.submit("a")
+    if how != "at the start":
+        _until(lambda: len(_batches("a")) > 2)
+    pid = _pid("a")
+    began = time.monotonic()
+    if how in ("request", "at the start"):
+        control.stop("a")
+    elif how == "pause":
+        control.pause("a")
+    else:
+        os.kill(pid, getattr(signal, how))
+    _until(lambda: not store.open_run("a").is_live, 20)
+    took = time.monotonic() - began
+    run = store.open_run("a")
+    assert run.state == ("paused" if how == "pause" else "stopped"), run.message
+    # Where a process starts, a shared machine may take some seconds before it can look at anything.
+    assert took < (10.0 if how == "at the start" else 3.0)
+    _until(lambda: not psutil.pid_exists(pid), 5)
+    steps = len(_batches("a"))
+    control.resume("a")
+    _until(lambda: len(_batches("a")) > steps + 1)
+    os.kill(_pid("a"), signal.SIGKILL)
+
+
+def test_a_run_outlives_the_process_that_started_it():
+    store.create(SMALL, "a")
+    shell = subprocess.run([sys.executable, "-c", "from core.runs import queue; print(queue.submit('a').state)"],
+                           cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert shell.stdout.strip() == "running"
+    _finish("a")
+
+
+def test_the_queue_runs_on_from_one_run_to_the_next():
+    for name in ("a", "b", "c"):
+        store.create(SMALL.changed(epochs=1), name)
+        queue.submit(name)
+    assert queue.order() == ["b", "c"]
+    queue.move("c", 0)
+    _finish("b")
+    ends = {name: store.open_run(name).events()[-1]["time"] for name in ("a", "b", "c")}
+    assert ends["a"] < ends["c"] < ends["b"]
+
+
+def test_one_epoch_and_pause_by_real_processes(outcome):
+    for name in ("whole", "steps"):
+        store.create(SMALL.changed(epochs=2), name)
+    queue.submit("whole")
+    whole = _finish("whole")
+    control.step("steps")
+    run = control.wait("steps", seconds=120)
+    assert (run.state, len(run.epochs)) == ("paused", 1)
+    control.resume("steps")
+    assert outcome(_finish("steps")) == outcome(whole)
+
+
+def test_a_changed_rate_reaches_the_worker():
+    store.create(SMALL.changed(schedule="constant", lr=0.01, epochs=50), "a")
+    queue.submit("a")
+    _until(lambda: len(_batches("a")) > 2)
+    control.change_rate("a", 0.5)
+    _until(lambda: _batches("a")[-1]["lr"] == 0.005)
+    assert [event["factor"] for event in store.open_run("a").events() if event["kind"] == "rate"] == [0.5]
+    _until(lambda: not (store.open_run("a").folder / "rate.json").exists(), 5)
+    control.stop("a")
+    assert control.wait("a").state == "stopped"
+
+
+def test_a_full_disk_is_named_by_a_real_process(tmp_path, monkeypatch):
+    """A file system of one megabyte, where this machine lets us have one."""
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(small)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("no file system may be mounted here")
+    try:
+        monkeypatch.setenv("INKLING_CHECKPOINTS", str(small))
+        store.create(SMALL, "a")
+        (small / "ballast").write_bytes(bytes(300_000))
+        queue.submit("a")
+        run = control.wait("a", seconds=120)
+        assert run.state == "failed", run.log_end()
+        assert "the disk is full" in run.message
+        (small / "ballast").unlink()
+        control.resume("a")
+        _finish("a")
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def test_a_zombie_is_no_training_process():
+    run = store.create(SMALL, "a")
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    status.write(run.folder, "running", "", processes.identity(child.pid))
+    assert store.open_run("a").is_live
+    child.kill()
+    _until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE, 5)
+    assert store.open_run("a").state == "crashed"
+    child.wait()
+    assert files.read_json(run.folder / "status.json")["state"] == "running", "noticed without being written"
