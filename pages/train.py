@@ -19,15 +19,16 @@ from pages.ui.live import watch
 NEW = "new run"
 
 
-def start(recipe: str, config: RunConfig) -> None:
+def start(recipe: str, config: RunConfig, name: str) -> None:
     """Make the run that the controls describe, put it into the queue, and turn to it."""
     try:
-        name = st.session_state["name"].strip() or store.free_name(f"my-{recipe}")
-        queue.submit(store.create(config, name, recipe=recipe).name)
+        run = store.create(config, name.strip() or store.free_name(f"my-{recipe}"), recipe=recipe)
+        queue.submit(run.name)
     except UserError as error:
-        st.session_state["refusal"] = str(error)
+        st.error(str(error), icon=":material/error:")
     else:
-        st.session_state["run"], st.session_state["name"] = name, ""
+        st.session_state["started"] = run.name
+        st.rerun()
 
 
 def set_up(bar: DeltaGenerator) -> None:
@@ -40,12 +41,12 @@ def set_up(bar: DeltaGenerator) -> None:
             return
     with bar:
         st.space("stretch")
-        st.text_input("Name", placeholder=store.free_name(f"my-{recipe}"), key="name", max_chars=60, width=220,
-                      label_visibility="collapsed")
-        st.button("Start", type="primary", icon=":material/play_arrow:", on_click=start, args=(recipe, config))
+        name = st.text_input("Name", placeholder=store.free_name(f"my-{recipe}"), key="name", max_chars=60, width=220,
+                             label_visibility="collapsed")
+        pressed = st.button("Start", type="primary", icon=":material/play_arrow:")
     with right:
-        if refusal := st.session_state.pop("refusal", None):
-            st.error(refusal, icon=":material/error:")
+        if pressed:
+            start(recipe, config, name)
         preview(config)
 
 
@@ -68,6 +69,8 @@ def preview(config: RunConfig) -> None:
 
 page("Train", "Choose, start, watch. A run goes on in a process of its own, whatever happens to this page.")
 names = [run.name for run in store.list_runs() if isinstance(run, Run)]
+if "started" in st.session_state:
+    st.session_state["run"] = st.session_state.pop("started")
 bar = st.container(horizontal=True, vertical_alignment="center", gap="small")
 shown = bar.selectbox("Show", [NEW, *names], key="run", width=240, label_visibility="collapsed", **KEPT)
 if shown == NEW:

@@ -7,9 +7,9 @@ import math
 Strokes = list[list[list[float]]]
 
 
-def _arc(x: float, y: float, width: float, height: float, start: float, end: float, points: int = 24) -> list[list[float]]:
+def _arc(x: float, y: float, width: float, height: float, start: float, end: float) -> list[list[float]]:
     """Points on an ellipse; angles in turns, 0 at the top, clockwise."""
-    angles = [2 * math.pi * (start + (end - start) * at / (points - 1)) for at in range(points)]
+    angles = [2 * math.pi * (start + (end - start) * at / 23) for at in range(24)]
     return [[x + width * math.sin(angle), y - height * math.cos(angle)] for angle in angles]
 
 

@@ -1,0 +1,74 @@
+"""Charts: they are made from any frame, keep their scales, and colours belong to runs."""
+
+import pandas as pd
+import pytest
+
+from core import charts
+from core.config import SCHEDULES, RunConfig
+
+PARTS = (charts.TRAIN, charts.VALIDATION)
+
+
+def epochs(done: int, measure: str, value: float) -> pd.DataFrame:
+    return pd.DataFrame([{"epoch": epoch, "part": part, measure: value} for epoch in range(1, done + 1)
+                         for part in PARTS], columns=["epoch", "part", measure])
+
+
+def scales(chart) -> list[tuple]:
+    """The domains of all x and y scales of a chart."""
+    return [tuple(layer["encoding"][axis]["scale"]["domain"]) for layer in chart.to_dict()["layer"]
+            for axis in ("x", "y") if "scale" in layer["encoding"].get(axis, {})]
+
+
+@pytest.mark.parametrize("done", [0, 1, 7])
+@pytest.mark.parametrize(("make", "measure"), [(charts.accuracy, "accuracy"), (charts.loss, "loss")])
+def test_scales_stay_while_a_run_grows(make, measure, done):
+    assert set(scales(make(epochs(done, measure, 60 if measure == "accuracy" else 0.2), 15))) == set(
+        scales(make(epochs(15, measure, 99 if measure == "accuracy" else 0.02), 15)))
+
+
+@pytest.mark.parametrize("accuracy", [0.0, 9.8, 100.0])
+def test_any_accuracy_stays_on_the_chart(accuracy):
+    chart = charts.accuracy(epochs(3, "accuracy", accuracy), 3)
+    values = [row["mistakes"] for data in chart.to_dict()["datasets"].values() for row in data]
+    high, low = scales(chart)[0]
+    assert all(low <= value <= high for value in values)
+
+
+def test_the_goal_is_a_dotted_line():
+    rule = charts.accuracy(epochs(1, "accuracy", 99), 15).to_dict()["layer"][0]
+    assert rule["mark"]["type"] == "rule"
+    assert rule["mark"]["strokeDash"]
+
+
+def test_all_charts_have_one_height():
+    made = [charts.accuracy(epochs(2, "accuracy", 99), 3), charts.loss(epochs(2, "loss", 0.1), 3),
+            charts.rate(charts.plan(RunConfig(epochs=3), 10), 3)]
+    assert {chart.to_dict()["height"] for chart in made} == {charts.HEIGHT}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize(("length", "steps"), [(1, 1), (3, 7), (15, 1_875), (200, 469)])
+def test_the_plan_is_what_the_schedule_says(schedule, length, steps):
+    config = RunConfig(schedule=schedule, epochs=length)
+    plan = charts.plan(config, steps)
+    assert plan["epoch"].is_monotonic_increasing
+    assert plan["epoch"].iloc[0] == 0
+    assert plan["epoch"].iloc[-1] == pytest.approx((length * steps - 1) / steps)
+    assert len(plan) <= 401 + 2 * (length + 1)
+    for epoch, rate in plan.sample(min(len(plan), 20), random_state=0).itertuples(index=False):
+        assert rate == charts.schedules.rate(config, round(epoch * steps), steps)
+
+
+def test_long_series_are_thinned_and_keep_their_mean():
+    frame = pd.DataFrame({"epoch": range(1_200), "loss": range(1_200)})
+    thin = charts.thinned(frame, 600)
+    assert len(thin) == 600
+    assert thin["loss"].mean() == frame["loss"].mean()
+    assert charts.thinned(frame, 2_000) is frame
+
+
+def test_a_run_keeps_its_colour():
+    assert charts.colour("mine") == charts.colour("mine")
+    assert len({charts.colour(name) for name in ("initial", "intermediate", "final")}) == 3
+    assert {charts.colour(f"run-{number}") for number in range(200)} == set(charts.PALETTE)

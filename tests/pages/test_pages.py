@@ -1,0 +1,269 @@
+"""Every page in its empty, normal and broken states, run without a browser."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.config import RunConfig
+from core.recipes import RECIPES
+from core.runs import files, queue, status, store
+from tests.made import made_run
+from tests.strokes import DIGITS
+
+ROOT = Path(__file__).parents[2]
+PAGES = ["streamlit_app.py", *sorted(f"pages/{path.name}" for path in (ROOT / "pages").glob("*.py"))]
+SETTINGS = [name for name in RunConfig().to_dict() if name not in ("layers", "transforms")]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    place = tmp_path / "checkpoints"
+    place.mkdir()
+    monkeypatch.setenv("INKLING_CHECKPOINTS", str(place))
+    return place
+
+
+@pytest.fixture
+def idle(monkeypatch) -> list[Path]:
+    """Keeps processes from being started; gives the run folders that would have been trained."""
+    asked: list[Path] = []
+
+    def start(place: Path) -> tuple[int, float]:
+        asked.append(place)
+        return queue.processes.identity()
+
+    monkeypatch.setattr(queue.processes, "start", start)
+    return asked
+
+
+def opened(page: str, **link: str) -> AppTest:
+    app = AppTest.from_file(ROOT / PAGES[0], default_timeout=30)
+    if page != PAGES[0]:
+        app.switch_page(page)
+    for name, value in link.items():
+        app.query_params[name] = value
+    return well(app.run())
+
+
+def well(app: AppTest) -> AppTest:
+    assert not app.exception, app.exception
+    return app
+
+
+def text(app: AppTest) -> str:
+    """All words on a page."""
+    kinds = (app.title, app.subheader, app.markdown, app.caption, app.error, app.metric)
+    words = [f"{getattr(each, 'label', '')} {each.value}" for kind in kinds for each in kind]
+    return "\n".join([*words, *(each.proto.body for each in app.get("html"))])
+
+
+def link(app: AppTest, label: str):
+    return next(each for each in app.get("page_link") if label in each.proto.label)
+
+
+def some_runs(folder: Path) -> None:
+    made_run(folder, "final", recipe="final", done=15, epochs=15)
+    made_run(folder, "halfway", done=1, state="stopped", epochs=4)
+    made_run(folder, "fresh", done=0, state="queued", epochs=4)
+    (folder / "broken").mkdir()
+    (folder / "newer").mkdir()
+    (folder / "newer" / "run.json").write_text(json.dumps({"format": 99, "config": {}}))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_opens_with_nothing_trained(page, folder):
+    assert opened(page).title[0].value
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_opens_with_runs_damaged_ones_among_them(page, folder, idle):
+    some_runs(folder)
+    assert opened(page).title[0].value
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_opens_with_a_link_full_of_nonsense(page, folder):
+    opened(page, run="../../etc", network="nobody", recipe="cake", lr="-3", epochs="1e99", name="x" * 10_000)
+
+
+def test_home_invites_when_nothing_is_trained(folder):
+    app = opened("streamlit_app.py")
+    assert "Nothing trained yet" in text(app)
+    assert link(app, "Train").proto.query_string == "recipe=final"
+
+
+def test_home_lists_runs_and_says_what_is_damaged(folder, idle):
+    some_runs(folder)
+    app = opened("streamlit_app.py")
+    assert list(app.dataframe[0].value["Run"]) == ["fresh", "halfway", "final"]
+    assert "broken cannot be read" in text(app)
+    assert "newer cannot be read" in text(app)
+    assert "another version" in text(app)
+    assert any("fresh" in each.proto.label for each in app.get("page_link")), "what runs is linked"
+
+
+def test_home_marks_the_runs_that_reach_the_goal(folder):
+    made_run(folder, "good", done=2)
+    rows = files.read_json(folder / "good" / "epochs.json")
+    rows[-1]["val_correct"] = 9_940
+    files.write_json(folder / "good" / "epochs.json", rows)
+    made_run(folder, "bad", done=2)
+    goals = opened("streamlit_app.py").dataframe[0].value.set_index("Run")["Goal"]
+    assert goals.to_dict() == {"good": "reached", "bad": ""}
+
+
+def test_train_starts_with_the_final_recipe(folder):
+    app = opened("pages/train.py")
+    final = RECIPES["final"].config
+    assert app.selectbox(key="recipe").value == "final"
+    assert {name: app.session_state[name] for name in SETTINGS if name in app.session_state} == {
+        name: value for name, value in final.to_dict().items() if name in app.session_state}
+    assert app.metric[0].value == "3,762"
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_choosing_a_recipe_sets_every_control(recipe, folder):
+    app = opened("pages/train.py", recipe="final" if recipe == "initial" else "initial", epochs="40", momentum="0.5")
+    app.selectbox(key="recipe").set_value(recipe)
+    well(app.run())
+    for name, value in RECIPES[recipe].config.to_dict().items():
+        if name in app.session_state:
+            assert app.session_state[name] == value, name
+
+
+def test_a_link_sets_the_controls(folder):
+    app = opened("pages/train.py", recipe="initial", lr="0.03", epochs="3", optimizer="adam", nesterov="true")
+    assert app.selectbox(key="recipe").value == "initial"
+    assert app.select_slider(key="lr").value == 0.03
+    assert app.select_slider(key="epochs").value == 3
+    assert app.selectbox(key="optimizer").value == "adam"
+    assert app.toggle(key="nesterov").value is True
+    assert app.selectbox(key="architecture").value == "initial", "what the link leaves out is the recipe's"
+
+
+def test_the_preview_follows_the_controls(folder):
+    app = opened("pages/train.py")
+    app.selectbox(key="architecture").set_value("initial")
+    app.select_slider(key="batch_size").set_value(64)
+    well(app.run())
+    assert [each.value for each in app.metric[:2]] == ["16,530", "938"]
+    assert "8,530 more than" in text(app)
+    assert "Conv2d-10" in text(app)
+
+
+def start(app: AppTest) -> AppTest:
+    next(button for button in app.button if button.label == "Start").click()
+    return well(app.run())
+
+
+def test_start_makes_the_run_that_the_controls_describe(folder, idle):
+    app = opened("pages/train.py")
+    app.select_slider(key="epochs").set_value(2)
+    app.text_input(key="name").set_value("mine")
+    start(app)
+    run = store.open_run("mine")
+    assert run.config == RECIPES["final"].config.changed(epochs=2)
+    assert run.recipe == "final"
+    assert idle == [folder / "mine"]
+    assert app.selectbox(key="run").value == "mine", "the page turns to the run"
+    assert "running" in text(app)
+
+
+def test_start_finds_a_free_name(folder, idle):
+    for _ in range(2):
+        start(opened("pages/train.py"))
+    assert {run.name for run in store.list_runs()} == {"my-final", "my-final-2"}
+
+
+@pytest.mark.parametrize("name", ["../out", "taken", "con", "a/b"])
+def test_a_name_that_cannot_be_had_is_refused_in_words(name, folder, idle):
+    made_run(folder, "taken")
+    app = opened("pages/train.py")
+    app.text_input(key="name").set_value(name)
+    start(app)
+    assert app.error[0].value
+    assert [run.name for run in store.list_runs()] == ["taken"]
+    assert not idle
+
+
+def test_a_run_is_shown_with_its_table_and_figures(folder):
+    made_run(folder, "mine", done=2, epochs=5, state="stopped", recipe="final")
+    app = opened("pages/train.py", run="mine")
+    words = text(app)
+    assert all(column in words for column in ("TrainCorrect", "ValCorrect", "ValAcc", "94.0 %"))
+    assert words.count("class=ahead") == 3, "the epochs to come stand below"
+    assert len(app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")) == 3
+    assert "**Epochs** 5 :gray[instead of 15]" in words
+
+
+@pytest.mark.parametrize("state", [state for state in status.STATES if state not in ("running", "pausing")])
+def test_every_state_can_be_looked_at(state, folder, idle):
+    made_run(folder, "mine", done=1, epochs=3, state=state, message="so it goes")
+    app = opened("pages/train.py", run="mine")
+    assert state in text(app) or (state == "queued" and idle)
+    assert bool(app.error) == (state in ("failed", "diverged", "crashed"))
+
+
+def test_a_run_that_went_away_gives_way_to_a_new_one(folder):
+    assert opened("pages/train.py", run="gone").selectbox(key="run").value == "new run"
+
+
+def test_stop_and_go_on(folder, idle):
+    made_run(folder, "mine", done=1, epochs=3, state="paused")
+    (folder / "mine" / "state.pt").write_bytes(b"")
+    app = opened("pages/train.py", run="mine")
+    next(button for button in app.button if button.label == "Go on").click()
+    well(app.run())
+    assert store.open_run("mine").state == "running"
+    next(button for button in app.button if button.label == "Stop").click()
+    well(app.run())
+    assert status.read_request(folder / "mine") == "stop"
+
+
+def test_draw_without_networks_shows_the_input_and_the_way_to_one(folder):
+    app = opened("pages/draw.py")
+    assert link(app, "Train").proto.query_string == "recipe=final"
+
+
+def drawn(app: AppTest, digit: int) -> AppTest:
+    app.session_state["drawing"] = {"strokes": DIGITS[digit], "version": 1}
+    return well(app.run())
+
+
+def component(app: AppTest, name: str) -> dict:
+    each = next(each for each in app.get("bidi_component") if each.proto.component_name == f"inkling_{name}")
+    return json.loads(each.proto.json)
+
+
+def test_draw_asks_the_chosen_network_and_all_shipped_ones(folder):
+    for name in ("initial", "final", "mine", "other"):
+        made_run(folder, name)
+    app = drawn(opened("pages/draw.py", network="mine"), 3)
+    shown = component(app, "readout")
+    assert len(shown["pixels"]) == 784
+    assert max(shown["pixels"]) == 255
+    assert sum(shown["probabilities"]) == pytest.approx(1, abs=0.001)
+    cards = component(app, "verdicts")
+    assert [entry["name"] for entry in cards["entries"]] == ["initial", "final", "mine"]
+    assert cards["chosen"] == "mine"
+
+
+def test_draw_waits_for_the_first_stroke(folder):
+    made_run(folder, "final")
+    shown = component(opened("pages/draw.py"), "readout")
+    assert shown["pixels"] is shown["probabilities"] is shown["digit"] is None
+
+
+def test_damaged_weights_are_named_on_the_draw_page(folder):
+    made_run(folder, "final")
+    made_run(folder, "mine")
+    app = opened("pages/draw.py", network="mine")
+    weights = folder / "mine" / "last.pt"
+    data = bytearray(weights.read_bytes())
+    data[-200:-100] = bytes(100)
+    weights.write_bytes(data)
+    well(drawn(app, 5))
