@@ -47,6 +47,8 @@ class RunConfig:
     initialisation: str = _setting("torch", "How the first weights are drawn.", choices=INITIALISATIONS)
     augmentation: str = _setting("none", "Augmentation preset: what happens to training images.")
     transforms: tuple[Mapping[str, Any], ...] = _setting((), "Transforms of one's own; empty: those of the preset.")
+    augmented: float = _setting(1.0, "Share of the epochs, from the first, that see augmented images; the others see "
+                                "them as they are.", 0.0, 1.0)
     schedule: str = _setting("one-cycle", "How the learning rate moves during the run.", choices=SCHEDULES)
     lr: float = _setting(0.01, "Learning rate at the start (seed-one-cycle, constant, cosine).", 0.0, 10.0)
     max_lr: float = _setting(0.01, "Highest learning rate (one-cycle, seed-one-cycle, triangle).", 0.0, 10.0)

@@ -71,18 +71,20 @@ class Batches:
         transforms: rows as `augmentations.check` returns them; none: the images as they are.
         seed: fixes order and augmentation.
         workers: processes that augment in the background; 0: in this one. More than the CPUs are no help and not used.
+        augmented_epochs: the first so many epochs are augmented, the others not; None: all are.
 
     Raises:
         DataError: there are no images to train on.
     """
 
     def __init__(self, images: Tensor, labels: Tensor, indices: Tensor, batch_size: int,
-                 transforms: Sequence[Transform], seed: int, workers: int = 1):
+                 transforms: Sequence[Transform], seed: int, workers: int = 1, augmented_epochs: int | None = None):
         if len(indices) == 0:
             raise DataError("there are no images to train on; keep fewer back for validation.")
         self.images, self.labels, self.indices = images, labels, indices
         self.batch_size, self.seed = batch_size, seed
         self.transforms = tuple(transforms)
+        self.augmented_epochs = augmented_epochs
         self.workers = min(workers, _cpus()) if self.transforms else 0
         self.steps_per_epoch = -(-len(indices) // batch_size)
 
@@ -98,10 +100,12 @@ class Batches:
             epoch, step (both from 0), images (B, 28, 28) uint8, labels (B,) int64.
         """
         start_epoch, start_step = start_epoch + start_step // self.steps_per_epoch, start_step % self.steps_per_epoch
-        if self.transforms:
-            yield from self._augmented(epochs, start_epoch, start_step)
-        else:
-            yield from self._plain(epochs, start_epoch, start_step)
+        limit = self.augmented_epochs if self.augmented_epochs is not None else epochs
+        augmented = min(epochs, limit) if self.transforms else 0
+        if start_epoch < augmented:
+            yield from self._augmented(augmented, start_epoch, start_step)
+            start_epoch, start_step = augmented, 0
+        yield from self._plain(epochs, start_epoch, start_step)
 
     def _plain(self, epochs: int, start_epoch: int, start_step: int) -> Iterator[tuple[int, int, Tensor, Tensor]]:
         for epoch in range(start_epoch, epochs):

@@ -125,7 +125,8 @@ class Training:
         self.validation = ((data.train_images[held], data.train_labels[held]) if config.holdout
                            else (data.test_images, data.test_labels))
         self.batches = Batches(data.train_images, data.train_labels, train, config.batch_size,
-                               prepared.transforms, config.seed, self.facts["workers"])
+                               prepared.transforms, config.seed, self.facts["workers"],
+                               round(config.augmented * config.epochs))
         self.steps = self.batches.steps_per_epoch
         self.train_total = len(train)
         self.facts |= {"parameters": prepared.parameters, "steps_per_epoch": self.steps,

@@ -101,6 +101,22 @@ def test_a_run_goes_on_with_a_worker_in_the_middle_of_a_chunk():
     assert same(list(made.stream(2, 0, 3)), list(make().stream(2))[3:])
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_augmentation_ends_where_it_is_told_to(workers):
+    def some(transforms, workers=0, **how):
+        return Batches(DATA.train_images, DATA.train_labels, torch.arange(80), 16, transforms, 4, workers, **how)
+    plain, whole = list(some(()).stream(3)), list(some(FINAL).stream(3))
+    made = some(FINAL, workers, augmented_epochs=2)
+    mixed = list(made.stream(3))
+    assert same(mixed[:10], whole[:10])
+    assert same(mixed[10:], plain[10:])
+    assert not same(mixed[5:10], plain[5:10])
+    for place in (3, 9, 10, 12):
+        assert same(list(made.stream(3, *mixed[place][:2])), mixed[place:])
+    assert same(list(some(FINAL, augmented_epochs=0).stream(3)), plain)
+    assert same(list(some(FINAL, augmented_epochs=9).stream(3)), whole)
+
+
 def test_seed_and_epoch_change_order_and_images():
     whole = list(make().stream(2))
     assert not same(whole, list(make(seed=5).stream(2)))
