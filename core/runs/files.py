@@ -141,17 +141,18 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold the one lock of a checkpoints folder; the system frees it when its holder dies.
 
     Raises:
-        RunError: somebody else held it for half a minute.
+        RunError: somebody else held it for half a minute, or the system refused what was done under it.
+        DiskFull: there was no room for it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(folder / LOCK, timeout=LOCK_SECONDS):
             yield
     except filelock.Timeout:
         raise RunError(f"the list of runs has been in use for {LOCK_SECONDS:.0f} seconds; "
                        f"see which program holds {folder / LOCK}.") from None
     except OSError as error:
-        raise _worded(error, folder / LOCK) from error
+        raise _worded(error, Path(str(error.filename or folder))) from error
 
 
 def sweep(folder: Path) -> None:

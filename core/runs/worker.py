@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 SAVE_SECONDS = 10.0
 LOOK_SECONDS = 0.1
 PATIENCE = 1.2  # seconds that a stop waits for the step under way
+IN_A_STEP = "left in the middle of a step; goes on from the last saved state"
 
 
 class Worker:
@@ -52,6 +53,7 @@ class Worker:
         self._signalled = False
         self._asked: str | None = None
         self._factor: float | None = None
+        self._left: tuple[str, str] | None = None
         self._ended = threading.Event()
 
     def run(self) -> str:
@@ -118,13 +120,12 @@ class Worker:
                     self._change_rate(training)
                 asked = self._asked
                 if asked in ("stop", "pause") or (asked == "pause-after-epoch" and isinstance(result, EpochResult)):
-                    break
+                    self.record.save(training)
+                    self._left = ("stopped" if asked == "stop" else "paused"), _place(training)
+                    return self._left  # ends what augments in the background, too
                 if self.record.is_due():
                     self.record.save(training)
-            else:
-                return "finished", ""
-        self.record.save(training)
-        return ("stopped" if asked == "stop" else "paused"), _place(training)
+        return "finished", ""
 
     def _change_rate(self, training: Training) -> None:
         factor, self._factor = self._factor, None
@@ -156,11 +157,11 @@ class Worker:
             if self.own_process and time.monotonic() - since > PATIENCE:
                 with self.record.busy:
                     if not self._ended.is_set():
-                        self._leave("stopped" if self._asked == "stop" else "paused")
+                        self._leave(*(self._left or ("stopped" if self._asked == "stop" else "paused", IN_A_STEP)))
 
-    def _leave(self, state: str) -> None:
+    def _leave(self, state: str, message: str) -> None:
         try:
-            self._end(state, "left in the middle of a step; goes on from the last saved state")
+            self._end(state, message)
             queue.pump(self.folder.parent)
         except UserError as error:
             print(error, file=sys.stderr, flush=True)
@@ -222,4 +223,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # All is written; taking torch apart in an orderly way would only keep the process around for another second.
+    os._exit(code)

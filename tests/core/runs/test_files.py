@@ -123,6 +123,16 @@ def test_a_lock_that_is_never_given_back_is_an_error_and_no_hang(tmp_path, monke
     assert "in use" in errors[0]
 
 
+@pytest.mark.parametrize(("number", "kind", "says"), [
+    (errno.ENOSPC, files.DiskFull, "the disk is full: new could not be saved"),
+    (errno.EACCES, RunError, "new could not be written: Permission denied")])
+def test_what_the_system_refuses_under_the_lock_is_told_in_words(tmp_path, number, kind, says):
+    with pytest.raises(kind, match=says), files.locked(tmp_path):
+        raise OSError(number, os.strerror(number), str(tmp_path / "new"))
+    with files.locked(tmp_path):
+        pass
+
+
 def test_sweeping_takes_only_what_writers_left(tmp_path: Path):
     (tmp_path / ".state.pt.123-456.tmp").write_bytes(b"half")
     (tmp_path / "state.pt").write_bytes(b"whole")
