@@ -1,0 +1,47 @@
+"""The shipped runs are what they claim to be: trained by their recipes, and as good on the real test images as told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.experiments.reports import markdown
+from core.recipes import RECIPES
+from core.runs.store import load_model, open_run
+from core.training.trainer import evaluate
+
+FOLDER = Path(__file__).parents[1] / "checkpoints"
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_it_was_trained_by_its_recipe(name):
+    run = open_run(name, FOLDER)
+    assert run.state == "finished"
+    assert run.recipe == name
+    assert run.config == RECIPES[name].config
+    assert len(run.epochs) == run.config.epochs == 15
+    assert run.facts["train_images"] == 60_000
+
+
+@pytest.mark.mnist
+@pytest.mark.parametrize("name", RECIPES)
+def test_its_weights_reach_what_its_table_says(name, mnist):
+    run = open_run(name, FOLDER)
+    for which, row in (("last", run.last), ("best", run.best)):
+        loss, correct = evaluate(load_model(run, which), mnist.test_images, mnist.test_labels, torch.device("cpu"))
+        # Another processor may round another way and tip an image or two.
+        assert abs(correct - row.val_correct) <= 2
+        assert loss == pytest.approx(row.val_loss, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_its_report_tells_what_the_run_holds(name):
+    assert (FOLDER / name / "report.md").read_text() == markdown(open_run(name, FOLDER))
+
+
+def test_each_step_of_the_story_is_smaller_or_better():
+    initial, intermediate, final = (open_run(name, FOLDER) for name in ("initial", "intermediate", "final"))
+    assert initial.facts["parameters"] > intermediate.facts["parameters"] == final.facts["parameters"] == 3_762
+    assert final.last.val_accuracy > initial.last.val_accuracy
