@@ -56,8 +56,7 @@ def preview(config: RunConfig) -> None:
     steps = steps_per_epoch(60_000 - config.holdout, config.batch_size)
     figures = {"Parameters": f"{summary.total_params:,}", "Steps per epoch": f"{steps:,}",
                "Multiply-adds per image": f"{summary.multiply_adds / 1e6:.2f} M"}
-    for column, (title, value) in zip(st.columns(3), figures.items(), strict=True):
-        column.metric(title, value)
+    tables.figures(figures)
     room = f"{summary.left:,} left of" if summary.left >= 0 else f"{-summary.left:,} more than"
     st.caption(f"{room} the {summary.budget:,} parameters of the goal")
     st.markdown("##### Learning rate :gray[:small[as the run will go through it]]")
@@ -72,6 +71,7 @@ names = [run.name for run in store.list_runs() if isinstance(run, Run)]
 if "started" in st.session_state:
     st.session_state["run"] = st.session_state.pop("started")
 bar = st.container(horizontal=True, vertical_alignment="center", gap="small")
+st.space("xsmall")
 shown = bar.selectbox("Show", [NEW, *names], key="run", width=240, label_visibility="collapsed", **KEPT)
 if shown == NEW:
     set_up(bar)

@@ -40,9 +40,11 @@ LADDERS["max_lr"] = LADDERS["lr"]
 # Which of the two rates a schedule follows.
 RATES = {"constant": {"lr"}, "one-cycle": {"max_lr"}, "seed-one-cycle": {"lr", "max_lr"}, "cosine": {"lr"},
          "triangle": {"lr", "max_lr"}}
-ONE_CYCLE = ("warmup", "anneal", "momentum_cycle")
-MORE = ("optimizer", "momentum", "nesterov", "weight_decay", "label_smoothing", "clip_norm", "ema", "dropout",
-        "initialisation", "seed", "holdout", "holdout_seed", "device", "precision", "threads")
+# Which schedules have a use for these.
+SHAPES = {"warmup": {"one-cycle", "triangle"}, "anneal": {"one-cycle"}, "momentum_cycle": {"one-cycle"}}
+FIRST = ("architecture", "augmentation", "schedule", "lr", "max_lr", "batch_size", "epochs")
+# Rows that the Model and Data pages hand over: the session's key -> the field.
+OWN = {"architecture": ("own_layers", "layers"), "augmentation": ("own_transforms", "transforms")}
 
 
 def config_controls() -> tuple[str, RunConfig]:
@@ -61,16 +63,16 @@ def config_controls() -> tuple[str, RunConfig]:
     st.caption(RECIPES[recipe].summary)
     values: dict[str, Any] = {}
     for name, titles in (("architecture", ARCHITECTURES), ("augmentation", PRESETS), ("schedule", SCHEDULES)):
-        values[name] = _named(name, base, titles)
+        values |= _named(name, base, titles)
     used = RATES[values["schedule"]]
     for name in ("lr", "max_lr"):
         values[name] = _ladder(name, base, disabled=name not in used)
     values["batch_size"] = _ladder("batch_size", base)
     values["epochs"] = _ladder("epochs", base)
     with st.expander("More", key="more"):
-        names = (*ONE_CYCLE, *MORE) if "one-cycle" in values["schedule"] or values["schedule"] == "triangle" else MORE
-        for name in names:
-            values[name] = _field(name, base)
+        for name in FIELDS:
+            if name not in (*FIRST, "layers", "transforms") and values["schedule"] in SHAPES.get(name, SCHEDULES):
+                values[name] = _field(name, base)
     return recipe, base.changed(**values)
 
 
@@ -81,16 +83,30 @@ def label(name: str) -> str:
 
 def _follow_recipe() -> None:
     for name, value in RECIPES[st.session_state["recipe"]].config.to_dict().items():
-        st.session_state[name] = value
+        if name not in ("layers", "transforms"):
+            st.session_state[name] = value
+    for key, _ in OWN.values():
+        st.session_state[key] = []
 
 
-def _named(name: str, base: RunConfig, entries: Mapping[str, Any]) -> str:
+def _named(name: str, base: RunConfig, entries: Mapping[str, Any]) -> dict[str, Any]:
+    key, field = OWN.get(name, ("", ""))
+    own = st.session_state.get(key) if key else None
     options = list(entries)
     # Shown by name, not by title: Streamlit writes what is shown into the link.
     chosen = st.selectbox(label(name), options, index=options.index(getattr(base, name)), key=name,
-                          help=FIELDS[name].help, **KEPT)
-    st.caption(entries[chosen].help)
-    return chosen
+                          disabled=bool(own), help=FIELDS[name].help, **KEPT)
+    if not own:
+        st.caption(entries[chosen].help)
+        return {name: chosen} | ({field: ()} if field else {})
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"{len(own)} rows of your own instead", width="content")
+        st.button(f"Back to {chosen}", type="tertiary", key=f"drop_{key}", on_click=_drop, args=(key,))
+    return {name: chosen, field: own}
+
+
+def _drop(key: str) -> None:
+    st.session_state[key] = []
 
 
 def _ladder(name: str, base: RunConfig, disabled: bool = False) -> Any:

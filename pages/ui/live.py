@@ -45,14 +45,17 @@ def _show(name: str, bar: DeltaGenerator, moving: bool) -> None:
         _heading("Accuracy", "full: validation, dashed: training")
         accuracies = _epochs(run, "accuracy", "train_accuracy", "val_accuracy")
         st.altair_chart(charts.accuracy(accuracies, run.config.epochs, name), key="accuracy", alt=_said(run))
-        _heading("Learning rate", "full: so far, dashed: planned")
-        st.altair_chart(charts.rate(planned(run), run.config.epochs, name, _batches(run, "lr", "rate")), key="rate",
-                        alt=f"Learning rate of {name} over its epochs.")
     with right:
         _heading("Loss", "thin: single batches")
         losses = _epochs(run, "loss", "train_loss", "val_loss")
         st.altair_chart(charts.loss(losses, run.config.epochs, name, _batches(run, "loss", "loss")), key="loss",
                         alt=f"Training and validation loss of {name} over its epochs.")
+    left, right = st.columns(2, gap="large")
+    with left:
+        _heading("Learning rate", "full: so far, dashed: planned")
+        st.altair_chart(charts.rate(planned(run), run.config.epochs, name, _batches(run, "lr", "rate")), key="rate",
+                        alt=f"Learning rate of {name} over its epochs.")
+    with right:
         _heading("Settings", "what differs from the recipe")
         _settings(run)
     _heading("Epochs", _validated(run))
@@ -75,8 +78,7 @@ def _head(run: Run, bar: DeltaGenerator) -> None:
                "Best epoch": f"{run.best.val_accuracy:.2f} %" if run.best else "–",
                "Parameters": f"{words.parameters(run):,}",
                "Seconds per epoch": f"{run.last.seconds:.1f}" if run.last else "–"}
-    for column, (title, value) in zip(st.columns(len(figures)), figures.items(), strict=True):
-        column.metric(title, value)
+    tables.figures(figures)
 
 
 def _buttons(run: Run) -> None:

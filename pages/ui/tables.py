@@ -1,8 +1,8 @@
-"""Tables that a page sets itself: the epoch table in the seed's columns, and a network's summary."""
+"""Figures in rows: the epoch table in the seed's columns, a network's summary, and single figures with titles."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import streamlit as st
@@ -11,6 +11,13 @@ from core.models.summary import Summary
 from core.training.results import HEADER, EpochResult, format_row
 
 Cells = Sequence[Sequence[str]]
+
+
+def figures(values: Mapping[str, str]) -> None:
+    """A row of figures with their titles, two abreast on a phone."""
+    with st.container(horizontal=True, gap="small"):
+        for title, value in values.items():
+            st.metric(title, value, width=150)
 
 
 def epoch_table(rows: Sequence[EpochResult], planned: Sequence[float]) -> None:
@@ -29,10 +36,11 @@ def epoch_table(rows: Sequence[EpochResult], planned: Sequence[float]) -> None:
 
 
 def summary_table(summary: Summary) -> None:
-    """The rows of torchsummary's table, and what each row of outputs has seen of the image."""
+    """The rows of torchsummary's table, with their work and how much of the image one output has seen."""
     rows = [[layer.name, " x ".join(map(str, layer.output_shape)), f"{layer.params:,}", f"{layer.multiply_adds:,}",
              f"{layer.receptive_field} x {layer.receptive_field}"] for layer in summary.layers]
-    _table(["Layer", "Output shape", "Parameters", "Multiply-adds", "Sees"], rows, "Summary of the network", text=1)
+    columns = ["Layer", "Output shape", "Parameters", "Multiply-adds", "Receptive field"]
+    _table(columns, rows, "Summary of the network", text=1)
 
 
 def _cells(line: str) -> list[str]:

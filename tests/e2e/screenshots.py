@@ -46,9 +46,9 @@ def main(folder: Path, checkpoints: Path) -> None:
 
 def settle(page: Any) -> None:
     """Wait until the page is drawn and its script has come to rest."""
-    page.wait_for_selector("h1")
+    page.wait_for_selector("h1", timeout=90_000)
     page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
-    page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
+    page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')", timeout=90_000)
     page.wait_for_timeout(900)
 
 

@@ -145,6 +145,25 @@ def test_a_link_sets_the_controls(folder):
     assert app.selectbox(key="architecture").value == "initial", "what the link leaves out is the recipe's"
 
 
+def test_every_field_of_the_config_has_a_control(folder):
+    with_a_climb = opened("pages/train.py", schedule="one-cycle").session_state
+    assert not [name for name in SETTINGS if name not in with_a_climb]
+
+
+def test_rows_handed_over_are_trained_until_they_are_dropped(folder, idle):
+    app = AppTest.from_file(ROOT / PAGES[0], default_timeout=30).switch_page("pages/train.py")
+    app.session_state["own_layers"] = [{"kind": "linear", "channels": 10, "activation": "none"}]
+    app.session_state["own_transforms"] = [{"kind": "blur"}]
+    well(app.run())
+    assert app.metric[0].value == "7,850"
+    start(app)
+    config = store.open_run("my-final").config
+    assert len(config.layers) == len(config.transforms) == 1
+    app.selectbox(key="run").set_value("new run")
+    next(button for button in well(app.run()).button if button.label == "Back to seed-3762").click()
+    assert well(app.run()).metric[0].value == "3,762"
+
+
 def test_the_preview_follows_the_controls(folder):
     app = opened("pages/train.py")
     app.selectbox(key="architecture").set_value("initial")

@@ -1,0 +1,83 @@
+"""Fixtures of the browser tests: a server, a browser, and a page that nothing may go wrong on."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Error, expect, sync_playwright
+from serving import ROOT, chromium, serve
+
+from tests.made import made_run
+
+expect.set_options(timeout=60_000)  # a machine that trains answers late; how late is measured elsewhere
+LAPTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+# Streamlit looks for its server below the page's own path first when a deep link is opened.
+PROBES = re.compile(r"/\w+/_stcore/(health|host-config)$")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory) -> Path:
+    """A folder with the three recipes' runs: the shipped ones where they are there, else made up."""
+    folder = tmp_path_factory.mktemp("app") / "checkpoints"
+    folder.mkdir()
+    for name in ("initial", "intermediate", "final"):
+        shipped = ROOT / "checkpoints" / name
+        if (shipped / "last.pt").is_file():
+            shutil.copytree(shipped, folder / name)
+        else:
+            made_run(folder, name, done=15, epochs=15, recipe=name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def app(checkpoints) -> Iterator[str]:
+    """The address of the app, started as a user would."""
+    with serve(checkpoints) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """An installed Chromium or Chrome, else Playwright's own."""
+    with sync_playwright() as playwright:
+        try:
+            started = chromium(playwright)
+        except Error as error:
+            if os.environ.get("CI"):
+                raise
+            pytest.skip(f"no browser to test with; install chromium ({str(error).splitlines()[0][:80]})")
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def tab(browser, app, request) -> Iterator[Any]:
+    """A page in a fresh context; fails the test over an error in the console or a request to another host.
+
+    Parametrise it indirectly with settings of the context, such as a viewport.
+    """
+    context = browser.new_context(**{"viewport": LAPTOP, "base_url": app, **getattr(request, "param", {})})
+    context.set_default_timeout(90_000)
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+    page.on("console", lambda message: wrong.append(f"console: {message.text} {message.location.get('url')}")
+            if message.type == "error" and not PROBES.search(message.location.get("url", "")) else None)
+    page.on("request", lambda each: wrong.append(f"request: {each.url}")
+            if not each.url.startswith((app, "data:", "blob:")) else None)
+    yield page
+    context.close()
+    assert not wrong, wrong
