@@ -171,7 +171,7 @@ def test_a_full_disk_is_named_by_a_real_process(tmp_path, monkeypatch):
         control.resume("a")
         _finish("a")
     finally:
-        subprocess.run(["umount", str(small)], check=True)
+        subprocess.run(["umount", "--lazy", str(small)], check=True)
 
 
 def test_a_zombie_is_no_training_process():

@@ -373,7 +373,7 @@ def test_a_resumed_run_uses_the_facts_it_was_started_with(tiny, digits, monkeypa
     _ask_at(monkeypatch, "stop", 1, 3)
     worker.train(run.folder, digits)
     before = store.open_run("facts").facts
-    monkeypatch.setattr(trainer, "facts_for", lambda config, augmented: {**before, "threads": 7, "precision": "bf16"})
+    monkeypatch.setattr(trainer, "facts_for", lambda *arguments: {**before, "threads": 7, "precision": "bf16"})
     used = []
     real = trainer.Training._step
     monkeypatch.setattr(trainer.Training, "_step", lambda self, *more: used.append(self.facts) or real(self, *more))
