@@ -43,10 +43,10 @@ def ways(runs: list[Run]) -> None:
                if any(run.epochs for run in runs) else "See your writing as a network would: 28 by 28 pixels.")
     for column, (title, text, link, file, settings) in zip(st.columns(3, gap="medium"), (
             ("Draw a digit", drawing, "Draw", "draw", {}),
-            ("Train the Final recipe", "3,762 parameters and 15 epochs on the real 60,000 images, to about 99.4\u00a0%.",
-             "Train", "train", {"recipe": "final"}),
+            ("Train the Final recipe", "3,762 parameters and 15 epochs on the real 60,000 images, to 99.4\u00a0%.",
+             "Train", "train", {"start": "final"}),
             ("Try something else", "Another network, other augmentations, another learning rate: is there a way?",
-             "Set up a run", "train", {"recipe": "intermediate"})), strict=True):
+             "Set up a run", "train", {"start": "intermediate"})), strict=True):
         with column.container(border=True, height="stretch"):
             st.markdown(f"##### {title}")
             st.markdown(text)

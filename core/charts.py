@@ -18,7 +18,7 @@ from core.training import schedules
 
 GOAL = 99.4
 HEIGHT = 240
-PALETTE = ("#4a67e0", "#c46a2d", "#2b8a6e", "#a2559f", "#8a7a2b", "#3b8db5", "#b5506a", "#6d7480")
+PALETTE = ("#5a78ee", "#c46a2d", "#2b8a6e", "#a2559f", "#8a7a2b", "#3b8db5", "#b5506a", "#5f8f2f")
 QUIET = "#8b8b86"
 _OWN = {"final": 0, "initial": 1, "intermediate": 2}
 
@@ -73,7 +73,7 @@ def loss(frame: pd.DataFrame, epochs: int, run: str = "", batches: pd.DataFrame 
     tips = [alt.Tooltip("epoch:Q"), alt.Tooltip("part:N", title="images"), alt.Tooltip("loss:Q", format=".4f")]
     layers = []
     if batches is not None and len(batches):
-        layers.append(alt.Chart(batches).mark_line(strokeWidth=1, opacity=0.35, color=colour(run)).encode(x=x, y=y))
+        layers.append(alt.Chart(batches).mark_line(strokeWidth=1, opacity=0.5, color=colour(run)).encode(x=x, y=y))
     return _framed([*layers, *_lines(frame, y, x, run, tips)])
 
 
@@ -136,7 +136,7 @@ def _epochs(epochs: int, from_zero: bool = True) -> alt.X:
 
 def _lines(frame: pd.DataFrame, y: alt.Y, x: alt.X, run: str, tips: Sequence[alt.Tooltip]) -> Iterable[alt.Chart]:
     """Validation as a full line, training as a thin one, each with its points to hover over."""
-    for part, width, opacity in ((TRAIN, 1.5, 0.55), (VALIDATION, 2.25, 1.0)):
+    for part, width, opacity in ((TRAIN, 1.5, 0.7), (VALIDATION, 2.25, 1.0)):
         some = frame[frame["part"] == part]
         base = alt.Chart(some).encode(x=x, y=y)
         yield base.mark_line(strokeWidth=width, opacity=opacity, color=colour(run),

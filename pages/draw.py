@@ -22,7 +22,7 @@ def sketch() -> None:
         if not runs:
             pad.readout(image, None, "This is what a network would see. There is none to ask yet.")
             st.page_link("pages/train.py", label="Train the Final recipe", icon=":material/arrow_forward:",
-                         query_params={"recipe": "final"})
+                         query_params={"start": "final"})
             return
         name = st.selectbox("Network", list(runs), index=list(runs).index("final") if "final" in runs else 0,
                             key="network", **KEPT)

@@ -12,7 +12,7 @@ from core.runs import queue, store
 from core.runs.run import Run
 from core.training.schedules import steps_per_epoch
 from pages.ui import tables
-from pages.ui.controls import config_controls
+from pages.ui.controls import config_controls, take
 from pages.ui.frame import KEPT, page
 from pages.ui.live import watch
 
@@ -70,8 +70,10 @@ page("Train", "Choose, start, watch. A run goes on in a process of its own, what
 names = [run.name for run in store.list_runs() if isinstance(run, Run)]
 if "started" in st.session_state:
     st.session_state["run"] = st.session_state.pop("started")
-bar = st.container(horizontal=True, vertical_alignment="center", gap="small")
-st.space("xsmall")
+if recipe := st.query_params.pop("start", None):  # a link that begins anew, whatever was set before
+    st.session_state["run"] = NEW
+    take(recipe)
+bar = st.container(key="bar", horizontal=True, vertical_alignment="center", gap="small")
 shown = bar.selectbox("Show", [NEW, *names], key="run", width=240, label_visibility="collapsed", **KEPT)
 if shown == NEW:
     set_up(bar)

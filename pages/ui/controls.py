@@ -57,7 +57,8 @@ def config_controls() -> tuple[str, RunConfig]:
         ConfigError: the values don't go together.
     """
     names = list(RECIPES)
-    recipe = st.selectbox("Recipe", names, index=names.index(START_RECIPE), key="recipe", on_change=_follow_recipe,
+    recipe = st.selectbox("Recipe", names, index=names.index(START_RECIPE), key="recipe",
+                          on_change=lambda: take(st.session_state["recipe"]),
                           help="A set-up with a name. Choosing one sets everything below.", **KEPT)
     base = RECIPES[recipe].config
     st.caption(RECIPES[recipe].summary)
@@ -81,8 +82,12 @@ def label(name: str) -> str:
     return LABELS.get(name, name.replace("_", " ").capitalize())
 
 
-def _follow_recipe() -> None:
-    for name, value in RECIPES[st.session_state["recipe"]].config.to_dict().items():
+def take(recipe: str) -> None:
+    """Set every control to what a recipe says; an unknown one changes nothing."""
+    if recipe not in RECIPES:
+        return
+    st.session_state["recipe"] = recipe
+    for name, value in RECIPES[recipe].config.to_dict().items():
         if name not in ("layers", "transforms"):
             st.session_state[name] = value
     for key, _ in OWN.values():

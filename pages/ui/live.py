@@ -82,14 +82,14 @@ def _head(run: Run, bar: DeltaGenerator) -> None:
 
 
 def _buttons(run: Run) -> None:
+    if run.epochs:  # first, where it moves none of the others when it appears
+        st.page_link("pages/draw.py", label="Draw with it", icon=":material/draw:", query_params={"network": run.name})
     if run.is_live or run.state in ("queued", "paused"):
         _button("Stop", "stop", control.stop, run, "Ends it within a second or two; it can go on later.")
     if run.is_live:
         _button("Pause", "pause", control.pause, run, "Frees its place until you let it go on.")
     if run.can_resume:
         _button("Go on", "play_arrow", control.resume, run, "From exactly where it was left.")
-    if run.epochs:
-        st.page_link("pages/draw.py", label="Draw with it", icon=":material/draw:", query_params={"network": run.name})
 
 
 def _button(title: str, icon: str, act: Callable[[str], Run], run: Run, help: str) -> None:

@@ -32,28 +32,31 @@ def epoch_table(rows: Sequence[EpochResult], planned: Sequence[float]) -> None:
     # All rows stand from the start, so that nothing moves when one is filled.
     ahead = [[str(epoch), f"{rate:.6f}", *[""] * (len(columns) - 2)]
              for epoch, rate in enumerate(planned, 1) if epoch > len(rows)]
-    _table(columns, [*done, *ahead], "Epoch table", quiet_from=len(done))
+    _table(columns, [*done, *ahead], "Epoch table", quiet_from=len(done), even=True)
 
 
 def summary_table(summary: Summary) -> None:
     """The rows of torchsummary's table, with their work and how much of the image one output has seen."""
     rows = [[layer.name, " x ".join(map(str, layer.output_shape)), f"{layer.params:,}", f"{layer.multiply_adds:,}",
              f"{layer.receptive_field} x {layer.receptive_field}"] for layer in summary.layers]
-    columns = ["Layer", "Output shape", "Parameters", "Multiply-adds", "Receptive field"]
+    columns = ["Layer", "Output shape", "Parameters", "Multiply-adds", "Sees"]
     _table(columns, rows, "Summary of the network", text=1)
+    st.caption("Sees: the pixels that one output depends on, its receptive field.")
 
 
 def _cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
-def _table(columns: Sequence[str], rows: Cells, caption: str, quiet_from: int | None = None, text: int = 0) -> None:
+def _table(columns: Sequence[str], rows: Cells, caption: str, quiet_from: int | None = None, text: int = 0,
+           even: bool = False) -> None:
     head = "".join(f'<th scope="col"{_side(at, text)}>{escape(column)}</th>' for at, column in enumerate(columns))
     body = "".join(
         f"<tr{' class=ahead' if quiet_from is not None and number >= quiet_from else ''}>"
         + "".join(f"<td{_side(at, text)}>{escape(cell)}</td>" for at, cell in enumerate(row)) + "</tr>"
         for number, row in enumerate(rows))
-    st.html(f'<div class="sheet" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
+    st.html(f'<div class="sheet" tabindex="0" role="region" aria-label="{escape(caption)}">'
+            f'<table{" class=even" if even else ""}>'
             f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>")
 
 

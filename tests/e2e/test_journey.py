@@ -131,6 +131,16 @@ def test_settings_live_in_the_link_and_come_back(tab):
     assert {"lr=0.03", "recipe=initial", "architecture=linear-7850"} <= set(tab.url.split("?")[1].split("&"))
 
 
+def test_a_card_on_the_first_page_starts_anew(tab):
+    tab.goto("/train?recipe=initial&lr=0.03")
+    expect(tab.get_by_role("combobox", name="Recipe")).to_have_value("initial")
+    tab.get_by_role("link", name="Home", exact=True).click()
+    expect(tab.get_by_role("heading", name="fewer than 8,000")).to_be_visible()
+    tab.locator("[data-testid=stMain] a[href*='start=final']").click()
+    expect(tab.get_by_role("combobox", name="Recipe")).to_have_value("final")
+    tab.wait_for_url("**/train")
+
+
 def test_the_answer_moves_while_a_stroke_is_drawn(tab):
     tab.goto("/draw")
     draw(tab, DIGITS[7])

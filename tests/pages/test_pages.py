@@ -87,13 +87,14 @@ def test_a_page_opens_with_runs_damaged_ones_among_them(page, folder, idle):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_opens_with_a_link_full_of_nonsense(page, folder):
-    opened(page, run="../../etc", network="nobody", recipe="cake", lr="-3", epochs="1e99", name="x" * 10_000)
+    opened(page, run="../../etc", network="nobody", start="cake", recipe="cake", lr="-3", epochs="1e99")
+    opened(page, run="x" * 10_000, start="", batch_size="nan", augmentation="<script>")
 
 
 def test_home_invites_when_nothing_is_trained(folder):
     app = opened("streamlit_app.py")
     assert "Nothing trained yet" in text(app)
-    assert link(app, "Train").proto.query_string == "recipe=final"
+    assert link(app, "Train").proto.query_string == "start=final"
 
 
 def test_home_lists_runs_and_says_what_is_damaged(folder, idle):
@@ -143,6 +144,17 @@ def test_a_link_sets_the_controls(folder):
     assert app.selectbox(key="optimizer").value == "adam"
     assert app.toggle(key="nesterov").value is True
     assert app.selectbox(key="architecture").value == "initial", "what the link leaves out is the recipe's"
+
+
+def test_a_link_that_starts_anew_wins_over_what_was_set(folder):
+    made_run(folder, "mine")
+    app = opened("pages/train.py", recipe="initial", lr="0.03")
+    app.selectbox(key="run").set_value("mine")
+    well(app.run())
+    app.query_params["start"] = "final"
+    well(app.run())
+    assert (app.selectbox(key="recipe").value, app.select_slider(key="lr").value) == ("final", 0.05)
+    assert "start" not in app.query_params
 
 
 def test_every_field_of_the_config_has_a_control(folder):
@@ -245,7 +257,7 @@ def test_stop_and_go_on(folder, idle):
 
 def test_draw_without_networks_shows_the_input_and_the_way_to_one(folder):
     app = opened("pages/draw.py")
-    assert link(app, "Train").proto.query_string == "recipe=final"
+    assert link(app, "Train").proto.query_string == "start=final"
 
 
 def drawn(app: AppTest, digit: int) -> AppTest:
