@@ -18,6 +18,8 @@ from core.errors import RunError
 
 LOCK = ".lock"
 LOCK_SECONDS = 30.0
+RESERVE = ".reserve"
+RESERVE_BYTES = 32_768  # a status, an event and some lines of a log, each in blocks of their own
 MAX_JSON_BYTES = 8_000_000
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -153,6 +155,21 @@ def locked(folder: Path) -> Iterator[None]:
                        f"see which program holds {folder / LOCK}.") from None
     except OSError as error:
         raise _worded(error, Path(str(error.filename or folder))) from error
+
+
+def reserve(folder: Path) -> None:
+    """Keep a little room on the disk, so that there is some left to say that it is full.
+
+    Raises:
+        DiskFull: there is none already.
+    """
+    write_bytes(folder / RESERVE, os.urandom(RESERVE_BYTES))  # zeros would take no room on a disk that packs
+
+
+def release(folder: Path) -> None:
+    """Give the reserved room back."""
+    with contextlib.suppress(OSError):
+        (folder / RESERVE).unlink()
 
 
 def sweep(folder: Path) -> None:

@@ -7,6 +7,7 @@ the checkpoints folder does.
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -146,5 +147,7 @@ def parse_time(text: Any) -> datetime:
 
 def _last_words(folder: Path) -> str:
     words = log_end(folder, 1).strip()
+    if not words and shutil.disk_usage(folder).free < files.RESERVE_BYTES:
+        words = str(files.full_disk(folder / LOG))  # which is why it could not say so itself
     said = f" its last words were: {words}" if words else " it said nothing (killed, or the machine went down)."
     return f"its process ended without finishing;{said}"

@@ -68,6 +68,7 @@ class Worker:
         with self._signals():
             if not queue.claim(self.folder):
                 return status.read(self.folder).state
+            self._look()  # now: a quick run could be over before the watcher first does
             threading.Thread(target=self._watch, name="watcher", daemon=True).start()
             try:
                 state, message = self._train_in_words()
@@ -81,6 +82,7 @@ class Worker:
     def _train_in_words(self) -> tuple[str, str]:
         batch_size = 0
         try:
+            files.reserve(self.folder)
             run = store.open_run(self.folder.name, self.folder.parent)
             batch_size = run.config.batch_size
             from core.training.trainer import Diverged
@@ -134,6 +136,7 @@ class Worker:
         status.clear_rate(self.folder)
 
     def _end(self, state: str, message: str) -> None:
+        files.release(self.folder)
         with contextlib.suppress(files.DiskFull):  # the status matters more
             self.record.ended(state, message)
         status.write(self.folder, state, message)
@@ -144,12 +147,15 @@ class Worker:
     def _loading(self, text: str, share: float) -> None:
         status.write(self.folder, "running", f"{text} ({share:.0%})", self.me)
 
+    def _look(self) -> None:
+        self._factor = status.read_rate(self.folder)
+        self._asked = "stop" if self._signalled else status.read_request(self.folder)
+
     def _watch(self) -> None:
         """Look for requests; where a stop cannot be had in time between two steps, have it at once."""
         since: float | None = None
         while not self._ended.wait(LOOK_SECONDS):
-            self._factor = status.read_rate(self.folder)
-            self._asked = "stop" if self._signalled else status.read_request(self.folder)
+            self._look()
             if self._asked not in ("stop", "pause"):
                 since = None
                 continue

@@ -41,8 +41,9 @@ def test_one_epoch_of_a_live_run_is_a_pause_at_its_end(live):
     assert _asked(live) == "pause-after-epoch"
 
 
-def test_one_epoch_of_a_resting_run_starts_it(tiny, no_start, digits):
+def test_one_epoch_of_a_resting_run_starts_it(tiny, no_start, digits, monkeypatch):
     run = store.create(tiny, "a")
+    monkeypatch.setattr(worker, "LOOK_SECONDS", 60.0)  # all that is asked before the start is known at the start
     for done in (1, 2):
         assert control.step("a").state == "running"
         assert worker.train(run.folder, digits) == "paused"
@@ -113,24 +114,12 @@ def test_a_fork_begins_with_its_parents_weights_and_says_so(trained, tiny, digit
     assert child.parent["name"] == "a"
 
 
-def test_a_fork_that_is_stopped_does_not_begin_again(trained, digits, outcome, monkeypatch):
+def test_a_fork_that_is_stopped_does_not_begin_again(trained, digits, outcome):
     trained("a")
     whole, cut = (control.fork("a", name, {"epochs": 2}) for name in ("whole", "cut"))
     worker.train(whole.folder, digits)
-    with monkeypatch.context() as patch:
-        real = worker.Record.epoch
-
-        def epoch(self, training, result):
-            real(self, training, result)
-            status.request(self.folder, "stop")
-
-        patch.setattr(worker.Record, "epoch", epoch)
-        patch.setattr(worker.Worker, "_watch", lambda self: None)
-        patch.setattr(worker.Record, "is_due", lambda self: False)
-        patch.setattr(worker.Record, "batch", lambda self, result: None)
-        made = worker.Worker(cut.folder, digits)
-        made._asked = "pause-after-epoch"
-        assert made.run() == "paused"
+    status.request(cut.folder, "pause-after-epoch")
+    assert worker.train(cut.folder, digits) == "paused"
     assert worker.train(cut.folder, digits) == "finished"
     assert outcome(store.open_run("cut")) == outcome(store.open_run("whole"))
 
