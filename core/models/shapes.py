@@ -7,7 +7,7 @@ builds what passed here, and the tests hold the two equal.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +85,24 @@ def trace(rows: Sequence[Row], input_shape: Shape = INPUT_SHAPE) -> list[Layer]:
     Raises:
         ArchitectureError: the first row that is wrong or doesn't fit, by its number; no rows; or no 10 outputs.
     """
+    layers = list(follow(rows, input_shape))
+    last = layers[-1]
+    if last.output_shape not in ((CLASSES,), (CLASSES, 1, 1)):
+        raise ArchitectureError(f"the last row gives {_words(last.output_shape)}, but a network must end in "
+                                f"{CLASSES} outputs, one for each digit.", last.number)
+    return layers
+
+
+def follow(rows: Sequence[Row], input_shape: Shape = INPUT_SHAPE) -> Iterator[Layer]:
+    """The rows worked out one after the other, as far as they fit; what comes out at the end isn't looked at.
+
+    Args:
+        rows: layer rows; defaults needn't be filled in.
+        input_shape: (channels, height, width).
+
+    Raises:
+        ArchitectureError: no rows, too many, or the next one is wrong or doesn't fit.
+    """
     if not isinstance(rows, list | tuple):
         raise ArchitectureError(f"a network is a list of rows, not {type(rows).__name__}.")
     if not rows:
@@ -95,7 +113,6 @@ def trace(rows: Sequence[Row], input_shape: Shape = INPUT_SHAPE) -> list[Layer]:
     parameters = values = multiply_adds = 0
     for number, row in enumerate(rows, 1):
         layer = _followed(number, complete(row, number), layers, input_shape)
-        layers.append(layer)
         parameters += layer.parameters
         multiply_adds += layer.multiply_adds
         values += math.prod(layer.output_shape)
@@ -105,11 +122,8 @@ def trace(rows: Sequence[Row], input_shape: Shape = INPUT_SHAPE) -> list[Layer]:
             if total > limit:
                 raise ArchitectureError(f"the network reaches {total:,} {word} here; at most {limit:,} are allowed.",
                                         number)
-    last = layers[-1]
-    if last.output_shape not in ((CLASSES,), (CLASSES, 1, 1)):
-        raise ArchitectureError(f"the last row gives {_words(last.output_shape)}, but a network must end in "
-                                f"{CLASSES} outputs, one for each digit.", last.number)
-    return layers
+        layers.append(layer)
+        yield layer
 
 
 def total_parameters(layers: Sequence[Layer]) -> int:

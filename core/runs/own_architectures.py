@@ -1,0 +1,150 @@
+"""Architectures of one's own: layer rows under a name, one JSON file each beside the runs.
+
+checkpoints/.architectures/NAME.json holds {"format", "name", "created", "rows"}. A run never points at them: it holds
+its rows itself, so they can be changed and deleted freely. No torch at import.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from core.errors import LimitError, RunError, UserError
+from core.models.architectures import ARCHITECTURES
+from core.models.row_text import shortened
+from core.models.rows import Row
+from core.models.shapes import total_parameters, trace
+from core.runs import files, status, store
+
+FOLDER = ".architectures"
+FORMAT, ENDING = 1, ".json"
+MOST = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A saved architecture; its rows are checked and have their defaults filled in."""
+
+    name: str
+    rows: tuple[Row, ...]
+    parameters: int
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedFile:
+    """A file among the saved architectures that cannot be read as one, and why."""
+
+    name: str
+    path: Path
+    reason: str
+
+
+def save(name: str, rows: Sequence[Row], *, replace: bool = False, folder: Path | None = None) -> Own:
+    """Keep rows under a name.
+
+    Args:
+        name: by the rules of runs' names; not that of a shipped architecture.
+        rows: that make a network.
+        replace: put them in the place of those that have the name already.
+        folder: the checkpoints folder; None: this machine's.
+
+    Raises:
+        RunError: the name cannot be had, or the disk is full.
+        ArchitectureError: the rows make no network.
+        LimitError: too many are kept already.
+    """
+    folder = folder or store.checkpoints_folder()
+    _check(name)
+    layers = trace(tuple(rows))
+    with files.locked(folder):
+        place = folder / FOLDER
+        try:
+            place.mkdir(exist_ok=True)
+        except OSError as error:
+            raise RunError(f"{FOLDER} is no folder that can be written to: {error.strerror}.") from None
+        taken = {path.stem.lower(): path for path in _paths(place) if path.suffix == ENDING}
+        path = taken.get(name.lower(), place / f"{name}{ENDING}")
+        if name.lower() in taken and not replace:
+            raise RunError(f"there is already an architecture {path.stem!r}; choose another name, or replace it.")
+        if name.lower() not in taken and len(taken) >= MOST:
+            raise LimitError(f"{MOST} architectures are kept already; delete some.")
+        files.sweep(place)
+        files.write_json(path, {"format": FORMAT, "name": path.stem, "created": status.now(),
+                                "rows": [shortened(layer.row) for layer in layers]})
+    return _read(path)
+
+
+def listed(folder: Path | None = None) -> list[Own | DamagedFile]:
+    """All that are kept, newest first, then what is damaged; one damaged file never hides the others."""
+    own: list[Own] = []
+    damaged: list[DamagedFile] = []
+    for path in _paths((folder or store.checkpoints_folder()) / FOLDER):
+        try:
+            own.append(_read(path))
+        except RunError as error:
+            if path.exists() or path.is_symlink():  # else it was deleted meanwhile
+                damaged.append(DamagedFile(path.name, path, str(error)))
+    own.sort(key=lambda each: (each.created, each.name), reverse=True)
+    return [*own, *damaged]
+
+
+def delete(name: str, folder: Path | None = None) -> None:
+    """Forget a saved architecture; nothing that was trained with it is touched.
+
+    Args:
+        name: of the architecture, or of the file where it is damaged.
+        folder: the checkpoints folder; None: this machine's.
+
+    Raises:
+        RunError: there is none of that name.
+    """
+    folder = folder or store.checkpoints_folder()
+    with files.locked(folder):
+        for path in _paths(folder / FOLDER):
+            if name in (path.stem, path.name):
+                try:
+                    path.unlink()
+                except OSError as error:
+                    raise RunError(f"{path.name} cannot be deleted: {error.strerror}.") from None
+                return
+    raise RunError(f"there is no architecture {name[:60]!r} of your own.")
+
+
+def _paths(place: Path) -> list[Path]:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return sorted(path for path in place.iterdir() if not path.name.startswith("."))
+    return []
+
+
+def _read(path: Path) -> Own:
+    if path.is_symlink():
+        raise RunError("it is a link, and links out of this folder are not followed.")
+    if path.suffix != ENDING:
+        raise RunError("it is no JSON file.")
+    values = files.read_json(path)
+    if not isinstance(values, Mapping) or not {"format", "rows"} <= set(values):
+        raise RunError("it is no architecture of this app.")
+    if values["format"] != FORMAT:
+        raise RunError(f"it was written in format {str(values['format'])[:20]} by another version of the app; this one "
+                       f"reads format {FORMAT}.")
+    try:
+        _check(path.stem)
+        layers = trace(values["rows"])
+    except UserError as error:
+        raise RunError(f"it describes no network: {error}") from None
+    return Own(path.stem, tuple(layer.row for layer in layers), total_parameters(layers),
+               status.parse_time(values.get("created")))
+
+
+def _check(name: Any) -> None:
+    try:
+        store.check_name(name)
+    except RunError as error:
+        raise RunError(str(error).replace("a run's name", "an architecture's name")) from None
+    if name.lower() in ARCHITECTURES:
+        raise RunError(f"{name!r} is the name of a shipped architecture; choose another one.")
