@@ -144,6 +144,7 @@ class Training:
         self.loss_sum = torch.zeros((), dtype=sums, device=self.device)
         self.correct = torch.zeros((), dtype=torch.int64, device=self.device)
         self.epoch, self.step, self.seconds, self.rate_factor = 0, 0, 0.0, 1.0
+        self.epoch_lr = 0.0  # the rate that this epoch began with
         generator = torch.Generator().manual_seed(config.seed)
         self._random = {"cpu": generator.get_state()}
         self._drawing = False  # whether torch's generator is at present the run's own
@@ -199,7 +200,8 @@ class Training:
                 "average": None if self.average is None else {"tensors": self.average.tensors,
                                                               "steps": self.average.steps},
                 "random": dict(self._random), "epoch": self.epoch, "step": self.step, "seconds": self._elapsed(),
-                "rate_factor": self.rate_factor, "loss_sum": self.loss_sum, "correct": self.correct}
+                "rate_factor": self.rate_factor, "epoch_lr": self.epoch_lr, "loss_sum": self.loss_sum,
+                "correct": self.correct}
 
     def weights(self) -> dict[str, Tensor]:
         """The weights to validate, save and use: the averaged ones where the config asks for an average."""
@@ -215,6 +217,8 @@ class Training:
             self.seconds = 0.0
             self._clock = time.perf_counter()
         lr = self.rate()
+        if self.step == 0:
+            self.epoch_lr = lr
         optimizers.set_rate(self.optimizer, lr, schedules.momentum(self.config, step, self.steps))
         batch = normalise(images, self.device)  # (B, 1, 28, 28)
         targets = labels.to(self.device, non_blocking=True)
@@ -250,8 +254,7 @@ class Training:
             raise Diverged(f"the validation loss became {val_loss} in epoch {self.epoch + 1}; try a lower "
                            "learning rate. The last whole epoch's weights are kept.")
         self.seconds = self._elapsed()
-        lr = self.rate_factor * schedules.rate(self.config, self.epoch * self.steps, self.steps)
-        result = EpochResult(self.epoch + 1, lr, round(self.seconds, 3),
+        result = EpochResult(self.epoch + 1, self.epoch_lr, round(self.seconds, 3),
                              self.loss_sum.item() / self.train_total, int(self.correct), self.train_total,
                              val_loss, val_correct, len(self.validation[0]))
         self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
@@ -301,6 +304,7 @@ class Training:
             self._random = dict(state["random"])
             self.epoch, self.step = int(state["epoch"]), int(state["step"])
             self.seconds, self.rate_factor = float(state["seconds"]), float(state["rate_factor"])
+            self.epoch_lr = float(state["epoch_lr"])
             self.loss_sum.copy_(state["loss_sum"])
             self.correct.copy_(state["correct"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -165,6 +165,17 @@ def test_the_rate_can_be_scaled_while_it_runs_and_the_state_remembers(digits):
     assert next(resumed.run()).lr == 0.05
 
 
+def test_the_table_shows_the_rate_an_epoch_began_with_though_it_was_changed_on_the_way(digits):
+    training = Training(SMALL.changed(schedule="constant"), digits)
+    rows = []
+    for result in training.run():
+        if isinstance(result, BatchResult) and (result.epoch, result.step) == (1, 5):
+            training.rate_factor = 0.5
+        if isinstance(result, EpochResult):
+            rows.append(result.lr)
+    assert rows == [0.1, 0.05, 0.05]
+
+
 def test_reported_loss_is_the_nll_even_with_smoothing(digits):
     config = SMALL.changed(epochs=1, batch_size=600, label_smoothing=0.5, dropout=0.0)
     (row,) = fit(config, digits)
