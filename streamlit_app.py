@@ -27,23 +27,27 @@ def goal() -> None:
 def running() -> None:
     queue.pump()
     live = [run for run in list_runs() if isinstance(run, Run) and (run.is_live or run.state == "queued")]
-    for run in live:
-        now = progress(run)
+    for run in sorted(live, key=lambda run: not run.is_live):
+        now, so_far = progress(run), words.accuracy(run) if run.last else ""
         with st.container(border=True):
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.page_link("pages/train.py", label=f"**{run.name}**", icon=words.badge(run.state)[1],
                              query_params={"run": run.name})
                 st.space("stretch")
-                st.markdown(f"{words.accuracy(run)} :gray[{words.standing(run, now)}]", width="content")
+                st.markdown(f"{so_far} :gray[{words.standing(run, now)}]", width="content")
             st.progress(now.share)
+    if live:
+        st.space("xsmall")
 
 
 def ways(runs: list[Run]) -> None:
     drawing = ("Sketch one and see what the trained networks take it for, stroke by stroke."
                if any(run.epochs for run in runs) else "See your writing as a network would: 28 by 28 pixels.")
+    final = next((run for run in runs if run.name == "final" and run.last), None)
+    reached = f"to {words.accuracy(final)}" if final else "towards 99.4\u00a0%"
     for column, (title, text, link, file, settings) in zip(st.columns(3, gap="medium"), (
             ("Draw a digit", drawing, "Draw", "draw", {}),
-            ("Train the Final recipe", "3,762 parameters and 15 epochs on the real 60,000 images, to 99.4\u00a0%.",
+            ("Train the Final recipe", f"3,762 parameters and 15 epochs on the real 60,000 images, {reached}.",
              "Train", "train", {"start": "final"}),
             ("Try something else", "Another network, other augmentations, another learning rate: is there a way?",
              "Set up a run", "train", {"start": "intermediate"})), strict=True):

@@ -73,7 +73,7 @@ def loss(frame: pd.DataFrame, epochs: int, run: str = "", batches: pd.DataFrame 
     tips = [alt.Tooltip("epoch:Q"), alt.Tooltip("part:N", title="images"), alt.Tooltip("loss:Q", format=".4f")]
     layers = []
     if batches is not None and len(batches):
-        layers.append(alt.Chart(batches).mark_line(strokeWidth=1, opacity=0.5, color=colour(run)).encode(x=x, y=y))
+        layers.append(alt.Chart(batches).mark_line(strokeWidth=1, opacity=0.4, color=colour(run)).encode(x=x, y=y))
     return _framed([*layers, *_lines(frame, y, x, run, tips)])
 
 
@@ -115,7 +115,7 @@ def plan(config: RunConfig, steps: int) -> pd.DataFrame:
                         columns=["epoch", "rate"])
 
 
-def thinned(frame: pd.DataFrame, most: int = 600) -> pd.DataFrame:
+def thinned(frame: pd.DataFrame, most: int = 400) -> pd.DataFrame:
     """At most so many rows: means of neighbours where there are more."""
     if len(frame) <= most:
         return frame

@@ -6,7 +6,7 @@ what differs from the recipe.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -25,7 +25,7 @@ LABELS = {
     "max_lr": "Highest learning rate", "batch_size": "Batch size", "epochs": "Epochs", "optimizer": "Optimizer",
     "ema": "Weight averaging", "clip_norm": "Gradient clipping", "holdout": "Hold-out",
     "holdout_seed": "Hold-out seed", "anneal": "Shape of the one-cycle", "device": "Device",
-    "initialisation": "First weights",
+    "initialisation": "First weights", "augmented": "Augmented epochs",
 }
 
 # Values of a slider that climbs by factors rather than by steps.
@@ -132,9 +132,5 @@ def _field(name: str, base: RunConfig) -> Any:
         return st.toggle(label(name), own, **common)
     if spec.type is int:
         return st.number_input(label(name), int(spec.low or 0), int(spec.high or 0), own, **common)
-    step, form = _precision(name)
-    return st.number_input(label(name), spec.low, spec.high, own, step=step, format=form, **common)
-
-
-def _precision(name: str) -> Sequence[Any]:
-    return {"weight_decay": (1e-4, "%.5f"), "ema": (1e-3, "%.5f"), "clip_norm": (0.5, "%.2f")}.get(name, (0.01, "%.3f"))
+    step = {"weight_decay": 1e-4, "ema": 1e-3, "clip_norm": 0.5}.get(name, 0.01)
+    return st.number_input(label(name), spec.low, spec.high, own, step=step, format="%g", **common)

@@ -22,7 +22,7 @@ def parameters(run: Run) -> int:
 
 def accuracy(run: Run) -> str:
     """Validation accuracy after its last epoch."""
-    return f"{run.last.val_accuracy:.2f} %" if run.last else "–"
+    return f"{run.last.val_accuracy:.2f}\u00a0%" if run.last else "–"
 
 
 def reaches_goal(run: Run) -> bool:
