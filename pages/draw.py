@@ -12,12 +12,16 @@ from pages.ui.frame import KEPT, page
 
 
 @st.fragment
-def sketch() -> None:
-    runs = {run.name: run for run in checkpoints.trained()}
+def sketch(runs: dict[str, Run]) -> None:
+    """Pad and answers; only this runs again while a stroke is drawn, with the runs that the page found."""
     left, right = st.columns(2, gap="large")
     with left:
         strokes = pad.digit_pad()
-    image = to_mnist(strokes_to_ink(strokes)) if strokes else None
+    try:
+        image = to_mnist(strokes_to_ink(strokes)) if strokes else None
+    except UserError as error:
+        st.error(str(error))
+        return
     with right:
         if not runs:
             pad.readout(image, None, "This is what a network would see. There is none to ask yet.")
@@ -27,23 +31,23 @@ def sketch() -> None:
         name = st.selectbox("Network", list(runs), index=list(runs).index("final") if "final" in runs else 0,
                             key="network", **KEPT)
         st.caption(", ".join(note(runs[name])))
-        said = "Draw, and it answers while you do."
-        try:
-            answer = ask(runs[name], image)
-            if answer is not None:
-                said = f"{name} is {sureness(answer)}."
-        except UserError as error:
-            answer, said = None, str(error)
+        answer, said = ask(runs[name], image)
         pad.readout(image, answer, said)
     shown = {each: run for each, run in runs.items() if checkpoints.is_shipped(run) or each == name}
     if len(shown) > 1:
         st.subheader("All at once", anchor=False)
-        pad.verdicts([(each, "\n".join(note(run)), ask(run, image)) for each, run in shown.items()], name, choose)
+        pad.verdicts([(each, "\n".join(note(run)), ask(run, image)[0]) for each, run in shown.items()], name, choose)
 
 
-def ask(run: Run, image: np.ndarray | None) -> np.ndarray | None:
-    """The ten probabilities that a run's network gives the image."""
-    return None if image is None else predict(checkpoints.model(run), image[None])[0]
+def ask(run: Run, image: np.ndarray | None) -> tuple[np.ndarray | None, str]:
+    """The ten probabilities that a run's network gives the image, if any, and what to say of them."""
+    if image is None:
+        return None, "Draw, and it answers while you do."
+    try:
+        answer = predict(checkpoints.model(run), image[None])[0]
+    except UserError as error:
+        return None, str(error)
+    return answer, f"{run.name} is {sureness(answer)}."
 
 
 def sureness(answer: np.ndarray) -> str:
@@ -65,4 +69,4 @@ def choose() -> None:
 
 
 page("Draw", "Write a digit and watch the networks read it.")
-sketch()
+sketch({run.name: run for run in checkpoints.trained()})

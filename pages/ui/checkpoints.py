@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from core.errors import RunError
 from core.recipes import RECIPES
 from core.runs.run import Run
 from core.runs.store import list_runs, load_model, open_run
@@ -32,7 +33,11 @@ def model(run: Run, which: str = "last") -> Network:
     Raises:
         RunError: the weights are missing or don't fit.
     """
-    return _model(run.name, which, run.weights_path(which).stat().st_mtime_ns)
+    try:
+        changed = run.weights_path(which).stat().st_mtime_ns
+    except FileNotFoundError:
+        raise RunError(f"{run.name} is gone.") from None
+    return _model(run.name, which, changed)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

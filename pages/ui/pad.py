@@ -33,7 +33,7 @@ def digit_pad(key: str = "drawing") -> Strokes:
     """
     kept = st.session_state.setdefault(key, {"strokes": [], "version": 0})
     news = (st.session_state.get(f"{key}_pad") or {}).get("drawing")
-    if news:
+    if news and news["version"] == kept["version"]:  # else another page has sent a drawing meanwhile
         kept["strokes"] = news["strokes"]
     # `answered` lets the pad send its next state: what this run draws is about that one.
     answered = news["number"] if news else 0

@@ -289,12 +289,21 @@ def test_draw_waits_for_the_first_stroke(folder):
     assert shown["pixels"] is shown["probabilities"] is shown["digit"] is None
 
 
-def test_damaged_weights_are_named_on_the_draw_page(folder):
+@pytest.mark.parametrize("harm", [lambda path: path.write_bytes(b"no weights"), Path.unlink])
+def test_weights_that_went_bad_are_named_and_the_others_still_answer(folder, harm):
     made_run(folder, "final")
     made_run(folder, "mine")
     app = opened("pages/draw.py", network="mine")
-    weights = folder / "mine" / "last.pt"
-    data = bytearray(weights.read_bytes())
-    data[-200:-100] = bytes(100)
-    weights.write_bytes(data)
-    well(drawn(app, 5))
+    harm(folder / "mine" / "last.pt")
+    assert {run.state for run in store.list_runs()} == {"finished", "damaged"}
+    app = drawn(app, 5)
+    assert app.selectbox(key="network").value == "final", "the damaged run is no longer offered"
+    assert component(app, "readout")["digit"] is not None
+
+
+@pytest.mark.parametrize("strokes", ["<script>", [["a"]], [[[0.5, None]]]])
+def test_strokes_that_are_none_are_refused_in_words(folder, strokes):
+    made_run(folder, "final")
+    app = opened("pages/draw.py")
+    app.session_state["drawing"] = {"strokes": strokes, "version": 1}
+    assert well(app.run()).error[0].value

@@ -91,7 +91,8 @@ function flush(pad) {
   pad.dirty = false;
   pad.sent += 1;
   pad.sentAt = performance.now();
-  pad.send("drawing", { strokes: pad.strokes.map((stroke) => stroke.slice()), number: pad.sent });
+  const strokes = pad.strokes.map((stroke) => stroke.slice());
+  pad.send("drawing", { strokes, number: pad.sent, version: pad.version });
 }
 
 function paint(pad) {
