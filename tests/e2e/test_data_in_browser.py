@@ -1,0 +1,73 @@
+"""The Data page in a real browser: a digit picked, its pixels read, the map hovered over, transforms sent to Train."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from conftest import PHONE
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.mnist
+
+
+@pytest.fixture(autouse=True)
+def digits_are_here(mnist):
+    """The page would only offer to fetch them."""
+
+
+def test_a_digit_is_picked_read_and_augmented(tab):
+    tab.goto("/data?class=7")
+    grid = tab.get_by_role("listbox", name="Digits of the dataset")
+    expect(grid.get_by_role("option")).to_have_count(72)
+    fifth = grid.get_by_role("option").nth(4)
+    fifth.click()
+    expect(fifth).to_have_attribute("aria-selected", "true")
+    expect(tab).to_have_url(re.compile("index=52"))
+    fifth.press("ArrowRight")
+    expect(grid.get_by_role("option").nth(5)).to_be_focused()
+    tab.keyboard.press("Enter")
+    expect(tab).to_have_url(re.compile("index=71"))
+    paper = tab.get_by_role("img", name="training image 71, a 7")
+    paper.focus()
+    paper.press("ArrowDown")
+    expect(tab.locator(".closeup .value")).to_contain_text("Row 16, column 15:")
+    tab.get_by_role("link", name="See it augmented").click()
+    expect(tab.get_by_role("group", name="Digits as they are and augmented").locator(".cell")).to_have_count(80)
+    expect(tab).to_have_url(re.compile("subject=this"))
+    expect(tab.get_by_role("spinbutton", name="Index")).to_have_value("71")
+
+
+def test_the_map_shows_the_picture_under_the_mouse(tab):
+    tab.goto("/data?part=Map&sample=3000")
+    chart = tab.locator(".stVegaLiteChart")
+    expect(chart.locator("canvas, svg").first).to_be_visible()
+    picture = tab.locator("#vg-tooltip-element img")
+    box = chart.bounding_box()
+    for step in range(60):  # through the thick of the points
+        tab.mouse.move(box["x"] + box["width"] * (0.1 + step / 150), box["y"] + box["height"] * 0.45)
+        tab.wait_for_timeout(50)
+        if picture.count() and picture.is_visible():
+            break
+    expect(picture).to_have_attribute("src", re.compile("^data:image/png;base64,"))
+    assert picture.evaluate("each => each.naturalWidth") == 28
+
+
+@pytest.mark.parametrize("tab", [{}, {"viewport": PHONE, "has_touch": True}], indirect=True, ids=["laptop", "phone"])
+def test_transforms_are_changed_linked_and_sent_to_train(tab):
+    tab.goto("/data?part=Augmentation")
+    draws = tab.get_by_role("group", name="Digits as they are and augmented")
+    expect(draws.locator(".cell")).to_have_count(90)
+    before = draws.evaluate("each => each.style.getPropertyValue('--sheet')")
+    rotate = tab.get_by_role("slider", name="Rotate")
+    rotate.focus()
+    rotate.press("ArrowRight")
+    expect(tab).to_have_url(re.compile("transforms=.*rotate.*8"))
+    expect(tab.get_by_role("combobox", name="Start from")).to_have_value("Transforms of your own")
+    tab.wait_for_function("([each, before]) => each.style.getPropertyValue('--sheet') !== before",
+                          arg=[draws.element_handle(), before])
+    tab.reload()
+    expect(tab.get_by_role("slider", name="Rotate")).to_have_value("8")
+    tab.get_by_role("button", name="Train with this").click()
+    expect(tab.get_by_role("heading", name="Train")).to_be_visible()
+    expect(tab.get_by_text("rows of your own instead")).to_be_visible()

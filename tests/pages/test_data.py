@@ -1,0 +1,284 @@
+"""The Data page: with digits, without them, and with links of all kinds."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+import numpy as np
+import pytest
+import streamlit as st
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from core.data import dataset, sources
+from core.data.augmentations import KINDS, PRESETS, Augmenter, check
+from core.data.transform_text import from_text, to_text
+from core.insight.digits import one_of_each
+
+ROOT = Path(__file__).parents[2]
+OWN = [{"kind": "affine", "rotate": 30.0, "p": 1.0}, {"kind": "blur", "sigma": 2.0}]
+
+
+@pytest.fixture(autouse=True)
+def fresh(tmp_path, monkeypatch):
+    """An empty folder for data and runs, and nothing remembered of another test's digits."""
+    monkeypatch.setenv("INKLING_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("INKLING_CHECKPOINTS", str(tmp_path))
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    yield
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def here(digits, monkeypatch):
+    """The made-up digits in place of the dataset."""
+    monkeypatch.setattr(dataset, "load", lambda progress: digits)
+    return digits
+
+
+def opened(**link: str) -> AppTest:
+    app = AppTest.from_file(ROOT / "streamlit_app.py", default_timeout=60).switch_page("pages/data.py")
+    for name, value in link.items():
+        app.query_params[name] = value
+    return well(app.run())
+
+
+def well(app: AppTest) -> AppTest:
+    assert not app.exception, app.exception
+    return app
+
+
+def component(app: AppTest, name: str, at: int = 0) -> dict:
+    found = [each for each in app.get("bidi_component") if each.proto.component_name == f"inkling_{name}"]
+    return json.loads(found[at].proto.json)
+
+
+def press(app: AppTest, label: str) -> AppTest:
+    next(button for button in app.button if button.label == label).click()
+    return well(app.run())
+
+
+def linked(app: AppTest, name: str) -> str:
+    """What the link says."""
+    value = app.query_params[name]
+    return value if isinstance(value, str) else value[-1]
+
+
+def indices(app: AppTest) -> list[int]:
+    return [int(cell["note"]) for cell in component(app, "gallery")["cells"]]
+
+
+def pictures(app: AppTest) -> np.ndarray:
+    """The images of the page's grid, as they stand in its picture."""
+    data = component(app, "gallery")
+    picture = Image.open(io.BytesIO(base64.b64decode(data["sheet"].split(",")[1]))).convert("RGBA")
+    alpha = np.asarray(picture)[..., 3]
+    return np.stack([alpha[top:top + 28, left:left + 28] for left, top in data["places"]])
+
+
+def test_digits_that_are_not_here_are_offered_and_fetched(digits, monkeypatch):
+    here = []
+
+    def load(progress):
+        if not here:
+            progress("Fetching the digits", 0.0)
+        return digits
+
+    def fetch(folder, progress):
+        progress("Fetching the digits", 0.5)
+        here.append(folder)
+
+    monkeypatch.setattr(dataset, "load", load)
+    monkeypatch.setattr(dataset, "fetch", fetch)
+    app = opened()
+    assert "not here yet" in app.info[0].value
+    assert not app.get("bidi_component")
+    press(app, "Fetch the digits")
+    assert here == [dataset.data_folder()]
+    assert len(indices(app)) == 72
+    assert not app.info
+
+
+def test_digits_that_cannot_be_had_are_an_error_in_words(monkeypatch):
+    def no_network(wanted, report):
+        report(wanted[0], 0.0)
+        raise sources.Unavailable("no route to it")
+        yield
+
+    monkeypatch.setattr(sources, "all_sources", lambda folder: [("the mirror", no_network)])
+    app = press(opened(), "Fetch the digits")
+    assert "no route to it" in app.error[0].value
+    assert "by hand" in app.error[0].value
+    assert app.button(key="fetch").label == "Fetch the digits", "it can be tried again"
+
+
+def test_a_folder_that_cannot_be_used_is_an_error_in_words(tmp_path):
+    (tmp_path / "data").write_text("a file where the folder should be")
+    assert "cannot be kept" in opened().error[0].value
+
+
+def test_digits_are_shown_page_by_page(here):
+    app = opened()
+    assert indices(app) == list(range(72))
+    assert [cell["label"] for cell in component(app, "gallery")["cells"]] == [
+        str(int(label)) for label in here.train_labels[:72]]
+    np.testing.assert_array_equal(pictures(app), here.train_images[:72].numpy())
+    press(app, "Later")
+    assert indices(app) == list(range(72, 144))
+    assert linked(app, "index") == "72"
+    press(app, "Earlier")
+    assert indices(app) == list(range(72))
+
+
+def test_a_class_and_an_index_lead_to_the_digit(here):
+    labels = here.train_labels.numpy()
+    app = opened(index="300", **{"class": "7"})
+    at = int(next(each for each in range(300, 600) if labels[each] == 7))
+    shown = component(app, "gallery")
+    assert {cell["label"] for cell in shown["cells"]} == {"7"}
+    assert indices(app)[shown["picked"]] == at
+    assert component(app, "closeup")["pixels"] == here.train_images[at].flatten().tolist()
+
+
+def test_the_test_images_start_anew(here):
+    app = opened(index="500")
+    app.segmented_control(key="set").set_value("test")
+    well(app.run())
+    assert app.number_input(key="index").value == 0
+    np.testing.assert_array_equal(pictures(app)[0], here.test_images[0].numpy())
+
+
+@pytest.mark.parametrize("part", ["Digits", "Statistics", "Map", "Augmentation"])
+@pytest.mark.parametrize("link", [
+    {"set": "test", "class": "3", "index": "7"}, {"set": "x", "class": "12", "index": "-4", "axes": "9 and 9"},
+    {"index": "1e99", "sample": "0", "transforms": "[[[", "subject": "?", "round": "0", "only": "7. Magic"},
+    {"transforms": "[" + ",".join(['{"kind":"noise"}'] * 40) + "]", "index": "59999", "set": "test"},
+    {"transforms": "x" * 20_000}])
+def test_every_part_opens_with_any_link(here, part, link):
+    assert opened(part=part, **link).get("bidi_component")
+
+
+def test_statistics_say_what_is_in_the_set(here):
+    app = opened(part="Statistics", set="test")
+    figures = {each.label: each.value for each in app.metric}
+    grey = here.test_images.numpy() / 255
+    assert figures["Mean"] == f"{grey.mean():.4f}"
+    assert figures["Standard deviation"] == f"{grey.std():.4f}"
+    assert len(component(app, "gallery")["cells"]) == 20
+    assert len(app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")) == 3
+
+
+def test_the_map_says_how_much_it_shows(here):
+    app = opened(part="Map", axes="2 and 3", sample="500")
+    assert app.selectbox(key="axes").value == "2 and 3"
+    assert "% of the differences" in app.caption[0].value
+    assert component(app, "gallery", 1)["alt"].endswith("component 3")
+
+
+def studio(**link: str) -> AppTest:
+    return opened(part="Augmentation", **link)
+
+
+def transforms(app: AppTest) -> tuple:
+    return from_text(app.text_input(key="transforms").value)
+
+
+def test_the_draws_are_the_trainers(here):
+    app = studio(transforms=to_text(OWN), round="3")
+    originals = here.train_images[one_of_each(here.train_labels.numpy(), 0)].numpy()
+    expected = Augmenter(check(OWN), 1)(np.repeat(originals, 8, axis=0), (3, 0)).reshape(10, 8, 28, 28)
+    shown = pictures(app).reshape(10, 9, 28, 28)
+    np.testing.assert_array_equal(shown[:, 0], originals)
+    np.testing.assert_array_equal(shown[:, 1:], expected)
+
+
+def test_one_transform_alone_and_one_digit_alone(here):
+    app = studio(transforms=to_text(OWN), only="2. Blur", subject="this one", index="44")
+    digit = here.train_images[44].numpy()
+    expected = Augmenter(check(OWN[1:]), 1)(np.repeat(digit[None], 80, axis=0), (1, 0))
+    shown = pictures(app)
+    np.testing.assert_array_equal(shown[0], digit)
+    np.testing.assert_array_equal(shown[1:], expected[1:])
+
+
+def test_sliders_change_the_transforms_and_the_link(here):
+    app = studio()
+    assert transforms(app) == PRESETS["final"].transforms
+    assert app.selectbox(key="preset").value == "final"
+    app.slider(key="transform0_affine_rotate").set_value(21.0)
+    well(app.run())
+    assert transforms(app)[0]["rotate"] == 21.0
+    assert from_text(linked(app, "transforms")) == transforms(app)
+    assert app.selectbox(key="preset").value == "own"
+    app.segmented_control(key="transform0_affine_border").set_value("black")
+    well(app.run())
+    assert transforms(app)[0]["border"] == "black"
+
+
+def test_a_link_sets_the_sliders(here):
+    app = studio(transforms=to_text(OWN))
+    assert app.slider(key="transform0_affine_rotate").value == 30.0
+    assert app.slider(key="transform1_blur_sigma").value == 2.0
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_fills_the_list(here, name):
+    app = studio()
+    app.selectbox(key="preset").set_value(name)
+    well(app.run())
+    assert transforms(app) == PRESETS[name].transforms
+    assert app.selectbox(key="preset").value == name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_can_be_added_and_removed(here, kind):
+    app = studio(transforms="[]")
+    assert "every draw is the digit as it is" in app.caption[-1].value
+    app.selectbox(key="add").set_value(kind)
+    well(app.run())
+    assert transforms(app) == check([{"kind": kind}])
+    assert app.selectbox(key="add").value is None
+    press(app, "Remove")
+    assert transforms(app) == ()
+
+
+def test_a_broken_text_is_named_and_the_transforms_stay(here):
+    app = studio(transforms=to_text(OWN))
+    app.text_input(key="transforms").set_value('[{"kind":"affine","rotate":900}]')
+    well(app.run())
+    assert app.error[0].value.startswith("Transform 1 (affine): rotate is 900")
+    assert app.slider(key="transform0_affine_rotate").value == 30.0
+
+
+def test_own_transforms_are_sent_to_train(here):
+    app = press(studio(transforms=to_text(OWN)), "Train with this")
+    assert app.session_state["own_transforms"] == list(check(OWN))
+    assert app.title[0].value == "Train"
+
+
+def test_a_preset_is_sent_to_train_by_its_name(here):
+    app = press(studio(transforms=to_text(PRESETS["strong"].transforms)), "Train with this")
+    assert app.title[0].value == "Train"
+    assert app.selectbox(key="augmentation").value == "strong"
+    assert app.session_state["own_transforms"] == []
+
+
+def test_a_digit_is_taken_from_the_grid_to_the_studio(here):
+    link = next(each.proto for each in opened(index="123").get("page_link") if "augmented" in each.proto.label)
+    app = opened(**dict(parse_qsl(link.query_string)))
+    np.testing.assert_array_equal(pictures(app)[0], here.train_images[123].numpy())
+    assert len(pictures(app)) == 80
+
+
+def test_transforms_are_kept_when_the_page_is_left(here):
+    app = studio(transforms=to_text(OWN))
+    well(app.switch_page("pages/draw.py").run())
+    well(app.switch_page("pages/data.py").run())
+    assert transforms(app) == check(OWN)
+    assert from_text(linked(app, "transforms")) == check(OWN)
