@@ -48,7 +48,7 @@ def accuracy(frame: pd.DataFrame, epochs: int, run: str = "", goal: float = GOAL
     worst = 90 if (shown["mistakes"] > 50).any() else 50
     y = alt.Y("mistakes:Q", title=None,
               scale=alt.Scale(type="log", domain=[worst, 0.05], nice=False),
-              axis=alt.Axis(values=_MISTAKES, labelExpr="format(100 - datum.value, '.4~f') + ' %'", **_AXIS))
+              axis=alt.Axis(values=_MISTAKES, labelExpr="format(100 - datum.value, '.4~f') + ' %'", **AXIS))
     line = pd.DataFrame({"mistakes": [100 - goal], "words": ["goal"]})
     rule = alt.Chart(line).mark_rule(strokeDash=[2, 3], color=QUIET).encode(y=y)
     words = alt.Chart(line).mark_text(align="left", dx=2, dy=-6, color=QUIET, fontSize=11).encode(
@@ -68,7 +68,7 @@ def loss(frame: pd.DataFrame, epochs: int, run: str = "", batches: pd.DataFrame 
         batches: columns epoch (a fraction: 0.5 is half-way through the first) and loss.
     """
     y = alt.Y("loss:Q", title=None, scale=alt.Scale(type="log", domain=[_LOSS_LOW, _LOSS_HIGH], nice=False, clamp=True),
-              axis=alt.Axis(values=[0.003, 0.01, 0.03, 0.1, 0.3, 1, 3], labelExpr="format(datum.value, '~')", **_AXIS))
+              axis=alt.Axis(values=[0.003, 0.01, 0.03, 0.1, 0.3, 1, 3], labelExpr="format(datum.value, '~')", **AXIS))
     x = _epochs(epochs)
     tips = [alt.Tooltip("epoch:Q"), alt.Tooltip("part:N", title="images"), alt.Tooltip("loss:Q", format=".4f")]
     layers = []
@@ -89,7 +89,7 @@ def rate(planned: pd.DataFrame, epochs: int, run: str = "", actual: pd.DataFrame
     rates = [*planned["rate"], *(actual["rate"] if actual is not None else ())]
     top = max([value for value in rates if value == value] or [0.0]) or 1.0
     y = alt.Y("rate:Q", title=None, scale=alt.Scale(domain=[0, top * 1.05], nice=False),
-              axis=alt.Axis(tickCount=4, format="~g", **_AXIS))
+              axis=alt.Axis(tickCount=4, format="~g", **AXIS))
     x = _epochs(epochs, from_zero=True)
     tips = [alt.Tooltip("epoch:Q", format=".3~f"), alt.Tooltip("rate:Q", format=".4~g")]
     behind = actual is not None
@@ -123,7 +123,7 @@ def thinned(frame: pd.DataFrame, most: int = 400) -> pd.DataFrame:
     return frame.groupby(group).mean()
 
 
-_AXIS: dict[str, Any] = {"grid": True, "gridOpacity": 0.35, "domain": False, "ticks": False, "labelPadding": 8,
+AXIS: dict[str, Any] = {"grid": True, "gridOpacity": 0.35, "domain": False, "ticks": False, "labelPadding": 8,
                          "titlePadding": 10}
 
 
@@ -131,7 +131,7 @@ def _epochs(epochs: int, from_zero: bool = True) -> alt.X:
     step = next(step for step in (1, 2, 5, 10, 20, 50, 100, 200) if epochs / step <= 16)
     ticks = list(range(0, epochs + 1, step))
     return alt.X("epoch:Q", title="epoch", scale=alt.Scale(domain=[0 if from_zero else 1, epochs], nice=False),
-                 axis=alt.Axis(values=ticks, format="d", **{**_AXIS, "grid": False}))
+                 axis=alt.Axis(values=ticks, format="d", **{**AXIS, "grid": False}))
 
 
 def _lines(frame: pd.DataFrame, y: alt.Y, x: alt.X, run: str, tips: Sequence[alt.Tooltip]) -> Iterable[alt.Chart]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from core.charts import _AXIS, HEIGHT, PALETTE, QUIET
+from core.charts import AXIS, HEIGHT, PALETTE, QUIET
 
 CLASS_COLOURS = (*PALETTE, "#7b828e", "#8d5cf0")
 _DIGITS = list(range(10))
@@ -22,7 +22,7 @@ def balance(frame: pd.DataFrame) -> alt.LayerChart:
         frame: columns digit, images and share (of 1), one row a class.
     """
     y = alt.Y("share:Q", title=None, scale=alt.Scale(domain=[0, 0.12], nice=False),
-              axis=alt.Axis(values=[0, 0.05, 0.1], format=".0%", **_AXIS))
+              axis=alt.Axis(values=[0, 0.05, 0.1], format=".0%", **AXIS))
     tips = [alt.Tooltip("digit:O"), alt.Tooltip("images:Q", format=","), alt.Tooltip("share:Q", format=".1%")]
     bars = alt.Chart(frame).mark_bar(color=PALETTE[0], cornerRadiusEnd=2).encode(x=_by_digit(), y=y, tooltip=tips)
     figures = alt.Chart(frame).mark_text(dy=16, fontSize=10.5, color="white").encode(
@@ -38,7 +38,7 @@ def ink(frame: pd.DataFrame) -> alt.LayerChart:
         frame: columns digit, low, lower, median, upper and high (shares of white): 5, 25, 50, 75 and 95 %.
     """
     scale = alt.Scale(domain=[0, 0.3], nice=False)
-    axis = alt.Axis(values=[0, 0.1, 0.2, 0.3], format=".0%", **_AXIS)
+    axis = alt.Axis(values=[0, 0.1, 0.2, 0.3], format=".0%", **AXIS)
     tips = [alt.Tooltip("digit:O"), *(alt.Tooltip(f"{name}:Q", title=title, format=".1%") for name, title in (
         ("low", "5 % below"), ("lower", "25 % below"), ("median", "median"), ("upper", "25 % above"),
         ("high", "5 % above")))]
@@ -58,10 +58,10 @@ def greys(frame: pd.DataFrame) -> alt.LayerChart:
     """
     floor = 1e-3
     x = alt.X("low:Q", title="grey value", scale=alt.Scale(domain=[0, 256], nice=False),
-              axis=alt.Axis(values=[0, 64, 128, 192, 255], **{**_AXIS, "grid": False}))
+              axis=alt.Axis(values=[0, 64, 128, 192, 255], **{**AXIS, "grid": False}))
     y = alt.Y("share:Q", title=None, scale=alt.Scale(type="log", domain=[floor, 1], nice=False, clamp=True),
               axis=alt.Axis(values=[0.001, 0.01, 0.1, 1], labelExpr="format(100 * datum.value, '~g') + ' %'",
-                            **_AXIS))
+                            **AXIS))
     tips = [alt.Tooltip("low:Q", title="from"), alt.Tooltip("last:Q", title="to"),
             alt.Tooltip("share:Q", title="share of the pixels", format=".2%")]
     shown = frame.assign(last=frame["high"] - 1, floor=floor)
@@ -79,7 +79,7 @@ def scatter(frame: pd.DataFrame, across: str, up: str, digit: int | None = None,
         digit: the class that stands out; None: all alike.
         height: pixels.
     """
-    bare = {**_AXIS, "grid": False, "labels": False, "titleFontWeight": "normal"}
+    bare = {**AXIS, "grid": False, "labels": False, "titleFontWeight": "normal"}
     x, y = (alt.X("x:Q", title=across, axis=alt.Axis(**bare), scale=alt.Scale(zero=False)),
             alt.Y("y:Q", title=up, axis=alt.Axis(**bare), scale=alt.Scale(zero=False)))
     colours = alt.Color("digit:O", title=None, scale=alt.Scale(domain=_DIGITS, range=list(CLASS_COLOURS)),
@@ -95,7 +95,7 @@ def scatter(frame: pd.DataFrame, across: str, up: str, digit: int | None = None,
 
 
 def _by_digit() -> alt.X:
-    return alt.X("digit:O", title=None, axis=alt.Axis(labelAngle=0, **{**_AXIS, "grid": False}))
+    return alt.X("digit:O", title=None, axis=alt.Axis(labelAngle=0, **{**AXIS, "grid": False}))
 
 
 def _framed(layers: list[alt.Chart], height: int) -> alt.LayerChart:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from core.charts import _AXIS, PALETTE, QUIET
+from core.charts import AXIS, PALETTE, QUIET
 
 OVER = PALETTE[1]
 # Pixels: for all bars together, at most for them, at most for one, and for one that can still be read.
@@ -28,7 +28,7 @@ def parameters(frame: pd.DataFrame, budget: int, most: int = 0) -> alt.LayerChar
     count = max(1, len(frame))
     step = min(_WIDEST, max(_ROOM / count, min(_NARROW, _LONGEST / count)))
     x = alt.X("start:Q", title=None, scale=alt.Scale(domain=[0, top], nice=False),
-              axis=alt.Axis(tickCount=4, format=",d", **_AXIS))
+              axis=alt.Axis(tickCount=4, format=",d", **AXIS))
     y = alt.Y("row:N", title=None, sort=list(frame["row"]),
               axis=alt.Axis(domain=False, ticks=False, labelPadding=8, labelOverlap=True, labelLimit=160))
     tips = [alt.Tooltip("row:N"), alt.Tooltip("parameters:Q", format=","),

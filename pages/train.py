@@ -12,7 +12,7 @@ from core.runs import queue, store
 from core.runs.run import Run
 from core.training.schedules import steps_per_epoch
 from pages.ui import tables
-from pages.ui.controls import config_controls, take
+from pages.ui.controls import config_controls, keep_own, take
 from pages.ui.frame import KEPT, page
 from pages.ui.live import watch
 
@@ -32,6 +32,7 @@ def start(recipe: str, config: RunConfig, name: str) -> None:
 
 
 def set_up(bar: DeltaGenerator) -> None:
+    keep_own()
     left, right = st.columns([2, 3], gap="large")
     with left:
         try:

@@ -6,14 +6,18 @@ what differs from the recipe.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit as st
 
 from core.config import FIELDS, Limits, RunConfig
+from core.data import transform_text
 from core.data.augmentations import PRESETS
+from core.errors import UserError
+from core.models import row_text
 from core.models.architectures import ARCHITECTURES
+from core.models.shapes import trace
 from core.recipes import RECIPES
 from core.training.schedules import SCHEDULES
 from pages.ui.frame import KEPT
@@ -43,7 +47,11 @@ RATES = {"constant": {"lr"}, "one-cycle": {"max_lr"}, "seed-one-cycle": {"lr", "
 # Which schedules have a use for these.
 SHAPES = {"warmup": {"one-cycle", "triangle"}, "anneal": {"one-cycle"}, "momentum_cycle": {"one-cycle"}}
 FIRST = ("architecture", "augmentation", "schedule", "lr", "max_lr", "batch_size", "epochs")
-# Rows that the Model and Data pages hand over: the session's key -> the field.
+# How a field made of rows is read from the link, and written into it.
+_TEXTS: dict[str, tuple[Callable[[str], Any], Callable[[Any], str]]] = {
+    "layers": (lambda text: [layer.row for layer in trace(row_text.from_text(text))], row_text.to_text),
+    "transforms": (transform_text.from_text, transform_text.to_text)}
+# Rows that the Model and Data pages hand over: the session's key and the field, by the control that they replace.
 OWN = {"architecture": ("own_layers", "layers"), "augmentation": ("own_transforms", "transforms")}
 
 
@@ -75,6 +83,21 @@ def config_controls() -> tuple[str, RunConfig]:
             if name not in (*FIRST, "layers", "transforms") and values["schedule"] in SHAPES.get(name, SCHEDULES):
                 values[name] = _field(name, base)
     return recipe, base.changed(**values)
+
+
+def keep_own() -> None:
+    """Take rows of one's own that the link brings, and keep those of the session in it."""
+    for key, field in OWN.values():
+        read, write = _TEXTS[field]
+        if key not in st.session_state and field in st.query_params:
+            try:
+                st.session_state[key] = [dict(row) for row in read(st.query_params[field])]
+            except UserError as error:
+                st.error(f"The link's {field} cannot be used: {error}", icon=":material/error:")
+        if own := st.session_state.get(key):
+            st.query_params[field] = write(own)
+        else:
+            st.query_params.pop(field, None)
 
 
 def label(name: str) -> str:

@@ -127,4 +127,6 @@ def train(draft: Draft) -> None:
         name = name_of(draft.rows)
         st.session_state["own_layers"] = [] if name else [dict(row) for row in draft.rows]
         st.session_state["run"] = "new run"
+        if name:  # the link alone would lose against what the session has kept
+            st.session_state["architecture"] = name
         st.switch_page("pages/train.py", query_params={"architecture": name} if name else {})

@@ -185,4 +185,6 @@ def _send(rows: Rows) -> None:
     name = preset_of(rows)
     st.session_state["own_transforms"] = [] if name else [dict(row) for row in rows]
     st.session_state["run"] = "new run"
+    if name:  # the link alone would lose against what the session has kept
+        st.session_state["augmentation"] = name
     st.switch_page("pages/train.py", query_params={"augmentation": name} if name else {})

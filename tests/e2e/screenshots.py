@@ -14,7 +14,9 @@ from serving import ROOT, chromium, serve
 
 THEMES = ("light", "dark")
 SIZES = {"laptop": (1280, 800), "phone": (390, 844)}
-PAGES = {"home": "", "train": "train", "run": "train?run=final", "draw": "draw"}
+PAGES = {"home": "", "data": "data", "statistics": "data?part=Statistics", "map": "data?part=Map",
+         "augmentation": "data?part=Augmentation", "model": "model", "train": "train",
+         "run": "train?run=final", "draw": "draw"}
 
 # Strokes of a 3, as shares of the pad.
 THREE = [(0.3, 0.28), (0.42, 0.2), (0.58, 0.2), (0.68, 0.31), (0.62, 0.44), (0.46, 0.49), (0.63, 0.53), (0.7, 0.66),

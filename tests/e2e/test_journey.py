@@ -11,7 +11,7 @@ from core.runs import control
 from core.runs.store import open_run
 from tests.strokes import DIGITS
 
-PAGES = ["", "train", "train?run=final", "draw"]
+PAGES = ["", "data", "data?part=Augmentation", "model", "train", "train?run=final", "draw"]
 QUICK = "train?recipe=initial&architecture=linear-7850&epochs=2&batch_size=2048"
 LONG = "train?recipe=initial&architecture=linear-7850&epochs=200&batch_size=128"
 

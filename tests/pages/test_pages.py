@@ -176,6 +176,21 @@ def test_rows_handed_over_are_trained_until_they_are_dropped(folder, idle):
     assert well(app.run()).metric[0].value == "3,762"
 
 
+def test_rows_of_ones_own_live_in_the_link(folder):
+    rows = '[{"kind":"conv","channels":4,"kernel":28},{"kind":"linear","channels":10,"activation":"none"}]'
+    app = opened("pages/train.py", layers=rows, transforms='[{"kind":"blur"}]')
+    assert app.metric[0].value == f"{28 * 28 * 4 + 4 + 50:,}"
+    assert app.session_state["own_transforms"][0]["kind"] == "blur"
+    assert "blur" in str(app.query_params["transforms"])
+
+
+@pytest.mark.parametrize("text", ["[", "[1]", '[{"kind":"conv","kernel":40}]', '[{"kind":"maxpool"}]', "nonsense"])
+def test_rows_in_the_link_that_make_no_network_are_named(text, folder):
+    app = opened("pages/train.py", layers=text)
+    assert "layers cannot be used" in app.error[0].value
+    assert app.metric[0].value == "3,762"
+
+
 def test_the_preview_follows_the_controls(folder):
     app = opened("pages/train.py")
     app.selectbox(key="architecture").set_value("initial")
