@@ -59,7 +59,7 @@ def accuracy(frame: pd.DataFrame, epochs: int, run: str = "", goal: float = GOAL
 
 
 def loss(frame: pd.DataFrame, epochs: int, run: str = "", batches: pd.DataFrame | None = None) -> alt.LayerChart:
-    """Mean loss by epoch on a logarithmic scale, with the loss of batches behind it.
+    """Mean loss by epoch on a logarithmic scale, with the loss of batches and its running mean behind it.
 
     Args:
         frame: columns epoch (from 1), part (TRAIN or VALIDATION) and loss (mean nll per image, nats).
@@ -73,7 +73,9 @@ def loss(frame: pd.DataFrame, epochs: int, run: str = "", batches: pd.DataFrame 
     tips = [alt.Tooltip("epoch:Q"), alt.Tooltip("part:N", title="images"), alt.Tooltip("loss:Q", format=".4f")]
     layers = []
     if batches is not None and len(batches):
-        layers.append(alt.Chart(batches).mark_line(strokeWidth=1, opacity=0.4, color=colour(run)).encode(x=x, y=y))
+        smooth = batches.assign(loss=batches["loss"].ewm(halflife=max(1.0, len(batches) / 60)).mean())
+        for some, opacity in ((batches, 0.25), (smooth, 0.6)):
+            layers.append(alt.Chart(some).mark_line(strokeWidth=1, opacity=opacity, color=colour(run)).encode(x=x, y=y))
     return _framed([*layers, *_lines(frame, y, x, run, tips)])
 
 

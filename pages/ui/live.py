@@ -18,8 +18,12 @@ from core.runs.store import open_run
 from core.training import schedules
 from pages.ui import tables, words
 from pages.ui.controls import label
+from pages.ui.run_files import downloads
 
 POLL = 1.0  # seconds
+HELP = {"Validation accuracy": "After the last epoch. {interval}",
+        "Best epoch": "Chosen on the validation images, so it flatters: compare runs by their last epoch."}
+FACTORS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 def watch(name: str, bar: DeltaGenerator) -> None:
@@ -46,7 +50,7 @@ def _show(name: str, bar: DeltaGenerator, moving: bool) -> None:
         accuracies = _epochs(run, "accuracy", "train_accuracy", "val_accuracy")
         st.altair_chart(charts.accuracy(accuracies, run.config.epochs, name), key="accuracy", alt=_said(run))
     with right:
-        _heading("Loss", "thin: single batches")
+        _heading("Loss", "thin: batches and their running mean")
         losses = _epochs(run, "loss", "train_loss", "val_loss")
         st.altair_chart(charts.loss(losses, run.config.epochs, name, _batches(run, "loss", "loss")), key="loss",
                         alt=f"Training and validation loss of {name} over its epochs.")
@@ -58,8 +62,12 @@ def _show(name: str, bar: DeltaGenerator, moving: bool) -> None:
     with right:
         _heading("Settings", "what differs from the recipe")
         _settings(run)
+        if run.is_live:
+            _rate_control(run)
     _heading("Epochs", _validated(run))
     tables.epoch_table(run.epochs, schedules.epoch_rates(run.config, steps_per_epoch(run)))
+    if run.epochs:
+        downloads(run)
 
 
 def _head(run: Run, bar: DeltaGenerator) -> None:
@@ -103,6 +111,21 @@ def _button(title: str, icon: str, act: Callable[[str], Run], run: Run, help: st
 
 def _heading(title: str, quiet: str) -> None:
     st.markdown(f"##### {title} :gray[:small[{quiet}]]")
+
+
+def _rate_control(run: Run) -> None:
+    now = next((event["factor"] for event in reversed(run.events()) if event["kind"] == "rate"), 1.0)
+    key = f"factor_{run.name}"
+    st.select_slider("Learning rate, times", sorted({*FACTORS, now}), now, key=key, on_change=_change_rate,
+                     args=(run.name, key), help="Multiplies the planned rate from now on, while it trains. The run "
+                                                "writes down when, and 1 goes back to the plan.")
+
+
+def _change_rate(name: str, key: str) -> None:
+    try:
+        control.change_rate(name, st.session_state[key])
+    except UserError as error:
+        st.toast(str(error), icon=":material/error:")
 
 
 def _settings(run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.experiments.statistics import wilson
 from core.models.architectures import rows_of
 from core.models.shapes import total_parameters, trace
 from core.runs.progress import Progress
@@ -23,6 +24,14 @@ def parameters(run: Run) -> int:
 def accuracy(run: Run) -> str:
     """Validation accuracy after its last epoch."""
     return f"{run.last.val_accuracy:.2f}\u00a0%" if run.last else "–"
+
+
+def interval(run: Run) -> str:
+    """How sure the last epoch's accuracy is, as a sentence; empty before there is one."""
+    if run.last is None:
+        return ""
+    low, high = wilson(run.last.val_correct, run.last.val_total)
+    return f"On {run.last.val_total:,} images its 95 % interval goes from {low:.2f} to {high:.2f} %."
 
 
 def reaches_goal(run: Run) -> bool:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.config import RunConfig
 from core.recipes import RECIPES
-from core.runs import files, queue, status, store
+from core.runs import files, processes, queue, status, store
+from pages.ui import words
+from pages.ui.run_files import csv
 from tests.made import made_run
 from tests.strokes import DIGITS
 
@@ -239,11 +243,38 @@ def test_a_name_that_cannot_be_had_is_refused_in_words(name, folder, idle):
 def test_a_run_is_shown_with_its_table_and_figures(folder):
     made_run(folder, "mine", done=2, epochs=5, state="stopped", recipe="final")
     app = opened("pages/train.py", run="mine")
-    words = text(app)
-    assert all(column in words for column in ("TrainCorrect", "ValCorrect", "ValAcc", "94.0 %"))
-    assert words.count("class=ahead") == 3, "the epochs to come stand below"
+    told = text(app)
+    assert all(column in told for column in ("TrainCorrect", "ValCorrect", "ValAcc", "94.0 %"))
+    assert told.count("class=ahead") == 3, "the epochs to come stand below"
     assert len(app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")) == 3
-    assert "**Epochs** 5 :gray[instead of 15]" in words
+    assert "**Epochs** 5 :gray[instead of 15]" in told
+
+
+def test_a_run_can_be_taken_along_as_files_named_after_it(folder):
+    run = made_run(folder, "mine", done=2)
+    app = opened("pages/train.py", run="mine")
+    assert [button.proto.label for button in app.get("download_button")] == [
+        "Epoch table (CSV)", "Report (Markdown)", "Whole run (zip)"]
+    table = pd.read_csv(io.StringIO(csv(run)))
+    assert list(table["epoch"]) == [1, 2]
+    assert list(table["val_accuracy"]) == [row.val_accuracy for row in run.epochs]
+    made_run(folder, "new", done=0, state="stopped")
+    assert not opened("pages/train.py", run="new").get("download_button")
+
+
+def test_the_rate_of_a_running_run_can_be_changed(folder, idle):
+    run = made_run(folder, "mine", done=2, epochs=5, state="stopped")
+    status.write(run.folder, "running", "", processes.identity())
+    app = opened("pages/train.py", run="mine")
+    app.select_slider(key="factor_mine").set_value(0.5)
+    well(app.run())
+    assert status.read_rate(run.folder) == 0.5
+
+
+def test_an_accuracy_comes_with_its_interval(folder):
+    run = made_run(folder, "mine", done=2)
+    assert words.interval(run) == "On 10,000 images its 95\u00a0% interval goes from 93.52 to 94.45\u00a0%."
+    assert words.interval(made_run(folder, "new", done=0, state="stopped")) == ""
 
 
 @pytest.mark.parametrize("state", [state for state in status.STATES if state not in ("running", "pausing")])
