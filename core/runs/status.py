@@ -75,14 +75,7 @@ def request(folder: Path, action: str, **more: Any) -> None:
 
 def read_request(folder: Path) -> str | None:
     """What is asked of the worker at present, if anything."""
-    path = folder / "request.json"
-    if not path.exists():
-        return None
-    try:
-        value = files.read_json(path)
-    except RunError:
-        return None
-    action = value.get("action") if isinstance(value, Mapping) else None
+    action = _asked(folder / "request.json", "action")
     return action if action in ACTIONS else None
 
 
@@ -99,14 +92,7 @@ def request_rate(folder: Path, factor: float) -> None:
 
 def read_rate(folder: Path) -> float | None:
     """The factor asked for and not yet applied, if any."""
-    path = folder / "rate.json"
-    if not path.exists():
-        return None
-    try:
-        value = files.read_json(path)
-    except RunError:
-        return None
-    factor = value.get("factor") if isinstance(value, Mapping) else None
+    factor = _asked(folder / "rate.json", "factor")
     return factor if isinstance(factor, float) and MIN_FACTOR <= factor <= MAX_FACTOR else None
 
 
@@ -143,6 +129,17 @@ def parse_time(text: Any) -> datetime:
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
         raise RunError(f"{str(text)[:40]!r} is no time.") from None
+
+
+def _asked(path: Path, name: str) -> Any:
+    """The named value of a request's file; None where there is none that can be read."""
+    if not path.exists():
+        return None
+    try:
+        value = files.read_json(path)
+    except RunError:
+        return None
+    return value.get(name) if isinstance(value, Mapping) else None
 
 
 def _last_words(folder: Path) -> str:

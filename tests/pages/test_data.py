@@ -18,6 +18,7 @@ from core.data import dataset, sources
 from core.data.augmentations import KINDS, PRESETS, Augmenter, check
 from core.data.transform_text import from_text, to_text
 from core.insight.digits import one_of_each
+from tests.opening import open_page, well
 
 ROOT = Path(__file__).parents[2]
 OWN = [{"kind": "affine", "rotate": 30.0, "p": 1.0}, {"kind": "blur", "sigma": 2.0}]
@@ -43,15 +44,7 @@ def here(digits, monkeypatch):
 
 
 def opened(**link: str) -> AppTest:
-    app = AppTest.from_file(ROOT / "streamlit_app.py", default_timeout=60).switch_page("pages/data.py")
-    for name, value in link.items():
-        app.query_params[name] = value
-    return well(app.run())
-
-
-def well(app: AppTest) -> AppTest:
-    assert not app.exception, app.exception
-    return app
+    return open_page("pages/data.py", **link)
 
 
 def component(app: AppTest, name: str, at: int = 0) -> dict:

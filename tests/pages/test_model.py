@@ -13,6 +13,7 @@ from core.models.row_text import MAX_TEXT, to_text
 from core.models.shapes import trace
 from core.models.summary import summarise
 from core.runs import own_architectures
+from tests.opening import open_page, well
 
 ROOT = Path(__file__).parents[2]
 OWN = [{"kind": "conv", "channels": 6}, {"kind": "maxpool", "kernel": 4, "stride": 4},
@@ -27,16 +28,7 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 
 def opened(**link: str) -> AppTest:
-    app = AppTest.from_file(ROOT / "streamlit_app.py", default_timeout=60)
-    app.switch_page("pages/model.py")
-    for name, value in link.items():
-        app.query_params[name] = value
-    return well(app.run())
-
-
-def well(app: AppTest) -> AppTest:
-    assert not app.exception, app.exception
-    return app
+    return open_page("pages/model.py", **link)
 
 
 def components(app: AppTest, name: str) -> list[dict]:

@@ -16,6 +16,7 @@ from core.runs import files, processes, queue, status, store
 from pages.ui import words
 from pages.ui.run_files import csv
 from tests.made import made_run
+from tests.opening import open_page, well
 from tests.strokes import DIGITS
 
 ROOT = Path(__file__).parents[2]
@@ -44,20 +45,6 @@ def idle(monkeypatch) -> list[Path]:
     return asked
 
 
-def opened(page: str, **link: str) -> AppTest:
-    app = AppTest.from_file(ROOT / PAGES[0], default_timeout=30)
-    if page != PAGES[0]:
-        app.switch_page(page)
-    for name, value in link.items():
-        app.query_params[name] = value
-    return well(app.run())
-
-
-def well(app: AppTest) -> AppTest:
-    assert not app.exception, app.exception
-    return app
-
-
 def text(app: AppTest) -> str:
     """All words on a page."""
     kinds = (app.title, app.subheader, app.markdown, app.caption, app.error, app.metric)
@@ -80,30 +67,30 @@ def some_runs(folder: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_opens_with_nothing_trained(page, folder):
-    assert opened(page).title[0].value
+    assert open_page(page).title[0].value
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_opens_with_runs_damaged_ones_among_them(page, folder, idle):
     some_runs(folder)
-    assert opened(page).title[0].value
+    assert open_page(page).title[0].value
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_opens_with_a_link_full_of_nonsense(page, folder):
-    opened(page, run="../../etc", network="nobody", start="cake", recipe="cake", lr="-3", epochs="1e99")
-    opened(page, run="x" * 10_000, start="", batch_size="nan", augmentation="<script>")
+    open_page(page, run="../../etc", network="nobody", start="cake", recipe="cake", lr="-3", epochs="1e99")
+    open_page(page, run="x" * 10_000, start="", batch_size="nan", augmentation="<script>")
 
 
 def test_home_invites_when_nothing_is_trained(folder):
-    app = opened("streamlit_app.py")
+    app = open_page("streamlit_app.py")
     assert "Nothing trained yet" in text(app)
     assert link(app, "Train").proto.query_string == "start=final"
 
 
 def test_home_lists_runs_and_says_what_is_damaged(folder, idle):
     some_runs(folder)
-    app = opened("streamlit_app.py")
+    app = open_page("streamlit_app.py")
     assert list(app.dataframe[0].value["Run"]) == ["fresh", "halfway", "final"]
     assert "broken cannot be read" in text(app)
     assert "newer cannot be read" in text(app)
@@ -117,12 +104,12 @@ def test_home_marks_the_runs_that_reach_the_goal(folder):
     rows[-1]["val_correct"] = 9_940
     files.write_json(folder / "good" / "epochs.json", rows)
     made_run(folder, "bad", done=2)
-    goals = opened("streamlit_app.py").dataframe[0].value.set_index("Run")["Goal"]
+    goals = open_page("streamlit_app.py").dataframe[0].value.set_index("Run")["Goal"]
     assert goals.to_dict() == {"good": "reached", "bad": ""}
 
 
 def test_train_starts_with_the_final_recipe(folder):
-    app = opened("pages/train.py")
+    app = open_page("pages/train.py")
     final = RECIPES["final"].config
     assert app.selectbox(key="recipe").value == "final"
     assert {name: app.session_state[name] for name in SETTINGS if name in app.session_state} == {
@@ -132,7 +119,7 @@ def test_train_starts_with_the_final_recipe(folder):
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_choosing_a_recipe_sets_every_control(recipe, folder):
-    app = opened("pages/train.py", recipe="final" if recipe == "initial" else "initial", epochs="40", momentum="0.5")
+    app = open_page("pages/train.py", recipe="final" if recipe == "initial" else "initial", epochs="40", momentum="0.5")
     app.selectbox(key="recipe").set_value(recipe)
     well(app.run())
     for name, value in RECIPES[recipe].config.to_dict().items():
@@ -141,7 +128,7 @@ def test_choosing_a_recipe_sets_every_control(recipe, folder):
 
 
 def test_a_link_sets_the_controls(folder):
-    app = opened("pages/train.py", recipe="initial", lr="0.03", epochs="3", optimizer="adam", nesterov="true")
+    app = open_page("pages/train.py", recipe="initial", lr="0.03", epochs="3", optimizer="adam", nesterov="true")
     assert app.selectbox(key="recipe").value == "initial"
     assert app.select_slider(key="lr").value == 0.03
     assert app.select_slider(key="epochs").value == 3
@@ -152,7 +139,7 @@ def test_a_link_sets_the_controls(folder):
 
 def test_a_link_that_starts_anew_wins_over_what_was_set(folder):
     made_run(folder, "mine")
-    app = opened("pages/train.py", recipe="initial", lr="0.03")
+    app = open_page("pages/train.py", recipe="initial", lr="0.03")
     app.selectbox(key="run").set_value("mine")
     well(app.run())
     app.query_params["start"] = "final"
@@ -162,7 +149,7 @@ def test_a_link_that_starts_anew_wins_over_what_was_set(folder):
 
 
 def test_every_field_of_the_config_has_a_control(folder):
-    with_a_climb = opened("pages/train.py", schedule="one-cycle").session_state
+    with_a_climb = open_page("pages/train.py", schedule="one-cycle").session_state
     assert not [name for name in SETTINGS if name not in with_a_climb]
 
 
@@ -182,7 +169,7 @@ def test_rows_handed_over_are_trained_until_they_are_dropped(folder, idle):
 
 def test_rows_of_ones_own_live_in_the_link(folder):
     rows = '[{"kind":"conv","channels":4,"kernel":28},{"kind":"linear","channels":10,"activation":"none"}]'
-    app = opened("pages/train.py", layers=rows, transforms='[{"kind":"blur"}]')
+    app = open_page("pages/train.py", layers=rows, transforms='[{"kind":"blur"}]')
     assert app.metric[0].value == f"{28 * 28 * 4 + 4 + 50:,}"
     assert app.session_state["own_transforms"][0]["kind"] == "blur"
     assert "blur" in str(app.query_params["transforms"])
@@ -190,13 +177,13 @@ def test_rows_of_ones_own_live_in_the_link(folder):
 
 @pytest.mark.parametrize("text", ["[", "[1]", '[{"kind":"conv","kernel":40}]', '[{"kind":"maxpool"}]', "nonsense"])
 def test_rows_in_the_link_that_make_no_network_are_named(text, folder):
-    app = opened("pages/train.py", layers=text)
+    app = open_page("pages/train.py", layers=text)
     assert "layers cannot be used" in app.error[0].value
     assert app.metric[0].value == "3,762"
 
 
 def test_the_preview_follows_the_controls(folder):
-    app = opened("pages/train.py")
+    app = open_page("pages/train.py")
     app.selectbox(key="architecture").set_value("initial")
     app.select_slider(key="batch_size").set_value(64)
     well(app.run())
@@ -211,7 +198,7 @@ def start(app: AppTest) -> AppTest:
 
 
 def test_start_makes_the_run_that_the_controls_describe(folder, idle):
-    app = opened("pages/train.py")
+    app = open_page("pages/train.py")
     app.select_slider(key="epochs").set_value(2)
     app.text_input(key="name").set_value("mine")
     start(app)
@@ -225,14 +212,14 @@ def test_start_makes_the_run_that_the_controls_describe(folder, idle):
 
 def test_start_finds_a_free_name(folder, idle):
     for _ in range(2):
-        start(opened("pages/train.py"))
+        start(open_page("pages/train.py"))
     assert {run.name for run in store.list_runs()} == {"my-final", "my-final-2"}
 
 
 @pytest.mark.parametrize("name", ["../out", "taken", "con", "a/b"])
 def test_a_name_that_cannot_be_had_is_refused_in_words(name, folder, idle):
     made_run(folder, "taken")
-    app = opened("pages/train.py")
+    app = open_page("pages/train.py")
     app.text_input(key="name").set_value(name)
     start(app)
     assert app.error[0].value
@@ -242,7 +229,7 @@ def test_a_name_that_cannot_be_had_is_refused_in_words(name, folder, idle):
 
 def test_a_run_is_shown_with_its_table_and_figures(folder):
     made_run(folder, "mine", done=2, epochs=5, state="stopped", recipe="final")
-    app = opened("pages/train.py", run="mine")
+    app = open_page("pages/train.py", run="mine")
     told = text(app)
     assert all(column in told for column in ("TrainCorrect", "ValCorrect", "ValAcc", "94.0 %"))
     assert told.count("class=ahead") == 3, "the epochs to come stand below"
@@ -252,20 +239,20 @@ def test_a_run_is_shown_with_its_table_and_figures(folder):
 
 def test_a_run_can_be_taken_along_as_files_named_after_it(folder):
     run = made_run(folder, "mine", done=2)
-    app = opened("pages/train.py", run="mine")
+    app = open_page("pages/train.py", run="mine")
     assert [button.proto.label for button in app.get("download_button")] == [
         "Epoch table (CSV)", "Report (Markdown)", "Whole run (zip)"]
     table = pd.read_csv(io.StringIO(csv(run)))
     assert list(table["epoch"]) == [1, 2]
     assert list(table["val_accuracy"]) == [row.val_accuracy for row in run.epochs]
     made_run(folder, "new", done=0, state="stopped")
-    assert not opened("pages/train.py", run="new").get("download_button")
+    assert not open_page("pages/train.py", run="new").get("download_button")
 
 
 def test_the_rate_of_a_running_run_can_be_changed(folder, idle):
     run = made_run(folder, "mine", done=2, epochs=5, state="stopped")
     status.write(run.folder, "running", "", processes.identity())
-    app = opened("pages/train.py", run="mine")
+    app = open_page("pages/train.py", run="mine")
     app.select_slider(key="factor_mine").set_value(0.5)
     well(app.run())
     assert status.read_rate(run.folder) == 0.5
@@ -280,19 +267,19 @@ def test_an_accuracy_comes_with_its_interval(folder):
 @pytest.mark.parametrize("state", [state for state in status.STATES if state not in ("running", "pausing")])
 def test_every_state_can_be_looked_at(state, folder, idle):
     made_run(folder, "mine", done=1, epochs=3, state=state, message="so it goes")
-    app = opened("pages/train.py", run="mine")
+    app = open_page("pages/train.py", run="mine")
     assert state in text(app) or (state == "queued" and idle)
     assert bool(app.error) == (state in ("failed", "diverged", "crashed"))
 
 
 def test_a_run_that_went_away_gives_way_to_a_new_one(folder):
-    assert opened("pages/train.py", run="gone").selectbox(key="run").value == "new run"
+    assert open_page("pages/train.py", run="gone").selectbox(key="run").value == "new run"
 
 
 def test_stop_and_go_on(folder, idle):
     made_run(folder, "mine", done=1, epochs=3, state="paused")
     (folder / "mine" / "state.pt").write_bytes(b"")
-    app = opened("pages/train.py", run="mine")
+    app = open_page("pages/train.py", run="mine")
     next(button for button in app.button if button.label == "Go on").click()
     well(app.run())
     assert store.open_run("mine").state == "running"
@@ -302,7 +289,7 @@ def test_stop_and_go_on(folder, idle):
 
 
 def test_draw_without_networks_shows_the_input_and_the_way_to_one(folder):
-    app = opened("pages/draw.py")
+    app = open_page("pages/draw.py")
     assert link(app, "Train").proto.query_string == "start=final"
 
 
@@ -319,7 +306,7 @@ def component(app: AppTest, name: str) -> dict:
 def test_draw_asks_the_chosen_network_and_all_shipped_ones(folder):
     for name in ("initial", "final", "mine", "other"):
         made_run(folder, name)
-    app = drawn(opened("pages/draw.py", network="mine"), 3)
+    app = drawn(open_page("pages/draw.py", network="mine"), 3)
     shown = component(app, "readout")
     assert len(shown["pixels"]) == 784
     assert max(shown["pixels"]) == 255
@@ -331,7 +318,7 @@ def test_draw_asks_the_chosen_network_and_all_shipped_ones(folder):
 
 def test_draw_waits_for_the_first_stroke(folder):
     made_run(folder, "final")
-    shown = component(opened("pages/draw.py"), "readout")
+    shown = component(open_page("pages/draw.py"), "readout")
     assert shown["pixels"] is shown["probabilities"] is shown["digit"] is None
 
 
@@ -339,7 +326,7 @@ def test_draw_waits_for_the_first_stroke(folder):
 def test_weights_that_went_bad_are_named_and_the_others_still_answer(folder, harm):
     made_run(folder, "final")
     made_run(folder, "mine")
-    app = opened("pages/draw.py", network="mine")
+    app = open_page("pages/draw.py", network="mine")
     harm(folder / "mine" / "last.pt")
     assert {run.state for run in store.list_runs()} == {"finished", "damaged"}
     app = drawn(app, 5)
@@ -350,6 +337,6 @@ def test_weights_that_went_bad_are_named_and_the_others_still_answer(folder, har
 @pytest.mark.parametrize("strokes", ["<script>", [["a"]], [[[0.5, None]]]])
 def test_strokes_that_are_none_are_refused_in_words(folder, strokes):
     made_run(folder, "final")
-    app = opened("pages/draw.py")
+    app = open_page("pages/draw.py")
     app.session_state["drawing"] = {"strokes": strokes, "version": 1}
     assert well(app.run()).error[0].value
