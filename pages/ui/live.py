@@ -50,7 +50,7 @@ def _show(name: str, bar: DeltaGenerator, moving: bool) -> None:
         accuracies = _epochs(run, "accuracy", "train_accuracy", "val_accuracy")
         st.altair_chart(charts.accuracy(accuracies, run.config.epochs, name), key="accuracy", alt=_said(run))
     with right:
-        _heading("Loss", "thin: batches and their running mean")
+        _heading("Loss", "thin: batches, as they are and smoothed")
         losses = _epochs(run, "loss", "train_loss", "val_loss")
         st.altair_chart(charts.loss(losses, run.config.epochs, name, _batches(run, "loss", "loss")), key="loss",
                         alt=f"Training and validation loss of {name} over its epochs.")
