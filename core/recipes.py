@@ -35,9 +35,8 @@ RECIPES: dict[str, Recipe] = {
         "Final", "Augmentation and a custom one-cycle take the small network towards 99.4 %.",
         ("Above 99.4 % on the test images in 15 epochs", "A custom one-cycle schedule",
          "Augmentation as regularisation"),
-        # The seed prints neither momentum nor strength of its augmentation. Chosen on a hold-out of the training set, one
-        # seed a variant (README): only the harm of moves on every image, and of going without plain epochs after it,
-        # stood out from the noise; the rest is the best of what could not be told apart.
+        # The seed prints neither momentum nor the strength of its augmentation. Chosen on a hold-out of the training
+        # set with one seed a variant (README); most of what was tried could not be told apart by that.
         _SEED.changed(architecture="seed-3762", schedule="seed-one-cycle", lr=0.05, max_lr=0.1, dropout=0.0, ema=0.999,
                       augmentation="final-moves", augmented=0.8)),
 }
