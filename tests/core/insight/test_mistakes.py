@@ -1,0 +1,119 @@
+"""Mistakes in figures: counted right, in the right order, and with the known wrong labels told apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from core.errors import UserError
+from core.insight import mistakes
+from core.insight.mistakes import Predictions
+
+
+def predictions(labels: list[int], predicted: list[int], sure: list[float] | None = None) -> Predictions:
+    """Predictions as certain as said; what is left goes to the label where that is another digit."""
+    rows = np.zeros((len(labels), 10), np.float32)
+    for row, label, digit, share in zip(rows, labels, predicted, sure or [0.9] * len(labels), strict=True):
+        row[label] += 1 - share
+        row[digit] += share
+    return Predictions(rows, np.array(labels))
+
+
+def test_confusion_counts_labels_down_and_answers_across():
+    found = predictions([3, 3, 3, 8, 9], [3, 8, 8, 8, 3])
+    counts = mistakes.confusion(found.labels, found.predicted)
+    assert counts.shape == (10, 10)
+    assert {(int(row), int(column)): int(counts[row, column]) for row, column in zip(*counts.nonzero(), strict=True)
+            } == {(3, 3): 1, (3, 8): 2, (8, 8): 1, (9, 3): 1}
+
+
+def test_precision_and_recall():
+    precision, recall = mistakes.precision_recall(mistakes.confusion(np.array([3, 3, 3, 8, 9]),
+                                                                     np.array([3, 8, 8, 8, 3])))
+    assert (recall[3], precision[3]) == pytest.approx((1 / 3, 1 / 2))
+    assert (recall[8], precision[8]) == pytest.approx((1, 1 / 3))
+    assert recall[9] == 0
+    assert np.isnan(precision[9]), "it was never predicted"
+    assert np.isnan(recall[0]), "there is none"
+
+
+def test_the_loss_is_torchs():
+    logits = torch.randn(50, 10, generator=torch.Generator().manual_seed(0)) * 4
+    labels = torch.arange(50) % 10
+    found = Predictions(logits.softmax(1).numpy(), labels.numpy())
+    expected = nn.functional.cross_entropy(logits, labels, reduction="none").numpy()
+    np.testing.assert_allclose(found.loss, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_loss_stays_a_number():
+    found = Predictions(np.eye(10, dtype=np.float32)[[1]], np.array([2]))
+    assert 80 < found.loss[0] < 100
+
+
+def test_the_hardest_come_first_and_the_right_ones_not_at_all():
+    found = predictions([1, 2, 3, 4, 5], [1, 7, 7, 4, 6], [0.3, 0.6, 0.99, 0.9, 0.6])
+    assert list(mistakes.hardest(found)) == [2, 1, 4]
+    assert list(mistakes.hardest(found, 1)) == [2]
+    assert list(mistakes.by_loss(found, found.right)) == [0, 3], "equals stay in the dataset's order"
+    assert found.wrong == 3
+
+
+def test_two_networks_are_told_apart_image_by_image():
+    first, second = predictions([1, 2, 3, 4, 5], [1, 2, 7, 7, 5]), predictions([1, 2, 3, 4, 5], [1, 7, 7, 4, 0])
+    found = mistakes.compare(first, second)
+    assert found.both_right == 1
+    assert [list(each) for each in (found.only_first, found.only_second, found.both_wrong)] == [[1, 4], [3], [2]]
+    with pytest.raises(UserError, match="same images"):
+        mistakes.compare(first, predictions([1], [1]))
+
+
+@pytest.mark.parametrize(("first", "second", "chance"), [
+    (0, 0, 1.0), (5, 5, 1.0), (0, 5, 2 / 32), (1, 9, 22 / 1024), (10, 0, 2 / 1024)])
+def test_how_often_a_coin_would_do_the_same(first, second, chance):
+    found = mistakes.Comparison(0, np.arange(first), np.arange(second), np.arange(0))
+    assert found.chance == pytest.approx(chance)
+
+
+def test_a_great_many_images_are_no_trouble():
+    assert mistakes.Comparison(0, np.arange(9_000), np.arange(500), np.arange(0)).chance == pytest.approx(0, abs=1e-9)
+
+
+def test_a_network_is_asked_as_it_is(digits):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10)).train()
+    images, labels = digits.test_images.numpy(), digits.test_labels.numpy()
+    found = mistakes.measured(model, images, labels)
+    assert found.probabilities.shape == (len(images), 10)
+    np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, rtol=1e-5)
+    assert model.training, "it is left as it was"
+    with pytest.raises(UserError, match="labels"):
+        mistakes.measured(model, images, labels[:5])
+
+
+def test_a_network_that_gives_no_numbers_is_named(digits):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    nn.init.constant_(model[1].weight, float("nan"))
+    with pytest.raises(UserError, match="no numbers"):
+        mistakes.measured(model, digits.test_images.numpy(), digits.test_labels.numpy())
+
+
+def test_known_wrong_labels_come_with_five_votes_and_a_minority_for_the_label():
+    doubts = mistakes.known_wrong()
+    assert len(doubts) == 15
+    for doubt in doubts.values():
+        assert doubt.for_given + doubt.for_guess + doubt.for_neither == 5
+        assert doubt.for_given < 3
+        assert doubt.given != doubt.guess
+
+
+@pytest.mark.mnist
+def test_known_wrong_labels_stand_where_the_dataset_has_them(mnist):
+    labels = mnist.test_labels.numpy()
+    assert mistakes.doubted(labels) == mistakes.known_wrong()
+    assert not mistakes.doubted(mnist.train_labels.numpy())
+
+
+def test_nothing_is_known_of_other_images(digits):
+    assert mistakes.doubted(digits.test_labels.numpy()) == {}
