@@ -7,35 +7,26 @@ than 0, never a traceback.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from core import cli_watch
+from core import cli_runs, cli_watch
+from core.cli_answers import Detach, Json, RunName, Which, err, print_json, say
 from core.cli_config import with_config
 from core.config import RunConfig
 from core.errors import UserError
 from core.models.architectures import ARCHITECTURES
-from core.runs import queue as queueing
-from core.runs import status, store
-from core.runs.run import Run
+from core.runs import queue, store
 from core.training import schedules
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
                   context_settings={"help_option_names": ["-h", "--help"]},
                   help="Train tiny networks on MNIST, look at them, and test them.\n\n"
                        "Begin with: python -m core train --recipe final --name my-first")
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
-RunName = Annotated[str, typer.Argument(help="A run's name; `python -m core runs` lists them.")]
-Which = Annotated[str, typer.Option(help="Weights of the last epoch, or of the best one on validation: last, best.")]
 FULL_TRAINING_SET = 60_000
 
 
@@ -43,17 +34,16 @@ FULL_TRAINING_SET = 60_000
 @with_config
 def train(recipe_name: str | None, config: RunConfig,
           name: Annotated[str | None, typer.Option(help="What the run is to be called.", show_default=False)] = None,
-          detach: Annotated[bool, typer.Option("--detach", help="Start it and return at once.")] = False,
-          json_: Json = False) -> None:
+          detach: Detach = False, json_: Json = False) -> None:
     """Train a network, and show its epoch table as it grows. Ctrl-C stops it; `resume` goes on."""
     wanted = name or store.free_name(recipe_name or config.architecture)
     run = store.create(config, wanted, recipe=recipe_name)
     cli_watch.fetch_data(err, json_)
-    queueing.submit(run.name)
+    queue.submit(run.name)
     if detach:
-        _say({"name": run.name, "state": store.open_run(run.name).state}, f"{run.name} is started.", json_)
+        say({"name": run.name, "state": store.open_run(run.name).state}, f"{run.name} is started.", json_)
         return
-    _watch(run.name, json_)
+    cli_watch.watch(run.name, json_)
 
 
 @app.command()
@@ -70,7 +60,7 @@ def summary(architecture: Annotated[str, typer.Argument(help=f"One of {', '.join
         config = store.open_run(architecture).config
     facts = summarise(rows_of(config), budget)
     if json_:
-        _print_json({"architecture": architecture, **facts.to_dict()})
+        print_json({"architecture": architecture, **facts.to_dict()})
         return
     print(facts.text())
     left = f"{facts.left:,} below" if facts.left >= 0 else f"{-facts.left:,} above"
@@ -85,7 +75,7 @@ def schedule(recipe_name: str | None, config: RunConfig, json_: Json = False) ->
     steps = schedules.steps_per_epoch(FULL_TRAINING_SET - config.holdout, config.batch_size)
     rates = schedules.epoch_rates(config, steps)
     if json_:
-        _print_json([{"epoch": epoch, "lr": rate} for epoch, rate in enumerate(rates, 1)])
+        print_json([{"epoch": epoch, "lr": rate} for epoch, rate in enumerate(rates, 1)])
         return
     print("| Epoch | LR       |")
     for epoch, rate in enumerate(rates, 1):
@@ -105,7 +95,7 @@ def evaluate(run: RunName, which: Which = "last", json_: Json = False) -> None:
     data = load()
     loss, correct = score(model.to(device), data.test_images, data.test_labels, device)
     total = len(data.test_labels)
-    _say({"run": run, "weights": which, "accuracy": 100 * correct / total, "correct": correct, "total": total,
+    say({"run": run, "weights": which, "accuracy": 100 * correct / total, "correct": correct, "total": total,
           "loss": loss},
          f"{run} ({which} weights): {100 * correct / total:.2f} % of the test images, {correct:,} of {total:,}, "
          f"mean loss {loss:.6f}.", json_)
@@ -133,26 +123,12 @@ def predict(run: RunName, images: Annotated[list[Path], typer.Argument(help="Pic
         digits.append(digit)
     rows = predictions.predict(model, np.stack(digits))  # (N, 10)
     if json_:
-        _print_json([{"image": str(path), "digit": int(row.argmax()), "probabilities": [float(p) for p in row]}
+        print_json([{"image": str(path), "digit": int(row.argmax()), "probabilities": [float(p) for p in row]}
                      for path, row in zip(images, rows, strict=True)])
         return
     for path, row in zip(images, rows, strict=True):
         first, second = row.argsort()[::-1][:2]
         print(f"{path}: {first} ({row[first]:.1%}), else {second} ({row[second]:.1%})")
-
-
-@app.command()
-def runs(json_: Json = False) -> None:
-    """List the runs, newest first."""
-    queueing.pump()
-    listed = store.list_runs()
-    if json_:
-        _print_json([cli_watch.as_json(run) for run in listed])
-        return
-    if not listed:
-        print("Nothing trained yet; begin with: python -m core train --recipe final --name my-first")
-        return
-    out.print(cli_watch.table_of(listed))
 
 
 @app.command()
@@ -171,51 +147,7 @@ def report(run: RunName, output: Annotated[Path | None, typer.Option(
         raise UserError(f"{output} cannot be written: {error.strerror}.") from None
 
 
-@app.command()
-def stop(run: RunName, json_: Json = False) -> None:
-    """Stop a run, or drop it from the queue; `resume` goes on exactly where it stood."""
-    opened = store.open_run(run)
-    if opened.state == "queued":
-        queueing.drop(run)
-    elif opened.is_live:
-        status.request(opened.folder, "stop")
-        cli_watch.wait_until_left(run)
-    else:
-        raise UserError(f"{run} is {opened.state}; there is nothing to stop.")
-    _say(cli_watch.as_json(store.open_run(run)), f"{run} is {store.open_run(run).state}.", json_)
-
-
-@app.command()
-def resume(run: RunName,
-           detach: Annotated[bool, typer.Option("--detach", help="Start it and return at once.")] = False,
-           json_: Json = False) -> None:
-    """Go on with a run that was stopped, paused or cut short, exactly where it stood."""
-    store.open_run(run)
-    cli_watch.fetch_data(err, json_)
-    opened = queueing.submit(run)
-    if detach:
-        _say(cli_watch.as_json(opened), f"{run} goes on.", json_)
-        return
-    _watch(run, json_)
-
-
-@app.command()
-def queue(move: Annotated[tuple[str, int] | None, typer.Option(
-              help="Give a waiting run another place, 1 being the next.", metavar="RUN PLACE")] = None,
-          drop: Annotated[str | None, typer.Option(help="Take a waiting run out.", metavar="RUN")] = None,
-          json_: Json = False) -> None:
-    """Show which runs train and which wait; change the order."""
-    if move is not None:
-        if move[1] < 1:
-            raise UserError(f"places in the queue count from 1, not {move[1]}.")
-        queueing.move(move[0], move[1] - 1)
-    if drop is not None:
-        queueing.drop(drop)
-    queueing.pump()
-    training = [run.name for run in store.list_runs() if isinstance(run, Run) and run.is_live]
-    waiting = queueing.order()
-    words = [f"trains: {name}" for name in training] + [f"{n:>5}.: {name}" for n, name in enumerate(waiting, 1)]
-    _say({"training": training, "waiting": waiting}, "\n".join(words) or "Nothing trains and nothing waits.", json_)
+cli_runs.register(app)
 
 
 def main() -> None:
@@ -235,25 +167,6 @@ def main() -> None:
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-
-
-def _watch(name: str, json_: bool) -> None:
-    run = cli_watch.follow(name, out, err, quiet=json_)
-    if json_:
-        _print_json(cli_watch.as_json(run))
-    if run.state != "finished":
-        raise UserError(f"{name} is {run.state}{f': {run.message}' if run.message else '.'}")
-
-
-def _say(values: Any, words: str, json_: bool) -> None:
-    if json_:
-        _print_json(values)
-    else:
-        print(words)
-
-
-def _print_json(values: Any) -> None:
-    print(json.dumps(values, indent=1, allow_nan=False))
 
 
 def _fail(words: str, status: int) -> None:

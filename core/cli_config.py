@@ -24,28 +24,32 @@ def with_config(command: Callable[..., None]) -> Callable[..., None]:
     Args:
         command: takes `recipe_name` (str or None) and `config` (RunConfig) first, then its own options.
     """
-    own = [item for item in inspect.signature(command, eval_str=True).parameters.values()
-           if item.name not in ("recipe_name", "config")]
     recipe_option = typer.Option(help=f"Start from a recipe: {', '.join(RECIPES)}.", rich_help_panel="Recipe")
-    options = [inspect.Parameter("recipe_name", inspect.Parameter.KEYWORD_ONLY, default=None,
-                                 annotation=Annotated[str | None, _named("--recipe", recipe_option)])]
-    options += [_option(name, spec) for name, spec in FIELDS.items()]
+    first = inspect.Parameter("recipe_name", inspect.Parameter.KEYWORD_ONLY, default=None,
+                              annotation=Annotated[str | None, _named("--recipe", recipe_option)])
 
     @functools.wraps(command)
     def wrapped(**values: Any) -> None:
-        given = {name: value for name in FIELDS if (value := values.pop(name)) is not None}
+        changes = _taken(values)
         base = recipe(values["recipe_name"]).config if values["recipe_name"] else RunConfig()
-        for name, text in given.items():
-            if isinstance(text, str):
-                given[name] = read_rows(name, text) if FIELDS[name].type is tuple else parse(name, text)
-        # A named architecture or preset takes the place of the rows that the recipe may bring.
-        for name, rows in (("architecture", "layers"), ("augmentation", "transforms")):
-            if name in given:
-                given.setdefault(rows, [])
-        command(config=base.changed(**given), **values)
+        command(config=base.changed(**changes), **values)
 
-    wrapped.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in own] + options)
+    wrapped.__signature__ = _signature(command, ("recipe_name", "config"), first)  # type: ignore[attr-defined]
+    return wrapped
+
+
+def with_changes(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for every field of RunConfig.
+
+    Args:
+        command: takes `changes` (the fields that were given, as `RunConfig.changed` takes them) first, then its own.
+    """
+    @functools.wraps(command)
+    def wrapped(**values: Any) -> None:
+        changes = _taken(values)
+        command(changes=changes, **values)
+
+    wrapped.__signature__ = _signature(command, ("changes",))  # type: ignore[attr-defined]
     return wrapped
 
 
@@ -66,6 +70,26 @@ def read_rows(name: str, text: str) -> Any:
     except (OSError, ValueError, RecursionError):
         raise ConfigError(f"{name} takes a list of rows as JSON, or a file that holds one; "
                           f"{text[:60]!r} is neither.") from None
+
+
+def _signature(command: Callable[..., None], made: tuple[str, ...], *more: inspect.Parameter) -> inspect.Signature:
+    """A command's own options, then those of the config; `made` are the parameters that are made of the latter."""
+    own = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+           for item in inspect.signature(command, eval_str=True).parameters.values() if item.name not in made]
+    return inspect.Signature([*own, *more, *(_option(name, spec) for name, spec in FIELDS.items())])
+
+
+def _taken(values: dict[str, Any]) -> dict[str, Any]:
+    """The fields of the config among a command's values, read and taken out of them."""
+    given = {name: value for name in FIELDS if (value := values.pop(name)) is not None}
+    for name, text in given.items():
+        if isinstance(text, str):
+            given[name] = read_rows(name, text) if FIELDS[name].type is tuple else parse(name, text)
+    # A named architecture or preset takes the place of the rows that the recipe or parent may bring.
+    for name, rows in (("architecture", "layers"), ("augmentation", "transforms")):
+        if name in given:
+            given.setdefault(rows, [])
+    return given
 
 
 def _option(name: str, spec: FieldSpec) -> inspect.Parameter:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from core.cli_answers import err, out, print_json
 from core.errors import UserError
 from core.runs import queue, status, store
 from core.runs.run import Damaged, Run
@@ -31,6 +32,24 @@ def fetch_data(console: Console, quiet: bool) -> None:
                   disable=quiet or not console.is_terminal) as bar:
         task = bar.add_task("Fetching MNIST", total=1.0)
         dataset.fetch(dataset.data_folder(), lambda words, share: bar.update(task, description=words, completed=share))
+
+
+def watch(name: str, json_: bool, good: tuple[str, ...] = ("finished",)) -> None:
+    """Show a run until it trains no more.
+
+    Args:
+        name: a run that is submitted.
+        json_: say nothing until then, and all of it as JSON.
+        good: the states that it may end in.
+
+    Raises:
+        UserError: it ended in another.
+    """
+    run = follow(name, out, err, quiet=json_)
+    if json_:
+        print_json(as_json(run))
+    if run.state not in good:
+        raise UserError(f"{name} is {run.state}{f': {run.message}' if run.message else '.'}")
 
 
 def follow(name: str, out: Console, err: Console, quiet: bool) -> Run:

@@ -49,6 +49,20 @@ def export(run: Run) -> bytes:
     return buffer.getvalue()
 
 
+def read_upload(path: Path, limits: Limits | None = None) -> bytes:
+    """A zip file from the disk, as `take_in` takes it; one that is too large is not read.
+
+    Raises:
+        LimitError: it is larger than what is taken in.
+        RunError: it cannot be read.
+    """
+    try:
+        _check_size(path.stat().st_size, limits or Limits.from_environment())
+        return path.read_bytes()
+    except OSError as error:
+        raise RunError(f"it cannot be read: {error.strerror}.") from None
+
+
 def take_in(data: bytes, name: str | None = None, folder: Path | None = None, limits: Limits | None = None) -> Run:
     """Make a run of an uploaded zip file; nothing in it is run, and nothing lands outside the new run's folder.
 
@@ -93,10 +107,8 @@ def take_in(data: bytes, name: str | None = None, folder: Path | None = None, li
 
 
 def _unpacked(data: bytes, limits: Limits) -> tuple[str, dict[str, bytes]]:
+    _check_size(len(data), limits)
     most = limits.max_upload_mb * 1_000_000
-    if len(data) > most:
-        raise LimitError(f"the file has {len(data) / 1e6:,.0f} MB; up to {limits.max_upload_mb} MB are taken in "
-                         "(INKLING_MAX_UPLOAD_MB).")
     contents: dict[str, bytes] = {}
     places = set()
     with zips.opened(io.BytesIO(data), "the zip", 2 * len(TEXTS + TENSORS)) as archive:
@@ -119,6 +131,12 @@ def _unpacked(data: bytes, limits: Limits) -> tuple[str, dict[str, bytes]]:
     if len(places) != 1:
         raise RunError("the zip does not hold one run.")
     return places.pop() or "run", contents
+
+
+def _check_size(size: int, limits: Limits) -> None:
+    if size > limits.max_upload_mb * 1_000_000:
+        raise LimitError(f"the file has {size / 1e6:,.0f} MB; up to {limits.max_upload_mb} MB are taken in "
+                         "(INKLING_MAX_UPLOAD_MB).")
 
 
 def _json(contents: Mapping[str, bytes], name: str) -> Any:

@@ -58,6 +58,18 @@ def binned(folder: Path | None = None) -> list[Binned]:
                   key=lambda item: (item.deleted, item.key), reverse=True)
 
 
+def latest(name: str, folder: Path | None = None) -> Binned:
+    """The deleted run of that name, the last one if there are several; or that of a key.
+
+    Raises:
+        RunError: there is none.
+    """
+    for item in binned(folder):
+        if name in (item.name, item.key):
+            return item
+    raise RunError(f"{str(name)[:60]!r} is not in the bin.")
+
+
 def restore(key: str, to: str | None = None, folder: Path | None = None, limits: Limits | None = None) -> Run:
     """Take a run out of the bin.
 

@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from core import cli
 from core.config import FIELDS
 from core.models.architectures import ARCHITECTURES
 from core.recipes import RECIPES
 
+RUNS = ["runs", "resume", "stop", "pause", "step", "fork", "queue", "rename", "note", "delete", "bin", "restore",
+        "export-run", "import-run"]
 ROOT = Path(__file__).parents[2]
 TINY = json.dumps([{"kind": "conv", "channels": 4, "kernel": 5, "stride": 4},
                    {"kind": "linear", "channels": 10, "activation": "none"}])
@@ -30,33 +31,20 @@ def folder(tmp_path, monkeypatch):
     return tmp_path / "checkpoints"
 
 
-@pytest.fixture
-def core(monkeypatch, capsys):
-    """Run a command in this process: (status, standard output, standard error)."""
-    def run(*arguments: str):
-        monkeypatch.setattr(sys, "argv", ["core", *arguments])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        printed = capsys.readouterr()
-        return left.value.code, printed.out, printed.err
-    return run
-
-
 def start(*arguments: str) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-m", "core", *arguments], cwd=ROOT, text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-@pytest.mark.parametrize("command", ["", "train", "summary", "schedule", "evaluate", "predict", "runs", "stop",
-                                     "resume", "queue"])
+@pytest.mark.parametrize("command", ["", "train", "summary", "schedule", "evaluate", "predict", "report", *RUNS])
 def test_every_command_has_help(command, core):
     status, text, _ = core(*command.split(), "--help")
     assert status == 0
     assert "Usage" in text
 
 
-def test_every_field_of_the_config_is_an_option_of_train_and_schedule(core):
-    for command in ("train", "schedule"):
+def test_every_field_of_the_config_is_an_option(core):
+    for command in ("train", "schedule", "fork"):
         text = core(command, "--help")[1]
         for name in FIELDS:
             assert f"--{name.replace('_', '-')}" in text
@@ -167,7 +155,7 @@ def test_a_run_from_start_to_prediction(core, folder, tmp_path, mnist):
     assert "shows no digit" in core("predict", "one", str(blank))[2]
     for path in (text_file, tmp_path / "missing.png"):
         assert "no picture that can be read" in core("predict", "one", str(path))[2]
-    assert "nothing to stop" in core("stop", "one")[2]
+    assert "does not train: it is finished" in core("stop", "one")[2]
     assert "finished" in core("resume", "one")[2]
     assert "already a run" in core("train", "--name", "one")[2]
 
