@@ -15,7 +15,7 @@ STEPS = 20
 
 
 def made_run(folder: Path, name: str, done: int = 3, state: str = "finished", message: str = "",
-             recipe: str | None = None, **config: Any) -> Run:
+             recipe: str | None = None, group: str | None = None, **config: Any) -> Run:
     """A run with so many epochs done, as its worker would have left it.
 
     Args:
@@ -25,12 +25,13 @@ def made_run(folder: Path, name: str, done: int = 3, state: str = "finished", me
         state: that it is in; one that is live would be seen as crashed, since nobody trains it.
         message: of its state.
         recipe: that it came from.
+        group: whose repeat it is.
         config: fields that differ from a quick little run.
     """
     from core.models.network import build
 
     values = {"architecture": "linear-7850", "epochs": max(done, 1), "batch_size": 3_000, **config}
-    run = store.create(RunConfig.from_dict(values), name, recipe=recipe, folder=folder)
+    run = store.create(RunConfig.from_dict(values), name, recipe=recipe, group=group, folder=folder)
     rows = [EpochResult(epoch, schedules.rate(run.config, (epoch - 1) * STEPS, STEPS), 2.0, 0.9 / epoch,
                         60_000 - 9_000 // epoch, 60_000, 0.8 / epoch, 10_000 - 1_200 // epoch, 10_000)
             for epoch in range(1, done + 1)]

@@ -42,6 +42,8 @@ class Run:
     """Why it is in this state, in words; may be empty."""
     updated: datetime
     epochs: tuple[EpochResult, ...]
+    group: str | None = None
+    """The name that runs share which differ only in their seed."""
 
     @property
     def last(self) -> EpochResult | None:
@@ -121,11 +123,11 @@ def read(folder: Path) -> Run:
     except UserError as error:
         raise RunError(f"run.json describes no run that can be trained: {error}") from None
     parent, facts, notes, tags = (values.get(name) for name in ("parent", "facts", "notes", "tags"))
-    recipe = values.get("recipe")
+    recipe, group = values.get("recipe"), values.get("group")
     if not ((parent is None or is_parent(parent)) and isinstance(facts, Mapping) and isinstance(notes, str)
             and isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)
-            and (recipe is None or isinstance(recipe, str))):
-        raise RunError("run.json is damaged: parent, facts, notes, tags or recipe are not what they should be.")
+            and all(word is None or isinstance(word, str) for word in (recipe, group))):
+        raise RunError("run.json is damaged: parent, facts, notes, tags, recipe or group is not what it should be.")
     rows = read_rows(folder)
     if rows:
         shapes = weights.expected(prepared.rows)
@@ -133,7 +135,8 @@ def read(folder: Path) -> Run:
             weights.check(folder / f"{which}.pt", shapes)
     now = status.read(folder)
     return Run(folder.name, folder, config, status.parse_time(values.get("created")), recipe, parent, notes,
-               tuple(tags), facts, parse_test(values.get("test")), now.state, now.message, now.updated, tuple(rows))
+               tuple(tags), facts, parse_test(values.get("test")), now.state, now.message, now.updated, tuple(rows),
+               group)
 
 
 def read_rows(folder: Path) -> list[EpochResult]:

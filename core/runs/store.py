@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 MAX_NOTES = 10_000
 MAX_TAGS = 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
+SHIPPED = processes.ROOT / "checkpoints"
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")  # what Windows takes for devices
 
 
 def checkpoints_folder() -> Path:
     """Where runs live: $INKLING_CHECKPOINTS, or checkpoints/ of the project."""
-    return Path(os.environ.get("INKLING_CHECKPOINTS") or processes.ROOT / "checkpoints").resolve()
+    return Path(os.environ.get("INKLING_CHECKPOINTS") or SHIPPED).resolve()
 
 
 def check_name(name: str) -> str:
@@ -61,7 +62,7 @@ def free_name(wanted: str, folder: Path | None = None) -> str:
 
 
 def create(config: RunConfig, name: str, *, recipe: str | None = None, parent: Mapping[str, Any] | None = None,
-           start: bytes | None = None, notes: str = "", tags: tuple[str, ...] = (),
+           start: bytes | None = None, notes: str = "", tags: tuple[str, ...] = (), group: str | None = None,
            folder: Path | None = None, limits: Limits | None = None) -> Run:
     """Make a run's folder; nothing trains until the run is submitted to the queue.
 
@@ -72,6 +73,7 @@ def create(config: RunConfig, name: str, *, recipe: str | None = None, parent: M
         parent: of a forked run: `name`, `which`, `epoch`.
         start: a file of weights, as `Run.weights_path` names them, to begin with instead of random ones.
         notes, tags: the user's own words.
+        group: the name that runs share which differ only in their seed.
         folder: the checkpoints folder; None: this machine's.
         limits: what the machine lends; None: from the environment.
 
@@ -82,9 +84,14 @@ def create(config: RunConfig, name: str, *, recipe: str | None = None, parent: M
     folder, limits = folder or checkpoints_folder(), limits or Limits.from_environment()
     check_name(name)
     check_words(notes, tags)
+    if group is not None:
+        check_name(group)
     rows = plan(config, limits).rows
+    if config.teacher != "none":
+        _teacher(config.teacher, folder)
     values = {"format": FORMAT, "created": status.now(), "config": config.to_dict(), "recipe": recipe,
-              "parent": dict(parent) if parent else None, "notes": notes, "tags": list(tags), "facts": {}, "test": None}
+              "parent": dict(parent) if parent else None, "notes": notes, "tags": list(tags), "group": group,
+              "facts": {}, "test": None}
     with files.locked(folder):
         check_room(folder, limits)
         check_free(folder, name)
@@ -146,6 +153,28 @@ def load_model(run: Run, which: str = "last") -> Network:
     model = build(run.config)
     load_weights(model, weights.load_tensors(run.weights_path(which)))
     return model.eval()
+
+
+def load_teacher(config: RunConfig, folder: Path | None = None) -> Network | None:
+    """The network that a config names as its teacher, from the run's own folder of runs or the shipped ones.
+
+    Raises:
+        RunError: it is named, but there is no such run, or it has no weights yet.
+    """
+    if config.teacher == "none":
+        return None
+    return load_model(_teacher(config.teacher, folder or checkpoints_folder()))
+
+
+def _teacher(name: str, folder: Path) -> Run:
+    check_name(name)
+    for place in (folder, SHIPPED):
+        if (place / name).is_dir():
+            run = open_run(name, place)
+            if not run.weights_path("last").is_file():
+                raise RunError(f"the teacher {name} has no weights yet; let it train an epoch first.")
+            return run
+    raise RunError(f"the teacher {name} is no run here; train it first, or set teacher to none.")
 
 
 def rename(name: str, to: str, folder: Path | None = None) -> Run:

@@ -157,7 +157,7 @@ def _corrupt(run: Run, how: str) -> None:
     ("unknown architecture", "gone"), ("wrong shapes", "belongs to another network"),
     ("wrong row", "figures that no training gives"), ("row missing", "do not count up from 1"),
     ("no table", "holds no table"), ("no such state", "names no state"), ("no time", "'yesterday' is no time"),
-    ("parent", "parent, facts, notes, tags or recipe"), ("test", "its test result is none"),
+    ("parent", "parent, facts, notes, tags, recipe or group"), ("test", "its test result is none"),
     ("torn weights", "last.pt is no zip file")])
 def test_a_damaged_run_is_listed_with_the_reason_beside_the_others(trained, tiny, how, says):
     run, other = trained("a"), store.create(tiny, "b")
@@ -317,3 +317,16 @@ def test_shapes_without_torch_are_those_of_the_network(name):
     model = build(config)
     assert store.weights.expected(ARCHITECTURES[name].rows) == {
         key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
+
+
+def test_a_group_is_kept_and_older_runs_have_none(tiny):
+    run = store.create(tiny, "a", group="several")
+    assert store.open_run("a").group == "several"
+    values = files.read_json(run.folder / "run.json")
+    files.write_json(run.folder / "run.json", {name: value for name, value in values.items() if name != "group"})
+    assert store.open_run("a").group is None
+    files.write_json(run.folder / "run.json", {**values, "group": 3})
+    with pytest.raises(RunError, match="recipe or group is not what it should be"):
+        store.open_run("a")
+    with pytest.raises(RunError, match="cannot be a run's name"):
+        store.create(tiny, "b", group="../up")

@@ -1,0 +1,119 @@
+"""Groups: made whole or not at all, and told by their mean, spread and interval."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.config import Limits, RunConfig
+from core.errors import LimitError, RunError
+from core.experiments import repeats
+from core.runs import queue, store
+from tests.made import made_run
+
+QUICK = RunConfig(architecture="linear-7850", epochs=1, batch_size=3_000)
+
+
+@pytest.fixture
+def idle(monkeypatch) -> list[str]:
+    """Keeps processes from being started; gives the names of the runs that would have been trained."""
+    asked: list[str] = []
+    monkeypatch.setattr(queue.processes, "start", lambda place: asked.append(place.name) or queue.processes.identity())
+    return asked
+
+
+def test_repeats_differ_in_their_seed_only():
+    group = repeats.create(QUICK.changed(seed=7), "five", 5, recipe="final")
+    assert [run.name for run in group.runs] == ["five-s7", "five-s8", "five-s9", "five-s10", "five-s11"]
+    assert {run.config.changed(seed=0) for run in group.runs} == {QUICK.changed(seed=0)}
+    assert all(run.group == "five" and run.recipe == "final" for run in group.runs)
+    assert group.spread is None
+    assert group.words == "five: none of its 5 runs is finished yet."
+
+
+def test_all_of_a_group_wait_and_train(idle):
+    group = repeats.create(QUICK, "both", 2)
+    assert repeats.submit(group) == ["both-s1", "both-s2"]
+    assert idle == ["both-s1"]
+    assert queue.order() == ["both-s2"]
+    assert repeats.submit(repeats.open_group("both")) == [], "nobody is submitted twice"
+
+
+def test_a_group_is_made_whole_or_not_at_all(folder):
+    limits = Limits(max_runs=3)
+    with pytest.raises(LimitError, match="3 runs are kept already"):
+        repeats.create(QUICK, "many", 5, limits=limits)
+    assert store.entries(folder) == []
+    with pytest.raises(LimitError, match="more than this machine's queue"):
+        repeats.create(QUICK, "many", 5, limits=Limits(max_queue=4))
+    for count in (0, 1, 101):
+        with pytest.raises(RunError, match="2 to 100 runs"):
+            repeats.create(QUICK, "many", count)
+    with pytest.raises(RunError, match="seeds end at"):
+        repeats.create(QUICK.changed(seed=2**31 - 1), "many", 2)
+
+
+def test_a_groups_name_is_neither_a_runs_nor_another_groups(folder):
+    made_run(folder, "taken")
+    repeats.create(QUICK, "pair", 2)
+    for name, words in (("taken", "already a run"), ("Pair", "already a group"), ("../x", "cannot be a run's name")):
+        with pytest.raises(RunError, match=words):
+            repeats.create(QUICK, name, 2)
+    assert repeats.free_name("pair") == "pair-2"
+    assert repeats.free_name("taken") == "taken-2"
+    assert repeats.free_name("new") == "new"
+
+
+def test_a_group_grows_by_the_seeds_that_follow(group):
+    group("grown", [9_900, 9_910], seeds=(3, 8))
+    assert [run.config.seed for run in repeats.more("grown", 2)] == [9, 10]
+    assert len(repeats.open_group("grown").runs) == 4
+    with pytest.raises(RunError, match="cannot be added"):
+        repeats.more("grown", 97)
+
+
+def test_mean_and_interval_are_those_of_the_finished_runs(group, folder):
+    made = group("three", [9_904, 9_923, 9_926])
+    made_run(folder, "three-s4", done=1, epochs=3, state="stopped", group="three", seed=4)
+    made = repeats.open_group("three")
+    assert made.spread.mean == pytest.approx(99.1767, abs=1e-4)
+    assert made.spread.deviation == pytest.approx(0.1193, abs=1e-4)
+    assert made.interval == pytest.approx((98.8802, 99.4731), abs=1e-3)
+    assert made.seeds == (1, 2, 3)
+    assert made.words == ("three: 99.18 % of the test images as the mean of 3 seeds (98.88 to 99.47), "
+                          "deviation 0.12, from 99.04 to 99.26.")
+    assert made.to_dict()["finished"] == 3
+    assert len(made.to_dict()["runs"]) == 4
+
+
+def test_one_finished_run_has_no_spread(group):
+    made = group("lone", [9_900])
+    assert made.interval is None
+    assert "by one run; a spread needs two" in made.words
+    assert made.to_dict()["deviation"] is None
+
+
+def test_the_goal_is_reached_by_the_mean_not_by_a_lucky_run(group, folder):
+    assert not group("lucky", [9_950, 9_925]).reaches_goal
+    assert group("good", [9_950, 9_931]).reaches_goal
+    assert not group("single", [9_950]).reaches_goal
+    assert not group("long", [9_950, 9_950], epochs=16).reaches_goal
+    assert not group("large", [9_950, 9_950], architecture="initial").reaches_goal
+    assert not group("held", [9_950, 9_950], holdout=1_000).reaches_goal
+    made_run(folder, "good-s3", done=1, epochs=3, state="stopped", group="good", seed=3)
+    assert not repeats.open_group("good").reaches_goal, "one of it is still to come"
+
+
+def test_runs_that_differ_in_more_are_no_repeats(group, folder):
+    group("mixed", [9_900, 9_910])
+    made_run(folder, "mixed-s3", group="mixed", seed=3, lr=0.2)
+    with pytest.raises(RunError, match="mixed-s1 and mixed-s3 are no repeats of each other: they differ in lr"):
+        repeats.open_group("mixed")
+    with pytest.raises(RunError, match="no run and no group 'nobody'"):
+        repeats.open_group("nobody")
+
+
+def test_groups_are_listed_and_runs_alone_are_not(group, folder):
+    made_run(folder, "alone")
+    group("one", [9_900, 9_910])
+    group("two", [9_900, 9_910])
+    assert {each.name for each in repeats.list_groups()} == {"one", "two"}
