@@ -62,6 +62,11 @@ class RunConfig:
     nesterov: bool = _setting(False, "Nesterov's look-ahead form of momentum (SGD).")
     weight_decay: float = _setting(0.0, "Pull of the weights towards zero.", 0.0, 1.0)
     label_smoothing: float = _setting(0.0, "Share of the target spread over all classes.", 0.0, 0.9)
+    teacher: str = _setting("none", "Trained run whose answers are learnt along with the labels (distillation); "
+                            "none: labels only.")
+    teacher_share: float = _setting(0.5, "Weight of the teacher's answers in the loss; the labels have the rest.",
+                                    0.0, 1.0)
+    temperature: float = _setting(2.0, "How much the teacher's answers are softened; 1: not at all.", 1.0, 20.0)
     clip_norm: float = _setting(0.0, "Longest gradient allowed; 0: no clipping.", 0.0, 1_000.0)
     ema: float = _setting(0.0, "Decay per step of the averaged weights that are validated; 0: no averaging.",
                           0.0, 0.99999)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import atexit
 import functools
+import itertools
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Generator, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from core.errors import DataError
 
 MEAN, STD = 0.1307, 0.3081  # of the 60,000 training images, as shares of white
 CHUNK = 1_536  # images augmented at a time: some 50 ms of work, large enough to hide the hand-over
+PLAIN_CHUNK = 1_000  # images answered at a time where nothing is augmented
 PREFETCH = 3  # chunks that each worker is ahead
 GRACE = 10.0  # seconds that a worker told to terminate waits for its parent to close it
 
@@ -60,6 +62,20 @@ def normalise(images: Tensor, device: torch.device | str, dtype: torch.dtype = t
     return floats.mul_(1 / (255 * STD)).sub_(MEAN / STD).to(dtype)
 
 
+class Batch(NamedTuple):
+    """One step's images with what is known of them."""
+
+    epoch: int
+    step: int
+    """Both counted from 0."""
+    images: Tensor
+    """(B, 28, 28) uint8."""
+    labels: Tensor
+    """(B,) int64."""
+    answers: Tensor | None = None
+    """(B, 10) float, what the teacher says of the images; None: there is no teacher."""
+
+
 class Batches:
     """Batches of a training set, shuffled and augmented, the same for any number of workers.
 
@@ -72,24 +88,27 @@ class Batches:
         seed: fixes order and augmentation.
         workers: processes that augment in the background; 0: in this one. More than the CPUs are no help and not used.
         augmented_epochs: the first so many epochs are augmented, the others not; None: all are.
+        answer: what a teacher says of images, (N, 28, 28) uint8 -> (N, 10) float; called where images are augmented, so
+            with workers it must be picklable. None: nobody is asked.
 
     Raises:
         DataError: there are no images to train on.
     """
 
     def __init__(self, images: Tensor, labels: Tensor, indices: Tensor, batch_size: int,
-                 transforms: Sequence[Transform], seed: int, workers: int = 1, augmented_epochs: int | None = None):
+                 transforms: Sequence[Transform], seed: int, workers: int = 1, augmented_epochs: int | None = None,
+                 answer: Callable[[Tensor], Tensor] | None = None):
         if len(indices) == 0:
             raise DataError("there are no images to train on; keep fewer back for validation.")
         self.images, self.labels, self.indices = images, labels, indices
         self.batch_size, self.seed = batch_size, seed
         self.transforms = tuple(transforms)
         self.augmented_epochs = augmented_epochs
+        self.answer = answer
         self.workers = min(workers, _cpus()) if self.transforms else 0
         self.steps_per_epoch = -(-len(indices) // batch_size)
 
-    def stream(self, epochs: int, start_epoch: int = 0, start_step: int = 0,
-               ) -> Generator[tuple[int, int, Tensor, Tensor], None, None]:
+    def stream(self, epochs: int, start_epoch: int = 0, start_step: int = 0) -> Generator[Batch, None, None]:
         """The batches of a whole run, from any step on; closing the generator ends its workers.
 
         Args:
@@ -97,7 +116,7 @@ class Batches:
             start_epoch, start_step: the first batch, both counted from 0; a step past the last is the next epoch's.
 
         Yields:
-            epoch, step (both from 0), images (B, 28, 28) uint8, labels (B,) int64.
+            A batch a step.
         """
         start_epoch, start_step = start_epoch + start_step // self.steps_per_epoch, start_step % self.steps_per_epoch
         limit = self.augmented_epochs if self.augmented_epochs is not None else epochs
@@ -107,7 +126,11 @@ class Batches:
             start_epoch, start_step = augmented, 0
         yield from self._plain(epochs, start_epoch, start_step)
 
-    def _plain(self, epochs: int, start_epoch: int, start_step: int) -> Iterator[tuple[int, int, Tensor, Tensor]]:
+    def _plain(self, epochs: int, start_epoch: int, start_step: int) -> Iterator[Batch]:
+        # Every plain epoch shows the same images, so the teacher is asked once; in groups that don't depend on the
+        # order, since its arithmetic may differ in the last bit from group to group.
+        said = (None if self.answer is None or start_epoch >= epochs
+                else torch.cat([self.answer(part) for part in self.images.split(PLAIN_CHUNK)]))
         for epoch in range(start_epoch, epochs):
             first = start_step if epoch == start_epoch else 0
             order = self.indices[epoch_order(self.seed, epoch, len(self.indices))[first * self.batch_size:]]
@@ -115,10 +138,11 @@ class Batches:
             # One gather an epoch; the batches are views of it.
             batches = zip(self.images[order].split(self.batch_size), self.labels[order].split(self.batch_size),
                           strict=True)
-            for step, (images, labels) in enumerate(batches, first):
-                yield epoch, step, images, labels
+            answers = itertools.repeat(None) if said is None else iter(said[order].split(self.batch_size))
+            for step, ((images, labels), answer) in enumerate(zip(batches, answers, strict=False), first):
+                yield Batch(epoch, step, images, labels, answer)
 
-    def _augmented(self, epochs: int, start_epoch: int, start_step: int) -> Iterator[tuple[int, int, Tensor, Tensor]]:
+    def _augmented(self, epochs: int, start_epoch: int, start_step: int) -> Iterator[Batch]:
         steps = max(1, CHUNK // self.batch_size)  # steps a chunk
         chunks = -(-self.steps_per_epoch // steps)
         keys = [(epoch, chunk) for epoch in range(start_epoch, epochs)
@@ -127,13 +151,13 @@ class Batches:
         skip = start_step % steps
         source = _Background(dataset, keys, self.workers) if self.workers and keys else map(dataset.get, keys)
         try:
-            for (epoch, chunk), (images, labels) in zip(keys, source, strict=True):
-                parts = zip(images.split(self.batch_size), labels.split(self.batch_size), strict=True)
-                for step, (batch, targets) in enumerate(parts, chunk * steps):
+            for (epoch, chunk), parts in zip(keys, source, strict=True):
+                split = zip(*(part.split(self.batch_size) for part in parts), strict=True)
+                for step, tensors in enumerate(split, chunk * steps):
                     if skip:
                         skip -= 1
                         continue
-                    yield epoch, step, batch, targets
+                    yield Batch(epoch, step, *tensors)
         finally:
             if not isinstance(source, map):
                 source.close()
@@ -145,7 +169,7 @@ class _Chunks(Dataset):
     def __init__(self, batches: Batches, size: int):
         self.images, self.labels = batches.images.numpy(), batches.labels.numpy()
         self.indices, self.seed, self.size = batches.indices.numpy(), batches.seed, size
-        self.augmenter = Augmenter(batches.transforms, batches.seed)
+        self.augmenter, self.answer = Augmenter(batches.transforms, batches.seed), batches.answer
         self._order = functools.lru_cache(maxsize=2)(epoch_order)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -158,15 +182,16 @@ class _Chunks(Dataset):
     def __len__(self) -> int:
         return -(-len(self.indices) // self.size)
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, ...]:
         return self.get(key)
 
-    def get(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """The chunk's images (C, 28, 28) uint8 and labels (C,) int64."""
+    def get(self, key: tuple[int, int]) -> tuple[Tensor, ...]:
+        """The chunk's images (C, 28, 28) uint8, labels (C,) int64 and, with a teacher, answers (C, 10) float."""
         epoch, chunk = key
         order = self._order(self.seed, epoch, len(self.indices))[chunk * self.size:(chunk + 1) * self.size].numpy()
         rows = self.indices[order]
-        return torch.from_numpy(self.augmenter(self.images[rows], key)), torch.from_numpy(self.labels[rows])
+        images, labels = torch.from_numpy(self.augmenter(self.images[rows], key)), torch.from_numpy(self.labels[rows])
+        return (images, labels) if self.answer is None else (images, labels, self.answer(images))
 
 
 class _Background:
@@ -180,10 +205,10 @@ class _Background:
         # Before multiprocessing's own exit handler, which would wait for workers that nobody has told to end.
         atexit.register(self.close)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         return self
 
-    def __next__(self) -> tuple[Tensor, Tensor]:
+    def __next__(self) -> tuple[Tensor, ...]:
         return next(self._chunks)
 
     def close(self) -> None:

@@ -105,7 +105,7 @@ class Worker:
         data = self.data or dataset.load(progress=self._loading)
         saved = self.record.saved()
         training = Training(run.config, data, saved["training"] if saved else None, run.facts,
-                            self.record.start_weights())
+                            self.record.start_weights(), store.load_teacher(run.config, self.folder.parent))
         self.record.take_up(training, saved)
         status.write(self.folder, "running", "", self.me)
         with contextlib.closing(cast(Generator[Any, None, None], training.run())) as results:

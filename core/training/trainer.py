@@ -6,8 +6,6 @@ No files, no printing, no widgets in here. The command line, the worker process 
 from __future__ import annotations
 
 import math
-import os
-import platform
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -22,52 +20,19 @@ from core.data.dataset import Mnist, split
 from core.errors import ConfigError, RunError, UserError
 from core.models.network import Network, build
 from core.training import optimizers, schedules
-from core.training.plan import Plan, plan
+from core.training.machine import DTYPES, LAYOUTS, choose_device, facts_for
+from core.training.plan import plan
 from core.training.results import BatchResult, EpochResult, TestResult
+from core.training.teacher import Teacher, distillation
 
 EVALUATION_BATCH = 1_000
 # On a GPU, asking whether a loss is a number waits for it; there it is asked once in so many steps.
 STEPS_BETWEEN_CHECKS = 50
 STATE_FORMAT = 1
-SMALL_NETWORK = 4_000_000  # multiply-adds an image
 
 
 class Diverged(UserError):
     """The loss stopped being a number."""
-
-
-def choose_device(name: str) -> torch.device:
-    """The device of that name, or for "auto" the best one there is: cuda, then mps, then cpu.
-
-    Raises:
-        ConfigError: the named device is not on this machine.
-    """
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        name = next(kind for kind, there in present.items() if there)
-    if not present[name]:
-        raise ConfigError(f"device {name} is not on this machine; choose auto or "
-                          f"{' or '.join(kind for kind, there in present.items() if there)}.")
-    return torch.device(name)
-
-
-def facts_for(prepared: Plan) -> dict[str, Any]:
-    """What the machine decides where the config says "auto": device, precision, threads, workers.
-
-    A run that is resumed must be given the facts it was started with, or its arithmetic may differ.
-    """
-    config = prepared.config
-    device = choose_device(config.device)
-    cores = os.cpu_count() or 1
-    workers = int(bool(prepared.transforms) and cores > 1)
-    # On a small network a second thread gains little, and where the cores are busy with anything else the two wait
-    # for each other at every operation: measured here, a hundred times slower.
-    small = prepared.multiply_adds < SMALL_NETWORK
-    threads = config.threads or (1 if small else max(1, cores - workers))
-    precision = config.precision if config.precision != "auto" else ("bf16" if device.type == "cuda" else "fp32")
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else (platform.processor() or platform.machine())
-    return {"device": device.type, "device_name": name, "precision": precision, "threads": threads,
-            "workers": workers, "torch": torch.__version__}
 
 
 @torch.inference_mode()
@@ -106,18 +71,27 @@ class Training:
         state: what `state_dict` returned when the run was left; None: from the start.
         facts: the facts the run was started with; None: chosen for this machine.
         weights: a state_dict of the same network to begin with instead of random weights.
+        teacher: the trained network that the config names as its teacher; changed to evaluation mode.
 
     Raises:
-        UserError: the config makes no run, the device is not there, or the state fits another network.
+        UserError: the config makes no run, the device or the teacher is not there, or the state fits another network.
     """
 
     def __init__(self, config: RunConfig, data: Mnist, state: Mapping[str, Any] | None = None,
-                 facts: Mapping[str, Any] | None = None, weights: Mapping[str, Tensor] | None = None):
+                 facts: Mapping[str, Any] | None = None, weights: Mapping[str, Tensor] | None = None,
+                 teacher: Network | None = None):
         prepared = plan(config)
         self.config = config
-        self.facts: dict[str, Any] = {**facts_for(prepared), **(facts or {})}
+        self.facts: dict[str, Any] = dict(facts) if facts and "precision" in facts else facts_for(prepared)
         self.device = choose_device(self.facts["device"])
-        self.dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[self.facts["precision"]]
+        self.dtype = DTYPES[self.facts["precision"]]
+        # Runs from before layouts were measured computed bf16 in channels_last.
+        self.layout = LAYOUTS[self.facts.get("layout") or (
+            "contiguous" if self.dtype == torch.float32 else "channels_last")]
+        if (config.teacher != "none") != (teacher is not None):
+            raise RunError(f"the config's teacher is {config.teacher}, but "
+                           + ("it was not found." if teacher is None else "another was given."))
+        self.teacher = Teacher(teacher, self.device, self.dtype) if teacher is not None else None
         train, held = split(data.train_labels, config.holdout, config.holdout_seed)
         if not len(train):
             raise ConfigError(f"holdout is {config.holdout}, which leaves no image to train on.")
@@ -126,7 +100,9 @@ class Training:
                            else (data.test_images, data.test_labels))
         self.batches = Batches(data.train_images, data.train_labels, train, config.batch_size,
                                prepared.transforms, config.seed, self.facts["workers"],
-                               round(config.augmented * config.epochs))
+                               round(config.augmented * config.epochs),
+                               # On the CPU it answers where images are augmented, ahead of training; a GPU in the step.
+                               self.teacher if self.device.type == "cpu" else None)
         self.steps = self.batches.steps_per_epoch
         self.train_total = len(train)
         self.facts |= {"parameters": prepared.parameters, "steps_per_epoch": self.steps,
@@ -135,7 +111,6 @@ class Training:
         self.model = build(config)
         if weights is not None:
             load_weights(self.model, weights)
-        self.layout = torch.channels_last if self.dtype != torch.float32 else torch.contiguous_format
         self.model.to(self.device).to(memory_format=self.layout)
         self.optimizer = optimizers.build(config, self.model)
         self.average = (optimizers.Average(self.model.state_dict(keep_vars=True).values(), config.ema)
@@ -174,10 +149,10 @@ class Training:
                 yield self._end_epoch()
             if not self.finished:
                 stream = self.batches.stream(self.config.epochs, self.epoch, self.step)
-                for _, _, images, labels in stream:
+                for batch in stream:
                     if not self._drawing:
                         self._set_random()  # not before: starting the stream may itself draw random numbers
-                    yield self._step(images, labels)
+                    yield self._step(batch.images, batch.labels, batch.answers)
                     if self.step == self.steps:
                         yield self._end_epoch()
             if self.config.holdout:
@@ -211,7 +186,7 @@ class Training:
             state |= dict(zip(names, (t.clone() for t in self.average.tensors), strict=True))
         return state
 
-    def _step(self, images: Tensor, labels: Tensor) -> BatchResult:
+    def _step(self, images: Tensor, labels: Tensor, answers: Tensor | None) -> BatchResult:
         step = self.epoch * self.steps + self.step
         if self.step == 0:
             self.seconds = 0.0
@@ -220,14 +195,21 @@ class Training:
         if self.step == 0:
             self.epoch_lr = lr
         optimizers.set_rate(self.optimizer, lr, schedules.momentum(self.config, step, self.steps))
-        batch = normalise(images, self.device)  # (B, 1, 28, 28)
+        batch = normalise(images, self.device).to(memory_format=self.layout)  # (B, 1, 28, 28)
         targets = labels.to(self.device, non_blocking=True)
+        if self.teacher is not None and answers is None:
+            answers = self.teacher(images)  # (B, 10)
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             logits = self.model(batch)  # (B, 10)
-        log_probabilities = F.log_softmax(logits.float(), 1)
+        logits = logits.float()
+        log_probabilities = F.log_softmax(logits, 1)
         nll = F.nll_loss(log_probabilities, targets)
         smoothing = self.config.label_smoothing
         loss = nll if not smoothing else (1 - smoothing) * nll - smoothing * log_probabilities.mean()
+        if answers is not None:
+            share = self.config.teacher_share
+            loss = (1 - share) * loss + share * distillation(log_probabilities, logits, answers,
+                                                             self.config.temperature)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if self.config.clip_norm:
@@ -331,12 +313,12 @@ def load_weights(model: Network, weights: Mapping[str, Tensor]) -> None:
     model.load_state_dict(weights)
 
 
-def fit(config: RunConfig, data: Mnist) -> Iterator[EpochResult]:
-    """Train a config from start to end, epoch by epoch.
+def fit(config: RunConfig, data: Mnist, teacher: Network | None = None) -> Iterator[EpochResult]:
+    """Train a config from start to end, epoch by epoch, with the teacher that it names, if it names one.
 
     Raises:
         UserError: as `Training` and its `run`.
     """
-    for result in Training(config, data).run():
+    for result in Training(config, data, teacher=teacher).run():
         if isinstance(result, EpochResult):
             yield result

@@ -18,6 +18,11 @@ from core.data.augmentations import PRESETS
 from core.data.batches import Batches, epoch_order, normalise
 from core.errors import DataError
 
+def mean_ink(images):
+    """A teacher that is easy to check: what it says of an image depends on its pixels alone."""
+    return images.float().mean((1, 2)).unsqueeze(1).repeat(1, 10)
+
+
 DATA = dataset.synthetic(train=100, test=1)
 FINAL = PRESETS["final"].transforms
 
@@ -63,17 +68,17 @@ def test_an_epoch_visits_every_image_once(transforms, batch_size):
     assert [row[:2] for row in rows] == [(epoch, step) for epoch in (0, 1) for step in range(made.steps_per_epoch)]
     assert made.steps_per_epoch == -(-80 // batch_size)
     for epoch in (0, 1):
-        sizes = [len(labels) for number, _, _, labels in rows if number == epoch]
+        sizes = [len(labels) for number, _, _, labels, _ in rows if number == epoch]
         assert sizes[:-1] == [min(batch_size, 80)] * (len(sizes) - 1)
         assert sum(sizes) == 80
-        seen = torch.cat([labels for number, _, _, labels in rows if number == epoch])
+        seen = torch.cat([labels for number, _, _, labels, _ in rows if number == epoch])
         assert torch.equal(seen.bincount(minlength=10), DATA.train_labels[10:90].bincount(minlength=10))
     assert rows[0][2].dtype == torch.uint8
     assert rows[0][3].dtype == torch.int64
 
 
 def test_plain_images_keep_their_labels():
-    for _, _, images, labels in make(()).stream(1):
+    for _, _, images, labels, _ in make(()).stream(1):
         for image, label in zip(images, labels, strict=True):
             places = (DATA.train_images == image).all(-1).all(-1).nonzero()
             assert label in DATA.train_labels[places]
@@ -89,7 +94,7 @@ def test_workers_change_nothing(workers, monkeypatch):
 def test_a_run_goes_on_from_any_step(transforms):
     made = make(transforms)
     whole = list(made.stream(3))
-    for place, (epoch, step, _, _) in enumerate(whole):
+    for place, (epoch, step, *_) in enumerate(whole):
         assert same(list(made.stream(3, epoch, step)), whole[place:])
     assert same(list(made.stream(3, 0, made.steps_per_epoch)), whole[made.steps_per_epoch:])
     assert list(made.stream(3, 3, 0)) == []
@@ -250,3 +255,15 @@ def test_normalise_gives_the_networks_form():
     torch.testing.assert_close(floats, ((images.double() / 255 - 0.1307) / 0.3081).float().unsqueeze(1))
     assert normalise(images, "cpu", torch.bfloat16).dtype == torch.bfloat16
     assert images[0, 0, :3].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_each_image_comes_with_what_the_teacher_says_of_it(workers):
+    made = Batches(DATA.train_images, DATA.train_labels, torch.arange(80), 16, FINAL, 4, workers, augmented_epochs=1,
+                   answer=mean_ink)
+    whole = list(made.stream(3))
+    assert len(whole) == 15
+    for batch in whole:
+        assert torch.equal(batch.answers, mean_ink(batch.images))
+    rest = list(made.stream(3, 0, 2))
+    assert all(torch.equal(a.answers, b.answers) for a, b in zip(rest, whole[2:], strict=True))

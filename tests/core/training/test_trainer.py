@@ -19,7 +19,7 @@ ROWS = ({"kind": "conv", "channels": 4, "kernel": 3, "stride": 2, "norm": "batch
         {"kind": "dropout"}, {"kind": "conv", "channels": 8, "kernel": 3, "stride": 2, "norm": "batch"},
         {"kind": "global_avgpool"}, {"kind": "linear", "channels": 10, "activation": "none"})
 SMALL = RunConfig(architecture="small", layers=ROWS, lr=0.1, max_lr=0.3, batch_size=50, epochs=3, dropout=0.1,
-                  device="cpu", threads=1)
+                  device="cpu", precision="fp32", threads=1)
 MOVING = {"augmentation": "final", "ema": 0.9, "schedule": "seed-one-cycle", "weight_decay": 1e-4}
 
 

@@ -1,0 +1,118 @@
+"""What the machine decides of a run: device, threads, and the formats that compute fastest, found by a short trial.
+
+Which of them wins depends on the processor, the network and the batch, so a run with `precision` "auto" tries them
+before its first step and writes down what it found.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import platform
+import statistics
+import time
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from core.config import RunConfig
+from core.errors import ConfigError
+from core.models.network import build
+from core.training.plan import Plan
+
+LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+SECONDS = 0.25  # spent on each way
+SMALL_NETWORK = 4_000_000  # multiply-adds an image
+GAIN = 0.9  # bf16 must take less than this share of fp32's time, since it rounds more
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name, or for "auto" the best one there is: cuda, then mps, then cpu.
+
+    Raises:
+        ConfigError: the named device is not on this machine.
+    """
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(kind for kind, there in present.items() if there)
+    if not present[name]:
+        raise ConfigError(f"device {name} is not on this machine; choose auto or "
+                          f"{' or '.join(kind for kind, there in present.items() if there)}.")
+    return torch.device(name)
+
+
+def facts_for(prepared: Plan) -> dict[str, Any]:
+    """What the machine decides where the config says "auto": device, precision, memory layout, threads, workers.
+
+    A run that is resumed must be given the facts it was started with, or its arithmetic may differ.
+    """
+    config = prepared.config
+    device = choose_device(config.device)
+    cores = os.cpu_count() or 1
+    workers = int(bool(prepared.transforms) and cores > 1)
+    # On a small network a second thread gains little, and where the cores are busy with anything else the two wait
+    # for each other at every operation: measured here, a hundred times slower.
+    small = prepared.multiply_adds < SMALL_NETWORK
+    threads = config.threads or (1 if small else max(1, cores - workers))
+    if config.precision == "auto":
+        chosen = choose(config, device, threads)
+    else:  # by rule, so that the same config computes the same bits
+        chosen = {"precision": config.precision,
+                  "layout": "contiguous" if config.precision == "fp32" else "channels_last"}
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else (platform.processor() or platform.machine())
+    return {"device": device.type, "device_name": name, **chosen, "threads": threads, "workers": workers,
+            "torch": torch.__version__}
+
+
+def choose(config: RunConfig, device: torch.device, threads: int, seconds: float = SECONDS) -> dict[str, Any]:
+    """Try a few training steps in every format.
+
+    Args:
+        config: the run; its network and batch size count.
+        device: where it will train.
+        threads: CPU threads that it will use.
+        seconds: for each way, besides its first steps.
+
+    Returns:
+        `precision`, `layout` and `tried`: milliseconds a step (median) by "precision layout".
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        model = build(config)
+        tried = {f"{precision} {layout}": step_ms(copy.deepcopy(model), config.batch_size, device, precision, layout,
+                                                  seconds)
+                 for precision in DTYPES for layout in LAYOUTS}
+    finally:
+        torch.set_num_threads(before)
+    best = {precision: min((way for way in tried if way.startswith(precision)), key=tried.__getitem__)
+            for precision in DTYPES}
+    chosen = best["bf16"] if tried[best["bf16"]] < GAIN * tried[best["fp32"]] else best["fp32"]
+    precision, layout = chosen.split()
+    return {"precision": precision, "layout": layout, "tried": {way: round(ms, 3) for way, ms in tried.items()}}
+
+
+def step_ms(model: torch.nn.Module, batch_size: int, device: torch.device, precision: str, layout: str,
+            seconds: float = SECONDS) -> float:
+    """Median milliseconds of a forward and backward pass over one batch of noise; the model's weights stay."""
+    dtype = DTYPES[precision]
+    model = model.to(device).to(memory_format=LAYOUTS[layout]).train()
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(batch_size, 1, 28, 28, generator=generator).to(device).to(memory_format=LAYOUTS[layout])
+    targets = torch.zeros(batch_size, dtype=torch.int64, device=device)
+    times: list[float] = []
+    rounds, end = 0, time.perf_counter() + 4 * seconds  # where a step is slow, its first ones are enough
+    while rounds < 3 or (sum(times) < seconds and time.perf_counter() < end):
+        start = time.perf_counter()
+        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+            logits = model(images)
+        F.cross_entropy(logits.float(), targets).backward()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        model.zero_grad(set_to_none=True)
+        rounds += 1
+        if rounds > 2:
+            times.append(time.perf_counter() - start)
+    return 1_000 * statistics.median(times)

@@ -1,0 +1,51 @@
+"""What the machine decides: the fastest format is chosen, and bf16 only where it clearly wins."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from core.config import RunConfig
+from core.errors import ConfigError
+from core.training import machine
+from core.training.plan import plan
+
+SMALL = RunConfig(layers=({"kind": "linear", "channels": 10, "activation": "none"},), batch_size=8, device="cpu",
+                  threads=1)
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(("times", "best"), [
+    ({"fp32 contiguous": 4, "fp32 channels_last": 3, "bf16 contiguous": 5, "bf16 channels_last": 6},
+     ("fp32", "channels_last")),
+    ({"fp32 contiguous": 4, "fp32 channels_last": 5, "bf16 contiguous": 3.9, "bf16 channels_last": 6},
+     ("fp32", "contiguous")),  # not enough faster for what it rounds
+    ({"fp32 contiguous": 4, "fp32 channels_last": 5, "bf16 contiguous": 3, "bf16 channels_last": 2},
+     ("bf16", "channels_last"))])
+def test_the_fastest_way_is_chosen(times, best, monkeypatch):
+    monkeypatch.setattr(machine, "step_ms",
+                        lambda model, batch, device, precision, layout, seconds: times[f"{precision} {layout}"])
+    chosen = machine.choose(SMALL, CPU, 1)
+    assert (chosen["precision"], chosen["layout"]) == best
+    assert chosen["tried"] == times
+
+
+def test_trying_takes_a_moment_and_changes_no_setting():
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    chosen = machine.choose(SMALL, CPU, 1, seconds=0.01)
+    assert all(ms > 0 for ms in chosen["tried"].values())
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_stated_precision_is_followed_without_trying(monkeypatch):
+    monkeypatch.setattr(machine, "choose", lambda *_: pytest.fail("tried"))
+    facts = machine.facts_for(plan(SMALL.changed(precision="bf16")))
+    assert (facts["precision"], facts["layout"]) == ("bf16", "channels_last")
+    facts = machine.facts_for(plan(SMALL.changed(precision="fp32")))
+    assert (facts["precision"], facts["layout"]) == ("fp32", "contiguous")
+
+
+def test_a_device_that_is_not_there_is_named():
+    with pytest.raises(ConfigError, match="device mps is not on this machine"):
+        machine.choose_device("mps")
