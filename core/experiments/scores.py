@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.experiments.statistics import wilson
-from core.models.architectures import rows_of
-from core.models.shapes import total_parameters, trace
 from core.models.summary import BUDGET
 from core.runs.run import Run
 
@@ -51,12 +49,7 @@ def validated_on(run: Run) -> str:
     return TEST if run.config.holdout == 0 else f"{run.config.holdout:,} held-out training images"
 
 
-def parameters(run: Run) -> int:
-    """How many numbers its network learns."""
-    return total_parameters(trace(rows_of(run.config)))
-
-
 def meets_goal(accuracy: float, measured_on: str, run: Run) -> bool:
     """Whether an accuracy reached by runs like this one meets the goal: accuracy, epochs and parameters."""
     return (accuracy >= GOAL and measured_on == TEST and run.config.epochs <= GOAL_EPOCHS
-            and parameters(run) < BUDGET)
+            and run.parameters < BUDGET)

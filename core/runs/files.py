@@ -21,6 +21,7 @@ LOCK_SECONDS = 30.0
 RESERVE = ".reserve"
 RESERVE_BYTES = 32_768  # a status, an event and some lines of a log, each in blocks of their own
 MAX_JSON_BYTES = 8_000_000
+Signature = tuple[int, int, int]
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -88,20 +89,30 @@ def append(path: Path, data: bytes) -> None:
         raise _worded(error, path) from error
 
 
+def signature(path: Path) -> Signature | None:
+    """What tells one state of a file from another; None: there is no file.
+
+    Ours are replaced, never written in place, so a file with the same inode, size and time is the same file.
+    """
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
 def read_json(path: Path) -> Any:
     """What a JSON file holds. The value may be shared with other readers: look, don't touch.
 
     Raises:
         RunError: the file is missing, larger than any of ours or no JSON.
     """
+    now, known = signature(path), _parsed.get(path)
+    if known is not None and known[0] == now:
+        return known[1]
+    if now is not None and now[1] > MAX_JSON_BYTES:
+        raise RunError(f"{path.name} has {now[1]:,} bytes; at most {MAX_JSON_BYTES:,} are read.")
     try:
-        stat = path.stat()
-        signature = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
-        known = _parsed.get(path)
-        if known is not None and known[0] == signature:
-            return known[1]
-        if stat.st_size > MAX_JSON_BYTES:
-            raise RunError(f"{path.name} has {stat.st_size:,} bytes; at most {MAX_JSON_BYTES:,} are read.")
         value = parse_json(path.read_bytes(), path.name)
     except FileNotFoundError:
         raise RunError(f"{path.name} is missing.") from None
@@ -109,7 +120,7 @@ def read_json(path: Path) -> Any:
         raise RunError(f"{path.name} cannot be read: {error.strerror}.") from None
     with _parsed_lock:
         _parsed.pop(path, None)
-        _parsed[path] = (signature, value)
+        _parsed[path] = (now, value)
         while len(_parsed) > _PARSED_MOST:
             del _parsed[next(iter(_parsed))]
     return value
@@ -131,9 +142,8 @@ def _refused(word: str) -> None:
     raise ValueError(word)
 
 
-# Pages poll hundreds of small files that hardly ever change. Ours are replaced, never written in place, so a file
-# with the same inode, size and time is the same file.
-_parsed: dict[Path, tuple[tuple[int, int, int], Any]] = {}
+# Pages poll hundreds of small files that hardly ever change.
+_parsed: dict[Path, tuple[Signature | None, Any]] = {}
 _parsed_lock = threading.Lock()
 _PARSED_MOST = 4_000
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from core.config import RunConfig
 from core.errors import RunError, UserError, listed
+from core.models.architectures import rows_of
+from core.models.shapes import total_parameters, trace
 from core.runs import events, files, status, weights
 from core.training.plan import plan
 from core.training.results import EpochResult, TestResult
@@ -54,6 +59,11 @@ class Run:
     def best(self) -> EpochResult | None:
         """The row whose weights are in best.pt: chosen on the validation images, so no fair score on them."""
         return best_row(self.epochs)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers its network learns."""
+        return _parameters(self.config.architecture, json.dumps(self.config.layers))
 
     @property
     def is_live(self) -> bool:
@@ -102,7 +112,7 @@ def best_row(rows: Sequence[EpochResult]) -> EpochResult | None:
 
 
 def read(folder: Path) -> Run:
-    """Read and check a run's folder.
+    """Read and check a run's folder; quick where nothing but its status has changed since the last time.
 
     Raises:
         RunError: it is damaged; the sentence says how.
@@ -111,6 +121,20 @@ def read(folder: Path) -> Run:
         raise RunError("it is a link, and links out of the list of runs are not followed.")
     if not folder.is_dir():
         raise RunError("it is not a folder.")
+    signature = tuple(files.signature(folder / name) for name in _READ)
+    known = _known.get(folder)
+    if known is None or known[0] != signature:
+        known = (signature, _checked(folder))
+        with _known_lock:
+            _known[folder] = known
+            while len(_known) > _KNOWN_MOST:
+                del _known[next(iter(_known))]
+    now = status.read(folder)
+    return replace(known[1], state=now.state, message=now.message, updated=now.updated)
+
+
+def _checked(folder: Path) -> Run:
+    """All of a run but its status, which stands still as long as its files do."""
     values = files.read_json(folder / "run.json")
     if not isinstance(values, Mapping) or "format" not in values or "config" not in values:
         raise RunError("run.json is not a run of this app.")
@@ -133,10 +157,9 @@ def read(folder: Path) -> Run:
         shapes = weights.expected(prepared.rows)
         for which in WEIGHTS:
             weights.check(folder / f"{which}.pt", shapes)
-    now = status.read(folder)
-    return Run(folder.name, folder, config, status.parse_time(values.get("created")), recipe, parent, notes,
-               tuple(tags), facts, parse_test(values.get("test")), now.state, now.message, now.updated, tuple(rows),
-               group)
+    created = status.parse_time(values.get("created"))
+    return Run(folder.name, folder, config, created, recipe, parent, notes, tuple(tags), facts,
+               parse_test(values.get("test")), "", "", created, tuple(rows), group)
 
 
 def read_rows(folder: Path) -> list[EpochResult]:
@@ -189,3 +212,15 @@ def parse_test(value: Any) -> TestResult | None:
             or not isinstance(value["loss"], float) or not _counts(value["correct"], value["total"])):
         raise RunError("run.json is damaged: its test result is none.")
     return TestResult(value["loss"], value["correct"], value["total"])
+
+
+@lru_cache(maxsize=1_000)
+def _parameters(architecture: str, layers: str) -> int:
+    return total_parameters(trace(rows_of(RunConfig(architecture=architecture, layers=json.loads(layers)))))
+
+
+# What is checked of a folder depends on these; pages list hundreds that hardly ever change.
+_READ = ("run.json", "epochs.json", "last.pt", "best.pt")
+_known: dict[Path, tuple[tuple[files.Signature | None, ...], Run]] = {}
+_known_lock = threading.Lock()
+_KNOWN_MOST = 2_000

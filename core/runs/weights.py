@@ -13,12 +13,13 @@ import threading
 import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from core.errors import RunError
 from core.models.shapes import trace
-from core.runs import zips
+from core.runs import files, zips
 
 Shapes = Mapping[str, tuple[int, ...]]
 MAX_PICKLE_BYTES = 2_000_000
@@ -84,14 +85,11 @@ def check(path: Path, shapes: Shapes) -> None:
     Raises:
         RunError: says in one sentence what does not fit.
     """
-    try:
-        stat = path.stat()
-    except OSError:
-        raise RunError(f"{path.name} is missing.") from None
-    signature = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
-    known = _seen.get(path)
-    if known is None or known[0] != signature:
-        known = (signature, shapes_in(path))
+    now, known = files.signature(path), _seen.get(path)
+    if now is None:
+        raise RunError(f"{path.name} is missing.")
+    if known is None or known[0] != now:
+        known = (now, shapes_in(path))
         with _seen_lock:
             _seen[path] = known
             while len(_seen) > _SEEN_MOST:
@@ -137,6 +135,7 @@ def load_state(path: Path) -> dict[str, Any]:
     return value
 
 
+@lru_cache(maxsize=16)  # networks of one kind have the same list of tensors
 def _value(data: bytes, name: str) -> Any:
     try:
         return _Reader(io.BytesIO(data)).load()
@@ -181,6 +180,6 @@ class _Reader(pickle.Unpickler):
         return pid[4]
 
 
-_seen: dict[Path, tuple[tuple[int, int, int], Shapes]] = {}
+_seen: dict[Path, tuple[files.Signature, Shapes]] = {}
 _seen_lock = threading.Lock()
 _SEEN_MOST = 4_000

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from core.experiments.statistics import wilson
-from core.models.architectures import rows_of
-from core.models.shapes import total_parameters, trace
 from core.runs.progress import Progress
 from core.runs.run import Run
 
@@ -18,7 +16,7 @@ _ICONS = {"running": "autorenew", "pausing": "autorenew", "queued": "hourglass_e
 
 def parameters(run: Run) -> int:
     """How many numbers its network learns."""
-    return total_parameters(trace(rows_of(run.config)))
+    return run.parameters
 
 
 def accuracy(run: Run) -> str:

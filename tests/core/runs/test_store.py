@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from core.config import Limits, RunConfig
 from core.errors import ArchitectureError, ConfigError, LimitError, RunError
 from core.models.architectures import ARCHITECTURES
-from core.runs import files, status, store
+from core.runs import files, status, store, weights
 from core.runs.run import Damaged, Run
 
 BAD_NAMES = ["", ".", "..", "../x", "a/b", "a\\b", "/etc", "a\0b", "-a", ".hidden", "a b", "a.", "ä", "a" * 61, "con",
@@ -273,7 +273,32 @@ def test_three_hundred_runs_are_listed_fast(trained, tiny, checkpoints):
     assert store.list_runs() == first
     again = time.process_time() - between
     assert between - started < 3.0
-    assert again < 0.5
+    assert again < 0.3
+
+
+def test_a_run_that_has_not_changed_is_not_checked_again(trained, monkeypatch):
+    run = trained("a")
+    assert store.open_run("a") == run
+    monkeypatch.setattr(files, "parse_json", lambda data, name: pytest.fail(f"{name} is read again"))
+    monkeypatch.setattr(weights, "shapes_in", lambda path: pytest.fail(f"{path.name} is read again"))
+    assert store.open_run("a") == run
+
+
+@pytest.mark.parametrize("name", ["run.json", "epochs.json", "last.pt", "best.pt"])
+def test_whatever_changes_in_a_run_is_noticed(trained, name):
+    run = trained("a")
+    assert store.open_run("a") == run
+    (run.folder / name).write_bytes(b"{}")
+    with pytest.raises(RunError, match="damaged"):
+        store.open_run("a")
+    (run.folder / name).unlink()
+    with pytest.raises(RunError, match="missing"):
+        store.open_run("a")
+
+
+def test_a_run_knows_how_many_numbers_it_learns(trained, tiny):
+    assert trained("a").parameters == 7 * 7 * 10 + 10
+    assert store.create(tiny.changed(architecture="seed-3762", layers=()), "b").parameters == 3_762
 
 
 def test_listing_runs_loads_no_torch(trained, checkpoints):
