@@ -14,18 +14,19 @@ from core.insight.pictures import sheet
 HERE = Path(__file__).with_name("tiles")
 
 
-def _component(name: str) -> Any:
+def component(name: str) -> Any:
     css, js = ((HERE / f"{name}.{ending}").read_text(encoding="utf-8") for ending in ("css", "js"))
     return st.components.v2.component(f"inkling_{name}", html="<div></div>", css=css, js=js)
 
 
-_gallery = _component("gallery")
-_closeup = _component("closeup")
+_gallery = component("gallery")
+_closeup = component("closeup")
 
 
 def gallery(images: np.ndarray, alt: str, key: str, *, alts: Sequence[str], labels: Sequence[str] = (),
-            notes: Sequence[str] = (), columns: Sequence[int] = (), headings: Sequence[str] = (),
-            tile: float = 3.5, picked: int | None = None, on_pick: Callable[[], None] | None = None) -> None:
+            notes: Sequence[str] = (), stacked: bool = False, marked: Sequence[int] = (), columns: Sequence[int] = (),
+            headings: Sequence[str] = (), tile: float = 3.5, picked: int | None = None,
+            on_pick: Callable[[], None] | None = None) -> None:
     """Images in a grid, drawn as one picture.
 
     Args:
@@ -35,6 +36,8 @@ def gallery(images: np.ndarray, alt: str, key: str, *, alts: Sequence[str], labe
         alts: what each image shows.
         labels: below each image, in bold.
         notes: beside the labels, quietly.
+        stacked: put the notes below the labels instead.
+        marked: places of the images that get a question mark in their corner.
         columns: images in each group of columns, e.g. (1, 8); empty: as many as fit.
         headings: at the left of each row; only with columns.
         tile: side of an image in rem, or with columns the most that it may be; 3.5 is two screen pixels for each.
@@ -42,11 +45,13 @@ def gallery(images: np.ndarray, alt: str, key: str, *, alts: Sequence[str], labe
         on_pick: called when an image was clicked, its place in `st.session_state[key].picked`.
     """
     page = sheet(images)
-    cells = [{"alt": each, "label": labels[at] if labels else "", "note": notes[at] if notes else ""}
+    cells = [{"alt": each, "label": labels[at] if labels else "", "note": notes[at] if notes else "",
+              "mark": at in marked}
              for at, each in enumerate(alts)]
     _gallery(key=key, on_picked_change=on_pick or (lambda: None), data={
         "sheet": page.uri, "width": page.width, "height": page.height, "places": page.places, "alt": alt,
         "cells": cells, "columns": list(columns) or None, "headings": list(headings) or None, "tile": tile,
+        "stacked": stacked,
         "pick": on_pick is not None, "picked": -1 if picked is None else picked})
 
 

@@ -9,12 +9,13 @@ function element(name, className, text) {
   return made;
 }
 
-function cell({ label, note, alt }, [left, top], { width, height, pick }) {
+function cell({ label, note, alt, mark }, [left, top], { width, height, pick }) {
   const made = element("div", "cell");
   const tile = element("span", "tile");
   const pixels = element("span", "pixels");
   pixels.style.maskPosition = `${(100 * left) / (width - SIDE)}% ${(100 * top) / (height - SIDE)}%`;
   tile.append(pixels);
+  if (mark) tile.append(element("span", "mark", "?"));
   made.append(tile);
   made.setAttribute("role", pick ? "option" : "img");
   made.setAttribute("aria-label", alt);
@@ -52,6 +53,7 @@ function build(view, data) {
   view.style.setProperty("--size", `${(100 * width) / SIDE}% ${(100 * height) / SIDE}%`);
   view.classList.toggle("across", Boolean(counts));
   view.classList.toggle("headed", Boolean(headings));
+  view.classList.toggle("stacked", Boolean(data.stacked));
   view.setAttribute("role", pick ? "listbox" : "group");
   view.setAttribute("aria-label", data.alt);
   const children = [];
