@@ -18,8 +18,8 @@ from typing import Any
 
 from core.errors import ConfigError, LimitError, listed
 
-SCHEDULES = ("constant", "one-cycle", "seed-one-cycle", "cosine", "triangle")
-OPTIMIZERS = ("sgd", "adam", "adamw")
+SCHEDULES = ("constant", "one-cycle", "seed-one-cycle", "cosine", "triangle", "exponential")
+OPTIMIZERS = ("sgd", "adam", "adamw", "adadelta")
 INITIALISATIONS = ("torch", "xavier", "he")
 DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS = ("auto", "fp32", "bf16")
@@ -50,10 +50,11 @@ class RunConfig:
     augmented: float = _setting(1.0, "Share of the epochs, from the first, that see augmented images; the others see "
                                 "them as they are.", 0.0, 1.0)
     schedule: str = _setting("one-cycle", "How the learning rate moves during the run.", choices=SCHEDULES)
-    lr: float = _setting(0.01, "Learning rate at the start (seed-one-cycle, constant, cosine).", 0.0, 10.0)
+    lr: float = _setting(0.01, "Learning rate at the start (seed-one-cycle, constant, cosine, exponential).", 0.0, 10.0)
     max_lr: float = _setting(0.01, "Highest learning rate (one-cycle, seed-one-cycle, triangle).", 0.0, 10.0)
     warmup: float = _setting(0.3, "Share of the run in which one-cycle and triangle rise.", 0.0, 1.0)
     anneal: str = _setting("linear", "Shape of one-cycle's rise and fall.", choices=("linear", "cos"))
+    decay: float = _setting(0.7, "What exponential multiplies the rate by after each epoch.", 0.01, 1.0)
     momentum_cycle: bool = _setting(False, "Let one-cycle lower momentum while the rate is high (0.95 to 0.85).")
     batch_size: int = _setting(32, "Images per step.", 1, 60_000, unit="images")
     epochs: int = _setting(15, "Passes over the training images.", 1, 1_000, unit="epochs")

@@ -16,6 +16,8 @@ class Recipe:
     summary: str
     targets: tuple[str, ...]
     config: RunConfig
+    shipped: bool = True
+    """Whether a run of it, with the recipe's name, comes with the app."""
 
 
 _SEED = RunConfig(initialisation="xavier", momentum=0.9, dropout=0.01)
@@ -39,6 +41,17 @@ RECIPES: dict[str, Recipe] = {
         # set with one seed a variant (README); most of what was tried could not be told apart by that.
         _SEED.changed(architecture="seed-3762", schedule="seed-one-cycle", lr=0.05, max_lr=0.1, dropout=0.0, ema=0.999,
                       augmentation="final-moves", augmented=0.8)),
+    # What a beginner would pick instead, to measure the others against.
+    "pytorch-example": Recipe(
+        "PyTorch's example", "The network and loop of PyTorch's own MNIST example: large, and without tricks.",
+        ("What a beginner finds first, to measure the others against",),
+        RunConfig(architecture="pytorch-example", optimizer="adadelta", schedule="exponential", lr=1.0, decay=0.7,
+                  batch_size=64, epochs=14), shipped=False),
+    "keras-style": Recipe(
+        "Keras's example", "A plain small convolutional network with Adam at one rate, as in Keras's examples.",
+        ("What a beginner finds next, to measure the others against",),
+        RunConfig(architecture="keras-style", initialisation="xavier", optimizer="adam", schedule="constant", lr=0.001,
+                  batch_size=128, epochs=15), shipped=False),
 }
 
 

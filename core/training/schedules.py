@@ -64,6 +64,11 @@ def triangle(config: RunConfig, step: int, steps_per_epoch: int) -> float:
     return _interpolate(step, [0.0, config.warmup * total, total], [config.lr, config.max_lr, 0.0])
 
 
+def exponential(config: RunConfig, step: int, steps_per_epoch: int) -> float:
+    """One rate an epoch: `lr` at first, then `decay` times the last (torch's `ExponentialLR`)."""
+    return config.lr * config.decay ** (step // steps_per_epoch)
+
+
 SCHEDULES: dict[str, Schedule] = {
     "constant": Schedule("Constant", "The same rate from the first step to the last.", constant),
     "one-cycle": Schedule("One-cycle", "A short climb, then a long way down, per batch: torch's OneCycleLR.",
@@ -72,6 +77,7 @@ SCHEDULES: dict[str, Schedule] = {
                                seed_one_cycle),
     "cosine": Schedule("Cosine", "Starts high and glides down to zero, per batch.", cosine),
     "triangle": Schedule("Triangle", "Straight up, straight down to zero, per batch.", triangle),
+    "exponential": Schedule("Exponential", "Multiplied by the same factor after each epoch.", exponential),
 }
 
 

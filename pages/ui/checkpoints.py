@@ -23,8 +23,8 @@ def trained() -> list[Run]:
 
 
 def is_shipped(run: Run) -> bool:
-    """Whether it came with the app: it carries a recipe's name."""
-    return run.name in RECIPES
+    """Whether it came with the app: it carries the name of a recipe that is shipped with a run."""
+    return run.name in RECIPES and RECIPES[run.name].shipped
 
 
 def model(run: Run, which: str = "last") -> Network:

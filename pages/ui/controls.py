@@ -27,7 +27,7 @@ START_RECIPE = "final"
 LABELS = {
     "architecture": "Network", "augmentation": "Augmentation", "schedule": "Schedule", "lr": "Learning rate",
     "max_lr": "Highest learning rate", "batch_size": "Batch size", "epochs": "Epochs", "optimizer": "Optimizer",
-    "ema": "Weight averaging", "clip_norm": "Gradient clipping", "holdout": "Hold-out",
+    "ema": "Weight averaging", "clip_norm": "Gradient clipping", "holdout": "Hold-out", "decay": "Factor per epoch",
     "holdout_seed": "Hold-out seed", "anneal": "Shape of the one-cycle", "device": "Device",
     "initialisation": "First weights", "augmented": "Augmented epochs",
 }
@@ -43,9 +43,10 @@ LADDERS["max_lr"] = LADDERS["lr"]
 
 # Which of the two rates a schedule follows.
 RATES = {"constant": {"lr"}, "one-cycle": {"max_lr"}, "seed-one-cycle": {"lr", "max_lr"}, "cosine": {"lr"},
-         "triangle": {"lr", "max_lr"}}
+         "triangle": {"lr", "max_lr"}, "exponential": {"lr"}}
 # Which schedules have a use for these.
-SHAPES = {"warmup": {"one-cycle", "triangle"}, "anneal": {"one-cycle"}, "momentum_cycle": {"one-cycle"}}
+SHAPES = {"warmup": {"one-cycle", "triangle"}, "anneal": {"one-cycle"}, "momentum_cycle": {"one-cycle"},
+          "decay": {"exponential"}}
 FIRST = ("architecture", "augmentation", "schedule", "lr", "max_lr", "batch_size", "epochs")
 # How a field made of rows is read from the link, and written into it.
 _TEXTS: dict[str, tuple[Callable[[str], Any], Callable[[Any], str]]] = {

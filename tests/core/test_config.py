@@ -38,7 +38,7 @@ def test_every_field_has_help_and_a_default_within_its_range():
     ("epochs", 10**400, "epochs is far too large"),
     ("lr", -10**400, "lr is far too large"),
     ("epochs", True, "epochs takes a whole number"),
-    ("schedule", "zigzag", "constant, one-cycle, seed-one-cycle, cosine or triangle"),
+    ("schedule", "zigzag", "constant, one-cycle, seed-one-cycle, cosine, triangle or exponential"),
     ("nesterov", 1, "nesterov takes true or false"),
     ("architecture", "", "architecture is a name"),
     ("layers", "conv", "layers takes a list of rows"),

@@ -75,6 +75,18 @@ def test_triangle_peaks_at_the_end_of_its_warm_up_and_ends_near_zero():
     assert rates[-1] == pytest.approx(0.2 / 300)
 
 
+@pytest.mark.parametrize("decay", [0.7, 0.95, 1.0])
+def test_exponential_equals_torch(decay):
+    config = RunConfig(schedule="exponential", lr=1.0, decay=decay, epochs=14)
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    theirs = torch.optim.lr_scheduler.ExponentialLR(optimizer, decay)
+    for epoch in range(config.epochs):
+        assert {rate(config, epoch * 5 + step, 5) for step in range(5)} == {rate(config, epoch * 5, 5)}
+        assert rate(config, epoch * 5, 5) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
+        optimizer.step()
+        theirs.step()
+
+
 def test_steps_count_a_short_last_batch():
     assert steps_per_epoch(60_000, 32) == 1875
     assert steps_per_epoch(60_000, 64) == 938

@@ -54,7 +54,7 @@ def test_it_learns(digits):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_trains(name, digits):
-    config = RECIPES[name].config.changed(epochs=1, batch_size=200, device="cpu")
+    config = RECIPES[name].config.changed(epochs=1, batch_size=200, device="cpu", threads=1)
     (row,) = fit(config, digits)
     assert row.lr == epoch_rates(config, 3)[0]
     assert row.train_loss > 0
@@ -62,7 +62,7 @@ def test_every_recipe_trains(name, digits):
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_lowers_the_loss(name, digits):
-    rate = 0.1 if name == "sgd" else 0.01
+    rate = {"sgd": 0.1, "adadelta": 1.0}.get(name, 0.01)
     rows = list(fit(SMALL.changed(optimizer=name, lr=rate, schedule="constant", nesterov=True, clip_norm=5.0,
                                   label_smoothing=0.1), digits))
     assert rows[-1].train_loss < rows[0].train_loss
@@ -84,8 +84,9 @@ def test_the_same_config_gives_the_same_table_and_another_seed_another(digits):
     assert finished(SMALL.changed(**MOVING, seed=2), digits)[1] != rows
 
 
-@pytest.mark.parametrize("changes", [{}, MOVING, {"optimizer": "adamw", "lr": 0.01, "holdout": 100}],
-                         ids=["plain", "moving", "adamw"])
+@pytest.mark.parametrize("changes", [{}, MOVING, {"optimizer": "adamw", "lr": 0.01, "holdout": 100},
+                                     {"optimizer": "adadelta", "schedule": "exponential", "lr": 1.0}],
+                         ids=["plain", "moving", "adamw", "adadelta"])
 @pytest.mark.parametrize("stops", [[0], [1], [11, 12], [12, 13, 14], [5, 19, 20, 29]])
 def test_a_run_left_anywhere_ends_as_one_that_was_not(changes, stops, digits):
     config = SMALL.changed(**changes)

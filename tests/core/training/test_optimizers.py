@@ -1,0 +1,62 @@
+"""Optimizers by name, against torch's own with the same settings."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from core.config import OPTIMIZERS, RunConfig
+from core.recipes import RECIPES
+from core.training import optimizers
+
+THEIRS = {
+    "sgd": lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.8, weight_decay=0.01),
+    "adam": lambda parameters: torch.optim.Adam(parameters, lr=0.1, betas=(0.8, 0.999), weight_decay=0.01),
+    "adamw": lambda parameters: torch.optim.AdamW(parameters, lr=0.1, betas=(0.8, 0.999), weight_decay=0.01),
+    "adadelta": lambda parameters: torch.optim.Adadelta(parameters, lr=0.1, rho=0.9, weight_decay=0.01),
+}
+
+
+def lone_weight() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Linear(3, 2, bias=False)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_steps_as_torchs_does(name):
+    mine, theirs = lone_weight(), lone_weight()
+    ours = optimizers.build(RunConfig(optimizer=name, lr=0.1, momentum=0.8, weight_decay=0.01), mine)
+    reference = THEIRS[name](theirs.parameters())
+    images = torch.randn(5, 3)
+    for _ in range(4):
+        optimizers.set_rate(ours, 0.1, 0.8)
+        for model, optimizer in ((mine, ours), (theirs, reference)):
+            optimizer.zero_grad()
+            model(images).square().sum().backward()
+            optimizer.step()
+    torch.testing.assert_close(mine.weight, theirs.weight)
+    assert not torch.equal(mine.weight, lone_weight().weight)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_rate_and_momentum_that_are_set_are_used(name):
+    optimizer = optimizers.build(RunConfig(optimizer=name), lone_weight())
+    optimizers.set_rate(optimizer, 0.25, 0.5)
+    for group in optimizer.param_groups:
+        assert group["lr"] == 0.25
+        assert group.get("momentum", group.get("betas", (0.5,))[0]) == 0.5
+        assert ("momentum" in group) == (name == "sgd")
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_biases_are_not_pulled_towards_zero(name):
+    optimizer = optimizers.build(RunConfig(optimizer=name, weight_decay=0.1), nn.Linear(3, 2))
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.1, 0.0]
+
+
+def test_pytorchs_example_is_set_as_pytorch_sets_it():
+    config = RECIPES["pytorch-example"].config
+    group = optimizers.build(config, lone_weight()).param_groups[0]
+    assert (group["lr"], group["rho"], group["eps"], group["weight_decay"]) == (1.0, 0.9, 1e-6, 0.0)
+    assert (config.batch_size, config.epochs, config.decay, config.augmentation) == (64, 14, 0.7, "none")
