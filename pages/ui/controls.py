@@ -6,7 +6,7 @@ what differs from the recipe.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import streamlit as st
@@ -20,7 +20,9 @@ from core.models.architectures import ARCHITECTURES
 from core.models.shapes import trace
 from core.recipes import RECIPES
 from core.training.schedules import SCHEDULES
+from pages.ui.checkpoints import trained
 from pages.ui.frame import KEPT
+from pages.ui.terms import term
 
 START_RECIPE = "final"
 
@@ -29,7 +31,7 @@ LABELS = {
     "max_lr": "Highest learning rate", "batch_size": "Batch size", "epochs": "Epochs", "optimizer": "Optimizer",
     "ema": "Weight averaging", "clip_norm": "Gradient clipping", "holdout": "Hold-out", "decay": "Factor per epoch",
     "holdout_seed": "Hold-out seed", "anneal": "Shape of the one-cycle", "device": "Device",
-    "initialisation": "First weights", "augmented": "Augmented epochs",
+    "initialisation": "First weights", "augmented": "Augmented epochs", "teacher_share": "Teacher's share",
 }
 
 # Values of a slider that climbs by factors rather than by steps.
@@ -47,6 +49,8 @@ RATES = {"constant": {"lr"}, "one-cycle": {"max_lr"}, "seed-one-cycle": {"lr", "
 # Which schedules have a use for these.
 SHAPES = {"warmup": {"one-cycle", "triangle"}, "anneal": {"one-cycle"}, "momentum_cycle": {"one-cycle"},
           "decay": {"exponential"}}
+ALONE = "none"  # no teacher
+NEEDS_TEACHER = ("teacher_share", "temperature")
 FIRST = ("architecture", "augmentation", "schedule", "lr", "max_lr", "batch_size", "epochs")
 # How a field made of rows is read from the link, and written into it.
 _TEXTS: dict[str, tuple[Callable[[str], Any], Callable[[Any], str]]] = {
@@ -56,24 +60,32 @@ _TEXTS: dict[str, tuple[Callable[[str], Any], Callable[[Any], str]]] = {
 OWN = {"architecture": ("own_layers", "layers"), "augmentation": ("own_transforms", "transforms")}
 
 
-def config_controls() -> tuple[str, RunConfig]:
-    """Draw the controls and make the config that they describe.
-
-    Returns:
-        The recipe's name and the config.
-
-    Raises:
-        ConfigError: the values don't go together.
-    """
+def recipe_control() -> str:
+    """The control that chooses a recipe; tells its name."""
     names = list(RECIPES)
     recipe = st.selectbox("Recipe", names, index=names.index(START_RECIPE), key="recipe",
                           on_change=lambda: take(st.session_state["recipe"]),
                           help="A set-up with a name. Choosing one sets everything below.", **KEPT)
-    base = RECIPES[recipe].config
     st.caption(RECIPES[recipe].summary)
+    return recipe
+
+
+def config_controls(base: RunConfig, parent: str = "") -> RunConfig:
+    """Draw the controls and make the config that they describe.
+
+    Args:
+        base: what they begin with.
+        parent: the run whose weights the new one starts from, so that its network stays; empty: none.
+
+    Returns:
+        The config.
+
+    Raises:
+        ConfigError: the values don't go together.
+    """
     values: dict[str, Any] = {}
     for name, titles in (("architecture", ARCHITECTURES), ("augmentation", PRESETS), ("schedule", SCHEDULES)):
-        values |= _named(name, base, titles)
+        values |= _locked(base, parent) if parent and name == "architecture" else _named(name, base, titles)
     used = RATES[values["schedule"]]
     for name in ("lr", "max_lr"):
         values[name] = _ladder(name, base, disabled=name not in used)
@@ -81,14 +93,21 @@ def config_controls() -> tuple[str, RunConfig]:
     values["epochs"] = _ladder("epochs", base)
     with st.expander("More", key="more"):
         for name in FIELDS:
-            if name not in (*FIRST, "layers", "transforms") and values["schedule"] in SHAPES.get(name, SCHEDULES):
-                values[name] = _field(name, base)
-    return recipe, base.changed(**values)
+            if _has_use(name, values, parent):
+                values[name] = _teacher(base) if name == "teacher" else _field(name, base)
+    return base.changed(**values)
 
 
-def keep_own() -> None:
-    """Take rows of one's own that the link brings, and keep those of the session in it."""
+def keep_own(locked: bool = False) -> None:
+    """Take rows of one's own that the link brings, and keep those of the session in it.
+
+    Args:
+        locked: whether the network is not for the link to say.
+    """
     for key, field in OWN.values():
+        if locked and field == "layers":
+            st.query_params.pop(field, None)
+            continue
         read, write = _TEXTS[field]
         if key not in st.session_state and field in st.query_params:
             try:
@@ -111,11 +130,31 @@ def take(recipe: str) -> None:
     if recipe not in RECIPES:
         return
     st.session_state["recipe"] = recipe
-    for name, value in RECIPES[recipe].config.to_dict().items():
-        if name not in ("layers", "transforms"):
-            st.session_state[name] = value
-    for key, _ in OWN.values():
-        st.session_state[key] = []
+    take_config(RECIPES[recipe].config)
+
+
+def take_config(config: RunConfig, but: Collection[str] = ()) -> None:
+    """Set every control to what a config says, except those of some fields."""
+    own = {field: key for key, field in OWN.values()}
+    for name, value in config.to_dict().items():
+        if name not in but:
+            st.session_state[own.get(name, name)] = value
+
+
+def _has_use(name: str, values: Mapping[str, Any], parent: str) -> bool:
+    """Whether a field has a use beside those chosen so far."""
+    if name in (*FIRST, *(field for _, field in OWN.values())) or (parent and name == "initialisation"):
+        return False
+    if name in NEEDS_TEACHER and values.get("teacher", ALONE) == ALONE:
+        return False
+    return values["schedule"] in SHAPES.get(name, SCHEDULES)
+
+
+def _locked(base: RunConfig, parent: str) -> dict[str, Any]:
+    shown = f"{len(base.layers)} rows of its own" if base.layers else base.architecture
+    st.selectbox(label("architecture"), [shown], key="locked_architecture", disabled=True, help=term("architecture"))
+    st.caption(f"As in {parent}: its weights fit no other network.")
+    return {"architecture": base.architecture, "layers": base.layers}
 
 
 def _named(name: str, base: RunConfig, entries: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,7 +163,7 @@ def _named(name: str, base: RunConfig, entries: Mapping[str, Any]) -> dict[str, 
     options = list(entries)
     # Shown by name, not by title: Streamlit writes what is shown into the link.
     chosen = st.selectbox(label(name), options, index=options.index(getattr(base, name)), key=name,
-                          disabled=bool(own), help=FIELDS[name].help, **KEPT)
+                          disabled=bool(own), help=term(name), **KEPT)
     if not own:
         st.caption(entries[chosen].help)
         return {name: chosen} | ({field: ()} if field else {})
@@ -138,18 +177,25 @@ def _drop(key: str) -> None:
     st.session_state[key] = []
 
 
+def _teacher(base: RunConfig) -> str:
+    """The control for the run that teaches."""
+    options = list(dict.fromkeys([ALONE, base.teacher, *(run.name for run in trained())]))
+    return st.selectbox(label("teacher"), options, options.index(base.teacher), key="teacher",
+                        help=term("teacher"), **KEPT)
+
+
 def _ladder(name: str, base: RunConfig, disabled: bool = False) -> Any:
     limits = Limits.from_environment()
     most = {"batch_size": limits.max_batch_size, "epochs": limits.max_epochs}.get(name, float("inf"))
     own = getattr(base, name)
     options = sorted({*(value for value in LADDERS[name] if value <= most), own})
     return st.select_slider(label(name), options, value=own, key=name, format_func=lambda value: f"{value:g}",
-                            help=FIELDS[name].help, disabled=disabled, **KEPT)
+                            help=term(name), disabled=disabled, **KEPT)
 
 
 def _field(name: str, base: RunConfig) -> Any:
     spec, own = FIELDS[name], getattr(base, name)
-    common = {"key": name, "help": spec.help, **KEPT}
+    common = {"key": name, "help": term(name), **KEPT}
     if spec.choices:
         return st.selectbox(label(name), spec.choices, index=spec.choices.index(own), **common)
     if spec.type is bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -13,12 +11,13 @@ from core.errors import UserError
 from core.recipes import RECIPES
 from core.runs import control, queue
 from core.runs.progress import progress
-from core.runs.run import Run
+from core.runs.run import Damaged, Run
 from core.runs.store import open_run
 from core.training import schedules
 from pages.ui import tables, words
-from pages.ui.controls import label
+from pages.ui.controls import START_RECIPE, label
 from pages.ui.run_files import downloads
+from pages.ui.train_actions import buttons, delete_button, finish
 
 POLL = 1.0  # seconds
 HELP = {"Validation accuracy": "After the last epoch. {interval}",
@@ -26,21 +25,39 @@ HELP = {"Validation accuracy": "After the last epoch. {interval}",
 FACTORS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
-def watch(name: str, bar: DeltaGenerator) -> None:
+def look(run: Run | Damaged, bar: DeltaGenerator) -> None:
     """Show a run; while it trains or waits, once a second.
 
     Args:
-        name: the run.
+        run: the run, or what cannot be read as one.
         bar: where its state and its buttons go.
     """
-    run = open_run(name)
+    if isinstance(run, Damaged):
+        _damaged(run, bar)
+        return
     moving = run.is_live or run.state == "queued"
-    st.fragment(_show, run_every=POLL if moving else None, key="live")(name, bar, moving)
+    st.fragment(_show, run_every=POLL if moving else None, key="live")(run.name, bar, moving)
+
+
+def _damaged(run: Damaged, bar: DeltaGenerator) -> None:
+    with bar:
+        st.badge("damaged", icon=":material/error:", color="red")
+        st.space("stretch")
+        delete_button(run)
+    st.error(f"{run.name} cannot be read: {run.reason}", icon=":material/error:")
+    st.markdown("Nothing in it was changed. If it was written by a newer version of the app, that version opens it. "
+                "If one of its files was damaged, putting that file back brings the run back.", width=640)
+    st.page_link("pages/train.py", label="Set up a new run", icon=":material/arrow_forward:",
+                 query_params={"start": START_RECIPE})
 
 
 def _show(name: str, bar: DeltaGenerator, moving: bool) -> None:
+    finish()
     queue.pump()
-    run = open_run(name)
+    try:
+        run = open_run(name)
+    except UserError:  # deleted, or damaged meanwhile: for the whole page to say
+        st.rerun()
     if moving and not (run.is_live or run.state == "queued"):
         st.rerun()  # the whole page, which then asks no more
     _head(run, bar)
@@ -78,7 +95,7 @@ def _head(run: Run, bar: DeltaGenerator) -> None:
         if words.reaches_goal(run):
             st.badge("goal reached", icon=":material/flag:", color="green")
         st.space("stretch")
-        _buttons(run)
+        buttons(run)
     st.progress(now.share if run.state != "finished" else 1.0, text=words.standing(run, now))
     if run.state in ("failed", "diverged", "crashed"):
         st.error(run.message or run.state, icon=":material/error:")
@@ -87,26 +104,6 @@ def _head(run: Run, bar: DeltaGenerator) -> None:
                "Parameters": f"{words.parameters(run):,}",
                "Seconds per epoch": f"{run.last.seconds:.1f}" if run.last else "–"}
     tables.figures(figures)
-
-
-def _buttons(run: Run) -> None:
-    if run.epochs:  # first, where it moves none of the others when it appears
-        st.page_link("pages/draw.py", label="Draw with it", icon=":material/draw:", query_params={"network": run.name})
-    if run.is_live or run.state in ("queued", "paused"):
-        _button("Stop", "stop", control.stop, run, "Ends it within a second or two; it can go on later.")
-    if run.is_live:
-        _button("Pause", "pause", control.pause, run, "Frees its place until you let it go on.")
-    if run.can_resume:
-        _button("Go on", "play_arrow", control.resume, run, "From exactly where it was left.")
-
-
-def _button(title: str, icon: str, act: Callable[[str], Run], run: Run, help: str) -> None:
-    if st.button(title, icon=f":material/{icon}:", help=help, key=f"act_{icon}"):
-        try:
-            act(run.name)
-        except UserError as error:
-            st.toast(str(error), icon=":material/error:")
-        st.rerun()
 
 
 def _heading(title: str, quiet: str) -> None:
@@ -131,6 +128,9 @@ def _change_rate(name: str, key: str) -> None:
 def _settings(run: Run) -> None:
     base = RECIPES[run.recipe].config if run.recipe in RECIPES else None
     lines = [f"**Recipe** {run.recipe or 'none'}"]
+    if run.parent:
+        lines.insert(0, f"**Forked** from {run.parent['name']}, {run.parent['which']} weights, "
+                        f"after epoch {run.parent['epoch']}")
     for name, (own, usual) in (run.config.differences(base) if base else {}).items():
         lines.append(f"**{label(name)}** {_brief(own)} :gray[instead of {_brief(usual)}]")
     if base and len(lines) == 1:

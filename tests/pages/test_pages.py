@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.config import RunConfig
 from core.recipes import RECIPES
-from core.runs import files, processes, queue, status, store
+from core.runs import files, processes, status, store
 from pages.ui import words
 from pages.ui.run_files import csv
 from tests.made import made_run
@@ -22,27 +22,6 @@ from tests.strokes import DIGITS
 ROOT = Path(__file__).parents[2]
 PAGES = ["streamlit_app.py", *sorted(f"pages/{path.name}" for path in (ROOT / "pages").glob("*.py"))]
 SETTINGS = [name for name in RunConfig().to_dict() if name not in ("layers", "transforms")]
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
-    place = tmp_path / "checkpoints"
-    place.mkdir()
-    monkeypatch.setenv("INKLING_CHECKPOINTS", str(place))
-    return place
-
-
-@pytest.fixture
-def idle(monkeypatch) -> list[Path]:
-    """Keeps processes from being started; gives the run folders that would have been trained."""
-    asked: list[Path] = []
-
-    def start(place: Path) -> tuple[int, float]:
-        asked.append(place)
-        return queue.processes.identity()
-
-    monkeypatch.setattr(queue.processes, "start", start)
-    return asked
 
 
 def text(app: AppTest) -> str:
@@ -149,8 +128,10 @@ def test_a_link_that_starts_anew_wins_over_what_was_set(folder):
 
 
 def test_every_field_of_the_config_has_a_control(folder):
-    with_a_climb = open_page("pages/train.py", schedule="one-cycle").session_state
-    assert not [name for name in SETTINGS if name not in with_a_climb]
+    made_run(folder, "master")
+    opened = [open_page("pages/train.py", schedule=schedule, teacher="master").session_state
+              for schedule in ("one-cycle", "exponential")]
+    assert not [name for name in SETTINGS if not any(name in each for each in opened)]
 
 
 def test_rows_handed_over_are_trained_until_they_are_dropped(folder, idle):

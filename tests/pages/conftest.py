@@ -1,0 +1,31 @@
+"""Fixtures of the page tests: an empty folder of runs, and a queue that starts no process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.runs import processes
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """An empty checkpoints folder."""
+    place = tmp_path / "checkpoints"
+    place.mkdir()
+    monkeypatch.setenv("INKLING_CHECKPOINTS", str(place))
+    return place
+
+
+@pytest.fixture
+def idle(monkeypatch) -> list[Path]:
+    """Keeps processes from being started; gives the run folders that would have been trained."""
+    asked: list[Path] = []
+
+    def start(place: Path) -> tuple[int, float]:
+        asked.append(place)
+        return processes.identity()
+
+    monkeypatch.setattr(processes, "start", start)
+    return asked
