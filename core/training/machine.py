@@ -24,6 +24,7 @@ from core.training.plan import Plan
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 SECONDS = 0.25  # spent on each way
+MOST_WORKERS = 8  # processes that augment for a GPU
 SMALL_NETWORK = 4_000_000  # multiply-adds an image
 GAIN = 0.9  # bf16 must take less than this share of fp32's time, since it rounds more
 
@@ -51,7 +52,7 @@ def facts_for(prepared: Plan) -> dict[str, Any]:
     config = prepared.config
     device = choose_device(config.device)
     cores = os.cpu_count() or 1
-    workers = int(bool(prepared.transforms) and cores > 1)
+    workers = workers_for(device, cores) if prepared.transforms else 0
     # On a small network a second thread gains little, and where the cores are busy with anything else the two wait
     # for each other at every operation: measured here, a hundred times slower.
     small = prepared.multiply_adds < SMALL_NETWORK
@@ -64,6 +65,11 @@ def facts_for(prepared: Plan) -> dict[str, Any]:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else (platform.processor() or platform.machine())
     return {"device": device.type, "device_name": name, **chosen, "threads": threads, "workers": workers,
             "torch": torch.__version__}
+
+
+def workers_for(device: torch.device, cores: int) -> int:
+    """Processes that augment: as many as a GPU may wait for, but one where the other cores train."""
+    return min(1 if device.type == "cpu" else MOST_WORKERS, cores - 1)
 
 
 def choose(config: RunConfig, device: torch.device, threads: int, seconds: float = SECONDS) -> dict[str, Any]:

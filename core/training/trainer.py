@@ -19,7 +19,7 @@ from core.data.batches import Batches, normalise
 from core.data.dataset import Mnist, split
 from core.errors import ConfigError, RunError, UserError
 from core.models.network import Network, build
-from core.training import optimizers, schedules
+from core.training import graphs, optimizers, schedules
 from core.training.machine import DTYPES, LAYOUTS, choose_device, facts_for
 from core.training.plan import plan
 from core.training.results import BatchResult, EpochResult, TestResult
@@ -98,7 +98,9 @@ class Training:
         self.data = data
         self.validation = ((data.train_images[held], data.train_labels[held]) if config.holdout
                            else (data.test_images, data.test_labels))
-        self.batches = Batches(data.train_images, data.train_labels, train, config.batch_size,
+        # A GPU takes its batches from images that it holds; augmentation works on the CPU's.
+        place = "cuda" if self.device.type == "cuda" and not prepared.transforms else "cpu"
+        self.batches = Batches(data.train_images.to(place), data.train_labels.to(place), train, config.batch_size,
                                prepared.transforms, config.seed, self.facts["workers"],
                                round(config.augmented * config.epochs),
                                # On the CPU it answers where images are augmented, ahead of training; a GPU in the step.
@@ -118,6 +120,10 @@ class Training:
         sums = torch.float32 if self.device.type == "mps" else torch.float64
         self.loss_sum = torch.zeros((), dtype=sums, device=self.device)
         self.correct = torch.zeros((), dtype=torch.int64, device=self.device)
+        self.recorded = graphs.Recorded(
+            self._compute, self.optimizer,
+            lambda: graphs.changed(self.model, self.optimizer, (self.loss_sum, self.correct)),
+            config.batch_size, self.device) if graphs.suits(config, self.device) else None
         self.epoch, self.step, self.seconds, self.rate_factor = 0, 0, 0.0, 1.0
         self.epoch_lr = 0.0  # the rate that this epoch began with
         generator = torch.Generator().manual_seed(config.seed)
@@ -195,6 +201,17 @@ class Training:
         if self.step == 0:
             self.epoch_lr = lr
         optimizers.set_rate(self.optimizer, lr, schedules.momentum(self.config, step, self.steps))
+        nll = (self._compute(images, labels, answers) if self.recorded is None or answers is not None
+               else self.recorded(images, labels))
+        if self.average is not None:
+            self.average.update()
+        self.step += 1
+        if self.device.type == "cpu" or self.step % STEPS_BETWEEN_CHECKS == 0 or self.step == self.steps:
+            self._check(nll.item())
+        return BatchResult(self.epoch + 1, self.step, self.steps, nll, lr)
+
+    def _compute(self, images: Tensor, labels: Tensor, answers: Tensor | None = None) -> Tensor:
+        """A step's arithmetic, on the device alone, so that it can be recorded; the mean nll."""
         batch = normalise(images, self.device).to(memory_format=self.layout)  # (B, 1, 28, 28)
         targets = labels.to(self.device, non_blocking=True)
         if self.teacher is not None and answers is None:
@@ -215,15 +232,10 @@ class Training:
         if self.config.clip_norm:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         self.optimizer.step()
-        if self.average is not None:
-            self.average.update()
         nll = nll.detach()
         self.loss_sum += nll.double() * len(labels) if self.loss_sum.dtype == torch.float64 else nll * len(labels)
         self.correct += (log_probabilities.detach().argmax(1) == targets).sum()
-        self.step += 1
-        if self.device.type == "cpu" or self.step % STEPS_BETWEEN_CHECKS == 0 or self.step == self.steps:
-            self._check(nll.item())
-        return BatchResult(self.epoch + 1, self.step, self.steps, nll, lr)
+        return nll
 
     def _check(self, loss: float) -> None:
         if not math.isfinite(loss):

@@ -46,6 +46,12 @@ def test_a_stated_precision_is_followed_without_trying(monkeypatch):
     assert (facts["precision"], facts["layout"]) == ("fp32", "contiguous")
 
 
+@pytest.mark.parametrize(("device", "cores", "workers"), [("cpu", 1, 0), ("cpu", 2, 1), ("cpu", 16, 1), ("cuda", 1, 0),
+                                                          ("cuda", 4, 3), ("cuda", 64, 8)])
+def test_a_gpu_gets_more_processes_that_augment(device, cores, workers):
+    assert machine.workers_for(torch.device(device), cores) == workers
+
+
 def test_a_device_that_is_not_there_is_named():
     with pytest.raises(ConfigError, match="device mps is not on this machine"):
         machine.choose_device("mps")
