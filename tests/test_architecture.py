@@ -19,7 +19,7 @@ LIGHT = ["core.config", "core.recipes", "core.training.schedules", "core.trainin
          "core.models.architectures", "core.models.summary", "core.data.augmentations", "core.runs.store",
          "core.runs.queue", "core.charts", "core.insight.drawing", "core.insight.predictions", "core.cli",
          "core.experiments.reports", "core.models.drafts", "core.models.row_text", "core.insight.diagrams",
-         "core.runs.own_architectures", "core.charts_models", "core.insight.mistakes", "core.runs.tested",
+         "core.runs.own_architectures", "core.charts_models", "core.insight.mistakes", "core.runs.tested", "core.experiments.story",
          "core.insight.digits", "core.insight.pictures", "core.data.transform_text", "core.charts_digits"]
 HEAVY = {"torch", "torchvision", "albumentations", "cv2"}
 

@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # (section, ((file, label, icon), ...)); a page appears once its file is there.
 SECTIONS = (
-    ("", (("streamlit_app.py", "Home", ":material/home:"),)),
+    ("", (("streamlit_app.py", "Home", ":material/home:"),
+          ("pages/story.py", "Story", ":material/auto_stories:"))),
     ("Design", (("pages/data.py", "Data", ":material/grid_view:"),
                 ("pages/model.py", "Model", ":material/schema:"),
                 ("pages/train.py", "Train", ":material/model_training:"))),

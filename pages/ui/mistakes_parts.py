@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -32,12 +33,12 @@ def predictions(run: Run, test: Digits) -> Predictions:
         changed = run.weights_path("last").stat().st_mtime_ns
     except FileNotFoundError:
         raise RunError(f"{run.name} is gone.") from None
-    return _predictions(run.name, str(run.folder), changed, len(test.images), test)
+    return _predictions(run.name, str(run.folder.parent), changed, len(test.images), test)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Reading the test images")
 def _predictions(name: str, folder: str, changed: int, count: int, _test: Digits) -> Predictions:
-    return predictions_of(open_run(name), test=(_test.images, _test.labels))
+    return predictions_of(open_run(name, Path(folder)), test=(_test.images, _test.labels))
 
 
 def doubts(test: Digits) -> dict[int, Doubt]:

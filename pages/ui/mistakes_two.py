@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from core.insight.mistakes import Comparison, Predictions, by_loss, compare
+from core.experiments.comparison import of_runs
+from core.insight.mistakes import Predictions, by_loss
 from pages.ui import tables
 from pages.ui.dataset import Digits
 from pages.ui.digits import heading
@@ -15,7 +16,6 @@ from pages.ui.mistakes_parts import doubts, one_image
 
 PARTS = ("first right", "second right", "both wrong")
 SHOWN = 72
-SURPRISE = 0.05
 
 
 @st.fragment
@@ -27,10 +27,11 @@ def two_runs(asked: dict[str, Predictions], test: Digits) -> None:
         test: the images.
     """
     (first, one), (second, two) = asked.items()
-    found = compare(one, two)
+    answer = of_runs(first, one, second, two)
+    found = answer.images
     tables.figures({"Both right": f"{found.both_right:,}", f"Only {first}": f"{len(found.only_first):,}",
                     f"Only {second}": f"{len(found.only_second):,}", "Both wrong": f"{len(found.both_wrong):,}"})
-    st.markdown(verdict(found, first, second), width=720)
+    st.markdown(f"{answer.words} :gray[{answer.method}]", width=760)
     part = st.segmented_control("Images", PARTS, default=PARTS[0], required=True, key="split", on_change=_afresh,
                                 label_visibility="collapsed", **KEPT)
     chosen = dict(zip(PARTS, (found.only_first, found.only_second, found.both_wrong), strict=True))[part]
@@ -64,22 +65,3 @@ def two_runs(asked: dict[str, Predictions], test: Digits) -> None:
 
 def _afresh() -> None:
     st.session_state.pop("disputed", None)
-
-
-def verdict(found: Comparison, first: str, second: str) -> str:
-    """What the images that only one of two runs gets right say about which is better."""
-    some, other = len(found.only_first), len(found.only_second)
-    if not some + other:
-        return "They are right and wrong on the same images."
-    better = first if some > other else second
-    if some == other:
-        return f"Each is right on {some} images that the other gets wrong: neither is better."
-    odds = f"A coin would divide {some + other} images at least as unevenly in {_percent(found.chance)} of all throws"
-    if found.chance < SURPRISE:
-        return f"{odds}: on these images {better} is the better one, by more than chance."
-    return f"{odds}: {better} is ahead here, but that may be chance."
-
-
-def _percent(share: float) -> str:
-    return "less than 0.1\u00a0%" if share < 0.001 else f"{100 * share:.1f}\u00a0%" if share < 0.1 else (
-        f"{100 * share:.0f}\u00a0%")
