@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 STEPS = 300
 FEWEST, MOST = 50, 2_000
 LOWEST, HIGHEST = 1e-8, 10.0
-RANGES = {"sgd": (1e-4, 10.0), "adam": (1e-5, 1.0), "adamw": (1e-5, 1.0)}
+RANGES = {"sgd": (1e-4, 10.0), "adam": (1e-5, 1.0), "adamw": (1e-5, 1.0), "adadelta": (1e-3, 10.0)}
 HALF_LIFE = 13.5  # steps; about what a decay of 0.95 a step gives
 FALLS = 0.9  # the loss must reach this share of where it began before anything can be said
 BURSTS = 4  # a loss so many times the first has nothing more to tell
@@ -160,8 +160,8 @@ def suggest(found: Sequence[Point], planned: int) -> Suggestion:
         planned: steps that the test was to take.
     """
     if len(found) < FEWEST // 2:
-        return Suggestion(None, None, f"The loss grew beyond all bounds within {len(found)} steps: the lowest rates are "
-                                      "too high already; test lower ones.")
+        return Suggestion(None, None, f"The loss grew beyond all bounds within {len(found)} steps: the lowest rates "
+                                      "are too high already; test lower ones.")
     first = found[0].smoothed
     best = min(found, key=lambda point: point.smoothed)
     if best.smoothed >= FALLS * first:
