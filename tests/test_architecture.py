@@ -12,15 +12,18 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # Each layer may import itself and those before it; `data` and `models` stand side by side.
 LAYERS = [["errors"], ["config"], ["recipes"], ["data", "models"], ["training", "insight"], ["runs"], ["experiments"],
-          ["charts"], ["charts_digits", "charts_models", "charts_mistakes", "charts_home"], ["cli_answers"],
-          ["cli_config", "cli_watch"], ["cli_runs"], ["cli"], ["__main__"]]
+          ["charts"], ["charts_digits", "charts_models", "charts_mistakes", "charts_home"], ["charts_draw"],
+          ["cli_answers"], ["cli_config", "cli_watch"], ["cli_runs"], ["cli"], ["__main__"]]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 LIGHT = ["core.config", "core.recipes", "core.training.schedules", "core.training.plan", "core.training.results",
          "core.models.architectures", "core.models.summary", "core.data.augmentations", "core.runs.store",
          "core.runs.queue", "core.charts", "core.insight.drawing", "core.insight.predictions", "core.cli",
          "core.experiments.reports", "core.models.drafts", "core.models.row_text", "core.insight.diagrams",
-         "core.runs.own_architectures", "core.charts_models", "core.insight.mistakes", "core.runs.tested", "core.experiments.story",
-         "core.insight.digits", "core.insight.pictures", "core.data.transform_text", "core.charts_digits"]
+         "core.runs.own_architectures", "core.charts_models", "core.insight.mistakes", "core.runs.tested",
+         "core.experiments.story", "core.charts_mistakes", "core.charts_home",
+         "core.insight.digits", "core.insight.pictures", "core.data.transform_text", "core.charts_digits",
+         "core.charts_draw", "core.insight.cutting", "core.insight.explanations", "core.insight.nearest",
+         "core.insight.nudges", "core.runs.own_digits"]
 HEAVY = {"torch", "torchvision", "albumentations", "cv2"}
 
 

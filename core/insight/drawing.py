@@ -6,6 +6,8 @@ Ink is an array that is 0 where the paper is bare.
 
 from __future__ import annotations
 
+import io
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,10 +23,53 @@ Floats = npt.NDArray[np.floating[Any]]
 
 SIDE, BOX = 28, 20
 MAX_POINTS, MAX_PIXELS = 50_000, 50_000_000
+MAX_FILE = 20_000_000  # bytes
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+MAX_UNPACKED = 20_000_000  # pixels of a file that has to be unpacked whole
+LARGE = 1_600  # pixels: a picture's longer side once it is open
 # Share of the digit's longer side; with it drawn digits carry as much ink as MNIST's.
 STROKE_WIDTH = 0.145
 # A tap is a dot, not a digit: nothing smaller than this share of the pad is blown up.
 SMALLEST = 0.12
+
+
+def open_picture(data: bytes) -> Image:
+    """The picture in a file, brought down to a size that is quick to work with.
+
+    Args:
+        data: a PNG, JPEG, WebP, BMP or GIF file, at most MAX_FILE bytes and MAX_PIXELS pixels.
+
+    Raises:
+        UserError: it is too large, or no picture; nothing is unpacked before its size is known.
+    """
+    from PIL import Image as pillow
+    from PIL import ImageOps
+
+    if len(data) > MAX_FILE:
+        raise UserError(f"the file has {len(data) / 1e6:.1f} MB; at most {MAX_FILE / 1e6:.0f} MB are read.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a size that Pillow only warns of is refused below
+            picture = pillow.open(io.BytesIO(data), formats=FORMATS)
+        # Only a JPEG can be unpacked at a fraction of its size.
+        _check_size(picture.size[::-1], MAX_PIXELS if picture.format in ("JPEG", "MPO") else MAX_UNPACKED)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # remarks on metadata that are of no use here
+            picture.draft(None, (LARGE, LARGE))
+            upright: Any = ImageOps.exif_transpose(picture)
+            if max(upright.size) > LARGE:
+                upright = upright.convert({"P": "RGBA", "1": "L"}.get(upright.mode, upright.mode))
+                grained = upright.mode.startswith("I")  # of 16 bits, which Pillow cannot average
+                upright.thumbnail((LARGE, LARGE), pillow.Resampling.NEAREST if grained else pillow.Resampling.BICUBIC)
+            upright.load()
+    except UserError:
+        raise
+    except pillow.DecompressionBombError:
+        raise UserError(f"the picture has far more than the {MAX_UNPACKED:,} pixels that are read.") from None
+    except Exception as error:  # Pillow raises a dozen kinds over a broken file
+        raise UserError(f"the file is no picture that can be read ({type(error).__name__}); save it as PNG or "
+                        "JPEG.") from None
+    return upright
 
 
 def strokes_to_ink(strokes: Any, size: int = 280) -> Ink:
@@ -42,7 +87,7 @@ def strokes_to_ink(strokes: Any, size: int = 280) -> Ink:
     """
     import cv2
 
-    lines = _checked_strokes(strokes)
+    lines = checked_strokes(strokes)
     canvas = np.zeros((size, size), np.uint8)
     if not lines:
         return canvas
@@ -123,19 +168,15 @@ def _unshaded(grey: Floats) -> Floats:
     """Ink above uneven paper, with grain and specks removed; the sign is chosen by what covers less."""
     import cv2
 
-    side = max(15, round(max(grey.shape) / 4) | 1)
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     smooth = cv2.GaussianBlur(grey, (0, 0), max(grey.shape) / 250 + 0.3)
     small = cv2.resize(smooth, (96, 96), interpolation=cv2.INTER_AREA)
     # Ink covers the lesser part of its surroundings, so a wide median is paper; ink is what departs from it most.
     departure = small - cv2.medianBlur(small.astype(np.uint8), 61)
     low, high = np.percentile(departure, [1, 99])
-    ink: Any
-    if -low >= high:  # dark ink: divide, to take out the light that falls unevenly on the paper
-        paper = cv2.GaussianBlur(cv2.morphologyEx(smooth, cv2.MORPH_CLOSE, kernel), (0, 0), side / 4)
-        ink = (1 - smooth / np.maximum(paper, 1)) * 255
-    else:
-        ink = smooth - cv2.GaussianBlur(cv2.morphologyEx(smooth, cv2.MORPH_OPEN, kernel), (0, 0), side / 4)
+    dark = -low >= high
+    paper = _paper(smooth, cv2.MORPH_CLOSE if dark else cv2.MORPH_OPEN)
+    # Of dark ink the share, to take out the light that falls unevenly on the paper.
+    ink: Any = (1 - smooth / np.maximum(paper, 1)) * 255 if dark else smooth - paper
     ink = np.minimum(np.maximum(ink, 0), 255)
     level, mask = cv2.threshold(ink.astype(np.uint8), 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
@@ -147,6 +188,20 @@ def _unshaded(grey: Floats) -> Floats:
     return np.where(ink < 0.5 * level, 0, np.minimum(ink, 2 * level))
 
 
+def _paper(smooth: Any, without_ink: int) -> Any:
+    """The paper's grey below the ink. It changes slowly, and in small the work is a hundred times less."""
+    import cv2
+
+    height, width = smooth.shape
+    scale = min(1.0, 200 / max(height, width))
+    small = cv2.resize(smooth, (max(1, round(width * scale)), max(1, round(height * scale))),
+                       interpolation=cv2.INTER_AREA)
+    side = max(15, round(max(small.shape) / 4) | 1)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    paper = cv2.GaussianBlur(cv2.morphologyEx(small, without_ink, kernel), (0, 0), side / 4)
+    return cv2.resize(paper, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
 def _corner(profile: npt.NDArray[Any]) -> int:
     """Where a profile of ink starts in 28 pixels so that its centre of mass falls into pixel 14.
 
@@ -156,7 +211,12 @@ def _corner(profile: npt.NDArray[Any]) -> int:
     return int(np.clip(round(SIDE / 2 - centre), 0, SIDE - len(profile)))
 
 
-def _checked_strokes(strokes: Any) -> list[Floats]:
+def checked_strokes(strokes: Any) -> list[Floats]:
+    """Strokes as arrays of points, (n, 2) from 0 to 1; what lies outside is moved to the edge.
+
+    Raises:
+        UserError: the strokes are no lists of points, or too many.
+    """
     if not isinstance(strokes, list | tuple):
         raise UserError(f"a drawing is a list of strokes, not {type(strokes).__name__}.")
     lines: list[Floats] = []
@@ -197,7 +257,7 @@ def _grey(picture: Any) -> Floats:
     from PIL import ImageOps
 
     if isinstance(picture, pillow.Image):
-        _check_size(picture.size)
+        _check_size(picture.size[::-1])
         try:
             if picture.mode.startswith("I;16"):  # Pillow's own way to 8 bits would cut off instead of scaling
                 picture = pillow.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
@@ -226,9 +286,9 @@ def _grey(picture: Any) -> Floats:
     return grey
 
 
-def _check_size(shape: tuple[int, ...]) -> None:
-    if int(np.prod(shape, dtype=np.int64)) > MAX_PIXELS:
-        raise UserError(f"the picture has {shape[0]}x{shape[1]} pixels; at most {MAX_PIXELS:,} are read.")
+def _check_size(shape: tuple[int, ...], most: int = MAX_PIXELS) -> None:
+    if int(np.prod(shape, dtype=np.int64)) > most:
+        raise UserError(f"the picture has {shape[1]}x{shape[0]} pixels; at most {most:,} are read.")
 
 
 def _named(value: Any) -> str:

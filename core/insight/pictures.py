@@ -6,6 +6,7 @@ import base64
 import struct
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,15 +34,32 @@ def sheet(images: Images, across: int = 10) -> Sheet:
         images: (N, H, W) uint8, ink bright.
         across: images in a row of the sheet.
     """
+    # A palette of 256 alphas: as small as a grey picture, and clear where there is no ink.
+    return _sheet(images, across, 0, bytes(3 * 256), bytes(range(256)))
+
+
+def signed_sheet(values: npt.NDArray[np.floating[Any]], above: Colour, below: Colour, across: int = 10) -> Sheet:
+    """One picture that holds all the maps: one colour above zero, another below, clear at zero.
+
+    Args:
+        values: (N, H, W), -1 to 1; what lies beyond is drawn as the nearest of these.
+        above, below: red, green and blue, 0 to 255.
+        across: maps in a row of the sheet.
+    """
+    steps = (127 + np.round(127 * np.clip(values, -1, 1))).astype(np.uint8)
+    alphas = bytes(min(255, round(255 * abs(step - 127) / 127)) for step in range(256))
+    return _sheet(steps, across, 127, bytes(below) * 127 + bytes(above) * 129, alphas)
+
+
+def _sheet(images: Images, across: int, blank: int, palette: bytes, alphas: bytes) -> Sheet:
     count, height, width = images.shape
     down = max(1, -(-count // across))
     tall, wide = height + 2 * GAP, width + 2 * GAP
-    page = np.zeros((down * across, tall, wide), np.uint8)
+    page = np.full((down * across, tall, wide), blank, np.uint8)
     page[:count, GAP:-GAP, GAP:-GAP] = images
     page = page.reshape(down, across, tall, wide).swapaxes(1, 2).reshape(down * tall, across * wide)
     places = tuple((at % across * wide + GAP, at // across * tall + GAP) for at in range(count))
-    # A palette of 256 alphas: as small as a grey picture, and clear where there is no ink.
-    return Sheet(_png(page, 8, bytes(3 * 256), bytes(range(256))), page.shape[1], page.shape[0], places)
+    return Sheet(_png(page, 8, palette, alphas), page.shape[1], page.shape[0], places)
 
 
 def singles(images: Images, ink: Colour, paper: Colour) -> list[str]:

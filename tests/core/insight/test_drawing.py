@@ -1,13 +1,16 @@
 """Drawings and pictures brought to MNIST's form."""
 
+import io
 import math
+import struct
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from core.errors import UserError
-from core.insight.drawing import from_picture, strokes_to_ink, to_mnist
+from core.insight.drawing import LARGE, MAX_FILE, from_picture, open_picture, strokes_to_ink, to_mnist
 
 SEVEN = [[[0.3, 0.25], [0.7, 0.25], [0.5, 0.5], [0.42, 0.78]]]
 ONE = [[[0.5, 0.2], [0.5, 0.8]]]
@@ -165,3 +168,61 @@ def test_an_empty_page_has_no_ink(picture):
 def test_pictures_that_are_none_are_refused_in_words(picture):
     with pytest.raises(UserError):
         from_picture(picture)
+
+
+def saved(picture: Image.Image, kind: str = "PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def page(size: int = 400) -> Image.Image:
+    return Image.fromarray(on_paper(strokes_to_ink(SEVEN, size), dark=True, shade=False))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "GIF"])
+def test_files_of_every_kind_are_opened(kind):
+    found = to_mnist(from_picture(open_picture(saved(page(), kind))))
+    assert likeness(found, to_mnist(strokes_to_ink(SEVEN))) > 0.97
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "1", "RGBA", "I;16"])
+def test_large_pictures_are_brought_down(mode):
+    large = page(1_000).resize((2_400, 2_000))
+    if mode == "I;16":
+        large = Image.fromarray(np.asarray(large).astype(np.uint16) * 257)
+    else:
+        large = large.convert(mode)
+    found = open_picture(saved(large))
+    assert max(found.size) == LARGE
+    assert to_mnist(from_picture(found)).any()
+
+
+def test_a_photograph_stands_as_it_was_taken():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held on its side
+    lying = page().transpose(Image.Transpose.ROTATE_90)
+    found = to_mnist(from_picture(open_picture(saved(lying, "JPEG", exif=exif))))
+    assert likeness(found, to_mnist(strokes_to_ink(SEVEN))) > 0.97
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A tiny PNG that says it is huge."""
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)),
+             (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in parts)
+
+
+@pytest.mark.parametrize("size", [(5_000, 5_000), (10_000, 10_000), (30_000, 30_000), (100_000, 100_000)])
+def test_a_picture_that_would_unpack_to_too_much_is_refused_before_it_does(size):
+    with pytest.raises(UserError, match="pixels"):
+        open_picture(bomb(*size))
+
+
+@pytest.mark.parametrize("data", [b"", b"no picture", b"\x89PNG\r\n\x1a\n", saved(page())[:200], bomb(50, 50),
+                                  saved(page(), "JPEG")[:300], b"%PDF-1.4", b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+                                  saved(page(), "TIFF"), bytes(MAX_FILE + 1)], ids=range(10))
+def test_a_file_that_is_no_picture_is_refused_in_words(data):
+    with pytest.raises(UserError):
+        from_picture(open_picture(data))

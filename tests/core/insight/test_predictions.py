@@ -1,0 +1,38 @@
+"""Predictions: probabilities in the order of the images, whatever their number."""
+
+import numpy as np
+import pytest
+import torch
+
+from core.errors import UserError
+from core.insight.predictions import at_once, network_input, predict
+from core.models.architectures import ARCHITECTURES
+from core.models.network import Network
+
+
+@pytest.fixture
+def model() -> Network:
+    torch.manual_seed(0)
+    return Network(ARCHITECTURES["seed-3762"].rows)
+
+
+def test_images_are_read_in_parts_without_a_difference(model, digits):
+    images = digits.train_images[:at_once(model) + 20].numpy()
+    found = predict(model, images)
+    assert model.training, "it is left in the mode it was in"
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(found[-3:], predict(model, images[-3:]), atol=1e-5)
+    assert predict(model, images[:0]).shape == (0, 10)
+
+
+def test_images_are_normalised_as_in_training(model):
+    both = network_input(model, np.array([np.zeros((28, 28)), np.full((28, 28), 255)], np.uint8))
+    assert both.shape == (2, 1, 28, 28)
+    assert both[:, 0, 0, 0].tolist() == pytest.approx([-0.1307 / 0.3081, (1 - 0.1307) / 0.3081], abs=1e-5)
+
+
+@pytest.mark.parametrize("images", [None, np.zeros((1, 28, 28)), np.zeros((28, 28), np.uint8),
+                                    np.zeros((1, 27, 28), np.uint8)])
+def test_what_is_no_image_is_refused_in_words(model, images):
+    with pytest.raises(UserError):
+        predict(model, images)
