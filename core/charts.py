@@ -27,6 +27,8 @@ TRAIN, VALIDATION = "training", "validation"
 # Mistakes in percent, from many to few: each step on the accuracy axis halves them, more or less.
 _MISTAKES = [50, 20, 10, 5, 2, 1, 0.6, 0.2, 0.1]
 _LOSS_LOW, _LOSS_HIGH = 0.003, 3.0
+_FEWEST = 0.05  # mistakes in percent that the axis of accuracy still has room for
+_MANY = 40  # epochs from which on points would touch
 
 
 def colour(name: str) -> str:
@@ -35,30 +37,42 @@ def colour(name: str) -> str:
     return PALETTE[at % len(PALETTE)]
 
 
-def accuracy(frame: pd.DataFrame, epochs: int, run: str = "", goal: float = GOAL) -> alt.LayerChart:
+def accuracy(frame: pd.DataFrame, epochs: int, run: str = "", goal: float = GOAL,
+             behind: pd.DataFrame | None = None) -> alt.LayerChart:
     """Accuracy by epoch on a scale of mistakes, with the goal as a dotted line.
 
     Args:
-        frame: columns epoch (from 1), part (TRAIN or VALIDATION) and accuracy (percent).
+        frame: columns epoch (from 1), part (TRAIN or VALIDATION) and accuracy (percent), and where they are known low
+            and high, the ends of its interval.
         epochs: planned length of the run; the axis ends there.
         run: name that chooses the colour.
         goal: percent.
+        behind: the same of another run, drawn in grey behind it.
     """
-    shown = frame.assign(mistakes=(100 - frame["accuracy"]).clip(0.05, 90))
+    shown = _mistakes(frame)
     worst = 90 if (shown["mistakes"] > 50).any() else 50
     y = alt.Y("mistakes:Q", title=None,
-              scale=alt.Scale(type="log", domain=[worst, 0.05], nice=False),
+              scale=alt.Scale(type="log", domain=[worst, _FEWEST], nice=False, clamp=True),
               axis=alt.Axis(values=_MISTAKES, labelExpr="format(100 - datum.value, '.4~f') + ' %'", **AXIS))
+    x = _epochs(epochs)
     line = pd.DataFrame({"mistakes": [100 - goal], "words": ["goal"]})
     rule = alt.Chart(line).mark_rule(strokeDash=[2, 3], color=QUIET).encode(y=y)
     words = alt.Chart(line).mark_text(align="left", dx=2, dy=-6, color=QUIET, fontSize=11).encode(
         y=y, x=alt.value(0), text="words:N")
+    layers = [rule, words]
+    if "low" in shown:
+        sure = shown[shown["part"] == VALIDATION]
+        layers.append(alt.Chart(sure).mark_area(opacity=0.13, color=colour(run)).encode(
+            x=x, y=alt.Y("most:Q", scale=y["scale"], title=None), y2="fewest:Q"))
     tips = [alt.Tooltip("epoch:Q"), alt.Tooltip("part:N", title="images"),
             alt.Tooltip("accuracy:Q", title="accuracy, %", format=".2f")]
-    return _framed([rule, words, *_lines(shown, y, _epochs(epochs), run, tips)])
+    if behind is not None:
+        layers += _lines(_upto(_mistakes(behind), epochs), y, x, QUIET, tips, epochs)
+    return _framed([*layers, *_lines(shown, y, x, colour(run), tips, epochs)])
 
 
-def loss(frame: pd.DataFrame, epochs: int, run: str = "", batches: pd.DataFrame | None = None) -> alt.LayerChart:
+def loss(frame: pd.DataFrame, epochs: int, run: str = "", batches: pd.DataFrame | None = None,
+         behind: pd.DataFrame | None = None) -> alt.LayerChart:
     """Mean loss by epoch on a logarithmic scale, with the loss of batches and its running mean behind it.
 
     Args:
@@ -66,6 +80,7 @@ def loss(frame: pd.DataFrame, epochs: int, run: str = "", batches: pd.DataFrame 
         epochs: planned length of the run.
         run: name that chooses the colour.
         batches: columns epoch (a fraction: 0.5 is half-way through the first) and loss.
+        behind: as frame, of another run, drawn in grey behind it.
     """
     y = alt.Y("loss:Q", title=None, scale=alt.Scale(type="log", domain=[_LOSS_LOW, _LOSS_HIGH], nice=False, clamp=True),
               axis=alt.Axis(values=[0.003, 0.01, 0.03, 0.1, 0.3, 1, 3], labelExpr="format(datum.value, '~')", **AXIS))
@@ -73,10 +88,16 @@ def loss(frame: pd.DataFrame, epochs: int, run: str = "", batches: pd.DataFrame 
     tips = [alt.Tooltip("epoch:Q"), alt.Tooltip("part:N", title="images"), alt.Tooltip("loss:Q", format=".4f")]
     layers = []
     if batches is not None and len(batches):
-        smooth = batches.assign(loss=batches["loss"].ewm(halflife=max(1.0, len(batches) / 60)).mean())
-        for some, opacity in ((batches, 0.25), (smooth, 0.6)):
+        for some, opacity in ((batches, 0.25), (smooth(batches), 0.6)):
             layers.append(alt.Chart(some).mark_line(strokeWidth=1, opacity=opacity, color=colour(run)).encode(x=x, y=y))
-    return _framed([*layers, *_lines(frame, y, x, run, tips)])
+    if behind is not None:
+        layers += _lines(_upto(behind, epochs), y, x, QUIET, tips, epochs)
+    return _framed([*layers, *_lines(frame, y, x, colour(run), tips, epochs)])
+
+
+def smooth(batches: pd.DataFrame) -> pd.DataFrame:
+    """The running mean of the loss of batches: columns epoch and loss, as `loss` takes them."""
+    return batches.assign(loss=batches["loss"].ewm(halflife=max(1.0, len(batches) / 60)).mean())
 
 
 def rate(planned: pd.DataFrame, epochs: int, run: str = "", actual: pd.DataFrame | None = None) -> alt.LayerChart:
@@ -129,22 +150,38 @@ AXIS: dict[str, Any] = {"grid": True, "gridOpacity": 0.35, "domain": False, "tic
                          "titlePadding": 10}
 
 
+def _mistakes(frame: pd.DataFrame) -> pd.DataFrame:
+    names = {"accuracy": "mistakes", "low": "most", "high": "fewest"}
+    return frame.assign(**{mistakes: (100 - frame[name]).clip(_FEWEST, 90)
+                           for name, mistakes in names.items() if name in frame})
+
+
+def _upto(frame: pd.DataFrame, epochs: int) -> pd.DataFrame:
+    return frame[frame["epoch"] <= epochs]
+
+
 def _epochs(epochs: int, from_zero: bool = True) -> alt.X:
     step = next(step for step in (1, 2, 5, 10, 20, 50, 100, 200) if epochs / step <= 16)
     ticks = list(range(0, epochs + 1, step))
     return alt.X("epoch:Q", title="epoch", scale=alt.Scale(domain=[0 if from_zero else 1, epochs], nice=False),
-                 axis=alt.Axis(values=ticks, format="d", **{**AXIS, "grid": False}))
+                 axis=alt.Axis(values=ticks, format="d", labelFlush=False, **{**AXIS, "grid": False}))
 
 
-def _lines(frame: pd.DataFrame, y: alt.Y, x: alt.X, run: str, tips: Sequence[alt.Tooltip]) -> Iterable[alt.Chart]:
-    """Validation as a full line, training as a thin one, each with its points to hover over."""
+def _lines(frame: pd.DataFrame, y: alt.Y, x: alt.X, ink: str, tips: Sequence[alt.Tooltip], epochs: int,
+           ) -> Iterable[alt.Chart]:
+    """Validation as a full line, training as a thin one, each with its points to hover over.
+
+    The points of a long run would run into a band, so there they are only felt.
+    """
+    many = epochs > _MANY
     for part, width, opacity in ((TRAIN, 1.5, 0.7), (VALIDATION, 2.25, 1.0)):
         some = frame[frame["part"] == part]
         base = alt.Chart(some).encode(x=x, y=y)
-        yield base.mark_line(strokeWidth=width, opacity=opacity, color=colour(run),
-                             strokeDash=[4, 2] if part == TRAIN else [1, 0])
-        yield base.mark_point(filled=True, size=60 if len(some) < 2 else 28, opacity=opacity,
-                              color=colour(run)).encode(tooltip=list(tips))
+        width *= 0.7 if many else 1
+        dash = [4, 2] if part == TRAIN else [1, 0]
+        yield base.mark_line(strokeWidth=width, opacity=opacity, color=ink, strokeDash=dash)
+        yield base.mark_point(filled=True, size=60 if len(some) < 2 or many else 28, color=ink,
+                              opacity=0 if many and len(some) > 1 else opacity).encode(tooltip=list(tips))
 
 
 def _framed(layers: Sequence[alt.Chart]) -> alt.LayerChart:

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.runs import store
+from core.runs.run import Run
 from pages.ui import train_actions, train_fork
 from pages.ui.controls import take
 from pages.ui.frame import KEPT, page
@@ -37,5 +38,5 @@ if shown == NEW:
     set_up(bar)
 else:
     st.query_params.pop(train_fork.NAME, None)
-    look(runs[shown], bar)
+    look(runs[shown], bar, [name for name, run in runs.items() if isinstance(run, Run) and run.epochs])
 train_actions.said()

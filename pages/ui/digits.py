@@ -10,6 +10,7 @@ import streamlit as st
 
 from core.insight import digits as insight
 from core.insight.pictures import singles
+from pages.ui.charts import draw
 from pages.ui.dataset import Digits
 from pages.ui.frame import KEPT
 from pages.ui.gallery import closeup, gallery
@@ -89,7 +90,7 @@ def statistics(some: Digits) -> None:
     found = _statistics(some.name, some)
     classes = pd.DataFrame({"digit": range(10), "images": found.counts, "share": found.counts / found.counts.sum(),
                             **dict(zip(QUANTILES, found.ink.T, strict=True))})
-    _classes(classes)
+    _classes(some.name, classes)
     heading("Mean and variance", "where a digit always has ink, and where its writers differ")
     both = np.concatenate([found.mean, found.variance / max(float(found.variance.max()), 1e-9)])
     gallery(np.round(both * 255).astype(np.uint8), "Mean and variance image of each digit", "means", columns=(10,),
@@ -101,18 +102,19 @@ def statistics(some: Digits) -> None:
                        icon=":material/download:", type="tertiary")
 
 
-def _classes(classes: pd.DataFrame) -> None:
+def _classes(name: str, classes: pd.DataFrame) -> None:
     from core import charts_digits as charts
 
     left, right = st.columns(2, gap="large")
     with left:
-        heading("Class balance", "images of each digit; dotted: all equal")
-        st.altair_chart(charts.balance(classes), key="balance", alt="Images of each digit: " + ", ".join(
-            f"{digit}: {count:,}" for digit, count in enumerate(classes["images"])))
+        draw(charts.balance(classes), "balance", title="Class balance", quiet="images of each digit; dotted: all equal",
+             file=f"mnist-{name}-classes", of=name, table=lambda: classes, alt="Images of each digit: " + ", ".join(
+                 f"{digit}: {count:,}" for digit, count in enumerate(classes["images"])))
     with right:
-        heading("Ink", "mean grey of the middle half, and of all but 5 % at each end")
-        st.altair_chart(charts.ink(classes), key="ink", alt="Median ink of each digit: " + ", ".join(
-            f"{digit}: {share:.0%}" for digit, share in enumerate(classes["median"])))
+        draw(charts.ink(classes), "ink", title="Ink",
+             quiet="mean grey: the middle half, and all but 5 % at each end",
+             file=f"mnist-{name}-ink", of=name, table=lambda: classes, alt="Median ink of each digit: " + ", ".join(
+                 f"{digit}: {share:.0%}" for digit, share in enumerate(classes["median"])))
 
 
 def _pixels(some: Digits, found: Statistics) -> None:
@@ -120,11 +122,12 @@ def _pixels(some: Digits, found: Statistics) -> None:
 
     left, right = st.columns(2, gap="large")
     with left:
-        heading("Grey values", "share of all pixels, logarithmic; 0 is bare paper")
         bars = pd.DataFrame({"low": range(0, 256, 8), "high": range(8, 257, 8),
                              "share": found.histogram.reshape(-1, 8).sum(axis=1) / found.histogram.sum()})
-        st.altair_chart(charts.greys(bars), key="greys",
-                        alt=f"{found.blank:.0%} of the pixels are bare paper, most others full ink.")
+        draw(charts.greys(bars), "greys", title="Grey values",
+             quiet="share of all pixels, logarithmic; 0 is bare paper",
+             file=f"mnist-{some.name}-greys", of=some.name, table=lambda: bars,
+             alt=f"{found.blank:.0%} of the pixels are bare paper, most others full ink.")
     with right:
         heading("Pixels", "white is 1; networks are given (x − 0.1307) / 0.3081")
         for row in (("Mean", f"{found.grey_mean:.4f}", "Standard deviation", f"{found.grey_std:.4f}"),
@@ -175,5 +178,6 @@ def _scatter(some: Digits, frame: pd.DataFrame, titles: list[str], sample: int, 
     from core import charts_digits as charts
 
     pictures = _pictures(some.name, sample, st.context.theme.type or "light", some)
-    st.altair_chart(charts.scatter(frame.assign(image=pictures), *titles, digit), key="map",
-                    alt=f"{len(frame):,} digits, those with similar pixels close together.")
+    draw(charts.scatter(frame.assign(image=pictures), *titles, digit), "map", title="Map", of=some.name,
+         quiet="point at a digit to see it", file=f"mnist-{some.name}-map", table=lambda: frame,
+         alt=f"{len(frame):,} digits, those with similar pixels close together.")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from collections.abc import Sequence
+
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core import charts
 from core.errors import UserError
 from core.recipes import RECIPES
 from core.runs import control, queue
@@ -14,29 +14,28 @@ from core.runs.progress import progress
 from core.runs.run import Damaged, Run
 from core.runs.store import open_run
 from core.training import schedules
-from pages.ui import tables, words
+from pages.ui import tables, train_curves, train_figures, words
 from pages.ui.controls import START_RECIPE, label
 from pages.ui.run_files import downloads
 from pages.ui.train_actions import buttons, delete_button, finish
 
 POLL = 1.0  # seconds
-HELP = {"Validation accuracy": "After the last epoch. {interval}",
-        "Best epoch": "Chosen on the validation images, so it flatters: compare runs by their last epoch."}
 FACTORS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
-def look(run: Run | Damaged, bar: DeltaGenerator) -> None:
+def look(run: Run | Damaged, bar: DeltaGenerator, others: Sequence[str]) -> None:
     """Show a run; while it trains or waits, once a second.
 
     Args:
         run: the run, or what cannot be read as one.
         bar: where its state and its buttons go.
+        others: names of the runs that it can be compared with.
     """
     if isinstance(run, Damaged):
         _damaged(run, bar)
         return
     moving = run.is_live or run.state == "queued"
-    st.fragment(_show, run_every=POLL if moving else None, key="live")(run.name, bar, moving)
+    st.fragment(_show, run_every=POLL if moving else None, key="live")(run.name, bar, others, moving)
 
 
 def _damaged(run: Damaged, bar: DeltaGenerator) -> None:
@@ -51,7 +50,7 @@ def _damaged(run: Damaged, bar: DeltaGenerator) -> None:
                  query_params={"start": START_RECIPE})
 
 
-def _show(name: str, bar: DeltaGenerator, moving: bool) -> None:
+def _show(name: str, bar: DeltaGenerator, others: Sequence[str], moving: bool) -> None:
     finish()
     queue.pump()
     try:
@@ -60,34 +59,28 @@ def _show(name: str, bar: DeltaGenerator, moving: bool) -> None:
         st.rerun()
     if moving and not (run.is_live or run.state == "queued"):
         st.rerun()  # the whole page, which then asks no more
-    _head(run, bar)
+    baseline = _head(run, bar, others)
     left, right = st.columns(2, gap="large")
     with left:
-        _heading("Accuracy", "full: validation, dashed: training")
-        accuracies = _epochs(run, "accuracy", "train_accuracy", "val_accuracy")
-        st.altair_chart(charts.accuracy(accuracies, run.config.epochs, name), key="accuracy", alt=_said(run))
+        train_curves.accuracy(run, baseline)
     with right:
-        _heading("Loss", "thin: batches, as they are and smoothed")
-        losses = _epochs(run, "loss", "train_loss", "val_loss")
-        st.altair_chart(charts.loss(losses, run.config.epochs, name, _batches(run, "loss", "loss")), key="loss",
-                        alt=f"Training and validation loss of {name} over its epochs.")
+        train_curves.loss(run, baseline)
     left, right = st.columns(2, gap="large")
     with left:
-        _heading("Learning rate", "full: so far, dashed: planned")
-        st.altair_chart(charts.rate(planned(run), run.config.epochs, name, _batches(run, "lr", "rate")), key="rate",
-                        alt=f"Learning rate of {name} over its epochs.")
+        train_curves.rate(run)
     with right:
         _heading("Settings", "what differs from the recipe")
         _settings(run)
         if run.is_live:
             _rate_control(run)
     _heading("Epochs", _validated(run))
-    tables.epoch_table(run.epochs, schedules.epoch_rates(run.config, steps_per_epoch(run)))
+    tables.epoch_table(run.epochs, schedules.epoch_rates(run.config, train_curves.steps_per_epoch(run)))
     if run.epochs:
         downloads(run)
 
 
-def _head(run: Run, bar: DeltaGenerator) -> None:
+def _head(run: Run, bar: DeltaGenerator, others: Sequence[str]) -> Run | None:
+    """State, buttons, progress and figures; gives the run to compare with, if there is one."""
     now = progress(run)
     colour, icon = words.badge(run.state)
     with bar:
@@ -99,11 +92,12 @@ def _head(run: Run, bar: DeltaGenerator) -> None:
     st.progress(now.share if run.state != "finished" else 1.0, text=words.standing(run, now))
     if run.state in ("failed", "diverged", "crashed"):
         st.error(run.message or run.state, icon=":material/error:")
-    figures = {"Validation accuracy": words.accuracy(run),
-               "Best epoch": f"{run.best.val_accuracy:.2f} %" if run.best else "–",
-               "Parameters": f"{words.parameters(run):,}",
-               "Seconds per epoch": f"{run.last.seconds:.1f}" if run.last else "–"}
-    tables.figures(figures)
+    with st.container(horizontal=True, horizontal_alignment="distribute", gap="small"):
+        places = st.container(horizontal=True, gap="small", width="content")
+        baseline = train_figures.baseline_control(run, others)
+    with places:
+        train_figures.show(train_figures.figures(run, baseline), baseline.name if baseline else "")
+    return baseline
 
 
 def _heading(title: str, quiet: str) -> None:
@@ -150,34 +144,3 @@ def _validated(run: Run) -> str:
     if run.config.holdout:
         return f"validated on {run.config.holdout:,} training images held out"
     return "validated on the 10,000 test images, as the seed does"
-
-
-def _said(run: Run) -> str:
-    if not run.last:
-        return f"Accuracy of {run.name}: no epoch is done yet."
-    return (f"Accuracy of {run.name}: {run.last.val_accuracy:.2f} % on the validation images and "
-            f"{run.last.train_accuracy:.2f} % on the training images after epoch {run.last.epoch}.")
-
-
-def steps_per_epoch(run: Run) -> int:
-    """Steps in an epoch of a run, also before it has begun."""
-    return int(run.facts.get("steps_per_epoch") or schedules.steps_per_epoch(60_000 - run.config.holdout,
-                                                                             run.config.batch_size))
-
-
-def planned(run: Run) -> pd.DataFrame:
-    """The rates that a run's schedule plans."""
-    return charts.plan(run.config, steps_per_epoch(run))
-
-
-def _epochs(run: Run, measure: str, train: str, validation: str) -> pd.DataFrame:
-    rows = [{"epoch": row.epoch, "part": part, measure: getattr(row, field)} for row in run.epochs
-            for part, field in ((charts.TRAIN, train), (charts.VALIDATION, validation))]
-    return pd.DataFrame(rows, columns=["epoch", "part", measure])
-
-
-def _batches(run: Run, field: str, name: str) -> pd.DataFrame:
-    steps = steps_per_epoch(run)
-    rows = [(event["epoch"] - 1 + event["step"] / steps, event[field]) for event in run.events()
-            if event["kind"] == "batch"]
-    return charts.thinned(pd.DataFrame(rows, columns=["epoch", name]))

@@ -14,6 +14,7 @@ from core.models.rows import KINDS
 from core.models.shapes import Layer, total_parameters
 from core.models.summary import BUDGET, SummaryRow
 from pages.ui import tables
+from pages.ui.charts import draw
 from pages.ui.digits import heading
 from pages.ui.frame import KEPT
 from pages.ui.rows import strip
@@ -102,17 +103,16 @@ def parameters(networks: list[Shown]) -> None:
     """Where the parameters are, against the budget."""
     from core import charts_models as charts
 
-    heading("Parameters", f"row by row; dotted: the goal's {BUDGET:,}")
     most = max(total_parameters(shown.draft.layers) for shown in networks)
     for at, (column, shown) in enumerate(zip(st.columns(len(networks), gap="large"), networks, strict=True)):
         frame = pd.DataFrame([(row_name(layer), layer.parameters) for layer in shown.draft.layers if layer.parameters],
                              columns=["row", "parameters"])
         with column:
-            if len(networks) > 1:
-                st.caption(shown.title)
             said = ", ".join(f"row {row}: {count:,}" for row, count in frame.itertuples(index=False))
-            st.altair_chart(charts.parameters(frame, BUDGET, most), key=f"parameters{at}",
-                            alt=f"Parameters of {shown.title}: {said}.")
+            draw(charts.parameters(frame, BUDGET, most), f"parameters{at}", title="Parameters",
+                 quiet=f"{shown.title if len(networks) > 1 else 'row by row'}; dotted: the goal's {BUDGET:,}",
+                 of=shown.title, file=f"{shown.name}-parameters", table=lambda frame=frame: frame,
+                 alt=f"Parameters of {shown.title}: {said}.")
 
 
 def receptive_field(networks: list[Shown]) -> None:

@@ -15,6 +15,7 @@ from core.runs import control, queue, store
 from core.runs.run import Run
 from core.training.schedules import steps_per_epoch
 from pages.ui import tables, train_fork
+from pages.ui.charts import draw
 from pages.ui.controls import config_controls, keep_own, recipe_control
 
 
@@ -72,8 +73,9 @@ def _preview(config: RunConfig) -> None:
         "Multiply-adds per image": f"{summary.multiply_adds / 1e6:.2f} M"})
     room = f"{summary.left:,} left of" if summary.left >= 0 else f"{-summary.left:,} more than"
     st.caption(f"{room} the {summary.budget:,} parameters of the goal")
-    st.markdown("##### Learning rate :gray[:small[as the run will go through it]]")
-    st.altair_chart(charts.rate(charts.plan(config, steps), config.epochs), key="schedule",
-                    alt=f"The {config.schedule} schedule over {config.epochs} epochs.")
+    plan = charts.plan(config, steps)
+    draw(charts.rate(plan, config.epochs), "schedule", title="Learning rate", quiet="as the run will go through it",
+         alt=f"The {config.schedule} schedule over {config.epochs} epochs.",
+         file=f"{config.schedule}-{config.epochs}-epochs", table=lambda: plan)
     st.markdown("##### Network :gray[:small[from the image down to ten scores]]")
     tables.summary_table(summary)

@@ -41,6 +41,45 @@ def test_the_goal_is_a_dotted_line():
     assert rule["mark"]["strokeDash"]
 
 
+def layers(chart, kind: str) -> list[dict]:
+    return [layer for layer in chart.to_dict()["layer"] if layer["mark"]["type"] == kind]
+
+
+@pytest.mark.parametrize(("make", "measure"), [(charts.accuracy, "accuracy"), (charts.loss, "loss")])
+def test_a_baseline_stands_behind_in_grey_and_ends_with_the_axis(make, measure):
+    behind = epochs(30, measure, 99 if measure == "accuracy" else 0.1)
+    chart = make(epochs(2, measure, 98 if measure == "accuracy" else 0.2), 15, "mine", behind=behind)
+    lines = layers(chart, "line")
+    assert [line["mark"]["color"] == charts.QUIET for line in lines] == [True, True, False, False]
+    data = chart.to_dict()["datasets"]
+    assert max(row["epoch"] for line in lines for row in data[line["data"]["name"]]) == 15
+
+
+def test_the_interval_of_the_validation_accuracy_is_a_band():
+    frame = epochs(2, "accuracy", 99).assign(low=98.5, high=99.5)
+    chart = charts.accuracy(frame, 15, "mine")
+    (band,) = layers(chart, "area")
+    rows = chart.to_dict()["datasets"][band["data"]["name"]]
+    assert {row["part"] for row in rows} == {charts.VALIDATION}
+    assert [rows[0]["most"], rows[0]["fewest"]] == [1.5, 0.5]
+    assert not layers(charts.accuracy(epochs(2, "accuracy", 99), 15), "area")
+
+
+def test_points_are_shown_in_a_short_run_and_only_felt_in_a_long_one():
+    def opacities(length):
+        return {layer["mark"]["opacity"] for layer in layers(charts.loss(epochs(length, "loss", 0.1), length), "point")}
+
+    assert 0 not in opacities(15)
+    assert opacities(200) == {0}
+
+
+@pytest.mark.parametrize("length", [1, 15, 16, 17, 40, 200, 1_000])
+def test_the_epochs_on_the_axis_have_room(length):
+    axis = charts.loss(epochs(1, "loss", 0.1), length).to_dict()["layer"][0]["encoding"]["x"]["axis"]
+    assert 1 <= len(axis["values"]) - 1 <= 16
+    assert axis["values"][-1] <= length
+
+
 def test_all_charts_have_one_height():
     made = [charts.accuracy(epochs(2, "accuracy", 99), 3), charts.loss(epochs(2, "loss", 0.1), 3),
             charts.rate(charts.plan(RunConfig(epochs=3), 10), 3)]
