@@ -44,6 +44,23 @@ def summary_table(summary: Summary) -> None:
     st.caption("Sees: the pixels that one output depends on, its receptive field.")
 
 
+def side_by_side(names: Mapping[str, str], rows: Mapping[str, Sequence[str]], caption: str) -> None:
+    """One column for each of several things, one row for each thing said of them.
+
+    Args:
+        names: what each column is called, and the colour of the dot before it.
+        rows: title of each row -> a cell for each column.
+        caption: what the table is, for screen readers.
+    """
+    head = "".join(f'<th scope="col" class=text><span class=dot style="background: {escape(colour)}"></span>'
+                   f"{escape(name)}</th>" for name, colour in names.items())
+    body = "".join(f'<tr><th scope="row" class=text>{escape(title)}</th>'
+                   + "".join(f"<td class=text>{escape(cell)}</td>" for cell in cells) + "</tr>"
+                   for title, cells in rows.items())
+    st.html(f'<div class="sheet beside" tabindex="0" role="region" aria-label="{escape(caption)}">'
+            f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table></div>")
+
+
 def _cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")]
 

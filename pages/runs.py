@@ -1,0 +1,53 @@
+"""Runs: all of them in a table, some of them compared, and one of them looked after."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from core.runs import queue, store
+from core.runs.run import Damaged, Run
+from pages.ui import runs_ask, runs_rest, runs_table
+from pages.ui.frame import page
+from pages.ui.runs_compare import compare, curves
+from pages.ui.runs_one import look
+
+
+def explore(runs: list[Run]) -> None:
+    """The table, and what was ticked in it: one run to look at, several to compare."""
+    found = runs_table.controls(runs)
+    above = st.container()
+    ticked = runs_table.choice(runs)  # first, since the table follows it
+    with above:
+        if found:
+            runs_table.table(found)
+        else:
+            st.markdown(":gray[No run fits. Take words away, or look in any state.]")
+    if len(ticked) == 1:
+        look(ticked[0], runs)
+        curves(ticked)
+    elif ticked:
+        compare(ticked)
+
+
+page("Runs", "Everything that was trained here. Tick one run to look after it, several to compare them.")
+st.html(Path(__file__).parent / "ui" / "runs.css")
+runs_ask.begin()
+queue.pump()
+everything = store.list_runs()
+runs = [run for run in everything if isinstance(run, Run)]
+if runs:
+    explore(runs)
+    runs_rest.queue(runs)
+else:
+    st.markdown("Nothing trained yet. The Final recipe takes a few minutes here; a run from elsewhere can be taken in "
+                "below.")
+    st.page_link("pages/train.py", label="Train the Final recipe", icon=":material/arrow_forward:",
+                 query_params={"start": "final"})
+runs_rest.damaged([each for each in everything if isinstance(each, Damaged)])
+st.divider()
+left, right = st.columns(2, gap="large")
+with left:
+    runs_rest.take_in()
+with right:
+    runs_rest.bin()
+runs_ask.end()

@@ -1,0 +1,49 @@
+import pytest
+
+from core.errors import RunError
+from core.runs import listing, store
+from tests.made import made_run
+
+
+@pytest.fixture
+def runs(checkpoints):
+    made_run(checkpoints, "Alpha", done=3, recipe="final", architecture="seed-3762")
+    made_run(checkpoints, "beta", done=1, state="stopped", epochs=4, lr=0.5)
+    made_run(checkpoints, "gamma", done=0, state="stopped", architecture="initial", max_lr=0.5)
+    store.annotate("beta", tags=("quick", "Final-try"))
+    return store.list_runs()
+
+
+@pytest.mark.parametrize(("text", "state", "names"), [
+    ("", None, "gamma beta Alpha"), ("alp", None, "Alpha"), ("FINAL", None, "beta Alpha"),
+    ("final quick", None, "beta"), ("seed-3762", None, "Alpha"),
+    ("", "stopped", "gamma beta"), ("initial", "finished", ""), ("nix", None, ""),
+])
+def test_runs_are_found_by_all_words_whatever_their_case(runs, text, state, names):
+    assert [run.name for run in listing.matching(runs, text, state)] == names.split()
+
+
+@pytest.mark.parametrize(("by", "names"), [
+    ("newest", "gamma beta Alpha"), ("name", "Alpha beta gamma"), ("last accuracy", "Alpha beta gamma"),
+    ("best accuracy", "Alpha beta gamma"), ("fewest parameters", "Alpha beta gamma"),
+    ("shortest time", "beta Alpha gamma"),
+])
+def test_runs_are_put_in_order_and_those_without_a_figure_come_last(runs, by, names):
+    assert [run.name for run in listing.ordered(runs, by)] == names.split()
+
+
+def test_every_order_is_tried_and_no_other_taken(runs):
+    assert len(listing.ORDERS) == 6
+    with pytest.raises(RunError, match=r"by newest, .* or name, not 'colour'"):
+        listing.ordered(runs, "colour")
+
+
+def test_only_fields_that_differ_are_told(runs):
+    by_name = {run.name: run for run in runs}
+    assert listing.differing([by_name["beta"]]) == listing.differing([]) == []
+    assert listing.differing([by_name["beta"], by_name["beta"]]) == []
+    assert listing.differing([by_name["beta"], by_name["gamma"]]) == ["architecture", "lr", "max_lr", "epochs"]
+
+
+def test_seconds_are_those_of_all_epochs(runs):
+    assert [listing.seconds(run) for run in runs] == [0.0, 2.0, 6.0]
