@@ -9,10 +9,9 @@ from pathlib import Path
 
 from core.data.augmentations import transforms_of
 from core.errors import RunError
-from core.experiments.reports import GOAL, SEVERAL, measured_on
+from core.experiments.scores import GOAL, validated_on
 from core.experiments.statistics import wilson
 from core.models.architectures import rows_of
-from core.models.shapes import total_parameters, trace
 from core.models.summary import BUDGET
 from core.recipes import RECIPES
 from core.runs import processes, store
@@ -21,6 +20,7 @@ from core.training.results import EpochResult
 
 PATH = ("initial", "intermediate", "final")
 SHIPPED = processes.ROOT / "checkpoints"
+SEVERAL = 0.1  # percentage points that count as a gap
 
 
 def told(name: str, folder: Path | None = None) -> Run:
@@ -43,11 +43,6 @@ def told(name: str, folder: Path | None = None) -> Run:
     return run
 
 
-def parameters(run: Run) -> int:
-    """How many numbers its network learns."""
-    return total_parameters(trace(rows_of(run.config)))
-
-
 def changes(run: Run, before: Run) -> dict[str, tuple[object, object]]:
     """The settings that a step of the story changes: field -> (before, now)."""
     return {name: (was, now) for name, (now, was) in run.config.differences(before.config).items()}
@@ -55,11 +50,11 @@ def changes(run: Run, before: Run) -> dict[str, tuple[object, object]]:
 
 def size(run: Run, before: Run | None = None) -> str:
     """How large its network is, against the one before and the budget."""
-    mine = parameters(run)
+    mine = run.parameters
     budget = f"{BUDGET - mine:,} below" if mine < BUDGET else f"{mine - BUDGET:,} above"
     if before is None:
         return f"It has {mine:,} parameters, {budget} the goal's {BUDGET:,}."
-    theirs = parameters(before)
+    theirs = before.parameters
     if rows_of(run.config) == rows_of(before.config):
         return f"It is the same network, row for row, with the same {mine:,} parameters."
     if mine < theirs:
@@ -78,10 +73,10 @@ def learnt(run: Run) -> list[str]:
     last = run.epochs[-1]
     trained, asked = last.train_total - last.train_correct, last.val_total - last.val_correct
     words = [f"In its last epoch it misread {trained:,} of the {last.train_total:,} images that it learns from, and "
-             f"after it, {asked:,} of the {last.val_total:,} {measured_on(run)}.", _gap(last)]
+             f"after it, {asked:,} of the {last.val_total:,} {validated_on(run)}.", _gap(last)]
     lowest = min(run.epochs, key=lambda row: row.val_loss)
     if last.val_loss > 1.05 * lowest.val_loss:
-        words.append(f"Its loss on the {measured_on(run)} was lowest after epoch {lowest.epoch} and has risen by "
+        words.append(f"Its loss on the {validated_on(run)} was lowest after epoch {lowest.epoch} and has risen by "
                      f"{100 * (last.val_loss / lowest.val_loss - 1):.0f} % since, while it learnt on.")
     return words
 
@@ -117,7 +112,7 @@ def augmentation(run: Run) -> list[str]:
         return ["Its training images were not augmented."]
     row = run.epochs[count - 1]
     words = [f"In epoch {row.epoch}, the last with augmented images, it was right on {row.train_accuracy:.2f} % of "
-             f"them, and after it on {row.val_accuracy:.2f} % of the {measured_on(run)}: a gap of {gap(row):+.2f} "
+             f"them, and after it on {row.val_accuracy:.2f} % of the {validated_on(run)}: a gap of {gap(row):+.2f} "
              "points."]
     rest = len(run.epochs) - count
     if rest > 0:
@@ -129,7 +124,7 @@ def augmentation(run: Run) -> list[str]:
 
 def goal(run: Run) -> str:
     """Whether it reaches the goal, and how sure that is."""
-    last, mine = run.epochs[-1], parameters(run)
+    last, mine = run.epochs[-1], run.parameters
     low, high = wilson(last.val_correct, last.val_total)
     interval = f"The 95 % interval goes from {low:.2f} to {high:.2f} %"
     short = GOAL - last.val_accuracy
