@@ -11,9 +11,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # Each layer may import itself and those before it; `data` and `models` stand side by side.
-LAYERS = [["errors"], ["config"], ["recipes"], ["data", "models"], ["training", "insight"], ["runs"], ["experiments"],
-          ["charts"], ["charts_digits", "charts_models", "charts_mistakes", "charts_home"], ["charts_draw"],
-          ["cli_answers"], ["cli_config", "cli_watch"], ["cli_runs"], ["cli"], ["__main__"]]
+LAYERS = [["errors"], ["config"], ["recipes"], ["data", "models"], ["training", "insight"], ["runs"],
+          ["charts"], ["charts_digits", "charts_models", "charts_mistakes", "charts_home", "charts_runs",
+                      "charts_experiments"],
+          ["charts_draw"], ["experiments"],
+          ["cli_answers"], ["cli_config", "cli_watch"], ["cli_runs", "cli_experiments"], ["cli"], ["__main__"]]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 LIGHT = ["core.config", "core.recipes", "core.training.schedules", "core.training.plan", "core.training.results",
          "core.models.architectures", "core.models.summary", "core.data.augmentations", "core.runs.store",
@@ -23,8 +25,10 @@ LIGHT = ["core.config", "core.recipes", "core.training.schedules", "core.trainin
          "core.experiments.story", "core.charts_mistakes", "core.charts_home",
          "core.insight.digits", "core.insight.pictures", "core.data.transform_text", "core.charts_digits",
          "core.charts_draw", "core.insight.cutting", "core.insight.explanations", "core.insight.nearest",
-         "core.insight.nudges", "core.runs.own_digits"]
-HEAVY = {"torch", "torchvision", "albumentations", "cv2"}
+         "core.insight.nudges", "core.runs.own_digits", "core.runs.listing", "core.charts_runs",
+         "core.charts_experiments", "core.experiments.comparison", "core.experiments.repeats",
+         "core.experiments.exports", "core.experiments.rate_finder", "core.experiments.lr_range"]
+HEAVY = {"torch", "torchvision", "albumentations", "cv2", "scipy", "onnx", "onnxruntime", "vl_convert", "optuna"}
 
 
 def modules(folder: str) -> list[Path]:
