@@ -14,11 +14,12 @@ from typing import Annotated
 
 import typer
 
-from core import cli_runs, cli_watch
+from core import cli_experiments, cli_runs, cli_watch
 from core.cli_answers import Detach, Json, RunName, Which, err, print_json, say
 from core.cli_config import with_config
 from core.config import RunConfig
 from core.errors import UserError
+from core.experiments import repeats
 from core.models.architectures import ARCHITECTURES
 from core.runs import queue, store
 from core.training import schedules
@@ -34,8 +35,14 @@ FULL_TRAINING_SET = 60_000
 @with_config
 def train(recipe_name: str | None, config: RunConfig,
           name: Annotated[str | None, typer.Option(help="What the run is to be called.", show_default=False)] = None,
+          count: Annotated[int, typer.Option("--repeats", help="Train it so many times with different seeds, as a "
+                                                               "group.", min=1)] = 1,
           detach: Detach = False, json_: Json = False) -> None:
     """Train a network, and show its epoch table as it grows. Ctrl-C stops it; `resume` goes on."""
+    if count > 1:
+        group = name or repeats.free_name(recipe_name or config.architecture)
+        cli_experiments.train_group(config, group, count, recipe_name, detach, json_)
+        return
     wanted = name or store.free_name(recipe_name or config.architecture)
     run = store.create(config, wanted, recipe=recipe_name)
     cli_watch.fetch_data(err, json_)
@@ -131,23 +138,8 @@ def predict(run: RunName, images: Annotated[list[Path], typer.Argument(help="Pic
         print(f"{path}: {first} ({row[first]:.1%}), else {second} ({row[second]:.1%})")
 
 
-@app.command()
-def report(run: RunName, output: Annotated[Path | None, typer.Option(
-        help="File to write; without it the report is printed.", show_default=False)] = None) -> None:
-    """Tell a run in Markdown: targets, results, network, epoch table, analysis."""
-    from core.experiments.reports import markdown
-
-    text = markdown(store.open_run(run))
-    if output is None:
-        print(text, end="")
-        return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{output} cannot be written: {error.strerror}.") from None
-
-
 cli_runs.register(app)
+cli_experiments.register(app)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from core import cli_watch
+from core import cli_experiments, cli_watch
 from core.cli_answers import Detach, Json, RunName, Which, Yes, ask, err, out, print_json, say
 from core.cli_config import with_changes
 from core.errors import LimitError, RunError, UserError
@@ -30,9 +30,13 @@ def register(app: typer.Typer) -> None:
         app.command(name)(command)
 
 
-def runs(json_: Json = False) -> None:
+def runs(groups: Annotated[bool, typer.Option("--groups", help="List the groups of repeats instead.")] = False,
+         json_: Json = False) -> None:
     """List the runs, newest first."""
     queueing.pump()
+    if groups:
+        cli_experiments.tell_groups(json_)
+        return
     listed = store.list_runs()
     if json_:
         print_json([cli_watch.as_json(run) for run in listed])

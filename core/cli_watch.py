@@ -155,7 +155,7 @@ def as_json(run: Run | Damaged) -> dict[str, Any]:
             "facts": dict(run.facts), "epochs": [_row(row) for row in run.epochs],
             "test": None if test is None else {"loss": test.loss, "correct": test.correct, "total": test.total,
                                                "accuracy": test.accuracy},
-            "notes": run.notes, "tags": list(run.tags)}
+            "notes": run.notes, "tags": list(run.tags), "group": run.group}
 
 
 def _row(row: EpochResult) -> dict[str, Any]:

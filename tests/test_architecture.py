@@ -15,7 +15,7 @@ LAYERS = [["errors"], ["config"], ["recipes"], ["data", "models"], ["training", 
           ["charts"], ["charts_digits", "charts_models", "charts_mistakes", "charts_home", "charts_runs",
                       "charts_experiments"],
           ["charts_draw"], ["experiments"],
-          ["cli_answers"], ["cli_config", "cli_watch"], ["cli_runs", "cli_experiments"], ["cli"], ["__main__"]]
+          ["cli_answers"], ["cli_config", "cli_watch"], ["cli_experiments"], ["cli_runs"], ["cli"], ["__main__"]]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 LIGHT = ["core.config", "core.recipes", "core.training.schedules", "core.training.plan", "core.training.results",
          "core.models.architectures", "core.models.summary", "core.data.augmentations", "core.runs.store",

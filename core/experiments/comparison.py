@@ -80,8 +80,7 @@ def compare(first: str, second: str) -> Answer:
     """
     if first == second:
         raise RunError(f"{first} is the same as itself; name two.")
-    found = [_named(name) for name in (first, second)]
-    one, two = found
+    one, two = named(first), named(second)
     if isinstance(one, Run) and isinstance(two, Run):
         return of_runs(first, predictions_of(one), second, predictions_of(two))
     if isinstance(one, Group) and isinstance(two, Group):
@@ -138,8 +137,12 @@ def of_groups(one: Group, two: Group) -> Answer:
     return Answer(one.name, two.name, means, means[1] - means[0], interval, method)
 
 
-def _named(name: str) -> Run | Group:
-    """The run of that name, or the group."""
+def named(name: str) -> Run | Group:
+    """The run of that name, or the group.
+
+    Raises:
+        RunError: there is neither, or it is damaged.
+    """
     if name in {path.name for path in store.entries(store.checkpoints_folder())}:
         return store.open_run(name)
     return open_group(name)

@@ -120,14 +120,18 @@ def check(data: bytes, format: str, model: Network, test: Pair | None = None) ->
         test: as for `export`.
 
     Raises:
-        RunError: it answers otherwise; the sentence says how far off it is.
+        RunError: it cannot be loaded, or answers otherwise; the sentence says how far off it is.
         DataError: the test images cannot be had.
     """
     images = _some(test)
     expected = _asked(model, images)
-    answer = _LOADERS[format](data, model)
     parts = np.split(images, np.cumsum(PARTS[:-1])) if len(images) > sum(PARTS[:-1]) else [images]
-    found = np.concatenate([answer(part) for part in parts])
+    try:
+        answer = _LOADERS[format](data, model)
+        found = np.concatenate([answer(part) for part in parts])
+    except Exception as error:  # each of the three libraries has errors of its own
+        raise RunError(f"the {FORMATS[format].title} file cannot be loaded again ({type(error).__name__}); it is not "
+                       "handed out.") from error
     off = np.abs(found - expected)
     difference = float(off.max()) if np.isfinite(off).all() else float("inf")
     agreeing = int((found.argmax(axis=1) == expected.argmax(axis=1)).sum())

@@ -112,8 +112,7 @@ def points(config: RunConfig, data: Mnist, climb: Sequence[float], weights: Mapp
         def rate(self) -> float:
             return climb[min(self.epoch * self.steps + self.step, len(climb) - 1)]
 
-    given: dict[str, Any] = {} if teacher is None else {"teacher": teacher}
-    training = Climbing(_prepared(config, data, len(climb)), data, weights=weights, **given)
+    training = Climbing(_prepared(config, data, len(climb)), data, weights=weights, teacher=teacher)
     training.validation = (data.test_images[:1], data.test_labels[:1])  # nobody asks how good it gets
     keep = 0.5 ** (1 / HALF_LIFE)
     mean, first, best = 0.0, 0.0, math.inf

@@ -149,10 +149,11 @@ def _test(place: Path) -> None:
     from core.data import dataset
 
     config = request.config
-    weights = starting_weights(request.run, place.parent.parent)
+    folder = place.parent.parent
+    weights, teacher = starting_weights(request.run, folder), store.load_teacher(config, folder)
     waiting: list[bytes] = []
     written = time.monotonic()
-    for point in lr_range.points(config, dataset.load(), lr_range.rates(config, request.steps), weights):
+    for point in lr_range.points(config, dataset.load(), lr_range.rates(config, request.steps), weights, teacher):
         waiting.append(_line({"point": point.to_dict(), "time": time.time()}))
         if time.monotonic() - written > EVERY:
             files.append(place, b"".join(waiting))
