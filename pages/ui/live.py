@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -13,11 +14,12 @@ from core.runs import control, queue
 from core.runs.progress import progress
 from core.runs.run import Damaged, Run
 from core.runs.store import open_run
-from core.training import schedules
-from pages.ui import tables, train_curves, train_figures, words
+from pages.ui import train_curves, train_figures, words
 from pages.ui.controls import START_RECIPE, label
-from pages.ui.run_files import downloads
+from pages.ui.digits import heading
 from pages.ui.train_actions import buttons, delete_button, finish
+from pages.ui.train_inside import POLL as INSIDE_POLL
+from pages.ui.train_inside import inside
 
 POLL = 1.0  # seconds
 FACTORS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -36,6 +38,7 @@ def look(run: Run | Damaged, bar: DeltaGenerator, others: Sequence[str]) -> None
         return
     moving = run.is_live or run.state == "queued"
     st.fragment(_show, run_every=POLL if moving else None, key="live")(run.name, bar, others, moving)
+    st.fragment(inside, run_every=INSIDE_POLL if moving else None, key="inside_run")(run.name, moving)
 
 
 def _damaged(run: Damaged, bar: DeltaGenerator) -> None:
@@ -60,6 +63,11 @@ def _show(name: str, bar: DeltaGenerator, others: Sequence[str], moving: bool) -
     if moving and not (run.is_live or run.state == "queued"):
         st.rerun()  # the whole page, which then asks no more
     baseline = _head(run, bar, others)
+    with st.container(key="curves"):
+        _curves(run, baseline, others)
+
+
+def _curves(run: Run, baseline: Run | None, others: Sequence[str]) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         train_curves.accuracy(run, baseline)
@@ -69,14 +77,10 @@ def _show(name: str, bar: DeltaGenerator, others: Sequence[str], moving: bool) -
     with left:
         train_curves.rate(run)
     with right:
-        _heading("Settings", "what differs from the recipe")
-        _settings(run)
+        heading("Settings", "what differs from the recipe")
+        _settings(run, others)
         if run.is_live:
             _rate_control(run)
-    _heading("Epochs", _validated(run))
-    tables.epoch_table(run.epochs, schedules.epoch_rates(run.config, train_curves.steps_per_epoch(run)))
-    if run.epochs:
-        downloads(run)
 
 
 def _head(run: Run, bar: DeltaGenerator, others: Sequence[str]) -> Run | None:
@@ -100,10 +104,6 @@ def _head(run: Run, bar: DeltaGenerator, others: Sequence[str]) -> Run | None:
     return baseline
 
 
-def _heading(title: str, quiet: str) -> None:
-    st.markdown(f"##### {title} :gray[:small[{quiet}]]")
-
-
 def _rate_control(run: Run) -> None:
     now = next((event["factor"] for event in reversed(run.events()) if event["kind"] == "rate"), 1.0)
     key = f"factor_{run.name}"
@@ -119,15 +119,15 @@ def _change_rate(name: str, key: str) -> None:
         st.toast(str(error), icon=":material/error:")
 
 
-def _settings(run: Run) -> None:
-    base = RECIPES[run.recipe].config if run.recipe in RECIPES else None
-    lines = [f"**Recipe** {run.recipe or 'none'}"]
+def _settings(run: Run, others: Sequence[str]) -> None:
     if run.parent:
-        lines.insert(0, f"**Forked** from {run.parent['name']}, {run.parent['which']} weights, "
-                        f"after epoch {run.parent['epoch']}")
-    for name, (own, usual) in (run.config.differences(base) if base else {}).items():
+        _parent(run.parent, others)
+    base = RECIPES[run.recipe].config if run.recipe in RECIPES else None
+    changes = run.config.differences(base) if base else {}
+    lines = [f"**Recipe** {run.recipe or 'none'}"]
+    for name, (own, usual) in changes.items():
         lines.append(f"**{label(name)}** {_brief(own)} :gray[instead of {_brief(usual)}]")
-    if base and len(lines) == 1:
+    if base and not changes:
         lines.append(":gray[Nothing: exactly as the recipe says.]")
     facts = run.facts
     if facts:
@@ -136,11 +136,13 @@ def _settings(run: Run) -> None:
     st.markdown("  \n".join(lines))
 
 
+def _parent(parent: Mapping[str, Any], others: Sequence[str]) -> None:
+    words = f"Forked from **{parent['name']}**, {parent['which']} weights, after epoch {parent['epoch']}"
+    if parent["name"] in others:
+        st.page_link("pages/train.py", label=words, icon=":material/fork_right:", query_params={"run": parent["name"]})
+    else:
+        st.markdown(f":material/fork_right: {words}, which is not here any more")
+
+
 def _brief(value: object) -> str:
     return "own rows" if isinstance(value, list) else f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _validated(run: Run) -> str:
-    if run.config.holdout:
-        return f"validated on {run.config.holdout:,} training images held out"
-    return "validated on the 10,000 test images, as the seed does"

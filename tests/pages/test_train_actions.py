@@ -85,7 +85,10 @@ def test_fork_turns_to_the_set_up_with_the_runs_settings(folder, idle):
     assert child.parent == {"name": "mine", "which": "last", "epoch": 2}
     assert (child.folder / "start.pt").read_bytes() == (parent.folder / "last.pt").read_bytes()
     assert app.selectbox(key="run").value == "mine-fork"
-    assert "**Forked** from mine, last weights, after epoch 2" in words(app)
+    links = [each.proto for each in app.get("page_link")]
+    assert [each.query_string for each in links if "Forked from" in each.label] == ["run=mine"]
+    bin.delete("mine")
+    assert "Forked from **mine**, last weights, after epoch 2, which is not here" in words(well(app.run()))
     assert FORK not in app.query_params
 
 
