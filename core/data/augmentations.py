@@ -219,6 +219,9 @@ PRESETS: dict[str, Preset] = {
     "affine": _preset(
         "Affine", "Every image moved, scaled, turned and slanted, on black.",
         {"kind": "affine", "shift": 0.1, "scale": 0.1, "rotate": 10.0, "shear": 5.0, "p": 1.0}),
+    "stretch": _preset(
+        "Stretch", "Nearly every image moved, turned, slanted, and stretched in one direction more than the other.",
+        {"kind": "affine", "shift": 0.09, "scale": 0.12, "rotate": 10.0, "shear": 5.0, "aspect": "free", "p": 0.9}),
     "elastic": _preset(
         "Elastic", "Strokes bent as by a shaky hand, with small moves.",
         {"kind": "affine", "shift": 0.09, "scale": 0.09, "rotate": 7.0},

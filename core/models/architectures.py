@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain, pairwise
 from typing import Any
 
 from core.config import RunConfig
@@ -33,6 +34,19 @@ def _seed_blocks(bias: bool) -> tuple[Row, ...]:
     four, eight = (_normed(channels, bias=bias) for channels in (4, 8))
     return (four, four, four, _POOL, _DROPOUT, eight, eight, eight, _POOL, _DROPOUT, eight, eight, eight,
             _AVERAGE, _CLASSES)
+
+
+def _separable(inputs: int, outputs: int) -> tuple[Row, Row]:
+    """A 3x3 that looks at each channel by itself, and a 1x1 that mixes them; one batch norm for both."""
+    return (_normed(inputs, groups=inputs, norm="none", activation="none"), _normed(outputs, kernel=1, padding=0))
+
+
+def _stacked(stem: int, early: tuple[int, ...], late: tuple[int, ...]) -> tuple[Row, ...]:
+    """A full-size 3x3, then separable convolutions of these channels at 14x14 and at 7x7."""
+    widths = (stem, *early, *late)
+    pairs = [_separable(*pair) for pair in pairwise(widths)]
+    first, second = (chain(*part) for part in (pairs[:len(early)], pairs[len(early):]))
+    return (_normed(stem), _POOL, *first, _POOL, *second, _AVERAGE, _CLASSES)
 
 
 _POOL: Row = {"kind": "maxpool"}
@@ -68,6 +82,16 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         "Separable", "Each 3x3 looks at one channel, each 1x1 mixes the channels: few parameters.",
         (_UNSHUFFLE, _normed(16), *(_normed(16, groups=16), _normed(16, kernel=1, padding=0)) * 2, _POOL,
          *(_normed(16, groups=16), _normed(16, kernel=1, padding=0)) * 2, _AVERAGE, _CLASSES)),
+    "tiny-2650": Architecture(
+        "Tiny", "A full-size look of 8 channels, then six separable convolutions: 2,650 parameters.",
+        _stacked(8, (16, 16, 16), (16, 16, 16))),
+    "wide-7124": Architecture(
+        "Wide", "As Tiny with up to 34 channels: what 7,124 parameters can do.",
+        _stacked(12, (26, 26, 26), (34, 34, 34))),
+    "teacher-179018": Architecture(
+        "Teacher", "Folds pixels into channels, then 64 and 96 of them: large but quick to ask, 179,018 parameters.",
+        (_UNSHUFFLE, _normed(64), _normed(64), _POOL, _normed(96), _DROPOUT, _normed(96, padding=0), _DROPOUT,
+         _CLASSES, _AVERAGE)),
     "linear-7850": Architecture(
         "Linear", "No hidden layer at all: one template for each digit. What the others have to beat.", (_SCORES,)),
     "keras-style": Architecture(

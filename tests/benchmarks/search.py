@@ -1,0 +1,94 @@
+"""Try variants on 10,000 held-out training images: how the record recipes were searched. Prints the README's table.
+
+    python tests/benchmarks/search.py teacher tiny tiny-moves     # those named; none named: all
+    python tests/benchmarks/search.py --table                     # only prints what has been tried
+
+The variants are ordinary runs in a folder of their own, with 50,000 images to learn from; a teacher is trained on the
+same 50,000, so that it has not seen the held-out ones either. Started again, it trains only what is missing. The table
+shows held-out accuracy and loss after the last epoch, by which recipes were chosen, and no test result.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from core.config import RunConfig  # noqa: E402
+from core.errors import RunError  # noqa: E402
+from core.models.architectures import rows_of  # noqa: E402
+from core.models.summary import summarise  # noqa: E402
+from core.runs import queue, store  # noqa: E402
+
+POLL = 2.0
+BASE = RunConfig(schedule="triangle", lr=0.02, max_lr=0.2, warmup=0.15, nesterov=True, batch_size=128, ema=0.998,
+                 initialisation="he", augmentation="stretch", augmented=0.87, precision="bf16", holdout=10_000)
+TEACHER = BASE.changed(architecture="teacher-179018", dropout=0.2)
+TAUGHT = BASE.changed(teacher="teacher", teacher_share=0.9, temperature=2.0)
+SMALL = TAUGHT.changed(batch_size=64)
+
+VARIANTS: dict[str, tuple[str, RunConfig]] = {
+    "teacher": ("a teacher at half size", TEACHER),
+    "tiny": ("2,650 parameters, distilled", SMALL.changed(architecture="tiny-2650")),
+    "tiny-moves": ("the same, moves only", SMALL.changed(architecture="tiny-2650", augmentation="final-moves")),
+    "best": ("7,124 parameters, distilled", TAUGHT.changed(architecture="wide-7124")),
+    "final": ("the seed's network, distilled", SMALL.changed(architecture="seed-3762")),
+}
+
+
+def main() -> None:
+    """Train what is missing, then print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("variants", nargs="*", default=[], help=", ".join(VARIANTS))
+    parser.add_argument("--folder", type=Path, default=ROOT / "bench-runs" / "search")
+    parser.add_argument("--table", action="store_true", help="train nothing")
+    options = parser.parse_args()
+    folder = options.folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in [] if options.table else options.variants or VARIANTS:
+        train(name, folder)
+    print("| variant | parameters | epochs | held-out accuracy | held-out loss |\n|---|---|---|---|---|")
+    for name, (words, config) in VARIANTS.items():
+        print(line(name, words, config, folder), end="")
+
+
+def train(name: str, folder: Path) -> None:
+    """Train a variant, and wait for it, unless it is finished."""
+    config = VARIANTS[name][1]
+    try:
+        run = store.open_run(name, folder)
+    except RunError:
+        run = store.create(config, name, folder=folder)
+    if run.config != config:
+        sys.exit(f"{name} in {folder} was made by another version of the variant; delete it first.")
+    if run.state not in ("finished", "queued") and not run.is_live:
+        run = queue.submit(name, folder)
+    while run.is_live or run.state == "queued":
+        time.sleep(POLL)
+        queue.pump(folder)
+        run = store.open_run(name, folder)
+    last = run.last
+    print(f"{name}: {run.state}" + (f", {last.val_accuracy:.2f} %, {last.val_loss:.4f}" if last else ""),
+          file=sys.stderr, flush=True)
+
+
+def line(name: str, words: str, config: RunConfig, folder: Path) -> str:
+    """A line of the table; nothing where the variant has not been tried to its end."""
+    try:
+        run: Any = store.open_run(name, folder)
+    except RunError:
+        return ""
+    if run.state != "finished":
+        return ""
+    parameters = summarise(rows_of(config)).total_params
+    return (f"| {words} | {parameters:,} | {config.epochs} | {run.last.val_accuracy:.2f} % | "
+            f"{run.last.val_loss:.4f} |\n")
+
+
+if __name__ == "__main__":
+    main()
