@@ -33,11 +33,19 @@ def model(run: Run, which: str = "last") -> Network:
     Raises:
         RunError: the weights are missing or don't fit.
     """
+    return _model(run.name, which, changed(run, which))
+
+
+def changed(run: Run, which: str = "last") -> int:
+    """When the weights of a run were written: what was worked out from them is good for as long as this is the same.
+
+    Raises:
+        RunError: they are gone.
+    """
     try:
-        changed = run.weights_path(which).stat().st_mtime_ns
-    except FileNotFoundError:
+        return run.weights_path(which).stat().st_mtime_ns
+    except OSError:
         raise RunError(f"{run.name} is gone.") from None
-    return _model(run.name, which, changed)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

@@ -1,9 +1,10 @@
 // The pad keeps the strokes; Python gets them as state and answers with the number of the state it has shown.
-// A new state is sent only when the last one was answered: a slow server is then never interrupted at work.
+// A new state is sent only when the last one was answered: a slow server is then never interrupted at work. Points are
+// shares of the pad's width and height.
 const pads = new WeakMap();
 const PACE = 80; // ms between two states while a stroke is drawn
 const PATIENCE = 1500; // ms after which an unanswered state is given up
-const WIDTH = 0.068; // of a line, as a share of the pad
+const WIDTH = 0.068; // of a line, as a share of the pad's height
 
 function openPad(root) {
   const canvas = root.querySelector("canvas");
@@ -92,23 +93,24 @@ function flush(pad) {
   pad.sent += 1;
   pad.sentAt = performance.now();
   const strokes = pad.strokes.map((stroke) => stroke.slice());
-  pad.send("drawing", { strokes, number: pad.sent, version: pad.version });
+  pad.send("drawing", { strokes, number: pad.sent, version: pad.version, busy: pad.pointer !== null });
 }
 
 function paint(pad) {
   const { canvas, root } = pad;
   const ratio = window.devicePixelRatio || 1;
-  const side = Math.round(canvas.clientWidth * ratio);
-  if (!side) return;
-  if (canvas.width !== side) canvas.width = canvas.height = side;
+  const [wide, tall] = [canvas.clientWidth, canvas.clientHeight].map((length) => Math.round(length * ratio));
+  if (!wide || !tall) return;
+  if (canvas.width !== wide) canvas.width = wide;
+  if (canvas.height !== tall) canvas.height = tall;
   const ink = canvas.getContext("2d");
-  ink.clearRect(0, 0, side, side);
+  ink.clearRect(0, 0, wide, tall);
   ink.strokeStyle = ink.fillStyle = getComputedStyle(canvas).color;
-  ink.lineWidth = WIDTH * side;
+  ink.lineWidth = WIDTH * tall;
   ink.lineCap = ink.lineJoin = "round";
   for (const stroke of pad.strokes) {
     ink.beginPath();
-    const [first, ...rest] = stroke.map(([x, y]) => [x * side, y * side]);
+    const [first, ...rest] = stroke.map(([x, y]) => [x * wide, y * tall]);
     ink.moveTo(...first);
     // Through the middles between points, so that a fast hand still draws curves.
     rest.forEach(([x, y], at) => {
@@ -127,6 +129,10 @@ export default function ({ parentElement, data, setStateValue }) {
   let pad = pads.get(parentElement);
   if (!pad) pads.set(parentElement, (pad = openPad(parentElement)));
   pad.send = setStateValue;
+  pad.root.querySelector(".pad").classList.toggle("wide", data.aspect > 1);
+  pad.root.querySelector(".paper").style.aspectRatio = data.aspect;
+  pad.root.querySelector(".hint").textContent = data.hint;
+  pad.canvas.setAttribute("aria-label", data.label);
   if (data.version !== pad.version) { // a drawing from elsewhere: the page was left, or another page sent one
     pad.version = data.version;
     pad.strokes = data.strokes.map((stroke) => stroke.slice());

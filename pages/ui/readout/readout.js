@@ -31,13 +31,14 @@ function ink(canvas, pixels) {
 export default function ({ parentElement, data }) {
   let view = views.get(parentElement);
   if (!view) views.set(parentElement, (view = open(parentElement)));
-  const { pixels, probabilities, digit, said, alt } = data;
+  const { pixels, probabilities, digit, said, alt, bars } = data;
   const canvas = view.querySelector("canvas");
   canvas.setAttribute("aria-label", alt);
   ink(canvas, pixels);
   view.querySelector(".digit").textContent = digit ?? "";
   const words = view.querySelector(".said");
   if (words.textContent !== said) words.textContent = said;
+  view.querySelector("ol").hidden = !bars;
   view.querySelectorAll("li").forEach((row, each) => {
     const share = probabilities ? probabilities[each] : 0;
     row.classList.toggle("best", each === digit);

@@ -39,13 +39,13 @@ export default function ({ parentElement, data, setTriggerValue }) {
   if (names.join("\n") !== [...view.children].map((made) => made.dataset.name).join("\n")) {
     view.replaceChildren(...names.map(card));
   }
-  data.entries.forEach(({ name, note, digit, probabilities }, at) => {
+  data.entries.forEach(({ name, note, said, digit, probabilities }, at) => {
     const made = view.children[at];
     made.onclick = () => setTriggerValue("picked", name);
     made.ariaPressed = String(name === data.chosen);
     made.querySelector(".note").textContent = note;
     made.querySelector(".answer .digit").textContent = digit ?? "";
-    made.querySelector(".sure").textContent = probabilities ? `${(100 * probabilities[digit]).toFixed(1)} %` : "";
+    made.querySelector(".sure").textContent = probabilities ? `${(100 * probabilities[digit]).toFixed(1)} %` : said;
     made.querySelectorAll(".column").forEach((column, each) => {
       column.classList.toggle("best", each === digit);
       column.firstChild.style.transform = `translateY(${100 - 100 * (probabilities ? probabilities[each] : 0)}%)`;
