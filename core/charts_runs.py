@@ -16,7 +16,8 @@ LINE = 15  # pixels from one name to the next
 MOST_POINTS = 30  # epochs up to which each is marked
 _MISTAKES = [90, 50, 20, 10, 5, 2, 1, 0.6, 0.4, 0.2, 0.1, 0.05, 0.02, 0.01]  # percent
 _LOSSES = [10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001]
-_DASHES = ([1, 0], [9, 3], [9, 3, 2, 3], [2, 3])
+FULL = [1, 0]
+_DASHES = (FULL, [9, 3], [9, 3, 2, 3], [2, 3])
 ACCURACY, LOSS, RATE = MEASURES = ("accuracy", "loss", "learning rate")
 
 

@@ -49,11 +49,12 @@ def curves(runs: Sequence[Run]) -> None:
     if not begun:
         st.markdown(":gray[No epoch is done yet.]")
         return
-    shown, names = frame(begun, validation), [run.name for run in begun]
+    shown, names = frame(begun, validation), [run.name for run in runs]
     beside = frame(begun, training) if behind and training else None
     draw(charts_runs.overlay(shown, measure, names, beside), "overlay", title=measure.capitalize(),
          quiet=_quiet(measure, beside is not None), alt=said(begun, measure), of=", ".join(names),
-         file=f"{'-'.join(names)[:100]}-{measure.replace(' ', '-')}", table=lambda: shown.rename(columns={"value": measure}))
+         file=f"{'-'.join(names)[:100]}-{measure.replace(' ', '-')}",
+         table=lambda: shown.rename(columns={"value": measure}))
     for run in runs:
         if not run.epochs:
             st.caption(f"{run.name}: no epoch is done yet.")
@@ -86,7 +87,9 @@ def differences(runs: Sequence[Run]) -> None:
     st.markdown("##### What differs :gray[:small[results above, settings below]]")
     fields = listing.differing(runs)
     rows = results(runs) | {label(name): [setting(run, name) for run in runs] for name in fields}
-    tables.side_by_side({run.name: charts.colour(run.name) for run in runs}, rows, "What differs between the runs")
+    names = [run.name for run in runs]
+    dashed = [name for name, dash in zip(names, charts_runs.dashes(names), strict=True) if dash != charts_runs.FULL]
+    tables.side_by_side({name: charts.colour(name) for name in names}, rows, "What differs between the runs", dashed)
     same = len(FIELDS) - len(fields)
     st.caption(f"The other {same} settings are the same." if fields else
                "All settings are the same: what differs is chance, or the machine.")

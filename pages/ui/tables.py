@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from html import escape
 
 import streamlit as st
@@ -44,16 +44,18 @@ def summary_table(summary: Summary) -> None:
     st.caption("Sees: the pixels that one output depends on, its receptive field.")
 
 
-def side_by_side(names: Mapping[str, str], rows: Mapping[str, Sequence[str]], caption: str) -> None:
+def side_by_side(names: Mapping[str, str], rows: Mapping[str, Sequence[str]], caption: str,
+                 rings: Container[str] = ()) -> None:
     """One column for each of several things, one row for each thing said of them.
 
     Args:
         names: what each column is called, and the colour of the dot before it.
         rows: title of each row -> a cell for each column.
         caption: what the table is, for screen readers.
+        rings: names whose dot is a ring, as their curve is dashed.
     """
-    head = "".join(f'<th scope="col" class=text><span class=dot style="background: {escape(colour)}"></span>'
-                   f"{escape(name)}</th>" for name, colour in names.items())
+    head = "".join(f'<th scope="col" class=text><span class="dot{" ring" if name in rings else ""}" '
+                   f'style="color: {escape(colour)}"></span>{escape(name)}</th>' for name, colour in names.items())
     body = "".join(f'<tr><th scope="row" class=text>{escape(title)}</th>'
                    + "".join(f"<td class=text>{escape(cell)}</td>" for cell in cells) + "</tr>"
                    for title, cells in rows.items())
