@@ -19,6 +19,7 @@ SECTIONS = (
                 ("pages/model.py", "Model", ":material/schema:"),
                 ("pages/train.py", "Train", ":material/model_training:"))),
     ("Understand", (("pages/runs.py", "Runs", ":material/ssid_chart:"),
+                    ("pages/experiments.py", "Experiments", ":material/science:"),
                     ("pages/mistakes.py", "Mistakes", ":material/rule:"),
                     ("pages/draw.py", "Draw", ":material/draw:"))),
 )

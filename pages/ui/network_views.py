@@ -18,6 +18,7 @@ from pages.ui.charts import draw
 from pages.ui.digits import heading
 from pages.ui.frame import KEPT
 from pages.ui.rows import strip
+from pages.ui.terms import term
 
 SIDE = diagrams.SIDE
 DIGITS = [str(each) for each in range(10)]
@@ -72,13 +73,13 @@ def figures(networks: list[Shown]) -> None:
                 st.markdown(f"##### {shown.title}")
             left = summary.left if summary else 0
             values = {
-                "Parameters": (f"{summary.total_params:,}" if summary else "–", "Numbers that the network learns."),
+                "Parameters": (f"{summary.total_params:,}" if summary else "–", term("parameters")),
                 f"Left of {BUDGET:,}": (f"{left:,}".replace("-", "\u2212") if summary else "–",
                                         "The goal is a network with fewer parameters than this."),
                 "Multiply-adds": (f"{summary.multiply_adds / 1e6:.2f} M" if summary else "–",
-                                  "Multiplications, each with an addition, to read one image."),
+                                  term("multiply_adds")),
                 "Receptive field": (f"{summary.receptive_field} × {summary.receptive_field}" if summary else "–",
-                                    "Square of the image that one score depends on, in theory, in pixels.")}
+                                    term("receptive_field"))}
             with st.container(horizontal=True):
                 for label, (value, help) in values.items():
                     st.metric(label, value, help=help, width=_METRIC)

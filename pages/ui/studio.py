@@ -17,6 +17,7 @@ from pages.ui.dataset import Digits
 from pages.ui.digits import chosen_index, heading
 from pages.ui.frame import KEPT
 from pages.ui.gallery import gallery
+from pages.ui.terms import term
 
 Rows = tuple[Transform, ...]
 START = to_text(PRESETS["final"].transforms)
@@ -94,7 +95,8 @@ def _preset(rows: Rows) -> None:
     name = preset_of(rows)
     options = [*PRESETS] if name else [OWN, *PRESETS]
     st.session_state["preset"] = name or OWN
-    st.selectbox("Start from", options, key="preset", on_change=_choose, help="Lists of transforms with a name.",
+    st.selectbox("Start from", options, key="preset", on_change=_choose,
+                 help=f"{term('augmentation')} A preset is a list of transforms with a name.",
                  format_func=lambda each: "Transforms of your own" if each == OWN else PRESETS[each].title)
     st.caption(PRESETS[name].help if name else "Each training image goes through them in this order, anew every epoch.")
 

@@ -25,7 +25,7 @@ class Figure(NamedTuple):
     title: str
     value: str
     help: str
-    apart: str
+    apart: str = ""
 
 
 def baseline_control(run: Run, others: Sequence[str]) -> Run | None:

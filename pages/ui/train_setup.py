@@ -17,6 +17,8 @@ from core.training.schedules import steps_per_epoch
 from pages.ui import tables, train_fork
 from pages.ui.charts import draw
 from pages.ui.controls import config_controls, keep_own, recipe_control
+from pages.ui.terms import term
+from pages.ui.train_figures import Figure, show
 
 
 def set_up(bar: DeltaGenerator) -> None:
@@ -68,14 +70,15 @@ def _preview(config: RunConfig) -> None:
     """What the settings come to: network, steps and learning rates."""
     summary = summarise(rows_of(config))
     steps = steps_per_epoch(60_000 - config.holdout, config.batch_size)
-    tables.figures({
-        "Parameters": f"{summary.total_params:,}", "Steps per epoch": f"{steps:,}",
-        "Multiply-adds per image": f"{summary.multiply_adds / 1e6:.2f} M"})
+    with st.container(horizontal=True, gap="small"):
+        show([Figure("Parameters", f"{summary.total_params:,}", term("parameters")),
+              Figure("Steps per epoch", f"{steps:,}", term("step")),
+              Figure("Multiply-adds", f"{summary.multiply_adds / 1e6:.2f} M", term("multiply_adds"))])
     room = f"{summary.left:,} left of" if summary.left >= 0 else f"{-summary.left:,} more than"
     st.caption(f"{room} the {summary.budget:,} parameters of the goal")
     plan = charts.plan(config, steps)
     draw(charts.rate(plan, config.epochs), "schedule", title="Learning rate", quiet="as the run will go through it",
-         alt=f"The {config.schedule} schedule over {config.epochs} epochs.",
+         help=term("schedule"), alt=f"The {config.schedule} schedule over {config.epochs} epochs.",
          file=f"{config.schedule}-{config.epochs}-epochs", table=lambda: plan)
-    st.markdown("##### Network :gray[:small[from the image down to ten scores]]")
+    st.markdown("##### Network :gray[:small[from the image down to ten scores]]", help=term("architecture"))
     tables.summary_table(summary)

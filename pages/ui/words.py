@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.experiments.scores import meets_goal, score
 from core.experiments.statistics import wilson
 from core.runs.progress import Progress
 from core.runs.run import Run
@@ -33,9 +34,9 @@ def interval(run: Run) -> str:
 
 
 def reaches_goal(run: Run) -> bool:
-    """Whether its last epoch meets the goal: accuracy, epochs and parameters."""
-    return (run.last is not None and run.state == "finished" and run.last.val_accuracy >= GOAL_ACCURACY
-            and len(run.epochs) <= GOAL_EPOCHS and parameters(run) < GOAL_PARAMETERS)
+    """Whether it meets the goal at its end: accuracy on the test images, epochs and parameters."""
+    found = score(run)
+    return found is not None and run.state == "finished" and meets_goal(found.accuracy, found.measured_on, run)
 
 
 def badge(state: str) -> tuple[str, str]:
