@@ -41,8 +41,8 @@ def _separable(inputs: int, outputs: int) -> tuple[Row, Row]:
     return (_normed(inputs, groups=inputs, norm="none", activation="none"), _normed(outputs, kernel=1, padding=0))
 
 
-def _stacked(stem: int, early: tuple[int, ...], late: tuple[int, ...]) -> tuple[Row, ...]:
-    """A full-size 3x3, then separable convolutions of these channels at 14x14 and at 7x7."""
+def stacked(stem: int, early: tuple[int, ...], late: tuple[int, ...]) -> tuple[Row, ...]:
+    """Rows of a full-size 3x3, then separable convolutions of these channels at 14x14 and at 7x7."""
     widths = (stem, *early, *late)
     pairs = [_separable(*pair) for pair in pairwise(widths)]
     first, second = (chain(*part) for part in (pairs[:len(early)], pairs[len(early):]))
@@ -84,10 +84,10 @@ ARCHITECTURES: Mapping[str, Architecture] = {
          *(_normed(16, groups=16), _normed(16, kernel=1, padding=0)) * 2, _AVERAGE, _CLASSES)),
     "tiny-2650": Architecture(
         "Tiny", "A full-size look of 8 channels, then six separable convolutions: 2,650 parameters.",
-        _stacked(8, (16, 16, 16), (16, 16, 16))),
+        stacked(8, (16, 16, 16), (16, 16, 16))),
     "wide-7124": Architecture(
         "Wide", "As Tiny with up to 34 channels: what 7,124 parameters can do.",
-        _stacked(12, (26, 26, 26), (34, 34, 34))),
+        stacked(12, (26, 26, 26), (34, 34, 34))),
     "teacher-179018": Architecture(
         "Teacher", "Folds pixels into channels, then 64 and 96 of them: large but quick to ask, 179,018 parameters.",
         (_UNSHUFFLE, _normed(64), _normed(64), _POOL, _normed(96), _DROPOUT, _normed(96, padding=0), _DROPOUT,

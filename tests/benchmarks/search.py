@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 from core.config import RunConfig  # noqa: E402
 from core.errors import RunError  # noqa: E402
-from core.models.architectures import rows_of  # noqa: E402
+from core.models.architectures import rows_of, stacked  # noqa: E402
 from core.models.summary import summarise  # noqa: E402
 from core.runs import queue, store  # noqa: E402
 
@@ -31,13 +31,31 @@ BASE = RunConfig(schedule="triangle", lr=0.02, max_lr=0.2, warmup=0.15, nesterov
 TEACHER = BASE.changed(architecture="teacher-179018", dropout=0.2)
 TAUGHT = BASE.changed(teacher="teacher", teacher_share=0.9, temperature=2.0)
 SMALL = TAUGHT.changed(batch_size=64)
+QUICK = BASE.changed(architecture="unshuffle-vote-7786", max_lr=0.3, lr=0.03, epochs=12, augmented=0.84,
+                     augmentation="final-moves")
+
+
+def small(stem: int, early: tuple[int, ...], late: tuple[int, ...], **more: Any) -> RunConfig:
+    """A distilled network of these channels."""
+    return SMALL.changed(layers=stacked(stem, early, late), **more)
+
 
 VARIANTS: dict[str, tuple[str, RunConfig]] = {
     "teacher": ("a teacher at half size", TEACHER),
     "tiny": ("2,650 parameters, distilled", SMALL.changed(architecture="tiny-2650")),
     "tiny-moves": ("the same, moves only", SMALL.changed(architecture="tiny-2650", augmentation="final-moves")),
+    "tiny-2416": ("14 channels early: 2,416", small(8, (14, 14, 14), (16, 16, 16))),
+    "tiny-2218": ("one separable convolution less, late", small(8, (16, 16, 16), (16, 16))),
+    "tiny-early": ("one separable convolution less, early", small(8, (16, 16), (16, 16, 16))),
+    "sprint": ("no teacher, in a hurry, 12 epochs", QUICK),
+    "sprint-256": ("the same at batch 256", QUICK.changed(batch_size=256, max_lr=0.5, lr=0.05)),
+    "sprint-stretch": ("the same stretched", QUICK.changed(augmentation="stretch")),
     "best": ("7,124 parameters, distilled", TAUGHT.changed(architecture="wide-7124")),
     "final": ("the seed's network, distilled", SMALL.changed(architecture="seed-3762")),
+    "final-cycle": ("the same with the seed's custom one-cycle, 0.1 to 0.2",
+                    SMALL.changed(architecture="seed-3762", schedule="seed-one-cycle", lr=0.1)),
+    "final-32": ("the seed's network, distilled, batch 32, 0.1",
+                 SMALL.changed(architecture="seed-3762", batch_size=32, max_lr=0.1, lr=0.01, ema=0.999)),
 }
 
 
