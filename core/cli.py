@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from core import cli_experiments, cli_runs, cli_watch
+from core import cli_experiments, cli_runs, cli_sweeps, cli_watch
 from core.cli_answers import Detach, Json, RunName, Which, err, print_json, say
 from core.cli_config import with_config
 from core.config import RunConfig
@@ -140,6 +140,7 @@ def predict(run: RunName, images: Annotated[list[Path], typer.Argument(help="Pic
 
 cli_runs.register(app)
 cli_experiments.register(app)
+cli_sweeps.register(app)
 
 
 def main() -> None:

@@ -35,7 +35,12 @@ def register(app: typer.Typer) -> None:
 
 def train_group(config: RunConfig, name: str, count: int, recipe_name: str | None, detach: bool, json_: bool) -> None:
     """Train a config several times with different seeds, and tell what the group comes to."""
-    group = repeats.create(config, name, count, recipe=recipe_name)
+    follow_group(repeats.create(config, name, count, recipe=recipe_name), detach, json_)
+
+
+def follow_group(group: Group, detach: bool, json_: bool) -> None:
+    """Train a group that is made, and tell what it comes to."""
+    name = group.name
     cli_watch.fetch_data(err, json_)
     repeats.submit(group)
     if detach:

@@ -15,7 +15,8 @@ LAYERS = [["errors"], ["config"], ["recipes"], ["data", "models"], ["training", 
           ["charts"], ["charts_digits", "charts_models", "charts_mistakes", "charts_home", "charts_runs",
                       "charts_experiments"],
           ["charts_draw"], ["experiments"],
-          ["cli_answers"], ["cli_config", "cli_watch"], ["cli_experiments"], ["cli_runs"], ["cli"], ["__main__"]]
+          ["cli_answers"], ["cli_config", "cli_watch"], ["cli_experiments"], ["cli_runs", "cli_sweeps"],
+          ["cli"], ["__main__"]]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 LIGHT = ["core.config", "core.recipes", "core.training.schedules", "core.training.plan", "core.training.results",
          "core.models.architectures", "core.models.summary", "core.data.augmentations", "core.runs.store",
@@ -27,7 +28,9 @@ LIGHT = ["core.config", "core.recipes", "core.training.schedules", "core.trainin
          "core.charts_draw", "core.insight.cutting", "core.insight.explanations", "core.insight.nearest",
          "core.insight.nudges", "core.runs.own_digits", "core.runs.listing", "core.charts_runs",
          "core.charts_experiments", "core.experiments.comparison", "core.experiments.repeats",
-         "core.experiments.exports", "core.experiments.rate_finder", "core.experiments.lr_range"]
+         "core.experiments.exports", "core.experiments.rate_finder", "core.experiments.sweeps",
+         "core.experiments.sweep_space", "core.experiments.sweep_worker",
+         "core.experiments.lr_range", "core.insight.batch"]
 HEAVY = {"torch", "torchvision", "albumentations", "cv2", "scipy", "onnx", "onnxruntime", "vl_convert", "optuna"}
 
 

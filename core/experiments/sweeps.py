@@ -1,0 +1,596 @@
+"""Sweeps: a search through configs, described in plain JSON and kept in one storage that many machines may share.
+
+A sweep has a fixed number of places. A place is tried by training an ordinary run; Optuna keeps what was drawn for it
+and what came out, proposes the next draw, and hands a place to one worker only. The worker stands in `sweep_worker`.
+Neither optuna nor torch at import.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.config import Limits, RunConfig
+from core.errors import ConfigError, RunError, listed
+from core.experiments import repeats, sweep_space
+from core.experiments.repeats import Group
+from core.experiments.sweep_space import Dimension
+from core.recipes import RECIPES
+from core.runs import store
+from core.training.plan import plan
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
+    from optuna.storages import RDBStorage
+    from optuna.trial import FrozenTrial
+
+FOLDER = ".sweeps"
+STORAGE = "INKLING_STORAGE"
+HOLDOUT = 10_000  # images kept back where the base keeps none: the sampling error at 99.4 % is 0.08 points
+AIMS: Mapping[str, tuple[str, ...]] = {"accuracy": ("accuracy",), "accuracy-parameters": ("accuracy", "parameters"),
+                                       "accuracy-seconds": ("accuracy", "seconds")}
+"""What a sweep looks for: the most accuracy on the hold-out, alone or against the fewest parameters or seconds."""
+SAMPLERS = ("tpe", "random", "grid", "qmc", "nsga2")
+PRUNERS = ("none", "median", "halving", "hyperband")
+MOST_NAME = 40
+MOST_RUNS = 500
+MOST_GRID = 100_000
+HEARTBEAT, GRACE = 10, 60  # seconds between two signs of life, and without one until a worker counts as dead
+ATTEMPTS = 3  # times that a place's worker may die before the place is given up
+OPEN, WAITING, RUNNING, DONE, PRUNED, FAILED = "open", "waiting", "running", "done", "pruned", "failed"
+SURPLUS, LEFT, REFUSED, BROKEN = "surplus", "left", "refused", "broken"  # how an attempt ended without a result
+_FORMAT = "inkling-sweep"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The description of a sweep, checked when it is made.
+
+    Raises:
+        UserError: a field is wrong; the sentence names it.
+    """
+
+    name: str
+    config: RunConfig
+    """What every run begins with; keeps images back to be compared on."""
+    space: Mapping[str, Dimension]
+    """What is varied, as `sweep_space.read_space` gives it."""
+    aim: str = "accuracy"
+    sampler: str = "tpe"
+    pruner: str = "none"
+    runs: int = 20
+    """How many runs are trained at most."""
+    minutes: float = 0.0
+    """After so many minutes of work no run is begun any more; 0: no limit."""
+    max_parameters: int = 0
+    """Networks that are larger are not trained; 0: any size."""
+    recipe: str | None = None
+
+    def __post_init__(self) -> None:
+        store.check_name(self.name)
+        if len(self.name) > MOST_NAME:
+            raise ConfigError(f"a sweep's name has up to {MOST_NAME} characters, so that its runs can carry it.")
+        for field, value, choices in (("aim", self.aim, AIMS), ("sampler", self.sampler, SAMPLERS),
+                                      ("pruner", self.pruner, PRUNERS)):
+            if value not in choices:
+                raise ConfigError(f"{field} is {str(value)[:40]!r}, but it must be {listed(choices)}.")
+        for field, low, high in (("runs", 1, MOST_RUNS), ("minutes", 0, 100_000), ("max_parameters", 0, 20_000_000)):
+            value = getattr(self, field)
+            if type(value) not in ((int,) if field != "minutes" else (int, float)) or not low <= value <= high:
+                raise ConfigError(f"{field} is {str(value)[:40]}, but it must be a number from {low:,} to {high:,}.")
+        if self.recipe is not None and self.recipe not in RECIPES:
+            raise ConfigError(f"there is no recipe {str(self.recipe)[:40]!r}; choose {listed(RECIPES)}.")
+        if self.config.holdout == 0:
+            raise ConfigError("a sweep chooses by images that it keeps back, never by the test images; set holdout, "
+                              f"for example to {HOLDOUT:,}.")
+        if len(AIMS[self.aim]) > 1 and self.pruner != "none":
+            raise ConfigError("runs can only be ended early for accuracy alone; with this aim, set pruner to none.")
+        plan(self.config)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The sweep as JSON values."""
+        return {"format": _FORMAT, **{item.name: getattr(self, item.name) for item in dataclasses.fields(self)},
+                "config": self.config.to_dict(), "space": {name: each.to_dict() for name, each in self.space.items()}}
+
+    @classmethod
+    def from_dict(cls, values: Any) -> Sweep:
+        """The sweep that JSON values describe.
+
+        Raises:
+            UserError: they describe none; the sentence names the field.
+        """
+        names = {item.name for item in dataclasses.fields(cls)}
+        if not isinstance(values, Mapping) or values.get("format", _FORMAT) != _FORMAT:
+            raise ConfigError("a sweep is a set of named fields.")
+        values = {name: value for name, value in values.items() if name != "format"}
+        for name in values:
+            if name not in names:
+                raise ConfigError(f"a sweep has no field {str(name)[:40]!r}; its fields are {listed(sorted(names))}.")
+        if missing := {"name", "config", "space"} - set(values):
+            raise ConfigError(f"a sweep needs {listed(sorted(missing))}.")
+        config = RunConfig.from_dict(values["config"])
+        return cls(**{**values, "config": config, "space": sweep_space.read_space(values["space"], config)})
+
+    def grid(self) -> list[dict[str, Any]]:
+        """Every combination of the space, in order; empty for samplers that draw.
+
+        Raises:
+            ConfigError: a range cannot be counted, or there are too many combinations.
+        """
+        if self.sampler != "grid":
+            return []
+        sides = {}
+        for name, dimension in self.space.items():
+            points = dimension.points()
+            if points is None:
+                raise ConfigError(f"a grid needs choices or steps: write {name}={dimension.low:g}..{dimension.high:g}"
+                                  "..STEP, or the values themselves.")
+            sides[name] = points
+        total = 1
+        for points in sides.values():
+            total *= len(points)
+        if total > MOST_GRID:
+            raise ConfigError(f"the grid has {total:,} points; at most {MOST_GRID:,} can be counted through.")
+        return [dict(zip(sides, point, strict=True)) for point in itertools.product(*sides.values())]
+
+    @property
+    def places(self) -> int:
+        """How many runs there are to train: the budget, or fewer where the grid has fewer points."""
+        return min(self.runs, len(self.grid())) if self.sampler == "grid" else self.runs
+
+    def run_name(self, place: int) -> str:
+        """What the run of a place is called."""
+        return f"{self.name}-{place:03d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What stands at a place of a sweep."""
+
+    place: int
+    """From 1."""
+    state: str
+    """`open`, `waiting`, `running`, `done`, `pruned` or `failed`."""
+    params: Mapping[str, Any]
+    """What was drawn; empty before."""
+    accuracy: float | None = None
+    """After the last epoch so far, on the held-out images, in percent."""
+    parameters: int | None = None
+    seconds: float | None = None
+    """Of training."""
+    run: str | None = None
+    machine: str | None = None
+    reason: str = ""
+    """Why it failed."""
+    began: datetime | None = None
+    ended: datetime | None = None
+    epochs: tuple[float, ...] = ()
+    """Accuracy by epoch, where it was reported."""
+    best: bool = False
+    """Whether it is the best, or stands in the front."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The trial as JSON values."""
+        values = dataclasses.asdict(self)
+        return {**values, **{name: value.isoformat() if (value := values[name]) else None
+                             for name in ("began", "ended")}}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A sweep as it stands in the storage."""
+
+    sweep: Sweep
+    trials: tuple[Trial, ...]
+    """By place."""
+    stopped: bool
+    """Whether its workers were asked to leave."""
+    minutes: float
+    """Worked so far: time in which at least one run trained."""
+
+    @property
+    def front(self) -> tuple[Trial, ...]:
+        """The best trial; for two aims all that no other beats in both, the most accurate first."""
+        return tuple(sorted((trial for trial in self.trials if trial.best), key=lambda trial: -(trial.accuracy or 0)))
+
+    @property
+    def best(self) -> Trial | None:
+        """The most accurate one that was trained to the end."""
+        return next(iter(self.front), None)
+
+    def count(self, *states: str) -> int:
+        """How many trials are in these states."""
+        return sum(trial.state in states for trial in self.trials)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to train."""
+        return self.out_of_time or not self.count(OPEN, WAITING, RUNNING)
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether its minutes are used up."""
+        return 0 < self.sweep.minutes <= self.minutes
+
+    @property
+    def words(self) -> str:
+        """How it stands, as a sentence."""
+        done, total = self.count(DONE, PRUNED, FAILED), self.sweep.places
+        parts = [f"{done} of {total} runs are through"]
+        parts += [f"{count} {word}" for state, word in ((RUNNING, "training"), (PRUNED, "ended early"),
+                                                        (FAILED, "failed")) if (count := self.count(state))]
+        said = f"{self.sweep.name}: {', '.join(parts)}."
+        if self.best is not None and self.best.accuracy is not None:
+            said += (f" Best on {self.sweep.config.holdout:,} held-out images: {self.best.accuracy:.2f} % by "
+                     f"{self.best.run} with {self.best.parameters:,} parameters.")
+        return said
+
+    def to_dict(self) -> dict[str, Any]:
+        """The sweep and its trials as JSON values."""
+        return {"sweep": self.sweep.to_dict(), "stopped": self.stopped, "over": self.over,
+                "minutes": round(self.minutes, 2), "best": self.best and self.best.place,
+                "trials": [trial.to_dict() for trial in self.trials]}
+
+
+def create(sweep: Sweep, url: str | None = None, folder: Path | None = None) -> None:
+    """Write a sweep into the storage, with all its places; nothing trains until somebody works on it.
+
+    Raises:
+        RunError: the name is taken, or the storage cannot be reached.
+        UserError: the sweep is none.
+    """
+    import optuna
+
+    sweep.grid()
+    with reached(url):
+        storage = connect(url, folder)
+        try:
+            study = optuna.create_study(storage=storage, study_name=sweep.name, sampler=sampler(sweep),
+                                        directions=["maximize" if aim == "accuracy" else "minimize"
+                                                    for aim in AIMS[sweep.aim]])
+        except optuna.exceptions.DuplicatedStudyError:
+            raise RunError(f"there is already a sweep {sweep.name!r}; choose another name, or go on with that one."
+                           ) from None
+        study.set_user_attr("sweep", sweep.to_dict())
+        offer(study, sweep)
+
+
+def names(url: str | None = None, folder: Path | None = None) -> list[str]:
+    """The sweeps in the storage, the newest first.
+
+    Raises:
+        RunError: it cannot be reached.
+    """
+    if nothing_yet(url, folder):
+        return []
+    with reached(url):
+        import optuna
+
+        found = optuna.get_all_study_summaries(connect(url, folder), include_best_trial=False)
+        return [each.study_name for each in sorted(found, key=lambda each: -each._study_id)
+                if isinstance(each.user_attrs.get("sweep"), Mapping)]
+
+
+def find(name: str, url: str | None = None, folder: Path | None = None) -> Found:
+    """A sweep as it stands.
+
+    Raises:
+        RunError: there is none of that name, or the storage cannot be reached.
+    """
+    with reached(url):
+        study, sweep = load(name, url, folder)
+        return found_in(study, sweep)
+
+
+def found_in(study: Study, sweep: Sweep) -> Found:
+    """A sweep as its study has it."""
+    tried = study.get_trials(deepcopy=False)
+    best: set[int] = set()
+    with contextlib.suppress(ValueError):  # nothing is done yet
+        best = {each.number for each in study.best_trials}
+    trials = tuple(_trial(sweep, place, attempts, best) for place, attempts in _by_place(sweep, tried).items())
+    return Found(sweep, trials, bool(study.user_attrs.get("stopped")), _minutes(tried))
+
+
+def stop(name: str, url: str | None = None, folder: Path | None = None) -> None:
+    """Ask all workers of a sweep to leave, wherever they are; their runs stop and can go on later.
+
+    Raises:
+        RunError: as `find`.
+    """
+    with reached(url):
+        load(name, url, folder)[0].set_user_attr("stopped", True)
+
+
+def delete(name: str, url: str | None = None, folder: Path | None = None) -> None:
+    """Forget a sweep; its runs stay.
+
+    Raises:
+        RunError: as `find`, or somebody works on it.
+    """
+    import optuna
+
+    with reached(url):
+        study, sweep = load(name, url, folder)
+        if found_in(study, sweep).count(RUNNING):
+            raise RunError(f"{name} is being worked on; stop it first.")
+        optuna.delete_study(study_name=name, storage=connect(url, folder))
+
+
+def config_of(sweep: Sweep, trial: Trial) -> RunConfig:
+    """What was trained at a place."""
+    return sweep_space.apply(sweep.config, trial.params)
+
+
+def train_winner(name: str, count: int = 5, place: int | None = None, url: str | None = None,
+                 folder: Path | None = None, limits: Limits | None = None) -> Group:
+    """Make a group of repeats of a sweep's best config, on all training images and so scored on the test images.
+
+    Args:
+        name: of the sweep.
+        count: how many seeds, 2 to 100.
+        place: whose config; None: the most accurate one's.
+        url, folder: as `find`.
+        limits: what the machine lends; None: from the environment.
+
+    Raises:
+        RunError: nothing is done yet, or there is no such place.
+        UserError: as `repeats.create`.
+    """
+    found = find(name, url, folder)
+    chosen = found.best if place is None else next((each for each in found.trials if each.place == place), None)
+    if chosen is None or chosen.state != DONE:
+        raise RunError(f"{name} has no run {'' if place is None else f'{place} '}that was trained to the end; wait for "
+                       "one.")
+    config = config_of(found.sweep, chosen).changed(holdout=0)
+    wanted = repeats.free_name(f"{name}-{chosen.place:03d}-all", folder)
+    return repeats.create(config, wanted, count, recipe=found.sweep.recipe, folder=folder, limits=limits)
+
+
+def importance(name: str, url: str | None = None, folder: Path | None = None) -> dict[str, float]:
+    """How much each thing varied mattered for the accuracy, as shares of 1; empty while too little is done.
+
+    Source: Watanabe et al., PED-ANOVA, IJCAI 2023, as Optuna computes it.
+
+    Raises:
+        RunError: as `find`.
+    """
+    with reached(url):
+        study, sweep = load(name, url, folder)
+        done = [each for each in study.get_trials(deepcopy=False) if each.state.name == "COMPLETE"]
+        if len(done) < 4 or len({each.values[0] for each in done}) < 2:
+            return {}
+        from optuna.importance import get_param_importances
+
+        several = len(AIMS[sweep.aim]) > 1
+        return get_param_importances(study, target=(lambda trial: trial.values[0]) if several else None)
+
+
+# ---- the storage
+
+
+def storage_url(url: str | None = None, folder: Path | None = None) -> str:
+    """Where sweeps are kept: what the operator names, else $INKLING_STORAGE, else a file beside the runs.
+
+    Raises:
+        ConfigError: it is no address of a database that can be used.
+    """
+    given = url or os.environ.get(STORAGE)
+    if not given:
+        return f"sqlite:///{_file(folder)}"
+    scheme, mark, rest = given.partition("://")
+    drivers = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "mysql": "mysql+pymysql",
+               "sqlite": "sqlite"}
+    if not mark or (scheme not in drivers and scheme.partition("+")[0] not in drivers):
+        raise ConfigError("the storage is an address such as postgresql://user@host/database or "
+                          "mysql://user@host/database.")
+    return f"{drivers.get(scheme, scheme)}://{rest}"
+
+
+def nothing_yet(url: str | None = None, folder: Path | None = None) -> bool:
+    """Whether no sweep was ever made in this project; looked up without opening anything."""
+    return not (url or os.environ.get(STORAGE)) and not _file(folder).exists()
+
+
+def connect(url: str | None = None, folder: Path | None = None) -> RDBStorage:
+    """The storage; its tables are made where there are none."""
+    address = storage_url(url, folder)
+    if address.startswith("sqlite") and not (url or os.environ.get(STORAGE)):
+        _file(folder).parent.mkdir(parents=True, exist_ok=True)
+    return _connect(address, HEARTBEAT, GRACE)
+
+
+@lru_cache(maxsize=8)
+def _connect(address: str, heartbeat: int, grace: int) -> RDBStorage:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if address.startswith("sqlite"):
+        options = {"connect_args": {"timeout": 60}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.storages.RDBStorage(address, engine_kwargs=options, heartbeat_interval=heartbeat,
+                                          grace_period=grace)
+
+
+@contextlib.contextmanager
+def reached(url: str | None = None) -> Iterator[None]:
+    """Say in a sentence that the storage cannot be used, without the password that its address may hold.
+
+    Raises:
+        RunError: it cannot.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise RunError(f"the storage needs the package {error.name}, which is not installed; pip install it.") from None
+    except Exception as error:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        cause = error if isinstance(error, SQLAlchemyError) else error.__cause__
+        if not isinstance(cause, SQLAlchemyError):
+            raise
+        reason = str(getattr(cause, "orig", None) or cause).strip().splitlines()[-1][:200]
+        raise RunError(f"the storage at {_shown(storage_url(url))} cannot be used: {reason}") from None
+
+
+def load(name: str, url: str | None = None, folder: Path | None = None) -> tuple[Study, Sweep]:
+    """The study of a sweep, and what it describes.
+
+    Raises:
+        RunError: there is none of that name.
+    """
+    if nothing_yet(url, folder):
+        raise RunError(f"there is no sweep {str(name)[:60]!r}.")
+    import optuna
+
+    storage = connect(url, folder)
+    try:
+        study = optuna.load_study(study_name=name, storage=storage)
+        sweep = Sweep.from_dict(study.user_attrs.get("sweep"))
+    except (KeyError, ConfigError):
+        raise RunError(f"there is no sweep {str(name)[:60]!r}.") from None
+    study.sampler, study.pruner = sampler(sweep), pruner(sweep)
+    return study, sweep
+
+
+def sampler(sweep: Sweep) -> BaseSampler:
+    """Optuna's sampler of that name."""
+    from optuna import exceptions, samplers
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", exceptions.ExperimentalWarning)
+        return {"tpe": samplers.TPESampler, "random": samplers.RandomSampler, "grid": samplers.RandomSampler,
+                "qmc": samplers.QMCSampler, "nsga2": samplers.NSGAIISampler}[sweep.sampler]()
+
+
+def pruner(sweep: Sweep) -> BasePruner:
+    """Optuna's pruner of that name."""
+    from optuna import pruners
+
+    epochs = sweep.config.epochs
+    return {"none": lambda: pruners.NopPruner(), "median": lambda: pruners.MedianPruner(n_startup_trials=4),
+            "halving": lambda: pruners.SuccessiveHalvingPruner(),
+            "hyperband": lambda: pruners.HyperbandPruner(max_resource=epochs)}[sweep.pruner]()
+
+
+# ---- places and attempts
+
+
+def offer(study: Study, sweep: Sweep) -> Found:
+    """Put every place that needs an attempt up for the workers: new ones, and those whose worker died or left.
+
+    Two workers may do so at once: of two attempts at a place only the first is taken up (`is_surplus`).
+    """
+    tried = _by_place(sweep, study.get_trials(deepcopy=False))
+    grid = sweep.grid()
+    for place, attempts in tried.items():
+        if _state(attempts) != OPEN:
+            continue
+        last = attempts[-1] if attempts else None
+        params: dict[str, Any] = grid[place - 1] if grid else {}
+        if last is not None and _ended(last) != REFUSED:
+            params = last.params or params
+        study.enqueue_trial(params, user_attrs={"place": place})
+    return found_in(study, sweep)
+
+
+def is_surplus(study: Study, sweep: Sweep, number: int, place: object) -> bool:
+    """Whether an attempt that was just taken up is one too many.
+
+    It is, where its place has a result already or an older attempt that is still open. Since attempts are numbered in
+    the order in which they are made, at most one of a place can ever pass.
+    """
+    attempts = _by_place(sweep, study.get_trials(deepcopy=False)).get(place) if isinstance(place, int) else None
+    if attempts is None:
+        return True
+    others = [each for each in attempts if each.number != number]
+    return _state(others) in (DONE, PRUNED, FAILED) or any(
+        each.number < number and not each.state.is_finished() for each in others)
+
+
+def _by_place(sweep: Sweep, tried: Sequence[FrozenTrial]) -> dict[int, list[FrozenTrial]]:
+    """The attempts at each place, the oldest first; those that were one too many are left out."""
+    places: dict[int, list[FrozenTrial]] = {place: [] for place in range(1, sweep.places + 1)}
+    for each in sorted(tried, key=lambda each: each.number):
+        if _ended(each) != SURPLUS and each.user_attrs.get("place") in places:
+            places[each.user_attrs["place"]].append(each)
+    return places
+
+
+def _state(attempts: Sequence[FrozenTrial]) -> str:
+    """What the attempts at a place come to."""
+    dead = 0
+    states = {each.state.name for each in attempts}
+    if "COMPLETE" in states:
+        return DONE
+    for each in attempts:
+        ended = _ended(each)
+        if ended == BROKEN:
+            return FAILED
+        if each.state.name == "PRUNED" and ended != REFUSED:
+            return PRUNED
+        dead += each.state.name == "FAIL" and ended is None
+    for name, state in (("RUNNING", RUNNING), ("WAITING", WAITING)):
+        if name in states:
+            return state
+    return FAILED if dead >= ATTEMPTS else OPEN
+
+
+def _ended(attempt: FrozenTrial) -> str | None:
+    return attempt.user_attrs.get("ended")
+
+
+def _trial(sweep: Sweep, place: int, attempts: Sequence[FrozenTrial], best: set[int]) -> Trial:
+    state = _state(attempts)
+    order = {"COMPLETE": 3, "PRUNED": 2, "RUNNING": 1}
+    shown = max((each for each in attempts if _ended(each) != REFUSED),
+                key=lambda each: (order.get(each.state.name, 0), each.number), default=None)
+    if shown is None:
+        return Trial(place, state, {})
+    facts, reports = shown.user_attrs, shown.intermediate_values
+    reason = facts.get("reason", "")
+    if state == FAILED and not reason:
+        reason = f"its worker died {ATTEMPTS} times"
+    epochs = tuple(reports[step] for step in sorted(reports))
+    return Trial(place, state, dict(shown.params), facts.get("accuracy", epochs[-1] if epochs else None),
+                 facts.get("parameters"), facts.get("seconds"), facts.get("run"), facts.get("machine"), reason,
+                 _utc(shown.datetime_start), _utc(shown.datetime_complete), epochs, shown.number in best)
+
+
+def _minutes(tried: Sequence[FrozenTrial]) -> float:
+    """Minutes in which at least one attempt was under way."""
+    now = datetime.now()
+    spans = sorted((each.datetime_start, each.datetime_complete or now) for each in tried if each.datetime_start)
+    total, until = 0.0, None
+    for began, ended in spans:
+        began = began if until is None else max(began, until)
+        total += max(0.0, (ended - began).total_seconds())
+        until = ended if until is None else max(until, ended)
+    return total / 60
+
+
+def _utc(time: datetime | None) -> datetime | None:
+    return None if time is None else time.astimezone(UTC)
+
+
+def _file(folder: Path | None) -> Path:
+    return (folder or store.checkpoints_folder()) / FOLDER / "sweeps.db"
+
+
+def _shown(address: str) -> str:
+    from sqlalchemy.engine import make_url
+
+    return make_url(address).render_as_string(hide_password=True)
