@@ -152,7 +152,7 @@ def analysis(run: Run, before: Run | None) -> None:
 def end(runs: Runs) -> None:
     """All three, side by side."""
     st.header("What came of it", anchor=False)
-    rows = [(story.title(name), f"{story.parameters(run):,}", f"{run.epochs[-1].train_accuracy:.2f} %",
+    rows = [(story.title(name), f"{run.parameters:,}", f"{run.epochs[-1].train_accuracy:.2f} %",
              f"{run.epochs[-1].val_accuracy:.2f} %", f"{story.gap(run.epochs[-1]):+.2f}") for name, run in runs.items()]
     st.markdown(_table(("", "Parameters", "Training", "Test", "Gap"), rows))
     found = asked(*runs.values())

@@ -1,0 +1,112 @@
+"""Home: with no run, with a few, with hundreds, and with one that reaches the goal."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.runs import files
+from tests.made import made_run
+from tests.opening import HOME, open_page
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    place = tmp_path / "checkpoints"
+    place.mkdir()
+    monkeypatch.setenv("INKLING_CHECKPOINTS", str(place))
+    return place
+
+
+def scored(folder: Path, name: str, correct: int, **config) -> None:
+    """A finished run with so many of 10,000 images right at its end."""
+    run = made_run(folder, name, done=3, **config)
+    rows = [dict(row) for row in files.read_json(run.folder / "epochs.json")]
+    rows[-1]["val_correct"] = correct
+    files.write_json(run.folder / "epochs.json", rows)
+
+
+def links(app: AppTest) -> dict[str, str]:
+    return {each.proto.label: f"{each.proto.page}?{each.proto.query_string}" for each in app.get("page_link")}
+
+
+def told(app: AppTest) -> str:
+    return "\n".join(each.value for kind in (app.markdown, app.caption) for each in kind)
+
+
+def charts(app: AppTest) -> list:
+    return app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")
+
+
+def test_there_are_three_ways_to_start(folder):
+    ways = {label: target for label, target in links(open_page(HOME)).items() if "arrow_forward" in label}
+    assert [target.split("?")[0] for target in ways.values()] == ["story", "train", "draw"]
+    assert any(target.endswith("start=final") for target in ways.values())
+
+
+def test_without_runs_there_is_no_picture(folder):
+    app = open_page(HOME)
+    assert not charts(app)
+    assert "reaches it" not in told(app)
+
+
+def test_all_runs_with_an_accuracy_are_in_the_picture(folder):
+    made_run(folder, "final")
+    made_run(folder, "mine")
+    made_run(folder, "new", done=0, state="stopped")
+    app = open_page(HOME)
+    assert len(charts(app)) == 1
+    assert "2 runs" in charts(app)[0].proto.alt
+
+
+def test_runs_that_reach_the_goal_get_a_badge(folder):
+    scored(folder, "good", 9_941)
+    scored(folder, "large", 9_990, architecture="initial")
+    badges = {label: target for label, target in links(open_page(HOME)).items() if "green-badge" in label}
+    assert list(badges) == [":green-badge[:material/flag: good reaches it, 99.41\u00a0%]"]
+    assert list(badges.values()) == ["train?run=good"]
+
+
+def test_many_that_reach_it_are_counted(folder):
+    for number in range(5):
+        scored(folder, f"good-{number}", 9_941 + number)
+    app = open_page(HOME)
+    badges = [label for label in links(app) if "green-badge" in label]
+    assert len(badges) == 3
+    assert "good-4" in badges[0]
+    assert "and 2 more" in told(app)
+
+
+def test_the_nearest_is_named_where_none_reaches_it(folder):
+    scored(folder, "near", 9_936)
+    scored(folder, "far", 9_000)
+    scored(folder, "large", 9_990, architecture="initial")
+    assert "near comes nearest, with 99.36\u00a0%" in told(open_page(HOME))
+
+
+def test_a_run_that_is_picked_is_opened(folder):
+    made_run(folder, "mine")
+    app = AppTest.from_file(Path(__file__).parents[2] / HOME, default_timeout=60)
+    app.session_state["opened"] = "mine"
+    assert app.run().title[0].value == "Train"
+    assert app.selectbox(key="run").value == "mine"
+
+
+def test_many_damaged_folders_do_not_fill_the_page(folder):
+    for number in range(9):
+        (folder / f"broken-{number}").mkdir()
+    app = open_page(HOME)
+    assert told(app).count("cannot be read") == 6
+    assert "4 more cannot be read" in told(app)
+
+
+def test_300_runs_are_no_trouble(folder):
+    made_run(folder, "try-0")
+    for number in range(1, 300):
+        shutil.copytree(folder / "try-0", folder / f"try-{number}")
+    app = open_page(HOME)
+    assert len(app.dataframe[0].value) == 8
+    assert any("300 runs" in label for label in links(app))
