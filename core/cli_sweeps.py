@@ -17,7 +17,7 @@ from core.cli_config import with_changes
 from core.config import RunConfig
 from core.errors import ConfigError, UserError, listed
 from core.experiments import sweep_space, sweep_worker, sweeps
-from core.experiments.sweeps import AIMS, PRUNERS, SAMPLERS, Found, Sweep
+from core.experiments.sweeps import AIMS, PRUNERS, SAMPLERS, Found, Sweep, Trial
 from core.models.architectures import rows_of
 from core.recipes import RECIPES, recipe
 
