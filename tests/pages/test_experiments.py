@@ -1,0 +1,303 @@
+"""The Experiments page: without runs, with runs and groups to answer about, and with what cannot be read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from core.data import dataset
+from core.data.dataset import Mnist
+from core.experiments import rate_finder, repeats
+from core.experiments.lr_range import Point
+from core.experiments.rate_finder import Finding, Request
+from core.models.network import build
+from core.recipes import RECIPES
+from core.runs import files, queue, store
+from pages.ui import experiments_rates
+from pages.ui.controls import LADDERS
+from tests.made import made_run
+from tests.opening import open_page, well
+
+PAGE = "pages/experiments.py"
+COMPARE, REPEATS, RATES, EXPORTS = PARTS = ("Compare", "Repeats", "Rate finder", "Exports")
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    yield
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def here(digits, monkeypatch) -> Mnist:
+    """The made-up digits in place of the dataset."""
+    monkeypatch.setattr(dataset, "load", lambda folder=None, progress=None: digits)
+    return digits
+
+
+def opened(part: str, **link: str) -> AppTest:
+    return open_page(PAGE, experiment=part, **link)
+
+
+def text(app: AppTest) -> str:
+    kinds = (app.markdown, app.caption, app.error, app.metric)
+    said = [f"{getattr(each, 'label', '')} {each.value}" for kind in kinds for each in kind]
+    return "\n".join([*said, *(each.proto.body for each in app.main.get("html"))]).replace("&nbsp;", " ")
+
+
+def links(app: AppTest) -> dict[str, str]:
+    return {each.proto.label: each.proto.query_string for each in app.main.get("page_link")}
+
+
+
+def press(app: AppTest, key: str) -> AppTest:
+    return well(app.button(key=key).click().run())
+
+
+def group(folder: Path, name: str, correct: Sequence[int], **config) -> None:
+    """A group whose runs, of seeds from 1, name so many of 10,000 test images rightly."""
+    for seed, each in enumerate(correct, 1):
+        run = made_run(folder, f"{name}-s{seed}", group=name, seed=seed, **config)
+        rows = files.read_json(run.folder / "epochs.json")
+        files.write_json(run.folder / "epochs.json", [*rows[:-1], {**rows[-1], "val_correct": each}])
+
+
+def weights(folder: Path, name: str, seed: int, factor: float = 1.0) -> None:
+    """Give a run the first weights of a seed, times a factor."""
+    run = store.open_run(name, folder)
+    drawn = build(run.config.changed(seed=seed)).state_dict()
+    files.save_tensors(run.folder / "last.pt", {name: tensor * factor for name, tensor in drawn.items()})
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_with_nothing_trained_every_part_says_what_it_is_for(part, folder):
+    app = opened(part)
+    assert [each.value for each in app.title] == ["Experiments"]
+    if part in (COMPARE, EXPORTS):
+        assert links(app) == {"Train the Final recipe": "start=final"}
+        assert {COMPARE: "which is better", EXPORTS: "leaves here as a file"}[part] in text(app)
+
+
+def test_a_part_that_the_link_does_not_know_is_the_first(folder):
+    assert "which is better" in text(opened("cake"))
+
+
+def test_two_runs_are_compared_image_by_image_in_a_sentence(folder, here):
+    for seed, name in enumerate(("final", "intermediate"), 1):
+        made_run(folder, name, architecture="keras-style")
+        weights(folder, name, seed)
+    app = opened(COMPARE)
+    assert (app.selectbox(key="first").value, app.selectbox(key="second").value) == ("intermediate", "final")
+    said = text(app)
+    assert "On the same 200 test images intermediate alone is right about" in said
+    assert "McNemar" in said
+    assert [each.label for each in app.metric] == ["intermediate", "final"]
+    assert "view=two+runs" in next(iter(links(app).values()))
+    app = opened(COMPARE, first="final", second="intermediate")
+    assert "On the same 200 test images final alone is right about" in text(app)
+
+
+def test_two_groups_are_compared_by_their_seeds(folder):
+    group(folder, "a", [9_900, 9_904, 9_898])
+    group(folder, "b", [9_931, 9_936, 9_928])
+    app = opened(COMPARE, first="a", second="b")
+    assert "b is better by 0.31 points (0.2" in text(app)
+    assert "the seeds 1 to 3" in text(app)
+    assert app.selectbox(key="second").options == ["b"], "a group is held against groups only"
+    lone = opened(COMPARE, first="a-s1")
+    assert "a" not in lone.selectbox(key="second").options
+    assert "a-s2" in lone.selectbox(key="second").options
+
+
+def test_one_group_alone_has_nothing_to_be_held_against(folder):
+    group(folder, "a", [9_900, 9_904])
+    assert "no other group" in text(opened(COMPARE, first="a"))
+
+
+def test_groups_measured_on_different_images_are_refused_in_a_sentence(folder):
+    group(folder, "a", [9_900, 9_904])
+    group(folder, "b", [9_900, 9_904], holdout=10_000)
+    assert "such accuracies cannot be compared" in text(opened(COMPARE, first="a", second="b"))
+
+
+def test_a_run_whose_weights_are_no_numbers_is_an_error_in_words(folder, here):
+    for name in ("final", "intermediate"):
+        made_run(folder, name)
+    weights(folder, "final", 1, math.nan)
+    app = opened(COMPARE)
+    assert "final cannot be asked: the saved weights hold a value" in app.error[0].value
+    assert not app.metric
+
+
+@pytest.mark.parametrize(("part", "key"), [(COMPARE, "first"), (EXPORTS, "taken"), (RATES, "tested")])
+def test_a_damaged_run_that_the_link_asks_for_is_named_with_the_reason(part, key, folder, here):
+    for name in ("mine", "yours", "theirs"):
+        made_run(folder, name)
+    (folder / "mine" / "last.pt").write_bytes(b"no weights")
+    assert "mine cannot be read: last.pt is no zip file" in opened(part, **{key: "mine"}).warning[0].value
+    assert not opened(part).warning
+
+
+def test_a_group_is_made_and_started(folder, idle):
+    app = opened(REPEATS)
+    assert "No group yet" in text(app)
+    well(app.number_input(key="times").set_value(3).run())
+    press(app, "start_group")
+    made = repeats.open_group("final-repeats")
+    assert [run.config.seed for run in made.runs] == [1, 2, 3]
+    assert [run.config for run in made.runs] == [RECIPES["final"].config.changed(seed=seed) for seed in (1, 2, 3)]
+    assert {run.recipe for run in made.runs} == {"final"}
+    assert len(idle) + len(queue.order()) == 3
+    assert "none of its 3 runs is finished" in text(app)
+    well(app.text_input(key="group_name").set_value("final-repeats").run())
+    press(app, "start_group")
+    assert "there is already a group 'final-repeats'" in app.error[0].value
+
+
+def test_a_group_tells_its_mean_its_interval_and_what_it_was_measured_on(folder):
+    group(folder, "mine", [9_945, 9_941, 9_943], epochs=3)
+    group(folder, "held", [9_900, 9_910], holdout=10_000)
+    made_run(folder, "lone")
+    app = opened(REPEATS, group="mine")
+    table = app.dataframe[0].value.set_index("Group")
+    assert list(table.index) == ["held", "mine"]
+    assert table.loc["mine", "Mean"] == pytest.approx(99.43)
+    assert table.loc["mine", "95 % interval"] == "99.38 to 99.48"
+    assert list(table["Measured on"]) == ["10,000 held-out training images", "test images"]
+    assert "mine: 99.43 % of the test images as the mean of 3 seeds (99.38 to 99.48)" in text(app)
+    assert links(app) == {seed: f"run=mine-s{seed}" for seed in "123"}
+    assert len(app.get("download_button")) == 2
+
+
+def test_only_a_mean_earns_a_group_the_badge(folder):
+    group(folder, "lucky", [9_945, 9_920], epochs=3)
+    assert "goal reached" not in text(opened(REPEATS))
+    group(folder, "good", [9_945, 9_941], epochs=3)
+    assert "goal reached" in text(opened(REPEATS, group="good"))
+
+
+def test_seeds_are_added_and_what_stands_still_goes_on(folder, idle):
+    group(folder, "mine", [9_900, 9_904], epochs=3)
+    press(opened(REPEATS), "two_more")
+    assert [run.config.seed for run in repeats.open_group("mine").runs] == [1, 2, 3, 4]
+    assert ([place.name for place in idle], queue.order()) == (["mine-s3"], ["mine-s4"])
+    queue.drop("mine-s4")
+    app = opened(REPEATS)
+    assert "as the mean of 2 seeds" in text(app)
+    press(app, "rest")
+    assert queue.order() == ["mine-s4"]
+
+
+def climb(config, steps: int = 100, end: float = 3.0) -> tuple[Point, ...]:
+    """Points whose loss falls to the middle of the test and then grows."""
+    losses = [2.3 - 2 * at / 50 if at < 50 else 0.3 + (end - 0.3) * (at - 50) / 50 for at in range(steps)]
+    rates = experiments_rates.lr_range.rates(config, steps)
+    return tuple(Point(at + 1, rate, loss, loss) for at, (rate, loss) in enumerate(zip(rates, losses, strict=True)))
+
+
+@pytest.fixture
+def asked(monkeypatch, here) -> list[Request]:
+    """Keeps range tests from being started; gives those that would have been."""
+    requests: list[Request] = []
+    monkeypatch.setattr(rate_finder, "start", requests.append)
+    return requests
+
+
+def test_a_range_test_is_asked_for_as_it_is_set_up(folder, asked):
+    made_run(folder, "mine", max_lr=0.07)
+    app = opened(RATES)
+    assert "Which learning rate is the highest that still helps?" in text(app)
+    press(app, "find_rate")
+    well(app.selectbox(key="tested").set_value("mine").run())
+    well(app.selectbox(key="begin_with").set_value("trained weights").run())
+    well(app.select_slider(key="steps").set_value(500).run())
+    press(app, "find_rate")
+    assert asked == [Request(RECIPES["final"].config), Request(store.open_run("mine").config, "mine", 500)]
+
+
+def test_while_it_climbs_it_says_how_far_it_is(folder, monkeypatch):
+    points = climb(RECIPES["final"].config)[:40]
+    monkeypatch.setattr(rate_finder, "find", lambda request: Finding(points, 100, "running", "", 12.0))
+    app = opened(RATES)
+    assert "The rate is climbing" in text(app)
+    assert app.get("progress")[0].proto.text == "Step 40 of 100, about 12 s left"
+
+
+def test_its_suggestion_goes_to_train_with_the_set_up(folder, monkeypatch):
+    config = RECIPES["intermediate"].config
+    found = Finding(climb(config), 100, "done")
+    monkeypatch.setattr(rate_finder, "find", lambda request: found)
+    app = opened(RATES, tested="intermediate")
+    lr = found.suggestion.lr
+    assert f"A highest learning rate of {lr:g}." in text(app)
+    assert {each.label: each.value for each in app.metric}["Suggested"] == f"{lr:g}"
+    press(app, "send")
+    assert app.session_state["recipe"] == "intermediate"
+    assert app.session_state["max_lr"] == experiments_rates.on_ladder(lr)
+    assert app.session_state["architecture"] == config.architecture
+
+
+def test_a_schedule_without_a_highest_rate_gets_it_as_its_rate(folder, monkeypatch):
+    made_run(folder, "flat", schedule="cosine", lr=0.3)
+    found = Finding(climb(RECIPES["final"].config), 100, "done")
+    monkeypatch.setattr(rate_finder, "find", lambda request: found)
+    app = opened(RATES, tested="flat", begin_with="trained weights")
+    assert {each.label: each.value for each in app.metric}["The set-up's own"] == "0.3"
+    press(app, "send")
+    assert app.session_state["lr"] == experiments_rates.on_ladder(found.suggestion.lr)
+    assert app.session_state["fork"] == "flat"
+
+
+@pytest.mark.parametrize(("found", "words"), [
+    (Finding(climb(RECIPES["final"].config)[:10], 100, "done"), "No rate stands out"),
+    (Finding((), 100, "failed", "MNIST cannot be kept."), "MNIST cannot be kept.")])
+def test_a_test_that_tells_nothing_says_why_and_suggests_nothing(folder, monkeypatch, found, words):
+    monkeypatch.setattr(rate_finder, "find", lambda request: found)
+    app = opened(RATES)
+    assert words in text(app)
+    assert "send" not in [each.key for each in app.button]
+
+
+def test_a_range_test_that_cannot_be_begun_is_an_error_in_words(folder, here, monkeypatch):
+    def refuse(request: Request) -> None:
+        raise store.RunError("another range test is under way; it takes less than a minute.")
+
+    monkeypatch.setattr(rate_finder, "start", refuse)
+    assert "another range test is under way" in press(opened(RATES), "find_rate").error[0].value
+
+
+@pytest.mark.parametrize("rate", [0.0004, 0.0351, 0.9, 7.3])
+def test_a_rate_lands_on_the_nearest_step_of_trains_slider(rate):
+    found = experiments_rates.on_ladder(rate)
+    assert found in LADDERS["max_lr"]
+    assert max(found / rate, rate / found) < 1.25 or rate > LADDERS["max_lr"][-1]
+
+
+def test_a_network_is_made_checked_and_handed_out_under_the_runs_name(folder, here):
+    made_run(folder, "mine")
+    app = opened(EXPORTS)
+    assert app.selectbox(key="taken").value == "mine"
+    before = len(app.get("download_button"))
+    press(app, "make_onnx")
+    assert "it names 200 of 200 test images as the run does" in text(app)
+    assert len(app.get("download_button")) == before + 1
+    assert "make_onnx" not in [each.key for each in well(app.run()).button], "what is made stays"
+    well(app.segmented_control(key="weights").set_value("best").run())
+    assert "make_onnx" in [each.key for each in app.button], "other weights make another file"
+
+
+def test_what_cannot_be_made_says_why_and_is_not_handed_out(folder, here):
+    made_run(folder, "mine")
+    weights(folder, "mine", 1, math.nan)
+    app = opened(EXPORTS)
+    press(app, "make_torch")
+    assert ":material/error: The saved weights hold a value" in text(app)
+    assert len(app.get("download_button")) == 2, "the reports"
