@@ -9,6 +9,7 @@ from core.runs.run import Run
 from pages.ui import checkpoints, draw_networks, draw_number, draw_subject, draw_views, pad
 from pages.ui.draw_subject import DRAWING, Subject
 from pages.ui.frame import KEPT, page
+from pages.ui.sentence import sentence
 
 
 @st.fragment
@@ -21,8 +22,8 @@ def sketch(runs: dict[str, Run]) -> None:
         try:
             subject = draw_subject.look(source, several)
         except UserError as error:
-            st.error(str(error), icon=":material/error:")
-            subject = Subject(several=several)
+            st.error(sentence(str(error)), icon=":material/error:")
+            subject = Subject(several=several, waiting="")
     with right:
         if not runs:
             pad.readout(subject.images[0] if subject.images else None, None,

@@ -17,7 +17,8 @@ from pages.ui.draw_subject import Subject
 from pages.ui.frame import KEPT
 
 THE_ANSWER = "the answer"
-SPOT, SCORE, WIDTH = 1.75, 2.75, 5.25  # rem: a single value, a digit's score, a map
+SPOT, SCORE, SMALL, WIDE = 1.75, 2.75, 3.0, 5.25  # rem: a single value, a digit's score, maps of few pixels, others
+FEW = 14  # pixels across
 LEAST = 0.01  # of probability: less of a drop is drawn pale
 
 
@@ -42,7 +43,7 @@ def _line(layer: Layer, row: RowMaps, last: bool) -> Line:
         note = f"the scores of the ten digits, {note.split(', ')[1]}"
     if shown < row.total:
         note += f"; the {shown} strongest of {row.total:,}"
-    single = row.maps.shape[1:] == (1, 1)
+    across = row.maps.shape[2]
     names = [str(channel - 1 if last else channel) for channel in row.channels]
     word = "score of" if last else "channel"
     alts = [f"Row {row.number}, {what}, {word} {name}: from {each.min():.3g} to {each.max():.3g}"
@@ -51,7 +52,7 @@ def _line(layer: Layer, row: RowMaps, last: bool) -> Line:
     scale = max(abs(row.low), abs(row.high)) or 1.0
     scores = [f"{each.item():.1f}".replace("-", "\u2212") for each in row.maps] if last else ()
     return Line(row.maps / scale, alts, title, note, labels=names, notes=scores,
-                tile=SCORE if last else SPOT if single else WIDTH)
+                tile=SCORE if last else SPOT if across == 1 else SMALL if across <= FEW else WIDE)
 
 
 def reasons(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:

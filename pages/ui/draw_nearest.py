@@ -75,7 +75,7 @@ def _votes(labels: np.ndarray) -> str:
     return f"**{counts[first]} of {len(labels)} are labelled {first}**{f' ({rest})' if rest else ''}."
 
 
-@st.cache_resource(max_entries=1, show_spinner=False)
+@st.cache_resource(max_entries=1, show_spinner="Measuring the training images")
 def _lengths(count: int, folder: str, _some: Digits) -> np.ndarray:
     return insight.square_lengths(_some.images)
 

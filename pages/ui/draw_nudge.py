@@ -9,6 +9,7 @@ import streamlit as st
 from core.insight.nudges import NUDGES, along, nudged
 from core.runs.run import Run
 from pages.ui import pad
+from pages.ui.charts import draw
 from pages.ui.draw_networks import Runs, answers, ask
 from pages.ui.draw_subject import Subject
 from pages.ui.frame import KEPT
@@ -39,8 +40,9 @@ def nudge(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
         frame = pd.DataFrame({"amount": np.repeat(steps, 10), "digit": np.tile(np.arange(10), len(steps)),
                               "probability": found.astype(np.float64).ravel()})
         unit = NUDGES[name].unit
-        st.altair_chart(charts_draw.curves(frame, f"{title.lower()}, {unit}", amounts[name], NUDGES[name].still),
-                        key="curves", alt=_said(found, steps, title, unit))
+        draw(charts_draw.curves(frame, f"{title.lower()}, {unit}", amounts[name], NUDGES[name].still), "nudge",
+             title="Probability", quiet="of each digit; dotted: as it was drawn", alt=_said(found, steps, title, unit),
+             file=f"{run.name}-{title.lower()}", of=run.name, table=lambda: frame)
         st.caption(f"Probability of each digit as {run.name} sees it all along this slider, the others as they stand. "
                    "Where two curves cross, the answer tips over; how far the right one reaches shows what the network "
                    "has learnt to overlook.")

@@ -14,6 +14,7 @@ from core.runs import own_digits
 from core.runs.own_digits import OwnDigit
 from core.runs.run import Run
 from pages.ui import checkpoints, draw_networks
+from pages.ui.charts import draw
 from pages.ui.draw_networks import Runs
 from pages.ui.draw_subject import Subject
 from pages.ui.gallery import gallery
@@ -38,11 +39,11 @@ def own(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
         _shown(digits)
         _files(digits)
     with right:
-        st.markdown("##### Accuracy :gray[:small[bars: 95 % intervals]]")
         shown = draw_networks.beside(runs, run)
         if digits:
             _accuracy(shown, digits)
         else:
+            st.markdown("##### Accuracy")
             st.markdown(":gray[Keep some digits, and the networks are measured on them.]")
 
 
@@ -132,7 +133,9 @@ def _accuracy(runs: Sequence[Run], digits: Sequence[OwnDigit]) -> None:
         frame = pd.DataFrame(rows)
         words = [f"{row['run']} {row['right']} of {row['total']}, {row['accuracy']:.1f} % (from {row['low']:.1f} to "
                  f"{row['high']:.1f})" for row in rows]
-        st.altair_chart(charts_draw.intervals(frame), key="accuracy", alt="; ".join(words))
+        draw(charts_draw.intervals(frame), "accuracy", title="Accuracy", quiet="bars: 95 % intervals",
+             alt="; ".join(words), file="-".join(frame["run"])[:100] + "-own-digits", of="Own digits",
+             table=lambda: frame)
         st.caption("  \n".join(words).replace(" %", "\u00a0%"))
         if len(digits) < 100:
             st.caption("Few digits say little: the intervals are Wilson's, and where they overlap much, the networks "

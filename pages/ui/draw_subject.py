@@ -16,6 +16,7 @@ from core.insight.pictures import sheet
 from pages.ui import dataset, pad
 from pages.ui.frame import KEPT
 from pages.ui.gallery import closeup
+from pages.ui.sentence import sentence
 
 DRAWING, PICTURE, MNIST = SOURCES = ("Pad", "Picture", "MNIST")
 ONE, NUMBER = READINGS = ("one digit", "a number")
@@ -199,7 +200,7 @@ def _mnist(several: bool) -> Subject:
     image, label = some.images[index], int(some.labels[index])
     title = f"{SETS[name]} image {index:,}"
     closeup(image, f"{title}, labelled {label}, 28 by 28 pixels; arrow keys read out their values",
-            f"{title[:1].upper()}{title[1:]} is labelled {label}. Point at a pixel to read its value.")
+            f"{sentence(title)} is labelled {label}. Point at a pixel to read its value.")
     _way_back()
     return Subject([image], [image], label=label, title=title, own=False)
 

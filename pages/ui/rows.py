@@ -18,6 +18,7 @@ from core.models.rows import KINDS, Row
 from core.models.shapes import total_parameters
 from core.models.summary import BUDGET
 from pages.ui.frame import KEPT
+from pages.ui.sentence import sentence
 
 HERE = Path(__file__).with_name("row_table")
 START = "seed-3762"
@@ -44,8 +45,7 @@ def written() -> Rows:
     try:
         rows = from_text(text)
     except ArchitectureError as error:
-        words = str(error)
-        st.error(words[:1].upper() + words[1:], icon=":material/error:")
+        st.error(sentence(str(error)), icon=":material/error:")
         return st.session_state.get("net_before", from_text(START))
     st.session_state["net_before"] = rows
     return rows
@@ -72,7 +72,7 @@ def table(draft: Draft) -> None:
     _table(key=TABLE, on_edited_change=_take, data={
         "kinds": _KINDS, "rows": [dict(row) for row in draft.rows], "total": total, "budget": BUDGET,
         "layers": [{"gives": size(layer.output_shape), "parameters": layer.parameters} for layer in draft.layers],
-        "mistakes": {str(number): words[:1].upper() + words[1:] for number, words in draft.mistakes.items()},
+        "mistakes": {str(number): sentence(words) for number, words in draft.mistakes.items()},
         "answered": st.session_state.get("net_answered", 0)})
 
 

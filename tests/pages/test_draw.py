@@ -272,7 +272,7 @@ def test_a_picture_is_looked_at_like_a_drawing(folder):
     assert "no picture that can be read" in app.error[0].value
     assert component(app, "readout")["pixels"] is None
     app = picture(app, as_picture([]))
-    assert "nothing in this picture" in app.error[0].value
+    assert "Nothing in this picture" in app.error[0].value
 
 
 def test_no_camera_is_asked_for_unasked(folder):
