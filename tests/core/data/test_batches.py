@@ -18,6 +18,7 @@ from core.data.augmentations import PRESETS
 from core.data.batches import Batches, epoch_order, normalise
 from core.errors import DataError
 
+
 def mean_ink(images):
     """A teacher that is easy to check: what it says of an image depends on its pixels alone."""
     return images.float().mean((1, 2)).unsqueeze(1).repeat(1, 10)
