@@ -51,11 +51,18 @@ VARIANTS: dict[str, tuple[str, RunConfig]] = {
     "sprint-256": ("the same at batch 256", QUICK.changed(batch_size=256, max_lr=0.5, lr=0.05)),
     "sprint-stretch": ("the same stretched", QUICK.changed(augmentation="stretch")),
     "best": ("7,124 parameters, distilled", TAUGHT.changed(architecture="wide-7124")),
+    "best-64": ("the same at batch 64", SMALL.changed(architecture="wide-7124")),
     "final": ("the seed's network, distilled", SMALL.changed(architecture="seed-3762")),
     "final-cycle": ("the same with the seed's custom one-cycle, 0.1 to 0.2",
                     SMALL.changed(architecture="seed-3762", schedule="seed-one-cycle", lr=0.1)),
     "final-32": ("the seed's network, distilled, batch 32, 0.1",
                  SMALL.changed(architecture="seed-3762", batch_size=32, max_lr=0.1, lr=0.01, ema=0.999)),
+    "final-moves": ("the same, moves only",
+                    SMALL.changed(architecture="seed-3762", batch_size=32, max_lr=0.1, lr=0.01, ema=0.999,
+                                  augmentation="final-moves")),
+    "final-softer": ("the same, answers softened by 4 instead of 2",
+                     SMALL.changed(architecture="seed-3762", batch_size=32, max_lr=0.1, lr=0.01, ema=0.999,
+                                   temperature=4.0)),
 }
 
 
