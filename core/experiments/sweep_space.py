@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -43,8 +42,8 @@ class Dimension:
         """The dimension as JSON values."""
         if self.choices:
             return {"choices": list(self.choices)}
-        values = dataclasses.asdict(self)
-        return {name: values[name] for name in ("low", "high", "step", "log") if values[name] not in (None, False)}
+        values: dict[str, Any] = {"low": self.low, "high": self.high}
+        return values | ({} if self.step is None else {"step": self.step}) | ({"log": True} if self.log else {})
 
     @property
     def words(self) -> str:

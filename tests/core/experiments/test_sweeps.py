@@ -1,0 +1,434 @@
+"""Sweeps as descriptions and in their storage, and the worker with runs that cost nothing."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from core.config import Limits
+from core.errors import ConfigError, RunError, UserError
+from core.experiments import repeats, sweep_worker, sweeps
+from core.experiments.sweep_worker import Broken, Left
+from core.experiments.sweeps import Sweep
+from core.runs import store
+from tests.core.experiments.sweeping import epochs, made, row
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """No waiting, neither for others nor for the disk."""
+    def careless(connection, record):
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA synchronous=OFF")
+
+    monkeypatch.setattr(sweep_worker, "LOOK", 0.0)
+    event.listen(Engine, "connect", careless)
+    yield
+    event.remove(Engine, "connect", careless)
+    sweeps._connect.cache_clear()
+
+
+def work(name="made", train=epochs, **more):
+    said: list[str] = []
+    return sweep_worker.work(name, say=said.append, train=train, **more), said
+
+
+# ---- descriptions
+
+
+def test_a_sweep_is_plain_json():
+    sweep = made(aim="accuracy-parameters", minutes=1.5, max_parameters=9_000, recipe="final")
+    assert Sweep.from_dict(json.loads(json.dumps(sweep.to_dict()))) == sweep
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"aim": "speed"}, "aim is 'speed'"), ({"sampler": "luck"}, "sampler is 'luck'"), ({"pruner": "axe"}, "pruner"),
+    ({"runs": 0}, "runs is 0"), ({"runs": 2.5}, "runs is 2.5"), ({"runs": 501}, "500"), ({"minutes": -1}, "minutes"),
+    ({"minutes": float("nan")}, "minutes"), ({"max_parameters": True}, "max_parameters"), ({"recipe": "x"}, "recipe"),
+    ({"name": "../x"}, "name"), ({"name": "x" * 41}, "up to 40"), ({"colour": 1}, "no field 'colour'"),
+    ({"config": {"holdout": 0}}, "never by the test images"), ({"config": {"holdout": 9, "architecture": "x"}}, "'x'"),
+    ({"config": []}, "config"), ({"space": {}}, "at least one"), ({"format": "other"}, "named fields"),
+    ({"aim": "accuracy-seconds", "pruner": "median"}, "accuracy alone")])
+def test_a_wrong_field_is_named(change, words):
+    with pytest.raises(UserError, match=words):
+        Sweep.from_dict({**made().to_dict(), **change})
+
+
+@pytest.mark.parametrize("values", [None, [], {}, {"name": "x"}])
+def test_what_is_no_sweep_is_refused(values):
+    with pytest.raises(ConfigError):
+        Sweep.from_dict(values)
+
+
+def test_a_grid_counts_through_every_combination():
+    sweep = made(vary={"epochs": {"low": 1, "high": 3}, "ema": {"choices": [0.0, 0.9]}}, sampler="grid", runs=50)
+    assert sweep.grid()[0] == {"epochs": 1, "ema": 0.0}
+    assert sweep.places == len(sweep.grid()) == 6
+    with pytest.raises(ConfigError, match=r"max_lr=0.01..0.1..STEP"):
+        made(sampler="grid").grid()
+    sweeps.create(sweep)
+    found, _ = work()
+    assert sorted((trial.params["epochs"], trial.params["ema"]) for trial in found.trials) == sorted(
+        (point["epochs"], point["ema"]) for point in sweep.grid())
+
+
+# ---- the storage
+
+
+@pytest.mark.parametrize(("given", "address"), [
+    ("postgresql://me@host/db", "postgresql+psycopg://me@host/db"), ("postgres://h/d", "postgresql+psycopg://h/d"),
+    ("mysql://me:pw@host/db", "mysql+pymysql://me:pw@host/db"), ("mysql+mysqldb://h/d", "mysql+mysqldb://h/d"),
+    ("sqlite:////tmp/x.db", "sqlite:////tmp/x.db")])
+def test_addresses(given, address):
+    assert sweeps.storage_url(given) == address
+
+
+@pytest.mark.parametrize("given", ["host/db", "ftp://host/db", "file.db", "://"])
+def test_no_address(given):
+    with pytest.raises(ConfigError, match="postgresql://"):
+        sweeps.storage_url(given)
+
+
+def test_a_storage_that_cannot_be_reached_is_told_without_its_password(monkeypatch):
+    monkeypatch.setenv(sweeps.STORAGE, "postgresql://me:secret@127.0.0.1:1/db")
+    with pytest.raises(RunError, match=r"me:\*\*\*@127.0.0.1:1/db cannot be used") as refused:
+        sweeps.names()
+    assert "secret" not in str(refused.value)
+
+
+def test_looking_makes_no_file(folder):
+    assert sweeps.names() == []
+    with pytest.raises(RunError, match="no sweep 'made'"):
+        sweeps.find("made")
+    assert list(folder.iterdir()) == []
+
+
+def test_names_are_taken_once_and_newest_is_first():
+    sweeps.create(made("a"))
+    sweeps.create(made("b"))
+    assert sweeps.names() == ["b", "a"]
+    with pytest.raises(RunError, match="already a sweep 'a'"):
+        sweeps.create(made("a"))
+    sweeps.delete("a")
+    assert sweeps.names() == ["b"]
+    with pytest.raises(RunError, match="no sweep 'a'"):
+        work("a")
+
+
+# ---- working
+
+
+def test_every_place_is_tried_once_and_the_best_stands_out():
+    sweeps.create(made(runs=6))
+    assert sweeps.find("made").count(sweeps.WAITING) == 6
+    found, said = work()
+    assert [trial.place for trial in found.trials] == [1, 2, 3, 4, 5, 6]
+    assert {trial.state for trial in found.trials} == {"done"}
+    assert found.over
+    assert len(said) == 6
+    assert said[0].startswith("made-001: ")
+    assert found.best.accuracy == max(trial.accuracy for trial in found.trials)
+    assert len(found.best.epochs) == 2
+    assert "6 of 6 runs are through" in found.words
+    assert json.loads(json.dumps(found.to_dict()))["best"] == found.best.place
+    again, said = work()
+    assert (again.trials, said) == (found.trials, [])
+
+
+def test_two_aims_leave_a_front():
+    sweeps.create(made(vary={"architecture": {"choices": ["tiny-2650", "seed-3762", "wide-7124"]}}, sampler="grid",
+                       aim="accuracy-parameters", runs=3))
+    reached = {"tiny-2650": 900, "seed-3762": 890, "wide-7124": 950}
+
+    def train(job, go_on):
+        yield row(1, reached[job.config.architecture])
+
+    found, _ = work(train=train)
+    assert [trial.params["architecture"] for trial in found.front] == ["wide-7124", "tiny-2650"]
+    assert found.best.parameters == 7_124
+
+
+def test_runs_that_promise_little_are_ended_early():
+    sweeps.create(made(vary={"epochs": {"choices": [6]}}, pruner="median", runs=6, epochs=6))
+    left = []
+
+    def train(job, go_on):
+        for epoch in range(1, 7):
+            yield row(epoch, 900 - 20 * job.place + epoch)
+            if not go_on():
+                left.append((job.place, epoch))
+                raise Left
+
+    found, said = work(train=train)
+    assert found.count(sweeps.PRUNED) == len(left) >= 1
+    assert found.best.place == 1
+    assert found.trials[left[0][0] - 1].accuracy < 90
+    assert any("ended after epoch" in words for words in said)
+
+
+def test_too_large_networks_are_drawn_again_and_never_trained():
+    sweeps.create(made(vary={"rows.1.channels": {"low": 2, "high": 40}}, max_parameters=4_500, runs=5))
+    trained = []
+
+    def train(job, go_on):
+        trained.append(job.place)
+        return epochs(job, go_on)
+
+    found, _ = work(train=train)
+    assert sorted(trained) == [1, 2, 3, 4, 5]
+    assert max(trial.parameters for trial in found.trials) <= 4_500
+    study, _ = sweeps.load("made")
+    assert len(study.trials) > 5
+
+
+def test_ranges_without_any_network_end_in_a_sentence(monkeypatch):
+    monkeypatch.setattr(sweep_worker, "REFUSED_IN_A_ROW", 5)
+    sweeps.create(made(vary={"rows.1.channels": {"low": 50, "high": 60}}, max_parameters=4_000))
+    with pytest.raises(RunError, match=r"5 draws in a row made no network .* parameters; choose other ranges"):
+        work()
+
+
+def test_a_sweep_stops_and_goes_on_where_it_was():
+    sweeps.create(made(runs=3))
+    halted = []
+
+    def train(job, go_on):
+        yield row(1, 500)
+        if not halted:
+            halted.append(job)
+            sweeps.stop("made")
+            assert not go_on()
+            raise Left
+        yield row(2, 900)
+
+    found, _ = work(train=train)
+    assert found.stopped
+    assert found.count(sweeps.DONE) == 0
+    began = []
+
+    def go_on_with(job, go_on):
+        began.append(job)
+        return train(job, go_on)
+
+    found, _ = work(train=go_on_with)
+    assert not found.stopped
+    assert [job.place for job in began].count(halted[0].place) == 1
+    assert halted[0] in began  # the very same config, under the same run's name
+    assert found.count(sweeps.DONE) == 3
+
+
+def test_ctrl_c_leaves_the_place_to_others():
+    sweeps.create(made(runs=2))
+
+    def interrupted(job, go_on):
+        yield row(1, 500)
+        raise KeyboardInterrupt
+
+    for _ in range(sweeps.ATTEMPTS + 1):  # leaving is not dying
+        with pytest.raises(KeyboardInterrupt):
+            work(train=interrupted)
+    found, _ = work()
+    assert found.count(sweeps.DONE) == 2
+
+
+def test_a_run_that_cannot_be_trained_fails_alone():
+    sweeps.create(made(runs=3))
+
+    def train(job, go_on):
+        if job.place == 2:
+            raise Broken("it diverged: loss is not a number.")
+        yield row(1, 900)
+
+    found, said = work(train=train)
+    assert [trial.state for trial in found.trials] == ["done", "failed", "done"]
+    assert found.trials[1].reason == "it diverged: loss is not a number."
+    assert "made-002: it diverged: loss is not a number." in said
+
+
+def test_a_machine_that_can_train_nothing_gives_up():
+    sweeps.create(made(runs=10))
+
+    def train(job, go_on):
+        raise Broken("it failed: no data.")
+        yield
+
+    with pytest.raises(RunError, match="5 runs in a row"):
+        work(train=train)
+    assert sweeps.find("made").count(sweeps.WAITING) == 5
+
+
+def test_a_dead_workers_place_is_taken_up_again_a_few_times():
+    sweeps.create(made(runs=1))
+
+    def die(job, go_on):
+        raise ZeroDivisionError  # stands for whatever ends a process
+        yield
+
+    drawn = []
+    for _ in range(sweeps.ATTEMPTS):
+        assert sweeps.find("made").count(sweeps.OPEN, sweeps.WAITING) == 1
+        with pytest.raises(ZeroDivisionError):
+            work(train=die)
+        drawn.append(sweeps.find("made").trials[0].params)
+    assert drawn[0] == drawn[1] == drawn[2] != {}
+    found, _ = work()
+    assert found.trials[0].state == "failed"
+    assert found.trials[0].reason == "its worker died 3 times"
+
+
+def test_of_two_attempts_at_a_place_only_the_first_is_trained():
+    sweeps.create(made(runs=2))
+    study, sweep = sweeps.load("made")
+    for place in (1, 2, 1):
+        study.enqueue_trial({}, user_attrs={"place": place})
+    trained = []
+
+    def train(job, go_on):
+        trained.append(job.place)
+        return epochs(job, go_on)
+
+    found, _ = work(train=train)
+    assert sorted(trained) == [1, 2]
+    assert found.count(sweeps.DONE) == 2
+    assert {each.number: sweeps.is_surplus(study, sweep, each.number, each.user_attrs["place"])
+            for each in study.trials} == {0: False, 1: False, 2: True, 3: True, 4: True}
+    assert sweeps.is_surplus(study, sweep, 5, None)
+
+
+def test_no_run_is_begun_after_the_minutes_are_used_up(monkeypatch):
+    sweeps.create(made(runs=5, minutes=10.0))
+    minutes = iter([0.0, 4.0, 11.0])
+    monkeypatch.setattr(sweeps, "_minutes", lambda tried: next(minutes))
+    found, said = work()
+    assert len(said) == 2
+    assert found.out_of_time
+    assert found.over
+
+
+def test_minutes_count_once_where_runs_overlap():
+    began = datetime(2026, 1, 1)
+    spans = [(0, 10), (5, 12), (20, 30), (22, 25)]
+    tried = [SimpleNamespace(datetime_start=began + timedelta(minutes=first),
+                             datetime_complete=began + timedelta(minutes=last)) for first, last in spans]
+    assert sweeps._minutes([*tried, SimpleNamespace(datetime_start=None, datetime_complete=None)]) == 22
+
+
+def test_importance_tells_what_mattered():
+    sweeps.create(made(runs=20, vary={"max_lr": {"low": 0.01, "high": 0.1}, "ema": {"choices": [0.0, 0.9]}}))
+    assert sweeps.importance("made") == {}
+    work()
+    shares = sweeps.importance("made")
+    assert shares["max_lr"] > shares["ema"]
+    assert sum(shares.values()) == pytest.approx(1)
+
+
+# ---- the winner
+
+
+def test_the_winner_is_trained_on_everything_with_several_seeds():
+    sweeps.create(made(runs=4, recipe="final"))
+    with pytest.raises(RunError, match="no run that was trained to the end"):
+        sweeps.train_winner("made")
+    found, _ = work()
+    group = sweeps.train_winner("made", 3)
+    assert group.name == f"made-{found.best.place:03d}-all"
+    assert [run.config.holdout for run in group.runs] == [0, 0, 0]
+    assert {run.config.max_lr for run in group.runs} == {sweeps.config_of(found.sweep, found.best).max_lr}
+    assert [run.config.seed for run in repeats.open_group(group.name).runs] == [1, 2, 3]
+    other = next(trial for trial in found.trials if not trial.best)
+    assert sweeps.train_winner("made", 2, other.place).name == f"made-{other.place:03d}-all"
+    with pytest.raises(RunError, match="no run 99"):
+        sweeps.train_winner("made", 2, 99)
+
+
+# ---- through the queue
+
+
+@pytest.fixture
+def trained_at_once(monkeypatch, digits):
+    """Runs are trained by this process, on made-up digits, as soon as they are submitted."""
+    from core.runs import processes
+    from core.runs.worker import train
+
+    pending = []
+
+    def start(place):
+        pending.append(place)
+        return processes.identity()
+
+    opened = store.open_run
+
+    def open_run(name, *given):
+        while pending:
+            train(pending.pop(), digits)
+        return opened(name, *given)
+
+    monkeypatch.setattr(processes, "start", start)
+    monkeypatch.setattr("core.experiments.sweep_worker.store.open_run", open_run)
+
+
+def tiny(**more):
+    sweep = made(epochs=2, **more)
+    config = sweep.config.changed(architecture="linear-7850", batch_size=100, holdout=100, device="cpu", threads=1)
+    return Sweep.from_dict({**sweep.to_dict(), "config": config.to_dict()})
+
+
+def test_trials_are_ordinary_runs_that_are_compared_on_the_holdout(trained_at_once, folder):
+    sweeps.create(tiny(runs=2))
+    found, _ = work(train=None)
+    runs = [store.open_run(name) for name in ("made-001", "made-002")]
+    assert [run.state for run in runs] == ["finished", "finished"]
+    for run, trial in zip(runs, found.trials, strict=True):
+        assert run.tags == ("made",)
+        assert run.config == sweeps.config_of(found.sweep, trial)
+        assert (trial.accuracy, trial.run) == (run.last.val_accuracy, run.name)
+        assert run.last.val_total == 100
+        assert trial.parameters == run.parameters
+
+
+def test_a_run_of_that_name_that_is_another_keeps_it(trained_at_once, folder):
+    sweep = tiny(runs=1)
+    store.create(sweep.config, "made-001")
+    sweeps.create(sweep)
+    found, _ = work(train=None)
+    assert found.trials[0].run == "made-001-2"
+    assert store.open_run("made-001").state == "stopped"
+
+
+def test_a_finished_run_is_not_trained_again(trained_at_once, folder):
+    sweeps.create(tiny(runs=1))
+    first, _ = work(train=None)
+    created = store.open_run("made-001").created
+    job = sweep_worker.Job(first.sweep, 1, "made-001", sweeps.config_of(first.sweep, first.trials[0]), folder)
+    assert [result.epoch for result in sweep_worker.through_queue(job, lambda: True)] == [1, 2]
+    assert store.open_run("made-001").created == created
+
+
+def test_a_machine_without_room_says_so_and_leaves_the_place(folder, monkeypatch):
+    monkeypatch.setenv("INKLING_MAX_RUNS", "1")
+    sweep = tiny(runs=1)
+    store.create(sweep.config, "other", limits=Limits(max_runs=5))
+    sweeps.create(sweep)
+    with pytest.raises(UserError, match="INKLING_MAX_RUNS"):
+        work(train=None)
+    assert sweeps.find("made").count(sweeps.OPEN) == 1
+
+
+# ---- a process of its own
+
+
+def test_a_worker_of_its_own_says_why_it_cannot(folder):
+    sweep_worker.start("nothing")
+    for _ in range(600):
+        if not sweep_worker.working("nothing"):
+            break
+        sweep_worker.time.sleep(0.1)
+    assert sweep_worker.last_words("nothing") == "there is no sweep 'nothing'."
+    assert not sweep_worker.working("made")
+    assert sweep_worker.last_words("made") == ""
