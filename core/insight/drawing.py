@@ -66,9 +66,8 @@ def open_picture(data: bytes) -> Image:
         raise
     except pillow.DecompressionBombError:
         raise UserError(f"the picture has far more than the {MAX_UNPACKED:,} pixels that are read.") from None
-    except Exception as error:  # Pillow raises a dozen kinds over a broken file
-        raise UserError(f"the file is no picture that can be read ({type(error).__name__}); save it as PNG or "
-                        "JPEG.") from None
+    except Exception:  # Pillow raises a dozen kinds over a broken file
+        raise UserError("the file is no picture that can be read; save it as PNG or JPEG.") from None
     return upright
 
 

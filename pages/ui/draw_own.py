@@ -39,7 +39,9 @@ def own(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
         _shown(digits)
         _files(digits)
     with right:
+        place = st.container()
         shown = draw_networks.beside(runs, run)
+    with place:
         if digits:
             _accuracy(shown, digits)
         else:
