@@ -7,6 +7,7 @@ for one.
 
 from __future__ import annotations
 
+import base64
 import re
 import textwrap
 from collections.abc import Callable, Mapping
@@ -20,13 +21,15 @@ from core.experiments import script_parts as parts
 from core.models.architectures import rows_of
 from core.models.shapes import total_parameters, trace
 from core.runs.run import Run
+from core.runs.store import load_teacher
 
 WIDTH = 110
 # The fields of a config that a script follows; one of another value than usual that is not here must not be lost.
 HELD = {"architecture", "layers", "dropout", "initialisation", "augmentation", "transforms", "augmented", "schedule",
         "lr", "max_lr", "warmup", "anneal", "decay", "momentum_cycle", "batch_size", "epochs", "optimizer", "momentum",
         "nesterov", "weight_decay", "label_smoothing", "clip_norm", "ema", "seed", "holdout", "holdout_seed", "device",
-        "precision", "threads"}
+        "precision", "threads", "teacher", "teacher_share", "temperature"}
+LARGEST_TEACHER = 200_000  # parameters that a script can carry: about 1 MB of text
 
 
 def source(run: Run) -> str:
@@ -38,8 +41,7 @@ def source(run: Run) -> str:
     config = run.config
     for name, (own, usual) in config.differences(RunConfig()).items():
         if name not in HELD:
-            what = "learnt from another run" if name.startswith("teacher") else f"has {name} {own} and not {usual}"
-            raise RunError(f"{run.name} {what}, which a script of its own cannot hold.")
+            raise RunError(f"{run.name} has {name} {own} and not {usual}, which a script of its own cannot hold.")
     from core.data.batches import CHUNK, MEAN, STD
     from core.data.dataset import FILES
 
@@ -48,7 +50,7 @@ def source(run: Run) -> str:
     listed = ",\n    ".join(f'"{name}": "{digest}"' for name, digest in FILES.items())
     data = _filled(parts.DATA, files=listed, mean=repr(MEAN), std=repr(STD))
     functions, constants = script_schedule.source(config)
-    sections = [_constants(run, constants), network, _initialise(config), data]
+    sections = [_constants(run, constants), network, *_teacher(run), _initialise(config), data]
     if config.holdout:
         sections.append(parts.SPLIT)
     if augmented:
@@ -56,16 +58,19 @@ def source(run: Run) -> str:
         sections.append(_filled(parts.AUGMENT, transforms=calls))
     # The random numbers of an image depend on which others it is augmented with.
     sections += [parts.ORDER, _filled(parts.AUGMENTED_BATCHES, chunk=CHUNK) if augmented else parts.BATCHES,
-                 *functions, parts.EVALUATE]
+                 *functions, *([_filled(parts.ROUNDED, layout=_layout(run))] if _rounds(run) else []),
+                 _filled(parts.EVALUATE, logits=_asked(run, "model", "normalise(some.to(device))"))]
     if config.ema:
         sections.append(parts.AVERAGE)
-    body = "\n\n\n".join(section.strip("\n") for section in [*sections, _main(config)])
+    body = "\n\n\n".join(section.strip("\n") for section in [*sections, _main(run)])
     return f"{_docstring(run, total_parameters(trace(rows)))}\n\n{_imports(body, augmented)}\n\n{body}\n"
 
 
 def _docstring(run: Run, parameters: int) -> str:
     needs = "torch, numpy and albumentations" if transforms_of(run.config) else "torch and numpy"
     notes = []
+    if run.config.teacher != "none":
+        notes.append(f"It learns from the answers of {run.config.teacher} too, whose trained weights are in this file.")
     if run.parent:
         notes.append("The run itself began with the weights of another run; this begins with fresh ones.")
     if any(event["kind"] == "rate" for event in run.events()):
@@ -78,7 +83,7 @@ def _docstring(run: Run, parameters: int) -> str:
 
 
 def _imports(body: str, augmented: bool) -> str:
-    standard = [name for name in ("argparse", "copy", "gzip", "hashlib", "math", "os", "random", "time")
+    standard = [name for name in ("argparse", "base64", "copy", "gzip", "hashlib", "math", "os", "random", "time")
                 if re.search(rf"(?<![\w.]){name}\.", body) or (name == "os" and augmented)]
     lines = [*(f"import {name}" for name in standard), "import urllib.request", "from pathlib import Path", "",
              *(['os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else it asks the network for its newest version', "",
@@ -98,6 +103,8 @@ def _constants(run: Run, constants: Mapping[str, Any]) -> str:
         values["EMA"] = config.ema
     if config.holdout:
         values |= {"HOLDOUT": config.holdout, "HOLDOUT_SEED": config.holdout_seed}
+    if config.teacher != "none":
+        values |= {"TEACHER_SHARE": config.teacher_share, "TEMPERATURE": config.temperature}
     threads = run.facts.get("threads")
     lines = [f"{name} = {value!r}" for name, value in values.items()]
     if type(threads) is int and 0 < threads <= 256:
@@ -108,6 +115,36 @@ def _constants(run: Run, constants: Mapping[str, Any]) -> str:
 def _initialise(config: RunConfig) -> str:
     how = config.initialisation
     return _filled(parts.INITIALISE, weights=parts.WEIGHTS[how], bound=parts.BOUNDS.get(how, parts.NO_BOUND))
+
+
+def _teacher(run: Run) -> list[str]:
+    """The network that the run learnt from, with its weights; none for a run that learnt from labels only."""
+    model = load_teacher(run.config, run.folder.parent)
+    if model is None:
+        return []
+    count = sum(parameter.numel() for parameter in model.parameters())
+    if count > LARGEST_TEACHER:
+        raise RunError(f"{run.name} learnt from {run.config.teacher}, whose {count:,} parameters are more than a "
+                       f"script can hold ({LARGEST_TEACHER:,}).")
+    values = [tensor.numpy().astype("<f4").tobytes() for tensor in model.state_dict().values()
+              if tensor.is_floating_point()]
+    lines = textwrap.wrap(base64.b64encode(b"".join(values)).decode(), WIDTH)
+    return [script_network.source(model.rows, 0.0, "Teacher"), _filled(parts.TEACHER, weights="\n".join(lines))]
+
+
+def _rounds(run: Run) -> bool:
+    """Whether the run computed in bfloat16."""
+    return run.facts.get("precision", run.config.precision) == "bf16"
+
+
+def _layout(run: Run) -> str:
+    """The memory layout that the run computed in, which decides how bfloat16 rounds."""
+    return ".to(memory_format=torch.channels_last)" if run.facts.get("layout") != "contiguous" else ""
+
+
+def _asked(run: Run, model: str, images: str) -> str:
+    """The call that asks a network, in the run's number format."""
+    return f"ask({model}, {images})" if _rounds(run) else f"{model}({images})"
 
 
 def _filled(part: str, **values: Any) -> str:
@@ -150,10 +187,13 @@ _MOMENTA = {"sgd": 'group["momentum"] = momentum(epoch * steps + step, steps)',
             "adamw": 'group["betas"] = (momentum(epoch * steps + step, steps), 0.999)'}
 
 
-def _main(config: RunConfig) -> str:
-    held, averaged = config.holdout > 0, config.ema > 0
+def _main(run: Run) -> str:
+    config = run.config
+    held, averaged, taught = config.holdout > 0, config.ema > 0, config.teacher != "none"
     smoothing = f", label_smoothing={config.label_smoothing!r}" if config.label_smoothing else ""
     scored = "average.model" if averaged else "model"
+    batch = "normalise(images.to(device))"
+    logits = _asked(run, "model", "x" if taught else batch)
     setting = ['group["lr"] = rate(epoch * steps + step, steps)']
     if script_schedule.moves_momentum(config) and config.optimizer in _MOMENTA:
         setting.append(_MOMENTA[config.optimizer])
@@ -171,10 +211,11 @@ def _main(config: RunConfig) -> str:
            (1, "validation = train_images[held], train_labels[held]"),
            (1, "train_images, train_labels = train_images[train], train_labels[train]")] if held
           else [(1, "validation = test_images, test_labels")]),
-        (1, "model = Network()"), (1, "initialise(model)"), (1, "model.to(device)"),
+        (1, "model = Network()"), (1, "initialise(model)"), (1, f"model.to(device){_layout(run) if _rounds(run) else ''}"),
         (1, "steps = -(-len(train_images) // BATCH_SIZE)  # in an epoch"),
         *((1, line) for line in _optimizer(config)),
         *([(1, "average = Average(model)")] if averaged else []),
+        *([(1, "teacher = trained_teacher().to(device)")] if taught else []),
         (1, "torch.manual_seed(SEED)"),
         (1, 'print("| Epoch | LR       | Time    | TrainLoss | TrainCorrect | TrainAcc | ValLoss  | ValCorrect '
             '| ValAcc |")'),
@@ -184,14 +225,17 @@ def _main(config: RunConfig) -> str:
         (3, "for group in optimizer.param_groups:"),
         *((4, line) for line in setting),
         (3, "labels = labels.to(device)"),
-        (3, "logits = model(normalise(images.to(device)))  # (B, 10)"),
+        *([(3, f"x = {batch}")] if taught else []),
+        (3, f"logits = {logits}  # (B, 10)"),
         (3, f"loss = F.cross_entropy(logits, labels{smoothing})"),
+        *([(3, f"taught = distillation(logits, {_asked(run, 'teacher', 'x')})"),
+           (3, "loss = (1 - TEACHER_SHARE) * loss + TEACHER_SHARE * taught")] if taught else []),
         (3, "optimizer.zero_grad()"), (3, "loss.backward()"),
         *([(3, f"nn.utils.clip_grad_norm_(model.parameters(), {config.clip_norm!r})")] if config.clip_norm else []),
         (3, "optimizer.step()"),
         *([(3, "average.update()")] if averaged else []),
         (3, "with torch.no_grad():"),
-        (4, "loss_sum += F.cross_entropy(logits, labels, reduction=\"sum\").item()" if smoothing
+        (4, "loss_sum += F.cross_entropy(logits, labels, reduction=\"sum\").item()" if smoothing or taught
             else "loss_sum += loss.item() * len(labels)"),
         (4, "correct += int((logits.argmax(1) == labels).sum())"),
         (2, "count = len(train_images)"),

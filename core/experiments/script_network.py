@@ -12,12 +12,13 @@ _WORDS = {"Conv2d": "conv", "BatchNorm2d": "norm", "Linear": "linear"}
 _ACTIVATIONS = {"none": "{}", "relu": "F.relu({})", "silu": "F.silu({})", "gelu": "F.gelu({})"}
 
 
-def source(rows: Sequence[Row], dropout: float) -> str:
-    """A class `Network` that computes what `core.models.network.Network` does; its weights come in the same order.
+def source(rows: Sequence[Row], dropout: float, name: str = "Network") -> str:
+    """A class that computes what `core.models.network.Network` does; its weights come in the same order.
 
     Args:
         rows: layer rows.
         dropout: share for dropout rows that name none.
+        name: of the class.
 
     Raises:
         RunError: a row is of a kind that has no source form here.
@@ -32,8 +33,8 @@ def source(rows: Sequence[Row], dropout: float) -> str:
             if module.type not in _CALLS:
                 raise RunError(f"{module.type} (row {layer.number}) has no form in a script here.")
             if module.type in _WORDS:
-                name = f"{_WORDS[module.type]}{layer.number}"
-                made.append(f"        self.{name} = {_MODULES[module.type](layer)}")
+                part = f"{_WORDS[module.type]}{layer.number}"
+                made.append(f"        self.{part} = {_MODULES[module.type](layer)}")
             last = _CALLS[module.type](layer, last, dropout)
         if layer.row["kind"] == "add":
             last = f"x + row{layer.row['from']}"
@@ -48,7 +49,7 @@ def source(rows: Sequence[Row], dropout: float) -> str:
             steps.append((f"        {target} {last}", layer.output_shape))
     steps = [("    def forward(self, x):", layers[0].input_shape), *steps, ("        return x.flatten(1)", (10,))]
     width = max(len(line) for line, _ in steps)
-    return "\n".join(["class Network(nn.Module):", "    def __init__(self):", "        super().__init__()", *made, "",
+    return "\n".join([f"class {name}(nn.Module):", "    def __init__(self):", "        super().__init__()", *made, "",
                       *(f"{line:<{width}}  # ({', '.join(['B', *map(str, shape)])})" for line, shape in steps)])
 
 

@@ -14,6 +14,7 @@ import torch
 
 from core.config import RunConfig
 from core.data.augmentations import PRESETS, Augmenter
+from core.data.batches import normalise
 from core.data.dataset import split, synthetic
 from core.errors import RunError
 from core.experiments import exports, script
@@ -24,6 +25,7 @@ from core.models.rows import ACTIVATIONS, KINDS
 from core.recipes import RECIPES
 from core.runs import files
 from core.runs.run import Run
+from core.runs.store import load_model
 from core.training import schedules
 from core.training.schedules import SCHEDULES
 from tests.made import made_run
@@ -173,7 +175,10 @@ def test_a_script_keeps_the_same_images_back(folder, digits):
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_script_needs_nothing_of_ours(recipe, folder):
-    text = script.source(made_run(folder, recipe, recipe=recipe, **RECIPES[recipe].config.to_dict()))
+    config = RECIPES[recipe].config
+    if config.teacher != "none":
+        made_run(folder, config.teacher)
+    text = script.source(made_run(folder, recipe, recipe=recipe, **config.to_dict()))
     roots = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
@@ -181,7 +186,7 @@ def test_a_script_needs_nothing_of_ours(recipe, folder):
         elif isinstance(node, ast.ImportFrom):
             roots.add(node.module.split(".")[0])
     outside = roots - set(sys.stdlib_module_names)
-    augments = bool(PRESETS[RECIPES[recipe].config.augmentation].transforms)
+    augments = bool(PRESETS[config.augmentation].transforms)
     assert outside == {"torch", "numpy"} | ({"albumentations", "cv2"} if augments else set())
     assert max(map(len, text.splitlines())) <= 120
     used = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
@@ -206,9 +211,25 @@ def test_a_run_that_began_elsewhere_says_so(folder):
     assert "began with the weights of another run" in script.source(store.open_run("net"))
 
 
-def test_what_a_script_cannot_hold_is_refused_rather_than_left_out(folder):
-    made_run(folder, "old")
-    with pytest.raises(RunError, match="net learnt from another run, which a script of its own cannot hold"):
-        script.source(made_run(folder, "net", teacher="old"))
-    unknown = set(RunConfig().to_dict()) - script.HELD
-    assert unknown == {"teacher", "teacher_share", "temperature"}, "does a script follow this field?"
+def test_what_a_script_cannot_hold_is_refused_rather_than_left_out(folder, monkeypatch):
+    assert set(RunConfig().to_dict()) == script.HELD, "does a script follow this field?"
+    run = made_run(folder, "net", momentum=0.5)
+    monkeypatch.setattr(script, "HELD", script.HELD - {"momentum"})
+    with pytest.raises(RunError, match=r"net has momentum 0\.5 and not 0\.9, which a script of its own cannot hold"):
+        script.source(run)
+
+
+def test_a_script_carries_its_teacher_or_says_that_it_cannot(folder, test, monkeypatch):
+    teacher = made_run(folder, "old", **NETWORKS["odd"])
+    run = made_run(folder, "net", teacher="old")
+    assert "learns from the answers of old too" in script.source(run)
+    theirs = namespace(run)["trained_teacher"]()
+    images = normalise(torch.from_numpy(test[0]), "cpu")
+    assert torch.allclose(theirs(images), load_model(teacher)(images), atol=1e-5)
+    assert export(run, "script", test=test).check.agreeing == 60
+    monkeypatch.setattr(script, "LARGEST_TEACHER", 1_000)
+    with pytest.raises(RunError, match=r"net learnt from old, whose [\d,]+ parameters are more than a script can hold"):
+        script.source(run)
+    (folder / "old").rename(folder / "elsewhere")
+    with pytest.raises(RunError, match="the teacher old is no run here"):
+        script.source(run)

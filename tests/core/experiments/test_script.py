@@ -17,9 +17,12 @@ from core.experiments import script
 from core.runs import store
 from core.runs.worker import train
 from core.training.results import HEADER, EpochResult
+from tests.made import made_run
 
 NORMED = ({"kind": "conv", "channels": 6, "kernel": 5, "stride": 4, "norm": "batch", "bias": False},
           {"kind": "dropout"}, {"kind": "linear", "channels": 10, "activation": "none"})
+OLDER = ({"kind": "conv", "channels": 8, "kernel": 5, "stride": 3, "norm": "batch"}, {"kind": "global_avgpool"},
+         {"kind": "dropout", "p": 0.5}, {"kind": "linear", "channels": 10, "activation": "none"})
 PLAIN = RunConfig(layers=NORMED, dropout=0.1, batch_size=60, epochs=2, max_lr=0.1, device="cpu", precision="fp32",
                   threads=1, seed=3)
 CONFIGS = {
@@ -31,6 +34,8 @@ CONFIGS = {
     "adadelta": PLAIN.changed(optimizer="adadelta", schedule="exponential", lr=1.0, decay=0.5),
     "held": PLAIN.changed(optimizer="adamw", weight_decay=0.01, schedule="triangle", lr=0.001, max_lr=0.01, holdout=100,
                           holdout_seed=2),
+    "taught": PLAIN.changed(teacher="old", teacher_share=0.7, temperature=3.0, augmentation="final", augmented=0.5),
+    "rounded": PLAIN.changed(precision="bf16", teacher="old", ema=0.9),
 }
 
 
@@ -56,7 +61,8 @@ def figures(row: EpochResult) -> list[float]:
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_a_script_trains_to_the_runs_own_table(name, digits, tmp_path):
+def test_a_script_trains_to_the_runs_own_table(name, digits, folder, tmp_path):
+    made_run(folder, "old", layers=OLDER, seed=7)
     run = store.create(CONFIGS[name], name)
     assert train(run.folder, digits) == "finished"
     run = store.open_run(name)
