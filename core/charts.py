@@ -1,11 +1,13 @@
 """Charts: functions from a DataFrame to an Altair chart. What is shown and when is the pages' business.
 
-All charts of a kind have one height and scales that don't depend on the last value, so that nothing moves while a
-run goes on. Colours stand out on white and on near-black; the rest (axes, text) takes the page's theme.
+All charts of a kind have one height, and axes that end at marks, so that nothing moves while a run goes on: an axis
+only widens, and only when a curve would leave it. Colours stand out on white and on near-black; the rest (axes, text)
+takes the page's theme.
 """
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,18 +19,20 @@ from core.config import RunConfig
 from core.training import schedules
 
 GOAL = 99.4
-HEIGHT = 240
+HEIGHT = 260
 PALETTE = ("#5a78ee", "#c46a2d", "#2b8a6e", "#a2559f", "#8a7a2b", "#3b8db5", "#b5506a", "#5f8f2f")
 QUIET = "#8b8b86"
 _OWN = {"final": 0, "initial": 1, "intermediate": 2}
 
 TRAIN, VALIDATION = "training", "validation"
 
-# Mistakes in percent, from many to few: each step on the accuracy axis halves them, more or less.
-_MISTAKES = [50, 20, 10, 5, 2, 1, 0.6, 0.2, 0.1]
-_LOSS_LOW, _LOSS_HIGH = 0.003, 3.0
-_FEWEST = 0.05  # mistakes in percent that the axis of accuracy still has room for
+# Where the axes may end, from the usual end outwards: mistakes in percent, and mean nll.
+_MOST, _FEWEST = (10, 20, 50, 90), (0.2, 0.1, 0.05)
+_LOSS_HIGH, _LOSS_LOW = (1.0, 3.0, 10.0), (0.01, 0.003, 0.001)
+_MISTAKES = [90, 50, 20, 10, 5, 2, 1, 0.6, 0.4, 0.2, 0.1, 0.05]
+_LOSSES = [10, 3, 1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001]
 _MANY = 40  # epochs from which on points would touch
+_STEPS = 400  # points of a curve by steps that the eye can still tell apart
 
 
 def colour(name: str) -> str:
@@ -50,10 +54,12 @@ def accuracy(frame: pd.DataFrame, epochs: int, run: str = "", goal: float = GOAL
         behind: the same of another run, drawn in grey behind it.
     """
     shown = _mistakes(frame)
-    worst = 90 if (shown["mistakes"] > 50).any() else 50
-    y = alt.Y("mistakes:Q", title=None,
-              scale=alt.Scale(type="log", domain=[worst, _FEWEST], nice=False, clamp=True),
-              axis=alt.Axis(values=_MISTAKES, labelExpr="format(100 - datum.value, '.4~f') + ' %'", **AXIS))
+    beside = None if behind is None else _upto(_mistakes(behind), epochs)
+    seen = [*_settled(shown, "mistakes", epochs), *(() if beside is None else _settled(beside, "mistakes", epochs))]
+    most, fewest = _end(_MOST, seen), _end(_FEWEST, seen)
+    y = alt.Y("mistakes:Q", title=None, scale=alt.Scale(type="log", domain=[most, fewest], nice=False),
+              axis=alt.Axis(values=[mark for mark in _MISTAKES if fewest <= mark <= most],
+                            labelExpr="format(100 - datum.value, '.4~f') + ' %'", **AXIS))
     x = _epochs(epochs)
     line = pd.DataFrame({"mistakes": [100 - goal], "words": ["goal"]})
     rule = alt.Chart(line).mark_rule(strokeDash=[2, 3], color=QUIET).encode(y=y)
@@ -62,12 +68,12 @@ def accuracy(frame: pd.DataFrame, epochs: int, run: str = "", goal: float = GOAL
     layers = [rule, words]
     if "low" in shown:
         sure = shown[shown["part"] == VALIDATION]
-        layers.append(alt.Chart(sure).mark_area(opacity=0.13, color=colour(run)).encode(
+        layers.append(alt.Chart(sure).mark_area(opacity=0.2, color=colour(run), clip=True).encode(
             x=x, y=alt.Y("most:Q", scale=y["scale"], title=None), y2="fewest:Q"))
     tips = [alt.Tooltip("epoch:Q"), alt.Tooltip("part:N", title="images"),
             alt.Tooltip("accuracy:Q", title="accuracy, %", format=".2f")]
-    if behind is not None:
-        layers += _lines(_upto(_mistakes(behind), epochs), y, x, QUIET, tips, epochs)
+    if beside is not None:
+        layers += _lines(beside, y, x, QUIET, tips, epochs)
     return _framed([*layers, *_lines(shown, y, x, colour(run), tips, epochs)])
 
 
@@ -79,25 +85,47 @@ def loss(frame: pd.DataFrame, epochs: int, run: str = "", batches: pd.DataFrame 
         frame: columns epoch (from 1), part (TRAIN or VALIDATION) and loss (mean nll per image, nats).
         epochs: planned length of the run.
         run: name that chooses the colour.
-        batches: columns epoch (a fraction: 0.5 is half-way through the first) and loss.
+        batches: columns epoch (a fraction: 0.5 is half-way through the first) and loss; where there are very many,
+            they are drawn as a band from the lowest to the highest of their neighbours.
         behind: as frame, of another run, drawn in grey behind it.
     """
-    y = alt.Y("loss:Q", title=None, scale=alt.Scale(type="log", domain=[_LOSS_LOW, _LOSS_HIGH], nice=False, clamp=True),
-              axis=alt.Axis(values=[0.003, 0.01, 0.03, 0.1, 0.3, 1, 3], labelExpr="format(datum.value, '~')", **AXIS))
+    frame, batches, behind = (each if each is None else each.assign(loss=each["loss"].clip(lower=_LOSS_LOW[-1]))
+                              for each in (frame, batches, behind))
+    beside = None if behind is None else _upto(behind, epochs)
+    seen = [*_settled(frame, "loss", epochs), *(() if beside is None else _settled(beside, "loss", epochs))]
+    low, high = _end(_LOSS_LOW, seen), _end(_LOSS_HIGH, seen)
+    y = alt.Y("loss:Q", title=None, scale=alt.Scale(type="log", domain=[low, high], nice=False),
+              axis=alt.Axis(values=[mark for mark in _LOSSES if low <= mark <= high],
+                            labelExpr="format(datum.value, '~')", **AXIS))
     x = _epochs(epochs)
     tips = [alt.Tooltip("epoch:Q"), alt.Tooltip("part:N", title="images"), alt.Tooltip("loss:Q", format=".4f")]
-    layers = []
-    if batches is not None and len(batches):
-        for some, opacity in ((batches, 0.25), (smooth(batches), 0.6)):
-            layers.append(alt.Chart(some).mark_line(strokeWidth=1, opacity=opacity, color=colour(run)).encode(x=x, y=y))
-    if behind is not None:
-        layers += _lines(_upto(behind, epochs), y, x, QUIET, tips, epochs)
+    layers = [] if batches is None or not len(batches) else _batches(batches, y, x, colour(run))
+    if beside is not None:
+        layers += _lines(beside, y, x, QUIET, tips, epochs)
     return _framed([*layers, *_lines(frame, y, x, colour(run), tips, epochs)])
 
 
+def _batches(batches: pd.DataFrame, y: alt.Y, x: alt.X, ink: str) -> list[alt.Chart]:
+    """The loss of batches as it is, or as a band, and its running mean."""
+    if len(batches) <= _STEPS:
+        raw = alt.Chart(batches).mark_line(strokeWidth=1, opacity=0.3, color=ink, clip=True).encode(x=x, y=y)
+    else:
+        groups = batches.groupby(_groups(len(batches), _STEPS))
+        band = pd.DataFrame({"epoch": groups["epoch"].mean(), "lowest": groups["loss"].min(),
+                             "highest": groups["loss"].max()})
+        raw = alt.Chart(band).mark_area(opacity=0.22, color=ink, clip=True).encode(
+            x=x, y=alt.Y("highest:Q", scale=y["scale"], title=None), y2="lowest:Q")
+    mean = alt.Chart(smooth(thinned(batches))).mark_line(strokeWidth=1, opacity=0.8, color=ink, clip=True)
+    return [raw, mean.encode(x=x, y=y)]
+
+
 def smooth(batches: pd.DataFrame) -> pd.DataFrame:
-    """The running mean of the loss of batches: columns epoch and loss, as `loss` takes them."""
-    return batches.assign(loss=batches["loss"].ewm(halflife=max(1.0, len(batches) / 60)).mean())
+    """The running mean of the loss of batches: columns epoch and loss, as `loss` takes them.
+
+    Each point is the mean of its neighbours at both sides, so that the curve does not lag behind.
+    """
+    window = max(1, len(batches) // 40) | 1
+    return batches.assign(loss=batches["loss"].rolling(window, center=True, min_periods=1).mean())
 
 
 def rate(planned: pd.DataFrame, epochs: int, run: str = "", actual: pd.DataFrame | None = None) -> alt.LayerChart:
@@ -119,7 +147,8 @@ def rate(planned: pd.DataFrame, epochs: int, run: str = "", actual: pd.DataFrame
     layers = [alt.Chart(planned).mark_line(strokeWidth=1.5 if behind else 2, color=QUIET if behind else colour(run),
                                            strokeDash=[3, 3] if behind else [1, 0]).encode(x=x, y=y, tooltip=tips)]
     if behind:
-        layers.append(alt.Chart(actual).mark_line(strokeWidth=2, color=colour(run)).encode(x=x, y=y, tooltip=tips))
+        layers.append(alt.Chart(_corners(actual)).mark_line(strokeWidth=2, color=colour(run)).encode(
+            x=x, y=y, tooltip=tips))
     return _framed(layers)
 
 
@@ -132,18 +161,42 @@ def plan(config: RunConfig, steps: int) -> pd.DataFrame:
     """
     total = config.epochs * steps
     # Steps of a staircase need both their edges; smooth schedules need no more than the eye can tell apart.
-    at = {round(share * (total - 1) / 400) for share in range(401)}
+    at = {round(share * (total - 1) / _STEPS) for share in range(_STEPS + 1)}
     at |= {min(total - 1, max(0, epoch * steps - edge)) for epoch in range(config.epochs + 1) for edge in (0, 1)}
     return pd.DataFrame([(step / steps, schedules.rate(config, step, steps)) for step in sorted(at)],
                         columns=["epoch", "rate"])
 
 
-def thinned(frame: pd.DataFrame, most: int = 400) -> pd.DataFrame:
+def thinned(frame: pd.DataFrame, most: int = _STEPS) -> pd.DataFrame:
     """At most so many rows: means of neighbours where there are more."""
-    if len(frame) <= most:
-        return frame
-    group = pd.RangeIndex(len(frame)) * most // len(frame)
-    return frame.groupby(group).mean()
+    return frame if len(frame) <= most else frame.groupby(_groups(len(frame), most)).mean()
+
+
+def _groups(rows: int, groups: int) -> pd.Index:
+    return pd.RangeIndex(rows) * groups // rows
+
+
+def _corners(rates: pd.DataFrame) -> pd.DataFrame:
+    """The rates that make the curve: both ends of every step, and no more of a slope than the eye can tell apart."""
+    value = rates["rate"]
+    some = rates[(value != value.shift()) | (value != value.shift(-1))]
+    return some if len(some) <= 2 * _STEPS else some.iloc[[*range(0, len(some), len(some) // _STEPS), -1]]
+
+
+def _settled(frame: pd.DataFrame, name: str, epochs: int) -> list[float]:
+    """What the axis must have room for.
+
+    Training's first epoch, which begins with a network that knows nothing, and the first epochs of a long run would
+    take the room of all others.
+    """
+    first = frame["part"].map({TRAIN: 1, VALIDATION: 0}).clip(lower=epochs // 20 if epochs > _MANY else 0)
+    return [value for value in frame.loc[frame["epoch"] > first, name] if math.isfinite(value)]
+
+
+def _end(marks: Sequence[float], values: Sequence[float]) -> float:
+    """The first mark beyond which no value lies; the last mark where there is none."""
+    outwards = 1 if marks[-1] > marks[0] else -1
+    return next((mark for mark in marks if all(outwards * value <= outwards * mark for value in values)), marks[-1])
 
 
 AXIS: dict[str, Any] = {"grid": True, "gridOpacity": 0.35, "domain": False, "ticks": False, "labelPadding": 8,
@@ -152,7 +205,7 @@ AXIS: dict[str, Any] = {"grid": True, "gridOpacity": 0.35, "domain": False, "tic
 
 def _mistakes(frame: pd.DataFrame) -> pd.DataFrame:
     names = {"accuracy": "mistakes", "low": "most", "high": "fewest"}
-    return frame.assign(**{mistakes: (100 - frame[name]).clip(_FEWEST, 90)
+    return frame.assign(**{mistakes: (100 - frame[name]).clip(_FEWEST[-1], _MOST[-1])
                            for name, mistakes in names.items() if name in frame})
 
 
@@ -174,14 +227,16 @@ def _lines(frame: pd.DataFrame, y: alt.Y, x: alt.X, ink: str, tips: Sequence[alt
     The points of a long run would run into a band, so there they are only felt.
     """
     many = epochs > _MANY
+    name, ends = y["shorthand"].split(":")[0], sorted(y["scale"]["domain"])
     for part, width, opacity in ((TRAIN, 1.5, 0.7), (VALIDATION, 2.25, 1.0)):
         some = frame[frame["part"] == part]
-        base = alt.Chart(some).encode(x=x, y=y)
         width *= 0.7 if many else 1
-        dash = [4, 2] if part == TRAIN else [1, 0]
-        yield base.mark_line(strokeWidth=width, opacity=opacity, color=ink, strokeDash=dash)
-        yield base.mark_point(filled=True, size=60 if len(some) < 2 or many else 28, color=ink,
-                              opacity=0 if many and len(some) > 1 else opacity).encode(tooltip=list(tips))
+        yield alt.Chart(some).mark_line(strokeWidth=width, opacity=opacity, color=ink, clip=True,
+                                        strokeDash=[4, 2] if part == TRAIN else [1, 0]).encode(x=x, y=y)
+        # Left out rather than clipped, which would halve the points at the end of the axis.
+        yield alt.Chart(some[some[name].between(*ends)]).mark_point(
+            filled=True, size=60 if len(some) < 2 or many else 28, color=ink,
+            opacity=0 if many and len(some) > 1 else opacity).encode(x=x, y=y, tooltip=list(tips))
 
 
 def _framed(layers: Sequence[alt.Chart]) -> alt.LayerChart:

@@ -57,9 +57,8 @@ def charts_of(run: Run) -> list[Block]:
                            "loss": getattr(row, f"{start}loss")} for row in run.epochs for part, start in parts])
     steps = int(run.facts.get("steps_per_epoch") or
                 schedules.steps_per_epoch(60_000 - run.config.holdout, run.config.batch_size))
-    past = pd.DataFrame([(event["epoch"] - 1 + event["step"] / steps, event["loss"], event["lr"])
-                         for event in run.events() if event["kind"] == "batch"], columns=["epoch", "loss", "rate"])
-    batches = charts.thinned(past)
+    batches = pd.DataFrame([(event["epoch"] - 1 + event["step"] / steps, event["loss"], event["lr"])
+                            for event in run.events() if event["kind"] == "batch"], columns=["epoch", "loss", "rate"])
     return [
         Chart("Accuracy", "full: validation, dashed: training", charts.accuracy(frame, epochs, run.name),
               f"Accuracy by epoch: {last.val_accuracy:.2f} % in validation and {last.train_accuracy:.2f} % in training "

@@ -22,6 +22,7 @@ from pages.ui.train_inside import POLL as INSIDE_POLL
 from pages.ui.train_inside import inside
 
 POLL = 1.0  # seconds
+CHANGES = 5  # of the learning rate, the latest that are told
 FACTORS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -105,7 +106,7 @@ def _head(run: Run, bar: DeltaGenerator, others: Sequence[str]) -> Run | None:
 
 
 def _rate_control(run: Run) -> None:
-    now = next((event["factor"] for event in reversed(run.events()) if event["kind"] == "rate"), 1.0)
+    now = next((factor for *_, factor in reversed(_rates(run))), 1.0)
     key = f"factor_{run.name}"
     st.select_slider("Learning rate, times", sorted({*FACTORS, now}), now, key=key, on_change=_change_rate,
                      args=(run.name, key), help="Multiplies the planned rate from now on, while it trains. The run "
@@ -129,11 +130,19 @@ def _settings(run: Run, others: Sequence[str]) -> None:
         lines.append(f"**{label(name)}** {_brief(own)} :gray[instead of {_brief(usual)}]")
     if base and not changes:
         lines.append(":gray[Nothing: exactly as the recipe says.]")
+    lines += [f"**Learning rate** × {factor:g} from epoch {epoch}, step {step:,}"
+              for epoch, step, factor in _rates(run)[-CHANGES:]]
     facts = run.facts
     if facts:
         lines.append(f":gray[{facts.get('device')}, {facts.get('precision')}, threads: {facts.get('threads')}, "
                      f"{facts.get('train_images', 0):,} images]")
     st.markdown("  \n".join(lines))
+
+
+def _rates(run: Run) -> list[tuple[int, int, float]]:
+    """Epoch, step and factor of each change of the learning rate."""
+    return [(event["epoch"], event["step"], event["factor"]) for event in run.events()
+            if event["kind"] == "rate" and isinstance(event.get("factor"), float)]
 
 
 def _parent(parent: Mapping[str, Any], others: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from core.models.summary import Summary
 from core.training.results import HEADER, EpochResult, format_row
 
 Cells = Sequence[Sequence[str]]
+LONG, IN_SIGHT, AHEAD = 40, 20, 3  # epochs: of a run that is long; rows of it in sight; those to come among them
 
 
 def figures(values: Mapping[str, str]) -> None:
@@ -23,6 +24,8 @@ def figures(values: Mapping[str, str]) -> None:
 def epoch_table(rows: Sequence[EpochResult], planned: Sequence[float]) -> None:
     """The epoch table as it grows; epochs to come stand below with their planned rate.
 
+    That of a long run keeps to its newest rows.
+
     Args:
         rows: the epochs done.
         planned: the rate at the start of every epoch of the run.
@@ -32,7 +35,10 @@ def epoch_table(rows: Sequence[EpochResult], planned: Sequence[float]) -> None:
     # All rows stand from the start, so that nothing moves when one is filled.
     ahead = [[str(epoch), f"{rate:.6f}", *[""] * (len(columns) - 2)]
              for epoch, rate in enumerate(planned, 1) if epoch > len(rows)]
-    _table(columns, [*done, *ahead], "Epoch table", quiet_from=len(done), even=True)
+    long = len(planned) > LONG
+    if long:
+        ahead = ahead[:max(AHEAD, IN_SIGHT - len(done))]
+    _table(columns, [*done, *ahead], "Epoch table", quiet_from=len(done), even=True, tail=long)
 
 
 def summary_table(summary: Summary) -> None:
@@ -68,13 +74,13 @@ def _cells(line: str) -> list[str]:
 
 
 def _table(columns: Sequence[str], rows: Cells, caption: str, quiet_from: int | None = None, text: int = 0,
-           even: bool = False) -> None:
+           even: bool = False, tail: bool = False) -> None:
     head = "".join(f'<th scope="col"{_side(at, text)}>{escape(column)}</th>' for at, column in enumerate(columns))
     body = "".join(
         f"<tr{' class=ahead' if quiet_from is not None and number >= quiet_from else ''}>"
         + "".join(f"<td{_side(at, text)}>{escape(cell)}</td>" for at, cell in enumerate(row)) + "</tr>"
         for number, row in enumerate(rows))
-    st.html(f'<div class="sheet" tabindex="0" role="region" aria-label="{escape(caption)}">'
+    st.html(f'<div class="sheet{" tail" if tail else ""}" tabindex="0" role="region" aria-label="{escape(caption)}">'
             f'<table{" class=even" if even else ""}>'
             f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>")
 

@@ -16,8 +16,9 @@ def accuracy(run: Run, baseline: Run | None) -> None:
     """Validation and training accuracy by epoch."""
     mine, theirs = accuracies(run), None if baseline is None else accuracies(baseline)
     draw(charts.accuracy(mine, run.config.epochs, run.name, behind=theirs), "accuracy", title="Accuracy",
-         quiet=f"full: validation, dashed: training{_grey(baseline)}", help=term("validation"),
-         alt=_said(run), of=run.name, file=f"{run.name}-accuracy", table=lambda: _both(run, mine, baseline, theirs))
+         quiet=f"validation, dashed: training{_grey(baseline)}", help=term("validation"),
+         alt=_said(run), of=_of(run, baseline), file=f"{run.name}-accuracy",
+         table=lambda: _both(run, mine, baseline, theirs))
 
 
 def loss(run: Run, baseline: Run | None) -> None:
@@ -25,8 +26,8 @@ def loss(run: Run, baseline: Run | None) -> None:
     mine, theirs = losses(run), None if baseline is None else losses(baseline)
     batches = _batches(run, "loss", "loss")
     draw(charts.loss(mine, run.config.epochs, run.name, batches, theirs), "loss", title="Loss",
-         quiet=f"thin: batches, smoothed{_grey(baseline)}", help=term("loss"),
-         alt=f"Training and validation loss of {run.name} over its epochs.", of=run.name, file=f"{run.name}-loss",
+         quiet=f"thin: batches and their mean{_grey(baseline)}", help=term("loss"),
+         alt=_said_loss(run), of=_of(run, baseline), file=f"{run.name}-loss",
          table=lambda: pd.concat([_both(run, mine, baseline, theirs),
                                   batches.assign(run=run.name, part="batches")]))
 
@@ -36,7 +37,7 @@ def rate(run: Run) -> None:
     plan, actual = planned(run), _batches(run, "lr", "rate")
     draw(charts.rate(plan, run.config.epochs, run.name, actual), "rate", title="Learning rate",
          quiet="full: so far, dashed: planned", help=term("lr"), of=run.name, file=f"{run.name}-learning-rate",
-         alt=f"Learning rate of {run.name} over its epochs.",
+         alt=_said_rate(run, actual),
          table=lambda: pd.concat([plan.assign(part="planned"), actual.assign(part="used")]))
 
 
@@ -72,7 +73,7 @@ def _batches(run: Run, field: str, name: str) -> pd.DataFrame:
     steps = steps_per_epoch(run)
     rows = [(event["epoch"] - 1 + event["step"] / steps, event[field]) for event in run.events()
             if event["kind"] == "batch"]
-    return charts.thinned(pd.DataFrame(rows, columns=["epoch", name]))
+    return pd.DataFrame(rows, columns=["epoch", name])
 
 
 def _both(run: Run, mine: pd.DataFrame, baseline: Run | None, theirs: pd.DataFrame | None) -> pd.DataFrame:
@@ -83,7 +84,11 @@ def _both(run: Run, mine: pd.DataFrame, baseline: Run | None, theirs: pd.DataFra
 
 
 def _grey(baseline: Run | None) -> str:
-    return f", grey: {baseline.name}" if baseline else ""
+    return ", grey: baseline" if baseline else ""
+
+
+def _of(run: Run, baseline: Run | None) -> str:
+    return f"{run.name} against {baseline.name}" if baseline else run.name
 
 
 def _said(run: Run) -> str:
@@ -91,3 +96,15 @@ def _said(run: Run) -> str:
         return f"Accuracy of {run.name}: no epoch is done yet."
     return (f"Accuracy of {run.name}: {run.last.val_accuracy:.2f} % on the validation images and "
             f"{run.last.train_accuracy:.2f} % on the training images after epoch {run.last.epoch}.")
+
+
+def _said_loss(run: Run) -> str:
+    if not run.last:
+        return f"Loss of {run.name}: no epoch is done yet."
+    return (f"Loss of {run.name}: {run.last.val_loss:.4f} on the validation images and {run.last.train_loss:.4f} on "
+            f"the training images after epoch {run.last.epoch}.")
+
+
+def _said_rate(run: Run, actual: pd.DataFrame) -> str:
+    now = f"{actual['rate'].iloc[-1]:.4g} at present" if len(actual) else "not begun"
+    return f"Learning rate of {run.name}: the {run.config.schedule} schedule over {run.config.epochs} epochs, {now}."

@@ -23,8 +23,63 @@ def scales(chart) -> list[tuple]:
 @pytest.mark.parametrize("done", [0, 1, 7])
 @pytest.mark.parametrize(("make", "measure"), [(charts.accuracy, "accuracy"), (charts.loss, "loss")])
 def test_scales_stay_while_a_run_grows(make, measure, done):
-    assert set(scales(make(epochs(done, measure, 60 if measure == "accuracy" else 0.2), 15))) == set(
+    assert set(scales(make(epochs(done, measure, 91 if measure == "accuracy" else 0.9), 15))) == set(
         scales(make(epochs(15, measure, 99 if measure == "accuracy" else 0.02), 15)))
+
+
+@pytest.mark.parametrize(("make", "measure", "value", "ends"), [
+    (charts.accuracy, "accuracy", 60, (50, 0.2)), (charts.accuracy, "accuracy", 99.99, (10, 0.05)),
+    (charts.loss, "loss", 2.0, (0.01, 3.0)), (charts.loss, "loss", 0.002, (0.001, 1.0))])
+def test_a_scale_widens_to_a_mark_for_what_would_leave_it(make, measure, value, ends):
+    assert ends in scales(make(epochs(3, measure, value), 15))
+
+
+def test_the_first_epoch_of_training_does_not_widen_the_scale():
+    frame = epochs(3, "accuracy", 99)
+    frame.loc[(frame["epoch"] == 1) & (frame["part"] == charts.TRAIN), "accuracy"] = 60
+    assert (10, 0.2) in scales(charts.accuracy(frame, 15))
+    assert (50, 0.2) in scales(charts.accuracy(frame.assign(part=charts.VALIDATION), 15))
+
+
+def test_the_first_epochs_of_a_long_run_do_not_widen_the_scale():
+    frame = epochs(30, "accuracy", 99)
+    frame.loc[frame["epoch"] < 10, "accuracy"] = 40
+    chart = charts.accuracy(frame, 200)
+    assert (10, 0.2) in scales(chart)
+    data = chart.to_dict()["datasets"]
+    assert all(row["mistakes"] <= 10 for point in layers(chart, "point") for row in data[point["data"]["name"]])
+    assert (90, 0.2) in scales(charts.accuracy(frame, 30))
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_the_loss_of_batches_is_smoothed_with_the_raw_behind_it(many):
+    steps = pd.DataFrame({"epoch": [number / 100 for number in range(1, 1_501 if many else 301)]})
+    batches = steps.assign(loss=[0.1 if number % 2 else 0.3 for number in range(len(steps))])
+    chart = charts.loss(epochs(1, "loss", 0.2), 15, "mine", batches)
+    data = chart.to_dict()["datasets"]
+    raw, mean = (data[layer["data"]["name"]] for layer in chart.to_dict()["layer"][:2])
+    ends = [value for row in raw for name, value in row.items() if name != "epoch"]
+    assert (min(ends), max(ends)) == (0.1, 0.3), "nothing of the raw is lost"
+    assert len(raw) <= 400
+    assert all(0.18 < row["loss"] < 0.22 for row in mean[10:-10])
+
+
+def test_a_loss_of_nothing_stays_on_the_chart():
+    chart = charts.loss(epochs(2, "loss", 0.0), 15, "mine", pd.DataFrame({"epoch": [0.5], "loss": [0.0]}))
+    assert all(row["loss"] > 0 for rows in chart.to_dict()["datasets"].values() for row in rows)
+
+
+def test_the_rate_as_used_keeps_its_corners():
+    actual = pd.DataFrame({"epoch": [number / 1_000 for number in range(15_000)]})
+    actual["rate"] = [0.1 if epoch < 5 else 0.05 for epoch in actual["epoch"]]
+    chart = charts.rate(actual.iloc[[0, -1]], 15, "mine", actual).to_dict()
+    drawn = [(row["epoch"], row["rate"]) for row in chart["datasets"][chart["layer"][1]["data"]["name"]]]
+    assert drawn == [(0.0, 0.1), (4.999, 0.1), (5.0, 0.05), (14.999, 0.05)]
+    slope = actual.assign(rate=actual["epoch"])
+    chart = charts.rate(slope.iloc[[0, -1]], 15, "mine", slope).to_dict()
+    drawn = chart["datasets"][chart["layer"][1]["data"]["name"]]
+    assert len(drawn) < 1_000
+    assert drawn[-1]["epoch"] == 14.999
 
 
 @pytest.mark.parametrize("accuracy", [0.0, 9.8, 100.0])

@@ -3,7 +3,7 @@
 const menus = new WeakMap();
 const CHOICES = [["png", "PNG", "picture"], ["svg", "SVG", "drawing"], ["csv", "CSV", "figures"]];
 const SCALE = 3; // pixels of a PNG for each of the page's
-const HEAD = 40; // height of the title above the chart
+const HEAD = 52; // height of the title and its explanation above the chart
 const FOOT = 8;
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -90,11 +90,8 @@ function sheet({ data }, drawn, style, width, height, faces = "") {
   if (faces) add("style", {}, faces);
   add("rect", { width, height, fill: style.backgroundColor });
   const font = { x: 8, "font-family": style.fontFamily, fill: style.color };
-  const title = add("text", { ...font, y: 24, "font-size": 15, "font-weight": 600 }, data.heading);
-  const quiet = document.createElementNS(SVG, "tspan");
-  for (const [key, value] of Object.entries({ dx: 8, "font-size": 13, "font-weight": 400, opacity: 0.65 })) quiet.setAttribute(key, value);
-  quiet.textContent = data.quiet;
-  title.append(quiet);
+  add("text", { ...font, y: 22, "font-size": 15, "font-weight": 600 }, data.heading);
+  add("text", { ...font, y: 41, "font-size": 13, opacity: 0.65 }, data.quiet);
   if (drawn) add("g", { transform: `translate(0 ${HEAD})` }).append(drawn.cloneNode(true));
   return new XMLSerializer().serializeToString(svg);
 }

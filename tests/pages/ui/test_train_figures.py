@@ -87,7 +87,7 @@ def test_the_baseline_lives_in_the_link(folder):
     assert app.selectbox(key="baseline").value == "other"
     assert app.selectbox(key="baseline").options == ["no baseline", "other"]
     assert app.metric[0].delta == "±0.00"
-    assert any("grey: other" in each.value for each in app.markdown)
+    assert any("grey: baseline" in each.value for each in app.markdown)
     assert open_page(TRAIN, run="mine").metric[0].delta == ""
 
 
