@@ -35,6 +35,11 @@ TERMS = {
     "weight_decay": "Pull of the network's numbers towards zero, so that none grows without need.",
     "label_smoothing": "Share of the target that is spread over all ten digits, so that the network does not learn to "
                        "be surer than it can be.",
+    "teacher": "A trained run whose answers this one learns along with the labels (distillation): how sure a good "
+               "network is of each digit says more than the label alone.",
+    "teacher_share": "How much of the loss the teacher's answers make up; the labels make up the rest.",
+    "temperature": "How much the teacher's answers are softened, so that the digits it holds possible count too; "
+                   "1: not at all.",
     "clip_norm": "Steps that would be longer are shortened to this; 0: none is.",
     "ema": "Validate and save a running mean of the network's numbers instead of the last ones: how much of the old "
            "mean each step keeps; 0: none.",
