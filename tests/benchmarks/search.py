@@ -58,6 +58,8 @@ VARIANTS: dict[str, tuple[str, RunConfig]] = {
                      QUICK.changed(augmentation="stretch", schedule="seed-one-cycle", lr=0.15)),
     "sprint-15": ("stretched, 15 epochs", QUICK.changed(augmentation="stretch", epochs=15, augmented=0.87)),
     "best": ("7,124 parameters, distilled", TAUGHT.changed(architecture="wide-7124")),
+    "best-moves": ("the same, moves only",
+                   TAUGHT.changed(architecture="wide-7124", augmentation="final-moves")),
     "best-64": ("the same at batch 64", SMALL.changed(architecture="wide-7124")),
     "best-cycle": ("the same with the seed's custom one-cycle, 0.1 to 0.2",
                    SMALL.changed(architecture="wide-7124", schedule="seed-one-cycle", lr=0.1)),
