@@ -12,7 +12,7 @@ import pandas as pd
 from core.charts import AXIS, GOAL, PALETTE, QUIET, colour
 
 PICKED = "picked"  # name of the selection that a click makes
-SHIPPED, OWN = "came with the app", "your own"
+SHIPPED, OWN, GROUP = KINDS = "came with the app", "your own", "mean of several seeds"
 LABELS = 8  # names beside their points, at most
 _TICKS = [90, 50, 20, 10, 5, 2, 1, 0.6, 0.4, 0.3, 0.2]
 _FEWEST = 0.25  # mistakes in percent that the axis has room for at least
@@ -28,7 +28,7 @@ def frontier(frame: pd.DataFrame, budget: int, goal: float = GOAL, height: int =
     """Accuracy against parameters, both logarithmic, with the goal as a shaded corner and the best so far as a line.
 
     Args:
-        frame: columns run, parameters, accuracy (percent) and kind (SHIPPED or OWN).
+        frame: columns run, parameters, accuracy (percent) and kind (one of KINDS).
         budget: parameters that the goal allows.
         goal: percent.
         height: pixels.
@@ -78,18 +78,18 @@ def _points(shown: pd.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
     click = alt.selection_point(name=PICKED, fields=["run"], on="click", clear=False)
     tips = [alt.Tooltip("run:N"), alt.Tooltip("accuracy:Q", title="accuracy, %", format=".2f"),
             alt.Tooltip("parameters:Q", format=","), alt.Tooltip("kind:N", title="it")]
-    # Both kinds in one layer, since a selection belongs to one.
+    # All kinds in one layer, since a selection belongs to one.
     return [alt.Chart(shown).mark_point(filled=True, opacity=opacity, cursor="pointer").encode(
         x=x, y=y, tooltip=tips,
         color=alt.Color("run:N", scale=alt.Scale(domain=names, range=[colour(name) for name in names]), legend=None),
-        shape=alt.Shape("kind:N", scale=alt.Scale(domain=[SHIPPED, OWN], range=["diamond", "circle"]), legend=None),
-        size=alt.Size("kind:N", scale=alt.Scale(domain=[SHIPPED, OWN], range=[170, 64]), legend=None),
+        shape=alt.Shape("kind:N", scale=alt.Scale(domain=list(KINDS), range=["diamond", "circle", "square"]), legend=None),
+        size=alt.Size("kind:N", scale=alt.Scale(domain=list(KINDS), range=[170, 64, 110]), legend=None),
     ).add_params(click)]
 
 
 def _names(shown: pd.DataFrame, x: alt.X, y: alt.Y, most: float, least: float) -> list[alt.Chart]:
     """Names beside their points: of the shipped runs, and of one's own all if few, else the best."""
-    own = shown[shown["kind"] == OWN]
+    own = shown[shown["kind"] != SHIPPED]
     best = own[own["run"].isin(best_so_far(shown)["run"])].tail(1)
     chosen = pd.concat([shown[shown["kind"] == SHIPPED], own if len(own) <= LABELS // 2 else best])
     chosen = chosen.sort_values(["accuracy", "run"], ascending=False).head(LABELS)

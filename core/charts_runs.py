@@ -25,10 +25,11 @@ def overlay(frame: pd.DataFrame, measure: str, names: Sequence[str], behind: pd.
             ) -> alt.LayerChart:
     """The curves of several runs, each in its own colour with its name at the end.
 
-    Runs whose colours are the same are told apart by dashes.
+    Runs whose colours are the same are told apart by dashes. The mean of several runs lies in a band.
 
     Args:
-        frame: columns run, epoch (from 1) and value: percent, mean nll per image or rate, by the measure.
+        frame: columns run, epoch (from 1) and value: percent, mean nll per image or rate, by the measure; where
+            values are means also low and high, the ends of the band.
         measure: one of MEASURES; accuracy stands on a scale of mistakes, with the goal as a dotted line.
         names: the runs, in the order of the legend.
         behind: training curves, as `frame`, thin behind the others; None: none.
@@ -55,6 +56,10 @@ def overlay(frame: pd.DataFrame, measure: str, names: Sequence[str], behind: pd.
     if behind is not None:
         layers.append(alt.Chart(behind.assign(y=[scale.shown(value) for value in behind["value"]])).mark_line(
             strokeWidth=1, opacity=0.6, strokeDash=[3, 2], clip=True).encode(x=x, y=y, color=own, detail="run:N"))
+    if "low" in frame and (spread_out := frame[frame["low"] < frame["high"]]).size:
+        ends_of = {end: [scale.shown(value) for value in spread_out[end]] for end in ("low", "high")}
+        layers.append(alt.Chart(spread_out.assign(**ends_of)).mark_area(opacity=0.2, clip=True).encode(
+            x=x, y=alt.Y("low:Q", scale=y["scale"], title=None), y2="high:Q", color=own, detail="run:N"))
     layers.append(alt.Chart(frame).mark_line(strokeWidth=2, clip=True).encode(x=x, y=y, color=own, strokeDash=dash))
     # Points that cannot be seen can still be pointed at.
     few = epochs <= MOST_POINTS

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.experiments import overview
 from core.runs import queue, store
 from core.runs.run import Damaged, Run
 from pages.ui import runs_ask, runs_rest, runs_table
 from pages.ui.frame import page
 from pages.ui.runs_compare import compare, curves
+from pages.ui.runs_group import look_at_group
 from pages.ui.runs_one import look
 
 
@@ -16,14 +18,17 @@ def explore(runs: list[Run]) -> None:
     """The table, and what was ticked in it: one run to look at, several to compare."""
     found = runs_table.controls(runs)
     above = st.container()
-    ticked = runs_table.choice(runs)  # first, since the table follows it
+    ticked = runs_table.choice([*runs, *overview.groups(runs)])  # first, since the table follows it
     with above:
         if found:
             runs_table.table(found)
         else:
             st.markdown(":gray[No run fits. Take words away, or look in any state.]")
     if len(ticked) == 1:
-        look(ticked[0], runs)
+        if isinstance(ticked[0], Run):
+            look(ticked[0], runs)
+        else:
+            look_at_group(ticked[0])
         curves(ticked)
     elif ticked:
         compare(ticked)

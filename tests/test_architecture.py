@@ -30,7 +30,7 @@ LIGHT = ["core.config", "core.recipes", "core.training.schedules", "core.trainin
          "core.charts_experiments", "core.experiments.comparison", "core.experiments.repeats",
          "core.experiments.exports", "core.experiments.rate_finder", "core.experiments.sweeps",
          "core.experiments.sweep_space", "core.experiments.sweep_worker",
-         "core.experiments.lr_range", "core.insight.batch"]
+         "core.experiments.lr_range", "core.experiments.overview", "core.insight.batch"]
 HEAVY = {"torch", "torchvision", "albumentations", "cv2", "scipy", "onnx", "onnxruntime", "vl_convert", "optuna"}
 
 

@@ -48,6 +48,12 @@ class Group:
         return tuple(run.config.seed for run in self.finished)
 
     @property
+    def differing(self) -> set[str]:
+        """Fields of the config in which its runs differ though repeats may not: empty for a group that is one."""
+        first = self.runs[0].config
+        return {name for run in self.runs[1:] for name in run.config.differences(first)} - _FREE
+
+    @property
     def measured_on(self) -> str:
         """What the accuracies were measured on, in words."""
         return next((each.measured_on for each in self.scores.values()), "")

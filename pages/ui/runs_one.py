@@ -26,8 +26,9 @@ def look(run: Run, runs: Sequence[Run]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.subheader(run.name, anchor=False, width="content")
         st.badge(run.state, icon=icon, color=colour)
-        if words.reaches_goal(run):
-            st.badge("goal reached", icon=":material/flag:", color="green")
+        if goal := words.goal(run):
+            st.badge(goal, icon=":material/flag:", color="gray", help="It may be luck: train it with more seeds, and "
+                     "its mean earns a green badge.")
         st.space("stretch")
         _ways(run)
     if run.message and run.state in ("failed", "diverged", "crashed"):
@@ -112,7 +113,7 @@ def _keep_tags(name: str, key: str) -> None:
 
 def _rename(run: Run) -> None:
     moving = run.is_live or run.state == "queued"
-    with st.popover("Rename", icon=":material/edit:", type="tertiary", disabled=moving, key="rename",
+    with st.popover("Rename", icon=":material/edit:", type="tertiary", disabled=moving, key=f"rename_{run.name}",
                     help="Not while it trains or waits." if moving else None):
         wanted = st.text_input("New name", key=f"name_{run.name}", placeholder=run.name, max_chars=60).strip()
         if st.button("Rename", key="do_rename", type="primary", disabled=wanted in ("", run.name)):

@@ -14,6 +14,9 @@ import pandas as pd
 import streamlit as st
 
 from core import charts
+from core.experiments import overview
+from core.experiments.overview import Entry
+from core.experiments.repeats import Group
 from core.runs import listing
 from core.runs.run import Run
 from core.runs.status import STATES
@@ -21,33 +24,37 @@ from pages.ui.controls import RATES
 from pages.ui.frame import KEPT
 from pages.ui.runs_ask import TICKED, say
 
-FIND, STATE, ORDER = "find", "state", "order"
+FIND, STATE, ORDER, APART = "find", "state", "order", "apart"
 ANY = "any state"
 MOST = 12  # runs whose curves can be told apart
 ROWS = 10  # that the table is high
 POINTS = 40  # of a curve in the table
-LAST = "Validation accuracy after the last epoch. Compare runs by this one."
+LAST = "Validation accuracy after the last epoch; of a group the mean of its finished runs. Compare by this one."
+SURE = ("The 95 % interval: of one run on images like these (Wilson), of a group's mean over seeds (Student's t). Two "
+        "that overlap much can hardly be told apart.")
 BEST = "Validation accuracy of the best epoch. It was chosen by these very images, so it flatters."
 
 
-def controls(runs: Sequence[Run]) -> list[Run]:
-    """Controls to find runs and to order them; gives those that are found."""
+def controls(runs: Sequence[Run]) -> list[Entry]:
+    """Controls to find runs and to order them; gives those that are found, repeats as groups."""
     with st.container(key="bar", horizontal=True, vertical_alignment="center", gap="small"):
         text = st.text_input("Find", key=FIND, type="search", live=True, width=280, label_visibility="collapsed",
                              placeholder="Name, tag, recipe or network", **KEPT)
         state = st.selectbox("State", [ANY, *STATES], key=STATE, width=150, label_visibility="collapsed", **KEPT)
         order = st.selectbox("Order", list(listing.ORDERS), key=ORDER, width=190, label_visibility="collapsed",
                              help="A click on a column's head orders, too.", **KEPT)
-        found = listing.ordered(listing.matching(runs, text, None if state == ANY else state), order)
+        found = listing.matching(runs, text, None if state == ANY else state)
+        apart = bool(overview.groups(runs)) and st.toggle(
+            "Each seed", key=APART, **KEPT, help="Show the runs of a group below it, one by one.")
         st.space("stretch")
         many = f"{len(found):,} of {len(runs):,} runs" if len(found) < len(runs) else f"{len(runs):,} runs"
         st.markdown(f":gray[{many if len(runs) > 1 else '1 run'}]", width="content")
-    return found
+    return overview.folded(runs, found, order, apart)
 
 
-def table(found: Sequence[Run]) -> None:
+def table(found: Sequence[Entry]) -> None:
     """The runs in rows with boxes to tick."""
-    names = [run.name for run in found]
+    names = [overview.key(entry) for entry in found]
     ticked = [name for name in st.session_state.get(TICKED, []) if name in names]
     # Another table, with its own ticks, whenever other rows are shown or the ticks were changed elsewhere.
     state = st.session_state.setdefault("table_ticks", {"said": None, "count": 0})
@@ -74,36 +81,52 @@ def _tick(key: str, names: Sequence[str]) -> None:
         st.session_state["table_ticks"]["said"] = [name for name in wanted if name in names]
 
 
-def choice(runs: Sequence[Run]) -> list[Run]:
-    """The box that holds the ticked runs; gives them in the order in which they were ticked."""
-    by_name = {run.name: run for run in runs}
+def choice(entries: Sequence[Entry]) -> list[Entry]:
+    """The box that holds what is ticked; gives it in the order in which it was ticked."""
+    by_name = {overview.key(entry): entry for entry in entries}
     ticked = st.multiselect("Selected", list(by_name), key=TICKED, max_selections=MOST, label_visibility="collapsed",
                             placeholder="Tick runs above, or name them here: one to look at, several to compare",
                             **KEPT)
     return [by_name[name] for name in ticked]
 
 
-def frame(runs: Sequence[Run]) -> pd.DataFrame:
-    """The table's rows."""
-    return pd.DataFrame([_row(run) for run in runs], columns=list(COLUMNS))
+def frame(entries: Sequence[Entry]) -> pd.DataFrame:
+    """The table's rows; the column of deviations only where there is a group."""
+    columns = [name for name in COLUMNS if name != DEVIATION or any(isinstance(each, Group) for each in entries)]
+    return pd.DataFrame([_row(entry) for entry in entries], columns=columns)
 
 
-def _row(run: Run) -> dict[str, object]:
-    config, last, best = run.config, run.last, run.best
+def _row(entry: Entry) -> dict[str, object]:
+    found, counted = overview.validation(entry), overview.counted(entry)
+    measured = {"Last": found.mean if found else None, DEVIATION: found.deviation if found else None,
+                "95 % interval": f"{found.interval[0]:.2f} to {found.interval[1]:.2f}" if found else "",
+                "Curve": _curve(entry)}
+    if isinstance(entry, Run):
+        return {"": dot(entry.name), "Run": entry.name, "State": entry.state, **measured,
+                "Best": entry.best.val_accuracy if entry.best else None,
+                "Epochs": f"{len(entry.epochs)} of {entry.config.epochs}",
+                "Time": round(listing.seconds(entry)) or None, "Forked from": entry.parent and entry.parent["name"],
+                "Tags": list(entry.tags), **_set_up(entry)}
+    best = [run.best.val_accuracy for run in counted if run.best]
+    time, epochs = sum(listing.seconds(run) for run in entry.runs), entry.runs[0].config.epochs
+    return {"": dot(entry.name), "Run": entry.name, "State": f"{len(entry.finished)} of {len(entry.runs)} seeds",
+            **measured, "Best": sum(best) / len(best) if best else None, "Epochs": f"{epochs} each",
+            "Time": round(time) or None, "Tags": sorted({tag for run in entry.runs for tag in run.tags}),
+            **_set_up(max(entry.runs, key=lambda run: run.created))}
+
+
+def _set_up(run: Run) -> dict[str, object]:
+    config = run.config
     return {
-        "": dot(run.name), "Run": run.name, "State": run.state, "Curve": _curve(run),
-        "Last": last.val_accuracy if last else None, "Best": best.val_accuracy if best else None,
-        "Parameters": run.parameters, "Epochs": f"{len(run.epochs)} of {config.epochs}",
-        "Time": round(listing.seconds(run)) or None,
+        "Parameters": run.parameters,
         "Network": "own rows" if config.layers else config.architecture,
         "Augmentation": "own" if config.transforms else config.augmentation, "Schedule": config.schedule,
         "Rate": max(getattr(config, name) for name in RATES[config.schedule]),
-        "Batch": config.batch_size, "Device": run.facts.get("device"), "Recipe": run.recipe,
-        "Forked from": run.parent["name"] if run.parent else None, "Tags": list(run.tags), "Created": run.created}
+        "Batch": config.batch_size, "Device": run.facts.get("device"), "Recipe": run.recipe, "Created": run.created}
 
 
-def _curve(run: Run) -> list[float]:
-    values = [row.val_accuracy for row in run.epochs]
+def _curve(entry: Entry) -> list[float]:
+    values = list(overview.curve(entry, lambda row: row.val_accuracy)["value"])
     step = max(1, -(-len(values) // POINTS))
     return values[::-1][::step][::-1]  # the last epoch is always among them
 
@@ -115,17 +138,21 @@ def dot(name: str) -> str:
     return f"data:image/svg+xml;utf8,{quote(svg)}"
 
 
+DEVIATION = "±"
 COLUMNS = {
     "": st.column_config.ImageColumn(width=40, pinned=True, help="The run's colour in every chart."),
     "Run": st.column_config.TextColumn(pinned=True, width=150),
-    "State": st.column_config.TextColumn(width=80),
+    "State": st.column_config.TextColumn(width=95, help="Of a group: how many of its runs are finished."),
     "Curve": st.column_config.LineChartColumn(y_min=96, y_max=100, width=100, help="Validation accuracy by epoch, "
                                               "96 to 100 %."),
     "Last": st.column_config.NumberColumn(format="%.2f %%", width=80, help=LAST),
+    DEVIATION: st.column_config.NumberColumn(format="%.2f", width=50, help="Standard deviation between the seeds of a "
+                                             "group, in percentage points."),
+    "95 % interval": st.column_config.TextColumn(width=120, help=SURE),
     "Best": st.column_config.NumberColumn(format="%.2f %%", width=80, help=BEST),
     "Parameters": st.column_config.NumberColumn(format="localized", width=95, help="Numbers that the network learns."),
     "Epochs": st.column_config.TextColumn(width=80),
-    "Time": st.column_config.NumberColumn(format="%d s", width=75, help="All its epochs together."),
+    "Time": st.column_config.NumberColumn(format="%d s", width=75, help="All epochs together."),
     "Network": st.column_config.TextColumn(width=120),
     "Augmentation": st.column_config.TextColumn(width=110),
     "Schedule": st.column_config.TextColumn(width=120),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from core.experiments.scores import meets_goal, score
+from core.experiments import overview
+from core.experiments.repeats import Group
 from core.experiments.statistics import wilson
 from core.runs.progress import Progress
 from core.runs.run import Run
-
-GOAL_ACCURACY, GOAL_EPOCHS, GOAL_PARAMETERS = 99.4, 15, 8_000
 
 _COLOURS = {"running": "blue", "pausing": "blue", "queued": "gray", "paused": "orange", "stopped": "gray",
             "finished": "green"}
@@ -35,8 +34,14 @@ def interval(run: Run) -> str:
 
 def reaches_goal(run: Run) -> bool:
     """Whether it meets the goal at its end: accuracy on the test images, epochs and parameters."""
-    found = score(run)
-    return found is not None and run.state == "finished" and meets_goal(found.accuracy, found.measured_on, run)
+    return overview.reaches_goal(run)
+
+
+def goal(entry: Run | Group) -> str:
+    """By how much evidence it meets the goal, in words; empty where it does not."""
+    if not overview.reaches_goal(entry):
+        return ""
+    return f"goal reached by {len(entry.finished)} seeds" if isinstance(entry, Group) else "goal reached, by one run"
 
 
 def badge(state: str) -> tuple[str, str]:
