@@ -9,7 +9,7 @@ import streamlit as st
 from core.errors import RunError
 from core.recipes import RECIPES
 from core.runs.run import Run
-from core.runs.store import list_runs, load_model, open_run
+from core.runs.store import SHIPPED, checkpoints_folder, list_runs, load_model, open_run
 
 if TYPE_CHECKING:
     from core.models.network import Network
@@ -20,6 +20,13 @@ def trained() -> list[Run]:
     order = list(RECIPES)
     runs = [run for run in list_runs() if isinstance(run, Run) and run.epochs]
     return sorted(runs, key=lambda run: order.index(run.name) if run.name in order else len(order))
+
+
+def teachers() -> list[str]:
+    """Names of the runs that another can learn from: those here, and those that came with the app."""
+    elsewhere = [] if checkpoints_folder() == SHIPPED else list_runs(SHIPPED)
+    found = [*trained(), *(run for run in elsewhere if isinstance(run, Run) and run.epochs)]
+    return list(dict.fromkeys(run.name for run in found))
 
 
 def is_shipped(run: Run) -> bool:

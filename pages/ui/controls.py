@@ -20,7 +20,7 @@ from core.models.architectures import ARCHITECTURES
 from core.models.shapes import trace
 from core.recipes import RECIPES
 from core.training.schedules import SCHEDULES
-from pages.ui.checkpoints import trained
+from pages.ui.checkpoints import teachers
 from pages.ui.frame import KEPT
 from pages.ui.terms import term
 
@@ -179,7 +179,7 @@ def _drop(key: str) -> None:
 
 def _teacher(base: RunConfig) -> str:
     """The control for the run that teaches."""
-    options = list(dict.fromkeys([ALONE, base.teacher, *(run.name for run in trained())]))
+    options = list(dict.fromkeys([ALONE, base.teacher, *teachers()]))
     return st.selectbox(label("teacher"), options, options.index(base.teacher), key="teacher",
                         help=term("teacher"), **KEPT)
 
