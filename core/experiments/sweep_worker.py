@@ -159,9 +159,12 @@ class _Worker:
             if parameters > most:
                 words = f"{parameters:,} parameters"
         if words:
-            self.refused, self.why = self.refused + 1, words
             trial.set_constraint("network", 1.0)
-            trial.set_user_attr("ended", REFUSED)
+            if self.sweep.sampler == "grid":  # which has nothing else to offer for this place
+                trial.set_user_attr("reason", f"not trained: {words}")
+            else:
+                self.refused, self.why = self.refused + 1, words
+            trial.set_user_attr("ended", BROKEN if self.sweep.sampler == "grid" else REFUSED)
             raise TrialPruned(words)
         self.refused = 0
         trial.set_user_attr("parameters", parameters)

@@ -293,9 +293,9 @@ def find(name: str, url: str | None = None, folder: Path | None = None) -> Found
         return found_in(study, sweep)
 
 
-def found_in(study: Study, sweep: Sweep) -> Found:
-    """A sweep as its study has it."""
-    tried = study.get_trials(deepcopy=False)
+def found_in(study: Study, sweep: Sweep, tried: Sequence[FrozenTrial] | None = None) -> Found:
+    """A sweep as its study has it, or as these trials of it tell."""
+    tried = study.get_trials(deepcopy=False) if tried is None else tried
     best: set[int] = set()
     with contextlib.suppress(ValueError):  # nothing is done yet
         best = {each.number for each in study.best_trials}
@@ -494,9 +494,9 @@ def offer(study: Study, sweep: Sweep) -> Found:
 
     Two workers may do so at once: of two attempts at a place only the first is taken up (`is_surplus`).
     """
-    tried = _by_place(sweep, study.get_trials(deepcopy=False))
-    grid = sweep.grid()
-    for place, attempts in tried.items():
+    tried = study.get_trials(deepcopy=False)
+    grid, offered = sweep.grid(), False
+    for place, attempts in _by_place(sweep, tried).items():
         if _state(attempts) != OPEN:
             continue
         last = attempts[-1] if attempts else None
@@ -504,7 +504,8 @@ def offer(study: Study, sweep: Sweep) -> Found:
         if last is not None and _ended(last) != REFUSED:
             params = last.params or params
         study.enqueue_trial(params, user_attrs={"place": place})
-    return found_in(study, sweep)
+        offered = True
+    return found_in(study, sweep, None if offered else tried)
 
 
 def is_surplus(study: Study, sweep: Sweep, number: int, place: object) -> bool:

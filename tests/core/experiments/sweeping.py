@@ -45,7 +45,7 @@ def epochs(job: sweep_worker.Job, go_on: Callable[[], bool]) -> Iterator[EpochRe
 def main() -> None:
     """Work on a sweep."""
     url, folder, ledger, name, *hold = sys.argv[1:]
-    sweeps.HEARTBEAT, sweeps.GRACE, sweep_worker.LOOK = 1, 3, 0.3
+    sweeps.HEARTBEAT, sweeps.GRACE, sweep_worker.LOOK = 1, 8, 0.3  # seconds
 
     def note(word: str, place: int) -> None:
         with open(ledger, "ab", buffering=0) as file:

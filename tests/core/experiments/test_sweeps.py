@@ -187,6 +187,33 @@ def test_too_large_networks_are_drawn_again_and_never_trained():
     assert len(study.trials) > 5
 
 
+@pytest.mark.parametrize("aim", sweeps.AIMS)
+@pytest.mark.parametrize("sampler", [name for name in sweeps.SAMPLERS if name != "grid"])
+def test_every_sampler_serves_every_aim_and_keeps_to_the_size(sampler, aim):
+    runs = 12 if sampler == "tpe" else 3  # after the tenth it draws no longer at random
+    sweeps.create(made(vary={"rows.1.channels": {"low": 2, "high": 8}, "ema": {"choices": [0.0, 0.9]}}, runs=runs,
+                       sampler=sampler, aim=aim, max_parameters=3_900))
+    found, _ = work()
+    assert found.count(sweeps.DONE) == runs
+    assert found.front
+    assert max(trial.parameters for trial in found.trials) <= 3_900
+
+
+def test_a_grids_too_large_networks_are_told():
+    sweeps.create(made(vary={"rows.1.channels": {"choices": [4, 40]}}, sampler="grid", max_parameters=4_000))
+    found, _ = work()
+    assert [trial.state for trial in found.trials] == ["done", "failed"]
+    assert found.trials[1].reason == "not trained: 5,490 parameters"
+
+
+@pytest.mark.parametrize("pruner", sweeps.PRUNERS)
+def test_every_pruner_leaves_a_best(pruner):
+    sweeps.create(made(pruner=pruner, runs=8, epochs=9))
+    found, _ = work()
+    assert found.count(sweeps.DONE, sweeps.PRUNED) == 8
+    assert found.best.accuracy == max(trial.accuracy for trial in found.trials)
+
+
 def test_ranges_without_any_network_end_in_a_sentence(monkeypatch):
     monkeypatch.setattr(sweep_worker, "REFUSED_IN_A_ROW", 5)
     sweeps.create(made(vary={"rows.1.channels": {"low": 50, "high": 60}}, max_parameters=4_000))
