@@ -18,7 +18,6 @@ from core.config import RunConfig
 from core.errors import ConfigError, UserError, listed
 from core.experiments import sweep_space, sweep_worker, sweeps
 from core.experiments.sweeps import AIMS, PRUNERS, SAMPLERS, Found, Sweep, Trial
-from core.models.architectures import rows_of
 from core.recipes import RECIPES, recipe
 
 Name = Annotated[str, typer.Argument(help="The sweep's name; `python -m core sweep status` lists them.")]
@@ -61,7 +60,7 @@ def start(changes: dict[str, Any], name: Annotated[str, typer.Argument(help="Wha
     """Begin a sweep and work on it. Ctrl-C leaves it; `sweep work` goes on, here or on other machines."""
     changes.setdefault("holdout", sweeps.HOLDOUT)
     config = (recipe(recipe_name).config if recipe_name else RunConfig()).changed(**changes)
-    space = sweep_space.read_space(_space(vary or [], widths, config), config)
+    space = sweep_space.typed_space(_texts(vary or [], widths), config)
     sweep = Sweep(name, config, space, aim, sampler, pruner, runs, minutes, max_parameters, recipe_name)
     sweeps.create(sweep, storage)
     if detach and storage is None:
@@ -123,18 +122,15 @@ def delete(name: Name, storage: Storage = None, yes: Yes = False, json_: Json = 
     say({"name": name}, f"{name} is forgotten.", json_)
 
 
-def _space(vary: list[str], widths: str | None, config: RunConfig) -> dict[str, Any]:
-    space: dict[str, Any] = {}
-    if widths is not None:
-        for name in sweep_space.width_names(rows_of(config)):
-            space[name] = sweep_space.parse_dimension(name, widths, config)
+def _texts(vary: list[str], widths: str | None) -> dict[str, str]:
+    texts = {} if widths is None else {sweep_space.WIDTHS: widths}
     for text in vary:
         name, mark, value = text.partition("=")
         if not mark:
             raise ConfigError(f"--vary takes NAME=VALUES, such as max_lr=0.02..0.2:log, not {text[:40]!r}.")
-        name = name.strip() if name.strip().startswith("rows.") else name.strip().replace("-", "_")
-        space[name] = sweep_space.parse_dimension(name, value, config)
-    return space
+        name = name.strip()
+        texts[name if name.startswith("rows.") else name.replace("-", "_")] = value
+    return texts
 
 
 def _work(name: str, storage: str | None, json_: bool) -> None:

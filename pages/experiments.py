@@ -1,4 +1,4 @@
-"""Experiments: which of two is better, how far seeds lie apart, which learning rate to try, and files to take along."""
+"""Experiments: which of two is better, how far seeds lie apart, which settings to try, and files to take along."""
 
 from pathlib import Path
 
@@ -7,11 +7,12 @@ import streamlit as st
 from core.runs import queue
 from core.runs.run import Damaged, Run
 from core.runs.store import list_runs
-from pages.ui import experiments_compare, experiments_exports, experiments_rates, experiments_repeats
+from pages.ui import experiments_compare, experiments_exports, experiments_rates, experiments_repeats, experiments_sweeps
 from pages.ui.frame import KEPT, page
 
 PARTS = {"Compare": experiments_compare.compare, "Repeats": experiments_repeats.groups,
-         "Rate finder": experiments_rates.finder, "Exports": experiments_exports.exports}
+         "Rate finder": experiments_rates.finder, "Sweep": experiments_sweeps.sweep,
+         "Exports": experiments_exports.exports}
 
 page("Experiments", "One run is an anecdote. Compare with numbers that say how sure they are.")
 st.html(Path(__file__).parent / "ui" / "experiments.css")
@@ -19,7 +20,7 @@ part = st.segmented_control("Experiment", list(PARTS), default="Compare", requir
                             label_visibility="collapsed", **KEPT)
 queue.pump()
 everything = list_runs()
-asked = {st.query_params.get(key) for key in ("first", "second", "repeated", "tested", "taken")}
+asked = {st.query_params.get(key) for key in ("first", "second", "repeated", "tested", "swept", "taken")}
 for each in everything:
     if isinstance(each, Damaged) and each.name in asked:
         st.warning(f"{each.name} cannot be read: {each.reason}", icon=":material/error:")

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 # Each layer may import itself and those before it; `data` and `models` stand side by side.
 LAYERS = [["errors"], ["config"], ["recipes"], ["data", "models"], ["training", "insight"], ["runs"],
           ["charts"], ["charts_digits", "charts_models", "charts_mistakes", "charts_home", "charts_runs",
-                      "charts_experiments"],
+                      "charts_experiments", "charts_sweeps"],
           ["charts_draw"], ["experiments"],
           ["cli_answers"], ["cli_config", "cli_watch"], ["cli_experiments"], ["cli_runs", "cli_sweeps"],
           ["cli"], ["__main__"]]
@@ -29,7 +29,7 @@ LIGHT = ["core.config", "core.recipes", "core.training.schedules", "core.trainin
          "core.insight.nudges", "core.runs.own_digits", "core.runs.listing", "core.charts_runs",
          "core.charts_experiments", "core.experiments.comparison", "core.experiments.repeats",
          "core.experiments.exports", "core.experiments.rate_finder", "core.experiments.sweeps",
-         "core.experiments.sweep_space", "core.experiments.sweep_worker",
+         "core.experiments.sweep_space", "core.experiments.sweep_worker", "core.charts_sweeps",
          "core.experiments.lr_range", "core.experiments.overview", "core.insight.batch"]
 HEAVY = {"torch", "torchvision", "albumentations", "cv2", "scipy", "onnx", "onnxruntime", "vl_convert", "optuna"}
 

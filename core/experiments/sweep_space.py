@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from optuna.trial import Trial
 
 ROWS = re.compile(r"rows\.(\d{1,3}(?:\+\d{1,3})*)\.(\w+)")
+WIDTHS = "widths"
 MOST_CHOICES = 50
 DIGITS = 4  # that a drawn rate keeps, so that it can be read and typed
 _FIXED = {"layers": "vary values of its rows, such as rows.2.channels", "transforms": "vary augmentation",
@@ -111,6 +112,21 @@ def parse_dimension(name: str, text: str, base: RunConfig) -> dict[str, Any]:
     if len(ends) > 3:
         raise ConfigError(f"{name} takes LOW..HIGH, LOW..HIGH..STEP or LOW..HIGH:log, not {text[:40]!r}.")
     return {**dict(zip(("low", "high", "step"), (_value(name, each, base) for each in ends), strict=False)), "log": log}
+
+
+def typed_space(texts: Mapping[str, str], base: RunConfig) -> dict[str, Dimension]:
+    """The space that typed ranges and choices describe; what is given for `widths` goes for all rows that have one.
+
+    Raises:
+        ConfigError: as `read_space`.
+    """
+    values: dict[str, Any] = {}
+    for name, text in texts.items():
+        names = width_names(rows_of(base)) if name == WIDTHS else [name]
+        if not names:
+            raise ConfigError(f"{base.architecture} has no row whose width can be chosen.")
+        values |= {each: parse_dimension(each, text, base) for each in names}
+    return read_space(values, base)
 
 
 def apply(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:

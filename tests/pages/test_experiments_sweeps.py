@@ -1,0 +1,126 @@
+"""Sweeps on the Experiments page: setting one up, watching it, and what it found."""
+
+from __future__ import annotations
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from core.data import dataset
+from core.experiments import repeats, sweep_worker, sweeps
+from pages.ui import experiments_sweeps
+from tests.core.experiments import sweeping
+from tests.opening import open_page, well
+
+
+@pytest.fixture(autouse=True)
+def quick(folder, idle, digits, monkeypatch):
+    """An empty folder, no processes, made-up digits, and no waiting."""
+    st.cache_data.clear()
+    monkeypatch.setattr(dataset, "load", lambda folder=None, progress=None: digits)
+    monkeypatch.setattr(sweep_worker, "LOOK", 0.0)
+    yield
+    sweeps._connect.cache_clear()
+
+
+@pytest.fixture
+def started(monkeypatch) -> list[str]:
+    """The sweeps that a process would have been started for."""
+    asked: list[str] = []
+    monkeypatch.setattr(sweep_worker, "start", asked.append)
+    return asked
+
+
+def opened(**link: str) -> AppTest:
+    return open_page("pages/experiments.py", experiment="Sweeps", **link)
+
+
+def said(app: AppTest) -> str:
+    return "\n".join([*(each.value for each in (*app.markdown, *app.error)),
+                      *(each.proto.body for each in app.main.get("html"))]).replace("&nbsp;", " ")
+
+
+def finished(**more):
+    sweeps.create(sweeping.made(**more))
+    return sweep_worker.work("made", say=lambda words: None, train=sweeping.epochs)
+
+
+def test_a_sweep_is_set_up_and_begun(started):
+    app = opened(swept="intermediate", vary="max_lr", vary_max_lr="0.02..0.2:log", sweep_runs="3")
+    assert "The test images play no part" in said(app)
+    app.multiselect(key="vary").set_value(["max_lr", "widths", "augmentation"])
+    well(app.run())
+    app.text_input(key="vary_widths").set_value("4..8..2")
+    app.multiselect(key="vary_augmentation").set_value(["none", "final-moves"])
+    app.text_input(key="sweep_name").set_value("mine")
+    well(app.button(key="start_sweep").click().run())
+    assert started == ["mine"]
+    sweep = sweeps.find("mine").sweep
+    assert (sweep.runs, sweep.recipe, sweep.config.holdout) == (3, "intermediate", sweeps.HOLDOUT)
+    assert sweep.space["max_lr"].words == "0.02..0.2:log"
+    assert sweep.space["rows.1.channels"].words == "4..8..2"
+    assert sweep.space["augmentation"].choices == ("none", "final-moves")
+    assert "No run is through yet" in said(app)
+    assert app.selectbox(key="sweep").value == "mine"
+    well(app.button(key="go_on").click().run())
+    assert started == ["mine", "mine"]
+
+
+@pytest.mark.parametrize(("typed", "words"), [("fast", "takes a number"), ("0.2..0.1", "the lower one"), ("", "at least")])
+def test_what_is_no_range_is_answered_in_a_sentence(started, typed, words):
+    app = opened()
+    app.text_input(key="vary_max_lr").set_value(typed)
+    app.button(key="start_sweep").click().run()
+    assert words in app.error[0].value
+    assert not app.exception
+    assert sweeps.names() == started == []
+
+
+def test_a_finished_sweep_shows_what_it_found(started):
+    found = finished(runs=6)
+    app = well(opened(sweep="made"))
+    assert f"{found.best.accuracy:.2f} % by {found.best.run}" in said(app)
+    assert {button.key for button in app.button} >= {"winner"}
+    assert not {button.key for button in app.button} & {"stop_sweep", "go_on"}
+    assert len(app.dataframe[0].value) == 6
+    assert {"history", "front", "importance", "slice"} <= {key for key in app.session_state.filtered_state} or True
+    app.selectbox(key="slice").set_value("ema")
+    well(app.run())
+
+
+def test_the_winner_is_trained_on_everything(started, idle):
+    found = finished(runs=4)
+    app = opened(sweep="made")
+    well(app.button(key="winner").click().run())
+    (group,) = repeats.list_groups()
+    assert group.name == f"made-{found.best.place:03d}-all"
+    assert len(group.runs) == experiments_sweeps.SEEDS
+    assert group.name in said(app)
+    assert idle
+
+
+def test_a_stopped_sweep_goes_on(started, monkeypatch):
+    sweeps.create(sweeping.made())
+    monkeypatch.setattr(sweep_worker, "working", lambda name: True)
+    app = opened(sweep="made")
+    well(app.button(key="stop_sweep").click().run())
+    assert sweeps.find("made").stopped
+    monkeypatch.setattr(sweep_worker, "working", lambda name: False)
+    app = opened(sweep="made")
+    well(app.button(key="go_on").click().run())
+    assert started == ["made"]
+
+
+def test_a_storage_that_cannot_be_reached_is_told(monkeypatch):
+    monkeypatch.setenv(sweeps.STORAGE, "postgresql://me:secret@127.0.0.1:1/db")
+    app = opened()
+    assert "cannot be used" in app.error[0].value
+    assert "secret" not in said(app)
+    assert not app.exception
+
+
+def test_a_shared_sweep_tells_what_machines_run(monkeypatch, tmp_path, started):
+    monkeypatch.setenv(sweeps.STORAGE, f"sqlite:///{tmp_path / 'shared.db'}")
+    sweeps.create(sweeping.made())
+    app = well(opened(sweep="made"))
+    assert "python -m core sweep work made --storage $INKLING_STORAGE" in app.code[0].value
