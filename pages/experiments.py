@@ -7,7 +7,13 @@ import streamlit as st
 from core.runs import queue
 from core.runs.run import Damaged, Run
 from core.runs.store import list_runs
-from pages.ui import experiments_compare, experiments_exports, experiments_rates, experiments_repeats, experiments_sweeps
+from pages.ui import (
+    experiments_compare,
+    experiments_exports,
+    experiments_rates,
+    experiments_repeats,
+    experiments_sweeps,
+)
 from pages.ui.frame import KEPT, page
 
 PARTS = {"Compare": experiments_compare.compare, "Repeats": experiments_repeats.groups,
