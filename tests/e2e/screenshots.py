@@ -9,18 +9,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import sync_playwright
+from drawing import answer, draw
+from playwright.sync_api import expect, sync_playwright
 from serving import ROOT, chromium, serve
 
 THEMES = ("light", "dark")
 SIZES = {"laptop": (1280, 800), "phone": (390, 844)}
 PAGES = {"home": "", "data": "data", "statistics": "data?part=Statistics", "map": "data?part=Map",
          "augmentation": "data?part=Augmentation", "model": "model", "train": "train",
-         "run": "train?run=final", "draw": "draw"}
+         "run": "train?run=final", "mistakes": "mistakes?labelled=4&read=9", "two-runs": "mistakes?view=two+runs",
+         "draw": "draw", "layers": "draw?view=Layers", "reasons": "draw?view=Reasons", "nudge": "draw?view=Nudge",
+         "misread": "draw?digit=test-2597&view=Reasons"}
+DRAWN = ("draw", "layers", "reasons", "nudge")
 
-# Strokes of a 3, as shares of the pad.
-THREE = [(0.3, 0.28), (0.42, 0.2), (0.58, 0.2), (0.68, 0.31), (0.62, 0.44), (0.46, 0.49), (0.63, 0.53), (0.7, 0.66),
-         (0.6, 0.79), (0.42, 0.8), (0.3, 0.71)]
+THREE = [[(0.3, 0.28), (0.42, 0.2), (0.58, 0.2), (0.68, 0.31), (0.62, 0.44), (0.46, 0.49), (0.63, 0.53), (0.7, 0.66),
+         (0.6, 0.79), (0.42, 0.8), (0.3, 0.71)]]
 
 
 def main(folder: Path, checkpoints: Path) -> None:
@@ -36,8 +39,9 @@ def main(folder: Path, checkpoints: Path) -> None:
                 for name, path in PAGES.items():
                     page.goto(f"{address}/{path}")
                     settle(page)
-                    if name == "draw":
+                    if name in DRAWN:
                         draw(page, THREE)
+                        expect(answer(page)).to_have_text("3", timeout=60_000)
                         settle(page)
                     fit(page, width, height)
                     page.screenshot(path=folder / f"{name}-{theme}-{size}.png")
@@ -50,19 +54,9 @@ def settle(page: Any) -> None:
     """Wait until the page is drawn and its script has come to rest."""
     page.wait_for_selector("h1", timeout=90_000)
     page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
-    page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')", timeout=90_000)
+    page.wait_for_function("!document.querySelector('[data-testid=stSkeleton], [data-testid=stSpinner]')",
+                           timeout=90_000)
     page.wait_for_timeout(900)
-
-
-def draw(page: Any, strokes: list[tuple[float, float]]) -> None:
-    """Draw one stroke on the pad with the mouse."""
-    box = page.locator("canvas[aria-label^='Drawing pad']").bounding_box()
-    points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in strokes]
-    page.mouse.move(*points[0])
-    page.mouse.down()
-    for point in points[1:]:
-        page.mouse.move(*point, steps=4)
-    page.mouse.up()
 
 
 def fit(page: Any, width: int, height: int) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from conftest import PHONE
+from drawing import answer, draw, pad
 from playwright.sync_api import expect
-from serving import ROOT
 
 from core.runs import control
 from core.runs.store import open_run
@@ -14,39 +14,6 @@ from tests.strokes import DIGITS
 PAGES = ["", "data", "data?part=Augmentation", "model", "train", "train?run=final", "draw"]
 QUICK = "train?recipe=initial&architecture=linear-7850&epochs=2&batch_size=2048"
 LONG = "train?recipe=initial&architecture=linear-7850&epochs=200&batch_size=128"
-
-
-def pad(tab):
-    canvas = tab.get_by_label("Drawing pad")
-    expect(canvas).to_be_visible()
-    return canvas
-
-
-def draw(tab, strokes, pause: int = 0) -> None:
-    box = pad(tab).bounding_box()
-    for stroke in strokes:
-        points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
-        tab.mouse.move(*points[0])
-        tab.mouse.down()
-        for point in points[1:]:
-            tab.mouse.move(*point)
-            tab.wait_for_timeout(pause)
-        tab.mouse.up()
-
-
-def answer(tab):
-    return tab.locator(".readout .digit")
-
-
-def settled(tab, unlike: str = "") -> str:
-    """The 28x28 pixels that the page shows, as a data URL, once they have changed and come to rest."""
-    now = ""
-    for _ in range(60):
-        before, now = now, tab.locator(".readout canvas").evaluate("each => each.toDataURL()")
-        if now == before != unlike:
-            break
-        tab.wait_for_timeout(500)
-    return now
 
 
 @pytest.fixture
@@ -139,97 +106,3 @@ def test_a_card_on_the_first_page_starts_anew(tab):
     tab.locator("[data-testid=stMain] a[href*='start=final']").click()
     expect(tab.get_by_role("combobox", name="Recipe")).to_have_value("final")
     tab.wait_for_url("**/train")
-
-
-def test_the_answer_moves_while_a_stroke_is_drawn(tab):
-    tab.goto("/draw")
-    draw(tab, DIGITS[7])
-    expect(answer(tab)).not_to_be_empty()  # torch is loaded now
-    tab.get_by_role("button", name="Clear").click()
-    expect(answer(tab)).to_be_empty()
-    box = pad(tab).bounding_box()
-    tab.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.2 * box["height"])
-    tab.mouse.down()
-    tab.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.7 * box["height"], steps=5)
-    expect(answer(tab)).not_to_be_empty()
-    tab.mouse.up()
-
-
-def test_undo_clear_and_keys(tab):
-    tab.goto("/draw")
-    expect(tab.get_by_role("button", name="Undo")).to_be_disabled()
-    draw(tab, DIGITS[4])
-    expect(answer(tab)).not_to_be_empty()
-    both = settled(tab)
-    tab.get_by_role("button", name="Undo").click()
-    assert settled(tab, unlike=both) != both, "the second stroke is gone"
-    tab.keyboard.press("Control+z")
-    expect(tab.get_by_role("button", name="Undo")).to_be_disabled()
-    draw(tab, DIGITS[1])
-    expect(answer(tab)).not_to_be_empty()
-    pad(tab).press("Escape")
-    expect(answer(tab)).to_be_empty()
-    expect(tab.get_by_text("Draw a digit")).to_be_visible()
-
-
-def test_a_drawing_survives_a_change_of_page(tab):
-    tab.goto("/draw")
-    draw(tab, DIGITS[2])
-    expect(answer(tab)).not_to_be_empty()
-    first = settled(tab)
-    tab.get_by_role("link", name="Train", exact=True).click()
-    expect(tab.get_by_role("button", name="Start")).to_be_visible()
-    tab.get_by_role("link", name="Draw", exact=True).click()
-    expect(answer(tab)).not_to_be_empty()
-    assert settled(tab) == first
-    draw(tab, [[[0.1, 0.1], [0.2, 0.1]]])
-    tab.get_by_role("button", name="Undo").click()
-    expect(answer(tab)).not_to_be_empty()
-
-
-@pytest.mark.parametrize("tab", [{"viewport": PHONE, "has_touch": True, "is_mobile": True}], indirect=True)
-def test_a_finger_draws_and_does_not_scroll(tab):
-    tab.goto("/draw")
-    canvas = pad(tab)
-    box = canvas.bounding_box()
-    touch = tab.context.new_cdp_session(tab)
-    before = tab.locator("[data-testid=stMain]").evaluate("each => each.scrollTop")
-    points = [{"x": box["x"] + 0.5 * box["width"], "y": box["y"] + y * box["height"]} for y in (0.8, 0.6, 0.4, 0.2)]
-    touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": points[:1]})
-    for point in points[1:]:
-        touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [point]})
-    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    expect(answer(tab)).not_to_be_empty()
-    assert tab.locator("[data-testid=stMain]").evaluate("each => each.scrollTop") == before
-
-
-def test_a_card_asks_its_network(tab):
-    tab.goto("/draw")
-    tab.locator(".card", has_text="initial").click()
-    expect(tab.get_by_role("combobox", name="Network")).to_have_value("initial")
-    expect(tab.locator(".card[aria-pressed=true] .name")).to_have_text("initial")
-    tab.wait_for_url("**network=initial**")
-
-
-def test_every_digit_drawn_is_named_by_the_final_network(tab):
-    if not (ROOT / "checkpoints" / "final" / "last.pt").is_file():
-        pytest.skip("the final checkpoint is not shipped here")
-    tab.goto("/draw?network=final")
-    for digit, strokes in DIGITS.items():
-        draw(tab, strokes)
-        expect(answer(tab)).to_have_text(str(digit))
-        tab.get_by_role("button", name="Clear").click()
-        expect(answer(tab)).to_be_empty()
-
-
-def test_two_tabs_do_not_disturb_each_other(tab, browser, app):
-    context = browser.new_context(base_url=app)
-    context.set_default_timeout(90_000)
-    other = context.new_page()
-    for each in (tab, other):
-        each.goto("/draw")
-    draw(tab, DIGITS[0])
-    expect(answer(tab)).not_to_be_empty()
-    expect(pad(other)).to_be_visible()
-    assert answer(other).inner_text() == ""
-    context.close()

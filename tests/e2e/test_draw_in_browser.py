@@ -1,0 +1,211 @@
+"""The Draw page in a real browser: drawing with mouse and finger, every view of a digit, numbers and pictures."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from conftest import PHONE
+from drawing import answer, draw, pad, touch
+from PIL import Image
+from playwright.sync_api import expect
+from serving import ROOT
+
+from core.insight.drawing import strokes_to_ink
+from core.runs import own_digits
+from tests.strokes import DIGITS
+
+
+def settled(tab, unlike: str = "") -> str:
+    """The 28x28 pixels that the page shows, as a data URL, once they have changed and come to rest."""
+    now = ""
+    for _ in range(60):
+        before, now = now, tab.locator(".readout canvas").evaluate("each => each.toDataURL()")
+        if now == before != unlike:
+            break
+        tab.wait_for_timeout(500)
+    return now
+
+
+def turn_to(tab, view: str) -> None:
+    tab.get_by_role("radio", name=view, exact=True).click()
+
+
+def beside(strokes, at: int, of: int):
+    """Strokes of a digit in its place on the wide pad."""
+    return [[[(at + 0.1 + 0.8 * x) / of, y] for x, y in stroke] for stroke in strokes]
+
+
+@pytest.fixture
+def own(checkpoints):
+    """No digits of one's own, before and after."""
+    own_digits.clear(checkpoints)
+    yield
+    own_digits.clear(checkpoints)
+
+
+def test_the_answer_moves_while_a_stroke_is_drawn(tab):
+    tab.goto("/draw")
+    draw(tab, DIGITS[7])
+    expect(answer(tab)).not_to_be_empty()  # torch is loaded now
+    tab.get_by_role("button", name="Clear").click()
+    expect(answer(tab)).to_be_empty()
+    box = pad(tab).bounding_box()
+    tab.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.2 * box["height"])
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.7 * box["height"], steps=5)
+    expect(answer(tab)).not_to_be_empty()
+    tab.mouse.up()
+
+
+def test_undo_clear_and_keys(tab):
+    tab.goto("/draw")
+    expect(tab.get_by_role("button", name="Undo")).to_be_disabled()
+    draw(tab, DIGITS[4])
+    expect(answer(tab)).not_to_be_empty()
+    both = settled(tab)
+    tab.get_by_role("button", name="Undo").click()
+    assert settled(tab, unlike=both) != both, "the second stroke is gone"
+    tab.keyboard.press("Control+z")
+    expect(tab.get_by_role("button", name="Undo")).to_be_disabled()
+    draw(tab, DIGITS[1])
+    expect(answer(tab)).not_to_be_empty()
+    pad(tab).press("Escape")
+    expect(answer(tab)).to_be_empty()
+    expect(tab.get_by_text("Draw a digit")).to_be_visible()
+
+
+def test_a_drawing_survives_a_change_of_page(tab):
+    tab.goto("/draw")
+    draw(tab, DIGITS[2])
+    expect(answer(tab)).not_to_be_empty()
+    first = settled(tab)
+    tab.get_by_role("link", name="Train", exact=True).click()
+    expect(tab.get_by_role("button", name="Start")).to_be_visible()
+    tab.get_by_role("link", name="Draw", exact=True).click()
+    expect(answer(tab)).not_to_be_empty()
+    assert settled(tab) == first
+    draw(tab, [[[0.1, 0.1], [0.2, 0.1]]])
+    tab.get_by_role("button", name="Undo").click()
+    expect(answer(tab)).not_to_be_empty()
+
+
+@pytest.mark.parametrize("tab", [{"viewport": PHONE, "has_touch": True, "is_mobile": True}], indirect=True)
+def test_a_finger_draws_and_does_not_scroll(tab):
+    tab.goto("/draw")
+    before = tab.locator("[data-testid=stMain]").evaluate("each => each.scrollTop")
+    touch(tab, [[[0.5, 0.8], [0.5, 0.6], [0.5, 0.4], [0.5, 0.2]]])
+    expect(answer(tab)).not_to_be_empty()
+    assert tab.locator("[data-testid=stMain]").evaluate("each => each.scrollTop") == before
+
+
+def test_a_card_asks_its_network(tab):
+    tab.goto("/draw")
+    tab.locator(".card", has_text="initial").click()
+    expect(tab.get_by_role("combobox", name="Network")).to_have_value("initial")
+    expect(tab.locator(".card[aria-pressed=true] .name")).to_have_text("initial")
+    tab.wait_for_url("**network=initial**")
+
+
+def test_every_digit_drawn_is_named_by_the_final_network(tab):
+    if not (ROOT / "checkpoints" / "final" / "last.pt").is_file():
+        pytest.skip("the final checkpoint is not shipped here")
+    tab.goto("/draw?network=final")
+    for digit, strokes in DIGITS.items():
+        draw(tab, strokes)
+        expect(answer(tab)).to_have_text(str(digit))
+        tab.get_by_role("button", name="Clear").click()
+        expect(answer(tab)).to_be_empty()
+
+
+def test_two_tabs_do_not_disturb_each_other(tab, browser, app):
+    context = browser.new_context(base_url=app)
+    context.set_default_timeout(90_000)
+    other = context.new_page()
+    for each in (tab, other):
+        each.goto("/draw")
+    draw(tab, DIGITS[0])
+    expect(answer(tab)).not_to_be_empty()
+    expect(pad(other)).to_be_visible()
+    assert answer(other).inner_text() == ""
+    context.close()
+
+
+def test_a_digit_is_looked_into(tab):
+    tab.goto("/draw?network=final")
+    draw(tab, DIGITS[5])
+    expect(answer(tab)).not_to_be_empty()
+    turn_to(tab, "Layers")
+    expect(tab.get_by_role("region", name=re.compile("conv 3×3")).first).to_be_visible()
+    expect(tab.get_by_role("img", name=re.compile(r"score of \d:"))).to_have_count(10)
+    turn_to(tab, "Reasons")
+    turn_to(tab, "8")
+    expect(tab.get_by_role("img", name="Which parts an 8 rests on")).to_be_visible()
+    for setting in ("view=Reasons", "why=8"):
+        expect(tab).to_have_url(re.compile(setting))
+    turn_to(tab, "Nudge")
+    expect(tab.locator(".st-key-chart_nudge path[stroke]").first).to_be_visible()
+    turned = tab.get_by_role("slider", name="Turn")
+    turned.focus()
+    turned.press("ArrowRight")
+    expect(tab).to_have_url(re.compile("nudge_turn="))
+    tab.get_by_role("button", name="As it was").click()
+    expect(turned).to_have_value("0")
+
+
+@pytest.mark.mnist
+def test_a_neighbour_is_turned_to(tab, mnist):
+    tab.goto("/draw?view=Nearest")
+    draw(tab, DIGITS[1])
+    found = tab.get_by_role("listbox", name="The nearest training images").get_by_role("option")
+    expect(found).to_have_count(24)
+    index = re.search(r"training image (\d+)", found.first.get_attribute("aria-label"))[1]
+    found.first.click()
+    expect(tab).to_have_url(re.compile(f"digit=train-{index}"))
+    expect(tab.locator(".closeup")).to_contain_text("is labelled 1")
+    tab.get_by_role("button", name="Back to the pad").click()
+    expect(pad(tab)).to_be_visible()
+    expect(tab).not_to_have_url(re.compile("digit="))
+
+
+def test_own_digits_are_kept_and_tested(tab, checkpoints, own):
+    tab.goto("/draw?view=Own+digits")
+    draw(tab, DIGITS[7])
+    expect(answer(tab)).not_to_be_empty()
+    tab.get_by_role("button", name="7", exact=True).click()
+    expect(tab.get_by_role("img", name=re.compile("^7, kept")).or_(
+        tab.get_by_role("option", name=re.compile("^7, kept")))).to_be_visible()
+    expect(tab.get_by_text(re.compile(r"final \d of 1,"))).to_be_visible()
+    assert [digit.label for digit in own_digits.kept(checkpoints)] == [7]
+    with tab.expect_download() as waiting:
+        tab.get_by_role("button", name="Save as a file").click()
+    assert waiting.value.suggested_filename == "my-digits.json"
+
+
+@pytest.mark.parametrize("tab", [{"viewport": PHONE, "has_touch": True, "is_mobile": True, "color_scheme": "dark"}],
+                         indirect=True)
+def test_a_number_is_written_with_a_finger(tab):
+    if not (ROOT / "checkpoints" / "final" / "last.pt").is_file():
+        pytest.skip("the final checkpoint is not shipped here")
+    tab.goto("/draw?read=a+number&network=final")
+    for at, digit in enumerate((3, 0, 7)):
+        touch(tab, beside(DIGITS[digit], at, 3))
+    expect(tab.locator(".number")).to_have_text("307")
+    tab.get_by_role("option", name="digit 3 of 3").click()
+    expect(answer(tab)).to_have_text("7")
+    main = tab.locator("[data-testid=stMain]")
+    assert main.evaluate("each => each.scrollWidth <= each.clientWidth"), "it scrolls sideways"
+
+
+def test_a_picture_is_read_and_a_broken_one_answered(tab, tmp_path):
+    good, bad = tmp_path / "five.png", tmp_path / "bad.png"
+    Image.fromarray(255 - strokes_to_ink(DIGITS[5], 400)).save(good)
+    bad.write_bytes(b"no picture")
+    tab.goto("/draw")
+    turn_to(tab, "Picture")
+    tab.locator("input[type=file]").set_input_files(bad)
+    expect(tab.get_by_text("The file is no picture that can be read; save it as PNG or JPEG.")).to_be_visible()
+    tab.locator("input[type=file]").set_input_files(good)
+    expect(tab.get_by_role("img", name="The ink found in the picture")).to_be_visible()
+    expect(answer(tab)).not_to_be_empty()
+    expect(tab.get_by_text("no picture that can be read")).to_have_count(0)
