@@ -74,7 +74,7 @@ def _line(shown: pd.DataFrame, x: alt.X, y: alt.Y, high: float) -> alt.Chart:
 
 
 def _points(shown: pd.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
-    names, opacity = list(shown["run"]), 0.85 if len(shown) < _MANY else 0.5
+    names, kinds, opacity = list(shown["run"]), list(KINDS), 0.85 if len(shown) < _MANY else 0.5
     click = alt.selection_point(name=PICKED, fields=["run"], on="click", clear=False)
     tips = [alt.Tooltip("run:N"), alt.Tooltip("accuracy:Q", title="accuracy, %", format=".2f"),
             alt.Tooltip("parameters:Q", format=","), alt.Tooltip("kind:N", title="it")]
@@ -82,8 +82,8 @@ def _points(shown: pd.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
     return [alt.Chart(shown).mark_point(filled=True, opacity=opacity, cursor="pointer").encode(
         x=x, y=y, tooltip=tips,
         color=alt.Color("run:N", scale=alt.Scale(domain=names, range=[colour(name) for name in names]), legend=None),
-        shape=alt.Shape("kind:N", scale=alt.Scale(domain=list(KINDS), range=["diamond", "circle", "square"]), legend=None),
-        size=alt.Size("kind:N", scale=alt.Scale(domain=list(KINDS), range=[170, 64, 110]), legend=None),
+        shape=alt.Shape("kind:N", scale=alt.Scale(domain=kinds, range=["diamond", "circle", "square"]), legend=None),
+        size=alt.Size("kind:N", scale=alt.Scale(domain=kinds, range=[170, 64, 110]), legend=None),
     ).add_params(click)]
 
 

@@ -23,11 +23,11 @@ def look_at_group(group: Group) -> None:
         st.page_link("pages/experiments.py", label="Experiments", icon=":material/science:",
                      query_params={"experiment": "Repeats", "group": group.name}, help="More seeds, and comparisons.")
     found = overview.validation(group)
-    spread = found is not None and found.deviation is not None
+    half = (found.interval[1] - found.interval[0]) / 2 if found and found.deviation is not None else None
     tables.figures({
         "Mean": f"{found.mean:.2f}\u00a0%" if found else "–",
         "Deviation": f"{found.deviation:.2f}" if found and found.deviation is not None else "–",
-        "95 % interval": f"{found.interval[0]:.2f} to {found.interval[1]:.2f}" if found and spread else "–",
+        "95 % interval": "–" if half is None else f"± {half:.2f}",
         "Parameters": f"{group.runs[0].parameters:,}",
         "Time": words.duration(sum(listing.seconds(run) for run in group.runs))})
     st.caption(group.words)

@@ -57,6 +57,13 @@ def test_runs_of_one_colour_are_told_apart_by_dashes():
     assert charts_runs.dashes(["final", "initial", "intermediate"]) == [[1, 0]] * 3
 
 
+def test_a_mean_lies_in_its_band_and_a_single_run_has_none():
+    shown = frame(group=[98, 99], single=[97, 98]).assign(low=[97.5, 98.8, 97, 98], high=[98.5, 99.2, 97, 98])
+    band = rows(charts_runs.overlay(shown, ACCURACY, ["group", "single"]), "area")
+    assert {row["run"] for row in band} == {"group"}
+    assert [row["low"] for row in band] == pytest.approx([2.5, 1.2]), "mistakes in percent"
+
+
 @pytest.mark.parametrize("measure", MEASURES)
 @pytest.mark.parametrize("values", [[0.0], [1.0], [0.0, 0.0], [9.8, 100.0], [99.4], [0.3, 0.01, 1e-9], [5e3, 0.1]])
 def test_any_values_make_a_chart_whose_names_stay_on_it(measure, values):

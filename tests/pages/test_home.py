@@ -65,16 +65,30 @@ def test_all_runs_with_an_accuracy_are_in_the_picture(folder):
 def test_runs_that_reach_the_goal_get_a_badge(folder):
     scored(folder, "good", 9_941)
     scored(folder, "large", 9_990, architecture="initial")
-    badges = {label: target for label, target in links(open_page(HOME)).items() if "green-badge" in label}
-    assert list(badges) == [":green-badge[:material/flag: good reaches it, 99.41\u00a0%]"]
-    assert list(badges.values()) == ["train?run=good"]
+    badges = {label: target for label, target in links(open_page(HOME)).items() if "-badge" in label}
+    assert badges == {":gray-badge[:material/flag: good reaches it, 99.41\u00a0%, one run]": "train?run=good"}
+
+
+def test_a_group_earns_its_badge_by_its_mean_and_stands_before_a_lucky_run(folder):
+    scored(folder, "once", 9_990)
+    for name, all_correct in (("safe", (9_942, 9_944)), ("lucky", (9_955, 9_920))):
+        for seed, correct in enumerate(all_correct, 1):
+            scored(folder, f"{name}-s{seed}", correct, seed=seed, group=name)
+    app = open_page(HOME)
+    badges = [(label.partition("]")[0].split(": ")[1], target) for label, target in links(app).items()
+              if "-badge" in label]
+    assert badges == [("safe reaches it, 99.43\u00a0%, mean of 2 seeds", "runs?select=safe+%28group%29"),
+                      ("once reaches it, 99.90\u00a0%, one run", "train?run=once")]
+    goals = app.dataframe[0].value.set_index("Run")["Goal"]
+    assert dict(goals) == {"lucky": "", "safe": "reached", "once": "by one run"}
+    assert "3 runs" in charts(app)[0].proto.alt
 
 
 def test_many_that_reach_it_are_counted(folder):
     for number in range(5):
         scored(folder, f"good-{number}", 9_941 + number)
     app = open_page(HOME)
-    badges = [label for label in links(app) if "green-badge" in label]
+    badges = [label for label in links(app) if "-badge" in label]
     assert len(badges) == 3
     assert "good-4" in badges[0]
     assert "and 2 more" in told(app)
