@@ -19,7 +19,8 @@ from core.cli_answers import Detach, Json, RunName, Which, err, print_json, say
 from core.cli_config import with_config
 from core.config import RunConfig
 from core.errors import UserError
-from core.experiments import repeats
+from core.experiments import repeats, scores
+from core.experiments.statistics import wilson
 from core.models.architectures import ARCHITECTURES
 from core.runs import queue, store
 from core.training import schedules
@@ -102,10 +103,15 @@ def evaluate(run: RunName, which: Which = "last", json_: Json = False) -> None:
     data = load()
     loss, correct = score(model.to(device), data.test_images, data.test_labels, device)
     total = len(data.test_labels)
-    say({"run": run, "weights": which, "accuracy": 100 * correct / total, "correct": correct, "total": total,
-          "loss": loss},
-         f"{run} ({which} weights): {100 * correct / total:.2f} % of the test images, {correct:,} of {total:,}, "
-         f"mean loss {loss:.6f}.", json_)
+    low, high = wilson(correct, total)
+    row = opened.last if which == "last" else opened.best
+    epoch = row.epoch if row else None
+    chosen = which == "best" and not opened.config.holdout
+    say({"run": run, "weights": which, "epoch": epoch, "measured_on": scores.TEST, "accuracy": 100 * correct / total,
+         "interval": [low, high], "correct": correct, "total": total, "loss": loss},
+        f"{run} ({which} epoch, {epoch}): {100 * correct / total:.2f} % of the {scores.TEST}, {correct:,} of {total:,} "
+        f"(95 % interval {low:.2f} to {high:.2f}), mean loss {loss:.6f}."
+        + (" This epoch was chosen on these images, so it is no fair measure." if chosen else ""), json_)
 
 
 @app.command()

@@ -45,8 +45,12 @@ def network(run: Run) -> Block:
 def header(run: Run) -> list[str]:
     """The seed's lines above its epoch table."""
     config, facts = run.config, run.facts
-    return [f"Using Device: {facts.get('device', 'not known')}", f"Epochs: {config.epochs}", f"Lr: {config.lr:g}",
-            f"Max Lr: {config.max_lr:g}", f"Batch Size: {config.batch_size}", f"Dropout: {config.dropout:g}"]
+    rounded = " (bf16)" if facts.get("precision") == "bf16" else ""
+    taught = ([f"Teacher: {config.teacher} (share {config.teacher_share:g}, temperature {config.temperature:g})"]
+              if config.teacher != "none" else [])
+    return [f"Using Device: {facts.get('device', 'not known')}{rounded}", f"Epochs: {config.epochs}",
+            f"Lr: {config.lr:g}", f"Max Lr: {config.max_lr:g}", f"Batch Size: {config.batch_size}",
+            f"Dropout: {config.dropout:g}", *taught]
 
 
 def charts_of(run: Run) -> list[Block]:

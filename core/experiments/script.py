@@ -211,7 +211,8 @@ def _main(run: Run) -> str:
            (1, "validation = train_images[held], train_labels[held]"),
            (1, "train_images, train_labels = train_images[train], train_labels[train]")] if held
           else [(1, "validation = test_images, test_labels")]),
-        (1, "model = Network()"), (1, "initialise(model)"), (1, f"model.to(device){_layout(run) if _rounds(run) else ''}"),
+        (1, "model = Network()"), (1, "initialise(model)"),
+        (1, f"model.to(device){_layout(run) if _rounds(run) else ''}"),
         (1, "steps = -(-len(train_images) // BATCH_SIZE)  # in an epoch"),
         *((1, line) for line in _optimizer(config)),
         *([(1, "average = Average(model)")] if averaged else []),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 import pandas as pd
 import streamlit as st
 
 from core import charts
-from core.experiments import story
+from core.experiments import reports, story
 from core.models.architectures import rows_of
 from core.models.summary import BUDGET, summarise
 from core.recipes import RECIPES
@@ -149,6 +150,20 @@ def analysis(run: Run, before: Run | None) -> None:
     st.markdown("\n".join(f"- {line}" for line in lines), width=860)
 
 
+def report(run: Run, before: Run | None) -> None:
+    """The step's report as it is shipped, to read and to take along."""
+    st.header("The report", anchor=False)
+    kept = run.folder / "report.md"
+    text = kept.read_text(encoding="utf-8") if kept.is_file() else reports.markdown(run)
+    with st.container(horizontal=True, gap="small"):
+        st.download_button("As a page, with charts", lambda: reports.html(run), f"{run.name}-report.html", "text/html",
+                           key="report_html", on_click="ignore", icon=":material/download:")
+        st.download_button("Markdown", text, f"{run.name}-report.md", "text/markdown", key="report_md",
+                           on_click="ignore", icon=":material/download:")
+    with st.container(border=True, key="report"):
+        st.markdown(re.sub(r"^(#+ )", r"###\1", text, flags=re.MULTILINE))
+
+
 def end(runs: Runs) -> None:
     """All three, side by side."""
     st.header("What came of it", anchor=False)
@@ -173,4 +188,4 @@ def end(runs: Runs) -> None:
 
 Step = Callable[[Run, Run | None], None]
 STEPS: dict[str, Step] = {"Targets": targets, "Augmentation": augmentation, "Network": network, "Curves": curves,
-                          "Epochs": epochs, "Analysis": analysis, "Mistakes": mistakes}
+                          "Epochs": epochs, "Analysis": analysis, "Mistakes": mistakes, "Report": report}

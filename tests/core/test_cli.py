@@ -133,6 +133,13 @@ def test_a_run_from_start_to_prediction(core, folder, tmp_path, mnist):
     assert (answer["correct"], answer["total"]) == (run["epochs"][-1]["val_correct"], 10_000)
     assert answer["accuracy"] == pytest.approx(answer["correct"] / 100)
     assert answer["loss"] == pytest.approx(run["epochs"][-1]["val_loss"], rel=1e-5)
+    assert (answer["epoch"], answer["measured_on"]) == (2, "test images")
+    assert answer["interval"][0] < answer["accuracy"] < answer["interval"][1]
+    told = core("evaluate", "one", "--which", "best")[1]
+    assert "one (best epoch, " in told
+    assert "% of the test images" in told
+    assert "95 % interval" in told
+    assert "chosen on these images, so it is no fair measure" in told
     assert core("evaluate", "one", "--which", "worst")[0] == 1
 
     paths = []

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,7 +59,7 @@ def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path, seconds:
     while time.monotonic() < end:
         if server.poll() is not None:
             break
-        with contextlib.suppress(urllib.error.URLError, ConnectionError), urllib.request.urlopen(address, timeout=2):
+        with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=2):
             return
         time.sleep(0.2)
     raise RuntimeError(f"the app did not start:\n{log.read_text()[-2_000:]}")

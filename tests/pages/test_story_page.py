@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.data import dataset
-from core.experiments import story
+from core.experiments import reports, story
 from core.recipes import RECIPES
 from tests.made import made_run
 from tests.opening import open_page, well
@@ -32,10 +32,12 @@ def folder(tmp_path, monkeypatch, digits) -> Path:
     place = tmp_path / "checkpoints"
     place.mkdir()
     for name in story.PATH:
-        made_run(place, name, done=15, recipe=name, **RECIPES[name].config.to_dict())
+        run = made_run(place, name, done=15, recipe=name, **RECIPES[name].config.to_dict())
+        (run.folder / "report.md").write_text(f"# {name}\n\n## Analysis\n1. This is what {name} came to.\n")
     monkeypatch.setattr(story, "SHIPPED", place)
     monkeypatch.setenv("INKLING_CHECKPOINTS", str(tmp_path / "own"))
     monkeypatch.setattr(dataset, "load", lambda progress: digits)
+    monkeypatch.setattr(reports, "html", lambda run: f"<h1>{run.name}</h1>")
     return place
 
 
@@ -68,7 +70,7 @@ def test_it_is_walked_to_its_end_and_back(folder):
     while not app.button(key="next").disabled:
         seen.append(press(app, "next").header[0].value)
         assert not app.error
-    assert len(seen) == 1 + 6 + 6 + 7 + 1
+    assert len(seen) == 1 + 7 + 7 + 8 + 1
     assert seen[0] == "The goal"
     assert seen[-1] == "What came of it"
     assert seen.count("Never the same image twice") == 1, "only the final run was augmented"
@@ -114,6 +116,14 @@ def test_mistakes_are_shown_as_pixels_paired_between_two_runs(folder):
     assert all(len(each["cells"]) <= 15 for each in shown.values())
 
 
+@pytest.mark.parametrize("name", story.PATH)
+def test_the_shipped_report_is_shown_and_can_be_taken_along(folder, name):
+    app = opened(chapter=story.title(name), step="Report")
+    assert f"This is what {name} came to." in told(app)
+    assert "\n# " not in told(app), "a page has one title"
+    assert {each.proto.label for each in app.get("download_button")} == {"As a page, with charts", "Markdown"}
+
+
 def test_the_end_shows_what_all_of_them_misread(folder):
     app = opened(chapter="The end")
     assert "| Initial | 16,530 |" in told(app)
@@ -134,7 +144,7 @@ def test_a_run_that_is_missing_or_damaged_is_named_and_the_others_are_told(folde
     assert "final" in app.warning[0].value
     while not app.button(key="next").disabled:
         press(app, "next")
-    assert place(app) == ("Intermediate", "Mistakes")
+    assert place(app) == ("Intermediate", "Report")
 
 
 def test_without_any_run_the_goal_is_left(folder):

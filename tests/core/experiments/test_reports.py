@@ -68,6 +68,15 @@ def test_a_hold_out_is_named_and_its_test_score_told():
     assert "on the test images: **99.38 %**" in text
 
 
+def test_what_the_run_learnt_from_and_how_it_rounded_stand_in_the_header():
+    run = run_of("initial", [row(1, 58_000, 9_900)], teacher="old", teacher_share=0.7, temperature=3.0)
+    assert "Teacher: old (share 0.7, temperature 3)" in markdown(run)
+    facts = {"device": "cpu", "precision": "bf16"}
+    rounded = dataclasses.replace(run_of("initial", [row(1, 58_000, 9_900)]), facts=facts)
+    assert "Using Device: cpu (bf16)" in markdown(rounded)
+    assert "Teacher" not in markdown(rounded)
+
+
 def test_a_run_without_an_epoch_has_no_report():
     with pytest.raises(RunError, match="no epoch to report"):
         markdown(run_of("final", []))
