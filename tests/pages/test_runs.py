@@ -211,6 +211,57 @@ def test_one_run_is_looked_after(some):
     assert {each.proto.label for each in app.get("download_button")} >= {"Whole run (zip)", "Epoch table (CSV)"}
 
 
+@pytest.fixture
+def repeats(folder) -> Path:
+    """A group of three seeds, whose accuracies at the end are 96.00, 97.00 and 98.00 %, and a run of its own."""
+    for seed, correct in ((1, 9_600), (2, 9_700), (3, 9_800)):
+        run = made_run(folder, f"trio-s{seed}", group="trio", seed=seed)
+        table = json.loads((run.folder / "epochs.json").read_text())
+        table[-1]["val_correct"] = correct
+        (run.folder / "epochs.json").write_text(json.dumps(table))
+    made_run(folder, "other", max_lr=0.05)
+    return folder
+
+
+def test_repeats_are_one_row_with_mean_deviation_and_interval(repeats):
+    app = open_page(PAGE, order="name")
+    row = app.dataframe[0].value.set_index("Run").loc["trio"]
+    assert listed(app) == ["other", "trio"]
+    assert (row["Last"], row["±"], row["State"]) == (97.0, 1.0, "3 of 3 seeds")
+    assert row["95 % interval"] == "94.52 to 99.48"
+    well(app.toggle(key="apart").set_value(True).run())
+    assert listed(app) == ["other", "trio", "trio-s1", "trio-s2", "trio-s3"]
+
+
+def test_without_repeats_nothing_speaks_of_them(some):
+    app = open_page(PAGE)
+    assert "±" not in app.dataframe[0].value
+    assert "apart" not in [each.key for each in app.toggle]
+
+
+def test_a_group_is_looked_at_and_taken_apart(repeats):
+    app = open_page(PAGE, select="trio (group)")
+    assert headings(app) == ["trio"]
+    assert "± 2.48" in text(app)
+    assert [label for label in links(app) if label.startswith("Seed")] == [
+        "Seed 1: 96.00\u00a0%", "Seed 2: 97.00\u00a0%", "Seed 3: 98.00\u00a0%"]
+    (chart,) = app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")
+    assert "trio: 97.00" in chart.proto.alt
+    keep_trying(app, "one_by_one")
+    assert app.multiselect(key="select").value == ["trio-s1", "trio-s2", "trio-s3"]
+
+
+def test_a_group_is_compared_with_a_run_and_deleted_as_a_whole(repeats):
+    app = open_page(PAGE)
+    well(app.multiselect(key="select").set_value(["trio (group)", "other"]).run())
+    page = text(app)
+    assert "97.00\u00a0% ± 1.00" in page
+    assert "1, 2, 3" not in page, "the first seed is that of the other run"
+    assert "Highest learning rate" in page
+    well(app.button(key="delete_several").click().run())
+    assert "4 runs go" in text(app)
+
+
 def test_notes_and_tags_are_kept(some):
     app = opened("final")
     well(app.text_area(key="notes_final").set_value("Learns *fast*.").run())
