@@ -23,7 +23,7 @@ PARTS = {"Compare": experiments_compare.compare, "Repeats": experiments_repeats.
 page("Experiments", "One run is an anecdote. Compare with numbers that say how sure they are.")
 st.html(Path(__file__).parent / "ui" / "experiments.css")
 part = st.segmented_control("Experiment", list(PARTS), default="Compare", required=True, key="experiment",
-                            label_visibility="collapsed", **KEPT)
+                            label_visibility="collapsed", wrap=True, **KEPT)
 queue.pump()
 everything = list_runs()
 asked = {st.query_params.get(key) for key in ("first", "second", "repeated", "tested", "swept", "taken")}

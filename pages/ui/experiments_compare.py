@@ -12,6 +12,8 @@ from core import charts_experiments, charts_runs
 from core.errors import UserError
 from core.experiments.comparison import Answer, counts, of_groups, of_runs
 from core.experiments.repeats import groups_of
+from core.experiments.statistics import wilson
+from core.insight.mistakes import Comparison
 from core.runs.run import Run
 from pages.ui import dataset, experiments_parts, tables
 from pages.ui.charts import draw
@@ -87,13 +89,20 @@ def _show(answer: Answer) -> None:
                                                                     strict=True)}
         tables.figures(figures)
         if answer.images is not None:
-            _disagreements(answer)
+            st.caption(_sureness(answer.images))
+            _disagreements(answer, answer.images)
 
 
-def _disagreements(answer: Answer) -> None:
-    found = answer.images
-    if found is None:
-        return
+def _sureness(found: Comparison) -> str:
+    """What the two accuracies were measured on, and how sure each is by itself."""
+    wrong = len(found.both_wrong)
+    alone = len(found.only_first), len(found.only_second)
+    total = found.both_right + sum(alone) + wrong
+    ends = [f"{low:.2f} to {high:.2f}" for low, high in (wilson(found.both_right + each, total) for each in alone)]
+    return f"Last epoch, on the {total:,} test images. 95 % intervals: {ends[0]} and {ends[1]}."
+
+
+def _disagreements(answer: Answer, found: Comparison) -> None:
     rows = ((f"{answer.first} right", found.both_right, len(found.only_first)),
             (f"{answer.first} wrong", len(found.only_second), len(found.both_wrong)))
     body = "".join(f'<tr><th scope="row" class="text">{escape(title)}</th><td>{right:,}</td><td>{wrong:,}</td></tr>'

@@ -60,7 +60,7 @@ def _watch(request: Request, recipe: str | None, moving: bool) -> None:
     if moving and (found is None or found.state != "running"):
         st.rerun()  # the whole page, which then asks no more
     if found is None:
-        experiments_parts.verdict("Which learning rate is the highest that still helps?")
+        experiments_parts.verdict("Which learning rate is the highest that still helps?", short=True)
         experiments_parts.method(
             "The test takes a copy of the weights and trains it for a few hundred steps while the rate climbs. Where "
             "the loss is lowest, steps begin to undo each other; a tenth of that rate is a good highest one.")
@@ -83,16 +83,16 @@ def _answer(found: Finding, request: Request, recipe: str | None) -> None:
         if found.state == "running":
             share = len(found.points) / found.planned
             left = "" if found.seconds_left is None else f", about {words.duration(found.seconds_left)} left"
-            experiments_parts.verdict("The rate is climbing …")
+            experiments_parts.verdict("The rate is climbing …", short=True)
             st.progress(share, text=f"Step {len(found.points)} of {found.planned}{left}")
         elif suggestion is None:
-            experiments_parts.verdict("The test did not come to its end.")
+            experiments_parts.verdict("The test did not come to its end.", short=True)
             st.error(found.message, icon=":material/error:")
         elif suggestion.lr is None:
-            experiments_parts.verdict("No rate stands out.")
+            experiments_parts.verdict("No rate stands out.", short=True)
             experiments_parts.method(suggestion.words)
         else:
-            experiments_parts.verdict(f"A highest learning rate of {suggestion.lr:g}.")
+            experiments_parts.verdict(f"A highest learning rate of {suggestion.lr:g}.", short=True)
             experiments_parts.method(suggestion.words)
             used = ", ".join(f"{getattr(request.config, field):g}" for field in _fields(request.config))
             tables.figures({"Suggested": f"{suggestion.lr:g}", "The set-up's own": used,

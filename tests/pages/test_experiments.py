@@ -24,7 +24,7 @@ from tests.made import made_run
 from tests.opening import open_page, well
 
 PAGE = "pages/experiments.py"
-COMPARE, REPEATS, RATES, EXPORTS = PARTS = ("Compare", "Repeats", "Rate finder", "Exports")
+COMPARE, REPEATS, RATES, SWEEP, EXPORTS = PARTS = ("Compare", "Repeats", "Rate finder", "Sweep", "Exports")
 
 
 @pytest.fixture(autouse=True)
@@ -100,6 +100,7 @@ def test_two_runs_are_compared_image_by_image_in_a_sentence(folder, here):
     assert "On the same 200 test images intermediate alone is right about" in said
     assert "McNemar" in said
     assert [each.label for each in app.metric] == ["intermediate", "final"]
+    assert "Last epoch, on the 200 test images. 95 % intervals:" in said
     assert "view=two+runs" in next(iter(links(app).values()))
     app = opened(COMPARE, first="final", second="intermediate")
     assert "On the same 200 test images final alone is right about" in text(app)
