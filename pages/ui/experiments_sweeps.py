@@ -219,7 +219,7 @@ def _charts(found: Found, through: list[Trial]) -> None:
              alt=f"Accuracy of {len(frame)} runs against their {price}.", file=f"{name}-front", of=name,
              table=lambda: shown)
     with left:
-        shares = pd.DataFrame(list(sweeps.importance(name).items()), columns=["name", "share"])
+        shares = _importance(sweeps.storage_url(), name, found.count(DONE))
         if len(shares):
             draw(charts_sweeps.importance(shares), "importance", title="What mattered",
                  quiet="for the accuracy, by PED-ANOVA", file=f"{name}-importance", of=name, table=lambda: shares,
@@ -235,6 +235,12 @@ def _charts(found: Found, through: list[Trial]) -> None:
         draw(charts_sweeps.slice_(cut, field, space[field].log), "slice", title="One setting",
              quiet="whatever the others were", alt=f"Accuracy of {len(frame)} runs against {field}.",
              file=f"{name}-{field}", of=name, table=lambda: cut)
+
+
+@st.cache_data(max_entries=50, show_spinner=False)
+def _importance(storage: str, name: str, done: int) -> pd.DataFrame:
+    """What mattered, worked out once for so many runs."""
+    return pd.DataFrame(list(sweeps.importance(name).items()), columns=["name", "share"])
 
 
 def _row(trial: Trial) -> dict[str, object]:
