@@ -8,6 +8,7 @@ from pathlib import Path
 
 from core import cli
 from core.config import Limits
+from core.data import dataset
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -40,6 +41,16 @@ def test_every_setting_it_names_is_read():
     named = set(re.findall(r"INKLING_[A-Z_]+", README))
     assert known <= named, "a limit that nobody is told of"
     assert named <= known | {"INKLING_DATA", "INKLING_CHECKPOINTS"}
+
+
+def test_its_lines_in_python_train_evaluate_and_predict(monkeypatch, capsys):
+    monkeypatch.setattr(dataset, "load", lambda: dataset.synthetic(train=6_000, test=100))
+    code = README.split("## In Python")[1].split("```python\n")[1].split("```")[0]
+    assert len([line for line in code.splitlines() if line]) == 10
+    exec(compile(code, "README.md", "exec"), {})
+    told, read = capsys.readouterr().out.strip().splitlines()
+    assert re.fullmatch(r"\d+\.\d\d % of 5,000 held-out images, \d+\.\d\d % of the test images", told)
+    assert re.fullmatch(r"\[\d( \d){4}\] \[\d( \d){4}\]", read)
 
 
 def test_its_two_commands_make_the_environment_they_need():
