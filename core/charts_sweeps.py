@@ -13,7 +13,9 @@ import pandas as pd
 from core.charts import AXIS, HEIGHT, PALETTE, QUIET
 
 DONE, PRUNED, BEST = "trained to the end", "ended early", "best"
-_MARKS = (90, 50, 20, 10, 5, 2, 1, 0.8, 0.6, 0.4, 0.2, 0.1, 0.05)  # mistakes, percent
+_MARKS = (90, 80, 70, 60, 50, 40, 30, 20, 15, 10, 8, 6, 5, 4, 3, 2.5, 2, 1.8, 1.6, 1.4, 1.2, 1, 0.9, 0.8, 0.7, 0.6, 0.5,
+          0.4, 0.3, 0.2, 0.1, 0.05)  # mistakes, percent: where the axis may end
+_TICKS = 7
 _FRAME = {"left": 4, "top": 8, "right": 16, "bottom": 0}
 _INK = PALETTE[0]
 _BEST = PALETTE[2]
@@ -64,7 +66,7 @@ def slice_(frame: pd.DataFrame, name: str, log: bool = False) -> alt.LayerChart:
     if len(shown) and not pd.api.types.is_numeric_dtype(shown["value"]):
         x = alt.X("value:N", title=name, axis=alt.Axis(labelAngle=0, labelLimit=140, **{**AXIS, "grid": False}))
     else:
-        x = alt.X("value:Q", title=name, axis=alt.Axis(tickCount=6, format="~g", **{**AXIS, "grid": False}),
+        x = alt.X("value:Q", title=name, axis=alt.Axis(tickCount=6, format=".3~g", **{**AXIS, "grid": False}),
                   scale=alt.Scale(type="log" if log else "linear", zero=False, nice=True, padding=12))
     return _framed([_points(shown, x, _accuracy(shown))])
 
@@ -95,8 +97,9 @@ def _accuracy(shown: pd.DataFrame) -> alt.Y:
     usual = shown["mistakes"].quantile(0.9) if len(shown) else 10
     most = min((mark for mark in _MARKS if mark >= usual), default=_MARKS[0])
     fewest = max((mark for mark in _MARKS if mark < shown["mistakes"].min()), default=_MARKS[-1]) if len(shown) else 1
+    marks = [mark for mark in _MARKS if fewest <= mark <= most]
     return alt.Y("mistakes:Q", title=None, scale=alt.Scale(type="log", domain=[most, fewest], nice=False, clamp=True),
-                 axis=alt.Axis(values=[mark for mark in _MARKS if fewest <= mark <= most],
+                 axis=alt.Axis(values=marks[::-1][::-(-len(marks) // _TICKS)],
                                labelExpr="format(100 - datum.value, '.4~f') + ' %'", **AXIS))
 
 

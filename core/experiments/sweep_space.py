@@ -200,6 +200,16 @@ def told(values: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
+def told_space(space: Space) -> str:
+    """What is varied in few words, widths that have the same range once: `widths 8..24, max_lr 0.02..0.2:log`."""
+    words: dict[str, None] = {}
+    for name, dimension in space.items():
+        match = ROWS.fullmatch(name)
+        alike = [each for each, other in space.items() if other == dimension and each.endswith(".channels")]
+        words[f"{WIDTHS if match and match[2] == 'channels' and len(alike) > 1 else name} {dimension.words}"] = None
+    return ", ".join(words)
+
+
 def _depthwise(row: Row, inputs: int) -> bool:
     return row["kind"] == "conv" and 1 < row["groups"] == inputs
 

@@ -298,7 +298,7 @@ def found_in(study: Study, sweep: Sweep, tried: Sequence[FrozenTrial] | None = N
     tried = study.get_trials(deepcopy=False) if tried is None else tried
     best: set[int] = set()
     with contextlib.suppress(ValueError):  # nothing is done yet
-        best = {each.number for each in study.best_trials}
+        best = {each.number for each in study.best_trials[:None if len(AIMS[sweep.aim]) > 1 else 1]}
     trials = tuple(_trial(sweep, place, attempts, best) for place, attempts in _by_place(sweep, tried).items())
     return Found(sweep, trials, bool(study.user_attrs.get("stopped")), _minutes(tried))
 

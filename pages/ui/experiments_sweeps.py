@@ -34,6 +34,7 @@ RANGES = {WIDTHS: "4..16..2", "max_lr": "0.02..0.3:log", "lr": "0.005..0.1:log",
           "dropout": "0..0.1", "label_smoothing": "0..0.1", "augmented": "0.5..1"}
 NAMES = {"architecture": ARCHITECTURES, "augmentation": PRESETS, "schedule": SCHEDULES, "optimizer": OPTIMIZERS}
 TYPED = "A range, LOW..HIGH or LOW..HIGH..STEP, with :log behind it where factors count; or values with commas between."
+STATES = {sweeps.PRUNED: "ended early", sweeps.OPEN: "waiting"}
 PRICES = {"parameters": "parameters", "seconds": "seconds of training"}
 
 
@@ -143,7 +144,8 @@ def _watch(name: str, moving: bool) -> None:
     through = [trial for trial in found.trials if trial.accuracy is not None and trial.state in (DONE, sweeps.PRUNED)]
     if through:
         _charts(found, sorted(through, key=lambda trial: (trial.ended is None, trial.ended)))
-    st.dataframe(pd.DataFrame([_row(trial) for trial in found.trials]), hide_index=True, key="sweep_table",
+    table = pd.DataFrame([_row(trial) for trial in found.trials])
+    st.dataframe(table if table["Why"].any() else table.drop(columns="Why"), hide_index=True, key="sweep_table",
                  column_config={"Held-out": st.column_config.NumberColumn(format="%.2f %%"),
                                 "Parameters": st.column_config.NumberColumn(format="localized"),
                                 "Seconds": st.column_config.NumberColumn(format="%.0f"),
@@ -153,15 +155,16 @@ def _watch(name: str, moving: bool) -> None:
 def _answer(found: Found) -> None:
     best = found.best
     if best is None or best.accuracy is None:
-        experiments_parts.verdict("No run is through yet.")
+        experiments_parts.verdict("No run is through yet.", short=True)
     else:
-        experiments_parts.verdict(f"{best.accuracy:.2f} % by {best.run}, with {best.parameters:,} parameters.")
+        experiments_parts.verdict(f"{best.accuracy:.2f} % by {best.run}, with {best.parameters:,} parameters.",
+                                  short=True)
     done, places = found.count(DONE, sweeps.PRUNED, sweeps.FAILED), found.sweep.places
     seen = f"{done} of {places} runs are through, {found.count(RUNNING)} training" + (
         f", {found.count(sweeps.FAILED)} failed" if found.count(sweeps.FAILED) else "")
-    space = ", ".join(f"{name} {each.words}" for name, each in found.sweep.space.items())
     experiments_parts.method(f"Compared on {found.sweep.config.holdout:,} training images kept back; being the best of "
-                             f"several, the winner is flattered by them. Varied: {space}.")
+                             "several, the winner is flattered by them. Varied: "
+                             f"{sweep_space.told_space(found.sweep.space)}.")
     st.progress(min(1.0, done / places), text=seen)
 
 
@@ -215,7 +218,7 @@ def _charts(found: Found, through: list[Trial]) -> None:
         shown = frame.assign(price=frame[price])
         shown.loc[shown["best"], "state"] = charts_sweeps.BEST
         draw(charts_sweeps.front(shown, PRICES[price]), "front", title=f"Accuracy against {price}",
-             quiet="none beats the green ones in both" if len(AIMS[found.sweep.aim]) > 1 else "",
+             quiet="green: unbeaten in both" if len(AIMS[found.sweep.aim]) > 1 else "",
              alt=f"Accuracy of {len(frame)} runs against their {price}.", file=f"{name}-front", of=name,
              table=lambda: shown)
     with left:
@@ -244,7 +247,8 @@ def _importance(storage: str, name: str, done: int) -> pd.DataFrame:
 
 
 def _row(trial: Trial) -> dict[str, object]:
-    return {"Run": trial.run or f"{trial.place}", "State": f"{trial.state}{' · best' if trial.best else ''}",
+    state = STATES.get(trial.state, trial.state) + (" · best" if trial.best else "")
+    return {"Run": trial.run or f"{trial.place}", "State": state,
             "Held-out": trial.accuracy, "Parameters": trial.parameters, "Seconds": trial.seconds,
             "Drawn": sweep_space.told(trial.params), "Machine": trial.machine or "", "Why": trial.reason}
 

@@ -39,7 +39,7 @@ def test_the_front_is_a_line_through_the_best():
 def test_the_axis_holds_the_better_ones():
     chart = charts_sweeps.history(frame(*[99.0] * 19, 11.0))
     marks, _ = layer(chart, "circle")
-    assert marks["encoding"]["y"]["scale"]["domain"] == [1, 0.8]
+    assert marks["encoding"]["y"]["scale"]["domain"] == [1, 0.9]
 
 
 @pytest.mark.parametrize("values", [[0.1, 0.2], ["none", "moves"], [1, 2], ["True", "False"]])
@@ -58,7 +58,7 @@ def test_what_mattered_stands_in_order():
     assert [row["name"] for row in rows] == bars["encoding"]["y"]["sort"] == ["max_lr", "ema"]
 
 
-@pytest.mark.parametrize("accuracies", [(50.0,), (100.0, 100.0), (0.0, 100.0), (9.8,)])
+@pytest.mark.parametrize("accuracies", [(50.0,), (100.0, 100.0), (0.0, 100.0), (9.8,), (99.97, 99.99)])
 def test_any_accuracies_make_charts(accuracies):
     shown = frame(*accuracies)
     charts_sweeps.history(shown).to_json()

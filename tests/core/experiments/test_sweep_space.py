@@ -89,3 +89,10 @@ def test_draws_are_told_in_few_words():
     assert sweep_space.told({"rows.1.channels": 8, "rows.4+6.channels": 16, "max_lr": 0.123456, "nesterov": True}) == (
         "widths 8-16, max_lr 0.1235, nesterov True")
     assert sweep_space.told({"rows.1.channels": 8}) == "rows.1.channels 8"
+
+
+def test_a_space_is_told_in_few_words():
+    space = sweep_space.typed_space({"widths": "8..24", "max_lr": "0.02..0.2:log"}, BASE)
+    assert sweep_space.told_space(space) == "widths 8..24, max_lr 0.02..0.2:log"
+    one = sweep_space.typed_space({"rows.1.channels": "8..24", "nesterov": "true,false"}, BASE)
+    assert sweep_space.told_space(one) == "rows.1.channels 8..24, nesterov true,false"
