@@ -37,6 +37,7 @@ def look(run: Run, runs: Sequence[Run]) -> None:
         "Last epoch": words.accuracy(run), "Best epoch": f"{run.best.val_accuracy:.2f} %" if run.best else "–",
         "Parameters": f"{run.parameters:,}", "Epochs": f"{len(run.epochs)} of {run.config.epochs}",
         "Time": words.duration(listing.seconds(run)) if run.epochs else "–"})
+    st.caption(" ".join(said for said in (words.interval(run), words.tested(run)) if said))
     st.caption(_origin(run))
     left, right = st.columns([3, 2], gap="large")
     with left:

@@ -85,6 +85,7 @@ def network(run: Run, before: Run | None) -> None:
 def curves(run: Run, before: Run | None) -> None:
     """How it learnt, epoch by epoch."""
     st.header(f"{words.accuracy(run)} after {len(run.epochs)} epochs", anchor=False)
+    st.caption(words.interval(run))
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("##### Accuracy :gray[:small[full: test, dashed: training]]")

@@ -72,7 +72,10 @@ def figures(run: Run, baseline: Run | None) -> list[Figure]:
               ("Best epoch", f"{run.best.val_accuracy:.2f}\u00a0%" if run.best else "–", term("best")),
               ("Parameters", f"{words.parameters(run):,}", term("parameters")),
               ("Seconds per epoch", f"{mine.seconds:.1f}" if mine else "–", term("epochs"))]
-    return [Figure(*value, each) for value, each in zip(values, apart, strict=True)]
+    found = [Figure(*value, each) for value, each in zip(values, apart, strict=True)]
+    if run.test is not None:
+        found.insert(2, Figure("Test accuracy", f"{run.test.accuracy:.2f}\u00a0%", words.tested(run)))
+    return found
 
 
 def points(mine: float | None, theirs: float | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.experiments import overview
 from core.experiments.repeats import Group
+from core.experiments.scores import TEST
 from core.experiments.statistics import wilson
 from core.runs.progress import Progress
 from core.runs.run import Run
@@ -29,7 +30,17 @@ def interval(run: Run) -> str:
     if run.last is None:
         return ""
     low, high = wilson(run.last.val_correct, run.last.val_total)
-    return f"On {run.last.val_total:,} images its 95 % interval goes from {low:.2f} to {high:.2f} %."
+    images = "held-out training images" if run.config.holdout else TEST
+    return f"On {run.last.val_total:,} {images} its 95 % interval goes from {low:.2f} to {high:.2f} %."
+
+
+def tested(run: Run) -> str:
+    """What a run with a hold-out reached on the test images, as a sentence; empty where they were not asked apart."""
+    if run.test is None:
+        return ""
+    low, high = wilson(run.test.correct, run.test.total)
+    return (f"Scored once, at its end, on the {run.test.total:,} {TEST}: {run.test.accuracy:.2f}\u00a0% "
+            f"({low:.2f} to {high:.2f}).")
 
 
 def reaches_goal(run: Run) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -13,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from core.config import RunConfig
 from core.recipes import RECIPES
 from core.runs import files, processes, status, store
+from core.training.results import TestResult
 from pages.ui import words
 from pages.ui.run_files import csv
 from tests.made import made_run
@@ -241,8 +243,13 @@ def test_the_rate_of_a_running_run_can_be_changed(folder, idle):
 
 def test_an_accuracy_comes_with_its_interval(folder):
     run = made_run(folder, "mine", done=2)
-    assert words.interval(run) == "On 10,000 images its 95\u00a0% interval goes from 93.52 to 94.45\u00a0%."
+    assert words.interval(run) == "On 10,000 test images its 95\u00a0% interval goes from 93.52 to 94.45\u00a0%."
     assert words.interval(made_run(folder, "new", done=0, state="stopped")) == ""
+    assert words.tested(run) == ""
+    held = made_run(folder, "held", holdout=10_000)
+    assert "10,000 held-out training images" in words.interval(held)
+    told = words.tested(dataclasses.replace(held, test=TestResult(0.02, 9_938, 10_000)))
+    assert told == "Scored once, at its end, on the 10,000 test images: 99.38\u00a0% (99.21 to 99.52)."
 
 
 @pytest.mark.parametrize("state", [state for state in status.STATES if state not in ("running", "pausing")])
