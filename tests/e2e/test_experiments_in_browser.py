@@ -1,0 +1,40 @@
+"""Experiments in a real browser: an answer to quote, and a file that is made, checked and saved."""
+
+from __future__ import annotations
+
+import re
+
+import onnxruntime
+import pytest
+from conftest import PHONE
+from playwright.sync_api import expect
+
+
+def test_two_runs_are_compared_and_the_answer_is_in_the_link(tab):
+    tab.goto("/experiments?first=initial&second=final")
+    expect(tab.locator(".verdict")).to_contain_text(re.compile("is better by|cannot be told apart"))
+    expect(tab.get_by_text("McNemar's exact test")).to_be_visible()
+    expect(tab.locator(".st-key-chart_difference canvas, .st-key-chart_difference svg").first).to_be_visible()
+    expect(tab.get_by_role("region", name="Test images that each gets right or wrong")).to_be_visible()
+    tab.get_by_role("radio", name="Exports").click()
+    expect(tab).to_have_url(re.compile("experiment=Exports"))
+
+
+def test_a_network_is_made_checked_and_saved(tab, tmp_path):
+    tab.goto("/experiments?experiment=Exports&taken=intermediate")
+    tab.locator(".st-key-make_onnx button").click()
+    expect(tab.get_by_text("it names 1,000 of 1,000 test images as the run does")).to_be_visible()
+    with tab.expect_download() as waiting:
+        tab.locator(".st-key-save_onnx button").click()
+    assert waiting.value.suggested_filename == "intermediate.onnx"
+    waiting.value.save_as(tmp_path / "net.onnx")
+    assert onnxruntime.InferenceSession(tmp_path / "net.onnx").get_inputs()[0].name == "images"
+
+
+@pytest.mark.parametrize("tab", [{"viewport": PHONE, "has_touch": True, "color_scheme": "dark"}], indirect=True)
+@pytest.mark.parametrize("part", ["Compare", "Repeats", "Rate finder", "Exports"])
+def test_no_part_scrolls_sideways_on_a_phone(tab, part):
+    tab.goto(f"/experiments?experiment={part.replace(' ', '+')}")
+    expect(tab.locator(".verdict, .st-key-as_onnx, [data-testid=stSelectbox]").last).to_be_visible()
+    main = tab.locator("[data-testid=stMain]")
+    assert main.evaluate("each => each.scrollWidth <= each.clientWidth"), "it scrolls sideways"
