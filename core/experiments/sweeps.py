@@ -367,14 +367,15 @@ def importance(name: str, url: str | None = None, folder: Path | None = None) ->
         RunError: as `find`.
     """
     with reached(url):
-        study, sweep = load(name, url, folder)
+        study, _ = load(name, url, folder)
         done = [each for each in study.get_trials(deepcopy=False) if each.state.name == "COMPLETE"]
         if len(done) < 4 or len({each.values[0] for each in done}) < 2:
             return {}
         from optuna.importance import get_param_importances
 
-        several = len(AIMS[sweep.aim]) > 1
-        return get_param_importances(study, target=(lambda trial: trial.values[0]) if several else None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that low targets are explained, which is why it is negated
+            return get_param_importances(study, target=lambda trial: -trial.values[0])
 
 
 # ---- the storage

@@ -346,8 +346,9 @@ def test_minutes_count_once_where_runs_overlap():
     assert sweeps._minutes([*tried, SimpleNamespace(datetime_start=None, datetime_complete=None)]) == 22
 
 
-def test_importance_tells_what_mattered():
-    sweeps.create(made(runs=20, vary={"max_lr": {"low": 0.01, "high": 0.1}, "ema": {"choices": [0.0, 0.9]}}))
+@pytest.mark.parametrize("aim", ["accuracy", "accuracy-seconds"])
+def test_importance_tells_what_mattered(aim):
+    sweeps.create(made(runs=16, aim=aim, vary={"max_lr": {"low": 0.01, "high": 0.1}, "ema": {"choices": [0.0, 0.9]}}))
     assert sweeps.importance("made") == {}
     work()
     shares = sweeps.importance("made")
