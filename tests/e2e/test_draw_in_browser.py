@@ -48,7 +48,7 @@ def test_the_answer_moves_while_a_stroke_is_drawn(tab):
     tab.goto("/draw")
     draw(tab, DIGITS[7])
     expect(answer(tab)).not_to_be_empty()  # torch is loaded now
-    tab.get_by_role("button", name="Clear").click()
+    tab.get_by_role("button", name="Clear", exact=True).click()
     expect(answer(tab)).to_be_empty()
     box = pad(tab).bounding_box()
     tab.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.2 * box["height"])
@@ -102,7 +102,7 @@ def test_a_finger_draws_and_does_not_scroll(tab):
 def test_a_card_asks_its_network(tab):
     tab.goto("/draw")
     tab.locator(".card", has_text="initial").click()
-    expect(tab.get_by_role("combobox", name="Network")).to_have_value("initial")
+    expect(tab.get_by_role("combobox", name="Network", exact=True)).to_have_value("initial")
     expect(tab.locator(".card[aria-pressed=true] .name")).to_have_text("initial")
     tab.wait_for_url("**network=initial**")
 
@@ -114,7 +114,7 @@ def test_every_digit_drawn_is_named_by_the_final_network(tab):
     for digit, strokes in DIGITS.items():
         draw(tab, strokes)
         expect(answer(tab)).to_have_text(str(digit))
-        tab.get_by_role("button", name="Clear").click()
+        tab.get_by_role("button", name="Clear", exact=True).click()
         expect(answer(tab)).to_be_empty()
 
 

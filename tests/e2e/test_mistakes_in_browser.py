@@ -47,7 +47,7 @@ def test_a_cell_shows_its_images_and_one_goes_to_draw(tab):
     images.last.click()
     index = re.match(r"Test image (\d+)", images.last.get_attribute("aria-label"))[1]
     expect(tab.get_by_role("heading", name=f"test image {int(index):,}")).to_be_visible()
-    tab.get_by_role("link", name="Look closer").click()
+    tab.locator(f"a[href$='digit=test-{index}']", has_text="Look closer").click()
     expect(tab).to_have_url(re.compile(f"/draw.*digit=test-{index}"))
     expect(tab.locator(".closeup")).to_contain_text(f"is labelled {label}")
     expect(answer(tab)).to_have_text(read)
