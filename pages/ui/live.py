@@ -21,13 +21,13 @@ from pages.ui.train_actions import buttons, delete_button, finish
 from pages.ui.train_inside import POLL as INSIDE_POLL
 from pages.ui.train_inside import inside
 
-POLL = 1.0  # seconds
+POLL = 2.0  # seconds; each look costs the training beside it a part of a core
 CHANGES = 5  # of the learning rate, the latest that are told
 FACTORS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 def look(run: Run | Damaged, bar: DeltaGenerator, others: Sequence[str]) -> None:
-    """Show a run; while it trains or waits, once a second.
+    """Show a run; while it trains or waits, again and again.
 
     Args:
         run: the run, or what cannot be read as one.
