@@ -77,10 +77,10 @@ def test_the_gap_moves(run):
 
 def test_augmentation_is_told_apart_from_the_epochs_without_it(run):
     told = story.augmentation(run)
-    assert story.augmented_epochs(run) == 12
-    assert told[0].startswith("In epoch 12, the last with augmented images, it was right on "
-                              f"{run.epochs[11].train_accuracy:.2f} % of them")
-    assert "The last 3 epochs see the images as they are" in told[1]
+    assert story.augmented_epochs(run) == 13
+    assert told[0].startswith("In epoch 13, the last with augmented images, it was right on "
+                              f"{run.epochs[12].train_accuracy:.2f} % of them")
+    assert "The last 2 epochs see the images as they are" in told[1]
 
 
 def test_augmentation_to_the_end_and_none_at_all(tmp_path):
