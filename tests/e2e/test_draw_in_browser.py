@@ -15,16 +15,18 @@ from core.insight.drawing import strokes_to_ink
 from core.runs import own_digits
 from tests.strokes import DIGITS
 
+REST = 5  # looks at the pixels, half a second apart, that must agree
+
 
 def settled(tab, unlike: str = "") -> str:
     """The 28x28 pixels that the page shows, as a data URL, once they have changed and come to rest."""
-    now = ""
+    seen: list[str] = []
     for _ in range(60):
-        before, now = now, tab.locator(".readout canvas").evaluate("each => each.toDataURL()")
-        if now == before != unlike:
+        seen.append(tab.locator(".readout canvas").evaluate("each => each.toDataURL()"))
+        if len(seen) >= REST and len(set(seen[-REST:])) == 1 and seen[-1] != unlike:
             break
         tab.wait_for_timeout(500)
-    return now
+    return seen[-1]
 
 
 def turn_to(tab, view: str) -> None:
