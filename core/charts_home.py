@@ -16,10 +16,11 @@ SHIPPED, OWN, GROUP = KINDS = "came with the app", "your own", "mean of several 
 LABELS = 8  # names beside their points, at most
 _TICKS = [90, 50, 20, 10, 5, 2, 1, 0.6, 0.4, 0.3, 0.2]
 _FEWEST = 0.25  # mistakes in percent that the axis has room for at least
-_NEAR, _WIDTH = 0.09, 0.7  # of the chart's height, and in logarithms across: names closer than both would touch
+_LINE, _WIDTH = 14, 0.7  # pixels down, and logarithms across: names closer than both would touch
 # Where a name stands: alignment, and pixels right and down. Never level with its point, where the line runs.
 _BESIDE: tuple[tuple[Literal["left", "right"], int, int], ...] = (
-    ("left", 8, 11), ("right", -8, 11), ("left", 8, -9), ("right", -8, -9))
+    ("left", 8, 11), ("right", -8, 11), ("left", 8, -9), ("right", -8, -9), ("left", 8, 25), ("right", -8, 25),
+    ("left", 8, -23), ("right", -8, -23))
 _MANY = 40  # runs from which on points lie on each other
 _GREEN = PALETTE[2]
 
@@ -51,7 +52,7 @@ def frontier(frame: pd.DataFrame, budget: int, goal: float = GOAL, height: int =
                                        text="goal").encode(x=alt.value(0), y=alt.value(0))
     layers = [area, across, up, word]
     if len(shown):
-        layers += [_line(shown, x, y, high), *_points(shown, x, y), *_names(shown, x, y, most, least)]
+        layers += [_line(shown, x, y, high), *_points(shown, x, y), *_names(shown, x, y, most, least, height)]
     return alt.LayerChart(layer=layers).properties(height=height, padding={"left": 4, "top": 8, "right": 12,
                                                                            "bottom": 0})
 
@@ -87,25 +88,28 @@ def _points(shown: pd.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
     ).add_params(click)]
 
 
-def _names(shown: pd.DataFrame, x: alt.X, y: alt.Y, most: float, least: float) -> list[alt.Chart]:
+def _names(shown: pd.DataFrame, x: alt.X, y: alt.Y, most: float, least: float, height: int) -> list[alt.Chart]:
     """Names beside their points: of the shipped runs, and of one's own all if few, else the best."""
     own = shown[shown["kind"] != SHIPPED]
     best = own[own["run"].isin(best_so_far(shown)["run"])].tail(1)
     chosen = pd.concat([shown[shown["kind"] == SHIPPED], own if len(own) <= LABELS // 2 else best])
     chosen = chosen.sort_values(["accuracy", "run"], ascending=False).head(LABELS)
-    places = _places(chosen, most, least)
+    places = _places(chosen, most, least, height)
     return [alt.Chart(chosen[[place == each for place in places]]).mark_text(
         align=align, dx=dx, dy=dy, fontSize=12, fontWeight=500, color=QUIET).encode(x=x, y=y, text="run:N")
         for each, (align, dx, dy) in enumerate(_BESIDE)]
 
 
-def _places(chosen: pd.DataFrame, most: float, least: float) -> Sequence[int]:
-    """Which of _BESIDE each name takes: the first that no point near by has taken."""
-    heights = [log(each / least) / log(most / least) for each in chosen["mistakes"]]
-    across = [log(each) for each in chosen["parameters"]]
-    taken: list[int] = []
-    for here in range(len(heights)):
-        near = {taken[other] for other in range(here) if abs(heights[here] - heights[other]) < _NEAR
-                and abs(across[here] - across[other]) < _WIDTH}
-        taken.append(next((place for place in range(len(_BESIDE)) if place not in near), 0))
-    return taken
+def _places(chosen: pd.DataFrame, most: float, least: float, height: int) -> Sequence[int]:
+    """Which of _BESIDE each name takes: the first where it lies on no name that stands already."""
+    taken: list[tuple[float, str, float]] = []
+    found = []
+    for mistakes, parameters in zip(chosen["mistakes"], chosen["parameters"], strict=True):
+        across, down = log(parameters), height * log(mistakes / least) / log(most / least)
+        free = [place for place, (side, _, dy) in enumerate(_BESIDE) if not any(
+            side == other and abs(across - at) < _WIDTH and abs(down + dy - level) < _LINE
+            for at, other, level in taken)]
+        found.append(free[0] if free else 0)
+        side, _, dy = _BESIDE[found[-1]]
+        taken.append((across, side, down + dy))
+    return found

@@ -54,7 +54,7 @@ def test_any_run_stays_on_the_chart(extreme):
 def test_shipped_runs_and_ones_own_are_told_apart():
     points = layers(charts.frontier(frame(*SHIPPED, ("mine", 7_850, 95.0, False)), BUDGET).to_dict(), "point")[0]
     shape = points["encoding"]["shape"]["scale"]
-    assert len(set(shape["range"])) == len(shape["domain"]) == 2
+    assert len(set(shape["range"])) == len(shape["domain"]) == 3
 
 
 def test_names_that_would_touch_stand_apart():
@@ -63,6 +63,15 @@ def test_names_that_would_touch_stand_apart():
     sides = {row["run"]: (layer["mark"]["align"], layer["mark"]["dy"]) for layer in layers(chart, "text")[1:]
              for row in rows(chart, layer)}
     assert sides["final"] != sides["intermediate"]
+
+
+def test_a_crowd_of_one_size_has_no_name_on_another():
+    own = [(f"try-{number}", 3_762, 99.3 + number / 100, False) for number in range(4)]
+    chart = charts.frontier(frame(*SHIPPED, *own), BUDGET).to_dict()
+    places = [(layer["mark"]["align"], layer["mark"]["dy"], row["run"]) for layer in layers(chart, "text")[1:]
+              for row in rows(chart, layer) if row["parameters"] == 3_762]
+    assert len(places) == 6
+    assert len({place[:2] for place in places}) > 3
 
 
 def test_hundreds_of_runs_are_not_all_named():
