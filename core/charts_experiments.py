@@ -14,7 +14,7 @@ import pandas as pd
 from core.charts import AXIS, GOAL, HEIGHT, PALETTE, QUIET, colour
 
 _MISTAKES = (90, 50, 20, 10, 5, 2, 1, 0.8, 0.6, 0.4, 0.2, 0.1, 0.05)  # percent
-_FRAME = {"left": 4, "top": 8, "right": 12, "bottom": 0}
+_FRAME = {"left": 4, "top": 8, "right": 12, "bottom": 4}
 _ROW = 34  # pixels for one group
 _INK = PALETTE[0]
 
