@@ -436,7 +436,8 @@ def reached(url: str | None = None) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise RunError(f"the storage needs the package {error.name}, which is not installed; pip install it.") from None
+        name = error.name or getattr(error.__cause__, "name", None) or "for its database"
+        raise RunError(f"the storage needs the package {name}, which is not installed here.") from None
     except Exception as error:
         from sqlalchemy.exc import SQLAlchemyError
 

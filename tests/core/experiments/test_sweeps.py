@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sqlite3
 from datetime import datetime, timedelta
@@ -100,6 +101,12 @@ def test_a_storage_that_cannot_be_reached_is_told_without_its_password(monkeypat
     with pytest.raises(RunError, match=r"me:\*\*\*@127.0.0.1:1/db cannot be used") as refused:
         sweeps.names()
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pymysql") is not None, reason="the driver is installed")
+def test_a_driver_that_is_not_installed_is_named():
+    with pytest.raises(RunError, match="the package pymysql, which is not installed"):
+        sweeps.names("mysql://me:secret@host/db")
 
 
 def test_looking_makes_no_file(folder):

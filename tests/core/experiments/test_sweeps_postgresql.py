@@ -116,5 +116,5 @@ def test_a_killed_worker_loses_no_run_and_none_is_done_twice(server, tmp_path):
     assert found.over
     assert len({trial.run for trial in found.trials}) == RUNS
     study, _ = sweeps.load("shared", server)
-    first, second = [each.params for each in study.trials if each.user_attrs["place"] == killed and each.params]
+    first, second = [each.params for each in study.trials if each.user_attrs.get("place") == killed and each.params]
     assert first == second
