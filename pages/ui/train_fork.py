@@ -65,7 +65,8 @@ def said(run: Run) -> None:
     """Say what the new run starts from, with a way to drop it."""
     with st.container(border=True, horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
         st.markdown(f":material/fork_right: Starts from the weights of **{run.name}**  \n"
-                    f":gray[:small[after epoch {len(run.epochs)}, {words.accuracy(run)} in validation; the schedule begins anew]]",
+                    f":gray[:small[after epoch {len(run.epochs)}, {words.accuracy(run)} in validation; the schedule "
+                    "begins anew]]",
                     width="stretch")
         st.button("Drop", key="drop_fork", icon=":material/close:", type="tertiary", on_click=_drop, args=(run,),
                   help="Start from random weights instead; the settings stay.")
