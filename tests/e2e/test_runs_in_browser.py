@@ -1,0 +1,170 @@
+"""Runs in a real browser: two compared, one taken along and taken in again, one deleted and brought back."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+
+import pytest
+from conftest import PHONE
+from playwright.sync_api import expect
+
+from core import charts
+from core.runs import bin as wastebin
+from core.runs.store import entries, open_run
+
+TICKS, HEAD, ROW = 18, 38, 36  # pixels: where the boxes are, the height of the head and of a row
+
+
+@pytest.fixture
+def guests(checkpoints):
+    """Whatever a test adds to the runs goes when it is over, and what it deletes comes back."""
+    before = {path.name for path in entries(checkpoints)}
+    yield
+    for path in entries(checkpoints):
+        if path.name not in before:
+            wastebin.delete(path.name, checkpoints)
+    for item in wastebin.binned(checkpoints):
+        if item.name in before and not (checkpoints / item.name).exists():
+            wastebin.restore(item.key, folder=checkpoints)
+    wastebin.empty(folder=checkpoints)
+
+
+def table(tab):
+    found = tab.get_by_test_id("stDataFrame").locator("canvas").first
+    expect(found).to_be_visible()
+    return found
+
+
+def tick(tab, row: int) -> None:
+    """Tick a row of the table, counted from 0."""
+    table(tab).click(position={"x": TICKS, "y": HEAD + ROW * row + ROW / 2}, force=True)  # its scroller lies above it
+
+
+def ticked(tab):
+    return tab.locator(".st-key-select [data-tag]")
+
+
+def curves(tab):
+    return tab.locator(".st-key-chart_overlay [data-testid=stVegaLiteChart]")
+
+
+def at_rest(tab) -> None:
+    """Wait until the page's script has ended."""
+    expect(tab.get_by_test_id("stStatusWidget")).to_have_count(0)
+
+
+def told(tab):
+    return tab.get_by_role("region", name="What differs")
+
+
+def test_two_runs_are_ticked_compared_and_in_the_link(tab):
+    tab.goto("/runs?order=name")
+    tick(tab, 0)
+    expect(tab.get_by_role("heading", name="final")).to_be_visible()
+    tick(tab, 1)
+    expect(ticked(tab)).to_have_text(["final", "initial"])
+    lines = curves(tab).locator(f"path[stroke='{charts.colour('final')}'], path[stroke='{charts.colour('initial')}']")
+    expect(lines.first).to_be_visible()
+    strokes = set(lines.evaluate_all("all => all.map(each => each.getAttribute('stroke'))"))
+    assert strokes == {charts.colour("final"), charts.colour("initial")}
+    expect(curves(tab)).to_contain_text(re.compile(r"final\s+99"))
+    for row in ("Parameters", "Network", "Augmentation", "Schedule"):
+        expect(told(tab).get_by_role("rowheader", name=row, exact=True)).to_be_visible()
+    expect(tab.get_by_text(re.compile(r"The other \d+ settings are the same"))).to_be_visible()
+    expect(tab).to_have_url(re.compile(r"order=name&select=final&select=initial$"))
+    at_rest(tab)
+    tab.get_by_role("radio", name="loss").click()
+    expect(tab).to_have_url(re.compile("curves=loss"))
+    expect(curves(tab).locator("path[stroke]").first).to_be_visible()
+    tab.reload()
+    expect(ticked(tab)).to_have_text(["final", "initial"])
+    tab.get_by_placeholder("Name, tag").fill("intermed")
+    expect(tab.get_by_text("1 of 3 runs")).to_be_visible()
+    tick(tab, 0)
+    expect(ticked(tab)).to_have_text(["final", "initial", "intermediate"])
+    tab.get_by_role("button", name="Remove final").click()
+    expect(ticked(tab)).to_have_text(["initial", "intermediate"])
+    expect(tab).to_have_url(re.compile("find=intermed.*select=initial&select=intermediate"))
+
+
+def test_a_run_is_downloaded_and_taken_in_again(tab, checkpoints, guests, tmp_path):
+    tab.goto("/runs?select=final")
+    with tab.expect_download() as waiting:
+        tab.get_by_role("button", name="Whole run (zip)").click()
+    assert waiting.value.suggested_filename == "final-run.zip"
+    path = tmp_path / "final-run.zip"
+    waiting.value.save_as(path)
+    assert zipfile.is_zipfile(path)
+    tab.locator("input[type=file]").set_input_files(path)
+    expect(tab.get_by_role("heading", name="final-2")).to_be_visible()
+    made = open_run("final-2", checkpoints)
+    assert (made.folder / "last.pt").read_bytes() == (checkpoints / "final" / "last.pt").read_bytes()
+    expect(tab.get_by_text("final-run.zip")).to_have_count(0)
+    bad = tmp_path / "bad.zip"
+    bad.write_bytes(b"not a run")
+    tab.locator("input[type=file]").set_input_files(bad)
+    expect(tab.get_by_text("bad.zip is not taken in")).to_be_visible()
+
+
+def test_deleting_asks_first_and_restoring_brings_back(tab, checkpoints, guests):
+    tab.goto("/runs?select=initial")
+    tab.get_by_role("button", name="Delete").click()
+    dialog = tab.get_by_role("dialog")
+    expect(dialog.get_by_text("goes to the bin")).to_be_visible()
+    dialog.get_by_role("button", name="Keep").click()
+    expect(dialog).to_have_count(0)
+    assert open_run("initial", checkpoints)
+    tab.get_by_role("button", name="Delete").click()
+    tab.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    tab.get_by_role("button", name="Delete").click()
+    dialog.get_by_role("button", name="Delete").click()
+    expect(tab.get_by_text("1 deleted run")).to_be_visible()
+    assert not (checkpoints / "initial").exists()
+    expect(ticked(tab)).to_have_count(0)
+    tab.get_by_role("button", name="Restore").click()
+    expect(tab.get_by_text("Nothing was deleted.")).to_be_visible()
+    expect(tab.get_by_role("heading", name="initial")).to_be_visible()
+    assert open_run("initial", checkpoints).epochs
+
+
+def test_notes_tags_and_a_new_name_are_kept(tab, checkpoints, guests, tmp_path):
+    tab.goto("/runs?select=intermediate")
+    notes = tab.get_by_label("Notes")
+    notes.fill("Less is enough.")
+    notes.press("Control+Enter")
+    expect(tab.get_by_text("Notes kept.")).to_be_visible()
+    tab.get_by_label("Tags").fill("small")
+    tab.keyboard.press("Enter")
+    tab.keyboard.press("Escape")  # while the list is open, nothing else is there for those who do not see it
+    tab.wait_for_timeout(1_500)
+    run = open_run("intermediate", checkpoints)
+    assert (run.notes, run.tags) == ("Less is enough.", ("small",))
+    for name, back in (("middle", "intermediate"), ("intermediate", "middle")):
+        at_rest(tab)
+        tab.get_by_role("button", name="Rename").first.click()
+        tab.get_by_label("New name").fill(name)
+        tab.get_by_label("New name").press("Enter")
+        tab.locator(".st-key-do_rename button").click()
+        expect(tab.get_by_role("heading", name=name)).to_be_visible()
+        assert not (checkpoints / back).exists()
+    at_rest(tab)
+    tab.get_by_label("Notes").fill("")
+    tab.get_by_label("Notes").press("Control+Enter")
+    tab.get_by_role("button", name="Remove small").click()
+    tab.wait_for_timeout(1_500)
+    run = open_run("intermediate", checkpoints)
+    assert (run.notes, run.tags) == ("", ())
+
+
+@pytest.mark.parametrize("tab", [{"viewport": PHONE, "has_touch": True, "color_scheme": "dark"}], indirect=True)
+def test_it_works_with_a_finger_on_a_phone(tab):
+    tab.goto("/runs?order=name")
+    place = table(tab).bounding_box()
+    for row in (0, 1):
+        tab.touchscreen.tap(place["x"] + TICKS, place["y"] + HEAD + ROW * row + ROW / 2)
+        expect(ticked(tab)).to_have_count(row + 1)
+    expect(told(tab)).to_be_visible()
+    main = tab.locator("[data-testid=stMain]")
+    assert main.evaluate("each => each.scrollWidth <= each.clientWidth"), "it scrolls sideways"
