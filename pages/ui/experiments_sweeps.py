@@ -16,7 +16,6 @@ from core.experiments import repeats, sweep_space, sweep_worker, sweeps
 from core.experiments.sweep_space import WIDTHS
 from core.experiments.sweeps import AIMS, DONE, PRUNERS, RUNNING, SAMPLERS, Found, Sweep, Trial
 from core.models.architectures import ARCHITECTURES
-from core.runs import store
 from core.runs.run import Run
 from core.training.schedules import SCHEDULES
 from pages.ui import dataset, experiments_parts
@@ -51,7 +50,7 @@ def sweep(runs: Sequence[Run]) -> None:
     if names:
         chosen = st.selectbox("Sweep", [*names, NEW], key="sweep", width=240, label_visibility="collapsed", **KEPT)
     if chosen == NEW:
-        _new(runs, first=not names)
+        _new(runs, names)
         return
     try:
         moving = _moves(sweeps.find(chosen))
@@ -61,8 +60,8 @@ def sweep(runs: Sequence[Run]) -> None:
     st.fragment(_watch, run_every=POLL if moving else None, key="sweeping")(chosen, moving)
 
 
-def _new(runs: Sequence[Run], first: bool) -> None:
-    if first:
+def _new(runs: Sequence[Run], taken: Sequence[str]) -> None:
+    if not taken:
         st.markdown(":gray[Hand tuning ends where there are more settings than patience. A sweep trains one run after "
                     "the other, each with settings that the runs before it speak for, and compares them on training "
                     "images that it keeps back. The test images play no part in it.]", width=740)
@@ -75,7 +74,7 @@ def _new(runs: Sequence[Run], first: bool) -> None:
                            help="The most accuracy on the held-out images; or what no other beats both in that and in "
                                 "the fewest parameters or seconds.")
         count = st.number_input("Runs", 1, sweeps.MOST_RUNS, 20, key="sweep_runs", width=110, **KEPT)
-        wanted = store.free_name(f"{based}-sweep"[:sweeps.MOST_NAME])
+        wanted = _free_name(f"{based[:30]}-sweep", taken)
         name = st.text_input("Name", placeholder=wanted, key="sweep_name", max_chars=sweeps.MOST_NAME, width=200)
         asked = st.button("Start", type="primary", icon=":material/play_arrow:", key="start_sweep")
     config, recipe = set_ups[based]
@@ -98,6 +97,12 @@ def _new(runs: Sequence[Run], first: bool) -> None:
         _start(config.changed(holdout=holdout), texts, recipe, name.strip() or wanted,
                {"aim": aim, "sampler": sampler, "pruner": pruner, "runs": count, "minutes": minutes,
                 "max_parameters": most})
+
+
+def _free_name(wanted: str, taken: Sequence[str]) -> str:
+    """The name, with a number behind it if another sweep has it."""
+    return next(name for name in (wanted, *(f"{wanted}-{number}" for number in range(2, len(taken) + 3)))
+                if name not in taken)
 
 
 def _varied() -> dict[str, str]:

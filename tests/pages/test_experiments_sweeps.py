@@ -77,6 +77,13 @@ def test_what_is_no_range_is_answered_in_a_sentence(started, typed, words):
     assert sweeps.names() == started == []
 
 
+def test_a_sweep_without_a_name_gets_a_free_one(started):
+    sweeps.create(sweeping.made("initial-sweep"))
+    app = opened(sweep=experiments_sweeps.NEW, swept="initial", sweep_runs="2")
+    well(app.button(key="start_sweep").click().run())
+    assert started == ["initial-sweep-2"]
+
+
 def test_a_finished_sweep_shows_what_it_found(started):
     found = finished(runs=6)
     app = well(opened(sweep="made"))

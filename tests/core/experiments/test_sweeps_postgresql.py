@@ -21,7 +21,7 @@ from core.runs import processes
 from tests.core.experiments import sweeping
 
 RUNS = 8
-PATIENCE = 60.0  # seconds
+PATIENCE = 120.0  # seconds
 
 
 def programs() -> Path | None:
