@@ -38,8 +38,8 @@ def row(epoch: int, train: int, val: int, val_loss: float = 0.02) -> EpochResult
 
 def test_a_report_has_the_seeds_parts():
     text = markdown(run_of("final", [row(1, 57_000, 9_900), row(2, 59_000, 9_945), row(3, 59_100, 9_941)]))
-    for part in ("# Final", "## Targets", "## Results", "## Analysis", "**3,762** parameters", "Batch Size: 64",
-                 "Lr: 0.1", "Max Lr: 0.2", HEADER, "**99.41 %** of the test images", "interval 99.24 to 99.54",
+    for part in ("# Final", "## Targets", "## Results", "## Analysis", "**3,762** parameters", "Batch Size: 32",
+                 "Lr: 0.05", "Max Lr: 0.1", HEADER, "**99.41 %** of the test images", "interval 99.24 to 99.54",
                  "was 2 with 99.45 %", "Total params: 3,762", "reaches the goal"):
         assert part in text
 
@@ -152,7 +152,7 @@ def test_what_was_changed_and_what_it_bought_is_told(folder, asked):
     own = made_run(folder, "own", recipe="final", **RECIPES["final"].config.changed(max_lr=0.3, seed=4).to_dict())
     asked |= {"final": 60, "own": 100}
     text = markdown(own)
-    assert "## Changes since final\n1. Max lr: 0.3 instead of 0.2\n\n" in text
+    assert "## Changes since final\n1. Max lr: 0.3 instead of 0.1\n\n" in text
     assert "Seed" not in text.split("## Changes")[1].split("##")[0]
     assert "What that bought: **final is better by 0.40 points" in text
     asked["own"] = 63

@@ -55,7 +55,8 @@ def test_it_learns(digits):
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_trains(name, digits):
     config = RECIPES[name].config.changed(epochs=1, batch_size=200, device="cpu", threads=1)
-    (row,) = fit(config, digits)
+    teacher = None if config.teacher == "none" else build(RECIPES[config.teacher].config)
+    (row,) = fit(config, digits, teacher)
     assert row.lr == epoch_rates(config, 3)[0]
     assert row.train_loss > 0
 
