@@ -10,7 +10,6 @@ import torch.nn.functional as F
 
 from core.config import RunConfig
 from core.errors import RunError
-from core.models.network import build
 from core.training.results import EpochResult
 from core.training.teacher import Teacher, distillation
 from core.training.trainer import Training, fit
