@@ -38,7 +38,7 @@ def row(epoch: int, train: int, val: int, val_loss: float = 0.02) -> EpochResult
 
 def test_a_report_has_the_seeds_parts():
     text = markdown(run_of("final", [row(1, 57_000, 9_900), row(2, 59_000, 9_945), row(3, 59_100, 9_941)]))
-    for part in ("# Final", "## Targets", "## Results", "## Analysis", "**3,762** parameters", "Batch Size: 32",
+    for part in ("# Final", "## Targets", "## Results", "## Analysis", "**3,762** parameters", "Batch Size: 64",
                  "Lr: 0.05", "Max Lr: 0.1", HEADER, "**99.41 %** of the test images", "interval 99.24 to 99.54",
                  "was 2 with 99.45 %", "Total params: 3,762", "reaches the goal"):
         assert part in text
