@@ -35,7 +35,8 @@ def export(run: Run) -> bytes:
     """
     for _ in range(50):
         before = _times(run.folder)
-        if before.get("last.pt", 0) <= before["epochs.json"]:  # else its worker is just saving an epoch
+        # A worker saves an epoch's weights first; of a run that nobody trains, the times tell only when it was copied.
+        if not read(run.folder).is_live or before.get("last.pt", 0) <= before["epochs.json"]:
             contents = {name: (run.folder / name).read_bytes() for name in before}
             if _times(run.folder) == before:
                 break

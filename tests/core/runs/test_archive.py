@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.config import Limits, RunConfig
 from core.errors import LimitError, RunError, UserError
-from core.runs import archive, files, store
+from core.runs import archive, files, processes, status, store
 from core.runs.run import Run
 
 
@@ -60,8 +60,14 @@ def test_a_run_survives_the_way_out_and_in(exported, kinds):
         archive.take_in(data, "../mine")
 
 
+def test_a_run_goes_out_whatever_order_its_files_were_copied_in(exported):
+    run, _ = exported
+    os.utime(run.folder / "epochs.json", (1, 1))  # as a checkout leaves it, older than the weights
+    assert archive.take_in(archive.export(run)).epochs == run.epochs
+
+
 def test_a_run_that_was_not_done_comes_in_as_stopped_and_can_be_forked(trained, tiny):
-    from core.runs import control, status
+    from core.runs import control
 
     run = trained("a")
     files.save_tensors(run.folder / "state.pt", {"format": 1})
@@ -256,6 +262,7 @@ def test_a_run_larger_than_the_machine_lends_is_not_taken_in(exported):
 
 def test_a_run_is_not_exported_in_the_midst_of_saving(exported, monkeypatch):
     run: Run = exported[0]
+    status.write(run.folder, "running", "", processes.identity())
     os.utime(run.folder / "last.pt", (4e9, 4e9))  # newer than the table: the epoch is not yet in it
     monkeypatch.setattr(archive.time, "sleep", lambda seconds: os.utime(run.folder / "epochs.json", (4e9, 4e9)))
     assert _contents(archive.export(run))
