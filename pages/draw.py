@@ -16,9 +16,9 @@ from pages.ui.sentence import sentence
 def sketch(runs: dict[str, Run]) -> None:
     """The digit, the answer and one view of it; only this runs again while a stroke is drawn."""
     source, several = draw_subject.choose()
-    place = st.container() if source == DRAWING and several else None  # a wide pad takes the whole width
+    wide = st.container()  # always there: bound widgets that move are cut off from the link
     left, right = st.columns(2, gap="large")
-    with place or left:
+    with wide if source == DRAWING and several else left:  # a wide pad takes the whole width
         try:
             subject = draw_subject.look(source, several)
         except UserError as error:

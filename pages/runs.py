@@ -24,14 +24,20 @@ def explore(runs: list[Run]) -> None:
             runs_table.table(found)
         else:
             st.markdown(":gray[No run fits. Take words away, or look in any state.]")
-    if len(ticked) == 1:
-        if isinstance(ticked[0], Run):
-            look(ticked[0], runs)
-        else:
-            look_at_group(ticked[0])
-        curves(ticked)
-    elif ticked:
-        compare(ticked)
+    one, chart, several = st.container(), st.container(), st.container()
+    with one:
+        if len(ticked) == 1:
+            if isinstance(ticked[0], Run):
+                look(ticked[0], runs)
+            else:
+                look_at_group(ticked[0])
+    # Always in the same place: a bound widget that moves is cut off from the link when its old place is cleared.
+    with chart:
+        if ticked:
+            curves(ticked)
+    with several:
+        if len(ticked) > 1:
+            compare(ticked)
 
 
 page("Runs", "Everything that was trained here. Tick one run to look after it, several to compare them.")

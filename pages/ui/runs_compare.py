@@ -32,8 +32,7 @@ VALUES = {charts_runs.ACCURACY: (lambda row: row.val_accuracy, lambda row: row.t
 
 
 def compare(entries: Sequence[Entry]) -> None:
-    """Curves and differences of at least two runs or groups."""
-    curves(entries)
+    """What differs between at least two runs or groups, and a way to delete them."""
     differences(entries)
     runs = list(dict.fromkeys(run.name for entry in entries for run in overview.members(entry)))
     if st.button(f"Delete these {len(runs)} runs", icon=":material/delete:", type="tertiary", key="delete_several",
