@@ -14,6 +14,7 @@ from pages.ui import checkpoints, pad, words
 from pages.ui.frame import KEPT
 
 MOST = 12  # networks side by side: all of them answer while a stroke is drawn
+OWN = 3  # of one's own runs, the newest, that stand beside the shipped ones until others are chosen
 Runs = Mapping[str, Run]
 
 
@@ -27,7 +28,12 @@ def chosen(runs: Runs) -> Run:
 
 def beside(runs: Runs, run: Run) -> list[Run]:
     """The control for several networks; the one in question is always among them."""
-    default = [name for name in runs if checkpoints.is_shipped(runs[name])]
+    shipped = [name for name in runs if checkpoints.is_shipped(runs[name])]
+    default = [*shipped, *[name for name in runs if name not in shipped][:OWN]][:MOST]
+    before = st.session_state.setdefault("beside_default", default)
+    if before != default and st.session_state.get("beside") == before:
+        st.session_state["beside"] = default  # nothing was chosen, and there is a run now that was not there before
+    st.session_state["beside_default"] = default
     if (kept := st.session_state.get("beside")) and not set(kept) <= set(runs):  # one was deleted meanwhile
         st.session_state["beside"] = [name for name in kept if name in runs]
     names = st.multiselect("Networks side by side", list(runs), default, key="beside", max_selections=MOST,

@@ -142,13 +142,28 @@ def test_networks_are_chosen_side_by_side_and_live_in_the_link(folder):
     for name in ("final", "initial", "mine", "other"):
         made_run(folder, name)
     app = opened(3)
-    assert [entry["name"] for entry in component(app, "verdicts")["entries"]] == ["initial", "final"]
+    assert [entry["name"] for entry in component(app, "verdicts")["entries"]][:2] == ["initial", "final"]
+    assert "beside" not in app.query_params
     app.multiselect(key="beside").set_value(["mine", "other"])
     well(app.run())
     assert {entry["name"] for entry in component(app, "verdicts")["entries"]} == {"final", "mine", "other"}
     shutil.rmtree(folder / "other")
     assert {entry["name"] for entry in component(well(app.run()), "verdicts")["entries"]} == {"final", "mine"}
     assert "beside" in app.query_params
+
+
+def test_ones_own_newest_runs_stand_among_the_networks_until_others_are_chosen(folder):
+    for name in ("final", *"abcd"):
+        made_run(folder, name)
+    app = opened(3)
+    names = [entry["name"] for entry in component(app, "verdicts")["entries"]]
+    assert (names[0], len(names)) == ("final", 4)
+    made_run(folder, "new")
+    assert component(well(app.run()), "verdicts")["entries"][1]["name"] == "new"
+    app.multiselect(key="beside").set_value(["a"])
+    well(app.run())
+    made_run(folder, "newer")
+    assert [entry["name"] for entry in component(well(app.run()), "verdicts")["entries"]] == ["final", "a"]
 
 
 def test_layers_shows_every_channel_with_words(folder):
