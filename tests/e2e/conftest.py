@@ -13,6 +13,9 @@ import pytest
 from playwright.sync_api import Error, expect, sync_playwright
 from serving import ROOT, chromium, serve
 
+from core.runs import bin as wastebin
+from core.runs import control
+from core.runs.store import entries, open_run
 from tests.made import made_run
 
 expect.set_options(timeout=60_000)  # a machine that trains answers late; how late is measured elsewhere
@@ -40,6 +43,22 @@ def checkpoints(tmp_path_factory) -> Path:
         else:
             made_run(folder, name, done=15, epochs=15, recipe=name)
     return folder
+
+
+@pytest.fixture
+def guests(checkpoints) -> Iterator[None]:
+    """Whatever a test adds to the runs is stopped and goes when it is over, and what it deletes comes back."""
+    before = {path.name for path in entries(checkpoints)}
+    yield
+    for name in {path.name for path in entries(checkpoints)} - before:
+        if open_run(name, checkpoints).is_live:
+            control.stop(name, checkpoints)
+            control.wait(name, checkpoints, seconds=60)
+        wastebin.delete(name, checkpoints)
+    for item in wastebin.binned(checkpoints):
+        if item.name in before and not (checkpoints / item.name).exists():
+            wastebin.restore(item.key, folder=checkpoints)
+    wastebin.empty(folder=checkpoints)
 
 
 @pytest.fixture(scope="session")

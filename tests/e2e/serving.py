@@ -54,7 +54,7 @@ def chromium(playwright: Any) -> Any:
     return playwright.chromium.launch(executable_path=path, args=FLAGS)
 
 
-def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path, seconds: float = 60) -> None:
+def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path, seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if server.poll() is not None:

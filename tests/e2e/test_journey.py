@@ -2,60 +2,61 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from conftest import PHONE
 from drawing import answer, draw, pad
 from playwright.sync_api import expect
 
-from core.runs import control
 from core.runs.store import open_run
 from tests.strokes import DIGITS
 
-PAGES = ["", "data", "data?part=Augmentation", "model", "train", "train?run=final", "draw"]
-QUICK = "train?recipe=initial&architecture=linear-7850&epochs=2&batch_size=2048"
+PAGES = ["", "story", "data", "data?part=Augmentation", "model", "train", "train?run=final", "runs?select=final",
+         "mistakes?run=final", "draw"]
+QUICK = "train?recipe=initial&architecture=linear-7850&epochs=1&batch_size=2048"
 LONG = "train?recipe=initial&architecture=linear-7850&epochs=200&batch_size=128"
 
 
-@pytest.fixture
-def clean_up(checkpoints):
-    """Names of runs to stop when the test is over."""
-    names: list[str] = []
-    yield names
-    for name in names:
-        if open_run(name, checkpoints).is_live:
-            control.stop(name, checkpoints)
-            control.wait(name, checkpoints, seconds=20)
-
-
-def start(tab, name: str, clean_up: list[str]) -> None:
+def start(tab, name: str) -> None:
     tab.get_by_placeholder("my-initial").fill(name)
     tab.keyboard.press("Enter")
-    clean_up.append(name)
     tab.get_by_role("button", name="Start").click()
     expect(tab.get_by_label("Show", exact=True)).to_have_value(name)
 
 
 @pytest.mark.mnist
-def test_from_the_first_page_to_a_drawn_digit(tab, checkpoints, clean_up, mnist):
+def test_from_the_first_page_to_ones_own_run_its_mistakes_and_a_drawn_digit(tab, checkpoints, guests, mnist):
     tab.goto("/")
     expect(tab.get_by_role("heading", name="fewer than 8,000")).to_be_visible()
-    tab.get_by_role("link", name="Train", exact=True).first.click()
+    expect(tab.get_by_role("heading", name="Accuracy for its size")).to_be_visible()
+    tab.get_by_role("link", name="Train arrow").click()
     expect(tab.get_by_role("heading", name="Train", exact=True)).to_be_visible()
-    tab.goto(QUICK)
-    start(tab, "first", clean_up)
+    tab.goto(QUICK)  # the same page, set to what is done in a moment
+    start(tab, "mine")
     expect(tab.get_by_text("finished")).to_be_visible(timeout=120_000)
-    expect(tab.locator(".sheet tbody tr:not(.ahead)")).to_have_count(2)
-    assert open_run("first", checkpoints).state == "finished"
-    tab.get_by_role("link", name="Draw with it").click()
+    expect(tab.locator(".sheet tbody tr:not(.ahead)")).to_have_count(1)
+    assert open_run("mine", checkpoints).state == "finished"
+    tab.get_by_role("link", name="Home", exact=True).click()
+    expect(tab.locator("[data-testid=stVegaLiteChart] text", has_text="mine")).to_be_visible()
+    tab.get_by_role("link", name="Runs", exact=True).click()
+    tab.get_by_role("combobox", name="Selected").fill("mine")
+    tab.get_by_role("option", name="mine").click()
+    tab.keyboard.press("Escape")
+    expect(tab.get_by_role("heading", name="mine")).to_be_visible()
+    tab.get_by_test_id("stMain").get_by_role("link", name="Mistakes").click()
+    expect(tab).to_have_url(re.compile("/mistakes.*run=mine"))
+    expect(tab.get_by_role("gridcell", name=re.compile("read as .: [1-9]")).first).to_be_visible()
+    tab.get_by_role("link", name="Draw", exact=True).first.click()
     draw(tab, DIGITS[1])
     expect(answer(tab)).to_have_text("1")
-    assert tab.locator(".card .name").all_inner_texts() == ["initial", "intermediate", "final", "first"]
+    expect(tab.locator(".card .name")).to_have_text(["initial", "intermediate", "final", "mine"])
 
 
 @pytest.mark.mnist
-def test_a_run_survives_reloads_and_other_pages_and_stops(tab, checkpoints, clean_up, mnist):
+def test_a_run_survives_reloads_and_other_pages_and_stops(tab, checkpoints, guests, mnist):
     tab.goto(LONG)
-    start(tab, "long", clean_up)
+    start(tab, "long")
     expect(tab.locator(".sheet tbody tr:not(.ahead)").first).to_be_visible(timeout=120_000)
     tab.reload()
     expect(tab.get_by_label("Show", exact=True)).to_have_value("long")
@@ -72,16 +73,16 @@ def test_a_run_survives_reloads_and_other_pages_and_stops(tab, checkpoints, clea
     expect(tab.get_by_role("button", name="Go on")).to_be_visible()
 
 
-@pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("tab", [{}, {"viewport": PHONE, "has_touch": True, "color_scheme": "dark"}],
                          indirect=True, ids=["laptop", "phone"])
-def test_every_page_opens_by_its_link_and_fits(tab, page):
-    tab.goto(f"/{page}")
-    expect(tab.locator("h1")).to_be_visible()
-    expect(tab.get_by_test_id("stSkeleton")).to_have_count(0)
-    assert tab.locator("[data-testid=stException]").count() == 0
-    main = tab.locator("[data-testid=stMain]")
-    assert main.evaluate("each => each.scrollWidth <= each.clientWidth"), "it scrolls sideways"
+def test_every_page_opens_by_its_link_and_fits(tab):
+    for page in PAGES:
+        tab.goto(f"/{page}")
+        expect(tab.locator("h1"), page).to_be_visible()
+        expect(tab.get_by_test_id("stApp"), page).to_have_attribute("data-test-script-state", "notRunning")
+        assert tab.locator("[data-testid=stException]").count() == 0, page
+        main = tab.locator("[data-testid=stMain]")
+        assert main.evaluate("each => each.scrollWidth <= each.clientWidth"), f"{page} scrolls sideways"
 
 
 def test_settings_live_in_the_link_and_come_back(tab):

@@ -10,24 +10,9 @@ from conftest import PHONE
 from playwright.sync_api import expect
 
 from core import charts
-from core.runs import bin as wastebin
-from core.runs.store import entries, open_run
+from core.runs.store import open_run
 
 TICKS, HEAD, ROW = 18, 38, 36  # pixels: where the boxes are, the height of the head and of a row
-
-
-@pytest.fixture
-def guests(checkpoints):
-    """Whatever a test adds to the runs goes when it is over, and what it deletes comes back."""
-    before = {path.name for path in entries(checkpoints)}
-    yield
-    for path in entries(checkpoints):
-        if path.name not in before:
-            wastebin.delete(path.name, checkpoints)
-    for item in wastebin.binned(checkpoints):
-        if item.name in before and not (checkpoints / item.name).exists():
-            wastebin.restore(item.key, folder=checkpoints)
-    wastebin.empty(folder=checkpoints)
 
 
 def table(tab):
@@ -51,7 +36,17 @@ def curves(tab):
 
 def at_rest(tab) -> None:
     """Wait until the page's script has ended."""
-    expect(tab.get_by_test_id("stStatusWidget")).to_have_count(0)
+    expect(tab.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+
+
+def kept(tab, checkpoints, name: str, notes: str, tags: tuple[str, ...]) -> None:
+    """Wait until a run's folder holds these notes and tags."""
+    for _ in range(200):
+        run = open_run(name, checkpoints)
+        if (run.notes, run.tags) == (notes, tags):
+            break
+        tab.wait_for_timeout(300)
+    assert (run.notes, run.tags) == (notes, tags)
 
 
 def told(tab):
@@ -129,7 +124,7 @@ def test_deleting_asks_first_and_restoring_brings_back(tab, checkpoints, guests)
     assert open_run("initial", checkpoints).epochs
 
 
-def test_notes_tags_and_a_new_name_are_kept(tab, checkpoints, guests, tmp_path):
+def test_notes_tags_and_a_new_name_are_kept(tab, checkpoints, guests):
     tab.goto("/runs?select=intermediate")
     notes = tab.get_by_label("Notes")
     notes.fill("Less is enough.")
@@ -138,10 +133,9 @@ def test_notes_tags_and_a_new_name_are_kept(tab, checkpoints, guests, tmp_path):
     tab.get_by_label("Tags").fill("small")
     tab.keyboard.press("Enter")
     tab.keyboard.press("Escape")  # while the list is open, nothing else is there for those who do not see it
-    tab.wait_for_timeout(1_500)
-    run = open_run("intermediate", checkpoints)
-    assert (run.notes, run.tags) == ("Less is enough.", ("small",))
+    kept(tab, checkpoints, "intermediate", "Less is enough.", ("small",))
     for name, back in (("middle", "intermediate"), ("intermediate", "middle")):
+        expect(notes).to_have_count(1)  # the one under the old name stands until the script has ended
         at_rest(tab)
         tab.get_by_role("button", name="Rename").first.click()
         tab.get_by_label("New name").fill(name)
@@ -149,13 +143,14 @@ def test_notes_tags_and_a_new_name_are_kept(tab, checkpoints, guests, tmp_path):
         tab.locator(".st-key-do_rename button").click()
         expect(tab.get_by_role("heading", name=name)).to_be_visible()
         assert not (checkpoints / back).exists()
+    expect(notes).to_have_count(1)
     at_rest(tab)
-    tab.get_by_label("Notes").fill("")
-    tab.get_by_label("Notes").press("Control+Enter")
+    notes.fill("")
+    notes.press("Control+Enter")
+    expect(tab.get_by_text("Notes kept.").last).to_be_visible()
+    at_rest(tab)
     tab.get_by_role("button", name="Remove small").click()
-    tab.wait_for_timeout(1_500)
-    run = open_run("intermediate", checkpoints)
-    assert (run.notes, run.tags) == ("", ())
+    kept(tab, checkpoints, "intermediate", "", ())
 
 
 @pytest.mark.parametrize("tab", [{"viewport": PHONE, "has_touch": True, "color_scheme": "dark"}], indirect=True)
