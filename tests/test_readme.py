@@ -16,7 +16,8 @@ README = (ROOT / "README.md").read_text()
 
 def test_every_command_it_names_exists():
     names = {command.name or command.callback.__name__ for command in cli.app.registered_commands}
-    named = set(re.findall(r"python -m core (\w+)", README))
+    names |= {group.name or group.typer_instance.info.name for group in cli.app.registered_groups}
+    named = set(re.findall(r"python -m core ([\w-]+)", README))
     assert named
     assert named <= names
 
@@ -40,7 +41,7 @@ def test_every_setting_it_names_is_read():
     known = {f"INKLING_{field.name.upper()}" for field in dataclasses.fields(Limits)}
     named = set(re.findall(r"INKLING_[A-Z_]+", README))
     assert known <= named, "a limit that nobody is told of"
-    assert named <= known | {"INKLING_DATA", "INKLING_CHECKPOINTS"}
+    assert named <= known | {"INKLING_DATA", "INKLING_CHECKPOINTS", "INKLING_STORAGE"}
 
 
 def test_its_lines_in_python_train_evaluate_and_predict(monkeypatch, capsys):

@@ -1,0 +1,69 @@
+"""The benchmarks are run by hand, but they must run, and count rightly."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent / "benchmarks"
+SCRIPTS = sorted(path.name for path in FOLDER.glob("*.py") if path.name != "measuring.py")
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_script_says_what_it_does(script):
+    answer = subprocess.run([sys.executable, FOLDER / script, "--help"], capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr[-500:]
+    assert f"python tests/benchmarks/{script}" in answer.stdout
+
+
+@pytest.mark.mnist
+def test_what_a_gpu_is_measured_with_runs_without_one(tmp_path, mnist):
+    command = [sys.executable, FOLDER / "gpu.py", "--device", "cpu", "--parts", "agreement", "epoch", "--batches",
+               "512", "--steps", "2", "--rounds", "1", "--output", tmp_path / "gpu.md"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr[-500:]
+    told = (tmp_path / "gpu.md").read_text()
+    assert "| fp32 | 512 |" in told
+    assert "only on CUDA" in told
+
+
+def test_ways_are_measured_in_turn():
+    from measuring import in_turn
+
+    order = []
+    figures = in_turn({"a": lambda: order.append("a") or 1.0, "b": lambda: order.append("b") or 2.0}, 2)
+    assert order == ["a", "b", "a", "b"]
+    assert figures == {"a": [1.0, 1.0], "b": [2.0, 2.0]}
+
+
+def test_percentiles_and_growth():
+    from measuring import percentile, slope
+
+    assert percentile(range(1, 101), 99) == 99
+    assert percentile([3.0], 99) == 3.0
+    assert slope([1.0, 2.0, 4.0], [3.0, 12.0, 48.0]) == pytest.approx(2, abs=1e-5)
+
+
+def test_a_part_of_an_epoch_is_scaled_but_for_its_first_step():
+    from epoch import scaled
+
+    assert scaled(first=5.0, seconds=7.0, counted=3, steps=11) == 5.0 + 1.0 * 10
+    assert scaled(first=5.0, seconds=9.0, counted=11, steps=11) == 9.0
+
+
+def test_a_profile_divides_into_sections_and_kinds():
+    from arithmetic import divided
+
+    sections, kinds = divided([("images", True, 1.0, 0.5), ("aten::relu", False, 0.2, 0.2), ("forward", True, 2.0, 0.3),
+                               ("autograd::engine::evaluate_function: ConvolutionBackward0", True, 3.0, 2.5)])
+    assert sections == {"backward": 3.0, "forward": 2.0, "waiting for images, or making them": 1.0}
+    assert kinds["convolution, backward"] == 2.5
+    assert kinds["waiting for images, or making them"] == 1.0
