@@ -15,13 +15,14 @@ from serving import ROOT, chromium, serve
 
 THEMES = ("light", "dark")
 SIZES = {"laptop": (1280, 800), "phone": (390, 844)}
-PAGES = {"home": "", "data": "data", "statistics": "data?part=Statistics", "map": "data?part=Map",
+PAGES = {"home": "", "story": "story", "data": "data", "statistics": "data?part=Statistics", "map": "data?part=Map",
          "augmentation": "data?part=Augmentation", "model": "model", "train": "train",
          "run": "train?run=final", "runs": "runs?select=final",
          "compared": "runs?select=initial&select=intermediate&select=final",
          "mistakes": "mistakes?labelled=4&read=9", "two-runs": "mistakes?view=two+runs",
          "experiments": "experiments", "repeats": "experiments?experiment=Repeats",
-         "rates": "experiments?experiment=Rate+finder", "exports": "experiments?experiment=Exports",
+         "rates": "experiments?experiment=Rate+finder", "sweep": "experiments?experiment=Sweep",
+         "exports": "experiments?experiment=Exports",
          "draw": "draw", "layers": "draw?view=Layers", "reasons": "draw?view=Reasons", "nudge": "draw?view=Nudge",
          "misread": "draw?digit=test-2597&view=Reasons"}
 DRAWN = ("draw", "layers", "reasons", "nudge")

@@ -33,7 +33,7 @@ def test_a_network_is_made_checked_and_saved(tab, tmp_path):
 
 @pytest.mark.parametrize("tab", [{"viewport": PHONE, "has_touch": True, "color_scheme": "dark"}], indirect=True)
 def test_no_part_scrolls_sideways_on_a_phone(tab):
-    for part in ("Compare", "Repeats", "Sweeps", "Rate+finder", "Exports"):
+    for part in ("Compare", "Repeats", "Sweep", "Rate+finder", "Exports"):
         tab.goto(f"/experiments?experiment={part}")
         expect(tab.locator(".verdict, .st-key-as_onnx, [data-testid=stSelectbox]").last, part).to_be_visible()
         main = tab.locator("[data-testid=stMain]")
