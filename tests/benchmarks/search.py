@@ -1,6 +1,6 @@
-"""Try variants on 10,000 held-out training images: how the record recipes were searched. Prints the README's table.
+"""Try variants on 10,000 held-out training images: how the record recipes were searched. Prints search.md's table.
 
-    python tests/benchmarks/search.py teacher tiny tiny-moves     # those named; none named: all
+    python tests/benchmarks/search.py teacher tiny best           # those named; none named: all
     python tests/benchmarks/search.py --table                     # only prints what has been tried
 
 The variants are ordinary runs in a folder of their own, with 50,000 images to learn from; a teacher is trained on the
@@ -41,44 +41,32 @@ def small(stem: int, early: tuple[int, ...], late: tuple[int, ...], **more: Any)
 
 
 VARIANTS: dict[str, tuple[str, RunConfig]] = {
-    "teacher": ("a teacher at half size", TEACHER),
-    "tiny": ("2,650 parameters, distilled", SMALL.changed(architecture="tiny-2650")),
-    "tiny-moves": ("the same, moves only", SMALL.changed(architecture="tiny-2650", augmentation="final-moves")),
-    "tiny-cycle": ("the same as tiny with the seed's custom one-cycle, 0.1 to 0.2",
+    "teacher": ("the teacher: folded pixels, 64 and 96 channels, batch 128", TEACHER),
+    "tiny": ("Tiny: triangle, batch 64, stretched", SMALL.changed(architecture="tiny-2650")),
+    "tiny-cycle": ("Tiny with the seed's custom one-cycle, 0.1 to 0.2",
                    SMALL.changed(architecture="tiny-2650", schedule="seed-one-cycle", lr=0.1)),
-    "tiny-2416": ("14 channels early: 2,416", small(8, (14, 14, 14), (16, 16, 16))),
-    "tiny-2218": ("one separable convolution less, late", small(8, (16, 16, 16), (16, 16))),
-    "tiny-2218-cycle": ("the same with the seed's custom one-cycle, 0.1 to 0.2",
-                        small(8, (16, 16, 16), (16, 16), schedule="seed-one-cycle", lr=0.1)),
-    "tiny-early": ("one separable convolution less, early", small(8, (16, 16), (16, 16, 16))),
-    "sprint": ("no teacher, in a hurry, 12 epochs", QUICK),
-    "sprint-256": ("the same at batch 256", QUICK.changed(batch_size=256, max_lr=0.5, lr=0.05)),
-    "sprint-stretch": ("the same stretched", QUICK.changed(augmentation="stretch")),
-    "sprint-cycle": ("stretched, with the seed's custom one-cycle, 0.15 to 0.3",
+    "tiny-2416": ("Tiny with 14 channels early", small(8, (14, 14, 14), (16, 16, 16))),
+    "sprint": ("Sprint, 12 epochs, moves only", QUICK),
+    "sprint-stretch": ("Sprint, 12 epochs, stretched", QUICK.changed(augmentation="stretch")),
+    "sprint-cycle": ("Sprint, 12 epochs, stretched, with the seed's custom one-cycle, 0.15 to 0.3",
                      QUICK.changed(augmentation="stretch", schedule="seed-one-cycle", lr=0.15)),
-    "sprint-15": ("stretched, 15 epochs", QUICK.changed(augmentation="stretch", epochs=15, augmented=0.87)),
-    "best": ("7,124 parameters, distilled", TAUGHT.changed(architecture="wide-7124")),
-    "best-moves": ("the same, moves only",
-                   TAUGHT.changed(architecture="wide-7124", augmentation="final-moves")),
-    "best-64": ("the same at batch 64", SMALL.changed(architecture="wide-7124")),
-    "best-cycle": ("the same with the seed's custom one-cycle, 0.1 to 0.2",
+    "sprint-15": ("Sprint, 15 epochs, stretched", QUICK.changed(augmentation="stretch", epochs=15, augmented=0.87)),
+    "best": ("Best: triangle, batch 128, stretched", TAUGHT.changed(architecture="wide-7124")),
+    "best-moves": ("Best, moves only", TAUGHT.changed(architecture="wide-7124", augmentation="final-moves")),
+    "best-64": ("Best at batch 64", SMALL.changed(architecture="wide-7124")),
+    "best-cycle": ("Best at batch 64 with the seed's custom one-cycle, 0.1 to 0.2",
                    SMALL.changed(architecture="wide-7124", schedule="seed-one-cycle", lr=0.1)),
-    "final": ("the seed's network, distilled", SMALL.changed(architecture="seed-3762")),
-    "final-cycle": ("the same with the seed's custom one-cycle, 0.1 to 0.2",
-                    SMALL.changed(architecture="seed-3762", schedule="seed-one-cycle", lr=0.1)),
-    "final-cycle-low": ("the same at half the rates, as the seed has them",
-                        SMALL.changed(architecture="seed-3762", schedule="seed-one-cycle", lr=0.05, max_lr=0.1)),
-    "final-cycle-32": ("the same at the seed's batch of 32, too",
-                       SMALL.changed(architecture="seed-3762", schedule="seed-one-cycle", lr=0.05, max_lr=0.1,
-                                     batch_size=32, ema=0.999)),
-    "final-32": ("the seed's network, distilled, batch 32, 0.1",
-                 SMALL.changed(architecture="seed-3762", batch_size=32, max_lr=0.1, lr=0.01, ema=0.999)),
-    "final-moves": ("the same, moves only",
+    "final": ("the seed's network, triangle, batch 64", SMALL.changed(architecture="seed-3762")),
+    "final-moves": ("the seed's network, triangle to 0.1, batch 32, moves only",
                     SMALL.changed(architecture="seed-3762", batch_size=32, max_lr=0.1, lr=0.01, ema=0.999,
                                   augmentation="final-moves")),
-    "final-softer": ("the same, answers softened by 4 instead of 2",
-                     SMALL.changed(architecture="seed-3762", batch_size=32, max_lr=0.1, lr=0.01, ema=0.999,
-                                   temperature=4.0)),
+    "final-cycle": ("the seed's network, custom one-cycle 0.1 to 0.2, batch 64",
+                    SMALL.changed(architecture="seed-3762", schedule="seed-one-cycle", lr=0.1)),
+    "final-cycle-low": ("Final: the seed's rates, batch 64",
+                        SMALL.changed(architecture="seed-3762", schedule="seed-one-cycle", lr=0.05, max_lr=0.1)),
+    "final-cycle-32": ("the seed's rates, batch 32",
+                       SMALL.changed(architecture="seed-3762", schedule="seed-one-cycle", lr=0.05, max_lr=0.1,
+                                     batch_size=32, ema=0.999)),
 }
 
 
