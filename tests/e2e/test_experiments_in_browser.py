@@ -35,6 +35,6 @@ def test_a_network_is_made_checked_and_saved(tab, tmp_path):
 def test_no_part_scrolls_sideways_on_a_phone(tab):
     for part in ("Compare", "Repeats", "Sweep", "Rate+finder", "Exports"):
         tab.goto(f"/experiments?experiment={part}")
-        expect(tab.locator(".verdict, .st-key-as_onnx, [data-testid=stSelectbox]").last, part).to_be_visible()
+        expect(tab.locator(".verdict, .st-key-as_onnx, [data-testid=stSelectbox]").first, part).to_be_visible()
         main = tab.locator("[data-testid=stMain]")
         assert main.evaluate("each => each.scrollWidth <= each.clientWidth"), f"{part} scrolls sideways"

@@ -101,7 +101,7 @@ def test_a_network_goes_by_its_link_is_saved_and_trained(tab, browser, app):
     other.goto(tab.url)
     expect(gives(other, 6)).to_have_text("12 × 14 × 14", timeout=60_000)
     context.close()
-    tab.get_by_role("button", name="Save").click()
+    tab.get_by_test_id("stPopoverButton").filter(has_text="Save").click()
     tab.get_by_role("textbox", name="Name").fill("twelve")
     tab.get_by_role("button", name="Save", exact=True).last.click()
     expect(tab.get_by_text("Saved as twelve.")).to_be_visible()
