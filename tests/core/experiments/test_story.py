@@ -109,4 +109,4 @@ def test_a_network_that_is_too_large_reaches_no_goal(tmp_path):
 
 def test_changes_name_the_settings(run):
     was = dataclasses.replace(run, config=run.config.changed(momentum=0.5))
-    assert story.changes(run, was) == {"momentum": (0.5, 0.9)}
+    assert story.changes(run, was) == {"momentum": (0.5, RECIPES["final"].config.momentum)}
