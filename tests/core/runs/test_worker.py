@@ -197,12 +197,12 @@ def test_a_stop_in_a_long_step_is_had_at_once(tiny, digits, monkeypatch):
     monkeypatch.setattr(os, "_exit", lambda code: left.set())
     real = trainer.Training._step
 
-    def step(self, images, labels):
+    def step(self, *batch):
         if (self.epoch, self.step) == (1, 3):
             hung.set()
             left.wait(10)
             raise Killed
-        return real(self, images, labels)
+        return real(self, *batch)
 
     with monkeypatch.context() as patch:
         patch.setattr(trainer.Training, "_step", step)
@@ -245,10 +245,10 @@ def test_a_failure_is_named_and_what_was_saved_is_intact(tiny, digits, monkeypat
     run = store.create(tiny, "fails")
     real = trainer.Training._step
 
-    def step(self, images, labels):
+    def step(self, *batch):
         if self.epoch == 1 and self.step == 3:
             raise error
-        return real(self, images, labels)
+        return real(self, *batch)
 
     with monkeypatch.context() as patch:
         patch.setattr(trainer.Training, "_step", step)
@@ -297,11 +297,11 @@ def test_a_diverged_run_keeps_its_last_good_weights(tiny, digits, monkeypatch):
     run = store.create(tiny, "wild")
     real = trainer.Training._step
 
-    def step(self, images, labels):
+    def step(self, *batch):
         if self.epoch == 1 and self.step == 3:
             for parameter in self.model.parameters():
                 parameter.data.fill_(float("nan"))
-        return real(self, images, labels)
+        return real(self, *batch)
 
     monkeypatch.setattr(trainer.Training, "_step", step)
     assert worker.train(run.folder, digits) == "diverged"
