@@ -86,7 +86,7 @@ def test_home_marks_the_runs_that_reach_the_goal(folder):
     files.write_json(folder / "good" / "epochs.json", rows)
     made_run(folder, "bad", done=2)
     goals = open_page("streamlit_app.py").dataframe[0].value.set_index("Run")["Goal"]
-    assert goals.to_dict() == {"good": "reached", "bad": ""}
+    assert goals.to_dict() == {"good": "by one run", "bad": ""}
 
 
 def test_train_starts_with_the_final_recipe(folder):
