@@ -415,9 +415,11 @@ def connect(url: str | None = None, folder: Path | None = None) -> RDBStorage:
 @lru_cache(maxsize=8)
 def _connect(address: str, heartbeat: int, grace: int) -> RDBStorage:
     import optuna
+    from sqlalchemy.pool import NullPool
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    options: dict[str, Any] = {"pool_pre_ping": True}
+    # A server asked by many machines every few seconds keeps no idle connection of theirs.
+    options: dict[str, Any] = {"poolclass": NullPool}
     if address.startswith("sqlite"):
         options = {"connect_args": {"timeout": 60}}
     with warnings.catch_warnings():
