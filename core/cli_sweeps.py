@@ -16,14 +16,14 @@ from core.cli_answers import Detach, Json, Yes, ask, err, out, print_json, say
 from core.cli_config import with_changes
 from core.config import RunConfig
 from core.errors import ConfigError, UserError, listed
-from core.experiments import sweep_space, sweep_worker, sweeps
+from core.experiments import sweep_space, sweep_storage, sweep_worker, sweeps
 from core.experiments.sweeps import AIMS, PRUNERS, SAMPLERS, Found, Sweep, Trial
 from core.recipes import RECIPES, recipe
 
 Name = Annotated[str, typer.Argument(help="The sweep's name; `python -m core sweep status` lists them.")]
 Storage = Annotated[str | None, typer.Option(
     help="Address of the storage that machines share, such as postgresql://user@host/database; without it a file "
-         f"beside the runs, or ${sweeps.STORAGE}.", show_default=False)]
+         f"beside the runs, or ${sweep_storage.STORAGE}.", show_default=False)]
 FEW = 12  # trials that a terminal shows
 
 app = typer.Typer(no_args_is_help=True, help="Search for the best config, on one machine or on many.")

@@ -76,7 +76,7 @@ class RunConfig:
                             "as the seed does.", 0, 30_000, unit="images")
     holdout_seed: int = _setting(0, "Number that fixes which training images are kept back.", 0, 2**31 - 1)
     device: str = _setting("auto", "Where to train; auto: cuda, then mps, then cpu.", choices=DEVICES)
-    precision: str = _setting("auto", "Number format of the arithmetic; auto: fp32 on the CPU, bf16 on a GPU.",
+    precision: str = _setting("auto", "Number format of the arithmetic; auto: chosen by a short trial at the start.",
                               choices=PRECISIONS)
     threads: int = _setting(0, "CPU threads for the arithmetic; 0: chosen for this machine.", 0, 256)
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.config import RunConfig
 from core.errors import RunError, UserError
-from core.experiments import sweep_space, sweeps
+from core.experiments import sweep_space, sweep_storage, sweeps
 from core.experiments.sweeps import AIMS, BROKEN, LEFT, REFUSED, SURPLUS, WAITING, Found, Sweep
 from core.runs import control, files, processes, queue, store
 from core.training.plan import plan
@@ -83,7 +83,7 @@ def work(name: str, url: str | None = None, folder: Path | None = None, *, say: 
         UserError: the machine lends no more room.
     """
     folder = folder or store.checkpoints_folder()
-    with sweeps.reached(url):
+    with sweep_storage.reached(url):
         study, sweep = sweeps.load(name, url, folder)
         study.set_user_attr("stopped", False)
         return _Worker(study, sweep, folder, say, train or through_queue).work()
@@ -282,7 +282,7 @@ def start(name: str, folder: Path | None = None) -> None:
     with files.locked(folder):
         if working(name, folder):
             return
-        place = folder / sweeps.FOLDER
+        place = folder / sweep_storage.FOLDER
         place.mkdir(exist_ok=True)
         try:
             with open(place / f"{name}.log", "wb") as log:
@@ -299,7 +299,7 @@ def start(name: str, folder: Path | None = None) -> None:
 def working(name: str, folder: Path | None = None) -> bool:
     """Whether a process that `start` began on this machine works on a sweep."""
     try:
-        found = files.read_json((folder or store.checkpoints_folder()) / sweeps.FOLDER / f"{name}.json")
+        found = files.read_json((folder or store.checkpoints_folder()) / sweep_storage.FOLDER / f"{name}.json")
     except RunError:
         return False
     return isinstance(found, dict) and processes.alive(found.get("pid"), found.get("started"))
@@ -308,7 +308,8 @@ def working(name: str, folder: Path | None = None) -> bool:
 def last_words(name: str, folder: Path | None = None) -> str:
     """Why the process that `start` began could not go on; empty where it said nothing of the kind."""
     try:
-        text = ((folder or store.checkpoints_folder()) / sweeps.FOLDER / f"{name}.log").read_text(errors="replace")
+        log = (folder or store.checkpoints_folder()) / sweep_storage.FOLDER / f"{name}.log"
+        text = log.read_text(errors="replace")
     except OSError:
         return ""
     lines = text.strip().splitlines()

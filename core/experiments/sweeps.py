@@ -10,18 +10,16 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.config import Limits, RunConfig
 from core.errors import ConfigError, RunError, listed
-from core.experiments import repeats, sweep_space
+from core.experiments import repeats, sweep_space, sweep_storage
 from core.experiments.repeats import Group
 from core.experiments.sweep_space import Dimension
 from core.recipes import RECIPES
@@ -32,11 +30,8 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
-    from optuna.storages import RDBStorage
     from optuna.trial import FrozenTrial
 
-FOLDER = ".sweeps"
-STORAGE = "INKLING_STORAGE"
 HOLDOUT = 10_000  # images kept back where the base keeps none: the sampling error at 99.4 % is 0.08 points
 AIMS: Mapping[str, tuple[str, ...]] = {"accuracy": ("accuracy",), "accuracy-parameters": ("accuracy", "parameters"),
                                        "accuracy-seconds": ("accuracy", "seconds")}
@@ -46,7 +41,6 @@ PRUNERS = ("none", "median", "halving", "hyperband")
 MOST_NAME = 40
 MOST_RUNS = 500
 MOST_GRID = 100_000
-HEARTBEAT, GRACE = 10, 60  # seconds between two signs of life, and without one until a worker counts as dead
 ATTEMPTS = 3  # times that a place's worker may die before the place is given up
 OPEN, WAITING, RUNNING, DONE, PRUNED, FAILED = "open", "waiting", "running", "done", "pruned", "failed"
 SURPLUS, LEFT, REFUSED, BROKEN = "surplus", "left", "refused", "broken"  # how an attempt ended without a result
@@ -253,8 +247,8 @@ def create(sweep: Sweep, url: str | None = None, folder: Path | None = None) -> 
     import optuna
 
     sweep.grid()
-    with reached(url):
-        storage = connect(url, folder)
+    with sweep_storage.reached(url):
+        storage = sweep_storage.connect(url, folder)
         try:
             study = optuna.create_study(storage=storage, study_name=sweep.name, sampler=sampler(sweep),
                                         directions=["maximize" if aim == "accuracy" else "minimize"
@@ -272,12 +266,12 @@ def names(url: str | None = None, folder: Path | None = None) -> list[str]:
     Raises:
         RunError: it cannot be reached.
     """
-    if nothing_yet(url, folder):
+    if sweep_storage.nothing_yet(url, folder):
         return []
-    with reached(url):
+    with sweep_storage.reached(url):
         import optuna
 
-        found = optuna.get_all_study_summaries(connect(url, folder), include_best_trial=False)
+        found = optuna.get_all_study_summaries(sweep_storage.connect(url, folder), include_best_trial=False)
         return [each.study_name for each in sorted(found, key=lambda each: -each._study_id)
                 if isinstance(each.user_attrs.get("sweep"), Mapping)]
 
@@ -288,7 +282,7 @@ def find(name: str, url: str | None = None, folder: Path | None = None) -> Found
     Raises:
         RunError: there is none of that name, or the storage cannot be reached.
     """
-    with reached(url):
+    with sweep_storage.reached(url):
         study, sweep = load(name, url, folder)
         return found_in(study, sweep)
 
@@ -309,7 +303,7 @@ def stop(name: str, url: str | None = None, folder: Path | None = None) -> None:
     Raises:
         RunError: as `find`.
     """
-    with reached(url):
+    with sweep_storage.reached(url):
         load(name, url, folder)[0].set_user_attr("stopped", True)
 
 
@@ -321,11 +315,11 @@ def delete(name: str, url: str | None = None, folder: Path | None = None) -> Non
     """
     import optuna
 
-    with reached(url):
+    with sweep_storage.reached(url):
         study, sweep = load(name, url, folder)
         if found_in(study, sweep).count(RUNNING):
             raise RunError(f"{name} is being worked on; stop it first.")
-        optuna.delete_study(study_name=name, storage=connect(url, folder))
+        optuna.delete_study(study_name=name, storage=sweep_storage.connect(url, folder))
 
 
 def config_of(sweep: Sweep, trial: Trial) -> RunConfig:
@@ -366,7 +360,7 @@ def importance(name: str, url: str | None = None, folder: Path | None = None) ->
     Raises:
         RunError: as `find`.
     """
-    with reached(url):
+    with sweep_storage.reached(url):
         study, _ = load(name, url, folder)
         done = [each for each in study.get_trials(deepcopy=False) if each.state.name == "COMPLETE"]
         if len(done) < 4 or len({each.values[0] for each in done}) < 2:
@@ -378,76 +372,7 @@ def importance(name: str, url: str | None = None, folder: Path | None = None) ->
             return get_param_importances(study, target=lambda trial: -trial.values[0])
 
 
-# ---- the storage
-
-
-def storage_url(url: str | None = None, folder: Path | None = None) -> str:
-    """Where sweeps are kept: what the operator names, else $INKLING_STORAGE, else a file beside the runs.
-
-    Raises:
-        ConfigError: it is no address of a database that can be used.
-    """
-    given = url or os.environ.get(STORAGE)
-    if not given:
-        return f"sqlite:///{_file(folder)}"
-    scheme, mark, rest = given.partition("://")
-    drivers = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "mysql": "mysql+pymysql",
-               "sqlite": "sqlite"}
-    if not mark or (scheme not in drivers and scheme.partition("+")[0] not in drivers):
-        raise ConfigError("the storage is an address such as postgresql://user@host/database or "
-                          "mysql://user@host/database.")
-    return f"{drivers.get(scheme, scheme)}://{rest}"
-
-
-def nothing_yet(url: str | None = None, folder: Path | None = None) -> bool:
-    """Whether no sweep was ever made in this project; looked up without opening anything."""
-    return not (url or os.environ.get(STORAGE)) and not _file(folder).exists()
-
-
-def connect(url: str | None = None, folder: Path | None = None) -> RDBStorage:
-    """The storage; its tables are made where there are none."""
-    address = storage_url(url, folder)
-    if address.startswith("sqlite") and not (url or os.environ.get(STORAGE)):
-        _file(folder).parent.mkdir(parents=True, exist_ok=True)
-    return _connect(address, HEARTBEAT, GRACE)
-
-
-@lru_cache(maxsize=8)
-def _connect(address: str, heartbeat: int, grace: int) -> RDBStorage:
-    import optuna
-    from sqlalchemy.pool import NullPool
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    # A server asked by many machines every few seconds keeps no idle connection of theirs.
-    options: dict[str, Any] = {"poolclass": NullPool}
-    if address.startswith("sqlite"):
-        options = {"connect_args": {"timeout": 60}}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.storages.RDBStorage(address, engine_kwargs=options, heartbeat_interval=heartbeat,
-                                          grace_period=grace)
-
-
-@contextlib.contextmanager
-def reached(url: str | None = None) -> Iterator[None]:
-    """Say in a sentence that the storage cannot be used, without the password that its address may hold.
-
-    Raises:
-        RunError: it cannot.
-    """
-    try:
-        yield
-    except ImportError as error:
-        name = error.name or getattr(error.__cause__, "name", None) or "for its database"
-        raise RunError(f"the storage needs the package {name}, which is not installed here.") from None
-    except Exception as error:
-        from sqlalchemy.exc import SQLAlchemyError
-
-        cause = error if isinstance(error, SQLAlchemyError) else error.__cause__
-        if not isinstance(cause, SQLAlchemyError):
-            raise
-        reason = str(getattr(cause, "orig", None) or cause).strip().splitlines()[-1][:200]
-        raise RunError(f"the storage at {_shown(storage_url(url))} cannot be used: {reason}") from None
+# ---- studies
 
 
 def load(name: str, url: str | None = None, folder: Path | None = None) -> tuple[Study, Sweep]:
@@ -456,11 +381,11 @@ def load(name: str, url: str | None = None, folder: Path | None = None) -> tuple
     Raises:
         RunError: there is none of that name.
     """
-    if nothing_yet(url, folder):
+    if sweep_storage.nothing_yet(url, folder):
         raise RunError(f"there is no sweep {str(name)[:60]!r}.")
     import optuna
 
-    storage = connect(url, folder)
+    storage = sweep_storage.connect(url, folder)
     try:
         study = optuna.load_study(study_name=name, storage=storage)
         sweep = Sweep.from_dict(study.user_attrs.get("sweep"))
@@ -589,13 +514,3 @@ def _minutes(tried: Sequence[FrozenTrial]) -> float:
 
 def _utc(time: datetime | None) -> datetime | None:
     return None if time is None else time.astimezone(UTC)
-
-
-def _file(folder: Path | None) -> Path:
-    return (folder or store.checkpoints_folder()) / FOLDER / "sweeps.db"
-
-
-def _shown(address: str) -> str:
-    from sqlalchemy.engine import make_url
-
-    return make_url(address).render_as_string(hide_password=True)

@@ -12,7 +12,7 @@ from core import charts_sweeps
 from core.config import OPTIMIZERS, RunConfig
 from core.data.augmentations import PRESETS
 from core.errors import UserError
-from core.experiments import repeats, sweep_space, sweep_worker, sweeps
+from core.experiments import repeats, sweep_space, sweep_storage, sweep_worker, sweeps
 from core.experiments.sweep_space import WIDTHS
 from core.experiments.sweeps import AIMS, DONE, PRUNERS, RUNNING, SAMPLERS, Found, Sweep, Trial
 from core.models.architectures import ARCHITECTURES
@@ -191,7 +191,7 @@ def _actions(found: Found, moving: bool) -> None:
         st.error(said, icon=":material/error:")
     if _shared() and not found.over:
         experiments_parts.method("The storage is shared. Each machine that is to work on it runs:")
-        st.code(f"python -m core sweep work {name} --storage ${sweeps.STORAGE}", language=None)
+        st.code(f"python -m core sweep work {name} --storage ${sweep_storage.STORAGE}", language=None)
 
 
 def _do(action: object, name: str) -> None:
@@ -227,7 +227,7 @@ def _charts(found: Found, through: list[Trial]) -> None:
              alt=f"Accuracy of {len(frame)} runs against their {price}.", file=f"{name}-front", of=name,
              table=lambda: shown)
     with left:
-        shares = _importance(sweeps.storage_url(), name, found.count(DONE))
+        shares = _importance(sweep_storage.storage_url(), name, found.count(DONE))
         if len(shares):
             draw(charts_sweeps.importance(shares), "importance", title="What mattered",
                  quiet="for the accuracy, by PED-ANOVA", file=f"{name}-importance", of=name, table=lambda: shares,
@@ -264,4 +264,4 @@ def _moves(found: Found) -> bool:
 
 def _shared() -> bool:
     """Whether sweeps lie in a storage that other machines reach, and workers are for the operator to start."""
-    return bool(os.environ.get(sweeps.STORAGE))
+    return bool(os.environ.get(sweep_storage.STORAGE))

@@ -12,6 +12,7 @@ import pytest
 from core.experiments import exports, lr_range
 from core.runs import files, processes, queue, store
 from core.runs.worker import train
+from tests.core.asking import read, refused
 from tests.made import made_run
 
 TINY = json.dumps([{"kind": "avgpool", "kernel": 4, "stride": 4},
@@ -51,20 +52,6 @@ def quick(monkeypatch, digits):
 
     monkeypatch.setattr("core.cli_watch.store.open_run", open_run)
     return pending
-
-
-def read(core, *arguments: str):
-    status, text, error = core(*arguments, "--json")
-    assert status == 0, error
-    return json.loads(text)
-
-
-def refused(core, *arguments: str) -> str:
-    status, text, error = core(*arguments)
-    assert (status, text) == (1, ""), error
-    assert error.startswith("Error: ")
-    assert error.count("\n") == 1
-    return error
 
 
 def test_a_config_is_trained_several_times(core, quick):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
-from core.experiments import repeats, sweep_worker, sweeps
+from core.experiments import repeats, sweep_storage, sweep_worker, sweeps
 from core.runs import processes
+from tests.core.asking import read, refused
 from tests.core.experiments import sweeping
 
 
@@ -21,21 +21,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr(sweep_worker, "through_queue", sweeping.epochs)
     monkeypatch.setattr(sweep_worker, "LOOK", 0.0)
     yield place
-    sweeps._connect.cache_clear()
-
-
-def read(core, *arguments: str):
-    status, text, error = core(*arguments, "--json")
-    assert status == 0, error
-    return json.loads(text)
-
-
-def refused(core, *arguments: str) -> str:
-    status, text, error = core(*arguments)
-    assert (status, text) == (1, ""), error
-    assert error.startswith("Error: ")
-    assert error.count("\n") == 1
-    return error
+    sweep_storage._connect.cache_clear()
 
 
 def test_one_command_searches_widths_and_rates(core):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import streamlit as st
 
 from core.runs import processes
 
@@ -29,3 +31,13 @@ def idle(monkeypatch) -> list[Path]:
 
     monkeypatch.setattr(processes, "start", start)
     return asked
+
+
+@pytest.fixture
+def fresh() -> Iterator[None]:
+    """Nothing is remembered from another test, nor for the next one."""
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    yield
+    st.cache_data.clear()
+    st.cache_resource.clear()

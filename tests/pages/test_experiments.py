@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.data import dataset
@@ -27,13 +26,7 @@ PAGE = "pages/experiments.py"
 COMPARE, REPEATS, RATES, SWEEP, EXPORTS = PARTS = ("Compare", "Repeats", "Rate finder", "Sweep", "Exports")
 
 
-@pytest.fixture(autouse=True)
-def fresh():
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    yield
-    st.cache_data.clear()
-    st.cache_resource.clear()
+pytestmark = pytest.mark.usefixtures("fresh")
 
 
 @pytest.fixture

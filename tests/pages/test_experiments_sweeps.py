@@ -7,7 +7,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.data import dataset
-from core.experiments import repeats, sweep_worker, sweeps
+from core.experiments import repeats, sweep_storage, sweep_worker, sweeps
 from pages.ui import experiments_sweeps
 from tests.core.experiments import sweeping
 from tests.opening import open_page, well
@@ -20,7 +20,7 @@ def quick(folder, idle, digits, monkeypatch):
     monkeypatch.setattr(dataset, "load", lambda folder=None, progress=None: digits)
     monkeypatch.setattr(sweep_worker, "LOOK", 0.0)
     yield
-    sweeps._connect.cache_clear()
+    sweep_storage._connect.cache_clear()
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_a_stopped_sweep_goes_on(started, monkeypatch):
 
 
 def test_a_storage_that_cannot_be_reached_is_told(monkeypatch):
-    monkeypatch.setenv(sweeps.STORAGE, "postgresql://me:secret@127.0.0.1:1/db")
+    monkeypatch.setenv(sweep_storage.STORAGE, "postgresql://me:secret@127.0.0.1:1/db")
     app = opened()
     assert "cannot be used" in app.error[0].value
     assert "secret" not in said(app)
@@ -127,7 +127,7 @@ def test_a_storage_that_cannot_be_reached_is_told(monkeypatch):
 
 
 def test_a_shared_sweep_tells_what_machines_run(monkeypatch, tmp_path, started):
-    monkeypatch.setenv(sweeps.STORAGE, f"sqlite:///{tmp_path / 'shared.db'}")
+    monkeypatch.setenv(sweep_storage.STORAGE, f"sqlite:///{tmp_path / 'shared.db'}")
     sweeps.create(sweeping.made())
     app = well(opened(sweep="made"))
     assert "python -m core sweep work made --storage $INKLING_STORAGE" in app.code[0].value

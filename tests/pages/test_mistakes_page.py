@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.data import dataset
@@ -24,14 +23,7 @@ from pages.ui.mistakes_parts import csv, votes
 from tests.made import made_run
 from tests.opening import open_page, well
 
-
-@pytest.fixture(autouse=True)
-def fresh():
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    yield
-    st.cache_data.clear()
-    st.cache_resource.clear()
+pytestmark = pytest.mark.usefixtures("fresh")
 
 
 @pytest.fixture

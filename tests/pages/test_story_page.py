@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.data import dataset
@@ -16,14 +15,7 @@ from core.recipes import RECIPES
 from tests.made import made_run
 from tests.opening import open_page, well
 
-
-@pytest.fixture(autouse=True)
-def fresh():
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    yield
-    st.cache_data.clear()
-    st.cache_resource.clear()
+pytestmark = pytest.mark.usefixtures("fresh")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from core.config import RunConfig
-from core.experiments import sweep_space, sweep_worker, sweeps
+from core.experiments import sweep_space, sweep_storage, sweep_worker
 from core.experiments.sweeps import Sweep
 from core.training.results import EpochResult
 
@@ -45,7 +45,7 @@ def epochs(job: sweep_worker.Job, go_on: Callable[[], bool]) -> Iterator[EpochRe
 def main() -> None:
     """Work on a sweep."""
     url, folder, ledger, name, *hold = sys.argv[1:]
-    sweeps.HEARTBEAT, sweeps.GRACE, sweep_worker.LOOK = 1, 8, 0.3  # seconds
+    sweep_storage.HEARTBEAT, sweep_storage.GRACE, sweep_worker.LOOK = 1, 8, 0.3  # seconds
 
     def note(word: str, place: int) -> None:
         with open(ledger, "ab", buffering=0) as file:

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Engine
 
 from core.config import Limits
 from core.errors import ConfigError, RunError, UserError
-from core.experiments import repeats, sweep_worker, sweeps
+from core.experiments import repeats, sweep_storage, sweep_worker, sweeps
 from core.experiments.sweep_worker import Broken, Left
 from core.experiments.sweeps import Sweep
 from core.runs import store
@@ -32,7 +32,7 @@ def quick(monkeypatch):
     event.listen(Engine, "connect", careless)
     yield
     event.remove(Engine, "connect", careless)
-    sweeps._connect.cache_clear()
+    sweep_storage._connect.cache_clear()
 
 
 def work(name="made", train=epochs, **more):
@@ -87,17 +87,17 @@ def test_a_grid_counts_through_every_combination():
     ("mysql://me:pw@host/db", "mysql+pymysql://me:pw@host/db"), ("mysql+mysqldb://h/d", "mysql+mysqldb://h/d"),
     ("sqlite:////tmp/x.db", "sqlite:////tmp/x.db")])
 def test_addresses(given, address):
-    assert sweeps.storage_url(given) == address
+    assert sweep_storage.storage_url(given) == address
 
 
 @pytest.mark.parametrize("given", ["host/db", "ftp://host/db", "file.db", "://"])
 def test_no_address(given):
     with pytest.raises(ConfigError, match="postgresql://"):
-        sweeps.storage_url(given)
+        sweep_storage.storage_url(given)
 
 
 def test_a_storage_that_cannot_be_reached_is_told_without_its_password(monkeypatch):
-    monkeypatch.setenv(sweeps.STORAGE, "postgresql://me:secret@127.0.0.1:1/db")
+    monkeypatch.setenv(sweep_storage.STORAGE, "postgresql://me:secret@127.0.0.1:1/db")
     with pytest.raises(RunError, match=r"me:\*\*\*@127.0.0.1:1/db cannot be used") as refused:
         sweeps.names()
     assert "secret" not in str(refused.value)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from core.experiments import sweeps
+from core.experiments import sweep_storage, sweeps
 from core.runs import processes
 from tests.core.experiments import sweeping
 
@@ -60,7 +60,7 @@ def server() -> Iterator[str]:
         try:
             yield f"postgresql://inkling@127.0.0.1:{port}/postgres"
         finally:
-            sweeps._connect.cache_clear()
+            sweep_storage._connect.cache_clear()
             do("pg_ctl", "-m", "immediate", "stop")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
