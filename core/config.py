@@ -63,8 +63,8 @@ class RunConfig:
     nesterov: bool = _setting(False, "Nesterov's look-ahead form of momentum (SGD).")
     weight_decay: float = _setting(0.0, "Pull of the weights towards zero.", 0.0, 1.0)
     label_smoothing: float = _setting(0.0, "Share of the target spread over all classes.", 0.0, 0.9)
-    teacher: str = _setting("none", "Trained run whose answers are learnt along with the labels (distillation); "
-                            "none: labels only.")
+    teacher: str = _setting("none", "Trained run whose answers are learnt along with the labels (distillation), or "
+                            "several, joined by +, that answer together; none: labels only.")
     teacher_share: float = _setting(0.5, "Weight of the teacher's answers in the loss; the labels have the rest.",
                                     0.0, 1.0)
     temperature: float = _setting(2.0, "How much the teacher's answers are softened; 1: not at all.", 1.0, 20.0)
@@ -85,6 +85,11 @@ class RunConfig:
             object.__setattr__(self, name, _checked(name, getattr(self, name), spec))
         if self.schedule in ("one-cycle", "triangle", "seed-one-cycle") and self.max_lr == 0:
             raise ConfigError(f"max_lr is 0, but the {self.schedule} schedule climbs to it; give it a rate above 0.")
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """The names of the runs that it learns from."""
+        return () if self.teacher == "none" else tuple(self.teacher.split("+"))
 
     def to_dict(self) -> dict[str, Any]:
         """The config as plain JSON values, every field included."""

@@ -21,9 +21,9 @@ from core.training import schedules
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.nn import Module
 
     from core.data.dataset import Mnist
-    from core.models.network import Network
 
 STEPS = 300
 FEWEST, MOST = 50, 2_000
@@ -90,7 +90,7 @@ def rates(config: RunConfig, steps: int = STEPS, low: float | None = None, high:
 
 
 def points(config: RunConfig, data: Mnist, climb: Sequence[float], weights: Mapping[str, Tensor] | None = None,
-           teacher: Network | None = None) -> Iterator[Point]:
+           teacher: Module | None = None) -> Iterator[Point]:
     """Take the steps; ends early when the loss is back where it began, or no number any more.
 
     Args:

@@ -29,7 +29,7 @@ HELD = {"architecture", "layers", "dropout", "initialisation", "augmentation", "
         "lr", "max_lr", "warmup", "anneal", "decay", "momentum_cycle", "batch_size", "epochs", "optimizer", "momentum",
         "nesterov", "weight_decay", "label_smoothing", "clip_norm", "ema", "seed", "holdout", "holdout_seed", "device",
         "precision", "threads", "teacher", "teacher_share", "temperature"}
-LARGEST_TEACHER = 200_000  # parameters that a script can carry: about 1 MB of text
+LARGEST_TEACHER = 600_000  # parameters that a script can carry: about 3 MB of text
 
 
 def source(run: Run) -> str:
@@ -118,7 +118,7 @@ def _initialise(config: RunConfig) -> str:
 
 
 def _teacher(run: Run) -> list[str]:
-    """The network that the run learnt from, with its weights; none for a run that learnt from labels only."""
+    """The networks that the run learnt from, with their weights; none for a run that learnt from labels only."""
     model = load_teacher(run.config, run.folder.parent)
     if model is None:
         return []
@@ -129,7 +129,16 @@ def _teacher(run: Run) -> list[str]:
     values = [tensor.numpy().astype("<f4").tobytes() for tensor in model.state_dict().values()
               if tensor.is_floating_point()]
     lines = textwrap.wrap(base64.b64encode(b"".join(values)).decode(), WIDTH)
-    return [script_network.source(model.rows, 0.0, "Teacher"), _filled(parts.TEACHER, weights="\n".join(lines))]
+    return [*_teaching_networks(model), _filled(parts.TEACHER, weights="\n".join(lines))]
+
+
+def _teaching_networks(model: Any) -> list[str]:
+    """Classes of which the last, Teacher, has its weights in the same order as the model."""
+    if hasattr(model, "rows"):
+        return [script_network.source(model.rows, 0.0, "Teacher")]
+    names = [f"Teacher{number}" for number, _ in enumerate(model.members, 1)]
+    return [*(script_network.source(member.rows, 0.0, name) for member, name in zip(model.members, names, strict=True)),
+            _filled(parts.ENSEMBLE, members=", ".join(f"{name}()" for name in names))]
 
 
 def _rounds(run: Run) -> bool:

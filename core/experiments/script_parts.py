@@ -114,6 +114,18 @@ WEIGHTS = {"torch": "nn.init.kaiming_uniform_(module.weight, a=math.sqrt(5), gen
 BOUNDS = {"torch": "1 / math.sqrt(module.weight[0].numel())"}
 NO_BOUND = "0.0  # zeros, but drawn, so that the weights after them are the run's own"
 
+ENSEMBLE = '''
+class Teacher(nn.Module):
+    """Several networks that answer together: the mean of their logits."""
+
+    def __init__(self):
+        super().__init__()
+        self.members = nn.ModuleList([{members}])
+
+    def forward(self, x):
+        return torch.stack([member(x) for member in self.members]).mean(0)
+'''
+
 TEACHER = '''
 WEIGHTS = """
 {weights}

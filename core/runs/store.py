@@ -22,6 +22,8 @@ from core.runs.run import FORMAT, Damaged, Run, read
 from core.training.plan import plan
 
 if TYPE_CHECKING:
+    from torch.nn import Module
+
     from core.models.network import Network
 
 MAX_NOTES = 10_000
@@ -87,8 +89,8 @@ def create(config: RunConfig, name: str, *, recipe: str | None = None, parent: M
     if group is not None:
         check_name(group)
     rows = plan(config, limits).rows
-    if config.teacher != "none":
-        _teacher(config.teacher, folder)
+    for teacher in config.teachers:
+        _teacher(teacher, folder)
     values = {"format": FORMAT, "created": status.now(), "config": config.to_dict(), "recipe": recipe,
               "parent": dict(parent) if parent else None, "notes": notes, "tags": list(tags), "group": group,
               "facts": {}, "test": None}
@@ -155,15 +157,22 @@ def load_model(run: Run, which: str = "last") -> Network:
     return model.eval()
 
 
-def load_teacher(config: RunConfig, folder: Path | None = None) -> Network | None:
-    """The network that a config names as its teacher, from the run's own folder of runs or the shipped ones.
+def load_teacher(config: RunConfig, folder: Path | None = None) -> Module | None:
+    """The network, or the ensemble of several, that a config names as its teacher.
+
+    Args:
+        config: the run that learns.
+        folder: where the teachers are looked for, before the shipped runs.
 
     Raises:
         RunError: it is named, but there is no such run, or it has no weights yet.
     """
-    if config.teacher == "none":
-        return None
-    return load_model(_teacher(config.teacher, folder or checkpoints_folder()))
+    models = [load_model(_teacher(name, folder or checkpoints_folder())) for name in config.teachers]
+    if len(models) < 2:
+        return models[0] if models else None
+    from core.training.teacher import Ensemble
+
+    return Ensemble(models)
 
 
 def _teacher(name: str, folder: Path) -> Run:
@@ -171,8 +180,7 @@ def _teacher(name: str, folder: Path) -> Run:
     for place in (folder, SHIPPED):
         if (place / name).is_dir():
             run = open_run(name, place)
-            if not run.weights_path("last").is_file():
-                raise RunError(f"the teacher {name} has no weights yet; let it train an epoch first.")
+            run.weights_path("last")  # says so where there are none yet
             return run
     raise RunError(f"the teacher {name} is no run here; train it first, or set teacher to none.")
 

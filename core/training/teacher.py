@@ -5,24 +5,37 @@ Source: Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network"
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from core.data.batches import normalise
-from core.models.network import Network
+
+
+class Ensemble(torch.nn.Module):
+    """Several networks that answer together: the mean of their logits."""
+
+    def __init__(self, members: Iterable[torch.nn.Module]):
+        super().__init__()
+        self.members = torch.nn.ModuleList(members)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, 10) of a batch (B, 1, 28, 28)."""
+        return torch.stack([member(images) for member in self.members]).mean(0)
 
 
 class Teacher:
     """A trained network that is asked for its logits; it never changes, and can be sent to another process.
 
     Args:
-        model: the network; put into evaluation mode and onto the device.
+        model: the network, (B, 1, 28, 28) -> (B, 10); put into evaluation mode and onto the device.
         device: where it answers.
         dtype: format of the arithmetic; other than float32 under autocast.
     """
 
-    def __init__(self, model: Network, device: torch.device, dtype: torch.dtype = torch.float32):
+    def __init__(self, model: torch.nn.Module, device: torch.device, dtype: torch.dtype = torch.float32):
         self.model = model.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
         self.device, self.dtype = device, dtype
 

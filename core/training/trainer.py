@@ -71,7 +71,7 @@ class Training:
         state: what `state_dict` returned when the run was left; None: from the start.
         facts: the facts the run was started with; None: chosen for this machine.
         weights: a state_dict of the same network to begin with instead of random weights.
-        teacher: the trained network that the config names as its teacher; changed to evaluation mode.
+        teacher: the trained network, or ensemble, that the config names as its teacher; changed to evaluation mode.
 
     Raises:
         UserError: the config makes no run, the device or the teacher is not there, or the state fits another network.
@@ -79,7 +79,7 @@ class Training:
 
     def __init__(self, config: RunConfig, data: Mnist, state: Mapping[str, Any] | None = None,
                  facts: Mapping[str, Any] | None = None, weights: Mapping[str, Tensor] | None = None,
-                 teacher: Network | None = None):
+                 teacher: torch.nn.Module | None = None):
         prepared = plan(config)
         self.config = config
         self.facts: dict[str, Any] = dict(facts) if facts and "precision" in facts else facts_for(prepared)
@@ -325,7 +325,7 @@ def load_weights(model: Network, weights: Mapping[str, Tensor]) -> None:
     model.load_state_dict(weights)
 
 
-def fit(config: RunConfig, data: Mnist, teacher: Network | None = None) -> Iterator[EpochResult]:
+def fit(config: RunConfig, data: Mnist, teacher: torch.nn.Module | None = None) -> Iterator[EpochResult]:
     """Train a config from start to end, epoch by epoch, with the teacher that it names, if it names one.
 
     Raises:

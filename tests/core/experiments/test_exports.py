@@ -25,7 +25,7 @@ from core.models.rows import ACTIVATIONS, KINDS
 from core.recipes import RECIPES
 from core.runs import files
 from core.runs.run import Run
-from core.runs.store import load_model
+from core.runs.store import load_model, load_teacher
 from core.training import schedules
 from core.training.schedules import SCHEDULES
 from tests.made import made_run
@@ -227,8 +227,14 @@ def test_a_script_carries_its_teacher_or_says_that_it_cannot(folder, test, monke
     images = normalise(torch.from_numpy(test[0]), "cpu")
     assert torch.allclose(theirs(images), load_model(teacher)(images), atol=1e-5)
     assert export(run, "script", test=test).check.agreeing == 60
+    made_run(folder, "other")
+    run = made_run(folder, "both", teacher="old+other")
+    both = namespace(run)["trained_teacher"]()
+    assert torch.allclose(both(images), load_teacher(run.config)(images), atol=1e-5)
+    assert not torch.allclose(both(images), theirs(images), atol=1e-2)
+    assert export(run, "script", test=test).check.agreeing == 60
     monkeypatch.setattr(script, "LARGEST_TEACHER", 1_000)
-    with pytest.raises(RunError, match=r"net learnt from old, whose [\d,]+ parameters are more than a script can hold"):
+    with pytest.raises(RunError, match=r"both learnt from old\+other, whose [\d,]+ parameters are more than a script"):
         script.source(run)
     (folder / "old").rename(folder / "elsewhere")
     with pytest.raises(RunError, match="the teacher old is no run here"):

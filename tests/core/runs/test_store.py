@@ -13,6 +13,7 @@ from core.errors import ArchitectureError, ConfigError, LimitError, RunError
 from core.models.architectures import ARCHITECTURES
 from core.runs import files, status, store, weights
 from core.runs.run import Damaged, Run
+from tests.made import made_run
 
 BAD_NAMES = ["", ".", "..", "../x", "a/b", "a\\b", "/etc", "a\0b", "-a", ".hidden", "a b", "a.", "ä", "a" * 61, "con",
              "NUL.txt", "a\n", "~", "C:", "a:b", None, 3]
@@ -355,3 +356,14 @@ def test_a_group_is_kept_and_older_runs_have_none(tiny):
         store.open_run("a")
     with pytest.raises(RunError, match="cannot be a run's name"):
         store.create(tiny, "b", group="../up")
+
+
+@pytest.mark.parametrize(("asked", "answer"), [
+    ("old+gone", "the teacher gone is no run here"), ("old+fresh", "fresh has no weights yet"),
+    ("old+../old", "cannot be a run's name"), ("old+", "cannot be a run's name")])
+def test_every_one_of_several_teachers_must_be_a_trained_run(asked, answer, tiny, checkpoints):
+    made_run(checkpoints, "old")
+    made_run(checkpoints, "fresh", done=0, state="stopped")
+    with pytest.raises(RunError, match=answer):
+        store.create(tiny.changed(teacher=asked), "net")
+    assert store.create(tiny.changed(teacher="old+old"), "net").config.teachers == ("old", "old")

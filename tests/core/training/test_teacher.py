@@ -10,8 +10,9 @@ import torch.nn.functional as F
 
 from core.config import RunConfig
 from core.errors import RunError
+from core.models.network import build
 from core.training.results import EpochResult
-from core.training.teacher import Teacher, distillation
+from core.training.teacher import Ensemble, Teacher, distillation
 from core.training.trainer import Training, fit
 
 ROWS = ({"kind": "conv", "channels": 4, "kernel": 3, "stride": 2, "norm": "batch"},
@@ -46,6 +47,15 @@ def test_a_teacher_is_the_network_it_was_and_can_be_sent_away(teacher, digits):
     assert answers.shape == (50, 10)
     assert (answers.argmax(1) == digits.test_labels[:50]).float().mean() > 0.5
     assert torch.equal(pickle.loads(pickle.dumps(asked))(images), answers)
+    assert not any(parameter.requires_grad for parameter in asked.model.parameters())
+
+
+def test_an_ensemble_answers_with_the_mean_of_its_members_logits_and_can_be_sent_away(teacher, digits):
+    fresh = build(BASE.changed(seed=2)).eval()
+    asked = pickle.loads(pickle.dumps(Teacher(Ensemble([teacher, fresh]), torch.device("cpu"))))
+    images = digits.test_images[:7]
+    alone = [Teacher(each, torch.device("cpu"))(images) for each in (teacher, fresh)]
+    assert torch.allclose(asked(images), (alone[0] + alone[1]) / 2, atol=1e-6)
     assert not any(parameter.requires_grad for parameter in asked.model.parameters())
 
 
