@@ -125,8 +125,10 @@ def _picture(several: bool) -> Subject:
                             help="Dark on light or light on dark, drawn, scanned or photographed. It is read on this "
                                  "machine and not kept.")
     with st.container(key="camera"):
-        if st.toggle("Use the camera", key="camera_on", help="Your browser asks before it lets this page see."):
-            file = st.camera_input("Photograph a digit", key="photograph", label_visibility="collapsed") or file
+        if st.toggle("Use the camera", key="camera_on", on_change=_changed,
+                     help="Your browser asks before it lets this page see."):
+            file = st.camera_input("Photograph a digit", key="photograph", on_change=_changed,
+                                   label_visibility="collapsed") or file
     if file is not None and kept.get("picture_id") != file.file_id:
         kept["picture_id"], kept["picture"] = file.file_id, None
         try:
@@ -162,10 +164,11 @@ def _read(ink: np.ndarray, several: bool) -> tuple[list[np.ndarray], list[np.nda
 
 
 def _changed() -> None:
-    """Forget the picture when its file is taken away."""
-    if st.session_state["picture_file"] is None:
+    """Forget the picture when its file or photograph is taken away."""
+    kept = st.session_state
+    if kept["picture_file"] is None and not (kept["camera_on"] and kept.get("photograph")):
         for name in ("picture", "picture_id", "picture_error"):
-            st.session_state.pop(name, None)
+            kept.pop(name, None)
 
 
 def _found(ink: np.ndarray) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -69,17 +70,30 @@ def app(checkpoints) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """An installed Chromium or Chrome, else Playwright's own."""
+def driver() -> Iterator[Any]:
+    """Playwright, of which a process can have one only."""
     with sync_playwright() as playwright:
-        try:
-            started = chromium(playwright)
-        except Error as error:
-            if os.environ.get("CI"):
-                raise
-            pytest.skip(f"no browser to test with; install chromium ({str(error).splitlines()[0][:80]})")
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def browser(driver) -> Iterator[Any]:
+    """The browser of all pages that need none of their own."""
+    with launched(driver) as started:
         yield started
-        started.close()
+
+
+@contextlib.contextmanager
+def launched(driver: Any, *flags: str) -> Iterator[Any]:
+    """An installed Chromium or Chrome, else Playwright's own, started with these flags beside the usual ones."""
+    try:
+        started = chromium(driver, *flags)
+    except Error as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no browser to test with; install chromium ({str(error).splitlines()[0][:80]})")
+    yield started
+    started.close()
 
 
 @pytest.fixture
@@ -88,7 +102,14 @@ def tab(browser, app, request) -> Iterator[Any]:
 
     Parametrise it indirectly with settings of the context, such as a viewport.
     """
-    context = browser.new_context(**{"viewport": LAPTOP, "base_url": app, **getattr(request, "param", {})})
+    with watched_page(browser, app, **getattr(request, "param", {})) as page:
+        yield page
+
+
+@contextlib.contextmanager
+def watched_page(browser: Any, app: str, **settings: Any) -> Iterator[Any]:
+    """A page in a fresh context of a browser, as the fixture `tab` gives it."""
+    context = browser.new_context(**{"viewport": LAPTOP, "base_url": app, **settings})
     context.set_default_timeout(90_000)
     page = context.new_page()
     wrong: list[str] = []

@@ -44,14 +44,18 @@ def serve(checkpoints: Path, **environment: str) -> Iterator[str]:
             server.wait()
 
 
-def chromium(playwright: Any) -> Any:
+def chromium(playwright: Any, *flags: str) -> Any:
     """The installed Chromium or Chrome, else Playwright's own.
+
+    Args:
+        playwright: what starts it.
+        flags: for its command line, beside those that every test needs.
 
     Raises:
         playwright.sync_api.Error: there is none.
     """
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    return playwright.chromium.launch(executable_path=path, args=FLAGS)
+    return playwright.chromium.launch(executable_path=path, args=[*FLAGS, *flags])
 
 
 def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path, seconds: float = 120) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
-from conftest import PHONE
+from conftest import PHONE, launched, watched_page
 from drawing import answer, draw, pad, touch
 from PIL import Image
 from playwright.sync_api import expect
@@ -15,6 +16,8 @@ from core.insight.drawing import strokes_to_ink
 from core.runs import own_digits
 from tests.strokes import DIGITS
 
+needs_final = pytest.mark.skipif(not (ROOT / "checkpoints" / "final" / "last.pt").is_file(),
+                                 reason="the final checkpoint is not shipped here")
 REST = 5  # looks at the pixels, half a second apart, that must agree
 
 
@@ -109,9 +112,8 @@ def test_a_card_asks_its_network(tab):
     tab.wait_for_url("**network=initial**")
 
 
+@needs_final
 def test_every_digit_drawn_is_named_by_the_final_network(tab):
-    if not (ROOT / "checkpoints" / "final" / "last.pt").is_file():
-        pytest.skip("the final checkpoint is not shipped here")
     tab.goto("/draw?network=final")
     for digit, strokes in DIGITS.items():
         draw(tab, strokes)
@@ -184,11 +186,10 @@ def test_own_digits_are_kept_and_tested(tab, checkpoints, own):
     assert waiting.value.suggested_filename == "my-digits.json"
 
 
+@needs_final
 @pytest.mark.parametrize("tab", [{"viewport": PHONE, "has_touch": True, "is_mobile": True, "color_scheme": "dark"}],
                          indirect=True)
 def test_a_number_is_written_with_a_finger(tab):
-    if not (ROOT / "checkpoints" / "final" / "last.pt").is_file():
-        pytest.skip("the final checkpoint is not shipped here")
     tab.goto("/draw?read=a+number&network=final")
     for at, digit in enumerate((3, 0, 7)):
         touch(tab, beside(DIGITS[digit], at, 3))
@@ -211,3 +212,31 @@ def test_a_picture_is_read_and_a_broken_one_answered(tab, tmp_path):
     expect(tab.get_by_role("img", name="The ink found in the picture")).to_be_visible()
     expect(answer(tab)).not_to_be_empty()
     expect(tab.get_by_text("no picture that can be read")).to_have_count(0)
+
+
+@pytest.fixture
+def camera(driver, app, tmp_path):
+    """A phone's page in a browser whose camera sees a 7, written on paper in uneven light."""
+    height, width = 480, 640
+    y, x = np.mgrid[:height, :width] / height
+    light = 150 + 70 * x - 30 * y + np.random.default_rng(0).normal(0, 3, (height, width))
+    ink = np.zeros((height, width))
+    ink[90:390, 170:470] = strokes_to_ink(DIGITS[7], 300) / 255
+    sight = tmp_path / "sight.mjpeg"
+    Image.fromarray((light * (1 - 0.75 * ink)).clip(0, 255).astype(np.uint8)).convert("RGB").save(sight, "JPEG")
+    flags = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+             f"--use-file-for-fake-video-capture={sight}")
+    with launched(driver, *flags) as seeing, watched_page(seeing, app, viewport=PHONE) as page:
+        yield page
+
+
+@needs_final
+def test_a_digit_is_photographed(camera):
+    camera.goto("/draw?network=final")
+    turn_to(camera, "Picture")
+    camera.get_by_text("Use the camera").click()
+    camera.get_by_role("button", name="Take photo").click()
+    expect(camera.get_by_role("img", name="The ink found in the picture")).to_be_visible()
+    expect(answer(camera)).to_have_text("7")
+    camera.get_by_role("button", name="Clear photo").click()
+    expect(answer(camera)).to_be_empty()
