@@ -46,9 +46,11 @@ RECIPES: dict[str, Recipe] = {
         # long at the seed's own rates.
         _TAUGHT.changed(architecture="seed-3762", schedule="seed-one-cycle", lr=0.05, max_lr=0.1, momentum=0.95)),
     "sprint": Recipe(
-        "Sprint", "About 99.4 % in a minute or so on two cores: folded pixels, 16 channels, no teacher.",
+        "Sprint", "About 99.4 % in less than a minute on two cores: folded pixels, 16 channels, no teacher.",
         ("99.4 % with fewer than 8,000 parameters", "The least time on two CPU cores"),
-        _RECORD.changed(architecture="unshuffle-vote-7786", lr=0.03, max_lr=0.3, batch_size=128)),
+        # Large batches occupy two threads, and both of them train: nobody is left to augment ahead, which costs less.
+        _RECORD.changed(architecture="unshuffle-vote-7786", lr=0.05, max_lr=0.5, batch_size=256, ema=0.995, epochs=14,
+                        threads=2)),
     "tiny": Recipe(
         "Tiny", "About 99.4 % with 2,650 parameters: separable convolutions and a teacher's answers.",
         ("99.4 % with fewer than 3,762 parameters", "15 epochs at most"),

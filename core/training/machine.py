@@ -52,24 +52,23 @@ def facts_for(prepared: Plan) -> dict[str, Any]:
     config = prepared.config
     device = choose_device(config.device)
     cores = os.cpu_count() or 1
-    workers = workers_for(device, cores) if prepared.transforms else 0
     # On a small network a second thread gains little, and where the cores are busy with anything else the two wait
     # for each other at every operation: measured here, a hundred times slower.
     small = prepared.multiply_adds < SMALL_NETWORK
-    threads = config.threads or (1 if small else max(1, cores - workers))
+    threads = config.threads or (1 if small else max(1, cores - bool(prepared.transforms)))
     if config.precision == "auto":
         chosen = choose(config, device, threads)
     else:  # by rule, so that the same config computes the same bits
         chosen = {"precision": config.precision,
                   "layout": "contiguous" if config.precision == "fp32" else "channels_last"}
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else (platform.processor() or platform.machine())
-    return {"device": device.type, "device_name": name, **chosen, "threads": threads, "workers": workers,
-            "torch": torch.__version__}
+    return {"device": device.type, "device_name": name, **chosen, "threads": threads,
+            "workers": workers_for(device, cores, threads) if prepared.transforms else 0, "torch": torch.__version__}
 
 
-def workers_for(device: torch.device, cores: int) -> int:
-    """Processes that augment: as many as a GPU may wait for, but one where the other cores train."""
-    return min(1 if device.type == "cpu" else MOST_WORKERS, cores - 1)
+def workers_for(device: torch.device, cores: int, threads: int) -> int:
+    """Processes that augment: as many as a GPU may wait for, but one where cores train, and none if all of them do."""
+    return max(0, min(1, cores - threads) if device.type == "cpu" else min(MOST_WORKERS, cores - 1))
 
 
 def choose(config: RunConfig, device: torch.device, threads: int, seconds: float = SECONDS) -> dict[str, Any]:

@@ -4,8 +4,9 @@
 
 The seed's way: torchvision's MNIST through PIL, Albumentations for every image, normalised there, a DataLoader with its
 best number of workers and of threads, and a plain loop that reads the loss at every step. Both train the same network
-on the same augmentations in the same precision. With a share below 1 only so much of the epoch is done: the time to the
-first batch counts once, the rest is scaled to the whole epoch.
+on the same augmentations in the same precision, without averaging weights; the app too has its better number of
+threads. With a share below 1 only so much of the epoch is done: the time to the first batch counts once, the rest is
+scaled to the whole epoch.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from core.training.plan import plan  # noqa: E402
 from core.training.trainer import Training, evaluate  # noqa: E402
 
 WORKERS = (0, 1, 2)
+THREADS = sorted({1, os.cpu_count() or 1})
 PILOT = 0.3  # of the share, to find the best number of workers and threads
 LIMIT = 20.0  # seconds after which a trial is scaled from what it has done by then
 
@@ -57,7 +59,7 @@ def main() -> None:
     options.add_argument("--images", type=int, default=60_000, help="to train on; fewer: a smaller dataset")
     chosen = options.parse_args()
     data = first_images(dataset.load(), chosen.images)
-    base = RECIPES["final"].config.changed(batch_size=32, epochs=1, holdout=0, teacher="none")
+    base = RECIPES["final"].config.changed(batch_size=32, epochs=1, holdout=0, teacher="none", ema=0.0)
     where, rows, tried = machine(), [], []
     with tempfile.TemporaryDirectory() as folder:
         root = torchvision_root(Path(folder))
@@ -65,11 +67,13 @@ def main() -> None:
             config = base.changed(precision=precision)
             way = functools.partial(seeds, config, root, chosen.images)
             pilots = {settings: way(PILOT * chosen.share, *settings, limit=LIMIT)[0]
-                      for settings in itertools.product(WORKERS, sorted({1, os.cpu_count() or 1}))}
+                      for settings in itertools.product(WORKERS, THREADS)}
             best = min(pilots, key=pilots.__getitem__)
             tried += [(precision, *settings, f"{seconds:.1f}") for settings, seconds in pilots.items()]
             checks: dict[str, list[float]] = {"app": [], "seed": []}
-            app_way = functools.partial(app, config, data, chosen.share, best_layout(config))
+            own = {threads: app(config.changed(threads=threads), data, PILOT * chosen.share)[0] for threads in THREADS}
+            tried += [(precision, "the app", threads, f"{seconds:.1f}") for threads, seconds in own.items()]
+            app_way = functools.partial(app, config.changed(threads=min(own, key=own.__getitem__)), data, chosen.share)
             figures = in_turn({"app": noting(checks["app"], app_way),
                                "seed": noting(checks["seed"], functools.partial(way, chosen.share, *best))},
                               chosen.rounds)
@@ -77,7 +81,7 @@ def main() -> None:
     tell([f"{where}; {chosen.share:g} of an epoch of {chosen.images:,} images, {chosen.rounds} rounds, medians",
           table(("precision", "seed's way s", "app s", "ratio", "lowest, highest", "validation: seed's s", "app s",
                  "ratio of both together", "seed's way with"), rows),
-          "The seed's way with other settings, in a trial of "
+          "Both with other settings, in a trial of "
           f"{PILOT * chosen.share:.3g} of an epoch, in seconds an epoch:",
           table(("precision", "workers", "threads", "s"), tried)], chosen.output)
 
@@ -101,9 +105,9 @@ def noting(checks: list[float], measure: Callable[[], tuple[float, float]]) -> C
     return measured
 
 
-def app(config: RunConfig, data: dataset.Mnist, share: float, layout: str) -> tuple[float, float]:
+def app(config: RunConfig, data: dataset.Mnist, share: float) -> tuple[float, float]:
     """Seconds of an epoch's training and of its validation in this app."""
-    training = Training(config, data, facts={**facts_for(plan(config)), "layout": layout})
+    training = Training(config, data, facts={**facts_for(plan(config)), "layout": best_layout(config)})
     results = training.run()
     seconds = timed(results, training.steps, share)
     results.close()

@@ -31,6 +31,7 @@ BASE = RunConfig(schedule="triangle", lr=0.02, max_lr=0.2, warmup=0.15, nesterov
 TEACHER = BASE.changed(architecture="teacher-179018", dropout=0.2)
 TAUGHT = BASE.changed(teacher="teacher", teacher_share=0.9, temperature=2.0)
 SMALL = TAUGHT.changed(batch_size=64)
+THREE = "teacher+teacher-2+teacher-3"
 QUICK = BASE.changed(architecture="unshuffle-vote-7786", max_lr=0.3, lr=0.03, epochs=12, augmented=0.84,
                      augmentation="final-moves")
 
@@ -42,6 +43,11 @@ def small(stem: int, early: tuple[int, ...], late: tuple[int, ...], **more: Any)
 
 VARIANTS: dict[str, tuple[str, RunConfig]] = {
     "teacher": ("the teacher: folded pixels, 64 and 96 channels, batch 128", TEACHER),
+    "teacher-2": ("the teacher with seed 2", TEACHER.changed(seed=2)),
+    "teacher-3": ("the teacher with seed 3", TEACHER.changed(seed=3)),
+    "tiny-three": ("Tiny, three teachers", SMALL.changed(architecture="tiny-2650", teacher=THREE)),
+    "tiny-three-4": ("Tiny, three teachers at temperature 4",
+                     SMALL.changed(architecture="tiny-2650", teacher=THREE, temperature=4.0)),
     "tiny": ("Tiny: triangle, batch 64, stretched", SMALL.changed(architecture="tiny-2650")),
     "tiny-cycle": ("Tiny with the seed's custom one-cycle, 0.1 to 0.2",
                    SMALL.changed(architecture="tiny-2650", schedule="seed-one-cycle", lr=0.1)),
@@ -51,11 +57,18 @@ VARIANTS: dict[str, tuple[str, RunConfig]] = {
     "sprint-cycle": ("Sprint, 12 epochs, stretched, with the seed's custom one-cycle, 0.15 to 0.3",
                      QUICK.changed(augmentation="stretch", schedule="seed-one-cycle", lr=0.15)),
     "sprint-15": ("Sprint, 15 epochs, stretched", QUICK.changed(augmentation="stretch", epochs=15, augmented=0.87)),
+    "sprint-256": ("Sprint, 14 epochs, stretched, batch 256 to 0.5, averaged over fewer steps (0.995)",
+                   QUICK.changed(augmentation="stretch", epochs=14, augmented=0.87, batch_size=256, lr=0.05,
+                                 max_lr=0.5, ema=0.995, threads=2)),
     "best": ("Best: triangle, batch 128, stretched", TAUGHT.changed(architecture="wide-7124")),
     "best-moves": ("Best, moves only", TAUGHT.changed(architecture="wide-7124", augmentation="final-moves")),
     "best-64": ("Best at batch 64", SMALL.changed(architecture="wide-7124")),
     "best-cycle": ("Best at batch 64 with the seed's custom one-cycle, 0.1 to 0.2",
                    SMALL.changed(architecture="wide-7124", schedule="seed-one-cycle", lr=0.1)),
+    "best-7902": ("Best with 28 and 36 channels, three teachers",
+                  TAUGHT.changed(layers=stacked(12, (28, 28, 28), (36, 36, 36)), teacher=THREE)),
+    "final-three": ("Final, three teachers", SMALL.changed(architecture="seed-3762", schedule="seed-one-cycle", lr=0.05,
+                                                           max_lr=0.1, momentum=0.95, teacher=THREE)),
     "final": ("the seed's network, triangle, batch 64", SMALL.changed(architecture="seed-3762")),
     "final-moves": ("the seed's network, triangle to 0.1, batch 32, moves only",
                     SMALL.changed(architecture="seed-3762", batch_size=32, max_lr=0.1, lr=0.01, ema=0.999,

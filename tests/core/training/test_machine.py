@@ -46,10 +46,11 @@ def test_a_stated_precision_is_followed_without_trying(monkeypatch):
     assert (facts["precision"], facts["layout"]) == ("fp32", "contiguous")
 
 
-@pytest.mark.parametrize(("device", "cores", "workers"), [("cpu", 1, 0), ("cpu", 2, 1), ("cpu", 16, 1), ("cuda", 1, 0),
-                                                          ("cuda", 4, 3), ("cuda", 64, 8)])
-def test_a_gpu_gets_more_processes_that_augment(device, cores, workers):
-    assert machine.workers_for(torch.device(device), cores) == workers
+@pytest.mark.parametrize(("device", "cores", "threads", "workers"), [
+    ("cpu", 1, 1, 0), ("cpu", 2, 1, 1), ("cpu", 16, 1, 1), ("cpu", 2, 2, 0), ("cpu", 2, 5, 0), ("cpu", 3, 2, 1),
+    ("cuda", 1, 1, 0), ("cuda", 4, 4, 3), ("cuda", 64, 1, 8)])
+def test_cores_that_do_not_train_augment_and_a_gpu_gets_more_of_them(device, cores, threads, workers):
+    assert machine.workers_for(torch.device(device), cores, threads) == workers
 
 
 def test_a_device_that_is_not_there_is_named():
