@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from core import cli_watch
@@ -111,8 +110,7 @@ def lr_range_(changes: dict[str, Any],
     from core.data.dataset import load
 
     found = []
-    with Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=err, transient=True,
-                  disable=json_ or not err.is_terminal) as bar:
+    with cli_watch.progress_bar(err, json_) as bar:
         task = bar.add_task("Climbing", total=steps)
         for point in lr_range.points(config, load(), climb, state, teacher):
             found.append(point)

@@ -20,6 +20,12 @@ POLL = 0.25  # seconds
 PATIENCE = 30.0  # seconds that a run may take to stop
 
 
+def progress_bar(console: Console, quiet: bool) -> Progress:
+    """A bar with the time left, which goes when its work is done; nothing where no terminal shows it."""
+    return Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=console,
+                    transient=True, disable=quiet or not console.is_terminal)
+
+
 def fetch_data(console: Console, quiet: bool) -> None:
     """Have the dataset in place before a run needs it, with a bar if it must be downloaded.
 
@@ -28,8 +34,7 @@ def fetch_data(console: Console, quiet: bool) -> None:
     """
     from core.data import dataset
 
-    with Progress(TextColumn("{task.description}"), BarColumn(), console=console, transient=True,
-                  disable=quiet or not console.is_terminal) as bar:
+    with progress_bar(console, quiet) as bar:
         task = bar.add_task("Fetching MNIST", total=1.0)
         dataset.fetch(dataset.data_folder(), lambda words, share: bar.update(task, description=words, completed=share))
 
@@ -83,8 +88,7 @@ def follow(name: str, out: Console, err: Console, quiet: bool) -> Run:
 
 def _follow(name: str, out: Console, err: Console, quiet: bool) -> Run:
     shown, waiting = 0, False
-    with Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=err, transient=True,
-                  disable=quiet or not err.is_terminal) as bar:
+    with progress_bar(err, quiet) as bar:
         task = bar.add_task(f"{name}: starting", total=None)
         while True:
             queue.pump()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 
 from core.errors import DataError
+from pages.ui import words
 
 SETS = ("training", "test")
 
@@ -20,6 +22,23 @@ class Digits:
     name: str  # of SETS
     images: np.ndarray  # (N, 28, 28) uint8
     labels: np.ndarray  # (N,) int64
+
+
+@dataclass
+class _Pace:
+    """How long work will still take, at its speed since it began to move."""
+
+    share: float = 0.0  # where it stood then
+    time: float = 0.0  # of then, in seconds
+    latest: float = 0.0  # share
+
+    def seconds_left(self, share: float, time: float) -> float | None:
+        """When `share` of the work, 0 to 1, is done at `time`; None before a second has passed at this pace."""
+        if share < self.latest or share <= self.share:  # it began anew, or has not begun
+            self.share, self.time = share, time
+        self.latest = share
+        passed = time - self.time
+        return passed / (share - self.share) * (1 - share) if passed >= 1 and share > self.share else None
 
 
 class _Absent(Exception):
@@ -69,9 +88,13 @@ def _fetched(place: st.delta_generator.DeltaGenerator) -> bool:
                 "once.", icon=":material/download:")
         if not st.button("Fetch the digits", type="primary", key="fetch"):
             return False
-        bar = st.progress(0.0, "Looking for them")
+        bar, pace = st.progress(0.0, "Looking for them"), _Pace()
+
+        def tell(text: str, share: float) -> None:
+            bar.progress(share, text + words.left(pace.seconds_left(share, time.monotonic())))
+
         try:
-            dataset.fetch(dataset.data_folder(), lambda text, share: bar.progress(share, text))
+            dataset.fetch(dataset.data_folder(), tell)
         except DataError as error:
             bar.empty()
             st.error(str(error), icon=":material/error:")

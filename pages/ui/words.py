@@ -72,6 +72,11 @@ def duration(seconds: float) -> str:
     return f"{hours} h {rest} min" if rest else f"{hours} h"
 
 
+def left(seconds: float | None) -> str:
+    """How long work will still take, to be said behind how far it is; empty while that cannot be told."""
+    return "" if seconds is None else f", about {duration(seconds)} left"
+
+
 def standing(run: Run, now: Progress) -> str:
     """Where a run stands, in one line."""
     if run.state == "queued":
@@ -80,6 +85,5 @@ def standing(run: Run, now: Progress) -> str:
         return (run.message or "starting").capitalize()
     line = f"Epoch {min(max(now.epoch, 1), now.epochs)} of {now.epochs}"
     if run.is_live:
-        left = "" if now.seconds_left is None else f", about {duration(now.seconds_left)} left"
-        return f"{line}{left}" + (f", {run.message}" if run.message else "")
+        return f"{line}{left(now.seconds_left)}" + (f", {run.message}" if run.message else "")
     return line

@@ -6,17 +6,20 @@ import base64
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
 import streamlit as st
 from PIL import Image
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.testing.v1 import AppTest
 
 from core.data import dataset, sources
 from core.data.augmentations import KINDS, PRESETS, Augmenter, check
 from core.data.transform_text import from_text, to_text
+from core.errors import DataError
 from core.insight.digits import one_of_each
 from tests.opening import open_page, well
 
@@ -96,6 +99,24 @@ def test_digits_that_are_not_here_are_offered_and_fetched(digits, monkeypatch):
     assert here == [dataset.data_folder()]
     assert len(indices(app)) == 72
     assert not app.info
+
+
+def test_a_fetch_tells_how_long_it_will_take(monkeypatch):
+    said, clock = [], iter((100, 105, 107, 110, 112))
+
+    def fetch(folder, progress):
+        for share in (0.0, 0.0, 0.2, 0.1, 0.3):
+            progress("Fetching the digits", share)
+        raise DataError("it broke off")
+
+    monkeypatch.setattr(dataset, "fetch", fetch)
+    monkeypatch.setattr("pages.ui.dataset.time", SimpleNamespace(monotonic=clock.__next__))
+    monkeypatch.setattr(DeltaGenerator, "progress", lambda bar, share, text: said.append(text))
+    app = press(opened(), "Fetch the digits")
+    assert app.error[0].value == "it broke off"
+    begun = "Fetching the digits"
+    # What passes until a source answers is no pace, and the next source begins anew.
+    assert said == [begun, begun, f"{begun}, about 8 s left", begun, f"{begun}, about 7 s left"]
 
 
 def test_digits_that_cannot_be_had_are_an_error_in_words(monkeypatch):
