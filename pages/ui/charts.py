@@ -7,18 +7,17 @@ Vega's own menu of actions by.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
+
+from pages.ui.component import component
 
 if TYPE_CHECKING:
     import altair
     import pandas as pd
 
-HERE = Path(__file__).with_name("save_menu")
-_menu = st.components.v2.component("inkling_save", html="<div></div>", **{
-    ending: (HERE / f"menu.{ending}").read_text(encoding="utf-8") for ending in ("css", "js")})
+_menu = component("save", "save_menu/menu")
 
 
 def draw(chart: altair.TopLevelMixin, key: str, *, title: str, quiet: str = "", help: str | None = None, alt: str,

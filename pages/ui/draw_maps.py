@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import streamlit as st
 
 from core.insight.pictures import sheet, signed_sheet
+from pages.ui.component import component
 
-HERE = Path(__file__).with_name("tiles")
 ABOVE, BELOW = (0x5A, 0x78, 0xEE), (0xD9, 0x7A, 0x36)  # stand out on white and on near-black
 
 
@@ -41,12 +39,7 @@ class Line:
     box: tuple[int, int, int] | None = None
 
 
-def _component() -> Any:
-    css, js = ((HERE / f"maps.{ending}").read_text(encoding="utf-8") for ending in ("css", "js"))
-    return st.components.v2.component("inkling_maps", html="<div></div>", css=css, js=js)
-
-
-_maps = _component()
+_maps = component("maps", "tiles/maps")
 
 
 def maps(lines: Sequence[Line], key: str) -> None:

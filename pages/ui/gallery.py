@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import streamlit as st
 
 from core.insight.pictures import sheet
+from pages.ui.component import component
 
-HERE = Path(__file__).with_name("tiles")
-
-
-def component(name: str) -> Any:
-    css, js = ((HERE / f"{name}.{ending}").read_text(encoding="utf-8") for ending in ("css", "js"))
-    return st.components.v2.component(f"inkling_{name}", html="<div></div>", css=css, js=js)
-
-
-_gallery = component("gallery")
-_closeup = component("closeup")
+_gallery = component("gallery", "tiles/gallery")
+_closeup = component("closeup", "tiles/closeup")
 
 
 def gallery(images: np.ndarray, alt: str, key: str, *, alts: Sequence[str], labels: Sequence[str] = (),

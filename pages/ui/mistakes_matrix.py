@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from core.insight.mistakes import precision_recall
-from pages.ui.gallery import component
+from pages.ui.component import component
 
-_matrix = component("matrix")
+_matrix = component("matrix", "tiles/matrix")
 
 
 def matrix(counts: np.ndarray, picked: tuple[int | None, int | None], on_pick: Callable[[], None],

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import streamlit as st
 
-HERE = Path(__file__).parent
+from pages.ui.component import component
+
 Strokes = list[list[list[float]]]
 
 
-def _component(folder: str, name: str, html: str = "<div></div>") -> Any:
-    css, js = ((HERE / folder / f"{name}.{ending}").read_text(encoding="utf-8") for ending in ("css", "js"))
-    return st.components.v2.component(f"inkling_{name}", html=html, css=css, js=js)
-
-
-_pad = _component("digit_pad", "pad", (HERE / "digit_pad" / "pad.html").read_text(encoding="utf-8"))
-_readout = _component("readout", "readout")
-_verdicts = _component("readout", "verdicts")
+_pad = component("pad", "digit_pad/pad")
+_readout = component("readout", "readout/readout")
+_verdicts = component("verdicts", "readout/verdicts")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -17,21 +16,16 @@ from core.models.row_text import MAX_TEXT, from_text, to_text
 from core.models.rows import KINDS, Row
 from core.models.shapes import total_parameters
 from core.models.summary import BUDGET
+from pages.ui.component import component
 from pages.ui.frame import KEPT
 from pages.ui.sentence import sentence
 
-HERE = Path(__file__).with_name("row_table")
 START = "seed-3762"
 TEXT, TABLE = "net", "rows"  # the widget that holds the rows, and so their name in the link; the component
 Rows = tuple[Row, ...]
 
 
-def _component() -> Any:
-    css, js = ((HERE / f"rows.{ending}").read_text(encoding="utf-8") for ending in ("css", "js"))
-    return st.components.v2.component("inkling_rows", html="<div></div>", css=css, js=js)
-
-
-_table = _component()
+_table = component("rows", "row_table/rows")
 _KINDS = {name: {"title": kind.title, "help": kind.help,
                  "parameters": [{**asdict(each), "type": each.type.__name__} for each in kind.parameters]}
           for name, kind in KINDS.items()}

@@ -1,13 +1,6 @@
 // The same drawing read by several networks: one card each, with its answer and ten small columns.
 const views = new WeakMap();
 
-function element(name, className, text) {
-  const made = document.createElement(name);
-  made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
 function card(name) {
   const made = element("button", "card");
   made.type = "button";

@@ -9,13 +9,6 @@ const ICONS = {
 const TOOLS = { up: "Move up", down: "Move down", copy: "Copy below", remove: "Remove" };
 const tables = new WeakMap();
 
-function element(name, className, text) {
-  const made = document.createElement(name);
-  made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
 function capital(word) {
   return word === "p" ? "Share" : word[0].toUpperCase() + word.slice(1);
 }

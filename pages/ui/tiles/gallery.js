@@ -2,13 +2,6 @@
 const SIDE = 28;
 const views = new WeakMap();
 
-function element(name, className, text) {
-  const made = document.createElement(name);
-  made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
 function cell({ label, note, alt, mark }, [left, top], { width, height, pick }) {
   const made = element("div", "cell");
   const tile = element("span", "tile");

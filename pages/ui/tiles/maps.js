@@ -2,13 +2,6 @@
 // there. A digit may lie below them in the page's ink, and a square may mark a place.
 const views = new WeakMap();
 
-function element(name, className, text) {
-  const made = document.createElement(name);
-  made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
 function share(place, whole, part) {
   return whole === part ? 0 : (100 * place) / (whole - part);
 }

@@ -3,13 +3,6 @@
 const DIGITS = 10;
 const views = new WeakMap();
 
-function element(name, className, text) {
-  const made = document.createElement(name);
-  made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
 function row(...children) {
   const made = element("div", "row");
   made.setAttribute("role", "row");
