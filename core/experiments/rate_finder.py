@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Mapping
@@ -97,14 +95,9 @@ def start(request: Request, folder: Path | None = None) -> None:
         place.parent.mkdir(exist_ok=True)
         files.write_bytes(place, _line({"request": request.to_dict()}))
         try:
-            with open(place.with_suffix(".log"), "wb") as log:
-                process = subprocess.Popen([sys.executable, "-m", "core.experiments.rate_finder", str(place)],
-                                           cwd=processes.ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                           start_new_session=True)
+            pid, started = processes.launch("core.experiments.rate_finder", place, log=place.with_suffix(".log"))
         except OSError as error:
             raise RunError(f"no process could be started: {error.strerror}.") from None
-        threading.Thread(target=process.wait, name=f"reaper-{process.pid}", daemon=True).start()
-        pid, started = processes.identity(process.pid)
         files.append(place, _line({"pid": pid, "started": started}))
         _tidy(place.parent)
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 import contextlib
 import platform
 import signal
-import subprocess
 import sys
-import threading
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterator
@@ -285,14 +283,9 @@ def start(name: str, folder: Path | None = None) -> None:
         place = folder / sweep_storage.FOLDER
         place.mkdir(exist_ok=True)
         try:
-            with open(place / f"{name}.log", "wb") as log:
-                process = subprocess.Popen([sys.executable, "-m", "core.experiments.sweep_worker", str(folder), name],
-                                           cwd=processes.ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                           start_new_session=True)
+            pid, started = processes.launch("core.experiments.sweep_worker", folder, name, log=place / f"{name}.log")
         except OSError as error:
             raise RunError(f"no process could be started: {error.strerror}.") from None
-        threading.Thread(target=process.wait, name=f"reaper-{process.pid}", daemon=True).start()
-        pid, started = processes.identity(process.pid)
         files.write_json(place / f"{name}.json", {"pid": pid, "started": started})
 
 

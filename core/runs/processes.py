@@ -1,4 +1,4 @@
-"""Processes that train: starting one that outlives its starter, and telling a live one from a dead one."""
+"""Processes of our own: starting one that outlives its starter, and telling a live one from a dead one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Literal
 
 import psutil
 
@@ -39,17 +40,28 @@ def alive(pid: object, started: object) -> bool:
 
 
 def start(run_folder: Path) -> tuple[int, float]:
-    """Start a worker for a run, in a session of its own, so that it outlives this process and its terminal.
+    """Start a worker for a run; as `launch`."""
+    return launch("core.runs.worker", run_folder, log=run_folder / "log.txt", mode="ab")
+
+
+def launch(module: str, *arguments: str | Path, log: Path, mode: Literal["ab", "wb"] = "wb") -> tuple[int, float]:
+    """Start `python -m MODULE ARGUMENTS` in a session of its own, so that it outlives this process and its terminal.
+
+    Args:
+        module: of this project.
+        arguments: of its command line.
+        log: the file for what it prints.
+        mode: whether to write behind what stands there, or anew.
 
     Returns:
         Pid and start time.
 
     Raises:
-        OSError: the system starts no more processes.
+        OSError: the system starts no more processes, or the log cannot be written.
     """
-    with open(run_folder / "log.txt", "ab") as log:
-        process = subprocess.Popen([sys.executable, "-m", "core.runs.worker", str(run_folder)], cwd=ROOT,
-                                   stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+    with open(log, mode) as output:
+        process = subprocess.Popen([sys.executable, "-m", module, *map(str, arguments)], cwd=ROOT,
+                                   stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                                    start_new_session=True)
     # Whoever starts a process must take note of its end, or it stays in the process table as a zombie.
     threading.Thread(target=process.wait, name=f"reaper-{process.pid}", daemon=True).start()
