@@ -12,6 +12,7 @@ from core.charts import AXIS, HEIGHT, PALETTE, QUIET
 
 CLASS_COLOURS = (*PALETTE, "#7b828e", "#8d5cf0")
 _DIGITS = list(range(10))
+PERCENT = "format(100 * datum.value, '.0f') + ' %'"
 _FRAME = {"left": 4, "top": 8, "right": 12, "bottom": 6}
 
 
@@ -22,10 +23,10 @@ def balance(frame: pd.DataFrame) -> alt.LayerChart:
         frame: columns digit, images and share (of 1), one row a class.
     """
     y = alt.Y("share:Q", title=None, scale=alt.Scale(domain=[0, 0.12], nice=False),
-              axis=alt.Axis(values=[0, 0.05, 0.1], format=".0%", **AXIS))
+              axis=alt.Axis(values=[0, 0.05, 0.1], labelExpr=PERCENT, **AXIS))
     tips = [alt.Tooltip("digit:O"), alt.Tooltip("images:Q", format=","), alt.Tooltip("share:Q", format=".1%")]
     bars = alt.Chart(frame).mark_bar(color=PALETTE[0], cornerRadiusEnd=2).encode(x=_by_digit(), y=y, tooltip=tips)
-    figures = alt.Chart(frame).mark_text(dy=16, fontSize=10.5, color="white").encode(
+    figures = alt.Chart(frame).mark_text(dy=14, fontSize=10, color="white").encode(
         x=_by_digit(), y=y, text=alt.Text("images:Q", format=","))
     even = alt.Chart(pd.DataFrame({"share": [0.1]})).mark_rule(strokeDash=[2, 3], color=QUIET).encode(y=y)
     return _framed([bars, even, figures], HEIGHT)
@@ -38,7 +39,7 @@ def ink(frame: pd.DataFrame) -> alt.LayerChart:
         frame: columns digit, low, lower, median, upper and high (shares of white): 5, 25, 50, 75 and 95 %.
     """
     scale = alt.Scale(domain=[0, 0.3], nice=False)
-    axis = alt.Axis(values=[0, 0.1, 0.2, 0.3], format=".0%", **AXIS)
+    axis = alt.Axis(values=[0, 0.1, 0.2, 0.3], labelExpr=PERCENT, **AXIS)
     tips = [alt.Tooltip("digit:O"), *(alt.Tooltip(f"{name}:Q", title=title, format=".1%") for name, title in (
         ("low", "5 % below"), ("lower", "25 % below"), ("median", "median"), ("upper", "25 % above"),
         ("high", "5 % above")))]
@@ -95,7 +96,8 @@ def scatter(frame: pd.DataFrame, across: str, up: str, digit: int | None = None,
 
 
 def _by_digit() -> alt.X:
-    return alt.X("digit:O", title=None, axis=alt.Axis(labelAngle=0, **{**AXIS, "grid": False}))
+    return alt.X("digit:O", title=None, scale=alt.Scale(paddingInner=0.1, paddingOuter=0.05),
+                 axis=alt.Axis(labelAngle=0, **{**AXIS, "grid": False}))
 
 
 def _framed(layers: list[alt.Chart], height: int) -> alt.LayerChart:

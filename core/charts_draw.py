@@ -9,8 +9,9 @@ import altair as alt
 import pandas as pd
 
 from core.charts import AXIS, HEIGHT, QUIET, colour
-from core.charts_digits import CLASS_COLOURS
+from core.charts_digits import CLASS_COLOURS, PERCENT
 
+_FLOOR = 0.005  # of probability: lower stretches of a curve are left out
 NAMED = 0.15  # a digit that never gets a larger probability is drawn quietly
 _ROW = 34  # pixels for a network
 _FRAME = {"left": 4, "top": 8, "right": 16, "bottom": 0}
@@ -29,16 +30,17 @@ def curves(frame: pd.DataFrame, title: str, now: float, still: float) -> alt.Lay
     x = alt.X("amount:Q", title=title, scale=alt.Scale(domain=[low, high], nice=False),
               axis=alt.Axis(tickCount=9, **{**AXIS, "grid": False, "titleFontWeight": "normal"}))
     y = alt.Y("probability:Q", title=None, scale=alt.Scale(domain=[0, 1.08], nice=False),
-              axis=alt.Axis(values=[0, 0.25, 0.5, 0.75, 1], format=".0%", **AXIS))
+              axis=alt.Axis(values=[0, 0.25, 0.5, 0.75, 1], labelExpr=PERCENT, **AXIS))
     tops = frame.groupby("digit")["probability"].max()
     named = [digit for digit in tops.index if tops[digit] >= NAMED]
     colours = alt.Color("digit:O", legend=None, scale=alt.Scale(domain=list(range(10)), range=list(CLASS_COLOURS)))
     tips = [alt.Tooltip("digit:O"), alt.Tooltip("amount:Q", title=title), alt.Tooltip("probability:Q", format=".1%")]
     quiet, loud = frame[~frame["digit"].isin(named)], frame[frame["digit"].isin(named)]
     marks = [alt.Chart(pd.DataFrame({"amount": [amount]})).mark_rule(color=QUIET, strokeWidth=width, strokeDash=dash)
-             .encode(x=x) for amount, width, dash in ((still, 1, [2, 3]), (now, 1.5, [1, 0]))]
+             .encode(x=x) for amount, width, dash in ((still, 1, [2, 3]), (now, 1.5, [1, 0]))
+             if now != still or dash != [1, 0]]
     lines = [alt.Chart(quiet).mark_line(color=QUIET, strokeWidth=1, opacity=0.4).encode(x=x, y=y, detail="digit:O"),
-             alt.Chart(loud).mark_line(strokeWidth=2.25).encode(x=x, y=y, color=colours, tooltip=tips)]
+             alt.Chart(_above_floor(loud)).mark_line(strokeWidth=2.25).encode(x=x, y=y, color=colours, tooltip=tips)]
     words = alt.Chart(_tops(loud)).mark_text(dy=-9, fontSize=14, fontWeight=600).encode(
         x=x, y=y, text="digit:O", color=colours)
     return alt.LayerChart(layer=[*marks, *lines, words]).properties(height=HEIGHT + 60, padding=_FRAME)
@@ -64,6 +66,12 @@ def intervals(frame: pd.DataFrame) -> alt.LayerChart:
     bars.encoding.x.shorthand = "low:Q"
     points = base.mark_point(filled=True, size=110, opacity=1).encode(x=x)
     return alt.LayerChart(layer=[bars, points]).properties(height=_ROW * len(frame) + 30, padding=_FRAME)
+
+
+def _above_floor(frame: pd.DataFrame) -> pd.DataFrame:
+    """The curves without the stretches where they lie on the axis, and on each other."""
+    near = frame.groupby("digit")["probability"].transform(lambda curve: curve.rolling(3, 1, True).max())
+    return frame.assign(probability=frame["probability"].where(near >= _FLOOR))
 
 
 def _tops(frame: pd.DataFrame) -> pd.DataFrame:

@@ -101,14 +101,17 @@ def _names(shown: pd.DataFrame, x: alt.X, y: alt.Y, most: float, least: float, h
 
 
 def _places(chosen: pd.DataFrame, most: float, least: float, height: int) -> Sequence[int]:
-    """Which of _BESIDE each name takes: the first where it lies on no name that stands already."""
+    """Which of _BESIDE each name takes: the first where it lies on no name that stands already, and on no point."""
     taken: list[tuple[float, str, float]] = []
     found = []
-    for mistakes, parameters in zip(chosen["mistakes"], chosen["parameters"], strict=True):
-        across, down = log(parameters), height * log(mistakes / least) / log(most / least)
+    points = [(log(parameters), height * log(mistakes / least) / log(most / least))
+              for mistakes, parameters in zip(chosen["mistakes"], chosen["parameters"], strict=True)]
+    for across, down in points:
         free = [place for place, (side, _, dy) in enumerate(_BESIDE) if not any(
             side == other and abs(across - at) < _WIDTH and abs(down + dy - level) < _LINE
-            for at, other, level in taken)]
+            for at, other, level in taken) and not any(
+            0 < (at - across if side == "left" else across - at) < _WIDTH and abs(down + dy - level) < _LINE / 2
+            for at, level in points)]
         found.append(free[0] if free else 0)
         side, _, dy = _BESIDE[found[-1]]
         taken.append((across, side, down + dy))

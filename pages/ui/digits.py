@@ -14,6 +14,7 @@ from pages.ui.charts import draw
 from pages.ui.dataset import Digits
 from pages.ui.frame import KEPT
 from pages.ui.gallery import closeup, gallery
+from pages.ui.tables import figures
 
 if TYPE_CHECKING:
     from core.insight.digits import Map, Statistics
@@ -46,7 +47,7 @@ def chosen_index(some: Digits, label: str = "Index", help: str = "Place in the d
 @st.fragment
 def browse(some: Digits) -> None:
     """The digits in a grid, one of them close up."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="picks"):
         digit = chosen_class()
         index = chosen_index(some)
     shown = insight.window(some.labels, digit, index, PAGE)
@@ -96,7 +97,6 @@ def statistics(some: Digits) -> None:
     gallery(np.round(both * 255).astype(np.uint8), "Mean and variance image of each digit", "means", columns=(10,),
             alts=[f"{what} image of {digit}" for what in ("mean", "variance") for digit in range(10)],
             headings=("Mean", "Variance"), tile=4.75)
-    st.space("small")
     _pixels(some, found)
     st.download_button("Classes as CSV", classes.to_csv(index=False), f"mnist-{some.name}-classes.csv", "text/csv",
                        icon=":material/download:", type="tertiary")
@@ -130,10 +130,8 @@ def _pixels(some: Digits, found: Statistics) -> None:
              alt=f"{found.blank:.0%} of the pixels are bare paper, most others full ink.")
     with right:
         heading("Pixels", "white is 1; networks are given (x − 0.1307) / 0.3081")
-        for row in (("Mean", f"{found.grey_mean:.4f}", "Standard deviation", f"{found.grey_std:.4f}"),
-                    ("Without ink", f"{100 * found.blank:.1f} %", "Never inked", f"{found.never} of 784")):
-            for column, title, value in zip(st.columns(2), row[::2], row[1::2], strict=True):
-                column.metric(title, value)
+        figures({"Mean": f"{found.grey_mean:.4f}", "Standard deviation": f"{found.grey_std:.4f}",
+                 "Without ink": f"{100 * found.blank:.1f} %", "Never inked": f"{found.never} of 784"})
 
 
 @st.cache_data(max_entries=8, show_spinner="Laying out the map")
@@ -164,7 +162,7 @@ def atlas(some: Digits) -> None:
                                for axis in (across, up)], sample, digit)
     with right:
         for axis, ends in ((across, "left to right"), (up, "bottom to top")):
-            st.markdown(f"Component {axis + 1} :gray[:small[{ends}]]")
+            heading(f"Component {axis + 1}", ends)
             gallery(insight.along(chart, axis, 5), f"The mean digit moved along component {axis + 1}", f"along{axis}",
                     columns=(5,), alts=[f"step {step} of 5" for step in range(1, 6)])
         st.caption(f"Together they carry {100 * (chart.shares[across] + chart.shares[up]):.0f} % of the differences "

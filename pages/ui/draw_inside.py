@@ -91,4 +91,4 @@ def _said(hidden: explanations.Occlusion, name: str, patch: int) -> str:
 
 
 def _over(values: np.ndarray, image: np.ndarray, key: str, alt: str, box: tuple[int, int, int] | None = None) -> None:
-    maps([Line(values[None], [alt], tile=20, ink=image, box=box)], key=key)
+    maps([Line(values[None], [alt], tile=26, ink=image, box=box)], key=key)

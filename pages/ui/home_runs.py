@@ -100,7 +100,7 @@ def past(runs: Sequence[Run], entries: Sequence[Entry], damaged: Sequence[Damage
                     format="%.2f %%", help="After the last epoch; of a group the mean."),
                 "Best": st.column_config.NumberColumn(format="%.2f %%", help="Chosen among the epochs."),
                 "Parameters": st.column_config.NumberColumn(format="localized"),
-                "Curve": st.column_config.LineChartColumn(y_min=96, y_max=100, help="Validation accuracy by epoch.")})
+                "Curve": st.column_config.LineChartColumn(y_min=95, y_max=101, help="Validation accuracy by epoch.")})
         if len(entries) > SHOWN:
             st.page_link("pages/runs.py", label=f":primary[All {len(runs):,} runs :material/arrow_forward:]")
     for each in damaged[:DAMAGED]:
@@ -114,12 +114,16 @@ def _row(entry: Entry) -> dict[str, object]:
     runs, found = overview.members(entry), overview.validation(entry)
     best = [run.best.val_accuracy for run in overview.counted(entry) if run.best]
     alone = isinstance(entry, Run)
-    return {"Run": entry.name, "State": entry.state if alone else f"{len(entry.finished)} of {len(runs)} seeds",
-            "Validation": found.mean if found else None, "Best": sum(best) / len(best) if best else None,
-            "Parameters": runs[0].parameters,
-            "Epochs": f"{len(entry.epochs)} of {entry.config.epochs}" if alone else f"{runs[0].config.epochs} each",
+    return {"Run": entry.name, "Validation": found.mean if found else None,
+            "Parameters": runs[0].parameters, "Best": sum(best) / len(best) if best else None,
+            "State": _state(entry) if alone else f"{len(entry.finished)} of {len(runs)} seeds",
             "Goal": "" if not overview.reaches_goal(entry) else "by one run" if alone else "reached",
             "Curve": list(overview.curve(entry, lambda row: row.val_accuracy)["value"])}
+
+
+def _state(run: Run) -> str:
+    done = f"{len(run.epochs)} of {run.config.epochs} epochs"
+    return f"{run.config.epochs} epochs" if run.state == "finished" else f"{run.state}, {done}"
 
 
 def _follow() -> None:

@@ -23,6 +23,7 @@ from pages.ui.train_inside import inside
 
 POLL = 2.0  # seconds; each look costs the training beside it a part of a core
 CHANGES = 5  # of the learning rate, the latest that are told
+TOLD = ("architecture", "augmentation", "schedule", "optimizer", "batch_size", "teacher", "seed")  # in any case
 FACTORS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -78,8 +79,9 @@ def _curves(run: Run, baseline: Run | None, others: Sequence[str]) -> None:
     with left:
         train_curves.rate(run)
     with right:
-        heading("Settings", "what differs from the recipe")
-        _settings(run, others)
+        heading("Settings", "bold: not as the recipe says")
+        with st.container(key="settings"):
+            _settings(run, others)
         if run.is_live:
             _rate_control(run)
 
@@ -125,11 +127,10 @@ def _settings(run: Run, others: Sequence[str]) -> None:
         _parent(run.parent, others)
     base = RECIPES[run.recipe].config if run.recipe in RECIPES else None
     changes = run.config.differences(base) if base else {}
-    lines = [f"**Recipe** {run.recipe or 'none'}"]
+    lines = [f":gray[Recipe] {run.recipe or 'none'}{'' if changes or not base else ', nothing changed'}"]
+    lines += [f":gray[{label(name)}] {_brief(getattr(run.config, name))}" for name in TOLD if name not in changes]
     for name, (own, usual) in changes.items():
         lines.append(f"**{label(name)}** {_brief(own)} :gray[instead of {_brief(usual)}]")
-    if base and not changes:
-        lines.append(":gray[Nothing: exactly as the recipe says.]")
     lines += [f"**Learning rate** × {factor:g} from epoch {epoch}, step {step:,}"
               for epoch, step, factor in _rates(run)[-CHANGES:]]
     facts = run.facts

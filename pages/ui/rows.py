@@ -64,7 +64,7 @@ def table(draft: Draft) -> None:
         total = (f"{parameters:,} parameters, " + (f"{BUDGET - parameters:,} left of" if parameters <= BUDGET else
                                                    f"{parameters - BUDGET:,} more than") + f" {BUDGET:,}")
     _table(key=TABLE, on_edited_change=_take, data={
-        "kinds": _KINDS, "rows": [dict(row) for row in draft.rows], "total": total, "budget": BUDGET,
+        "kinds": _KINDS, "rows": [dict(row) for row in draft.rows], "total": total,
         "layers": [{"gives": size(layer.output_shape), "parameters": layer.parameters} for layer in draft.layers],
         "mistakes": {str(number): sentence(words) for number, words in draft.mistakes.items()},
         "answered": st.session_state.get("net_answered", 0)})

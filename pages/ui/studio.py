@@ -42,7 +42,7 @@ def _first_draw() -> None:
 @st.fragment
 def studio(some: Digits) -> None:
     """Change the transforms at the left, see what they do at the right."""
-    bar = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
+    bar = st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="picks")
     left, right = st.columns([5, 7], gap="large")
     with left:
         top, middle, bottom = st.container(), st.container(), st.container()

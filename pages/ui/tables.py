@@ -31,7 +31,7 @@ def epoch_table(rows: Sequence[EpochResult], planned: Sequence[float]) -> None:
         planned: the rate at the start of every epoch of the run.
     """
     columns = _cells(HEADER)
-    done = [_cells(format_row(row)) for row in rows]
+    done = [_epoch(row) for row in rows]
     # All rows stand from the start, so that nothing moves when one is filled.
     ahead = [[str(epoch), f"{rate:.6f}", *[""] * (len(columns) - 2)]
              for epoch, rate in enumerate(planned, 1) if epoch > len(rows)]
@@ -43,8 +43,8 @@ def epoch_table(rows: Sequence[EpochResult], planned: Sequence[float]) -> None:
 
 def summary_table(summary: Summary) -> None:
     """The rows of torchsummary's table, with their work and how much of the image one output has seen."""
-    rows = [[layer.name, " x ".join(map(str, layer.output_shape)), f"{layer.params:,}", f"{layer.multiply_adds:,}",
-             f"{layer.receptive_field} x {layer.receptive_field}"] for layer in summary.layers]
+    rows = [[layer.name, " × ".join(map(str, layer.output_shape)), f"{layer.params:,}", f"{layer.multiply_adds:,}",
+             f"{layer.receptive_field} × {layer.receptive_field}"] for layer in summary.layers]
     columns = ["Layer", "Output shape", "Parameters", "Multiply-adds", "Sees"]
     _table(columns, rows, "Summary of the network", text=1)
     st.caption("Sees: the pixels that one output depends on, its receptive field.")
@@ -67,6 +67,13 @@ def side_by_side(names: Mapping[str, str], rows: Mapping[str, Sequence[str]], ca
                    for title, cells in rows.items())
     st.html(f'<div class="sheet beside" tabindex="0" role="region" aria-label="{escape(caption)}">'
             f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table></div>")
+
+
+def _epoch(row: EpochResult) -> list[str]:
+    """The seed's cells, every figure of a column with as many places as the others."""
+    cells = _cells(format_row(row))
+    return [*cells[:3], f"{row.train_loss:.6f}", f"{row.train_correct:,}", f"{row.train_accuracy:.2f}\u00a0%", cells[6],
+            f"{row.val_correct:,}", f"{row.val_accuracy:.2f}\u00a0%"]
 
 
 def _cells(line: str) -> list[str]:

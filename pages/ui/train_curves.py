@@ -36,7 +36,8 @@ def rate(run: Run) -> None:
     """The learning rate as planned and as it was."""
     plan, actual = planned(run), _batches(run, "lr", "rate")
     draw(charts.rate(plan, run.config.epochs, run.name, actual), "rate", title="Learning rate",
-         quiet="full: so far, dashed: planned", help=term("lr"), of=run.name, file=f"{run.name}-learning-rate",
+         quiet="as it was" if run.state == "finished" else "full: so far, dashed: planned",
+         help=term("lr"), of=run.name, file=f"{run.name}-learning-rate",
          alt=_said_rate(run, actual),
          table=lambda: pd.concat([plan.assign(part="planned"), actual.assign(part="used")]))
 

@@ -214,7 +214,7 @@ def test_a_run_is_shown_with_its_table_and_figures(folder):
     made_run(folder, "mine", done=2, epochs=5, state="stopped", recipe="final")
     app = open_page("pages/train.py", run="mine")
     told = text(app)
-    assert all(column in told for column in ("TrainCorrect", "ValCorrect", "ValAcc", "94.0 %"))
+    assert all(column in told for column in ("TrainCorrect", "ValCorrect", "ValAcc", "94.00\u00a0%"))
     assert told.count("class=ahead") == 3, "the epochs to come stand below"
     assert len(app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")) == 3
     assert "**Epochs** 5 :gray[instead of 15]" in told

@@ -125,7 +125,6 @@ function annotate({ list, data, undo, history, total }) {
     made.querySelector(".gives").textContent = layer ? layer.gives : "";
     const count = made.querySelector(".count");
     count.textContent = layer?.parameters ? layer.parameters.toLocaleString("en") : "";
-    count.style.setProperty("--share", layer ? Math.min(1, layer.parameters / data.budget) : 0);
     const mistake = made.querySelector(".mistake");
     const words = data.mistakes[at + 1] ?? "";
     if (mistake.textContent !== words) mistake.textContent = words;
