@@ -22,7 +22,7 @@ GOAL = 99.4
 HEIGHT = 260
 PALETTE = ("#5a78ee", "#c46a2d", "#2b8a6e", "#a2559f", "#8a7a2b", "#3b8db5", "#b5506a", "#5f8f2f")
 QUIET = "#8b8b86"
-_OWN = {"final": 0, "initial": 1, "intermediate": 2}
+_OWN = {"final": 0, "initial": 1, "intermediate": 2, "best": 3, "tiny": 4, "teacher": 5, "sprint": 7}
 
 TRAIN, VALIDATION = "training", "validation"
 

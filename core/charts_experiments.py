@@ -67,16 +67,16 @@ def seeds(frame: pd.DataFrame, means: pd.DataFrame) -> alt.LayerChart:
               scale=alt.Scale(domain=[min(values) - room, min(100, max(values) + room)], nice=False, clamp=True))
     y = alt.Y("group:N", title=None, sort=names, axis=alt.Axis(domain=False, ticks=False, labelPadding=8,
                                                                labelLimit=160))
-    own = _colours(names)
+    own = _colours(names, legend=False)
     points = alt.Chart(frame).mark_circle(size=70, opacity=0.55).encode(
         x=x, y=y, color=own, tooltip=["run:N", "seed:Q", alt.Tooltip("accuracy:Q", title="accuracy, %", format=".2f")])
     tips = [alt.Tooltip("group:N"), alt.Tooltip("mean:Q", title="mean, %", format=".2f"),
             alt.Tooltip("low:Q", title="95 % interval from", format=".2f"), alt.Tooltip("high:Q", title="to",
                                                                                       format=".2f")]
     reach = alt.Chart(means).mark_rule(strokeWidth=2).encode(
-        x=alt.X("low:Q", scale=x["scale"], title=None), x2="high:Q", y=y, color=own, tooltip=tips)
+        x=alt.X("low:Q", scale=x["scale"], title="accuracy, %"), x2="high:Q", y=y, color=own, tooltip=tips)
     middle = alt.Chart(means).mark_tick(thickness=3, size=18).encode(
-        x=alt.X("mean:Q", scale=x["scale"], title=None), y=y, color=own, tooltip=tips)
+        x=alt.X("mean:Q", scale=x["scale"], title="accuracy, %"), y=y, color=own, tooltip=tips)
     line = pd.DataFrame({"accuracy": [GOAL]})
     rule = alt.Chart(line).mark_rule(strokeDash=[2, 3], color=QUIET).encode(x=x)
     return _framed([rule, reach, points, middle], alt.Step(_ROW))
@@ -93,7 +93,7 @@ def difference(first: str, second: str, gain: float, interval: tuple[float, floa
     low, high = interval
     far = 1.15 * max(abs(low), abs(high), 0.05)
     row = pd.DataFrame({"gain": [gain], "low": [low], "high": [high]})
-    x = alt.X("gain:Q", title="percentage points", scale=alt.Scale(domain=[-far, far], nice=False),
+    x = alt.X("gain:Q", title=None, scale=alt.Scale(domain=[-far, far], nice=False),
               axis=alt.Axis(tickCount=7, format="+.2~f", **AXIS))
     better = colour(second) if low > 0 else colour(first) if high < 0 else QUIET
     tips = [alt.Tooltip("gain:Q", format="+.2f"), alt.Tooltip("low:Q", title="95 % interval from", format="+.2f"),
@@ -148,9 +148,9 @@ def _goal(field: str, value: float, y: alt.Y) -> list[alt.Chart]:
                 y=y, x=alt.value(0), text="words:N")]
 
 
-def _colours(names: Sequence[str]) -> alt.Color:
-    legend = alt.Legend(orient="top", symbolOpacity=1, padding=0, offset=8, labelLimit=200) if len(names) > 1 else None
-    return alt.Color("group:N", title=None, legend=legend,
+def _colours(names: Sequence[str], legend: bool = True) -> alt.Color:
+    above = alt.Legend(orient="top", symbolOpacity=1, symbolSize=60, padding=0, offset=8, labelLimit=200)
+    return alt.Color("group:N", title=None, legend=above if legend and len(names) > 1 else None,
                      scale=alt.Scale(domain=list(names), range=[colour(name) for name in names]))
 
 

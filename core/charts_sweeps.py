@@ -51,7 +51,12 @@ def front(frame: pd.DataFrame, price: str) -> alt.LayerChart:
     y = _accuracy(shown)
     best = shown[shown["state"] == BEST].sort_values("price")
     line = alt.Chart(best).mark_line(strokeWidth=2, color=_BEST, interpolate="step-after", clip=True)
-    return _framed([line.encode(x=x, y=y), _points(shown, x, y, alt.Tooltip("price:Q", title=price, format=",.4~r"))])
+    points = _points(shown, x, y, alt.Tooltip("price:Q", title=price, format=",.4~r"))
+    top = best.nsmallest(1, "mistakes")
+    late = len(top) and top["price"].iloc[0] > shown["price"].agg(["min", "max"]).mean()
+    words = alt.Chart(top).mark_text(align="right" if late else "left", dx=8 if late else -8, dy=-12, color=_BEST,
+                                     fontSize=11).encode(x=x, y=y, text="run:N")
+    return _framed([line.encode(x=x, y=y), points, words])
 
 
 def slice_(frame: pd.DataFrame, name: str, log: bool = False) -> alt.LayerChart:
@@ -83,8 +88,8 @@ def importance(frame: pd.DataFrame) -> alt.LayerChart:
               axis=None)
     tips = [alt.Tooltip("name:N", title="setting"), alt.Tooltip("share:Q", format=".0%")]
     bars = alt.Chart(frame).mark_bar(color=_INK, height=12).encode(x=x, y=y, tooltip=tips)
-    words = alt.Chart(frame).mark_text(align="left", dx=5, color=QUIET, fontSize=12).encode(
-        x=x, y=y, text=alt.Text("share:Q", format=".0%"))
+    shown = frame.assign(words=[f"{100 * share:.0f}\u00a0%" for share in frame["share"]])
+    words = alt.Chart(shown).mark_text(align="left", dx=5, color=QUIET, fontSize=12).encode(x=x, y=y, text="words:N")
     return alt.LayerChart(layer=[bars, words]).properties(height=alt.Step(_ROW), padding=_FRAME)
 
 
@@ -106,7 +111,8 @@ def _accuracy(shown: pd.DataFrame) -> alt.Y:
 def _points(shown: pd.DataFrame, x: alt.X, y: alt.Y, *more: alt.Tooltip) -> alt.Chart:
     states = [state for state in (BEST, DONE, PRUNED) if state in set(shown["state"])]
     inks = {BEST: _BEST, DONE: _INK, PRUNED: QUIET}
-    legend = alt.Legend(orient="top", symbolOpacity=1, padding=0, offset=8) if len(states) > 1 else None
+    legend = alt.Legend(orient="top", symbolOpacity=1, padding=0, offset=8, values=[DONE, PRUNED],
+                        ) if {DONE, PRUNED} <= set(states) else None
     own = alt.Color("state:N", title=None, legend=legend,
                     scale=alt.Scale(domain=states, range=[inks[state] for state in states]))
     tips = [alt.Tooltip("run:N"), alt.Tooltip("accuracy:Q", title="held-out images, %", format=".2f"), *more,

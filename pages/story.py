@@ -56,9 +56,10 @@ at = path.index((chapter, step))
 with bar:
     st.space("stretch")
     st.button("Back", icon=":material/arrow_back:", shortcut="Left", on_click=go, args=(path[max(0, at - 1)],),
-              key="back", disabled=at == 0)
+              key="back", disabled=at == 0, help="Or the left arrow key.")
     st.button("Next", icon=":material/arrow_forward:", icon_position="right", shortcut="Right", on_click=go,
-              args=(path[min(len(path) - 1, at + 1)],), key="next", type="primary", disabled=at == len(path) - 1)
+              args=(path[min(len(path) - 1, at + 1)],), key="next", type="primary", disabled=at == len(path) - 1,
+              help="Or the right arrow key.")
 with st.container(key="story"):
     if chapter == GOAL:
         goal()

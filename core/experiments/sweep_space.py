@@ -189,6 +189,15 @@ def width_names(rows: Sequence[Row]) -> list[str]:
     return [f"rows.{'+'.join(map(str, numbers))}.channels" for numbers in widths(rows)]
 
 
+def title(name: str) -> str:
+    """What one thing varied is called: `channels of row 2`, `channels of rows 2 and 5`; a field keeps its name."""
+    match = ROWS.fullmatch(name)
+    if match is None:
+        return name
+    numbers = match[1].split("+")
+    return f"{match[2]} of row{'s' if len(numbers) > 1 else ''} {' and '.join(numbers)}"
+
+
 def told(values: Mapping[str, Any]) -> str:
     """Drawn values in few words, the widths of rows behind each other: `widths 8-16-16, max_lr 0.12`."""
     rows = [value for name, value in values.items() if (match := ROWS.fullmatch(name)) and match[2] == "channels"]

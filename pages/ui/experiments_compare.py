@@ -17,6 +17,7 @@ from core.insight.mistakes import Comparison
 from core.runs.run import Run
 from pages.ui import dataset, experiments_parts, tables
 from pages.ui.charts import draw
+from pages.ui.digits import heading
 from pages.ui.frame import KEPT
 from pages.ui.mistakes_parts import predictions
 from pages.ui.runs_compare import VALUES, frame, said
@@ -75,22 +76,25 @@ def _asked(one: Run, two: Run) -> Answer | None:
 def _show(answer: Answer) -> None:
     experiments_parts.verdict(answer.words)
     experiments_parts.method(answer.method)
-    left, right = st.columns([3, 2], gap="large")
+    left, right = st.columns([3, 2], gap="large") if answer.images is not None else (st.container(), None)
     with left:
         low, high = answer.interval
         row = {"first": answer.first, "second": answer.second, "difference": answer.difference, "low": low,
                "high": high, **counts(answer)}
         draw(charts_experiments.difference(answer.first, answer.second, answer.difference, answer.interval),
-             "difference", title="Difference", quiet="with its 95 % interval", alt=answer.words,
-             file=f"{answer.first}-{answer.second}-difference",
+             "difference", title="Difference", quiet="in percentage points, with its 95 % interval",
+             alt=answer.words, file=f"{answer.first}-{answer.second}-difference",
              table=lambda: pd.DataFrame([row]))
-    with right:
         figures = {name: f"{accuracy:.2f} %" for name, accuracy in zip((answer.first, answer.second), answer.accuracies,
                                                                     strict=True)}
         tables.figures(figures)
-        if answer.images is not None:
-            st.caption(_sureness(answer.images))
+    if right is not None:
+        with right:
+            heading("Test images", "how many each gets right")
             _disagreements(answer, answer.images)
+            st.caption(_sureness(answer.images))
+            st.page_link("pages/mistakes.py", label=":primary[See these images :material/arrow_forward:]",
+                         query_params={"view": "two runs", "run": answer.first, "other": answer.second})
 
 
 def _sureness(found: Comparison) -> str:
@@ -111,8 +115,6 @@ def _disagreements(answer: Answer, found: Comparison) -> None:
             'aria-label="Test images that each gets right or wrong">'
             f'<table><thead><tr><th></th><th scope="col">{escape(answer.second)} right</th>'
             f'<th scope="col">{escape(answer.second)} wrong</th></tr></thead><tbody>{body}</tbody></table></div>')
-    st.page_link("pages/mistakes.py", label=":primary[See these images :material/arrow_forward:]",
-                 query_params={"view": "two runs", "run": answer.first, "other": answer.second})
 
 
 def _curves(runs: list[Run]) -> None:

@@ -15,21 +15,41 @@ from core.experiments.report_groups import bands, points
 from core.recipes import RECIPES
 from core.runs.run import Run
 from pages.ui.charts import draw
+from pages.ui.frame import KEPT
 
 
-def verdict(words: str, short: bool = False) -> None:
-    """An answer in large type.
-
-    Args:
-        words: one or two sentences.
-        short: whether it takes one line only, so that no more room is kept.
-    """
-    st.html(f'<p class="verdict{" short" if short else ""}">{escape(words).replace(" %", "&nbsp;%")}</p>')
+def verdict(words: str) -> None:
+    """An answer in large type: one or two sentences."""
+    st.html(f'<p class="verdict">{escape(words).replace(" %", "&nbsp;%")}</p>')
 
 
 def method(words: str) -> None:
     """How an answer was found, quietly."""
-    st.html(f'<p class="method">{escape(words)}</p>')
+    st.html(f'<p class="method">{escape(words).replace(" %", "&nbsp;%").replace(" = ", "&nbsp;=&nbsp;")}</p>')
+
+
+def pick(title: str, names: Sequence[str]) -> str:
+    """The control that chooses an experiment by name, the newest to begin with; its name is always in the link.
+
+    The session's key is the title in small letters; with `_next` behind it, the one to turn to.
+
+    Args:
+        title: what is chosen.
+        names: the newest first, at least one.
+    """
+    key = title.lower()
+    asked = st.query_params.get(key)
+    if asked is not None and asked not in names:
+        st.warning(f"There is no {key} {asked[:60]} here.", icon=":material/error:")
+    turned = st.session_state.pop(f"{key}_next", None)
+    if turned not in names and st.session_state.get(key, asked) not in names:
+        turned = names[0]
+    if turned in names:
+        if key not in st.session_state:  # what is set before the control was ever drawn does not reach the link
+            st.query_params[key] = turned
+        st.session_state[key] = turned
+    # No default, which would be left out of the link: elsewhere another one may be the newest.
+    return st.selectbox(title, names, None, key=key, width=240, label_visibility="collapsed", **KEPT) or names[0]
 
 
 def charts(groups: Sequence[Group]) -> None:

@@ -60,16 +60,16 @@ def _watch(request: Request, recipe: str | None, moving: bool) -> None:
     if moving and (found is None or found.state != "running"):
         st.rerun()  # the whole page, which then asks no more
     if found is None:
-        experiments_parts.verdict("Which learning rate is the highest that still helps?", short=True)
+        experiments_parts.verdict("Which learning rate is the highest that still helps?")
         experiments_parts.method(
             "The test takes a copy of the weights and trains it for a few hundred steps while the rate climbs. Where "
             "the loss is lowest, steps begin to undo each other; a tenth of that rate is a good highest one.")
-    else:
-        _answer(found, request, recipe)
+        return
+    _answer(found, request, recipe)
     climb = lr_range.rates(request.config, request.steps)
-    frame = pd.DataFrame([(point.lr, point.loss, point.smoothed) for point in found.points] if found else [],
+    frame = pd.DataFrame([(point.lr, point.loss, point.smoothed) for point in found.points],
                          columns=["lr", "loss", "smoothed"], dtype=float)
-    suggestion = found.suggestion if found else None
+    suggestion = found.suggestion
     lr, lowest = (suggestion.lr, suggestion.lowest) if suggestion else (None, None)
     draw(charts_experiments.range_test(frame, lr, lowest, (climb[0], climb[-1])), "range", title="Loss",
          quiet="while the rate climbs; thin: of each batch, thick: smoothed",
@@ -83,16 +83,16 @@ def _answer(found: Finding, request: Request, recipe: str | None) -> None:
         if found.state == "running":
             share = len(found.points) / found.planned
             left = "" if found.seconds_left is None else f", about {words.duration(found.seconds_left)} left"
-            experiments_parts.verdict("The rate is climbing …", short=True)
+            experiments_parts.verdict("The rate is climbing …")
             st.progress(share, text=f"Step {len(found.points)} of {found.planned}{left}")
         elif suggestion is None:
-            experiments_parts.verdict("The test did not come to its end.", short=True)
+            experiments_parts.verdict("The test did not come to its end.")
             st.error(found.message, icon=":material/error:")
         elif suggestion.lr is None:
-            experiments_parts.verdict("No rate stands out.", short=True)
+            experiments_parts.verdict("No rate stands out.")
             experiments_parts.method(suggestion.words)
         else:
-            experiments_parts.verdict(f"A highest learning rate of {suggestion.lr:g}.", short=True)
+            experiments_parts.verdict(f"A highest learning rate of {suggestion.lr:g}.")
             experiments_parts.method(suggestion.words)
             used = ", ".join(f"{getattr(request.config, field):g}" for field in _fields(request.config))
             tables.figures({"Suggested": f"{suggestion.lr:g}", "The set-up's own": used,

@@ -68,9 +68,7 @@ def _watch(moving: bool) -> None:
     st.dataframe(pd.DataFrame([_row(group) for group in found]), hide_index=True, key="group_table", column_config={
         name: st.column_config.NumberColumn(format=form) for name, form in COLUMNS.items()})
     names = [group.name for group in found]
-    if (turned := st.session_state.pop("group_next", None)) in names:
-        st.session_state["group"] = turned
-    chosen = st.selectbox("Group", names, key="group", width=240, label_visibility="collapsed", **KEPT)
+    chosen = experiments_parts.pick("Group", names)
     _one(next(group for group in found if group.name == chosen))
     others = [group for group in found if group.name != chosen]
     shown = [next(group for group in found if group.name == chosen)]

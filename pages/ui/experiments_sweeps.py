@@ -27,6 +27,7 @@ from pages.ui.terms import term
 POLL = 3.0  # seconds
 NEW = "new sweep"
 SEEDS = 5
+SHOWN = 20  # trials that the table shows without scrolling
 # What is offered to vary: ranges and values that are worth a try, as one types them, and names to choose among.
 RANGES = {WIDTHS: "4..16..2", "max_lr": "0.02..0.3:log", "lr": "0.005..0.1:log", "batch_size": "32,64,128,256",
           "epochs": "5..15", "momentum": "0.8..0.98", "weight_decay": "0.00001..0.001:log", "ema": "0,0.99,0.999",
@@ -40,15 +41,12 @@ PRICES = {"parameters": "parameters", "seconds": "seconds of training"}
 def sweep(runs: Sequence[Run]) -> None:
     """The sweeps there are, and a way to begin one."""
     try:
-        names = sweeps.names()
+        with st.spinner("Opening the sweeps"):
+            names = sweeps.names()
     except UserError as error:
         st.error(str(error), icon=":material/error:")
         return
-    if (turned := st.session_state.pop("sweep_next", None)) in names:
-        st.session_state["sweep"] = turned
-    chosen = NEW
-    if names:
-        chosen = st.selectbox("Sweep", [*names, NEW], key="sweep", width=240, label_visibility="collapsed", **KEPT)
+    chosen = experiments_parts.pick("Sweep", [*names, NEW]) if names else NEW
     if chosen == NEW:
         _new(runs, names)
         return
@@ -74,9 +72,6 @@ def _new(runs: Sequence[Run], taken: Sequence[str]) -> None:
                            help="The most accuracy on the held-out images; or what no other beats both in that and in "
                                 "the fewest parameters or seconds.")
         count = st.number_input("Runs", 1, sweeps.MOST_RUNS, 20, key="sweep_runs", width=110, **KEPT)
-        wanted = _free_name(f"{based[:30]}-sweep", taken)
-        name = st.text_input("Name", placeholder=wanted, key="sweep_name", max_chars=sweeps.MOST_NAME, width=200)
-        asked = st.button("Start", type="primary", icon=":material/play_arrow:", key="start_sweep")
     config, recipe = set_ups[based]
     texts = _varied()
     with st.expander("More", key="sweep_more"):
@@ -93,6 +88,10 @@ def _new(runs: Sequence[Run], taken: Sequence[str]) -> None:
         pruner = columns[4].selectbox("Pruner", PRUNERS, key="pruner", **KEPT,
                                       help="Ends runs early that promise little, by how others stood at that epoch. "
                                            "Only for accuracy alone.")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        wanted = _free_name(f"{based[:30]}-sweep", taken)
+        name = st.text_input("Name", placeholder=wanted, key="sweep_name", max_chars=sweeps.MOST_NAME, width=240)
+        asked = st.button("Start", type="primary", icon=":material/play_arrow:", key="start_sweep")
     if asked and dataset.digits():
         _start(config.changed(holdout=holdout), texts, recipe, name.strip() or wanted,
                {"aim": aim, "sampler": sampler, "pruner": pruner, "runs": count, "minutes": minutes,
@@ -150,7 +149,9 @@ def _watch(name: str, moving: bool) -> None:
     if through:
         _charts(found, sorted(through, key=lambda trial: (trial.ended is None, trial.ended)))
     table = pd.DataFrame([_row(trial) for trial in found.trials])
-    st.dataframe(table if table["Why"].any() else table.drop(columns="Why"), hide_index=True, key="sweep_table",
+    telling = {"Machine": table["Machine"].nunique() > 1, "Why": table["Why"].any()}
+    st.dataframe(table.drop(columns=[name for name, tells in telling.items() if not tells]), hide_index=True,
+                 key="sweep_table", height="content" if len(table) <= SHOWN else "auto",
                  column_config={"Held-out": st.column_config.NumberColumn(format="%.2f %%"),
                                 "Parameters": st.column_config.NumberColumn(format="localized"),
                                 "Seconds": st.column_config.NumberColumn(format="%.0f"),
@@ -160,17 +161,19 @@ def _watch(name: str, moving: bool) -> None:
 def _answer(found: Found) -> None:
     best = found.best
     if best is None or best.accuracy is None:
-        experiments_parts.verdict("No run is through yet.", short=True)
+        experiments_parts.verdict("No run is through yet.")
     else:
-        experiments_parts.verdict(f"{best.accuracy:.2f} % by {best.run}, with {best.parameters:,} parameters.",
-                                  short=True)
+        experiments_parts.verdict(f"{best.accuracy:.2f} % by {best.run}, with {best.parameters:,} parameters.")
     done, places = found.count(DONE, sweeps.PRUNED, sweeps.FAILED), found.sweep.places
-    seen = f"{done} of {places} runs are through, {found.count(RUNNING)} training" + (
-        f", {found.count(sweeps.FAILED)} failed" if found.count(sweeps.FAILED) else "")
-    experiments_parts.method(f"Compared on {found.sweep.config.holdout:,} training images kept back; being the best of "
+    seen = ", ".join([f"{done} of {places} runs are through", *(
+        f"{count} {word}" for state, word in ((RUNNING, "training"), (sweeps.FAILED, "failed"))
+        if (count := found.count(state)))])
+    experiments_parts.method((f"{seen}, compared" if found.over else "Compared")
+                             + f" on {found.sweep.config.holdout:,} training images kept back; being the best of "
                              "several, the winner is flattered by them. Varied: "
                              f"{sweep_space.told_space(found.sweep.space)}.")
-    st.progress(min(1.0, done / places), text=seen)
+    if not found.over:
+        st.progress(min(1.0, done / places), text=seen)
 
 
 def _actions(found: Found, moving: bool) -> None:
@@ -223,25 +226,28 @@ def _charts(found: Found, through: list[Trial]) -> None:
         shown = frame.assign(price=frame[price])
         shown.loc[shown["best"], "state"] = charts_sweeps.BEST
         draw(charts_sweeps.front(shown, PRICES[price]), "front", title=f"Accuracy against {price}",
-             quiet="green: unbeaten in both" if len(AIMS[found.sweep.aim]) > 1 else "",
+             quiet="green: unbeaten in both" if len(AIMS[found.sweep.aim]) > 1 else "green: the best",
              alt=f"Accuracy of {len(frame)} runs against their {price}.", file=f"{name}-front", of=name,
              table=lambda: shown)
+    left, right = st.columns(2, gap="large")
+    titles = {sweep_space.title(each): each for each in space}
     with left:
         shares = _importance(sweep_storage.storage_url(), name, found.count(DONE))
         if len(shares):
+            shares = shares.assign(name=[sweep_space.title(each) for each in shares["name"]])
             draw(charts_sweeps.importance(shares), "importance", title="What mattered",
                  quiet="for the accuracy, by PED-ANOVA", file=f"{name}-importance", of=name, table=lambda: shares,
                  alt=", ".join(f"{each}: {share:.0%}" for each, share in shares.itertuples(index=False)))
+        title = next(iter(titles))
+        if len(titles) > 1:
+            title = st.selectbox("Setting to look at", list(titles), key="slice", width=240, **KEPT)
     with right:
-        varied = list(space)
-        field = varied[0]
-        if len(varied) > 1:
-            field = st.selectbox("Setting", varied, key="slice", width=240, label_visibility="collapsed", **KEPT)
+        field = titles[title]
         cut = frame.assign(value=[trial.params.get(field) for trial in through])
         if space[field].choices:
             cut["value"] = cut["value"].astype(str)
-        draw(charts_sweeps.slice_(cut, field, space[field].log), "slice", title="One setting",
-             quiet="whatever the others were", alt=f"Accuracy of {len(frame)} runs against {field}.",
+        draw(charts_sweeps.slice_(cut, title, space[field].log), "slice", title="One setting",
+             quiet="whatever the others were", alt=f"Accuracy of {len(frame)} runs against {title}.",
              file=f"{name}-{field}", of=name, table=lambda: cut)
 
 

@@ -51,15 +51,14 @@ def one_run(run: Run, found: Predictions, test: Digits) -> None:
     with title:
         heading(*_title(label, answer, len(chosen)))
     _images(run, found, test, chosen, image)
-    st.download_button("Mistakes (CSV)", lambda: csv(found, test), f"{run.name}-mistakes.csv", "text/csv",
-                       icon=":material/download:", type="tertiary", key="save_mistakes", on_click="ignore")
 
 
 def _figures(run: Run, found: Predictions, test: Digits) -> None:
     total, wrong = len(found.labels), ~found.right
+    sure = int((found.probabilities.max(axis=1)[wrong] > SURE).sum())
     low, high = wilson(total - found.wrong, total)
     figures = {f"Wrong of {total:,}": f"{found.wrong:,}", "Right": f"{100 - 100 * found.wrong / total:.2f}\u00a0%",
-               f"Wrong, over {SURE:.0%} sure": f"{int((found.probabilities.max(axis=1)[wrong] > SURE).sum()):,}"}
+               f"Wrong, over {100 * SURE:.0f}\u00a0% sure": f"{sure:,}"}
     if known := doubts(test):
         figures["With a doubtful label"] = f"{sum(bool(wrong[index]) for index in known)} of {len(known)}"
     tables.figures(figures)
@@ -103,6 +102,8 @@ def _images(run: Run, found: Predictions, test: Digits, chosen: np.ndarray, imag
     left, right = st.columns([2, 1], gap="large")
     with left:
         _grid(found, test, chosen, at)
+        st.download_button("Mistakes (CSV)", lambda: csv(found, test), f"{run.name}-mistakes.csv", "text/csv",
+                           icon=":material/download:", type="tertiary", key="save_mistakes", on_click="ignore")
     with right, st.container(key="seen"):
         one_image(at, test, {run.name: found}, "mistake")
 

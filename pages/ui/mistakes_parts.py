@@ -61,7 +61,7 @@ def one_image(index: int, test: Digits, asked: Mapping[str, Predictions], key: s
             key=key)
     odds({name: found.probabilities[index] for name, found in asked.items()}, label)
     if doubt := doubts(test).get(index):
-        st.markdown(f":material/help: {votes(doubt)}")
+        st.markdown(f":small[:material/help: {votes(doubt)}]")
     with st.container(horizontal=True, gap="medium"):
         st.page_link("pages/draw.py", label=":primary[Look closer :material/arrow_forward:]",
                      query_params={"digit": f"test-{index}"})

@@ -141,17 +141,17 @@ def dot(name: str) -> str:
 DEVIATION = "±"
 COLUMNS = {
     "": st.column_config.ImageColumn(width=40, pinned=True, help="The run's colour in every chart."),
-    "Run": st.column_config.TextColumn(pinned=True, width=150),
-    "State": st.column_config.TextColumn(width=95, help="Of a group: how many of its runs are finished."),
-    "Curve": st.column_config.LineChartColumn(y_min=96, y_max=100, width=100, help="Validation accuracy by epoch, "
+    "Run": st.column_config.TextColumn(pinned=True, width=130),
+    "State": st.column_config.TextColumn(width=90, help="Of a group: how many of its runs are finished."),
+    "Curve": st.column_config.LineChartColumn(y_min=96, y_max=100, width=80, help="Validation accuracy by epoch, "
                                               "96 to 100 %."),
     "Last": st.column_config.NumberColumn(format="%.2f %%", width=80, help=LAST),
     DEVIATION: st.column_config.NumberColumn(format="%.2f", width=50, help="Standard deviation between the seeds of a "
                                              "group, in percentage points."),
-    "95 % interval": st.column_config.TextColumn(width=120, help=SURE),
+    "95 % interval": st.column_config.TextColumn(width=115, help=SURE),
     "Best": st.column_config.NumberColumn(format="%.2f %%", width=80, help=BEST),
-    "Parameters": st.column_config.NumberColumn(format="localized", width=95, help="Numbers that the network learns."),
-    "Epochs": st.column_config.TextColumn(width=80),
+    "Parameters": st.column_config.NumberColumn(format="localized", width=90, help="Numbers that the network learns."),
+    "Epochs": st.column_config.TextColumn(width=75),
     "Time": st.column_config.NumberColumn(format="%d s", width=75, help="All epochs together."),
     "Network": st.column_config.TextColumn(width=120),
     "Augmentation": st.column_config.TextColumn(width=110),

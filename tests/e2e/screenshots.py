@@ -58,7 +58,7 @@ def main(folder: Path, checkpoints: Path) -> None:
 def settle(page: Any) -> None:
     """Wait until the page is drawn and its script has come to rest."""
     page.wait_for_selector("h1", timeout=90_000)
-    page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
+    page.wait_for_function("document.querySelector('.stApp').dataset.testScriptState == 'notRunning'", timeout=90_000)
     page.wait_for_function("!document.querySelector('[data-testid=stSkeleton], [data-testid=stSpinner]')",
                            timeout=90_000)
     page.wait_for_timeout(900)

@@ -1,4 +1,4 @@
-"""Experiments in a real browser: an answer to quote, and a file that is made, checked and saved."""
+"""Experiments in a real browser: an answer to quote, what a sweep found, and a file that is made, checked and saved."""
 
 from __future__ import annotations
 
@@ -9,6 +9,21 @@ import pytest
 from conftest import PHONE
 from playwright.sync_api import expect
 
+from core.experiments import sweep_worker, sweeps
+from tests.core.experiments import sweeping
+
+
+@pytest.fixture
+def found(checkpoints, monkeypatch):
+    """Two finished sweeps, whose runs cost nothing; the one that is not the newest is given."""
+    monkeypatch.setattr(sweep_worker, "LOOK", 0.0)
+    for name in ("older", "newer"):
+        sweeps.create(sweeping.made(name), folder=checkpoints)
+        sweep_worker.work(name, folder=checkpoints, say=lambda words: None, train=sweeping.epochs)
+    yield sweeps.find("older", folder=checkpoints)
+    for name in ("older", "newer"):
+        sweeps.delete(name, folder=checkpoints)
+
 
 def test_two_runs_are_compared_and_the_answer_is_in_the_link(tab):
     tab.goto("/experiments?first=initial&second=final")
@@ -18,6 +33,23 @@ def test_two_runs_are_compared_and_the_answer_is_in_the_link(tab):
     expect(tab.get_by_role("region", name="Test images that each gets right or wrong")).to_be_visible()
     tab.get_by_role("radio", name="Exports").click()
     expect(tab).to_have_url(re.compile("experiment=Exports"))
+
+
+def test_a_sweep_shows_what_it_found_and_its_name_is_in_the_link(tab, found):
+    tab.goto("/experiments?experiment=Sweep")
+    box = tab.locator(".st-key-sweep input")
+    expect(box).to_have_value("newer")
+    expect(tab).to_have_url(re.compile("sweep=newer"))
+    tab.goto("/experiments?experiment=Sweep&sweep=older")
+    expect(box).to_have_value("older")
+    expect(tab.locator(".verdict")).to_contain_text(f"by {found.best.run}")
+    for chart in ("history", "front", "slice"):
+        expect(tab.locator(f".st-key-chart_{chart} :is(canvas, svg)").first, chart).to_be_visible()
+    expect(tab.get_by_role("button", name="Train the winner")).to_be_visible()
+    box.click()
+    tab.get_by_role("option", name="newer").click()
+    expect(tab).to_have_url(re.compile("sweep=newer"))
+    expect(tab.locator(".verdict")).to_contain_text("by newer-")
 
 
 def test_a_network_is_made_checked_and_saved(tab, tmp_path):
