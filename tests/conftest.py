@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -18,6 +19,15 @@ hypothesis.settings.load_profile("quick")
 
 # Networks as small as the tests' gain nothing from more, and where the cores are busy threads wait for each other.
 torch.set_num_threads(1)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """An empty checkpoints folder that the environment names."""
+    place = tmp_path / "checkpoints"
+    place.mkdir()
+    monkeypatch.setenv("INKLING_CHECKPOINTS", str(place))
+    return place
 
 
 @pytest.fixture(scope="session")

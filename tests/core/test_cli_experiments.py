@@ -21,12 +21,9 @@ QUICK = ("--layers", TINY, "--batch-size", "100", "--epochs", "1", "--device", "
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch) -> Path:
-    place = tmp_path / "checkpoints"
-    place.mkdir()
-    monkeypatch.setenv("INKLING_CHECKPOINTS", str(place))
+def folder(folder, tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    return place
+    return folder
 
 
 @pytest.fixture

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
 import zipfile
-from pathlib import Path
 
 import pytest
 
 from core.runs import bin as wastebin
 from core.runs import control, processes, queue, status, store
+from tests.core.asking import read, refused
 from tests.made import made_run
 
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch) -> Path:
-    place = tmp_path / "checkpoints"
-    place.mkdir()
-    monkeypatch.setenv("INKLING_CHECKPOINTS", str(place))
-    return place
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 @pytest.fixture
@@ -36,20 +29,6 @@ def idle(monkeypatch) -> list[str]:
     monkeypatch.setattr(processes, "start", lambda place: started.append(place.name) or processes.identity())
     monkeypatch.setattr("core.cli_watch.fetch_data", lambda console, quiet: None)
     return started
-
-
-def read(core, *arguments: str):
-    status, text, error = core(*arguments, "--json")
-    assert status == 0, error
-    return json.loads(text)
-
-
-def refused(core, *arguments: str) -> str:
-    status, text, error = core(*arguments)
-    assert (status, text) == (1, "")
-    assert error.startswith("Error: ")
-    assert error.count("\n") == 1
-    return error
 
 
 def test_a_run_is_renamed_and_its_forks_follow(core, folder):

@@ -13,14 +13,11 @@ from tests.core.experiments import sweeping
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch) -> Path:
-    place = tmp_path / "checkpoints"
-    place.mkdir()
-    monkeypatch.setenv("INKLING_CHECKPOINTS", str(place))
+def folder(folder, monkeypatch) -> Path:
     monkeypatch.setattr("core.cli_watch.fetch_data", lambda console, quiet: None)
     monkeypatch.setattr(sweep_worker, "through_queue", sweeping.epochs)
     monkeypatch.setattr(sweep_worker, "LOOK", 0.0)
-    yield place
+    yield folder
     sweep_storage._connect.cache_clear()
 
 

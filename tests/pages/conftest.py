@@ -1,4 +1,4 @@
-"""Fixtures of the page tests: an empty folder of runs, and a queue that starts no process."""
+"""Fixtures of the page tests: a queue that starts no process, and pages that remember nothing."""
 
 from __future__ import annotations
 
@@ -9,15 +9,6 @@ import pytest
 import streamlit as st
 
 from core.runs import processes
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
-    """An empty checkpoints folder."""
-    place = tmp_path / "checkpoints"
-    place.mkdir()
-    monkeypatch.setenv("INKLING_CHECKPOINTS", str(place))
-    return place
 
 
 @pytest.fixture

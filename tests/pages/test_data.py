@@ -11,7 +11,6 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
-import streamlit as st
 from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.testing.v1 import AppTest
@@ -28,15 +27,9 @@ OWN = [{"kind": "affine", "rotate": 30.0, "p": 1.0}, {"kind": "blur", "sigma": 2
 
 
 @pytest.fixture(autouse=True)
-def fresh(tmp_path, monkeypatch):
-    """An empty folder for data and runs, and nothing remembered of another test's digits."""
+def data(tmp_path, monkeypatch, folder, fresh):
+    """An empty folder for data and one for runs, and nothing remembered of another test's digits."""
     monkeypatch.setenv("INKLING_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("INKLING_CHECKPOINTS", str(tmp_path))
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    yield
-    st.cache_data.clear()
-    st.cache_resource.clear()
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
 import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
@@ -30,17 +29,10 @@ SHIPPED = ROOT / "checkpoints" / "final"
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch, digits) -> Path:
+def folder(folder, monkeypatch, digits, fresh) -> Path:
     """An empty checkpoints folder, made-up digits in place of MNIST, and nothing remembered of another test."""
-    place = tmp_path / "checkpoints"
-    place.mkdir()
-    monkeypatch.setenv("INKLING_CHECKPOINTS", str(place))
     monkeypatch.setattr(dataset, "load", lambda progress: digits)
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    yield place
-    st.cache_data.clear()
-    st.cache_resource.clear()
+    return folder
 
 
 def opened(drawn: int | None = None, session: dict | None = None, **link: str) -> AppTest:

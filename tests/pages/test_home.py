@@ -5,20 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.runs import files
 from tests.made import made_run
 from tests.opening import HOME, open_page
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
-    place = tmp_path / "checkpoints"
-    place.mkdir()
-    monkeypatch.setenv("INKLING_CHECKPOINTS", str(place))
-    return place
 
 
 def scored(folder: Path, name: str, correct: int, **config) -> None:

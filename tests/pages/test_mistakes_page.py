@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,14 +23,6 @@ from tests.made import made_run
 from tests.opening import open_page, well
 
 pytestmark = pytest.mark.usefixtures("fresh")
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
-    place = tmp_path / "checkpoints"
-    place.mkdir()
-    monkeypatch.setenv("INKLING_CHECKPOINTS", str(place))
-    return place
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import json
 
 import numpy as np
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.data import dataset
@@ -21,16 +20,7 @@ from tests.opening import open_page, well
 from tests.strokes import DIGITS
 
 TRAIN = "pages/train.py"
-
-
-@pytest.fixture(autouse=True)
-def fresh():
-    """Nothing remembered of another test's digits."""
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    yield
-    st.cache_data.clear()
-    st.cache_resource.clear()
+pytestmark = pytest.mark.usefixtures("fresh")
 
 
 @pytest.fixture

@@ -15,12 +15,9 @@ from tests.made import made_run
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty checkpoints folder that the environment names."""
-    place = tmp_path / "checkpoints"
-    place.mkdir()
-    monkeypatch.setenv("INKLING_CHECKPOINTS", str(place))
-    return place
+def folder(folder: Path) -> Path:
+    """An empty checkpoints folder, whether a test asks for it or not."""
+    return folder
 
 
 @pytest.fixture
