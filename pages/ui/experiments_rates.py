@@ -82,9 +82,8 @@ def _answer(found: Finding, request: Request, recipe: str | None) -> None:
         suggestion = found.suggestion
         if found.state == "running":
             share = len(found.points) / found.planned
-            left = "" if found.seconds_left is None else f", about {words.duration(found.seconds_left)} left"
             experiments_parts.verdict("The rate is climbing …")
-            st.progress(share, text=f"Step {len(found.points)} of {found.planned}{left}")
+            st.progress(share, text=f"Step {len(found.points)} of {found.planned}{words.left(found.seconds_left)}")
         elif suggestion is None:
             experiments_parts.verdict("The test did not come to its end.")
             st.error(found.message, icon=":material/error:")
