@@ -50,7 +50,7 @@ function line(row) {
   if (!row.cells.length) return made;
   const grid = element("div", "grid");
   grid.style.setProperty("--tile", `${row.tile}rem`);
-  grid.style.setProperty("--abreast", Math.min(row.cells.length, row.cells[0].note ? 5 : 8));
+  grid.style.setProperty("--abreast", Math.min(row.cells.length, row.cells[0].note ? 10 : 8));
   grid.append(...row.cells.map((cell, at) => tile(cell, row.places[at], row)));
   made.append(grid);
   return made;
