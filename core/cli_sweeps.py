@@ -17,7 +17,8 @@ from core.cli_config import with_changes
 from core.config import RunConfig
 from core.errors import ConfigError, UserError, listed
 from core.experiments import sweep_space, sweep_storage, sweep_worker, sweeps
-from core.experiments.sweeps import AIMS, PRUNERS, SAMPLERS, Found, Sweep, Trial
+from core.experiments.sweep_places import DONE, RUNNING, Trial
+from core.experiments.sweeps import AIMS, PRUNERS, SAMPLERS, Found, Sweep
 from core.recipes import RECIPES, recipe
 
 Name = Annotated[str, typer.Argument(help="The sweep's name; `python -m core sweep status` lists them.")]
@@ -117,7 +118,7 @@ def winner(name: Name, repeats: Annotated[int, typer.Option(help="How many seeds
 def delete(name: Name, storage: Storage = None, yes: Yes = False, json_: Json = False) -> None:
     """Forget a sweep; its runs stay."""
     found = sweeps.find(name, storage)
-    ask(f"Forget {name} and what its {found.count(sweeps.DONE)} runs showed? The runs stay.", yes)
+    ask(f"Forget {name} and what its {found.count(DONE)} runs showed? The runs stay.", yes)
     sweeps.delete(name, storage)
     say({"name": name}, f"{name} is forgotten.", json_)
 
@@ -148,10 +149,10 @@ def _tell(found: Found, json_: bool) -> None:
         print_json(found.to_dict())
         return
     best = found.front if len(AIMS[found.sweep.aim]) > 1 else sorted(
-        (trial for trial in found.trials if trial.state == sweeps.DONE), key=lambda trial: -(trial.accuracy or 0))
+        (trial for trial in found.trials if trial.state == DONE), key=lambda trial: -(trial.accuracy or 0))
     if best:
         out.print(_table(best[:FEW]))
-    under_way = [f"{trial.run} on {trial.machine}" for trial in found.trials if trial.state == sweeps.RUNNING]
+    under_way = [f"{trial.run} on {trial.machine}" for trial in found.trials if trial.state == RUNNING]
     if under_way:
         print(f"Training: {', '.join(under_way)}.")
     print(found.words + (" It is stopped." if found.stopped and not found.over else ""))

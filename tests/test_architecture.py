@@ -29,8 +29,8 @@ LIGHT = ["core.config", "core.recipes", "core.training.schedules", "core.trainin
          "core.insight.nudges", "core.runs.own_digits", "core.runs.listing", "core.charts_runs",
          "core.charts_experiments", "core.experiments.comparison", "core.experiments.repeats",
          "core.experiments.exports", "core.experiments.rate_finder", "core.experiments.sweeps",
-         "core.experiments.sweep_space", "core.experiments.sweep_storage", "core.experiments.sweep_worker",
-         "core.charts_sweeps",
+         "core.experiments.sweep_places", "core.experiments.sweep_space", "core.experiments.sweep_storage",
+         "core.experiments.sweep_worker", "core.charts_sweeps",
          "core.experiments.lr_range", "core.experiments.overview", "core.insight.batch"]
 HEAVY = {"torch", "torchvision", "albumentations", "cv2", "scipy", "onnx", "onnxruntime", "vl_convert", "optuna"}
 

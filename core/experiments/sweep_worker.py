@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from core.config import RunConfig
 from core.errors import RunError, UserError
-from core.experiments import sweep_space, sweep_storage, sweeps
-from core.experiments.sweeps import AIMS, BROKEN, LEFT, REFUSED, SURPLUS, WAITING, Found, Sweep
+from core.experiments import sweep_places, sweep_space, sweep_storage, sweeps
+from core.experiments.sweep_places import BROKEN, LEFT, REFUSED, SURPLUS, WAITING
+from core.experiments.sweeps import AIMS, Found, Sweep
 from core.runs import control, files, processes, queue, store
 from core.training.plan import plan
 from core.training.results import EpochResult
@@ -131,7 +132,7 @@ class _Worker:
         """One attempt at a place. Nothing is returned where there is no result, which Optuna takes for a failure."""
         self.trial = trial
         place: Any = trial.user_attrs.get("place")
-        if sweeps.is_surplus(self.study, self.sweep, trial.number, place):
+        if sweep_places.is_surplus(self.study.get_trials(deepcopy=False), self.sweep.places, trial.number, place):
             trial.set_user_attr("ended", SURPLUS)
             return None
         job = self._draw(trial, place)

@@ -1,8 +1,8 @@
 """Sweeps: a search through configs, described in plain JSON and kept in one storage that many machines may share.
 
 A sweep has a fixed number of places. A place is tried by training an ordinary run; Optuna keeps what was drawn for it
-and what came out, proposes the next draw, and hands a place to one worker only. The worker stands in `sweep_worker`.
-Neither optuna nor torch at import.
+and what came out, proposes the next draw, and hands a place to one worker only. What its attempts at a place come to
+stands in `sweep_places`, the worker in `sweep_worker`. Neither optuna nor torch at import.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import itertools
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.config import Limits, RunConfig
 from core.errors import ConfigError, RunError, listed
-from core.experiments import repeats, sweep_space, sweep_storage
+from core.experiments import repeats, sweep_places, sweep_space, sweep_storage
 from core.experiments.repeats import Group
+from core.experiments.sweep_places import DONE, FAILED, OPEN, PRUNED, REFUSED, RUNNING, WAITING, Trial
 from core.experiments.sweep_space import Dimension
 from core.recipes import RECIPES
 from core.runs import store
@@ -41,9 +41,6 @@ PRUNERS = ("none", "median", "halving", "hyperband")
 MOST_NAME = 40
 MOST_RUNS = 500
 MOST_GRID = 100_000
-ATTEMPTS = 3  # times that a place's worker may die before the place is given up
-OPEN, WAITING, RUNNING, DONE, PRUNED, FAILED = "open", "waiting", "running", "done", "pruned", "failed"
-SURPLUS, LEFT, REFUSED, BROKEN = "surplus", "left", "refused", "broken"  # how an attempt ended without a result
 _FORMAT = "inkling-sweep"
 
 
@@ -146,39 +143,6 @@ class Sweep:
     def run_name(self, place: int) -> str:
         """What the run of a place is called."""
         return f"{self.name}-{place:03d}"
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """What stands at a place of a sweep."""
-
-    place: int
-    """From 1."""
-    state: str
-    """`open`, `waiting`, `running`, `done`, `pruned` or `failed`."""
-    params: Mapping[str, Any]
-    """What was drawn; empty before."""
-    accuracy: float | None = None
-    """After the last epoch so far, on the held-out images, in percent."""
-    parameters: int | None = None
-    seconds: float | None = None
-    """Of training."""
-    run: str | None = None
-    machine: str | None = None
-    reason: str = ""
-    """Why it failed."""
-    began: datetime | None = None
-    ended: datetime | None = None
-    epochs: tuple[float, ...] = ()
-    """Accuracy by epoch, where it was reported."""
-    best: bool = False
-    """Whether it is the best, or stands in the front."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The trial as JSON values."""
-        values = dataclasses.asdict(self)
-        return {**values, **{name: value.isoformat() if (value := values[name]) else None
-                             for name in ("began", "ended")}}
 
 
 @dataclass(frozen=True)
@@ -293,8 +257,9 @@ def found_in(study: Study, sweep: Sweep, tried: Sequence[FrozenTrial] | None = N
     best: set[int] = set()
     with contextlib.suppress(ValueError):  # nothing is done yet
         best = {each.number for each in study.best_trials[:None if len(AIMS[sweep.aim]) > 1 else 1]}
-    trials = tuple(_trial(sweep, place, attempts, best) for place, attempts in _by_place(sweep, tried).items())
-    return Found(sweep, trials, bool(study.user_attrs.get("stopped")), _minutes(tried))
+    trials = tuple(sweep_places.trial_at(place, attempts, best)
+                   for place, attempts in sweep_places.by_place(tried, sweep.places).items())
+    return Found(sweep, trials, bool(study.user_attrs.get("stopped")), sweep_places.minutes(tried))
 
 
 def stop(name: str, url: str | None = None, folder: Path | None = None) -> None:
@@ -415,102 +380,20 @@ def pruner(sweep: Sweep) -> BasePruner:
             "hyperband": lambda: pruners.HyperbandPruner(max_resource=epochs)}[sweep.pruner]()
 
 
-# ---- places and attempts
-
-
 def offer(study: Study, sweep: Sweep) -> Found:
     """Put every place that needs an attempt up for the workers: new ones, and those whose worker died or left.
 
-    Two workers may do so at once: of two attempts at a place only the first is taken up (`is_surplus`).
+    Two workers may do so at once: of two attempts at a place only the first is taken up (`sweep_places.is_surplus`).
     """
     tried = study.get_trials(deepcopy=False)
     grid, offered = sweep.grid(), False
-    for place, attempts in _by_place(sweep, tried).items():
-        if _state(attempts) != OPEN:
+    for place, attempts in sweep_places.by_place(tried, sweep.places).items():
+        if sweep_places.state_of(attempts) != OPEN:
             continue
         last = attempts[-1] if attempts else None
         params: dict[str, Any] = grid[place - 1] if grid else {}
-        if last is not None and _ended(last) != REFUSED:
+        if last is not None and sweep_places.ended(last) != REFUSED:
             params = last.params or params
         study.enqueue_trial(params, user_attrs={"place": place})
         offered = True
     return found_in(study, sweep, None if offered else tried)
-
-
-def is_surplus(study: Study, sweep: Sweep, number: int, place: object) -> bool:
-    """Whether an attempt that was just taken up is one too many.
-
-    It is, where its place has a result already or an older attempt that is still open. Since attempts are numbered in
-    the order in which they are made, at most one of a place can ever pass.
-    """
-    attempts = _by_place(sweep, study.get_trials(deepcopy=False)).get(place) if isinstance(place, int) else None
-    if attempts is None:
-        return True
-    others = [each for each in attempts if each.number != number]
-    return _state(others) in (DONE, PRUNED, FAILED) or any(
-        each.number < number and not each.state.is_finished() for each in others)
-
-
-def _by_place(sweep: Sweep, tried: Sequence[FrozenTrial]) -> dict[int, list[FrozenTrial]]:
-    """The attempts at each place, the oldest first; those that were one too many are left out."""
-    places: dict[int, list[FrozenTrial]] = {place: [] for place in range(1, sweep.places + 1)}
-    for each in sorted(tried, key=lambda each: each.number):
-        if _ended(each) != SURPLUS and each.user_attrs.get("place") in places:
-            places[each.user_attrs["place"]].append(each)
-    return places
-
-
-def _state(attempts: Sequence[FrozenTrial]) -> str:
-    """What the attempts at a place come to."""
-    dead = 0
-    states = {each.state.name for each in attempts}
-    if "COMPLETE" in states:
-        return DONE
-    for each in attempts:
-        ended = _ended(each)
-        if ended == BROKEN:
-            return FAILED
-        if each.state.name == "PRUNED" and ended != REFUSED:
-            return PRUNED
-        dead += each.state.name == "FAIL" and ended is None
-    for name, state in (("RUNNING", RUNNING), ("WAITING", WAITING)):
-        if name in states:
-            return state
-    return FAILED if dead >= ATTEMPTS else OPEN
-
-
-def _ended(attempt: FrozenTrial) -> str | None:
-    return attempt.user_attrs.get("ended")
-
-
-def _trial(sweep: Sweep, place: int, attempts: Sequence[FrozenTrial], best: set[int]) -> Trial:
-    state = _state(attempts)
-    order = {"COMPLETE": 3, "PRUNED": 2, "RUNNING": 1}
-    shown = max((each for each in attempts if _ended(each) != REFUSED),
-                key=lambda each: (order.get(each.state.name, 0), each.number), default=None)
-    if shown is None:
-        return Trial(place, state, {})
-    facts, reports = shown.user_attrs, shown.intermediate_values
-    reason = facts.get("reason", "")
-    if state == FAILED and not reason:
-        reason = f"its worker died {ATTEMPTS} times"
-    epochs = tuple(reports[step] for step in sorted(reports))
-    return Trial(place, state, dict(shown.params), facts.get("accuracy", epochs[-1] if epochs else None),
-                 facts.get("parameters"), facts.get("seconds"), facts.get("run"), facts.get("machine"), reason,
-                 _utc(shown.datetime_start), _utc(shown.datetime_complete), epochs, shown.number in best)
-
-
-def _minutes(tried: Sequence[FrozenTrial]) -> float:
-    """Minutes in which at least one attempt was under way."""
-    now = datetime.now()
-    spans = sorted((each.datetime_start, each.datetime_complete or now) for each in tried if each.datetime_start)
-    total, until = 0.0, None
-    for began, ended in spans:
-        began = began if until is None else max(began, until)
-        total += max(0.0, (ended - began).total_seconds())
-        until = ended if until is None else max(until, ended)
-    return total / 60
-
-
-def _utc(time: datetime | None) -> datetime | None:
-    return None if time is None else time.astimezone(UTC)

@@ -13,8 +13,9 @@ from core.config import OPTIMIZERS, RunConfig
 from core.data.augmentations import PRESETS
 from core.errors import UserError
 from core.experiments import repeats, sweep_space, sweep_storage, sweep_worker, sweeps
+from core.experiments.sweep_places import DONE, RUNNING, Trial
 from core.experiments.sweep_space import WIDTHS
-from core.experiments.sweeps import AIMS, DONE, PRUNERS, RUNNING, SAMPLERS, Found, Sweep, Trial
+from core.experiments.sweeps import AIMS, PRUNERS, SAMPLERS, Found, Sweep
 from core.models.architectures import ARCHITECTURES
 from core.runs.run import Run
 from core.training.schedules import SCHEDULES

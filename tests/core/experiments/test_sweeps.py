@@ -14,7 +14,8 @@ from sqlalchemy.engine import Engine
 
 from core.config import Limits
 from core.errors import ConfigError, RunError, UserError
-from core.experiments import repeats, sweep_storage, sweep_worker, sweeps
+from core.experiments import repeats, sweep_places, sweep_storage, sweep_worker, sweeps
+from core.experiments.sweep_places import ATTEMPTS, DONE, OPEN, PRUNED, WAITING
 from core.experiments.sweep_worker import Broken, Left
 from core.experiments.sweeps import Sweep
 from core.runs import store
@@ -133,7 +134,7 @@ def test_names_are_taken_once_and_newest_is_first():
 
 def test_every_place_is_tried_once_and_the_best_stands_out():
     sweeps.create(made(runs=6))
-    assert sweeps.find("made").count(sweeps.WAITING) == 6
+    assert sweeps.find("made").count(WAITING) == 6
     found, said = work()
     assert [trial.place for trial in found.trials] == [1, 2, 3, 4, 5, 6]
     assert {trial.state for trial in found.trials} == {"done"}
@@ -173,7 +174,7 @@ def test_runs_that_promise_little_are_ended_early():
                 raise Left
 
     found, said = work(train=train)
-    assert found.count(sweeps.PRUNED) == len(left) >= 1
+    assert found.count(PRUNED) == len(left) >= 1
     assert found.best.place == 1
     assert found.trials[left[0][0] - 1].accuracy < 90
     assert any("ended after epoch" in words for words in said)
@@ -201,7 +202,7 @@ def test_every_sampler_serves_every_aim_and_keeps_to_the_size(sampler, aim):
     sweeps.create(made(vary={"rows.1.channels": {"low": 2, "high": 8}, "ema": {"choices": [0.0, 0.9]}}, runs=runs,
                        sampler=sampler, aim=aim, max_parameters=3_900))
     found, _ = work()
-    assert found.count(sweeps.DONE) == runs
+    assert found.count(DONE) == runs
     assert found.front
     assert max(trial.parameters for trial in found.trials) <= 3_900
 
@@ -217,7 +218,7 @@ def test_a_grids_too_large_networks_are_told():
 def test_every_pruner_leaves_a_best(pruner):
     sweeps.create(made(pruner=pruner, runs=8, epochs=9))
     found, _ = work()
-    assert found.count(sweeps.DONE, sweeps.PRUNED) == 8
+    assert found.count(DONE, PRUNED) == 8
     assert found.best.accuracy == max(trial.accuracy for trial in found.trials)
 
 
@@ -243,7 +244,7 @@ def test_a_sweep_stops_and_goes_on_where_it_was():
 
     found, _ = work(train=train)
     assert found.stopped
-    assert found.count(sweeps.DONE) == 0
+    assert found.count(DONE) == 0
     began = []
 
     def go_on_with(job, go_on):
@@ -254,7 +255,7 @@ def test_a_sweep_stops_and_goes_on_where_it_was():
     assert not found.stopped
     assert [job.place for job in began].count(halted[0].place) == 1
     assert halted[0] in began  # the very same config, under the same run's name
-    assert found.count(sweeps.DONE) == 3
+    assert found.count(DONE) == 3
 
 
 def test_ctrl_c_leaves_the_place_to_others():
@@ -264,11 +265,11 @@ def test_ctrl_c_leaves_the_place_to_others():
         yield row(1, 500)
         raise KeyboardInterrupt
 
-    for _ in range(sweeps.ATTEMPTS + 1):  # leaving is not dying
+    for _ in range(ATTEMPTS + 1):  # leaving is not dying
         with pytest.raises(KeyboardInterrupt):
             work(train=interrupted)
     found, _ = work()
-    assert found.count(sweeps.DONE) == 2
+    assert found.count(DONE) == 2
 
 
 def test_a_run_that_cannot_be_trained_fails_alone():
@@ -294,7 +295,7 @@ def test_a_machine_that_can_train_nothing_gives_up():
 
     with pytest.raises(RunError, match="5 runs in a row"):
         work(train=train)
-    assert sweeps.find("made").count(sweeps.WAITING) == 5
+    assert sweeps.find("made").count(WAITING) == 5
 
 
 def test_a_dead_workers_place_is_taken_up_again_a_few_times():
@@ -305,8 +306,8 @@ def test_a_dead_workers_place_is_taken_up_again_a_few_times():
         yield
 
     drawn = []
-    for _ in range(sweeps.ATTEMPTS):
-        assert sweeps.find("made").count(sweeps.OPEN, sweeps.WAITING) == 1
+    for _ in range(ATTEMPTS):
+        assert sweeps.find("made").count(OPEN, WAITING) == 1
         with pytest.raises(ZeroDivisionError):
             work(train=die)
         drawn.append(sweeps.find("made").trials[0].params)
@@ -318,7 +319,7 @@ def test_a_dead_workers_place_is_taken_up_again_a_few_times():
 
 def test_of_two_attempts_at_a_place_only_the_first_is_trained():
     sweeps.create(made(runs=2))
-    study, sweep = sweeps.load("made")
+    study, _ = sweeps.load("made")
     for place in (1, 2, 1):
         study.enqueue_trial({}, user_attrs={"place": place})
     trained = []
@@ -329,16 +330,16 @@ def test_of_two_attempts_at_a_place_only_the_first_is_trained():
 
     found, _ = work(train=train)
     assert sorted(trained) == [1, 2]
-    assert found.count(sweeps.DONE) == 2
-    assert {each.number: sweeps.is_surplus(study, sweep, each.number, each.user_attrs["place"])
+    assert found.count(DONE) == 2
+    assert {each.number: sweep_places.is_surplus(study.trials, 2, each.number, each.user_attrs["place"])
             for each in study.trials} == {0: False, 1: False, 2: True, 3: True, 4: True}
-    assert sweeps.is_surplus(study, sweep, 5, None)
+    assert sweep_places.is_surplus(study.trials, 2, 5, None)
 
 
 def test_no_run_is_begun_after_the_minutes_are_used_up(monkeypatch):
     sweeps.create(made(runs=5, minutes=10.0))
     minutes = iter([0.0, 4.0, 11.0])
-    monkeypatch.setattr(sweeps, "_minutes", lambda tried: next(minutes))
+    monkeypatch.setattr(sweep_places, "minutes", lambda tried: next(minutes))
     found, said = work()
     assert len(said) == 2
     assert found.out_of_time
@@ -350,7 +351,7 @@ def test_minutes_count_once_where_runs_overlap():
     spans = [(0, 10), (5, 12), (20, 30), (22, 25)]
     tried = [SimpleNamespace(datetime_start=began + timedelta(minutes=first),
                              datetime_complete=began + timedelta(minutes=last)) for first, last in spans]
-    assert sweeps._minutes([*tried, SimpleNamespace(datetime_start=None, datetime_complete=None)]) == 22
+    assert sweep_places.minutes([*tried, SimpleNamespace(datetime_start=None, datetime_complete=None)]) == 22
 
 
 @pytest.mark.parametrize("aim", ["accuracy", "accuracy-seconds"])
@@ -452,7 +453,7 @@ def test_a_machine_without_room_says_so_and_leaves_the_place(folder, monkeypatch
     sweeps.create(sweep)
     with pytest.raises(UserError, match="INKLING_MAX_RUNS"):
         work(train=None)
-    assert sweeps.find("made").count(sweeps.OPEN) == 1
+    assert sweeps.find("made").count(OPEN) == 1
 
 
 # ---- a process of its own

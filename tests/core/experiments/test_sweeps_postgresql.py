@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from core.experiments import sweep_storage, sweeps
+from core.experiments.sweep_places import DONE
 from core.runs import processes
 from tests.core.experiments import sweeping
 
@@ -112,7 +113,7 @@ def test_a_killed_worker_loses_no_run_and_none_is_done_twice(server, tmp_path):
     assert [place for _, place, pid in told if pid == victim.pid] == [killed]
 
     found = sweeps.find("shared", server)
-    assert found.count(sweeps.DONE) == RUNS
+    assert found.count(DONE) == RUNS
     assert found.over
     assert len({trial.run for trial in found.trials}) == RUNS
     study, _ = sweeps.load("shared", server)
