@@ -66,7 +66,7 @@ def seeds(frame: pd.DataFrame, means: pd.DataFrame) -> alt.LayerChart:
     x = alt.X("accuracy:Q", title="accuracy, %", axis=alt.Axis(tickCount=6, format=".2~f", **AXIS),
               scale=alt.Scale(domain=[min(values) - room, min(100, max(values) + room)], nice=False, clamp=True))
     y = alt.Y("group:N", title=None, sort=names, axis=alt.Axis(domain=False, ticks=False, labelPadding=8,
-                                                               labelLimit=160))
+                                                               labelLimit=160, labelFlush=False))
     own = _colours(names, legend=False)
     points = alt.Chart(frame).mark_circle(size=70, opacity=0.55).encode(
         x=x, y=y, color=own, tooltip=["run:N", "seed:Q", alt.Tooltip("accuracy:Q", title="accuracy, %", format=".2f")])
@@ -79,7 +79,9 @@ def seeds(frame: pd.DataFrame, means: pd.DataFrame) -> alt.LayerChart:
         x=alt.X("mean:Q", scale=x["scale"], title="accuracy, %"), y=y, color=own, tooltip=tips)
     line = pd.DataFrame({"accuracy": [GOAL]})
     rule = alt.Chart(line).mark_rule(strokeDash=[2, 3], color=QUIET).encode(x=x)
-    return _framed([rule, reach, points, middle], alt.Step(_ROW))
+    goal = alt.Chart(line.assign(words="goal")).mark_text(align="left", baseline="top", dx=4, color=QUIET,
+                                                          fontSize=11).encode(x=x, y=alt.value(0), text="words:N")
+    return _framed([rule, goal, reach, points, middle], alt.Step(_ROW))
 
 
 def difference(first: str, second: str, gain: float, interval: tuple[float, float]) -> alt.LayerChart:
@@ -94,7 +96,7 @@ def difference(first: str, second: str, gain: float, interval: tuple[float, floa
     far = 1.15 * max(abs(low), abs(high), 0.05)
     row = pd.DataFrame({"gain": [gain], "low": [low], "high": [high]})
     x = alt.X("gain:Q", title=None, scale=alt.Scale(domain=[-far, far], nice=False),
-              axis=alt.Axis(tickCount=7, format="+.2~f", **AXIS))
+              axis=alt.Axis(tickCount=7, labelExpr="datum.value ? format(datum.value, '+.2~f') : '0'", **AXIS))
     better = colour(second) if low > 0 else colour(first) if high < 0 else QUIET
     tips = [alt.Tooltip("gain:Q", format="+.2f"), alt.Tooltip("low:Q", title="95 % interval from", format="+.2f"),
             alt.Tooltip("high:Q", title="to", format="+.2f")]

@@ -92,6 +92,7 @@ def _one(group: Group) -> None:
         if group.reaches_goal:
             st.badge("goal reached", icon=":material/flag:", color="green",
                      help="By the mean of the group, not by its luckiest run.")
+        st.markdown(":small[:gray[Seeds]]", width="content")
         for run in group.runs:
             st.page_link("pages/train.py", label=f"{run.config.seed}", icon=words.badge(run.state)[1],
                          query_params={"run": run.name}, help=f"{run.name}: {run.state}, {words.accuracy(run)}")

@@ -44,7 +44,7 @@ def targets(run: Run, before: Run | None) -> None:
     """What a step is for, and what it changes."""
     recipe = RECIPES[run.name]
     st.header(recipe.title, anchor=False)
-    st.markdown(recipe.summary, width=760)
+    st.markdown(recipe.summary.replace(" %", "\u00a0%"), width=760)
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("##### Targets")
@@ -71,6 +71,8 @@ def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def _brief(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return "own rows" if isinstance(value, list) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
