@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Error, expect, sync_playwright
-from serving import ROOT, chromium, serve
+from playwright.sync_api import expect, sync_playwright
+from serving import ROOT, launched, serve, watched_page
 
 from core.runs import bin as wastebin
 from core.runs import control
@@ -20,9 +17,6 @@ from core.runs.store import entries, open_run
 from tests.made import made_run
 
 expect.set_options(timeout=60_000)  # a machine that trains answers late; how late is measured elsewhere
-LAPTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
-# Streamlit looks for its server below the page's own path first when a deep link is opened.
-PROBES = re.compile(r"/\w+/_stcore/(health|host-config)$")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -83,19 +77,6 @@ def browser(driver) -> Iterator[Any]:
         yield started
 
 
-@contextlib.contextmanager
-def launched(driver: Any, *flags: str) -> Iterator[Any]:
-    """An installed Chromium or Chrome, else Playwright's own, started with these flags beside the usual ones."""
-    try:
-        started = chromium(driver, *flags)
-    except Error as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"no browser to test with; install chromium ({str(error).splitlines()[0][:80]})")
-    yield started
-    started.close()
-
-
 @pytest.fixture
 def tab(browser, app, request) -> Iterator[Any]:
     """A page in a fresh context; fails the test over an error in the console or a request to another host.
@@ -104,20 +85,3 @@ def tab(browser, app, request) -> Iterator[Any]:
     """
     with watched_page(browser, app, **getattr(request, "param", {})) as page:
         yield page
-
-
-@contextlib.contextmanager
-def watched_page(browser: Any, app: str, **settings: Any) -> Iterator[Any]:
-    """A page in a fresh context of a browser, as the fixture `tab` gives it."""
-    context = browser.new_context(**{"viewport": LAPTOP, "base_url": app, **settings})
-    context.set_default_timeout(90_000)
-    page = context.new_page()
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
-    page.on("console", lambda message: wrong.append(f"console: {message.text} {message.location.get('url')}")
-            if message.type == "error" and not PROBES.search(message.location.get("url", "")) else None)
-    page.on("request", lambda each: wrong.append(f"request: {each.url}")
-            if not each.url.startswith((app, "data:", "blob:")) else None)
-    yield page
-    context.close()
-    assert not wrong, wrong

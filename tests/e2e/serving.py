@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -15,9 +16,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+from playwright.sync_api import Error
+
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+LAPTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+# Streamlit looks for its server below the page's own path first when a deep link is opened.
+PROBES = re.compile(r"/\w+/_stcore/(health|host-config)$")
 
 
 @contextlib.contextmanager
@@ -56,6 +63,36 @@ def chromium(playwright: Any, *flags: str) -> Any:
     """
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     return playwright.chromium.launch(executable_path=path, args=[*FLAGS, *flags])
+
+
+@contextlib.contextmanager
+def launched(driver: Any, *flags: str) -> Iterator[Any]:
+    """An installed Chromium or Chrome, else Playwright's own, started with these flags beside the usual ones."""
+    try:
+        started = chromium(driver, *flags)
+    except Error as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no browser to test with; install chromium ({str(error).splitlines()[0][:80]})")
+    yield started
+    started.close()
+
+
+@contextlib.contextmanager
+def watched_page(browser: Any, app: str, **settings: Any) -> Iterator[Any]:
+    """A page in a fresh context of a browser, as the fixture `tab` gives it."""
+    context = browser.new_context(**{"viewport": LAPTOP, "base_url": app, **settings})
+    context.set_default_timeout(90_000)
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+    page.on("console", lambda message: wrong.append(f"console: {message.text} {message.location.get('url')}")
+            if message.type == "error" and not PROBES.search(message.location.get("url", "")) else None)
+    page.on("request", lambda each: wrong.append(f"request: {each.url}")
+            if not each.url.startswith((app, "data:", "blob:")) else None)
+    yield page
+    context.close()
+    assert not wrong, wrong
 
 
 def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path, seconds: float = 120) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
-from conftest import PHONE
 from playwright.sync_api import expect
+from serving import PHONE
 
 pytestmark = pytest.mark.mnist
 

@@ -6,11 +6,10 @@ import re
 
 import numpy as np
 import pytest
-from conftest import PHONE, launched, watched_page
 from drawing import answer, draw, pad, touch
 from PIL import Image
 from playwright.sync_api import expect
-from serving import ROOT
+from serving import PHONE, ROOT, launched, watched_page
 
 from core.insight.drawing import strokes_to_ink
 from core.runs import own_digits

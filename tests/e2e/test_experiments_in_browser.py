@@ -6,8 +6,8 @@ import re
 
 import onnxruntime
 import pytest
-from conftest import PHONE
 from playwright.sync_api import expect
+from serving import PHONE
 
 from core.experiments import sweep_worker, sweeps
 from tests.core.experiments import sweeping

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from conftest import PHONE
 from drawing import answer, draw, pad
 from playwright.sync_api import expect
+from serving import PHONE
 
 from core.runs.store import open_run
 from tests.strokes import DIGITS

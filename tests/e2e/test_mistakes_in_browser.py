@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from conftest import PHONE
 from drawing import answer
 from playwright.sync_api import expect
+from serving import PHONE
 
 pytestmark = pytest.mark.mnist
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
-from conftest import PHONE
 from playwright.sync_api import expect
+from serving import PHONE
 
 SMALL = 'model?net=[{"kind":"conv"},{"kind":"maxpool"},{"kind":"add","from":1},{"kind":"linear"}]'
 RESIDUAL = ('model?net=[{"kind":"conv","padding":1},{"kind":"conv","padding":1},{"kind":"add","from":1},'

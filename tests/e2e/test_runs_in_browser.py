@@ -6,8 +6,8 @@ import re
 import zipfile
 
 import pytest
-from conftest import PHONE
 from playwright.sync_api import expect
+from serving import PHONE
 
 from core import charts
 from core.runs.store import open_run

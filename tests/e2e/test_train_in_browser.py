@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import PHONE
 from playwright.sync_api import expect
-from serving import serve
+from serving import PHONE, serve
 
 from core.config import RunConfig
 from core.runs import control, queue, store
