@@ -14,6 +14,7 @@ from core.runs import queue
 from core.runs.run import Run
 from core.runs.store import list_runs
 from pages.ui import experiments_parts, words
+from pages.ui.digits import heading
 from pages.ui.frame import KEPT
 
 POLL = 2.0  # seconds
@@ -65,6 +66,7 @@ def _watch(moving: bool) -> None:
     found = repeats.groups_of(run for run in list_runs() if isinstance(run, Run))
     if moving and not any(run.is_live or run.state == "queued" for group in found for run in group.runs):
         st.rerun()  # the whole page, which then asks no more
+    heading("Groups", "the same set-up with several seeds")
     st.dataframe(pd.DataFrame([_row(group) for group in found]), hide_index=True, key="group_table", column_config={
         name: st.column_config.NumberColumn(format=form) for name, form in COLUMNS.items()})
     names = [group.name for group in found]

@@ -22,6 +22,7 @@ from core.training.schedules import SCHEDULES
 from pages.ui import dataset, experiments_parts
 from pages.ui.charts import draw
 from pages.ui.controls import START_RECIPE, label
+from pages.ui.digits import heading
 from pages.ui.frame import KEPT
 from pages.ui.terms import term
 
@@ -149,6 +150,7 @@ def _watch(name: str, moving: bool) -> None:
     through = [trial for trial in found.trials if trial.accuracy is not None and trial.state in (DONE, sweeps.PRUNED)]
     if through:
         _charts(found, sorted(through, key=lambda trial: (trial.ended is None, trial.ended)))
+    heading("Runs", "what was drawn for each, and what came of it")
     table = pd.DataFrame([_row(trial) for trial in found.trials])
     telling = {"Machine": table["Machine"].nunique() > 1, "Why": table["Why"].any()}
     st.dataframe(table.drop(columns=[name for name, tells in telling.items() if not tells]), hide_index=True,

@@ -31,7 +31,7 @@ def two_runs(asked: dict[str, Predictions], test: Digits) -> None:
     found = answer.images
     tables.figures({"Both right": f"{found.both_right:,}", f"Only {first}": f"{len(found.only_first):,}",
                     f"Only {second}": f"{len(found.only_second):,}", "Both wrong": f"{len(found.both_wrong):,}"})
-    st.markdown(f"{answer.words} :gray[{answer.method}]", width=760)
+    st.markdown(f"{answer.words} :gray[{answer.method}]".replace(" = ", "\u00a0=\u00a0"), width=760)
     part = st.segmented_control("Images", PARTS, default=PARTS[0], required=True, key="split", on_change=_afresh,
                                 label_visibility="collapsed", **KEPT)
     chosen = dict(zip(PARTS, (found.only_first, found.only_second, found.both_wrong), strict=True))[part]
