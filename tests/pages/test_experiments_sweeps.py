@@ -95,6 +95,14 @@ def test_a_finished_sweep_shows_what_it_found(started):
     well(app.run())
 
 
+def test_a_sweep_that_is_not_here_is_named_and_the_newest_shown(started):
+    sweeps.create(sweeping.made("older"))
+    sweeps.create(sweeping.made("newer"))
+    app = well(opened(sweep="elsewhere"))
+    assert "There is no sweep elsewhere here." in app.warning[0].value
+    assert app.selectbox(key="sweep").value == "newer"
+
+
 def test_the_winner_is_trained_on_everything(started, idle):
     found = finished(runs=4)
     app = opened(sweep="made")

@@ -96,3 +96,9 @@ def test_a_space_is_told_in_few_words():
     assert sweep_space.told_space(space) == "widths 8..24, max_lr 0.02..0.2:log"
     one = sweep_space.typed_space({"rows.1.channels": "8..24", "nesterov": "true,false"}, BASE)
     assert sweep_space.told_space(one) == "rows.1.channels 8..24, nesterov true,false"
+
+
+@pytest.mark.parametrize(("name", "title"), [
+    ("rows.2.channels", "channels of row 2"), ("rows.2+5.channels", "channels of rows 2 and 5"), ("max_lr", "max_lr")])
+def test_what_is_varied_has_a_title(name, title):
+    assert sweep_space.title(name) == title
