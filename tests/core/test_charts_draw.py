@@ -37,6 +37,15 @@ def test_digits_that_come_up_are_named_where_they_are_highest():
     assert [data(chart, rule)[0]["amount"] for rule in rules] == [0.0, 1.0]
 
 
+def test_curves_leave_the_axis_bare_and_an_unmoved_slider_has_one_line():
+    chart = charts_draw.curves(frame(made(d3=[0, 0, 0, 0.5, 1], d8=[1, 0, 0, 0, 0])), "turn, °", 0.0, 0.0)
+    _, curves = (layer for layer in layers(chart) if layer["mark"]["type"] == "line")
+    drawn = {digit: [row["amount"] for row in data(chart, curves)
+                     if row["digit"] == digit and row["probability"] is not None] for digit in (3, 8)}
+    assert drawn == {3: [0.0, 1.0, 2.0], 8: [-2.0, -1.0]}, "each begins and ends on the axis"
+    assert [layer["mark"]["type"] for layer in layers(chart)].count("rule") == 1
+
+
 @pytest.mark.parametrize("chances", [made(d0=[1] * 5), np.full((5, 10), 0.1), made(d1=[1, 0, 1, 1, 0])])
 def test_scales_do_not_depend_on_the_answers(chances):
     drawn = charts_draw.curves(frame(chances), "size, ×", 0.0, 0.0).to_dict()

@@ -65,6 +65,15 @@ def test_names_that_would_touch_stand_apart():
     assert sides["final"] != sides["intermediate"]
 
 
+def test_a_name_lies_on_no_other_point():
+    near = [("small", 4_000, 99.3, True), ("larger", 6_000, 99.2622, True)]  # just where the first name would stand
+    chart = charts.frontier(frame(*near), BUDGET).to_dict()
+    sides = {row["run"]: (layer["mark"]["align"], layer["mark"]["dy"]) for layer in layers(chart, "text")[1:]
+             for row in rows(chart, layer)}
+    assert sides["small"] != ("left", 11)
+    assert sides["larger"] == ("left", 11)
+
+
 def test_a_crowd_of_one_size_has_no_name_on_another():
     own = [(f"try-{number}", 3_762, 99.3 + number / 100, False) for number in range(4)]
     chart = charts.frontier(frame(*SHIPPED, *own), BUDGET).to_dict()

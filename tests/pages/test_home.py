@@ -53,6 +53,13 @@ def test_all_runs_with_an_accuracy_are_in_the_picture(folder):
     assert "2 runs" in charts(app)[0].proto.alt
 
 
+def test_the_table_says_where_each_run_stands(folder):
+    made_run(folder, "whole", done=3, epochs=3)
+    made_run(folder, "half", done=2, epochs=5, state="stopped")
+    states = open_page(HOME).dataframe[0].value.set_index("Run")["State"]
+    assert dict(states) == {"whole": "3 epochs", "half": "stopped, 2 of 5 epochs"}
+
+
 def test_runs_that_reach_the_goal_get_a_badge(folder):
     scored(folder, "good", 9_941)
     scored(folder, "large", 9_990, architecture="initial")
