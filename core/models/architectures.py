@@ -83,11 +83,17 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         (_UNSHUFFLE, _normed(16), *(_normed(16, groups=16), _normed(16, kernel=1, padding=0)) * 2, _POOL,
          *(_normed(16, groups=16), _normed(16, kernel=1, padding=0)) * 2, _AVERAGE, _CLASSES)),
     "tiny-2650": Architecture(
-        "Tiny", "A full-size look of 8 channels, then six separable convolutions: 2,650 parameters.",
+        "Tiny, shorter", "A full-size look of 8 channels, then six separable convolutions: 2,650 parameters.",
         stacked(8, (16, 16, 16), (16, 16, 16))),
+    "tiny-3514": Architecture(
+        "Tiny", "A full-size look of 8 channels, then eight separable convolutions of 16: 3,514 parameters.",
+        stacked(8, (16,) * 4, (16,) * 4)),
     "wide-7124": Architecture(
-        "Wide", "As Tiny with up to 34 channels: what 7,124 parameters can do.",
+        "Wide", "Six separable convolutions of up to 34 channels: what 7,124 parameters can do.",
         stacked(12, (26, 26, 26), (34, 34, 34))),
+    "deep-7846": Architecture(
+        "Deep", "As Tiny, with 24 and 29 channels: what 7,846 parameters can do.",
+        stacked(12, (24,) * 4, (29,) * 4)),
     "teacher-179018": Architecture(
         "Teacher", "Folds pixels into channels, then 64 and 96 of them: large but quick to ask, 179,018 parameters.",
         (_UNSHUFFLE, _normed(64), _normed(64), _POOL, _normed(96), _DROPOUT, _normed(96, padding=0), _DROPOUT,

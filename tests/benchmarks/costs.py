@@ -3,14 +3,15 @@
     python tests/benchmarks/costs.py
 
 From the start of a run's process to its first batch; the peak memory of a run with all its processes; a drawn digit
-from its strokes to its probabilities; a page in a real browser with and without a run training beside it, in turn; and
-a run's steps a second with and without a page that watches it, in turn.
+from its strokes to its probabilities; a page in a real browser with and without a run training beside it, in turn; a
+click's answer while a run trains; and a run's steps a second with and without a page that watches it, in turn.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 import shutil
 import signal
 import subprocess
@@ -32,10 +33,30 @@ from core.config import RunConfig  # noqa: E402
 from core.recipes import RECIPES, recipe  # noqa: E402
 from core.runs import events, store  # noqa: E402
 
-PARTS = ("start", "memory", "digit", "pages", "polling")
+PARTS = ("start", "memory", "digit", "pages", "clicks", "polling")
 PAGES = {"Home": "", "Data": "data", "Model": "model", "Train": "train", "a finished run": "train?run=final",
          "Draw": "draw"}
 WATCHED = "watched"
+# what is clicked -> address, and the words of the two buttons that are clicked in turn
+CLICKS = {"Data: a class": ("data", ("3", "5")), "Data: a part": ("data", ("Statistics", "Digits")),
+          "Model: the summary's form": ("model", ("torchsummary", "table")),
+          "Train: a part of the run": (f"train?run={WATCHED}", ("Batch", "Epochs")),
+          "Mistakes: a part": ("mistakes", ("two runs", "one run")),
+          "Draw: a view": ("draw?digit=test-2597", ("Reasons", "Layers")),
+          "Home to Runs and back": ("", ("Runs", "Home")), "Train to Model and back": ("train", ("Model", "Train"))}
+# Clicks and waits until the script has run: seconds. A click that starts nothing within two seconds shows as two.
+ANSWERED = """element => new Promise(done => {
+  const resting = () => document.querySelector('[data-test-script-state]').dataset.testScriptState === 'notRunning'
+  const began = performance.now()
+  let started = false
+  const look = () => {
+    const passed = (performance.now() - began) / 1000
+    started = started || !resting() || passed > 2
+    started && resting() ? done(passed) : setTimeout(look, 1)
+  }
+  element.click()
+  look()
+})"""
 PATIENCE = 120.0  # seconds for a run to begin, or a page to answer
 DRAWN = ("() => document.querySelector('h1') && !document.querySelector('[data-testid=stSkeleton]')"
          " && document.querySelector('[data-test-script-state=notRunning]')")
@@ -65,7 +86,7 @@ def main() -> None:
             parts.append(memory(chosen.recipes, folder, chosen.longest))
         if "digit" in chosen.parts:
             parts.append(digit(folder, chosen.digits))
-        if {"pages", "polling"} & set(chosen.parts):
+        if {"pages", "clicks", "polling"} & set(chosen.parts):
             parts += in_a_browser(folder, chosen)
     tell(parts, chosen.output)
 
@@ -159,6 +180,8 @@ def in_a_browser(folder: Path, chosen: Any) -> list[str]:
             return [f"No browser to measure pages with; install chromium ({str(error).splitlines()[0][:80]})."]
         if "pages" in chosen.parts:
             parts.append(pages(browser, address, folder, chosen.rounds))
+        if "clicks" in chosen.parts:
+            parts.append(clicks(browser, address, folder, chosen.rounds))
         if "polling" in chosen.parts:
             parts.append(polling(browser, address, folder, chosen.rounds, chosen.seconds))
         browser.close()
@@ -212,6 +235,30 @@ def drawn(page: Any) -> None:
         page.wait_for_function(DRAWN, timeout=1e3 * PATIENCE, polling=20)
     except TimeoutError:
         sys.exit(f"{page.url} was not drawn in {PATIENCE:.0f} s; is the machine busy, or the page broken?")
+
+
+def clicks(browser: Any, address: str, folder: Path, rounds: int) -> str:
+    """The table of clicks, on pages that are open, while `final` trains."""
+    times: dict[str, list[float]] = {name: [] for name in CLICKS}
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    with training(recipe("final").config.changed(epochs=200), WATCHED, folder):
+        wait_for(folder / WATCHED, "batch")
+        for name, (path, words) in CLICKS.items():
+            page.goto(f"{address}/{path}")
+            drawn(page)
+            for number in range(2 * rounds + 2):
+                button = page.locator("button, [data-testid=stSidebar] a").filter(
+                    has_text=re.compile(rf"{words[number % 2]}\s*$")).first
+                seconds = button.evaluate(ANSWERED)
+                drawn(page)
+                if number > 1:  # the first time each is shown, it loads modules and computes what is then kept
+                    times[name].append(seconds)
+    context.close()
+    shutil.rmtree(folder / WATCHED)
+    return "A click's answer on an open page while a run trains, to the end of the script, in s:\n\n" + table(
+        ("click", "median", "slowest"),
+        [(name, f"**{median(seconds):.2f}**", f"{max(seconds):.2f}") for name, seconds in times.items()])
 
 
 def polling(browser: Any, address: str, folder: Path, rounds: int, seconds: float) -> str:
