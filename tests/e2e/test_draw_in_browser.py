@@ -234,6 +234,7 @@ def test_a_digit_is_photographed(camera):
     camera.goto("/draw?network=final")
     turn_to(camera, "Picture")
     camera.get_by_text("Use the camera").click()
+    camera.wait_for_function("() => document.querySelector('video')?.currentTime > 0.5")  # before that it shows nothing
     camera.get_by_role("button", name="Take photo").click()
     expect(camera.get_by_role("img", name="The ink found in the picture")).to_be_visible()
     expect(answer(camera)).to_have_text("7")

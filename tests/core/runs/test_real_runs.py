@@ -54,7 +54,8 @@ def _batches(name):
 
 
 def test_killed_at_random_moments_it_ends_bit_for_bit_the_same(outcome, kinds):
-    config = SMALL.changed(augmentation="final", holdout=30_000)
+    # Long enough to be killed three times on its way.
+    config = SMALL.changed(augmentation="final", holdout=30_000, epochs=6)
     store.create(config, "whole")
     store.create(config, "cut")
     queue.submit("whole")
@@ -85,7 +86,7 @@ def test_killed_at_random_moments_it_ends_bit_for_bit_the_same(outcome, kinds):
         control.resume("cut")
     cut = _finish("cut")
     assert outcome(cut) == outcome(whole)
-    assert kinds(cut).count("epoch") == 2
+    assert kinds(cut).count("epoch") == 6
 
 
 @pytest.mark.parametrize("how", ["pause", "SIGTERM", "at the start"])
