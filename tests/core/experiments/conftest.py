@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
+from core.experiments import sweep_storage, sweep_worker
 from core.experiments.repeats import Group, open_group
 from core.runs import files
 from core.runs.run import Run
@@ -39,3 +43,17 @@ def group(reaching) -> Callable[..., Group]:
             reaching(f"{name}-s{seed}", each, group=name, seed=seed, **more)
         return open_group(name)
     return make
+
+
+@pytest.fixture
+def quick(monkeypatch) -> Iterator[None]:
+    """No waiting, neither for others nor for the disk."""
+    def careless(connection, record):
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA synchronous=OFF")
+
+    monkeypatch.setattr(sweep_worker, "LOOK", 0.0)
+    event.listen(Engine, "connect", careless)
+    yield
+    event.remove(Engine, "connect", careless)
+    sweep_storage._connect.cache_clear()

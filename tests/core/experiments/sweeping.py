@@ -42,6 +42,12 @@ def epochs(job: sweep_worker.Job, go_on: Callable[[], bool]) -> Iterator[EpochRe
             raise sweep_worker.Left
 
 
+def work(name: str = "made", train: Any = epochs, **more: Any) -> tuple[Any, list[str]]:
+    """Work on a sweep in this process: what it has found then, and what it said."""
+    said: list[str] = []
+    return sweep_worker.work(name, say=said.append, train=train, **more), said
+
+
 def main() -> None:
     """Work on a sweep."""
     url, folder, ledger, name, *hold = sys.argv[1:]
