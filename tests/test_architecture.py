@@ -32,7 +32,8 @@ LIGHT = ["core.config", "core.recipes", "core.training.schedules", "core.trainin
          "core.experiments.sweep_places", "core.experiments.sweep_space", "core.experiments.sweep_storage",
          "core.experiments.sweep_worker", "core.charts_sweeps",
          "core.experiments.lr_range", "core.experiments.overview", "core.insight.batch"]
-HEAVY = {"torch", "torchvision", "albumentations", "cv2", "scipy", "onnx", "onnxruntime", "vl_convert", "optuna"}
+HEAVY = {"torch", "numba", "torchvision", "albumentations", "cv2", "scipy", "onnx", "onnxruntime", "vl_convert",
+         "optuna"}
 
 
 def modules(folder: str) -> list[Path]:

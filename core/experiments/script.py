@@ -148,7 +148,8 @@ def _rounds(run: Run) -> bool:
 
 def _layout(run: Run) -> str:
     """The memory layout that the run computed in, which decides how bfloat16 rounds."""
-    return ".to(memory_format=torch.channels_last)" if run.facts.get("layout") != "contiguous" else ""
+    plain = run.facts.get("layout") in ("contiguous", "batch_last")
+    return "" if plain else ".to(memory_format=torch.channels_last)"
 
 
 def _asked(run: Run, model: str, images: str) -> str:

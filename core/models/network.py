@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,9 +12,12 @@ from torch import Tensor, nn
 
 from core.config import INITIALISATIONS, RunConfig
 from core.errors import ConfigError, listed
+from core.models import batch_last
 from core.models.architectures import rows_of
 from core.models.rows import Row
 from core.models.shapes import Layer, trace
+
+_Functions = tuple[Callable[[Tensor], Tensor], ...]
 
 
 class Network(nn.Module):
@@ -33,17 +36,18 @@ class Network(nn.Module):
         traced = trace(rows)
         self.rows = tuple(layer.row for layer in traced)
         self.layers = nn.ModuleList()
-        # What forward does, resolved once: for each row the row it adds (or 0), whether a later row adds it, and its
-        # steps, a module by its place in `layers` (so that a replaced or copied module is followed) or a function.
-        self._plan: list[tuple[int, bool, tuple[int | Callable[[Tensor], Tensor], ...]]] = []
+        # What forward does, resolved once: for each row the row it adds (or 0), whether a later row adds it, its
+        # modules by their places in `layers` (so that a replaced or copied module is followed), and functions before
+        # and after.
+        self._plan: list[tuple[int, bool, tuple[int, ...], _Functions, _Functions]] = []
         added = {row["from"] for row in self.rows if row["kind"] == "add"}
         for layer in traced:
             modules = [_MODULES[shape.type](layer, dropout) for shape in layer.modules]
             places = range(len(self.layers), len(self.layers) + len(modules))
             self.layers.extend(modules)
             flatten = (_flatten,) if layer.row["kind"] == "linear" and len(layer.input_shape) > 1 else ()
-            activation = _ACTIVATIONS[layer.row.get("activation", "none")]
-            self._plan.append((layer.row.get("from", 0), layer.number in added, (*flatten, *places, *activation)))
+            activation = () if _bent_by_norm(layer) else _ACTIVATIONS[layer.row.get("activation", "none")]
+            self._plan.append((layer.row.get("from", 0), layer.number in added, tuple(places), flatten, activation))
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of each class.
@@ -54,14 +58,8 @@ class Network(nn.Module):
         Returns:
             (B, 10) float.
         """
-        modules = list(self.layers)
         kept: dict[int, Tensor] = {}
-        x = images  # (B, 1, 28, 28)
-        for number, (source, keep, steps) in enumerate(self._plan, 1):
-            if source:
-                x = x + kept[source]
-            for step in steps:
-                x = modules[step](x) if type(step) is int else step(x)  # type: ignore[operator]
+        for number, (keep, x) in enumerate(self._walk(images, kept), 1):
             if keep:
                 kept[number] = x
         return x.flatten(1)  # (B, 10, 1, 1) or (B, 10) -> (B, 10)
@@ -75,16 +73,26 @@ class Network(nn.Module):
         Returns:
             One tensor a row, (B, C, H, W) or (B, N).
         """
+        outputs: dict[int, Tensor] = {}
+        for number, (_, x) in enumerate(self._walk(images, outputs), 1):
+            outputs[number] = x
+        return list(outputs.values())
+
+    def _walk(self, x: Tensor, outputs: Mapping[int, Tensor]) -> Iterator[tuple[bool, Tensor]]:
+        """Each row's output, and whether a later row adds it, which then must be in `outputs` under its number."""
         modules = list(self.layers)
-        outputs: list[Tensor] = []
-        x = images
-        for source, _, steps in self._plan:
+        for source, keep, places, before, after in self._plan:
             if source:
-                x = x + outputs[source - 1]
-            for step in steps:
-                x = modules[step](x) if type(step) is int else step(x)  # type: ignore[operator]
-            outputs.append(x)
-        return outputs
+                x = x + outputs[source]
+            for function in before:
+                x = function(x)
+            if len(places) == 2:  # a convolution and its norm
+                x = batch_last.normed(modules[places[0]], modules[places[1]], x)
+            elif places:
+                x = modules[places[0]](x)
+            for function in after:
+                x = function(x)
+            yield keep, x
 
 
 def build(config: RunConfig) -> Network:
@@ -139,13 +147,18 @@ def _relu(x: Tensor) -> Tensor:
     return torch.relu_(x)
 
 
-_ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], ...]] = {
+_ACTIVATIONS: dict[str, _Functions] = {
     "none": (), "relu": (_relu,), "silu": (F.silu,), "gelu": (F.gelu,)}
+
+
+def _bent_by_norm(layer: Layer) -> bool:
+    """Whether the row's norm applies its ReLU as well, in one go."""
+    return layer.row.get("norm") == "batch" and layer.row["activation"] == "relu"
 
 
 def _conv2d(layer: Layer, dropout: float) -> nn.Module:
     row = layer.row
-    return nn.Conv2d(layer.input_shape[0], row["channels"], row["kernel"], row["stride"], row["padding"],
+    return batch_last.Conv2d(layer.input_shape[0], row["channels"], row["kernel"], row["stride"], row["padding"],
                      groups=row["groups"], bias=row["bias"])
 
 
@@ -156,11 +169,11 @@ def _dropout(layer: Layer, dropout: float) -> nn.Module:
 
 _MODULES: dict[str, Callable[[Layer, float], nn.Module]] = {
     "Conv2d": _conv2d,
-    "BatchNorm2d": lambda layer, _: nn.BatchNorm2d(layer.row["channels"]),
-    "MaxPool2d": lambda layer, _: nn.MaxPool2d(layer.row["kernel"], layer.row["stride"]),
-    "AvgPool2d": lambda layer, _: nn.AvgPool2d(layer.row["kernel"], layer.row["stride"]),
-    "AdaptiveAvgPool2d": lambda layer, _: nn.AdaptiveAvgPool2d(1),
+    "BatchNorm2d": lambda layer, _: batch_last.BatchNorm2d(layer.row["channels"], _bent_by_norm(layer)),
+    "MaxPool2d": lambda layer, _: batch_last.MaxPool2d(layer.row["kernel"], layer.row["stride"]),
+    "AvgPool2d": lambda layer, _: batch_last.AvgPool2d(layer.row["kernel"], layer.row["stride"]),
+    "AdaptiveAvgPool2d": lambda layer, _: batch_last.AdaptiveAvgPool2d(1),
     "Dropout": _dropout,
-    "PixelUnshuffle": lambda layer, _: nn.PixelUnshuffle(layer.row["block"]),
+    "PixelUnshuffle": lambda layer, _: batch_last.PixelUnshuffle(layer.row["block"]),
     "Linear": lambda layer, _: nn.Linear(math.prod(layer.input_shape), layer.row["channels"], layer.row["bias"]),
 }

@@ -7,6 +7,7 @@ before its first step and writes down what it found.
 from __future__ import annotations
 
 import copy
+import ctypes
 import os
 import platform
 import statistics
@@ -18,14 +19,18 @@ import torch.nn.functional as F
 
 from core.config import RunConfig
 from core.errors import ConfigError
+from core.models import batch_last
 from core.models.network import build
 from core.training.plan import Plan
 
-LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+WEIGHTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last,
+           "batch_last": torch.contiguous_format}
+"""How weights lie in memory, by the layout of the images."""
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 SECONDS = 0.25  # spent on each way
 MOST_WORKERS = 8  # processes that augment for a GPU
 SMALL_NETWORK = 4_000_000  # multiply-adds an image
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # glibc's names for what `mallopt` sets
 GAIN = 0.9  # bf16 must take less than this share of fp32's time, since it rounds more
 
 
@@ -59,8 +64,9 @@ def facts_for(prepared: Plan) -> dict[str, Any]:
     if config.precision == "auto":
         chosen = choose(config, device, threads)
     else:  # by rule, so that the same config computes the same bits
-        chosen = {"precision": config.precision,
-                  "layout": "contiguous" if config.precision == "fp32" else "channels_last"}
+        own = small and "batch_last" in layouts(config.precision, device)
+        chosen = {"precision": config.precision, "layout": "batch_last" if own else
+                  "contiguous" if config.precision == "fp32" else "channels_last"}
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else (platform.processor() or platform.machine())
     return {"device": device.type, "device_name": name, **chosen, "threads": threads,
             "workers": workers_for(device, cores, threads) if prepared.transforms else 0, "torch": torch.__version__}
@@ -89,7 +95,7 @@ def choose(config: RunConfig, device: torch.device, threads: int, seconds: float
         model = build(config)
         tried = {f"{precision} {layout}": step_ms(copy.deepcopy(model), config.batch_size, device, precision, layout,
                                                   seconds)
-                 for precision in DTYPES for layout in LAYOUTS}
+                 for precision in DTYPES for layout in layouts(precision, device)}
     finally:
         torch.set_num_threads(before)
     best = {precision: min((way for way in tried if way.startswith(precision)), key=tried.__getitem__)
@@ -99,13 +105,38 @@ def choose(config: RunConfig, device: torch.device, threads: int, seconds: float
     return {"precision": precision, "layout": layout, "tried": {way: round(ms, 3) for way, ms in tried.items()}}
 
 
+def keep_memory() -> None:
+    """Ask the C library to keep the memory that a step frees for the next step, where it can be asked (glibc).
+
+    By default large pieces go back to the system at once, and the next step pays for fetching and zeroing them anew:
+    on two cores that was a sixth of a step.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    for option in (_TRIM_THRESHOLD, _MMAP_THRESHOLD):
+        mallopt(option, 1 << 30)
+
+
+def layouts(precision: str, device: torch.device) -> list[str]:
+    """The layouts that this precision can be computed in."""
+    own = precision == "fp32" and device.type == "cpu" and batch_last.available()
+    return [layout for layout in WEIGHTS if layout != "batch_last" or own]
+
+
+def laid(images: torch.Tensor, layout: str) -> torch.Tensor:
+    """The same images, (B, C, H, W), in this memory layout."""
+    return batch_last.lay(images) if layout == "batch_last" else images.to(memory_format=WEIGHTS[layout])
+
+
 def step_ms(model: torch.nn.Module, batch_size: int, device: torch.device, precision: str, layout: str,
             seconds: float = SECONDS) -> float:
     """Median milliseconds of a forward and backward pass over one batch of noise; the model's weights stay."""
     dtype = DTYPES[precision]
-    model = model.to(device).to(memory_format=LAYOUTS[layout]).train()
+    model = model.to(device).to(memory_format=WEIGHTS[layout]).train()
     generator = torch.Generator().manual_seed(0)
-    images = torch.rand(batch_size, 1, 28, 28, generator=generator).to(device).to(memory_format=LAYOUTS[layout])
+    images = laid(torch.rand(batch_size, 1, 28, 28, generator=generator).to(device), layout)
     targets = torch.zeros(batch_size, dtype=torch.int64, device=device)
     times: list[float] = []
     rounds, end = 0, time.perf_counter() + 4 * seconds  # where a step is slow, its first ones are enough

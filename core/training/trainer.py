@@ -20,7 +20,7 @@ from core.data.dataset import Mnist, split
 from core.errors import ConfigError, RunError, UserError
 from core.models.network import Network, build
 from core.training import graphs, optimizers, schedules
-from core.training.machine import DTYPES, LAYOUTS, choose_device, facts_for
+from core.training.machine import DTYPES, WEIGHTS, choose_device, facts_for, keep_memory, laid
 from core.training.plan import plan
 from core.training.results import BatchResult, EpochResult, TestResult
 from core.training.teacher import Teacher, distillation
@@ -37,7 +37,7 @@ class Diverged(UserError):
 
 @torch.inference_mode()
 def evaluate(model: torch.nn.Module, images: Tensor, labels: Tensor, device: torch.device,
-             dtype: torch.dtype = torch.float32) -> tuple[float, int]:
+             dtype: torch.dtype = torch.float32, layout: str = "contiguous") -> tuple[float, int]:
     """Mean nll and number of right answers; the model is left in the mode it came in.
 
     Args:
@@ -46,12 +46,13 @@ def evaluate(model: torch.nn.Module, images: Tensor, labels: Tensor, device: tor
         labels: (N,) int64.
         device: where the model is.
         dtype: format of the arithmetic; other than float32 under autocast.
+        layout: how the images are to lie in memory, one of `machine.WEIGHTS`.
     """
     training = model.training
     model.eval()
     loss, correct = 0.0, 0
     for start in range(0, len(images), EVALUATION_BATCH):
-        batch = normalise(images[start:start + EVALUATION_BATCH], device)  # (B, 1, 28, 28)
+        batch = laid(normalise(images[start:start + EVALUATION_BATCH], device), layout)  # (B, 1, 28, 28)
         targets = labels[start:start + EVALUATION_BATCH].to(device)
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             logits = model(batch)  # (B, 10)
@@ -86,8 +87,8 @@ class Training:
         self.device = choose_device(self.facts["device"])
         self.dtype = DTYPES[self.facts["precision"]]
         # Runs from before layouts were measured computed bf16 in channels_last.
-        self.layout = LAYOUTS[self.facts.get("layout") or (
-            "contiguous" if self.dtype == torch.float32 else "channels_last")]
+        self.layout: str = self.facts.get("layout") or (
+            "contiguous" if self.dtype == torch.float32 else "channels_last")
         if (config.teacher != "none") != (teacher is not None):
             raise RunError(f"the config's teacher is {config.teacher}, but "
                            + ("it was not found." if teacher is None else "another was given."))
@@ -113,7 +114,7 @@ class Training:
         self.model = build(config)
         if weights is not None:
             load_weights(self.model, weights)
-        self.model.to(self.device).to(memory_format=self.layout)
+        self.model.to(self.device).to(memory_format=WEIGHTS[self.layout])
         self.optimizer = optimizers.build(config, self.model)
         self.average = (optimizers.Average(self.model.state_dict(keep_vars=True).values(), config.ema)
                         if config.ema else None)
@@ -148,6 +149,8 @@ class Training:
         """
         threads = torch.get_num_threads()
         torch.set_num_threads(self.facts["threads"])
+        if self.device.type == "cpu":
+            keep_memory()
         self._clock = time.perf_counter() - self.seconds
         stream = None
         try:
@@ -212,7 +215,7 @@ class Training:
 
     def _compute(self, images: Tensor, labels: Tensor, answers: Tensor | None = None) -> Tensor:
         """A step's arithmetic, on the device alone, so that it can be recorded; the mean nll."""
-        batch = normalise(images, self.device).to(memory_format=self.layout)  # (B, 1, 28, 28)
+        batch = laid(normalise(images, self.device), self.layout)  # (B, 1, 28, 28)
         targets = labels.to(self.device, non_blocking=True)
         if self.teacher is not None and answers is None:
             answers = self.teacher(images)  # (B, 10)
@@ -259,11 +262,11 @@ class Training:
 
     def _score(self, images: Tensor, labels: Tensor) -> tuple[float, int]:
         if self.average is None:
-            return evaluate(self.model, images, labels, self.device, self.dtype)
+            return evaluate(self.model, images, labels, self.device, self.dtype, self.layout)
         model = build(self.config)
         model.load_state_dict(self.weights())
-        model.to(self.device).to(memory_format=self.layout)
-        return evaluate(model, images, labels, self.device, self.dtype)
+        model.to(self.device).to(memory_format=WEIGHTS[self.layout])
+        return evaluate(model, images, labels, self.device, self.dtype, self.layout)
 
     def _elapsed(self) -> float:
         """Seconds spent on the present epoch, over all the times it was left and taken up again."""

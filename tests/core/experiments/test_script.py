@@ -16,6 +16,7 @@ from core.data.dataset import FILES, Mnist
 from core.experiments import script
 from core.runs import store
 from core.runs.worker import train
+from core.training import machine
 from core.training.results import HEADER, EpochResult
 from tests.made import made_run
 
@@ -61,7 +62,9 @@ def figures(row: EpochResult) -> list[float]:
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_a_script_trains_to_the_runs_own_table(name, digits, folder, tmp_path):
+def test_a_script_trains_to_the_runs_own_table(name, digits, folder, tmp_path, monkeypatch):
+    # Our own loops sum in another order than torch, which the script uses; over a few steps that grows.
+    monkeypatch.setattr(machine.batch_last, "available", lambda: False)
     made_run(folder, "old", layers=OLDER, seed=7)
     run = store.create(CONFIGS[name], name)
     assert train(run.folder, digits) == "finished"
