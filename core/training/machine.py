@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import copy
 import ctypes
+import functools
 import os
 import platform
 import statistics
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -22,6 +24,7 @@ from core.errors import ConfigError
 from core.models import batch_last
 from core.models.network import build
 from core.training.plan import Plan
+from core.training.teacher import Teacher
 
 WEIGHTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last,
            "batch_last": torch.contiguous_format}
@@ -30,6 +33,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 SECONDS = 0.25  # spent on each way
 MOST_WORKERS = 8  # processes that augment for a GPU
 SMALL_NETWORK = 4_000_000  # multiply-adds an image
+ANSWERED = 256  # images that a teacher is tried on
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # glibc's names for what `mallopt` sets
 GAIN = 0.9  # bf16 must take less than this share of fp32's time, since it rounds more
 
@@ -105,6 +109,19 @@ def choose(config: RunConfig, device: torch.device, threads: int, seconds: float
     return {"precision": precision, "layout": layout, "tried": {way: round(ms, 3) for way, ms in tried.items()}}
 
 
+def choose_answering(teacher: torch.nn.Module, device: torch.device, seconds: float = SECONDS) -> str:
+    """The precision, "fp32" or "bf16", in which a teacher answers faster; on the CPU in one thread, as in a worker."""
+    images = torch.zeros(ANSWERED, 28, 28, dtype=torch.uint8)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        times = {name: timed(device, functools.partial(Teacher(copy.deepcopy(teacher), device, dtype), images), seconds)
+                 for name, dtype in DTYPES.items()}
+    finally:
+        torch.set_num_threads(before)
+    return "bf16" if times["bf16"] < GAIN * times["fp32"] else "fp32"
+
+
 def keep_memory() -> None:
     """Ask the C library to keep the memory that a step frees for the next step, where it can be asked (glibc).
 
@@ -138,17 +155,26 @@ def step_ms(model: torch.nn.Module, batch_size: int, device: torch.device, preci
     generator = torch.Generator().manual_seed(0)
     images = laid(torch.rand(batch_size, 1, 28, 28, generator=generator).to(device), layout)
     targets = torch.zeros(batch_size, dtype=torch.int64, device=device)
-    times: list[float] = []
-    rounds, end = 0, time.perf_counter() + 4 * seconds  # where a step is slow, its first ones are enough
-    while rounds < 3 or (sum(times) < seconds and time.perf_counter() < end):
-        start = time.perf_counter()
+
+    def step() -> None:
+        model.zero_grad(set_to_none=True)
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             logits = model(images)
         F.cross_entropy(logits.float(), targets).backward()
+
+    return 1_000 * timed(device, step, seconds)
+
+
+def timed(device: torch.device, work: Callable[[], Any], seconds: float) -> float:
+    """Median seconds of some work, done over and over for so long, its first times apart."""
+    times: list[float] = []
+    rounds, end = 0, time.perf_counter() + 4 * seconds  # where it is slow, its first times are enough
+    while rounds < 3 or (sum(times) < seconds and time.perf_counter() < end):
+        start = time.perf_counter()
+        work()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        model.zero_grad(set_to_none=True)
         rounds += 1
         if rounds > 2:
             times.append(time.perf_counter() - start)
-    return 1_000 * statistics.median(times)
+    return statistics.median(times)

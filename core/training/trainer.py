@@ -20,7 +20,15 @@ from core.data.dataset import Mnist, split
 from core.errors import ConfigError, RunError, UserError
 from core.models.network import Network, build
 from core.training import graphs, optimizers, schedules
-from core.training.machine import DTYPES, WEIGHTS, choose_device, facts_for, keep_memory, laid
+from core.training.machine import (
+    DTYPES,
+    WEIGHTS,
+    choose_answering,
+    choose_device,
+    facts_for,
+    keep_memory,
+    laid,
+)
 from core.training.plan import plan
 from core.training.results import BatchResult, EpochResult, TestResult
 from core.training.teacher import Teacher, distillation
@@ -92,7 +100,12 @@ class Training:
         if (config.teacher != "none") != (teacher is not None):
             raise RunError(f"the config's teacher is {config.teacher}, but "
                            + ("it was not found." if teacher is None else "another was given."))
-        self.teacher = Teacher(teacher, self.device, self.dtype) if teacher is not None else None
+        if teacher is not None and "teacher_precision" not in self.facts:
+            self.facts["teacher_precision"] = (choose_answering(teacher, self.device)
+                                               if config.precision == "auto" and not facts
+                                               else self.facts["precision"])
+        self.teacher = (Teacher(teacher, self.device, DTYPES[self.facts["teacher_precision"]])
+                        if teacher is not None else None)
         train, held = split(data.train_labels, config.holdout, config.holdout_seed)
         if not len(train):
             raise ConfigError(f"holdout is {config.holdout}, which leaves no image to train on.")

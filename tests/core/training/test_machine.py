@@ -66,3 +66,23 @@ def test_cores_that_do_not_train_augment_and_a_gpu_gets_more_of_them(device, cor
 def test_a_device_that_is_not_there_is_named():
     with pytest.raises(ConfigError, match="device mps is not on this machine"):
         machine.choose_device("mps")
+
+
+@pytest.mark.parametrize(("fp32", "bf16", "best"), [(4, 3, "bf16"), (4, 3.9, "fp32"), (2, 3, "fp32")])
+def test_a_teacher_answers_in_the_format_that_is_clearly_faster(fp32, bf16, best, monkeypatch):
+    times = {torch.float32: fp32, torch.bfloat16: bf16}
+    monkeypatch.setattr(machine, "timed", lambda device, work, seconds: times[work.func.dtype])
+    model = machine.build(SMALL).train()
+    assert machine.choose_answering(model, CPU) == best
+    assert model.training  # the caller's network is left as it is
+    assert all(weight.requires_grad for weight in model.parameters())
+
+
+def test_keeping_memory_asks_only_where_it_can(monkeypatch):
+    asked = []
+    library = type("Library", (), {"mallopt": lambda self, *values: asked.append(values)})
+    monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: library())
+    machine.keep_memory()
+    assert len(asked) == 2
+    monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: object())
+    machine.keep_memory()
