@@ -19,7 +19,7 @@ from typing import Any
 from core.errors import ConfigError, LimitError, listed
 
 SCHEDULES = ("constant", "one-cycle", "seed-one-cycle", "cosine", "triangle", "exponential")
-OPTIMIZERS = ("sgd", "adam", "adamw", "adadelta")
+OPTIMIZERS = ("sgd", "adam", "adamw", "adadelta", "muon")
 INITIALISATIONS = ("torch", "xavier", "he")
 DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS = ("auto", "fp32", "bf16")
@@ -58,7 +58,8 @@ class RunConfig:
     momentum_cycle: bool = _setting(False, "Let one-cycle lower momentum while the rate is high (0.95 to 0.85).")
     batch_size: int = _setting(32, "Images per step.", 1, 60_000, unit="images")
     epochs: int = _setting(15, "Passes over the training images.", 1, 1_000, unit="epochs")
-    optimizer: str = _setting("sgd", "Rule that turns gradients into steps.", choices=OPTIMIZERS)
+    optimizer: str = _setting("sgd", "Rule that turns gradients into steps; muon makes the steps of hidden layers "
+                              "orthogonal, at a quarter of the learning rate.", choices=OPTIMIZERS)
     momentum: float = _setting(0.9, "How much of the last step is kept (SGD), or Adam's first beta.", 0.0, 0.999)
     nesterov: bool = _setting(False, "Nesterov's look-ahead form of momentum (SGD).")
     weight_decay: float = _setting(0.0, "Pull of the weights towards zero.", 0.0, 1.0)

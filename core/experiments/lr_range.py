@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 STEPS = 300
 FEWEST, MOST = 50, 2_000
 LOWEST, HIGHEST = 1e-8, 10.0
-RANGES = {"sgd": (1e-4, 10.0), "adam": (1e-5, 1.0), "adamw": (1e-5, 1.0), "adadelta": (1e-3, 10.0)}
+RANGES = {"sgd": (1e-4, 10.0), "adam": (1e-5, 1.0), "adamw": (1e-5, 1.0), "adadelta": (1e-3, 10.0),
+          "muon": (1e-4, 10.0)}
 HALF_LIFE = 13.5  # steps; about what a decay of 0.95 a step gives
 FALLS = 0.9  # the loss must reach this share of where it began before anything can be said
 BURSTS = 4  # a loss so many times the first has nothing more to tell

@@ -8,6 +8,7 @@ for one.
 from __future__ import annotations
 
 import base64
+import inspect
 import re
 import textwrap
 from collections.abc import Callable, Mapping
@@ -62,6 +63,8 @@ def source(run: Run) -> str:
                  _filled(parts.EVALUATE, logits=_asked(run, "model", "normalise(some.to(device))"))]
     if config.ema:
         sections.append(parts.AVERAGE)
+    if config.optimizer == "muon":
+        sections.append(_muon())
     body = "\n\n\n".join(section.strip("\n") for section in [*sections, _main(run)])
     return f"{_docstring(run, total_parameters(trace(rows)))}\n\n{_imports(body, augmented)}\n\n{body}\n"
 
@@ -141,6 +144,14 @@ def _teaching_networks(model: Any) -> list[str]:
             _filled(parts.ENSEMBLE, members=", ".join(f"{name}()" for name in names))]
 
 
+def _muon() -> str:
+    """The optimizer that torch does not have, as it stands here, less its imports."""
+    from core.training import muon
+
+    text = inspect.getsource(muon)
+    return re.sub(r"  # type: ignore\[.*]", "", text[text.index("TURN = "):])
+
+
 def _rounds(run: Run) -> bool:
     """Whether the run computed in bfloat16."""
     return run.facts.get("precision", run.config.precision) == "bf16"
@@ -166,15 +177,17 @@ def _filled(part: str, **values: Any) -> str:
 def _optimizer(config: RunConfig) -> list[str]:
     parameters = "model.parameters()"
     lines = []
-    if config.weight_decay:
+    if config.weight_decay and config.optimizer != "muon":
         lines = ["# Weight decay pulls on weights of convolutions and linear layers, not on biases and norms.",
                  "parameters = [",
                  f"    {{\"params\": [p for p in model.parameters() if p.ndim > 1], "
                  f"\"weight_decay\": {config.weight_decay!r}}},",
                  "    {\"params\": [p for p in model.parameters() if p.ndim <= 1], \"weight_decay\": 0.0}]"]
         parameters = "parameters"
-    if config.optimizer not in _OPTIMIZERS:
+    if config.optimizer not in (*_OPTIMIZERS, "muon"):
         raise RunError(f"the optimizer {config.optimizer} has no form in a script here.")
+    if config.optimizer == "muon":
+        return [f"optimizer = Muon(muon_groups(model, {config.weight_decay!r}), rate(0, steps), {config.momentum!r})"]
     kind, more = _OPTIMIZERS[config.optimizer](config)
     return [*lines, f"optimizer = torch.optim.{kind}({parameters}, lr=rate(0, steps), {more})"]
 
@@ -192,7 +205,7 @@ _OPTIMIZERS: Mapping[str, Callable[[RunConfig], tuple[str, str]]] = {
                              + ("" if config.weight_decay else ", weight_decay=0.0")),
     "adadelta": lambda config: ("Adadelta", "rho=0.9"),
 }
-_MOMENTA = {"sgd": 'group["momentum"] = momentum(epoch * steps + step, steps)',
+_MOMENTA = {**dict.fromkeys(("sgd", "muon"), 'group["momentum"] = momentum(epoch * steps + step, steps)'),
             "adam": 'group["betas"] = (momentum(epoch * steps + step, steps), 0.999)',
             "adamw": 'group["betas"] = (momentum(epoch * steps + step, steps), 0.999)'}
 

@@ -247,7 +247,7 @@ def _pull(ctx: Any, gradient: np.ndarray) -> tuple[Tensor | None, Tensor]:
 
     conv, x, taps, count = ctx.conv, ctx.values, ctx.taps, ctx.shape[0]
     of_x = _empty(*ctx.shape) if ctx.needs_input_grad[0] else None
-    of_weight = torch.empty(conv.weight.shape)
+    of_weight = torch.empty(len(gradient), conv.in_channels // conv.groups, *conv.kernel_size)
     if conv.kernel_size == (1, 1):
         given = gradient.reshape(len(gradient), -1)
         _multiply(given, x.reshape(len(x), -1).T, _taps(of_weight, conv))

@@ -21,8 +21,12 @@ TOLERANCE = 0.3  # of what a step changes: more than rounding does, less than a 
 
 
 def suits(config: RunConfig, device: torch.device) -> bool:
-    """Whether a run's steps can be recorded: on CUDA, and nothing but images, labels and learning rate changes."""
-    return device.type == "cuda" and not (config.schedule == "one-cycle" and config.momentum_cycle)
+    """Whether a run's steps can be recorded: on CUDA, and nothing but images, labels and learning rate changes.
+
+    Muon computes with the rate as a number, which a recording would freeze.
+    """
+    return (device.type == "cuda" and config.optimizer != "muon"
+            and not (config.schedule == "one-cycle" and config.momentum_cycle))
 
 
 def changed(model: nn.Module, optimizer: torch.optim.Optimizer, sums: Sequence[Tensor]) -> dict[str, list[Tensor]]:

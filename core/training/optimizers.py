@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from core.config import RunConfig
+from core.training.muon import Muon, muon_groups
 
 
 def build(config: RunConfig, model: nn.Module) -> torch.optim.Optimizer:
@@ -16,6 +17,8 @@ def build(config: RunConfig, model: nn.Module) -> torch.optim.Optimizer:
     Weight decay pulls on weights of convolutions and linear layers only; on a bias or a normalisation's scale
     it would shift what the layer computes rather than keep it small.
     """
+    if config.optimizer == "muon":
+        return Muon(muon_groups(model, config.weight_decay), config.lr, config.momentum)
     parameters = list(model.parameters())
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},

@@ -43,10 +43,13 @@ PLAIN = {"augmentation": "none", "transforms": [], "teacher": "none", "holdout":
 
 # Operations by the start of their names; the first that fits counts.
 KINDS = (
+    ("convolution with its norm, backward", r".*_NormedBackward"),
+    ("convolution with its norm, forward", r"_Normed"),
     ("convolution, backward", r".*(ConvolutionBackward|convolution_backward)"),
-    ("convolution, forward", r"aten::(_?convolution|conv2d|mkldnn_convolution|cudnn_convolution|_slow_conv2d|thnn)"),
+    ("convolution, forward", r"(_Convolution$|aten::(_?convolution|conv2d|mkldnn_convolution|cudnn_convolution|"
+                             r"_slow_conv2d|thnn))"),
     ("batch norm", r".*(batch_norm|BatchNorm)"),
-    ("pooling", r".*(max_pool|avg_pool|MaxPool|AvgPool|aten::mean|MeanBackward|AdaptiveAvg)"),
+    ("pooling", r".*(max_pool|avg_pool|MaxPool|_MaxPool|AvgPool|aten::mean|MeanBackward|AdaptiveAvg)"),
     ("activation", r".*(relu|Relu|ReLU|threshold|clamp_min|silu|Silu|gelu|Gelu)"),
     ("linear layer", r".*(addmm|AddmmBackward|aten::mm|aten::linear|aten::t$|aten::transpose|TBackward)"),
     ("optimizer", r"(Optimizer|aten::_fused|aten::_foreach_(add|mul|div|sqrt|addc))"),

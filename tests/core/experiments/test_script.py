@@ -33,6 +33,7 @@ CONFIGS = {
                           ema=0.9, weight_decay=0.001, nesterov=True, label_smoothing=0.1, clip_norm=1.0,
                           initialisation="he"),
     "adadelta": PLAIN.changed(optimizer="adadelta", schedule="exponential", lr=1.0, decay=0.5),
+    "muon": PLAIN.changed(optimizer="muon", weight_decay=0.01, schedule="one-cycle", momentum_cycle=True),
     "held": PLAIN.changed(optimizer="adamw", weight_decay=0.01, schedule="triangle", lr=0.001, max_lr=0.01, holdout=100,
                           holdout_seed=2),
     "taught": PLAIN.changed(teacher="old", teacher_share=0.7, temperature=3.0, augmentation="final", augmented=0.5),

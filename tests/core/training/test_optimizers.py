@@ -15,6 +15,8 @@ THEIRS = {
     "adam": lambda parameters: torch.optim.Adam(parameters, lr=0.1, betas=(0.8, 0.999), weight_decay=0.01),
     "adamw": lambda parameters: torch.optim.AdamW(parameters, lr=0.1, betas=(0.8, 0.999), weight_decay=0.01),
     "adadelta": lambda parameters: torch.optim.Adadelta(parameters, lr=0.1, rho=0.9, weight_decay=0.01),
+    # A single layer is a last one, which learns by SGD.
+    "muon": lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.8, nesterov=True, weight_decay=0.01),
 }
 
 
@@ -46,7 +48,7 @@ def test_a_rate_and_momentum_that_are_set_are_used(name):
     for group in optimizer.param_groups:
         assert group["lr"] == 0.25
         assert group.get("momentum", group.get("betas", (0.5,))[0]) == 0.5
-        assert ("momentum" in group) == (name == "sgd")
+        assert ("momentum" in group) == (name in ("sgd", "muon"))
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

@@ -86,8 +86,9 @@ def test_the_same_config_gives_the_same_table_and_another_seed_another(digits):
 
 
 @pytest.mark.parametrize("changes", [{}, MOVING, {"optimizer": "adamw", "lr": 0.01, "holdout": 100},
-                                     {"optimizer": "adadelta", "schedule": "exponential", "lr": 1.0}],
-                         ids=["plain", "moving", "adamw", "adadelta"])
+                                     {"optimizer": "adadelta", "schedule": "exponential", "lr": 1.0},
+                                     {"optimizer": "muon", "ema": 0.9, "weight_decay": 0.01}],
+                         ids=["plain", "moving", "adamw", "adadelta", "muon"])
 @pytest.mark.parametrize("stops", [[0], [1], [11, 12], [12, 13, 14], [5, 19, 20, 29]])
 def test_a_run_left_anywhere_ends_as_one_that_was_not(changes, stops, digits):
     config = SMALL.changed(**changes)
