@@ -110,9 +110,11 @@ def stop(name: Name, storage: Storage = None, json_: Json = False) -> None:
 def winner(name: Name, repeats: Annotated[int, typer.Option(help="How many seeds to train it with.", min=2)] = 5,
            place: Annotated[int | None, typer.Option(help="Train the config of this run of the sweep; else that of the "
                                                           "most accurate one.", show_default=False)] = None,
+           epochs: Annotated[int | None, typer.Option(help="For how many epochs; else as many as the sweep's runs.",
+                                                       show_default=False)] = None,
            storage: Storage = None, detach: Detach = False, json_: Json = False) -> None:
     """Train a sweep's best config on all training images, with several seeds, and score it on the test images."""
-    cli_experiments.follow_group(sweeps.train_winner(name, repeats, place, storage), detach, json_)
+    cli_experiments.follow_group(sweeps.train_winner(name, repeats, place, storage, epochs=epochs), detach, json_)
 
 
 def delete(name: Name, storage: Storage = None, yes: Yes = False, json_: Json = False) -> None:

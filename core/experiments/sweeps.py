@@ -293,7 +293,7 @@ def config_of(sweep: Sweep, trial: Trial) -> RunConfig:
 
 
 def train_winner(name: str, count: int = 5, place: int | None = None, url: str | None = None,
-                 folder: Path | None = None, limits: Limits | None = None) -> Group:
+                 folder: Path | None = None, limits: Limits | None = None, epochs: int | None = None) -> Group:
     """Make a group of repeats of a sweep's best config, on all training images and so scored on the test images.
 
     Args:
@@ -302,6 +302,7 @@ def train_winner(name: str, count: int = 5, place: int | None = None, url: str |
         place: whose config; None: the most accurate one's.
         url, folder: as `find`.
         limits: what the machine lends; None: from the environment.
+        epochs: for how long; None: as in the sweep, which may have searched with fewer than its winner deserves.
 
     Raises:
         RunError: nothing is done yet, or there is no such place.
@@ -312,7 +313,7 @@ def train_winner(name: str, count: int = 5, place: int | None = None, url: str |
     if chosen is None or chosen.state != DONE:
         raise RunError(f"{name} has no run {'' if place is None else f'{place} '}that was trained to the end; wait for "
                        "one.")
-    config = config_of(found.sweep, chosen).changed(holdout=0)
+    config = config_of(found.sweep, chosen).changed(holdout=0, **({} if epochs is None else {"epochs": epochs}))
     wanted = repeats.free_name(f"{name}-{chosen.place:03d}-all", folder)
     return repeats.create(config, wanted, count, recipe=found.sweep.recipe, folder=folder, limits=limits)
 

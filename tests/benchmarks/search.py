@@ -76,11 +76,17 @@ VARIANTS: dict[str, tuple[str, RunConfig]] = {
                                   augmentation="final-moves")),
     "final-cycle": ("the seed's network, custom one-cycle 0.1 to 0.2, batch 64",
                     SMALL.changed(architecture="seed-3762", schedule="seed-one-cycle", lr=0.1)),
-    "final-cycle-low": ("Final: the seed's rates, batch 64",
+    "final-cycle-low": ("the seed's rates, batch 64",
                         SMALL.changed(architecture="seed-3762", schedule="seed-one-cycle", lr=0.05, max_lr=0.1)),
     "final-cycle-32": ("the seed's rates, batch 32",
                        SMALL.changed(architecture="seed-3762", schedule="seed-one-cycle", lr=0.05, max_lr=0.1,
                                      batch_size=32, ema=0.999)),
+    "final-muon": ("Final: the seed's rates, batch 64, Muon instead of SGD",
+                   SMALL.changed(architecture="seed-3762", schedule="seed-one-cycle", lr=0.05, max_lr=0.1,
+                                 optimizer="muon", precision="fp32")),
+    "final-muon-2": ("the same with seed 2",
+                     SMALL.changed(architecture="seed-3762", schedule="seed-one-cycle", lr=0.05, max_lr=0.1,
+                                   optimizer="muon", precision="fp32", seed=2)),
 }
 
 

@@ -329,5 +329,7 @@ def test_the_winner_is_trained_on_everything_with_several_seeds():
     assert [run.config.seed for run in repeats.open_group(group.name).runs] == [1, 2, 3]
     other = next(trial for trial in found.trials if not trial.best)
     assert sweeps.train_winner("made", 2, other.place).name == f"made-{other.place:03d}-all"
+    longer = sweeps.train_winner("made", 2, epochs=found.sweep.config.epochs + 3)
+    assert {run.config.epochs for run in longer.runs} == {found.sweep.config.epochs + 3}
     with pytest.raises(RunError, match="no run 99"):
         sweeps.train_winner("made", 2, 99)
