@@ -98,8 +98,8 @@ def statistics(some: Digits) -> None:
             alts=[f"{what} image of {digit}" for what in ("mean", "variance") for digit in range(10)],
             headings=("Mean", "Variance"), tile=4.75)
     _pixels(some, found)
-    st.download_button("Classes as CSV", classes.to_csv(index=False), f"mnist-{some.name}-classes.csv", "text/csv",
-                       icon=":material/download:", type="tertiary")
+    st.download_button("Classes as CSV", lambda: classes.to_csv(index=False), f"mnist-{some.name}-classes.csv",
+                       "text/csv", icon=":material/download:", type="tertiary")
 
 
 def _classes(name: str, classes: pd.DataFrame) -> None:
@@ -168,7 +168,7 @@ def atlas(some: Digits) -> None:
         st.caption(f"Together they carry {100 * (chart.shares[across] + chart.shares[up]):.0f} % of the differences "
                    "between pixels. Digits that lie on each other here can still be told apart: "
                    "a network sees all 784 pixels.")
-        st.download_button("Map as CSV", frame.to_csv(index=False), f"mnist-{some.name}-map.csv", "text/csv",
+        st.download_button("Map as CSV", lambda: frame.to_csv(index=False), f"mnist-{some.name}-map.csv", "text/csv",
                            icon=":material/download:", type="tertiary")
 
 

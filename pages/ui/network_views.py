@@ -187,10 +187,13 @@ def summary(networks: list[Shown]) -> None:
             else:
                 st.code(found.text(), language=None)
             with st.container(horizontal=True):
-                st.download_button("Layers as CSV", _csv(found.layers), f"{shown.name}-layers.csv", "text/csv",
-                                   icon=":material/download:", type="tertiary", key=f"csv{at}")
-                st.download_button("Shapes as SVG", diagrams.shapes(found.rows, strip()[3]), f"{shown.name}-shapes.svg",
-                                   "image/svg+xml", icon=":material/download:", type="tertiary", key=f"svg{at}")
+                # Made when asked for: rows change quickly, and a file that is gone again is an error to a browser.
+                st.download_button("Layers as CSV", lambda layers=found.layers: _csv(layers),
+                                   f"{shown.name}-layers.csv", "text/csv", icon=":material/download:",
+                                   type="tertiary", key=f"csv{at}")
+                st.download_button("Shapes as SVG", lambda rows=found.rows: diagrams.shapes(rows, strip()[3]),
+                                   f"{shown.name}-shapes.svg", "image/svg+xml", icon=":material/download:",
+                                   type="tertiary", key=f"svg{at}")
 
 
 def _csv(layers: tuple[SummaryRow, ...]) -> str:

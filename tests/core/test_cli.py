@@ -170,7 +170,7 @@ def test_a_run_from_start_to_prediction(core, folder, tmp_path, mnist):
 @pytest.mark.mnist
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send to one process")
 def test_ctrl_c_stops_and_resume_goes_on_to_the_same_end(core, folder):
-    options = ("--epochs", "4", "--augmentation", "gentle", "--precision", "fp32", *QUICK)
+    options = ("--epochs", "12", "--augmentation", "gentle", "--precision", "fp32", *QUICK)
     whole = start("train", "--name", "whole", *options, "--json")
     table = json.loads(whole.communicate(timeout=120)[0])["epochs"]
 
