@@ -3,18 +3,19 @@
 import streamlit as st
 
 from core.experiments import overview
-from core.runs import queue
+from core.runs import run_queue
 from core.runs.progress import progress
 from core.runs.run import Damaged, Run
 from core.runs.store import list_runs
-from pages.ui import home_runs, words
+from pages.ui import words
 from pages.ui.frame import page
+from pages.ui.home import runs as home_runs
 from pages.ui.strip import strip
 
 
 @st.fragment(run_every=2.0)
 def running() -> None:
-    queue.pump()
+    run_queue.pump()
     live = [run for run in list_runs() if isinstance(run, Run) and (run.is_live or run.state == "queued")]
     for run in sorted(live, key=lambda run: not run.is_live):
         now, so_far = progress(run), words.accuracy(run) if run.last else ""

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui import dataset, digits, studio
+from pages.ui import dataset
+from pages.ui.data import augmentation as studio
+from pages.ui.data import digits
 from pages.ui.frame import KEPT, page
 
 PARTS = {"Digits": digits.browse, "Statistics": digits.statistics, "Map": digits.atlas, "Augmentation": studio.studio}
@@ -17,7 +19,7 @@ def from_start() -> None:
 
 page("Data", "60,000 handwritten digits to learn from (training), 10,000 that networks never learn from (test), "
      "and ways to make more of them.")
-st.html(Path(__file__).parent / "ui" / "data.css")
+st.html(Path(__file__).parent / "ui" / "data" / "data.css")
 studio.warm_up()
 with st.container(horizontal=True, gap="medium"):
     part = st.segmented_control("Part", list(PARTS), default="Digits", required=True, key="part",

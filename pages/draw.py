@@ -6,8 +6,13 @@ import streamlit as st
 
 from core.errors import UserError
 from core.runs.run import Run
-from pages.ui import checkpoints, draw_networks, draw_number, draw_subject, draw_views, pad
-from pages.ui.draw_subject import DRAWING, Subject
+from pages.ui import checkpoints
+from pages.ui.components import pad
+from pages.ui.draw import networks as draw_networks
+from pages.ui.draw import number as draw_number
+from pages.ui.draw import subject as draw_subject
+from pages.ui.draw import views as draw_views
+from pages.ui.draw.subject import DRAWING, Subject
 from pages.ui.frame import KEPT, page
 from pages.ui.sentence import sentence
 
@@ -50,5 +55,5 @@ def sketch(runs: dict[str, Run]) -> None:
 
 
 page("Draw", "Write a digit and watch the networks read it.")
-st.html(Path(__file__).parent / "ui" / "draw.css")
+st.html(Path(__file__).parent / "ui" / "draw" / "draw.css")
 sketch({run.name: run for run in checkpoints.trained()})

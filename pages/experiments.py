@@ -4,16 +4,14 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.runs import queue
+from core.runs import run_queue
 from core.runs.run import Damaged, Run
 from core.runs.store import list_runs
-from pages.ui import (
-    experiments_compare,
-    experiments_exports,
-    experiments_rates,
-    experiments_repeats,
-    experiments_sweeps,
-)
+from pages.ui.experiments import compare as experiments_compare
+from pages.ui.experiments import exports as experiments_exports
+from pages.ui.experiments import lr_range as experiments_rates
+from pages.ui.experiments import repeats as experiments_repeats
+from pages.ui.experiments import sweeps as experiments_sweeps
 from pages.ui.frame import KEPT, page
 
 PARTS = {"Compare": experiments_compare.compare, "Repeats": experiments_repeats.groups,
@@ -21,10 +19,10 @@ PARTS = {"Compare": experiments_compare.compare, "Repeats": experiments_repeats.
          "Exports": experiments_exports.exports}
 
 page("Experiments", "One run is an anecdote. Compare with numbers that say how sure they are.")
-st.html(Path(__file__).parent / "ui" / "experiments.css")
+st.html(Path(__file__).parent / "ui" / "experiments" / "experiments.css")
 part = st.segmented_control("Experiment", list(PARTS), default="Compare", required=True, key="experiment",
                             label_visibility="collapsed", wrap=True, **KEPT)
-queue.pump()
+run_queue.pump()
 everything = list_runs()
 asked = {st.query_params.get(key) for key in ("first", "second", "repeated", "tested", "swept", "taken")}
 for each in everything:

@@ -9,10 +9,10 @@ from core.runs.run import Damaged
 from core.runs.store import list_runs
 from pages.ui import checkpoints, dataset
 from pages.ui.frame import KEPT, page
-from pages.ui.mistakes_labels import labels
-from pages.ui.mistakes_one import one_run
-from pages.ui.mistakes_parts import predictions
-from pages.ui.mistakes_two import two_runs
+from pages.ui.mistakes.labels import labels
+from pages.ui.mistakes.one_run import one_run
+from pages.ui.mistakes.shared import predictions
+from pages.ui.mistakes.two_runs import two_runs
 
 ONE, TWO, LABELS = VIEWS = ("one run", "two runs", "doubtful labels")
 
@@ -40,7 +40,7 @@ def show(first: str, second: str | None, view: str) -> None:
 
 
 page("Mistakes", "What a network still misreads among the 10,000 test images, and how sure it is of that.")
-st.html(Path(__file__).parent / "ui" / "mistakes.css")
+st.html(Path(__file__).parent / "ui" / "mistakes" / "mistakes.css")
 wanted = st.query_params.get("run")
 runs = {run.name: run for run in checkpoints.trained()}
 for each in list_runs():

@@ -2,12 +2,13 @@
 
 import streamlit as st
 
+from core.library import architectures as own_architectures
 from core.models.drafts import inspect
-from core.runs import own_architectures
-from pages.ui import network_views as views
-from pages.ui import networks, rows
-from pages.ui.digits import heading
+from pages.ui.data.digits import heading
 from pages.ui.frame import page
+from pages.ui.model import editor as rows
+from pages.ui.model import library as networks
+from pages.ui.model import views
 
 
 @st.fragment

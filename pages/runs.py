@@ -5,13 +5,15 @@ from pathlib import Path
 import streamlit as st
 
 from core.experiments import overview
-from core.runs import queue, store
+from core.runs import run_queue, store
 from core.runs.run import Damaged, Run
-from pages.ui import runs_ask, runs_rest, runs_table
 from pages.ui.frame import page
-from pages.ui.runs_compare import compare, curves
-from pages.ui.runs_group import look_at_group
-from pages.ui.runs_one import look
+from pages.ui.runs import dialogs as runs_ask
+from pages.ui.runs import queue_and_trash as runs_rest
+from pages.ui.runs import table as runs_table
+from pages.ui.runs.compare import compare, curves
+from pages.ui.runs.group import look_at_group
+from pages.ui.runs.run import look
 
 
 def explore(runs: list[Run]) -> None:
@@ -41,9 +43,9 @@ def explore(runs: list[Run]) -> None:
 
 
 page("Runs", "Everything that was trained here. Tick one run to look after it, several to compare them.")
-st.html(Path(__file__).parent / "ui" / "runs.css")
+st.html(Path(__file__).parent / "ui" / "runs" / "runs.css")
 runs_ask.begin()
-queue.pump()
+run_queue.pump()
 everything = store.list_runs()
 runs = [run for run in everything if isinstance(run, Run)]
 if runs:

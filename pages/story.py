@@ -5,9 +5,9 @@ from pathlib import Path
 import streamlit as st
 
 from core.errors import UserError
-from core.experiments import story
+from core.reports import story
 from pages.ui.frame import KEPT, page
-from pages.ui.story_steps import STEPS, end, goal
+from pages.ui.story.steps import STEPS, end, goal
 
 GOAL, END = "The goal", "The end"
 FIRST = next(iter(STEPS))
@@ -32,7 +32,7 @@ def begin() -> None:
 
 
 page("Story", heading="From a first network to a small one")
-st.html(Path(__file__).parent / "ui" / "story.css")
+st.html(Path(__file__).parent / "ui" / "story" / "story.css")
 runs, missing = {}, []
 for name in story.PATH:
     try:

@@ -4,11 +4,12 @@ import streamlit as st
 
 from core.runs import store
 from core.runs.run import Run
-from pages.ui import train_actions, train_fork
 from pages.ui.controls import take
 from pages.ui.frame import KEPT, page
-from pages.ui.live import look
-from pages.ui.train_setup import set_up
+from pages.ui.train import actions as train_actions
+from pages.ui.train import fork as train_fork
+from pages.ui.train.run import look
+from pages.ui.train.setup import set_up
 
 NEW = "new run"
 

@@ -6,7 +6,7 @@ import dataclasses
 import re
 from pathlib import Path
 
-from core import cli
+from core.cli import main as cli
 from core.config import Limits
 from core.data import dataset
 

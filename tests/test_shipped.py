@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from core.experiments.reports import markdown
 from core.recipes import RECIPES
+from core.reports.report import markdown
 from core.runs.store import load_model, open_run
-from core.training.machine import DTYPES
+from core.training.runtime import DTYPES
 from core.training.trainer import evaluate
 
 FOLDER = Path(__file__).parents[1] / "checkpoints"

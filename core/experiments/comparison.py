@@ -16,8 +16,8 @@ from core.experiments.statistics import gain_interval, paired_interval, spread, 
 from core.insight import mistakes
 from core.insight.mistakes import Predictions
 from core.runs import store
+from core.runs.prediction_cache import predictions_of
 from core.runs.run import Run
-from core.runs.tested import predictions_of
 
 ALIKE = 5e-4  # points: smaller than any count of images can make it
 

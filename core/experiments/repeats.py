@@ -16,7 +16,7 @@ from core.config import Limits, RunConfig
 from core.errors import LimitError, RunError, UserError
 from core.experiments.scores import Score, meets_goal, score
 from core.experiments.statistics import Spread, spread, t_interval
-from core.runs import queue, store
+from core.runs import run_queue, store
 from core.runs.run import Run
 
 MOST = 100
@@ -155,7 +155,7 @@ def submit(group: Group, folder: Path | None = None, *, limits: Limits | None = 
     """
     names = [run.name for run in group.runs if run.can_resume]
     for name in names:
-        queue.submit(name, folder, limits=limits)
+        run_queue.submit(name, folder, limits=limits)
     return names
 
 

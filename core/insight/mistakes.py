@@ -1,7 +1,7 @@
 """What a network gets wrong on labelled images: which, how sure of it, which digits it takes for which.
 
 All of it with numpy from probabilities and labels. A run's own predictions on the test images are made, and kept, in
-`core.runs.tested`; how they are drawn is the pages' business.
+`core.runs.prediction_cache`; how they are drawn is the pages' business.
 """
 
 from __future__ import annotations

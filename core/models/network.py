@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from core.config import INITIALISATIONS, RunConfig
 from core.errors import ConfigError, listed
-from core.models import batch_last
 from core.models.architectures import rows_of
+from core.models.batch_last import layers
 from core.models.rows import Row
 from core.models.shapes import Layer, trace
 
@@ -87,7 +87,7 @@ class Network(nn.Module):
             for function in before:
                 x = function(x)
             if len(places) == 2:  # a convolution and its norm
-                x = batch_last.normed(modules[places[0]], modules[places[1]], x)
+                x = layers.normed(modules[places[0]], modules[places[1]], x)
             elif places:
                 x = modules[places[0]](x)
             for function in after:
@@ -158,7 +158,7 @@ def _bent_by_norm(layer: Layer) -> bool:
 
 def _conv2d(layer: Layer, dropout: float) -> nn.Module:
     row = layer.row
-    return batch_last.Conv2d(layer.input_shape[0], row["channels"], row["kernel"], row["stride"], row["padding"],
+    return layers.Conv2d(layer.input_shape[0], row["channels"], row["kernel"], row["stride"], row["padding"],
                      groups=row["groups"], bias=row["bias"])
 
 
@@ -169,11 +169,11 @@ def _dropout(layer: Layer, dropout: float) -> nn.Module:
 
 _MODULES: dict[str, Callable[[Layer, float], nn.Module]] = {
     "Conv2d": _conv2d,
-    "BatchNorm2d": lambda layer, _: batch_last.BatchNorm2d(layer.row["channels"], _bent_by_norm(layer)),
-    "MaxPool2d": lambda layer, _: batch_last.MaxPool2d(layer.row["kernel"], layer.row["stride"]),
-    "AvgPool2d": lambda layer, _: batch_last.AvgPool2d(layer.row["kernel"], layer.row["stride"]),
-    "AdaptiveAvgPool2d": lambda layer, _: batch_last.AdaptiveAvgPool2d(1),
+    "BatchNorm2d": lambda layer, _: layers.BatchNorm2d(layer.row["channels"], _bent_by_norm(layer)),
+    "MaxPool2d": lambda layer, _: layers.MaxPool2d(layer.row["kernel"], layer.row["stride"]),
+    "AvgPool2d": lambda layer, _: layers.AvgPool2d(layer.row["kernel"], layer.row["stride"]),
+    "AdaptiveAvgPool2d": lambda layer, _: layers.AdaptiveAvgPool2d(1),
     "Dropout": _dropout,
-    "PixelUnshuffle": lambda layer, _: batch_last.PixelUnshuffle(layer.row["block"]),
+    "PixelUnshuffle": lambda layer, _: layers.PixelUnshuffle(layer.row["block"]),
     "Linear": lambda layer, _: nn.Linear(math.prod(layer.input_shape), layer.row["channels"], layer.row["bias"]),
 }

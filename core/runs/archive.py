@@ -16,7 +16,7 @@ from typing import Any
 
 from core.config import Limits, RunConfig
 from core.errors import LimitError, RunError
-from core.runs import events, files, status, store, weights, zips
+from core.runs import events, files, safe_zip, status, store, weights
 from core.runs.run import FORMAT, PARENT, Run, is_parent, parse_rows, parse_test, read
 from core.runs.store import check_free, check_room, checkpoints_folder, free_name, new_folder, open_run
 from core.training.plan import plan
@@ -112,7 +112,7 @@ def _unpacked(data: bytes, limits: Limits) -> tuple[str, dict[str, bytes]]:
     most = limits.max_upload_mb * 1_000_000
     contents: dict[str, bytes] = {}
     places = set()
-    with zips.opened(io.BytesIO(data), "the zip", 2 * len(TEXTS + TENSORS)) as archive:
+    with safe_zip.opened(io.BytesIO(data), "the zip", 2 * len(TEXTS + TENSORS)) as archive:
         for entry in archive.infolist():
             if entry.filename.endswith("/"):
                 continue

@@ -12,7 +12,7 @@ from typing import Any
 
 from core.config import Limits
 from core.errors import RunError
-from core.runs import files, queue, status, weights
+from core.runs import files, run_queue, status, weights
 from core.runs.run import Run
 from core.runs.store import checkpoints_folder, create, open_run
 from core.training.plan import plan
@@ -34,7 +34,7 @@ def stop(name: str, folder: Path | None = None) -> Run:
         elif run.state == "paused":
             status.write(run.folder, "stopped", run.message)
     if run.state == "queued":
-        return queue.drop(name, folder)
+        return run_queue.drop(name, folder)
     if not run.is_live and run.state != "paused":
         raise RunError(f"{name} does not train: it is {run.state}.")
     return open_run(name, folder)
@@ -68,7 +68,7 @@ def resume(name: str, folder: Path | None = None, *, limits: Limits | None = Non
         if run.is_live and status.read_request(run.folder) in ("pause", "pause-after-epoch"):
             status.clear_request(run.folder)
             return open_run(name, folder)
-    return queue.submit(name, folder, limits=limits)
+    return run_queue.submit(name, folder, limits=limits)
 
 
 def step(name: str, folder: Path | None = None, *, limits: Limits | None = None) -> Run:
@@ -80,7 +80,7 @@ def step(name: str, folder: Path | None = None, *, limits: Limits | None = None)
     folder = folder or checkpoints_folder()
     if open_run(name, folder).is_live:
         return pause(name, folder, after_epoch=True)
-    return queue.submit(name, folder, one_epoch=True, limits=limits)
+    return run_queue.submit(name, folder, one_epoch=True, limits=limits)
 
 
 def change_rate(name: str, factor: float, folder: Path | None = None) -> Run:

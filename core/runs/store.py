@@ -170,7 +170,7 @@ def load_teacher(config: RunConfig, folder: Path | None = None) -> Module | None
     models = [load_model(_teacher(name, folder or checkpoints_folder())) for name in config.teachers]
     if len(models) < 2:
         return models[0] if models else None
-    from core.training.teacher import Ensemble
+    from core.training.distillation import Ensemble
 
     return Ensemble(models)
 

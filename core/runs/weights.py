@@ -19,7 +19,7 @@ from typing import Any
 
 from core.errors import RunError
 from core.models.shapes import trace
-from core.runs import files, zips
+from core.runs import files, safe_zip
 
 Shapes = Mapping[str, tuple[int, ...]]
 MAX_PICKLE_BYTES = 2_000_000
@@ -59,7 +59,7 @@ def shapes_in(path: Path) -> Shapes:
         RunError: the file is missing, no file of weights, or holds anything but tensors.
     """
     try:
-        with open(path, "rb") as file, zips.opened(file, path.name, MOST_TENSORS) as archive:
+        with open(path, "rb") as file, safe_zip.opened(file, path.name, MOST_TENSORS) as archive:
             entries = archive.infolist()
             # torch stores tensors as they are; a compressed one could unpack to any size.
             if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries) or (

@@ -21,8 +21,8 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
 from core.errors import UserError
-from core.runs import files, processes, queue, status, store
-from core.runs.record import Record, position
+from core.runs import files, processes, run_queue, status, store
+from core.runs.recorder import Record, position
 
 if TYPE_CHECKING:
     from core.data.dataset import Mnist
@@ -66,7 +66,7 @@ class Worker:
             UserError: the run cannot be trained at all, or not even its end could be written down.
         """
         with self._signals():
-            if not queue.claim(self.folder):
+            if not run_queue.claim(self.folder):
                 return status.read(self.folder).state
             self._look()  # now: a quick run could be over before the watcher first does
             threading.Thread(target=self._watch, name="watcher", daemon=True).start()
@@ -76,7 +76,7 @@ class Worker:
                     self._end(state, message)
             finally:
                 self._ended.set()
-        queue.pump(self.folder.parent)
+        run_queue.pump(self.folder.parent)
         return state
 
     def _train_in_words(self) -> tuple[str, str]:
@@ -168,7 +168,7 @@ class Worker:
     def _leave(self, state: str, message: str) -> None:
         try:
             self._end(state, message)
-            queue.pump(self.folder.parent)
+            run_queue.pump(self.folder.parent)
         except UserError as error:
             print(error, file=sys.stderr, flush=True)
         finally:

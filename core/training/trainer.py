@@ -19,19 +19,11 @@ from core.data.batches import Batches, normalise
 from core.data.dataset import Mnist, split
 from core.errors import ConfigError, RunError, UserError
 from core.models.network import Network, build
-from core.training import graphs, optimizers, schedules
-from core.training.machine import (
-    DTYPES,
-    WEIGHTS,
-    choose_answering,
-    choose_device,
-    facts_for,
-    keep_memory,
-    laid,
-)
+from core.training import cuda_graphs, optimizers, schedules
+from core.training.distillation import Teacher, distillation
 from core.training.plan import plan
 from core.training.results import BatchResult, EpochResult, TestResult
-from core.training.teacher import Teacher, distillation
+from core.training.runtime import DTYPES, WEIGHTS, choose_answering, choose_device, facts_for, keep_memory, laid
 
 EVALUATION_BATCH = 1_000
 # On a GPU, asking whether a loss is a number waits for it; there it is asked once in so many steps.
@@ -134,10 +126,10 @@ class Training:
         sums = torch.float32 if self.device.type == "mps" else torch.float64
         self.loss_sum = torch.zeros((), dtype=sums, device=self.device)
         self.correct = torch.zeros((), dtype=torch.int64, device=self.device)
-        self.recorded = graphs.Recorded(
+        self.recorded = cuda_graphs.Recorded(
             self._compute, self.optimizer,
-            lambda: graphs.changed(self.model, self.optimizer, (self.loss_sum, self.correct)),
-            config.batch_size, self.device) if graphs.suits(config, self.device) else None
+            lambda: cuda_graphs.changed(self.model, self.optimizer, (self.loss_sum, self.correct)),
+            config.batch_size, self.device) if cuda_graphs.suits(config, self.device) else None
         self.epoch, self.step, self.seconds, self.rate_factor = 0, 0, 0.0, 1.0
         self.epoch_lr = 0.0  # the rate that this epoch began with
         generator = torch.Generator().manual_seed(config.seed)

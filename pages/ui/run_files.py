@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from core.experiments.reports import markdown
+from core.reports.report import markdown
 from core.runs.archive import export
 from core.runs.run import Run
 

@@ -143,7 +143,7 @@ def digit(folder: Path, count: int) -> str:
     """The table of drawn digits: strokes, 28x28, probabilities."""
     import torch
 
-    from core.insight.drawing import strokes_to_ink, to_mnist
+    from core.drawing.preparation import strokes_to_ink, to_mnist
     from core.insight.predictions import predict
     from core.models.network import build
 

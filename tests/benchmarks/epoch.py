@@ -40,8 +40,8 @@ from core.data.batches import MEAN, STD  # noqa: E402
 from core.models.network import build  # noqa: E402
 from core.recipes import RECIPES  # noqa: E402
 from core.training import schedules  # noqa: E402
-from core.training.machine import DTYPES, choose, facts_for  # noqa: E402
 from core.training.plan import plan  # noqa: E402
+from core.training.runtime import DTYPES, choose, facts_for  # noqa: E402
 from core.training.trainer import Training, evaluate  # noqa: E402
 
 WORKERS = (0, 1, 2)

@@ -30,9 +30,9 @@ from measuring import in_turn, machine, median, parser, table, tell  # noqa: E40
 from core.config import RunConfig  # noqa: E402
 from core.data import dataset  # noqa: E402
 from core.recipes import RECIPES, recipe  # noqa: E402
-from core.training.machine import DTYPES, facts_for  # noqa: E402
 from core.training.plan import plan  # noqa: E402
 from core.training.results import BatchResult, EpochResult  # noqa: E402
+from core.training.runtime import DTYPES, facts_for  # noqa: E402
 from core.training.trainer import Training  # noqa: E402
 
 BATCHES = (32, 64, 128, 256, 512, 1024, 2048)

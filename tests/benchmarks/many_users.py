@@ -33,7 +33,7 @@ from serving import serve  # noqa: E402
 
 from core.config import Limits  # noqa: E402
 from core.recipes import RECIPES  # noqa: E402
-from core.runs import queue, store  # noqa: E402
+from core.runs import run_queue, store  # noqa: E402
 
 RUNS = ("first", "second")
 BATCH_SIZES = (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
@@ -176,7 +176,7 @@ def main() -> None:
             for number, name in enumerate(RUNS):
                 store.create(RECIPES["final"].config.changed(seed=number, epochs=100), name, recipe="final",
                              folder=folder)
-                queue.submit(name, folder, limits=Limits(running=2))
+                run_queue.submit(name, folder, limits=Limits(running=2))
             figures = asyncio.run(crowd(address, options.sessions, 60 * options.minutes))
             for name in RUNS:
                 run = store.open_run(name, folder)

@@ -21,7 +21,7 @@ from core.experiments.statistics import spread  # noqa: E402
 from core.models.architectures import rows_of  # noqa: E402
 from core.models.summary import summarise  # noqa: E402
 from core.recipes import RECIPES, recipe  # noqa: E402
-from core.runs import queue, store  # noqa: E402
+from core.runs import run_queue, store  # noqa: E402
 from core.runs.run import Run  # noqa: E402
 
 POLL = 2.0
@@ -40,7 +40,7 @@ def main() -> None:
     runs = {name: [start(name, seed, folder) for seed in options.seeds] for name in options.recipes}
     waiting = {name for names in runs.values() for name in names}
     while waiting:
-        queue.pump(folder)
+        run_queue.pump(folder)
         for name in sorted(waiting):
             run = store.open_run(name, folder)
             if not run.is_live and run.state != "queued":
@@ -64,7 +64,7 @@ def start(name: str, seed: int, folder: Path) -> str:
     if run.config != recipe(name).config.changed(seed=seed):
         sys.exit(f"{run_name} in {folder} was made by another version of the recipe; delete it first.")
     if run.state not in ("finished", "queued") and not run.is_live:
-        queue.submit(run_name, folder)
+        run_queue.submit(run_name, folder)
     return run_name
 
 

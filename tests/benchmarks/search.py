@@ -23,7 +23,7 @@ from core.config import RunConfig  # noqa: E402
 from core.errors import RunError  # noqa: E402
 from core.models.architectures import rows_of, stacked  # noqa: E402
 from core.models.summary import summarise  # noqa: E402
-from core.runs import queue, store  # noqa: E402
+from core.runs import run_queue, store  # noqa: E402
 
 POLL = 2.0
 BASE = RunConfig(schedule="triangle", lr=0.02, max_lr=0.2, warmup=0.15, nesterov=True, batch_size=128, ema=0.998,
@@ -116,10 +116,10 @@ def train(name: str, folder: Path) -> None:
     if run.config != config:
         sys.exit(f"{name} in {folder} was made by another version of the variant; delete it first.")
     if run.state not in ("finished", "queued") and not run.is_live:
-        run = queue.submit(name, folder)
+        run = run_queue.submit(name, folder)
     while run.is_live or run.state == "queued":
         time.sleep(POLL)
-        queue.pump(folder)
+        run_queue.pump(folder)
         run = store.open_run(name, folder)
     last = run.last
     print(f"{name}: {run.state}" + (f", {last.val_accuracy:.2f} %, {last.val_loss:.4f}" if last else ""),

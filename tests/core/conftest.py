@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from core import cli
+from core.cli import main as cli
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 from serving import ROOT, launched, serve, watched_page
 
-from core.runs import bin as wastebin
-from core.runs import control
+from core.runs import control, trash
 from core.runs.store import entries, open_run
 from tests.made import made_run
 
@@ -49,11 +48,11 @@ def guests(checkpoints) -> Iterator[None]:
         if open_run(name, checkpoints).is_live:
             control.stop(name, checkpoints)
             control.wait(name, checkpoints, seconds=60)
-        wastebin.delete(name, checkpoints)
-    for item in wastebin.binned(checkpoints):
+        trash.delete(name, checkpoints)
+    for item in trash.binned(checkpoints):
         if item.name in before and not (checkpoints / item.name).exists():
-            wastebin.restore(item.key, folder=checkpoints)
-    wastebin.empty(folder=checkpoints)
+            trash.restore(item.key, folder=checkpoints)
+    trash.empty(folder=checkpoints)
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ from PIL import Image
 from playwright.sync_api import expect
 from serving import PHONE, ROOT, launched, watched_page
 
-from core.insight.drawing import strokes_to_ink
-from core.runs import own_digits
+from core.drawing.preparation import strokes_to_ink
+from core.library import digits as own_digits
 from tests.strokes import DIGITS
 
 needs_final = pytest.mark.skipif(not (ROOT / "checkpoints" / "final" / "last.pt").is_file(),

@@ -9,8 +9,9 @@ import pytest
 from playwright.sync_api import expect
 from serving import PHONE
 
-from core.experiments import sweep_worker, sweeps
-from tests.core.experiments import sweeping
+from core.sweeps import sweep as sweeps
+from core.sweeps import worker as sweep_worker
+from tests.core.sweeps import sweeping
 
 
 @pytest.fixture

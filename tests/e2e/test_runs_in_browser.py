@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 from serving import PHONE
 
-from core import charts
+from core.charts import training as charts
 from core.runs.store import open_run
 
 TICKS, HEAD, ROW = 18, 38, 36  # pixels: where the boxes are, the height of the head and of a row

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from serving import PHONE, serve
 
 from core.config import RunConfig
-from core.runs import control, queue, store
+from core.runs import control, run_queue, store
 
 WATCHED = "watched"
 # Where the headings stand, and how many curves there are, frame by frame for a while.
@@ -32,7 +32,7 @@ def running(checkpoints: Path, mnist) -> Iterator[Path]:
     """A run that trains for longer than the test."""
     config = RunConfig(architecture="linear-7850", epochs=200, batch_size=128, holdout=1_000)
     store.create(config, WATCHED, folder=checkpoints)
-    queue.submit(WATCHED, checkpoints)
+    run_queue.submit(WATCHED, checkpoints)
     yield checkpoints
     if store.open_run(WATCHED, checkpoints).is_live:
         control.stop(WATCHED, checkpoints)

@@ -14,9 +14,11 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core.data import dataset
-from core.insight.drawing import strokes_to_ink, to_mnist
-from core.runs import files, own_digits
-from pages.ui import draw_nearest, draw_views
+from core.drawing.preparation import strokes_to_ink, to_mnist
+from core.library import digits as own_digits
+from core.runs import files
+from pages.ui.draw import nearest as draw_nearest
+from pages.ui.draw import views as draw_views
 from tests.made import made_run
 from tests.opening import ROOT, open_page, well
 from tests.strokes import DIGITS

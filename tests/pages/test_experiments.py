@@ -11,14 +11,14 @@ from streamlit.testing.v1 import AppTest
 
 from core.data import dataset
 from core.data.dataset import Mnist
-from core.experiments import rate_finder, repeats
+from core.experiments import lr_range_job, repeats
 from core.experiments.lr_range import Point
-from core.experiments.rate_finder import Finding, Request
+from core.experiments.lr_range_job import Finding, Request
 from core.models.network import build
 from core.recipes import RECIPES
-from core.runs import files, queue, store
-from pages.ui import experiments_rates
+from core.runs import files, run_queue, store
 from pages.ui.controls import LADDERS
+from pages.ui.experiments import lr_range as experiments_rates
 from tests.made import made_run
 from tests.opening import open_page, well
 
@@ -149,7 +149,7 @@ def test_a_group_is_made_and_started(folder, idle):
     assert [run.config.seed for run in made.runs] == [1, 2, 3]
     assert [run.config for run in made.runs] == [RECIPES["final"].config.changed(seed=seed) for seed in (1, 2, 3)]
     assert {run.recipe for run in made.runs} == {"final"}
-    assert len(idle) + len(queue.order()) == 3
+    assert len(idle) + len(run_queue.order()) == 3
     assert "none of its 3 runs is finished" in text(app)
     well(app.text_input(key="group_name").set_value("final-repeats").run())
     press(app, "start_group")
@@ -182,12 +182,12 @@ def test_seeds_are_added_and_what_stands_still_goes_on(folder, idle):
     group(folder, "mine", [9_900, 9_904], epochs=3)
     press(opened(REPEATS), "two_more")
     assert [run.config.seed for run in repeats.open_group("mine").runs] == [1, 2, 3, 4]
-    assert ([place.name for place in idle], queue.order()) == (["mine-s3"], ["mine-s4"])
-    queue.drop("mine-s4")
+    assert ([place.name for place in idle], run_queue.order()) == (["mine-s3"], ["mine-s4"])
+    run_queue.drop("mine-s4")
     app = opened(REPEATS)
     assert "as the mean of 2 seeds" in text(app)
     press(app, "rest")
-    assert queue.order() == ["mine-s4"]
+    assert run_queue.order() == ["mine-s4"]
 
 
 def climb(config, steps: int = 100, end: float = 3.0) -> tuple[Point, ...]:
@@ -201,7 +201,7 @@ def climb(config, steps: int = 100, end: float = 3.0) -> tuple[Point, ...]:
 def asked(monkeypatch, here) -> list[Request]:
     """Keeps range tests from being started; gives those that would have been."""
     requests: list[Request] = []
-    monkeypatch.setattr(rate_finder, "start", requests.append)
+    monkeypatch.setattr(lr_range_job, "start", requests.append)
     return requests
 
 
@@ -219,7 +219,7 @@ def test_a_range_test_is_asked_for_as_it_is_set_up(folder, asked):
 
 def test_while_it_climbs_it_says_how_far_it_is(folder, monkeypatch):
     points = climb(RECIPES["final"].config)[:40]
-    monkeypatch.setattr(rate_finder, "find", lambda request: Finding(points, 100, "running", "", 12.0))
+    monkeypatch.setattr(lr_range_job, "find", lambda request: Finding(points, 100, "running", "", 12.0))
     app = opened(RATES)
     assert "The rate is climbing" in text(app)
     assert app.get("progress")[0].proto.text == "Step 40 of 100, about 12 s left"
@@ -228,7 +228,7 @@ def test_while_it_climbs_it_says_how_far_it_is(folder, monkeypatch):
 def test_its_suggestion_goes_to_train_with_the_set_up(folder, monkeypatch):
     config = RECIPES["intermediate"].config
     found = Finding(climb(config), 100, "done")
-    monkeypatch.setattr(rate_finder, "find", lambda request: found)
+    monkeypatch.setattr(lr_range_job, "find", lambda request: found)
     app = opened(RATES, tested="intermediate")
     lr = found.suggestion.lr
     assert f"A highest learning rate of {lr:g}." in text(app)
@@ -242,7 +242,7 @@ def test_its_suggestion_goes_to_train_with_the_set_up(folder, monkeypatch):
 def test_a_schedule_without_a_highest_rate_gets_it_as_its_rate(folder, monkeypatch):
     made_run(folder, "flat", schedule="cosine", lr=0.3)
     found = Finding(climb(RECIPES["final"].config), 100, "done")
-    monkeypatch.setattr(rate_finder, "find", lambda request: found)
+    monkeypatch.setattr(lr_range_job, "find", lambda request: found)
     app = opened(RATES, tested="flat", begin_with="trained weights")
     assert {each.label: each.value for each in app.metric}["The set-up's own"] == "0.3"
     press(app, "send")
@@ -254,7 +254,7 @@ def test_a_schedule_without_a_highest_rate_gets_it_as_its_rate(folder, monkeypat
     (Finding(climb(RECIPES["final"].config)[:10], 100, "done"), "No rate stands out"),
     (Finding((), 100, "failed", "MNIST cannot be kept."), "MNIST cannot be kept.")])
 def test_a_test_that_tells_nothing_says_why_and_suggests_nothing(folder, monkeypatch, found, words):
-    monkeypatch.setattr(rate_finder, "find", lambda request: found)
+    monkeypatch.setattr(lr_range_job, "find", lambda request: found)
     app = opened(RATES)
     assert words in text(app)
     assert "send" not in [each.key for each in app.button]
@@ -264,7 +264,7 @@ def test_a_range_test_that_cannot_be_begun_is_an_error_in_words(folder, here, mo
     def refuse(request: Request) -> None:
         raise store.RunError("another range test is under way; it takes less than a minute.")
 
-    monkeypatch.setattr(rate_finder, "start", refuse)
+    monkeypatch.setattr(lr_range_job, "start", refuse)
     assert "another range test is under way" in press(opened(RATES), "find_rate").error[0].value
 
 

@@ -7,9 +7,12 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.data import dataset
-from core.experiments import repeats, sweep_storage, sweep_worker, sweeps
-from pages.ui import experiments_sweeps
-from tests.core.experiments import sweeping
+from core.experiments import repeats
+from core.sweeps import storage as sweep_storage
+from core.sweeps import sweep as sweeps
+from core.sweeps import worker as sweep_worker
+from pages.ui.experiments import sweeps as experiments_sweeps
+from tests.core.sweeps import sweeping
 from tests.opening import open_page, well
 
 

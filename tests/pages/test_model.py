@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.library import architectures as own_architectures
 from core.models.architectures import ARCHITECTURES
 from core.models.row_text import MAX_TEXT, to_text
 from core.models.shapes import trace
 from core.models.summary import summarise
-from core.runs import own_architectures
 from tests.opening import open_page, well
 
 ROOT = Path(__file__).parents[2]

@@ -12,12 +12,13 @@ from urllib.parse import unquote
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import charts
+from core.charts import training as charts
 from core.config import FIELDS
-from core.runs import archive, control, processes, queue, status, store
-from core.runs import bin as wastebin
+from core.runs import archive, control, processes, run_queue, status, store, trash
 from core.runs.run import Damaged
-from pages.ui import runs_compare, runs_rest, runs_table
+from pages.ui.runs import compare as runs_compare
+from pages.ui.runs import queue_and_trash as runs_rest
+from pages.ui.runs import table as runs_table
 from tests.made import made_run
 from tests.opening import open_page, well
 
@@ -322,21 +323,21 @@ def test_deleting_asks_first_and_the_bin_brings_back(some):
 
 
 def test_emptying_the_bin_asks_first(some):
-    wastebin.delete("final")
+    trash.delete("final")
     app = open_page(PAGE)
     well(app.button(key="empty").click().run())
     assert "removed for good" in text(app)
-    assert len(wastebin.binned()) == 1
+    assert len(trash.binned()) == 1
     keep_trying(app, "agree")
-    assert wastebin.binned() == []
+    assert trash.binned() == []
     assert "Nothing was deleted." in text(app)
 
 
 def test_a_run_whose_name_is_taken_stays_in_the_bin_with_a_word(some):
-    wastebin.delete("final")
+    trash.delete("final")
     made_run(some, "final")
     app = keep_trying(open_page(PAGE), "restore")
-    assert len(wastebin.binned()) == 1
+    assert len(trash.binned()) == 1
     assert app.selectbox(key="binned")
 
 
@@ -354,7 +355,7 @@ def zipped(name: str) -> tuple[str, bytes, str]:
 
 def test_a_run_is_taken_in_and_shown(some):
     file = zipped("final")
-    wastebin.delete("final")
+    trash.delete("final")
     app = open_page(PAGE)
     well(app.file_uploader[0].set_value(file).run())
     assert len(store.open_run("final").epochs) == 15
@@ -397,17 +398,17 @@ def test_the_order_of_the_queue_is_changed_on_the_page(folder, idle):
     live = made_run(folder, "live", done=1, state="stopped", epochs=4)
     status.write(live.folder, "running", "", processes.identity())
     for name in ("a", "b", "c"):
-        queue.submit(name)
+        run_queue.submit(name)
     app = open_page(PAGE)
-    assert queue.order() == ["a", "b", "c"]
+    assert run_queue.order() == ["a", "b", "c"]
     assert app.button(key="arrow_upward_a").disabled
     assert app.button(key="arrow_downward_c").disabled
     keep_trying(app, "arrow_upward_b")
-    assert queue.order() == ["b", "a", "c"]
+    assert run_queue.order() == ["b", "a", "c"]
     keep_trying(app, "arrow_downward_b")
-    assert queue.order() == ["a", "b", "c"]
+    assert run_queue.order() == ["a", "b", "c"]
     keep_trying(app, "drop_b")
-    assert queue.order() == ["a", "c"]
+    assert run_queue.order() == ["a", "c"]
     assert store.open_run("b").state == "stopped"
     assert "live" in text(app)
 

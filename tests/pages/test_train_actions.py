@@ -7,9 +7,9 @@ import json
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.runs import bin, processes, status, store
+from core.runs import processes, status, store, trash
 from core.runs.run import Run
-from pages.ui.train_fork import NAME as FORK
+from pages.ui.train.fork import NAME as FORK
 from tests.made import made_run
 from tests.opening import open_page, well
 
@@ -87,7 +87,7 @@ def test_fork_turns_to_the_set_up_with_the_runs_settings(folder, idle):
     assert app.selectbox(key="run").value == "mine-fork"
     links = [each.proto for each in app.get("page_link")]
     assert [each.query_string for each in links if "Forked from" in each.label] == ["run=mine"]
-    bin.delete("mine")
+    trash.delete("mine")
     assert "Forked from **mine**, last weights, after epoch 2, which is not here" in words(well(app.run()))
     assert FORK not in app.query_params
 
@@ -142,7 +142,7 @@ def test_a_fork_that_cannot_be_is_refused_in_words(asked, folder):
 def test_a_parent_that_went_away_meanwhile_is_told(folder, idle):
     made_run(folder, "mine")
     app = open_page(TRAIN, fork="mine")
-    bin.delete("mine")
+    trash.delete("mine")
     well(app.run())
     assert "no run 'mine'" in words(app)
     assert app.selectbox(key="recipe").value == "final"
@@ -155,7 +155,7 @@ def test_delete_asks_first_and_says_where_the_run_is(folder):
     assert "bring it back" in words(app)
     well(app.button(key="delete").click().run())
     assert not (folder / "mine").exists()
-    assert [each.name for each in bin.binned()] == ["mine"]
+    assert [each.name for each in trash.binned()] == ["mine"]
     assert app.selectbox(key="run").value == "new run"
     assert "Runs page" in app.toast[0].value
 

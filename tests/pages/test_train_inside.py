@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.charts.sprites import sheet
 from core.data import dataset
-from core.insight.batch import batch_at
-from core.insight.pictures import sheet
 from core.insight.predictions import predict
+from core.insight.training_batch import batch_at
 from core.runs import files, processes, status, store
 from core.runs.run import Run
-from pages.ui import asking, train_inside
+from pages.ui.train import background as asking
+from pages.ui.train import inside as train_inside
 from tests.made import made_run
 from tests.opening import open_page, well
 from tests.strokes import DIGITS
@@ -146,7 +147,7 @@ def test_weights_that_went_bad_while_they_are_asked_are_told(folder, here, harm,
     monkeypatch.setattr(train_inside, "open_run", lambda name: opened)
 
     def page() -> None:
-        from pages.ui.train_inside import inside
+        from pages.ui.train.inside import inside
 
         inside("mine", False)
 

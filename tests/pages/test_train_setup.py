@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from core.runs import bin, events, files, store
+from core.runs import events, files, store, trash
 from pages.ui import checkpoints
 from tests.made import made_run
 from tests.opening import open_page, well
@@ -62,7 +62,7 @@ def test_a_teacher_that_cannot_be_is_none(folder, asked):
 def test_a_teacher_that_is_deleted_meanwhile_is_let_go(folder):
     made_run(folder, "mine")
     app = open_page(TRAIN, recipe="initial", teacher="mine")
-    bin.delete("mine")
+    trash.delete("mine")
     assert well(app.run()).selectbox(key="teacher").value == "none"
 
 

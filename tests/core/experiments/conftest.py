@@ -10,11 +10,12 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from core.experiments import sweep_storage, sweep_worker
 from core.experiments.repeats import Group, open_group
 from core.runs import files
 from core.runs.run import Run
 from core.runs.store import open_run
+from core.sweeps import storage as sweep_storage
+from core.sweeps import worker as sweep_worker
 from tests.made import made_run
 
 

@@ -11,9 +11,9 @@ import torch
 
 from core.config import RunConfig
 from core.errors import ConfigError, RunError
-from core.experiments import lr_range, rate_finder
+from core.experiments import lr_range, lr_range_job
 from core.experiments.lr_range import Point, suggest
-from core.experiments.rate_finder import Request
+from core.experiments.lr_range_job import Request
 from core.models.network import build
 from core.training.trainer import Training
 from tests.made import made_run
@@ -97,9 +97,9 @@ def test_a_rate_beyond_all_bounds_ends_it_without_an_error(digits):
     assert all(math.isfinite(point.loss) for point in found)
 
 
-def waited(request: Request) -> rate_finder.Finding:
+def waited(request: Request) -> lr_range_job.Finding:
     until = time.monotonic() + 120
-    while (found := rate_finder.find(request)).state == "running":
+    while (found := lr_range_job.find(request)).state == "running":
         assert time.monotonic() < until
         time.sleep(0.2)
     return found
@@ -108,24 +108,24 @@ def waited(request: Request) -> rate_finder.Finding:
 @pytest.mark.mnist
 def test_a_process_finds_what_a_page_asks_for_and_anyone_sees_it(folder):
     request = Request(TINY.changed(batch_size=20), steps=60)
-    assert rate_finder.find(request) is None
-    rate_finder.start(request)
-    rate_finder.start(request)  # the same once more, which changes nothing
+    assert lr_range_job.find(request) is None
+    lr_range_job.start(request)
+    lr_range_job.start(request)  # the same once more, which changes nothing
     with pytest.raises(RunError, match="another range test is under way"):
-        rate_finder.start(Request(TINY.changed(seed=9), steps=60))
+        lr_range_job.start(Request(TINY.changed(seed=9), steps=60))
     found = waited(request)
     assert found.state == "done"
     assert found.points
     assert found.suggestion.words
-    assert rate_finder.find(Request(TINY.changed(batch_size=20), steps=60)) == found
-    assert rate_finder.find(Request(TINY.changed(batch_size=20, seed=2), steps=60)) is None
+    assert lr_range_job.find(Request(TINY.changed(batch_size=20), steps=60)) == found
+    assert lr_range_job.find(Request(TINY.changed(batch_size=20, seed=2), steps=60)) is None
 
 
 def test_a_test_that_fails_says_why(folder, monkeypatch, tmp_path):
     monkeypatch.setenv("INKLING_DATA", str(tmp_path / "file"))
     (tmp_path / "file").write_text("in the way")
     request = Request(TINY, steps=60)
-    rate_finder.start(request)
+    lr_range_job.start(request)
     found = waited(request)
     assert (found.state, found.suggestion) == ("failed", None)
     assert "MNIST cannot be kept" in found.message
@@ -133,19 +133,19 @@ def test_a_test_that_fails_says_why(folder, monkeypatch, tmp_path):
 
 def test_a_test_whose_process_is_gone_is_over(folder):
     request = Request(TINY, steps=60)
-    place = rate_finder._place(request, folder)
+    place = lr_range_job._place(request, folder)
     place.parent.mkdir()
-    place.write_bytes(rate_finder._line({"request": request.to_dict()})
-                      + rate_finder._line({"pid": 1, "started": 1.0}) + b'{"point": {"st')
-    found = rate_finder.find(request)
+    place.write_bytes(lr_range_job._line({"request": request.to_dict()})
+                      + lr_range_job._line({"pid": 1, "started": 1.0}) + b'{"point": {"st')
+    found = lr_range_job.find(request)
     assert found.state == "failed"
     assert "ended without a word" in found.message
 
 
 def test_a_runs_own_weights_are_part_of_what_is_asked(folder):
     made_run(folder, "trained")
-    assert rate_finder.find(Request(TINY, "trained", 60)) is None
-    assert rate_finder.starting_weights("trained")
-    assert rate_finder.starting_weights(None) is None
+    assert lr_range_job.find(Request(TINY, "trained", 60)) is None
+    assert lr_range_job.starting_weights("trained")
+    assert lr_range_job.starting_weights(None) is None
     with pytest.raises(RunError, match="no run 'nobody'"):
-        rate_finder.find(Request(TINY, "nobody", 60))
+        lr_range_job.find(Request(TINY, "nobody", 60))

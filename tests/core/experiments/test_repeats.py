@@ -7,7 +7,7 @@ import pytest
 from core.config import Limits, RunConfig
 from core.errors import LimitError, RunError
 from core.experiments import repeats
-from core.runs import queue, store
+from core.runs import run_queue, store
 from tests.made import made_run
 
 QUICK = RunConfig(architecture="linear-7850", epochs=1, batch_size=3_000)
@@ -17,7 +17,7 @@ QUICK = RunConfig(architecture="linear-7850", epochs=1, batch_size=3_000)
 def idle(monkeypatch) -> list[str]:
     """Keeps processes from being started; gives the names of the runs that would have been trained."""
     asked: list[str] = []
-    monkeypatch.setattr(queue.processes, "start", lambda place: asked.append(place.name) or queue.processes.identity())
+    monkeypatch.setattr(run_queue.processes, "start", lambda place: asked.append(place.name) or run_queue.processes.identity())
     return asked
 
 
@@ -34,7 +34,7 @@ def test_all_of_a_group_wait_and_train(idle):
     group = repeats.create(QUICK, "both", 2)
     assert repeats.submit(group) == ["both-s1", "both-s2"]
     assert idle == ["both-s1"]
-    assert queue.order() == ["both-s2"]
+    assert run_queue.order() == ["both-s2"]
     assert repeats.submit(repeats.open_group("both")) == [], "nobody is submitted twice"
 
 

@@ -7,14 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.experiments.statistics import (
-    gain_interval,
-    paired_interval,
-    spread,
-    t_interval,
-    welch_interval,
-    wilson,
-)
+from core.experiments.statistics import gain_interval, paired_interval, spread, t_interval, welch_interval, wilson
 from core.insight.mistakes import Comparison
 
 

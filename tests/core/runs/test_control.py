@@ -1,7 +1,7 @@
 import pytest
 
 from core.errors import ConfigError, LimitError, RunError
-from core.runs import control, files, processes, queue, status, store, worker
+from core.runs import control, files, processes, run_queue, status, store, worker
 from core.runs.progress import progress
 
 
@@ -176,7 +176,7 @@ def test_progress_tells_how_far_and_how_long(tiny, checkpoints):
 
 
 def test_names_are_checked_everywhere(checkpoints, tmp_path):
-    for call in (control.stop, control.pause, control.resume, control.step, queue.submit, store.annotate,
+    for call in (control.stop, control.pause, control.resume, control.step, run_queue.submit, store.annotate,
                  lambda name: control.change_rate(name, 0.5), lambda name: control.wait(name),
                  lambda name: store.rename(name, "x"), lambda name: control.fork(name, "x")):
         with pytest.raises(RunError, match="cannot be a run's name"):

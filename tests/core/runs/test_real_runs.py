@@ -13,7 +13,7 @@ import pytest
 
 from core.config import RunConfig
 from core.data import dataset
-from core.runs import control, files, processes, queue, status, store
+from core.runs import control, files, processes, run_queue, status, store
 
 pytestmark = [pytest.mark.mnist, pytest.mark.timeout(600)]
 
@@ -58,7 +58,7 @@ def test_killed_at_random_moments_it_ends_bit_for_bit_the_same(outcome, kinds):
     config = SMALL.changed(augmentation="final", holdout=30_000, epochs=6)
     store.create(config, "whole")
     store.create(config, "cut")
-    queue.submit("whole")
+    run_queue.submit("whole")
     whole = _finish("whole")
     chance = random.Random(3)
     kills = 0
@@ -92,7 +92,7 @@ def test_killed_at_random_moments_it_ends_bit_for_bit_the_same(outcome, kinds):
 @pytest.mark.parametrize("how", ["pause", "SIGTERM", "at the start"])
 def test_a_stop_ends_the_process_within_seconds(how):
     store.create(SMALL.changed(augmentation="final", epochs=50), "a")
-    queue.submit("a")
+    run_queue.submit("a")
     if how != "at the start":
         _until(lambda: len(_batches("a")) > 2)
     pid = _pid("a")
@@ -121,9 +121,9 @@ def test_a_run_outlives_the_process_that_started_it():
 def test_the_queue_runs_on_from_one_run_to_the_next():
     for name in ("a", "b", "c"):
         store.create(SMALL.changed(epochs=1), name)
-        queue.submit(name)
-    assert queue.order() == ["b", "c"]
-    queue.move("c", 0)
+        run_queue.submit(name)
+    assert run_queue.order() == ["b", "c"]
+    run_queue.move("c", 0)
     _finish("b")
     ends = {name: store.open_run(name).events()[-1]["time"] for name in ("a", "b", "c")}
     assert ends["a"] < ends["c"] < ends["b"]
@@ -132,7 +132,7 @@ def test_the_queue_runs_on_from_one_run_to_the_next():
 def test_one_epoch_and_pause_by_real_processes(outcome):
     for name in ("whole", "steps"):
         store.create(SMALL.changed(epochs=2), name)
-    queue.submit("whole")
+    run_queue.submit("whole")
     whole = _finish("whole")
     control.step("steps")
     run = control.wait("steps", seconds=120)
@@ -143,7 +143,7 @@ def test_one_epoch_and_pause_by_real_processes(outcome):
 
 def test_a_changed_rate_reaches_the_worker():
     store.create(SMALL.changed(schedule="constant", lr=0.01, epochs=50), "a")
-    queue.submit("a")
+    run_queue.submit("a")
     _until(lambda: len(_batches("a")) > 2)
     control.change_rate("a", 0.5)
     _until(lambda: _batches("a")[-1]["lr"] == 0.005)
@@ -168,7 +168,7 @@ def test_a_full_disk_is_named_by_a_real_process(tmp_path, monkeypatch, free):
         room = os.statvfs(small)
         (small / ".ballast").write_bytes(bytes(room.f_bavail * room.f_bsize - free * 1024))
         try:
-            queue.pump()
+            run_queue.pump()
         except files.DiskFull:
             assert free == 0
         run = control.wait("a", seconds=120) if free else store.open_run("a")
@@ -176,7 +176,7 @@ def test_a_full_disk_is_named_by_a_real_process(tmp_path, monkeypatch, free):
             assert run.state in ("failed", "crashed"), run.log_end()
             assert "the disk is full" in run.message
         (small / ".ballast").unlink()
-        control.resume("a") if free else queue.pump()
+        control.resume("a") if free else run_queue.pump()
         _finish("a")
     finally:
         subprocess.run(["umount", "--lazy", str(small)], check=True)

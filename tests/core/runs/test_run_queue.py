@@ -8,7 +8,7 @@ import pytest
 
 from core.config import Limits
 from core.errors import LimitError, RunError
-from core.runs import files, processes, queue, status, store, worker
+from core.runs import files, processes, run_queue, status, store, worker
 
 
 @pytest.fixture
@@ -43,106 +43,106 @@ def _make(config, *names):
 
 def test_more_runs_than_places_wait_in_order(tiny, started):
     _make(tiny, "a", "b", "c", "d")
-    states = [queue.submit(name).state for name in ("b", "a", "d", "c")]
+    states = [run_queue.submit(name).state for name in ("b", "a", "d", "c")]
     assert states == ["running", "queued", "queued", "queued"]
-    assert queue.order() == ["a", "d", "c"]
+    assert run_queue.order() == ["a", "d", "c"]
     assert started == ["b"]
-    assert queue.pump() == []
+    assert run_queue.pump() == []
     _kill("b")
     assert store.open_run("b").state == "crashed"
-    assert queue.pump() == ["a"]
-    assert (started, queue.order()) == (["b", "a"], ["d", "c"])
+    assert run_queue.pump() == ["a"]
+    assert (started, run_queue.order()) == (["b", "a"], ["d", "c"])
 
 
 def test_as_many_train_as_the_settings_say(tiny, started, monkeypatch):
     monkeypatch.setenv("INKLING_RUNNING", "2")
     _make(tiny, "a", "b", "c")
-    assert [queue.submit(name).state for name in "abc"] == ["running", "running", "queued"]
+    assert [run_queue.submit(name).state for name in "abc"] == ["running", "running", "queued"]
     monkeypatch.setenv("INKLING_RUNNING", "3")
-    assert queue.pump() == ["c"]
+    assert run_queue.pump() == ["c"]
 
 
 def test_the_order_can_be_changed_and_entries_dropped(tiny, started):
     _make(tiny, "a", "b", "c", "d", "e")
     for name in "abcde":
-        queue.submit(name)
-    assert queue.move("d", 0) == ["d", "b", "c", "e"]
-    assert queue.move("b", 99) == ["d", "c", "e", "b"]
-    assert queue.move("e", -5) == ["e", "d", "c", "b"]
-    dropped = queue.drop("d")
+        run_queue.submit(name)
+    assert run_queue.move("d", 0) == ["d", "b", "c", "e"]
+    assert run_queue.move("b", 99) == ["d", "c", "e", "b"]
+    assert run_queue.move("e", -5) == ["e", "d", "c", "b"]
+    dropped = run_queue.drop("d")
     assert (dropped.state, dropped.can_resume) == ("stopped", True)
-    assert queue.order() == ["e", "c", "b"]
-    for call in (lambda: queue.drop("d"), lambda: queue.move("a", 0), lambda: queue.drop("../x")):
+    assert run_queue.order() == ["e", "c", "b"]
+    for call in (lambda: run_queue.drop("d"), lambda: run_queue.move("a", 0), lambda: run_queue.drop("../x")):
         with pytest.raises(RunError, match="does not wait"):
             call()
     _kill("a")
-    queue.pump()
+    run_queue.pump()
     assert started == ["a", "e"]
 
 
 def test_a_lost_or_damaged_order_loses_no_run(tiny, started, checkpoints):
     _make(tiny, "a", "c", "b")
     for name in "acb":
-        queue.submit(name)
+        run_queue.submit(name)
         time.sleep(0.002)
     for data in (None, b"", b"{", b'{"x": 1}', b'[1, ["c"], "gone", "../x", "a"]'):
         if data is None:
-            (checkpoints / queue.ORDER).unlink()
+            (checkpoints / run_queue.ORDER).unlink()
         else:
-            (checkpoints / queue.ORDER).write_bytes(data)
-        assert queue.order() == ["c", "b"], "by the time they came"
-    assert queue.move("b", 0) == ["b", "c"]
+            (checkpoints / run_queue.ORDER).write_bytes(data)
+        assert run_queue.order() == ["c", "b"], "by the time they came"
+    assert run_queue.move("b", 0) == ["b", "c"]
 
 
 def test_submitting_twice_is_refused_or_keeps_one_entry(tiny, started):
     _make(tiny, "a", "b")
-    queue.submit("a")
+    run_queue.submit("a")
     with pytest.raises(RunError, match="a is training already"):
-        queue.submit("a")
-    queue.submit("b")
+        run_queue.submit("a")
+    run_queue.submit("b")
     with pytest.raises(RunError, match="b waits already"):
-        queue.submit("b")
-    assert queue.order() == ["b"]
+        run_queue.submit("b")
+    assert run_queue.order() == ["b"]
 
 
 def test_the_queue_has_an_end(tiny, started):
     _make(tiny, "a", "b", "c")
-    queue.submit("a", limits=Limits(max_queue=1))
-    queue.submit("b", limits=Limits(max_queue=1))
+    run_queue.submit("a", limits=Limits(max_queue=1))
+    run_queue.submit("b", limits=Limits(max_queue=1))
     with pytest.raises(LimitError, match="1 runs wait already"):
-        queue.submit("c", limits=Limits(max_queue=1))
+        run_queue.submit("c", limits=Limits(max_queue=1))
     assert store.open_run("c").state == "stopped"
 
 
 def test_a_run_larger_than_the_machine_lends_does_not_start(tiny, started):
     _make(tiny, "a")
     with pytest.raises(LimitError, match="epochs 3 is more"):
-        queue.submit("a", limits=Limits(max_epochs=2))
+        run_queue.submit("a", limits=Limits(max_epochs=2))
     with pytest.raises(LimitError, match="the runs take all"):
-        queue.submit("a", limits=Limits(max_disk_mb=0))
+        run_queue.submit("a", limits=Limits(max_disk_mb=0))
     assert started == []
 
 
 def test_damaged_and_deleted_runs_do_not_block_the_queue(tiny, started, checkpoints):
     _make(tiny, "a", "b", "c", "d")
     for name in "abcd":
-        queue.submit(name)
+        run_queue.submit(name)
     (checkpoints / "b" / "run.json").write_text("{")
     (checkpoints / "c" / "status.json").write_text("{")
     _kill("a")
-    queue.pump()
+    run_queue.pump()
     _kill("b")
-    queue.pump()
+    run_queue.pump()
     assert started == ["a", "b", "d"], "b's worker will say what is wrong with it, c's status names no state"
 
 
 def test_a_link_among_the_runs_neither_waits_nor_counts(tiny, started, checkpoints, tmp_path):
     _make(tiny, "a")
-    queue.submit("a")
+    run_queue.submit("a")
     (checkpoints / "a").rename(tmp_path / "a")
     (checkpoints / "link").symlink_to(tmp_path / "a")
     _make(tiny, "b")
-    assert queue.submit("b").state == "running"
+    assert run_queue.submit("b").state == "running"
 
 
 def test_a_process_that_cannot_be_started_is_told(tiny, monkeypatch):
@@ -151,24 +151,24 @@ def test_a_process_that_cannot_be_started_is_told(tiny, monkeypatch):
 
     monkeypatch.setattr(processes, "start", start)
     _make(tiny, "a")
-    run = queue.submit("a")
+    run = run_queue.submit("a")
     assert (run.state, run.message) == ("failed", "no process could be started: Resource temporarily unavailable")
-    assert queue.order() == []
+    assert run_queue.order() == []
 
 
 def test_a_worker_started_by_hand_takes_a_place_or_waits(tiny, started, digits):
     _make(tiny, "a", "b")
-    queue.submit("a")
+    run_queue.submit("a")
     assert worker.train(store.open_run("b").folder, digits) == "queued"
-    assert queue.order() == ["b"]
+    assert run_queue.order() == ["b"]
     _kill("a")
     assert worker.train(store.open_run("b").folder, digits) == "finished"
-    assert queue.order() == []
+    assert run_queue.order() == []
 
 
 def test_two_workers_never_train_one_run(tiny, started, digits):
     _make(tiny, "a")
-    queue.submit("a")
+    run_queue.submit("a")
     assert worker.train(store.open_run("a").folder, digits) == "running"
     assert store.open_run("a").epochs == ()
 
@@ -176,7 +176,7 @@ def test_two_workers_never_train_one_run(tiny, started, digits):
 def test_the_end_of_a_run_starts_the_next(tiny, started, digits, monkeypatch):
     _make(tiny, "a", "b")
     status.write(store.open_run("a").folder, "running", "starting", processes.identity())
-    queue.submit("b")
+    run_queue.submit("b")
     assert started == []
     worker.train(store.open_run("a").folder, digits)
     assert started == ["b"]
@@ -195,12 +195,12 @@ def test_a_starter_that_dies_between_starting_and_writing_is_put_right(tiny, sta
 
         patch.setattr(status, "write", write)
         with pytest.raises(KeyboardInterrupt):
-            queue.submit("a")
-    assert queue.order() == ["a"]
-    assert queue.submit("b").state == "queued"
+            run_queue.submit("a")
+    assert run_queue.order() == ["a"]
+    assert run_queue.submit("b").state == "queued"
     assert started == ["a", "a"]
     assert store.open_run("a").state == "running"
-    assert not queue.claim(store.open_run("a").folder), "the first process, when it comes to claim its run"
+    assert not run_queue.claim(store.open_run("a").folder), "the first process, when it comes to claim its run"
 
 
 SUBMIT = """
@@ -216,7 +216,7 @@ def test_starts_at_the_same_instant_never_both_take_the_last_place(tiny):
     names = [f"r{number}" for number in range(6)]
     _make(tiny, *names)
     at = time.time() + 4
-    root = Path(queue.__file__).parents[2]
+    root = Path(run_queue.__file__).parents[2]
     shells = [subprocess.Popen([sys.executable, "-c", SUBMIT, name, str(at), str(os.getpid())], cwd=root, text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE) for name in names]
     outputs = [shell.communicate(timeout=60) for shell in shells]
@@ -224,14 +224,14 @@ def test_starts_at_the_same_instant_never_both_take_the_last_place(tiny):
     assert sum("started" in output for output, _ in outputs) == 1
     states = sorted(store.open_run(name).state for name in names)
     assert states == ["queued"] * 5 + ["running"]
-    assert len(queue.order()) == 5
+    assert len(run_queue.order()) == 5
 
 
 def test_places_on_a_gpu(monkeypatch):
     monkeypatch.setattr(Path, "exists", lambda self: str(self) == "/dev/nvidia0")
-    assert queue.places() == queue.ON_A_GPU
+    assert run_queue.places() == run_queue.ON_A_GPU
     monkeypatch.setenv("INKLING_RUNNING", "1")
-    assert queue.places() == 1
+    assert run_queue.places() == 1
     monkeypatch.setattr(Path, "exists", lambda self: False)
     monkeypatch.delenv("INKLING_RUNNING")
-    assert queue.places() == 1
+    assert run_queue.places() == 1

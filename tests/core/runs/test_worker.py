@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import RunError
 from core.models.architectures import ARCHITECTURES
-from core.runs import control, events, files, queue, status, store, worker
+from core.runs import control, events, files, run_queue, status, store, worker
 from core.training import trainer
 from core.training.results import BatchResult
 
@@ -168,7 +168,7 @@ def _kill(patch, at, how):
 
 def test_events_tell_each_step_once(tiny, digits, monkeypatch):
     run = store.create(tiny, "cut")
-    monkeypatch.setattr("core.runs.record.EVENT_SECONDS", 0.0)
+    monkeypatch.setattr("core.runs.recorder.EVENT_SECONDS", 0.0)
     with monkeypatch.context() as patch:
         patch.setattr(worker.Record, "is_due", lambda self: False)
         real = worker.Record.batch
@@ -310,12 +310,12 @@ def test_a_diverged_run_keeps_its_last_good_weights(tiny, digits, monkeypatch):
     assert "epoch 2" in run.message
     store.load_model(run)
     with pytest.raises(RunError, match="lower learning rate"):
-        queue.submit("wild")
+        run_queue.submit("wild")
 
 
 def test_a_rate_that_was_changed_is_kept_by_a_resumed_run(tiny, digits, monkeypatch, outcome):
     """Two runs changed at the same step, one of them killed later: the same end, and another than unchanged."""
-    monkeypatch.setattr("core.runs.record.EVENT_SECONDS", 0.0)
+    monkeypatch.setattr("core.runs.recorder.EVENT_SECONDS", 0.0)
     config = tiny.changed(schedule="constant", lr=0.01)
     results = {}
     for name, kill in (("unchanged", False), ("changed", False), ("killed", True)):
@@ -393,7 +393,7 @@ def test_a_state_that_does_not_fit_is_refused_in_words(tiny, digits, monkeypatch
         path.unlink()
         assert not store.open_run("run").can_resume
         with pytest.raises(RunError, match=r"state\.pt is missing; fork it"):
-            queue.submit("run")
+            run_queue.submit("run")
         return
     if damage == "torn":
         path.write_bytes(path.read_bytes()[:1000])

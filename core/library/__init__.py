@@ -1,0 +1,1 @@
+"""What a user keeps across runs: architectures and digits."""

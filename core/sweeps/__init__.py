@@ -1,0 +1,1 @@
+"""Searches over configs and architectures, on one machine or several."""

@@ -1,0 +1,121 @@
+"""The digits of the story: what augmentation makes of them, and which of them each step reads rightly or not."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from core.data.augmentations import Augmenter, transforms_of
+from core.errors import UserError
+from core.experiments.comparison import Answer, of_runs
+from core.insight.digits import one_of_each
+from core.insight.mistakes import Predictions, by_loss, hardest
+from core.reports import story
+from core.runs.run import Run
+from pages.ui import dataset
+from pages.ui.components.gallery import gallery
+from pages.ui.dataset import Digits
+from pages.ui.mistakes.shared import doubts, predictions
+
+DRAWS, SHOWN_DIGITS = 8, (2, 4, 5, 7)
+SHOWN = 30
+
+
+def augmented(run: Run) -> None:
+    """Some training images as they are, and as the run saw them."""
+    if not (sets := dataset.digits()):
+        return
+    some = sets["training"]
+    originals = some.images[one_of_each(some.labels, 0)[list(SHOWN_DIGITS)]]
+    both = np.concatenate([originals[:, None], _draws(run.name, originals.tobytes(), run)], axis=1)
+    gallery(both.reshape(-1, 28, 28), "Training images as they are and augmented", "augmented", columns=(1, DRAWS),
+            tile=5.5, alts=[f"{digit}, {'as it is' if draw == 0 else f'augmented {draw}'}" for digit in SHOWN_DIGITS
+                            for draw in range(DRAWS + 1)])
+    st.caption("First as it is, then as it may come.")
+
+
+@st.cache_data(max_entries=4, show_spinner="Moving the digits")
+def _draws(name: str, originals: bytes, _run: Run) -> np.ndarray:
+    """(n, DRAWS, 28, 28) from n images."""
+    images = np.frombuffer(originals, np.uint8).reshape(-1, 28, 28)
+    drawn = Augmenter(transforms_of(_run.config), 1)(np.repeat(images, DRAWS, axis=0), (1, 0))
+    return drawn.reshape(len(images), DRAWS, 28, 28)
+
+
+def asked(*runs: Run) -> tuple[Digits, list[Predictions]] | None:
+    """The test images and what runs say of them, or a word about why not."""
+    if not (sets := dataset.digits()):
+        return None
+    try:
+        return sets["test"], [predictions(run, sets["test"]) for run in runs]
+    except UserError as error:
+        st.error(str(error), icon=":material/error:")
+        return None
+
+
+def answer(run: Run, found: Predictions, before: Run, was: Predictions) -> Answer:
+    """Which of two runs is better, image by image, and whether that is more than chance."""
+    return of_runs(story.title(before.name), was, story.title(run.name), found)
+
+
+def moved(run: Run, before: Run) -> str:
+    """What happened to the accuracy between two runs; empty where the digits are not here."""
+    found = asked(before, run)
+    return "" if found is None else answer(run, found[1][1], before, found[1][0]).words
+
+
+def mistakes(run: Run, before: Run | None) -> None:
+    """The images that a run gets wrong; after another one, which of them are new and which went away."""
+    found = asked(run) if before is None else asked(before, run)
+    if found is None:
+        return
+    if before is None:
+        _first(found[0], found[1][0])
+    else:
+        _paired(run, before, *found)
+
+
+def _first(test: Digits, found: Predictions) -> None:
+    st.header(f"{found.wrong} mistakes", anchor=False)
+    order = hardest(found, SHOWN)
+    st.markdown(f"Those that surprised it most, of {len(found.labels):,} test images. Below each: its label, and what "
+                "was read.", width=760)
+    _tiles(test, order, [f"{found.labels[at]} → {found.predicted[at]}" for at in order], "hardest")
+
+
+def _paired(run: Run, before: Run, test: Digits, found: list[Predictions]) -> None:
+    was, now = found
+    said = answer(run, now, before, was)
+    names, images = (said.first, said.second), said.images
+    gone, new, left = images.only_second, images.only_first, images.both_wrong
+    st.header(f"{len(gone)} mistakes went away, {len(new)} came", anchor=False)
+    st.markdown(f"{len(left)} stayed. {said.words}", width=860)
+    for title, indices, wrong, key in ((f"Went away: wrong in {names[0]}, right in {names[1]}", gone, was, "gone"),
+                                       (f"New: right in {names[0]}, wrong in {names[1]}", new, now, "new")):
+        order = by_loss(wrong, np.isin(np.arange(len(test.labels)), indices))[:SHOWN // 2]
+        st.markdown(f"##### {title} :gray[:small[{_some(len(order), len(indices))}]]")
+        _tiles(test, order, [f"{wrong.labels[at]} → {wrong.predicted[at]}" for at in order], key)
+
+
+def _some(shown: int, total: int) -> str:
+    return f"all {total}" if shown == total else f"{shown} of {total}, the highest loss first"
+
+
+def _tiles(test: Digits, indices: np.ndarray, labels: list[str], key: str) -> None:
+    known = doubts(test)
+    if len(indices):
+        gallery(test.images[indices], "Test images", key, tile=4.75, stacked=True, labels=labels,
+                alts=[f"Test image {at}: {text}" for at, text in zip(indices, labels, strict=True)],
+                marked=[place for place, at in enumerate(indices) if int(at) in known])
+
+
+def left_over(test: Digits, found: list[Predictions]) -> None:
+    """The images that all of them misread."""
+    wrong = np.all([~each.right for each in found], axis=0)
+    known = doubts(test)
+    doubted = sum(bool(wrong[index]) for index in known)
+    last = found[-1]
+    order = by_loss(last, wrong)
+    st.markdown(f"##### Misread by all three :gray[:small[{len(order)} images"
+                + (f"; ? marks {doubted} whose label most people doubted" if doubted else "") + "]]")
+    _tiles(test, order[:SHOWN], [f"{last.labels[at]} → {last.predicted[at]}" for at in order[:SHOWN]], "left_over")

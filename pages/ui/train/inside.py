@@ -1,0 +1,171 @@
+"""Inside a run: its epochs, the batch it learns from, what it gets wrong, and a pad to draw on. Only the chosen view
+costs anything."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future
+
+import numpy as np
+import streamlit as st
+
+from core.data.augmentations import transforms_of
+from core.drawing.preparation import strokes_to_ink, to_mnist
+from core.errors import UserError
+from core.insight.mistakes import hardest
+from core.insight.training_batch import batch_at
+from core.runs.run import Run
+from core.runs.store import open_run
+from core.training import schedules
+from pages.ui import tables
+from pages.ui.components import pad
+from pages.ui.components.gallery import gallery
+from pages.ui.data.digits import heading
+from pages.ui.dataset import SETS, Digits, digits
+from pages.ui.draw import networks as draw_networks
+from pages.ui.frame import KEPT
+from pages.ui.run_files import downloads
+from pages.ui.train import background as asking
+from pages.ui.train import curves as train_curves
+
+POLL = 2.0  # seconds
+LOOK = 4.0  # seconds that a batch can be looked at before the next one
+BATCH, WORST = 42, 28  # images shown
+PATIENCE = 60.0  # seconds
+
+
+def inside(name: str, moving: bool) -> None:
+    """The section: a choice of views, and the one that is chosen.
+
+    Args:
+        name: the run.
+        moving: whether it trains or waits, so that there will be news.
+    """
+    try:
+        run = open_run(name)
+    except UserError:
+        return  # the rest of the page says so
+    view = st.segmented_control("Inside", list(VIEWS), default="Epochs", required=True, key="inside",
+                                label_visibility="collapsed", **KEPT)
+    with st.container(key="view"):
+        try:
+            VIEWS[view](run, moving)
+        except UserError as error:
+            st.error(str(error), icon=":material/error:")
+
+
+def epochs(run: Run, moving: bool) -> None:
+    """The epoch table."""
+    heading("Epochs", validated(run))
+    tables.epoch_table(run.epochs, schedules.epoch_rates(run.config, train_curves.steps_per_epoch(run)))
+    if run.epochs:
+        downloads(run)
+
+
+def batch(run: Run, moving: bool) -> None:
+    """The images of the latest step, as the network saw them."""
+    if not (sets := digits()):
+        return
+    if not (at := _place(run, moving)):
+        heading("Batch", "it has not begun yet")
+        return
+    images, labels = _batch(run.name, str(run.folder), str(run.created), *at, run, sets)
+    heading("Batch", f"epoch {at[0]}, step {at[1]:,} of {train_curves.steps_per_epoch(run):,}, as the network saw it")
+    shown = labels[:BATCH]
+    gallery(images[:BATCH], "Images of one step, with their labels", "batch", labels=[str(label) for label in shown],
+            alts=[f"{label}, image {place} of the batch" for place, label in enumerate(shown, 1)])
+    st.caption(_about_batch(run, at[0], len(labels)))
+
+
+def _place(run: Run, moving: bool) -> tuple[int, int] | None:
+    """Epoch and step of the batch to show: a new one every few seconds, so that it can be looked at."""
+    last = next((event for event in reversed(run.events()) if event["kind"] == "batch"), None)
+    if last is None:
+        return None
+    held = st.session_state.get("batch_held")
+    if held and held[0] == run.name and moving and time.monotonic() - held[1] < LOOK - POLL / 2:
+        return held[2]
+    at = (last["epoch"], last["step"])
+    st.session_state["batch_held"] = (run.name, time.monotonic(), at)
+    return at
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _batch(name: str, folder: str, created: str, epoch: int, step: int, _run: Run,
+           _sets: dict[str, Digits]) -> tuple[np.ndarray, np.ndarray]:
+    training = _sets[SETS[0]]
+    return batch_at(_run.config, training.images, training.labels, epoch, step)
+
+
+def _about_batch(run: Run, epoch: int, size: int) -> str:
+    some = f"The first {BATCH} of {size:,} images" if size > BATCH else f"All {size:,} images"
+    config = run.config
+    if not transforms_of(config):
+        how = "as they are: this run augments nothing"
+    elif epoch > round(config.augmented * config.epochs):
+        how = "as they are, since the last epochs of this run are not augmented"
+    else:
+        how = "as augmentation left them"
+    return f"{some} of the step, {how}. They are worked out again from the run's settings, bit for bit."
+
+
+def mistakes(run: Run, moving: bool) -> None:
+    """The validation images that the newest weights are most wrong about."""
+    if not (sets := digits()):
+        return
+    if not run.epochs:
+        heading("Mistakes", "the first weights come at the end of epoch 1")
+        return
+    asked, epoch, waits = _newest(run, asking.ask(run, sets), moving)
+    if asked is None:
+        heading("Mistakes", f"asking the weights after epoch {len(run.epochs)}")
+        return
+    found, worst = asked.found, hardest(asked.found, WORST)
+    of = f"{len(found.labels):,} of {asked.total:,}" if len(found.labels) < asked.total else f"{asked.total:,}"
+    heading("Mistakes", f"after epoch {epoch}: {found.wrong:,} of {of} validation images, the worst first")
+    reads = [(int(found.labels[at]), int(found.predicted[at]), 100 * found.probabilities[at].max()) for at in worst]
+    gallery(asked.images[worst], "Validation images that are read wrongly", "worst", stacked=True,
+            labels=[f"{read}, not {label}" for label, read, _ in reads], notes=[f"{sure:.1f} %" for *_, sure in reads],
+            alts=[f"A {label} that is read as {read}, {sure:.1f} % sure" for label, read, sure in reads])
+    after = f" Those after epoch {len(run.epochs)} are being asked." if waits else ""
+    st.caption("What it reads and what the label says, with how sure it is of what it reads; they follow the newest "
+               f"weights.{after}")
+
+
+def _newest(run: Run, coming: Future, moving: bool) -> tuple[asking.Asked | None, int, bool]:
+    """The newest answers there are, the epoch they belong to, and whether newer ones are on their way."""
+    if not moving:
+        with st.spinner("Asking the network"):
+            return coming.result(PATIENCE), len(run.epochs), False
+    if coming.done():
+        st.session_state["mistakes_held"] = (run.name, len(run.epochs), coming.result())
+    held = st.session_state.get("mistakes_held")
+    if held and held[0] == run.name:
+        return held[2], held[1], not coming.done()
+    return None, 0, True
+
+
+def draw(run: Run, moving: bool) -> None:
+    """A pad whose drawing the newest weights read."""
+    quiet = f"read by the weights after epoch {len(run.epochs)}" if run.epochs else "first weights: end of epoch 1"
+    heading("Draw", quiet)
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        strokes = pad.digit_pad().strokes
+    image = to_mnist(strokes_to_ink(strokes)) if strokes else None
+    with right:
+        if not run.epochs:
+            pad.readout(image, None, "It can be asked as soon as its first epoch is done.")
+            return
+        answer, said = draw_networks.ask(run, image)
+        pad.readout(image, answer, said or "Draw, and it answers while you do.")
+
+
+def validated(run: Run) -> str:
+    """What a run is validated on, in words."""
+    if run.config.holdout:
+        return f"validated on {run.config.holdout:,} training images held out"
+    return "validated on the 10,000 test images, as the seed does"
+
+
+VIEWS = {"Epochs": epochs, "Batch": batch, "Mistakes": mistakes, "Draw": draw}

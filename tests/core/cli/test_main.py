@@ -1,0 +1,194 @@
+"""The command line: what it prints for people and for machines, and one sentence for every wrong use."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from core.config import FIELDS
+from core.models.architectures import ARCHITECTURES
+from core.recipes import RECIPES
+
+RUNS = ["runs", "resume", "stop", "pause", "step", "fork", "queue", "rename", "note", "delete", "bin", "restore",
+        "export-run", "import-run"]
+ROOT = Path(__file__).parents[3]
+TINY = json.dumps([{"kind": "conv", "channels": 4, "kernel": 5, "stride": 4},
+                   {"kind": "linear", "channels": 10, "activation": "none"}])
+QUICK = ("--layers", TINY, "--batch-size", "1000", "--max-lr", "0.5", "--device", "cpu", "--threads", "1")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("INKLING_CHECKPOINTS", str(tmp_path / "checkpoints"))
+    return tmp_path / "checkpoints"
+
+
+def start(*arguments: str) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-m", "core", *arguments], cwd=ROOT, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+@pytest.mark.parametrize("command", ["", "train", "summary", "schedule", "evaluate", "predict", "report", *RUNS])
+def test_every_command_has_help(command, core):
+    status, text, _ = core(*command.split(), "--help")
+    assert status == 0
+    assert "Usage" in text
+
+
+def test_every_field_of_the_config_is_an_option(core):
+    for command in ("train", "schedule", "fork"):
+        text = core(command, "--help")[1]
+        for name in FIELDS:
+            assert f"--{name.replace('_', '-')}" in text
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_summary_in_json(name, core):
+    status, text, _ = core("summary", name, "--json")
+    answer = json.loads(text)
+    assert status == 0
+    assert answer["total_params"] == sum(layer["params"] for layer in answer["layers"])
+    assert {"type", "output_shape", "params"} <= answer["layers"][0].keys()
+    assert answer["layers"][-1]["output_shape"][1] == 10
+
+
+def test_summary_in_words(core):
+    text = core("summary", "seed-3762")[1]
+    assert "Total params: 3,762" in text
+    assert "4,238 below the budget of 8,000" in text
+    assert "8,530 above the budget of 8,000" in core("summary", "initial")[1]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_schedule_in_json(name, core):
+    status, text, _ = core("schedule", "--recipe", name, "--json")
+    rows = json.loads(text)
+    assert status == 0
+    assert [row["epoch"] for row in rows] == list(range(1, RECIPES[name].config.epochs + 1))
+
+
+def test_schedule_takes_the_options_of_train(core):
+    rows = json.loads(core("schedule", "--recipe", "final", "--lr", "0.1", "--max-lr", "0.2", "--json")[1])
+    assert [round(row["lr"], 6) for row in rows[:3]] == [0.1, 0.15, 0.2]
+
+
+@pytest.mark.parametrize(("arguments", "status", "words"), [
+    ("schedule --lr fast", 1, "lr takes a number, not 'fast'"),
+    ("schedule --lr 99", 1, "lr is 99.0, but it must lie between 0 and 10"),
+    ("schedule --recipe best-ever", 1, "no recipe 'best-ever'; choose initial"),
+    ("schedule --colour red", 2, "No such option"),
+    ("schedule --layers nowhere.json", 1, "layers takes a list of rows as JSON"),
+    ("summary nix", 1, "unknown architecture 'nix'"),
+    ("summary", 2, "Missing argument"),
+    ("train --name ../x --recipe final", 1, "cannot be a run's name"),
+    ("train --batch-size 60000", 1, "more than this machine allows"),
+    ("train --layers [{\"kind\":\"conv\",\"kernel\":40}]", 1, "row 1"),
+    ("evaluate nothing", 1, "no run 'nothing'"),
+    ("predict nothing x.png", 1, "no run 'nothing'"),
+    ("stop nothing", 1, "no run 'nothing'"),
+    ("resume nothing", 1, "no run 'nothing'"),
+    ("queue --drop nothing", 1, "does not wait"),
+    ("queue --move nothing 0", 1, "places in the queue count from 1"),
+    ("dance", 2, "No such command"),
+])
+def test_wrong_use_is_answered_in_one_sentence_on_standard_error(arguments, status, words, core):
+    code, text, error = core(*arguments.split(" "))
+    assert (code, text) == (status, "")
+    assert error.startswith("Error: ")
+    assert error.count("\n") == 1
+    assert words in error
+
+
+def test_no_runs_invite(core):
+    assert core("runs")[1].startswith("Nothing trained yet")
+    assert json.loads(core("runs", "--json")[1]) == []
+    assert core("queue")[1] == "Nothing trains and nothing waits.\n"
+
+
+@pytest.mark.mnist
+def test_a_run_from_start_to_prediction(core, folder, tmp_path, mnist):
+    done = start("train", "--name", "one", "--epochs", "2", *QUICK)
+    text, error = done.communicate(timeout=120)
+    assert done.returncode == 0, error
+    lines = text.splitlines()
+    assert lines[-3].startswith("| Epoch | LR       | Time    | TrainLoss |")
+    assert [line[:8] for line in lines[-2:]] == ["|     1 ", "|     2 "]
+
+    (run,) = json.loads(core("runs", "--json")[1])
+    assert (run["name"], run["state"], len(run["epochs"])) == ("one", "finished", 2)
+    assert run["config"]["batch_size"] == 1000
+    assert "one" in core("runs")[1]
+
+    status, text, _ = core("evaluate", "one", "--json")
+    answer = json.loads(text)
+    assert status == 0
+    assert (answer["correct"], answer["total"]) == (run["epochs"][-1]["val_correct"], 10_000)
+    assert answer["accuracy"] == pytest.approx(answer["correct"] / 100)
+    assert answer["loss"] == pytest.approx(run["epochs"][-1]["val_loss"], rel=1e-5)
+    assert (answer["epoch"], answer["measured_on"]) == (2, "test images")
+    assert answer["interval"][0] < answer["accuracy"] < answer["interval"][1]
+    told = core("evaluate", "one", "--which", "best")[1]
+    assert "one (best epoch, " in told
+    assert "% of the test images" in told
+    assert "95 % interval" in told
+    assert "chosen on these images, so it is no fair measure" in told
+    assert core("evaluate", "one", "--which", "worst")[0] == 1
+
+    paths = []
+    for index in range(8):
+        ink = mnist.test_images[index].numpy()
+        for name, picture in (("dark", ink), ("light", 255 - ink)):
+            paths.append(tmp_path / f"{index}-{name}.png")
+            Image.fromarray(picture).resize((112, 112)).save(paths[-1])
+    status, text, _ = core("predict", "one", *map(str, paths), "--json")
+    rows = json.loads(text)
+    assert status == 0
+    assert all(len(row["probabilities"]) == 10 for row in rows)
+    assert all(sum(row["probabilities"]) == pytest.approx(1, abs=1e-5) for row in rows)
+    assert [row["digit"] for row in rows[::2]] == [row["digit"] for row in rows[1::2]]
+    assert sum(row["digit"] == int(mnist.test_labels[index // 2]) for index, row in enumerate(rows)) >= 12
+
+    blank, text_file = tmp_path / "blank.png", tmp_path / "not.png"
+    Image.new("L", (50, 50), 255).save(blank)
+    text_file.write_text("no picture")
+    assert "shows no digit" in core("predict", "one", str(blank))[2]
+    for path in (text_file, tmp_path / "missing.png"):
+        assert "no picture that can be read" in core("predict", "one", str(path))[2]
+    assert "does not train: it is finished" in core("stop", "one")[2]
+    assert "finished" in core("resume", "one")[2]
+    assert "already a run" in core("train", "--name", "one")[2]
+
+
+@pytest.mark.mnist
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send to one process")
+def test_ctrl_c_stops_and_resume_goes_on_to_the_same_end(core, folder):
+    options = ("--epochs", "12", "--augmentation", "gentle", "--precision", "fp32", *QUICK)
+    whole = start("train", "--name", "whole", *options, "--json")
+    table = json.loads(whole.communicate(timeout=120)[0])["epochs"]
+
+    left = start("train", "--name", "left", *options)
+    deadline = time.monotonic() + 60
+    while '"kind": "batch"' not in _events(folder / "left") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    left.send_signal(signal.SIGINT)
+    _, error = left.communicate(timeout=60)
+    assert left.returncode == 1
+    assert "left is stopped" in error.splitlines()[-1]
+
+    done = start("resume", "left", "--json")
+    answer = json.loads(done.communicate(timeout=120)[0])
+    assert (done.returncode, answer["state"]) == (0, "finished")
+    assert [{**row, "seconds": 0} for row in answer["epochs"]] == [{**row, "seconds": 0} for row in table]
+
+
+def _events(folder: Path) -> str:
+    path = folder / "events.jsonl"
+    return path.read_text() if path.exists() else ""

@@ -1,0 +1,112 @@
+"""Architectures of one's own: kept, listed, replaced and deleted; damaged ones named, none of them in the way."""
+
+import json
+
+import pytest
+
+from core.errors import ArchitectureError, LimitError, RunError
+from core.library import architectures as own_architectures
+from core.library.architectures import DamagedFile, Own, delete, listed, save
+from core.models.architectures import ARCHITECTURES
+from core.models.shapes import trace
+from core.runs import store
+
+ROWS = ({"kind": "maxpool"}, {"kind": "linear", "activation": "none"})
+
+
+@pytest.fixture
+def place(tmp_path):
+    """The folder that the files lie in."""
+    return tmp_path / own_architectures.FOLDER
+
+
+def test_what_is_saved_is_listed_newest_first(tmp_path, place):
+    save("first", ROWS, folder=tmp_path)
+    kept = save("second.2", ARCHITECTURES["initial"].rows, folder=tmp_path)
+    assert [each.name for each in listed(tmp_path)] == ["second.2", "first"]
+    assert kept.parameters == 16_530
+    assert trace(kept.rows) == trace(ARCHITECTURES["initial"].rows)
+    assert json.loads((place / "first.json").read_text())["rows"] == [
+        {"kind": "maxpool"}, {"kind": "linear", "activation": "none"}]
+    assert store.list_runs(tmp_path) == [], "they are no runs"
+
+
+def test_nothing_is_listed_before_anything_is_saved(tmp_path):
+    assert listed(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["../out", "a/b", "", "con", ".hidden", "x" * 61, "a b"])
+def test_a_name_that_could_reach_elsewhere_is_refused(tmp_path, name):
+    with pytest.raises(RunError, match="cannot be an architecture's name"):
+        save(name, ROWS, folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["initial", "Seed-3762"])
+def test_a_shipped_name_is_refused(tmp_path, name):
+    with pytest.raises(RunError, match="shipped"):
+        save(name, ROWS, folder=tmp_path)
+
+
+def test_rows_that_make_no_network_are_refused(tmp_path):
+    with pytest.raises(ArchitectureError, match="row 1"):
+        save("mine", [{"kind": "conv", "kernel": 99}], folder=tmp_path)
+
+
+def test_a_name_is_taken_in_any_case_until_it_is_replaced(tmp_path):
+    save("Mine", ROWS, folder=tmp_path)
+    with pytest.raises(RunError, match="already an architecture 'Mine'"):
+        save("mine", ROWS[1:], folder=tmp_path)
+    assert save("mine", ROWS[1:], replace=True, folder=tmp_path).name == "Mine"
+    (only,) = listed(tmp_path)
+    assert len(only.rows) == 1
+
+
+def test_there_is_an_end_to_how_many_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(own_architectures, "MOST", 1)
+    save("mine", ROWS, folder=tmp_path)
+    with pytest.raises(LimitError, match="delete some"):
+        save("other", ROWS, folder=tmp_path)
+    save("mine", ROWS, replace=True, folder=tmp_path)
+
+
+def test_what_is_damaged_is_named_and_hides_nothing(tmp_path, place):
+    save("well", ROWS, folder=tmp_path)
+    outside = tmp_path / "outside.json"
+    outside.write_text((place / "well.json").read_text())
+    (place / "link.json").symlink_to(outside)
+    (place / "folder.json").mkdir()
+    for name, words in {"cut.json": '{"format": 1, "ro', "list.json": "[]", "newer.json": '{"format": 9, "rows": []}',
+                        "wrong.json": '{"format": 1, "rows": [{"kind": "cake"}]}', "notes.txt": "hello",
+                        "number.json": '{"format": 1, "rows": 7}', "initial.json": '{"format": 1, "rows": []}',
+                        "undated.json": json.dumps({"format": 1, "rows": ROWS})}.items():
+        (place / name).write_text(words)
+    own, *damaged = listed(tmp_path)
+    assert isinstance(own, Own)
+    reasons = {each.name: each.reason for each in damaged if isinstance(each, DamagedFile)}
+    for name, words in {"cut.json": "no JSON", "list.json": "no architecture", "newer.json": "another version",
+                        "wrong.json": "row 1: unknown kind", "notes.txt": "no JSON file", "link.json": "a link",
+                        "number.json": "a list of rows", "initial.json": "shipped", "undated.json": "no time",
+                        "folder.json": "cannot be read"}.items():
+        assert words in reasons.pop(name)
+    assert not reasons
+
+
+def test_deleting_takes_one_and_leaves_the_rest(tmp_path, place):
+    save("mine", ROWS, folder=tmp_path)
+    save("other", ROWS, folder=tmp_path)
+    (place / "cut.json").write_text("{")
+    delete("mine", tmp_path)
+    delete("cut.json", tmp_path)
+    assert [each.name for each in listed(tmp_path)] == ["other"]
+    with pytest.raises(RunError, match="no architecture 'mine'"):
+        delete("mine", tmp_path)
+    with pytest.raises(RunError, match="no architecture"):
+        delete("../other", tmp_path)
+
+
+def test_a_file_in_the_folders_place_is_told_in_words(tmp_path, place):
+    place.write_text("")
+    assert listed(tmp_path) == []
+    with pytest.raises(RunError, match="no folder"):
+        save("mine", ROWS, folder=tmp_path)

@@ -1,0 +1,187 @@
+"""Digits of one's own: kept, deleted, taken along and taken in; what is no such file is refused, and nothing is run."""
+
+import base64
+import json
+import pickle
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import LimitError, RunError, UserError
+from core.library import digits as own_digits
+from core.library.digits import FOLDER, MAX_BYTES, MOST, NAME, clear, delete, export, images, keep, kept, take_in
+from core.runs import files, store
+
+
+def image(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(1, 256, (28, 28), np.uint8)
+
+
+def entry(label: object = 3, pixels: object = None, kept: object = "2026-01-01T10:00:00+00:00") -> dict:
+    return {"label": label, "kept": kept,
+            "pixels": base64.b64encode(image(0).tobytes()).decode() if pixels is None else pixels}
+
+
+def file(*digits: object, **values: object) -> bytes:
+    return json.dumps({"format": 1, "digits": list(digits), **values}).encode()
+
+
+def test_what_is_kept_is_there_in_order_and_after_a_restart(tmp_path):
+    assert kept(tmp_path) == []
+    for seed in range(3):
+        keep(image(seed), seed + 4, tmp_path)
+    files._parsed.clear()  # as in a new process
+    pixels, labels = images(kept(tmp_path))
+    assert sorted(labels.tolist()) == [4, 5, 6]
+    for label, one in zip(labels, pixels, strict=True):
+        np.testing.assert_array_equal(one, image(int(label) - 4))
+    assert store.list_runs(tmp_path) == [], "they are no run"
+    assert [each.name for each in (tmp_path / FOLDER).iterdir()] == [NAME], "nothing is left beside the file"
+
+
+def test_none_at_all_are_arrays_too():
+    pixels, labels = images([])
+    assert pixels.shape == (0, 28, 28)
+    assert labels.shape == (0,)
+
+
+def test_a_digit_is_kept_once_for_each_label(tmp_path):
+    for label in (7, 7, 1):
+        keep(image(0), label, tmp_path)
+    assert sorted(digit.label for digit in kept(tmp_path)) == [1, 7]
+
+
+def test_one_is_deleted_and_all_are_cleared(tmp_path):
+    first, second = (keep(image(seed), 2, tmp_path) for seed in range(2))
+    delete(first.key, tmp_path)
+    delete(first.key, tmp_path)  # another tab was faster
+    assert [digit.key for digit in kept(tmp_path)] == [second.key]
+    clear(tmp_path)
+    assert kept(tmp_path) == []
+
+
+@pytest.mark.parametrize(("pixels", "label"), [
+    (np.zeros((28, 28), np.uint8), 3), (np.zeros((28, 28)), 3), (image(0)[:27], 3), (None, 3), (image(0), 10),
+    (image(0), -1), (image(0), "3"), (image(0), True)])
+def test_what_is_no_digit_is_refused(tmp_path, pixels, label):
+    with pytest.raises(RunError):
+        keep(pixels, label, tmp_path)
+    assert kept(tmp_path) == []
+
+
+def test_tabs_do_not_lose_each_others_digits(tmp_path):
+    def draw(tab: int) -> None:
+        for number in range(5):
+            keep(image(10 * tab + number), tab, tmp_path)
+
+    tabs = [threading.Thread(target=draw, args=(tab,)) for tab in range(4)]
+    for tab in tabs:
+        tab.start()
+    for tab in tabs:
+        tab.join()
+    assert len(kept(tmp_path)) == 20
+
+
+def test_what_is_taken_along_is_taken_in_elsewhere(tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    for seed in range(3):
+        keep(image(seed), seed, here)
+    keep(image(0), 0, there)
+    assert take_in(export(here), there) == (3, 2)
+    assert {digit.key for digit in kept(there)} == {digit.key for digit in kept(here)}
+    assert take_in(export(here), there) == (3, 0), "twice makes no difference"
+
+
+@pytest.mark.parametrize("data", [
+    b"", b"[", b"[]", b"{}", b"null", file(values=1)[:-5], b"\xff\xfe", file(format=2), b'{"format": 1, "digits": 3}',
+    file(None), file([1]), file(entry(label=10)), file(entry(label="3")), file(entry(label=True)),
+    file(entry(pixels="AAAA")), file(entry(pixels="?" * 1048)), file(entry(pixels=3)),
+    file(entry(pixels=base64.b64encode(bytes(784)).decode())), file(entry(kept="soon")), file(entry(kept=3)),
+    file({"label": 3}), file(entry(), entry(label=None)), b"NaN", b"[" * 100_000,
+    pickle.dumps({"format": 1, "digits": []})], ids=range(25))
+def test_a_file_that_is_none_is_refused_in_words_and_changes_nothing(tmp_path, data):
+    keep(image(5), 5, tmp_path)
+    with pytest.raises(RunError):
+        take_in(data, tmp_path)
+    assert [digit.label for digit in kept(tmp_path)] == [5]
+
+
+def test_nothing_in_a_file_is_run(tmp_path):
+    trace = tmp_path / "trace"
+
+    class Trap:
+        def __reduce__(self):
+            return (trace.touch, ())
+
+    with pytest.raises(RunError, match="JSON"):
+        take_in(pickle.dumps(Trap()), tmp_path)
+    assert not trace.exists()
+
+
+def test_there_are_limits(tmp_path, monkeypatch):
+    with pytest.raises(LimitError, match="MB"):
+        take_in(bytes(MAX_BYTES + 1), tmp_path)
+    with pytest.raises(LimitError):
+        take_in(file(*[entry()] * (MOST + 1)), tmp_path)
+    monkeypatch.setattr(own_digits, "MOST", 2)
+    for seed in range(2):
+        keep(image(seed), 1, tmp_path)
+    with pytest.raises(LimitError, match="delete some"):
+        keep(image(2), 1, tmp_path)
+    keep(image(1), 1, tmp_path)  # is there already
+    assert len(kept(tmp_path)) == 2
+
+
+def test_all_that_may_be_kept_fit_into_the_file_and_come_back(tmp_path):
+    data = file(*[entry(pixels=base64.b64encode(image(at).tobytes()).decode(), label=at % 10) for at in range(MOST)])
+    assert len(data) < MAX_BYTES
+    assert take_in(data, tmp_path) == (MOST, MOST)
+    assert take_in(export(tmp_path), tmp_path) == (MOST, 0)
+
+
+@pytest.mark.parametrize("harm", [b"", b"{", file(entry(label=99)), file(format=9)])
+def test_a_damaged_file_is_named_kept_and_cleared_on_purpose(tmp_path, harm):
+    keep(image(0), 1, tmp_path)
+    path = tmp_path / FOLDER / NAME
+    path.write_bytes(harm)
+    for act in (lambda: kept(tmp_path), lambda: keep(image(1), 1, tmp_path), lambda: export(tmp_path),
+                lambda: delete("x", tmp_path)):
+        with pytest.raises(RunError, match=r"own\.json"):
+            act()
+    assert path.read_bytes() == harm
+    clear(tmp_path)
+    assert kept(tmp_path) == []
+
+
+def test_links_are_not_followed(tmp_path):
+    outside = tmp_path / "outside.json"
+    outside.write_bytes(file(entry()))
+    (tmp_path / "folder" / FOLDER).mkdir(parents=True)
+    (tmp_path / "folder" / FOLDER / NAME).symlink_to(outside)
+    for act in (lambda: kept(tmp_path / "folder"), lambda: keep(image(1), 1, tmp_path / "folder"),
+                lambda: clear(tmp_path / "folder")):
+        with pytest.raises(RunError, match="link"):
+            act()
+    assert outside.read_bytes() == file(entry())
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / FOLDER).write_text("in the way")
+    with pytest.raises(RunError):
+        keep(image(0), 1, tmp_path)
+
+
+values = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5), lambda inner: st.lists(
+    inner, max_size=3) | st.dictionaries(st.sampled_from(["format", "digits", "label", "pixels", "kept"]), inner))
+
+
+@given(values)
+def test_any_json_is_taken_in_or_refused_in_words(tmp_path_factory, value):
+    folder = tmp_path_factory.mktemp("any")
+    try:
+        take_in(json.dumps(value).encode(), folder)
+    except UserError:
+        assert not (folder / FOLDER).exists()

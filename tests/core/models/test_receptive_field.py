@@ -1,0 +1,60 @@
+"""Receptive fields with their place, held to the gradients of the networks themselves."""
+
+import pytest
+import torch
+
+from core.models.architectures import ARCHITECTURES
+from core.models.network import Network
+from core.models.receptive_field import Field, central, places
+from core.models.shapes import trace
+
+ROWS = [{"kind": "conv", "kernel": 5, "padding": 1, "stride": 2}, {"kind": "maxpool", "kernel": 3, "stride": 2},
+        {"kind": "conv", "padding": 2}, {"kind": "avgpool"}, {"kind": "linear", "activation": "none"}]
+
+
+def seen(rows, number: int, down: int, across: int) -> tuple[int, int, int, int]:
+    """The square around all pixels that an output value has a gradient to."""
+    torch.manual_seed(0)
+    model = Network(rows).double().eval()
+    image = torch.rand(1, 1, 28, 28, dtype=torch.double, requires_grad=True)
+    output = model.features(image)[number - 1]
+    (output[0, :, down, across] if output.dim() == 4 else output[0]).sum().backward()
+    touched = image.grad[0, 0].abs() > 0
+    ys, xs = (touched.any(dim).nonzero().flatten() for dim in (1, 0))
+    return int(xs[0]), int(xs[-1]) + 1, int(ys[0]), int(ys[-1]) + 1
+
+
+def smooth(rows):
+    """The rows with mean instead of max pools and without bends, so that every weight has a gradient."""
+    return [{**row, **({"kind": "avgpool"} if row["kind"] == "maxpool" else {}),
+             **({"activation": "none"} if "activation" in row else {})}
+            for row in (layer.row for layer in trace(rows))]
+
+
+@pytest.mark.parametrize("rows", [ROWS, *(ARCHITECTURES[name].rows for name in
+                                          ("initial", "seed-3762", "unshuffle-7786", "residual-7850", "keras-style"))])
+def test_a_field_is_the_part_of_the_image_that_has_a_gradient(rows):
+    layers = trace(rows)
+    for number in range(1, len(layers) + 1):
+        fields = places(layers, number)
+        middle = (len(fields) // 2, len(fields[0]) // 2)
+        for down, across in {(0, 0), middle}:
+            each = fields[down][across]
+            inside = (max(0, each.left), min(28, each.left + each.side), max(0, each.top),
+                      min(28, each.top + each.side))
+            assert seen(smooth(rows), number, down, across) == inside, (number, down, across)
+
+
+def test_a_field_tells_whether_it_leaves_the_image():
+    layers = trace(ARCHITECTURES["seed-3762"].rows)
+    assert central(layers, 1) == Field(13, 13, 3)
+    assert not central(layers, 1).exceeds
+    assert places(layers, 1)[0][0] == Field(-1, -1, 3)
+    assert places(layers, 1)[0][0].exceeds
+    assert central(layers, 15).side == 70
+    assert central(layers, 15).exceeds
+
+
+def test_rows_without_an_image_have_one_field():
+    layers = trace([{"kind": "linear", "channels": 30}, {"kind": "linear"}])
+    assert places(layers, 2) == [[Field(0, 0, 28)]]

@@ -1,0 +1,88 @@
+"""Distillation: the loss is Hinton's, and a student learns from answers alone."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from core.config import RunConfig
+from core.errors import RunError
+from core.models.network import build
+from core.training.distillation import Ensemble, Teacher, distillation
+from core.training.results import EpochResult
+from core.training.trainer import Training, fit
+
+ROWS = ({"kind": "conv", "channels": 4, "kernel": 3, "stride": 2, "norm": "batch"},
+        {"kind": "conv", "channels": 8, "kernel": 3, "stride": 2, "norm": "batch"},
+        {"kind": "global_avgpool"}, {"kind": "linear", "channels": 10, "activation": "none"})
+BASE = RunConfig(layers=ROWS, lr=0.1, max_lr=0.3, batch_size=20, epochs=6, device="cpu", precision="fp32", threads=1)
+TAUGHT = BASE.changed(teacher="big", teacher_share=1.0, epochs=4, augmentation="final", augmented=0.5)
+
+
+@pytest.fixture(scope="module")
+def teacher(digits):
+    training = Training(BASE, digits)
+    rows = [row for row in training.run() if isinstance(row, EpochResult)]
+    assert rows[-1].val_accuracy > 50
+    return training.model
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0, 5.0])
+def test_the_loss_is_the_softened_divergence_plus_the_teachers_entropy(temperature):
+    logits, answers = torch.randn(2, 6, 10, generator=torch.Generator().manual_seed(0))
+    soft = F.softmax(answers / temperature, 1)
+    divergence = F.kl_div(F.log_softmax(logits / temperature, 1), soft, reduction="batchmean")
+    entropy = -(soft * soft.log()).sum(1).mean()
+    loss = distillation(F.log_softmax(logits, 1), logits, answers, temperature)
+    assert loss.item() == pytest.approx(temperature**2 * (divergence + entropy).item(), rel=1e-5)
+
+
+def test_a_teacher_is_the_network_it_was_and_can_be_sent_away(teacher, digits):
+    images = digits.test_images[:50]
+    asked = Teacher(teacher, torch.device("cpu"))
+    answers = asked(images)
+    assert answers.shape == (50, 10)
+    assert (answers.argmax(1) == digits.test_labels[:50]).float().mean() > 0.5
+    assert torch.equal(pickle.loads(pickle.dumps(asked))(images), answers)
+    assert not any(parameter.requires_grad for parameter in asked.model.parameters())
+
+
+def test_an_ensemble_answers_with_the_mean_of_its_members_logits_and_can_be_sent_away(teacher, digits):
+    fresh = build(BASE.changed(seed=2)).eval()
+    asked = pickle.loads(pickle.dumps(Teacher(Ensemble([teacher, fresh]), torch.device("cpu"))))
+    images = digits.test_images[:7]
+    alone = [Teacher(each, torch.device("cpu"))(images) for each in (teacher, fresh)]
+    assert torch.allclose(asked(images), (alone[0] + alone[1]) / 2, atol=1e-6)
+    assert not any(parameter.requires_grad for parameter in asked.model.parameters())
+
+
+def test_a_student_learns_from_the_answers_alone(teacher, digits):
+    # Labels that say nothing: what it gets right it has from the teacher.
+    blank = type(digits)(digits.train_images, torch.zeros_like(digits.train_labels), digits.test_images,
+                         digits.test_labels)
+    rows = list(fit(TAUGHT, blank, teacher))
+    assert rows[-1].val_accuracy > 50
+
+
+@pytest.mark.parametrize("left_after", [7, 65, 91])
+def test_a_taught_run_left_anywhere_ends_as_one_that_was_not(left_after, teacher, digits):
+    whole = Training(TAUGHT, digits, teacher=teacher)
+    list(whole.run())
+    first = Training(TAUGHT, digits, teacher=teacher)
+    for number, _ in enumerate(first.run(), 1):
+        if number == left_after:
+            break
+    second = Training(TAUGHT, digits, first.state_dict(), first.facts, teacher=teacher)
+    list(second.run())
+    mine, theirs = second.weights(), whole.weights()
+    assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
+
+
+def test_a_teacher_that_is_missing_or_not_asked_for_is_refused(teacher, digits):
+    with pytest.raises(RunError, match="teacher is big, but it was not found"):
+        Training(TAUGHT, digits)
+    with pytest.raises(RunError, match="teacher is none, but another was given"):
+        Training(BASE, digits, teacher=teacher)

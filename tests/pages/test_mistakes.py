@@ -1,0 +1,218 @@
+"""The Mistakes page: without runs, with good, bad and broken ones, and with links of all kinds."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.data import dataset
+from core.data.dataset import Mnist
+from core.experiments.comparison import of_runs
+from core.insight import mistakes
+from core.models.network import build
+from core.runs import files
+from core.runs.prediction_cache import predictions_of
+from pages.ui.dataset import Digits
+from pages.ui.mistakes.shared import csv, votes
+from tests.made import made_run
+from tests.opening import open_page, well
+
+pytestmark = pytest.mark.usefixtures("fresh")
+
+
+@pytest.fixture
+def here(digits, monkeypatch) -> Mnist:
+    """The made-up digits in place of the dataset."""
+    monkeypatch.setattr(dataset, "load", lambda progress: digits)
+    return digits
+
+
+def opened(**link: str) -> AppTest:
+    return open_page("pages/mistakes.py", **link)
+
+
+def component(app: AppTest, name: str) -> dict:
+    found = next(each for each in app.get("bidi_component") if each.proto.component_name == f"inkling_{name}")
+    return json.loads(found.proto.json)
+
+
+def told(app: AppTest) -> str:
+    return "\n".join(each.value for kind in (app.markdown, app.caption, app.error, app.warning) for each in kind)
+
+
+def found_of(run, here: Mnist) -> mistakes.Predictions:
+    return predictions_of(run, test=(here.test_images.numpy(), here.test_labels.numpy()))
+
+
+def figures(app: AppTest) -> list[str]:
+    return [each.value for each in app.metric]
+
+
+def test_without_runs_it_invites(folder):
+    app = opened()
+    assert "Nothing has been learnt yet" in told(app)
+    assert "start=final" in [each.proto.query_string for each in app.get("page_link")]
+
+
+def test_a_run_without_weights_and_a_damaged_one_are_named_and_another_is_shown(folder, here):
+    made_run(folder, "final")
+    made_run(folder, "new", done=0, state="stopped")
+    (folder / "broken").mkdir()
+    assert "new has no weights yet" in told(opened(run="new"))
+    app = opened(run="broken")
+    assert "broken cannot be read" in told(app)
+    assert app.selectbox(key="run").value == "final"
+    assert component(app, "matrix")
+
+
+def test_it_counts_what_the_run_gets_wrong(folder, here):
+    run = made_run(folder, "mine")
+    found = found_of(run, here)
+    app = opened(run="mine")
+    assert figures(app)[:2] == [str(found.wrong), f"{100 * found.right.mean():.2f}\u00a0%"]
+    shown = component(app, "matrix")
+    np.testing.assert_array_equal(shown["counts"], mistakes.confusion(found.labels, found.predicted))
+    cells = component(app, "gallery")["cells"]
+    assert [cell["note"].split(", ")[1] for cell in cells] == [str(index) for index in mistakes.hardest(found, 56)]
+    assert cells[0]["label"] == f"{found.labels[mistakes.hardest(found)[0]]} → " + str(
+        found.predicted[mistakes.hardest(found)[0]])
+
+
+def test_a_cell_that_is_clicked_shows_its_images_and_all_again(folder, here):
+    found = found_of(made_run(folder, "mine"), here)
+    counts = mistakes.confusion(found.labels, found.predicted)
+    label, answer = next((a, b) for a in range(10) for b in range(10) if a != b and counts[a, b])
+    app = opened(run="mine", labelled=str(label), read=str(answer))
+    shown = component(app, "gallery")["cells"]
+    assert len(shown) == min(56, counts[label, answer])
+    assert {cell["label"] for cell in shown} == {f"{label} → {answer}"}
+    assert component(app, "matrix")["picked"] == [label, answer]
+    app.selectbox(key="labelled").set_value("any")
+    app.selectbox(key="read").set_value("any")
+    assert len(component(well(app.run()), "gallery")["cells"]) == min(56, found.wrong)
+
+
+def test_the_diagonal_shows_what_is_read_rightly(folder, here):
+    found = found_of(made_run(folder, "mine"), here)
+    digit = int(np.bincount(found.labels[found.right]).argmax())
+    app = opened(run="mine", labelled=str(digit), read=str(digit))
+    assert f"{digit} read rightly" in told(app)
+    assert {cell["label"] for cell in component(app, "gallery")["cells"]} == {f"{digit} → {digit}"}
+
+
+def test_an_empty_cell_says_so(folder, here):
+    found = found_of(made_run(folder, "mine"), here)
+    counts = mistakes.confusion(found.labels, found.predicted)
+    label, answer = (int(each[0]) for each in np.nonzero(counts == 0))
+    assert "There is none" in told(opened(run="mine", labelled=str(label), read=str(answer)))
+
+
+def test_any_image_can_be_looked_at_and_sent_to_draw(folder, here):
+    made_run(folder, "mine")
+    app = opened(run="mine", image="7")
+    assert component(app, "closeup")["pixels"] == here.test_images[7].flatten().tolist()
+    assert "test image 7" in told(app)
+    queries = [each.proto.query_string for each in app.get("page_link")]
+    assert "digit=test-7" in queries
+    assert any("index=7" in each and "set=test" in each for each in queries)
+
+
+def test_pages_of_mistakes_are_walked_through(folder, here):
+    found = found_of(made_run(folder, "mine"), here)
+    order = mistakes.hardest(found)
+    app = opened(run="mine")
+    next(button for button in app.button if button.label == "Later").click()
+    cells = component(well(app.run()), "gallery")["cells"]
+    assert [cell["note"].split(", ")[1] for cell in cells] == [str(index) for index in order[56:112]]
+
+
+def test_a_network_that_names_one_digit_only_can_be_looked_at(folder, here):
+    run = made_run(folder, "stuck", state="diverged", message="the loss is no number")
+    weights = {name: value * 0 for name, value in build(run.config).state_dict().items()}
+    weights[next(name for name in weights if name.endswith("bias"))][3] = 50.0
+    files.save_tensors(run.folder / "last.pt", weights)
+    shown = component(opened(run="stuck"), "matrix")
+    assert shown["recall"][3] == "100"
+    assert shown["precision"][4] == "–"
+    assert {sum(row) for row in np.array(shown["counts"]).T.tolist()} == {0, 200}
+
+
+def test_weights_that_hold_no_numbers_are_an_error_in_words(folder, here):
+    run = made_run(folder, "wild")
+    files.save_tensors(run.folder / "last.pt", {name: value * float("nan") for name, value in
+                                                build(run.config).state_dict().items()})
+    app = opened(run="wild")
+    assert "wild cannot be asked" in app.error[0].value
+    assert not app.get("bidi_component")
+
+
+def test_two_runs_are_compared_image_by_image(folder, here):
+    first, second = made_run(folder, "one"), made_run(folder, "two", seed=2)
+    found = mistakes.compare(found_of(first, here), found_of(second, here))
+    app = opened(run="one", view="two runs", other="two", split="second right")
+    assert figures(app) == [str(found.both_right), *(str(len(each)) for each in (
+        found.only_first, found.only_second, found.both_wrong))]
+    cells = component(app, "gallery")["cells"]
+    assert len(cells) == min(72, len(found.only_second))
+    assert all(cell["note"].split(" | ")[1] == cell["label"] != cell["note"].split(" | ")[0] for cell in cells)
+    assert of_runs("one", found_of(first, here), "two", found_of(second, here)).words in told(app)
+
+
+def test_one_run_alone_has_nothing_to_be_compared_with(folder, here):
+    made_run(folder, "one")
+    app = opened(view="two runs")
+    assert "no second run" in told(app)
+
+
+def test_the_same_network_twice_differs_in_nothing(folder, here):
+    made_run(folder, "one")
+    made_run(folder, "two")
+    app = opened(run="one", view="two runs", other="two")
+    assert "equally good here" in told(app)
+    assert "There is none" in told(app)
+
+
+def test_of_other_images_no_labels_are_doubted(folder, here):
+    made_run(folder, "one")
+    assert "Nothing is known of the labels" in told(opened(view="doubtful labels"))
+
+
+@pytest.mark.mnist
+def test_doubtful_labels_are_marked_and_shown_with_the_votes(folder, mnist, monkeypatch):
+    monkeypatch.setattr(dataset, "load", lambda progress: mnist)
+    made_run(folder, "one")
+    app = opened(view="doubtful labels")
+    cells = component(app, "gallery")["cells"]
+    assert len(cells) == 15
+    assert cells[0]["label"] == "8 or 9"
+    assert "none said 8, five 9." in told(app)
+    app = opened(view="one run", labelled="8", read="any", image="947")
+    assert "none said 8, five 9." in told(app)
+    assert figures(app)[3].endswith("of 15")
+
+
+def test_votes_are_put_into_words():
+    assert votes(mistakes.Doubt(4, 9, 2, 2, 1)).endswith("two said 4, two 9, one both or neither.")
+
+
+@pytest.mark.parametrize("view", ["one run", "two runs", "doubtful labels", "?"])
+def test_it_opens_with_any_link(folder, here, view):
+    made_run(folder, "one")
+    made_run(folder, "two")
+    opened(view=view, run="../x", other="one", labelled="12", read="-1", image="1e9", split="x")
+    opened(view=view, run="one", other="one", labelled="any", read="3", image="-4")
+
+
+def test_mistakes_can_be_taken_along(folder, here):
+    run = made_run(folder, "mine")
+    found = found_of(run, here)
+    table = pd.read_csv(io.StringIO(csv(found, Digits("test", here.test_images.numpy(), found.labels))))
+    assert list(table["index"]) == list(mistakes.hardest(found))
+    assert list(table.columns[:5]) == ["index", "label", "predicted", "loss", "suspected_label"]
+    np.testing.assert_allclose(table[[f"p{digit}" for digit in range(10)]].sum(axis=1), 1, atol=1e-4)
+    assert [each.proto.label for each in opened(run="mine").get("download_button")] == ["Mistakes (CSV)"]

@@ -1,0 +1,157 @@
+"""The Story page: walked from end to end, and what it does when runs or digits are missing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.data import dataset
+from core.recipes import RECIPES
+from core.reports import report as reports
+from core.reports import story
+from tests.made import made_run
+from tests.opening import open_page, well
+
+pytestmark = pytest.mark.usefixtures("fresh")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, digits) -> Path:
+    """Made-up runs of the three recipes in place of the shipped ones, and made-up digits."""
+    place = tmp_path / "checkpoints"
+    place.mkdir()
+    for name in story.PATH:
+        run = made_run(place, name, done=15, recipe=name, **RECIPES[name].config.to_dict())
+        (run.folder / "report.md").write_text(f"# {name}\n\n## Analysis\n1. This is what {name} came to.\n")
+    monkeypatch.setattr(story, "SHIPPED", place)
+    monkeypatch.setenv("INKLING_CHECKPOINTS", str(tmp_path / "own"))
+    monkeypatch.setattr(dataset, "load", lambda progress: digits)
+    monkeypatch.setattr(reports, "html", lambda run: f"<h1>{run.name}</h1>")
+    return place
+
+
+def opened(**link: str) -> AppTest:
+    return open_page("pages/story.py", **link)
+
+
+def told(app: AppTest) -> str:
+    return "\n".join(each.value for kind in (app.header, app.markdown, app.warning, app.error) for each in kind)
+
+
+def place(app: AppTest) -> tuple[str, str]:
+    return app.session_state["chapter"], app.session_state["step"]
+
+
+def press(app: AppTest, key: str) -> AppTest:
+    app.button(key=key).click()
+    return well(app.run())
+
+
+def galleries(app: AppTest) -> list[dict]:
+    return [json.loads(each.proto.json) for each in app.get("bidi_component")
+            if each.proto.component_name == "inkling_gallery"]
+
+
+def test_it_is_walked_to_its_end_and_back(folder):
+    app = opened()
+    assert app.button(key="back").disabled
+    seen = [app.header[0].value]
+    while not app.button(key="next").disabled:
+        seen.append(press(app, "next").header[0].value)
+        assert not app.error
+    assert len(seen) == 1 + 7 + 7 + 8 + 1
+    assert seen[0] == "The goal"
+    assert seen[-1] == "What came of it"
+    assert seen.count("Never the same image twice") == 1, "only the final run was augmented"
+    for _ in seen[1:]:
+        press(app, "back")
+    assert app.header[0].value == "The goal"
+
+
+def test_a_chapter_begins_at_its_first_step(folder):
+    app = opened(chapter="Final", step="Mistakes")
+    assert place(app) == ("Final", "Mistakes")
+    app.segmented_control(key="chapter").set_value("Initial")
+    assert place(well(app.run())) == ("Initial", "Targets")
+    assert app.header[0].value == "Initial"
+
+
+@pytest.mark.parametrize("link", [{"chapter": "Initial", "step": "Augmentation"}, {"chapter": "x", "step": "y"},
+                                  {"chapter": "The end", "step": "Curves"}, {"step": "Curves"}])
+def test_it_opens_with_any_link(folder, link):
+    assert opened(**link).header[0].value
+
+
+def test_what_changed_stands_beside_what_was_before(folder):
+    rows = told(opened(chapter="Final"))
+    config = RECIPES["final"].config
+    assert f"| Augmentation | none | {config.augmentation} |" in rows
+    assert f"| Augmented epochs | 0 of 15 | {round(15 * config.augmented)} of 15 |" in rows
+
+
+def test_the_words_are_those_of_the_runs(folder):
+    app = opened(chapter="Intermediate", step="Analysis")
+    before, run = (story.told(name, folder) for name in ("initial", "intermediate"))
+    for line in (story.size(run, before), story.gap_moved(run, before), story.goal(run)):
+        assert line in told(app)
+    assert "cannot be told apart" in told(app) or "is better by" in told(app)
+
+
+def test_mistakes_are_shown_as_pixels_paired_between_two_runs(folder):
+    app = opened(chapter="Final", step="Mistakes")
+    assert "mistakes went away" in app.header[0].value
+    gone, came = (int(word) for word in app.header[0].value.split() if word.isdigit())
+    shown = {each["cells"][0]["alt"].split(":")[0]: each for each in galleries(app)}
+    assert len(shown) == bool(gone) + bool(came)
+    assert all(len(each["cells"]) <= 15 for each in shown.values())
+
+
+@pytest.mark.parametrize("name", story.PATH)
+def test_the_shipped_report_is_shown_and_can_be_taken_along(folder, name):
+    app = opened(chapter=story.title(name), step="Report")
+    assert f"This is what {name} came to." in told(app)
+    assert "\n# " not in told(app), "a page has one title"
+    assert {each.proto.label for each in app.get("download_button")} == {"As a page, with charts", "Markdown"}
+
+
+def test_the_end_shows_what_all_of_them_misread(folder):
+    app = opened(chapter="The end")
+    assert "| Initial | 16,530 |" in told(app)
+    assert "Misread by all three" in told(app)
+    assert "start=final" in [each.proto.query_string for each in app.get("page_link")]
+
+
+def test_an_own_run_of_that_name_is_not_told(folder, tmp_path):
+    made_run(tmp_path / "own", "final", done=2, architecture="linear-7850")
+    assert "3,762" in opened(chapter="Final", step="Network").header[0].value
+
+
+def test_a_run_that_is_missing_or_damaged_is_named_and_the_others_are_told(folder):
+    shutil.rmtree(folder / "initial")
+    (folder / "final" / "run.json").write_text("no json")
+    app = opened(chapter="The end")
+    assert "'initial', which came with the app, is no longer here" in app.warning[0].value
+    assert "final" in app.warning[0].value
+    while not app.button(key="next").disabled:
+        press(app, "next")
+    assert place(app) == ("Intermediate", "Report")
+
+
+def test_without_any_run_the_goal_is_left(folder):
+    for name in story.PATH:
+        shutil.rmtree(folder / name)
+    app = opened()
+    assert app.header[0].value == "The goal"
+    assert app.button(key="next").disabled
+
+
+@pytest.mark.parametrize(("chapter", "step"), [("Final", "Mistakes"), ("Final", "Augmentation"),
+                                               ("Intermediate", "Analysis"), ("The end", "Targets")])
+def test_digits_that_are_not_here_are_offered(folder, monkeypatch, chapter, step):
+    monkeypatch.setattr(dataset, "load", lambda progress: progress("Fetching", 0.0))
+    app = opened(chapter=chapter, step=step)
+    assert any("not here yet" in each.value for each in app.info)

@@ -1,0 +1,99 @@
+"""A run beside its baseline: figures, curves and the figures behind the curves."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from core.charts import training as charts
+from core.experiments.statistics import wilson
+from core.runs import files, store
+from pages.ui.train import curves as train_curves
+from pages.ui.train.figures import figures, points
+from tests.made import made_run
+from tests.opening import open_page
+
+TRAIN = "pages/train.py"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("INKLING_CHECKPOINTS", str(tmp_path))
+    return tmp_path
+
+
+def right(folder, name: str, *correct: int) -> None:
+    """Let a run have so many validation images right, epoch by epoch."""
+    rows = files.read_json(folder / name / "epochs.json")
+    for row, value in zip(rows, correct, strict=True):
+        row["val_correct"] = value
+    files.write_json(folder / name / "epochs.json", rows)
+
+
+@pytest.mark.parametrize(("mine", "theirs", "said"), [
+    (99.40, 99.35, "+0.05"), (99.30, 99.35, "\u22120.05"), (99.35, 99.35, "±0.00"), (None, 99.35, "–"),
+    (99.351, 99.349, "±0.00")])
+def test_points(mine, theirs, said):
+    assert points(mine, theirs) == said
+
+
+def test_a_run_under_way_is_compared_at_its_own_epoch(folder):
+    made_run(folder, "mine", done=2, epochs=3, state="stopped")
+    made_run(folder, "other", done=3)
+    right(folder, "mine", 9_800, 9_900)
+    right(folder, "other", 9_850, 9_890, 9_990)
+    mine, other = store.open_run("mine"), store.open_run("other")
+    accuracy, best, parameters, seconds = figures(mine, other)
+    assert (accuracy.value, accuracy.apart) == ("99.00\u00a0%", "+0.10")
+    assert best.apart == "+0.10"
+    assert (parameters.apart, seconds.apart) == ("±0", "±0.0")
+    assert {each.apart for each in figures(mine, None)} == {""}
+    assert figures(other, mine)[0].apart == "+0.90", "the last epoch that it has"
+
+
+def test_a_run_without_epochs_has_nothing_to_compare(folder):
+    made_run(folder, "new", done=0, state="stopped", architecture="initial")
+    made_run(folder, "other")
+    found = figures(store.open_run("new"), store.open_run("other"))
+    assert [each.apart for each in found] == ["–", "–", "+8,680", "–"]
+
+
+def test_curves_carry_their_interval_and_say_whose_they_are(folder):
+    run = made_run(folder, "mine", done=2)
+    frame = train_curves.accuracies(run)
+    last = frame[frame["part"] == charts.VALIDATION].iloc[-1]
+    assert last["accuracy"] == run.last.val_accuracy
+    assert (last["low"], last["high"]) == wilson(run.last.val_correct, run.last.val_total)
+    assert list(train_curves.losses(run)["loss"])[-1] == run.last.val_loss
+
+
+def test_the_figures_of_a_chart_hold_both_runs(folder, monkeypatch):
+    tables: dict[str, pd.DataFrame] = {}
+    monkeypatch.setattr(train_curves, "draw", lambda chart, key, *, table, file, **more: tables.update({file: table()}))
+    run, other = made_run(folder, "mine", done=2, epochs=3), made_run(folder, "other", done=3)
+    train_curves.accuracy(run, other)
+    train_curves.loss(run, None)
+    train_curves.rate(run)
+    assert set(tables) == {"mine-accuracy", "mine-loss", "mine-learning-rate"}
+    assert tables["mine-accuracy"].groupby("run").size().to_dict() == {"mine": 4, "other": 6}
+    assert set(tables["mine-loss"]["part"]) == {charts.TRAIN, charts.VALIDATION, "batches"}
+    assert set(tables["mine-learning-rate"]["part"]) == {"planned", "used"}
+
+
+def test_the_baseline_lives_in_the_link(folder):
+    made_run(folder, "mine")
+    made_run(folder, "other")
+    app = open_page(TRAIN, run="mine", baseline="other")
+    assert app.selectbox(key="baseline").value == "other"
+    assert app.selectbox(key="baseline").options == ["no baseline", "other"]
+    assert app.metric[0].delta == "±0.00"
+    assert any("grey: baseline" in each.value for each in app.markdown)
+    assert open_page(TRAIN, run="mine").metric[0].delta == ""
+
+
+@pytest.mark.parametrize("baseline", ["mine", "gone", "broken", "fresh"])
+def test_a_baseline_that_cannot_be_is_none(folder, baseline):
+    made_run(folder, "mine")
+    made_run(folder, "fresh", done=0, state="stopped")
+    (folder / "broken").mkdir()
+    assert open_page(TRAIN, run="mine", baseline=baseline).selectbox(key="baseline").value == "no baseline"
