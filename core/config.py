@@ -25,8 +25,15 @@ DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
-def _setting(default: Any, help: str, low: float | None = None, high: float | None = None,
-             choices: tuple[str, ...] | None = None, unit: str = "", **more: Any) -> Any:
+def _setting(
+    default: Any,
+    help: str,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] | None = None,
+    unit: str = "",
+    **more: Any,
+) -> Any:
     """A config field with what a page, the command line and the checks need to know of it."""
     metadata = {"help": help, "low": low, "high": high, "choices": choices, "unit": unit, **more}
     return field(default=default, metadata=metadata)
@@ -41,51 +48,117 @@ class RunConfig:
     """
 
     architecture: str = _setting("seed-3762", "Network: a name from the list of architectures.")
-    layers: tuple[Mapping[str, Any], ...] = _setting((), "Layer rows of one's own network; empty: those of the name.")
-    dropout: float = _setting(0.0, "Share of activations dropped while training, where the network has "
-                              "a dropout row without a rate of its own.", 0.0, 0.9)
-    initialisation: str = _setting("torch", "How the first weights are drawn.", choices=INITIALISATIONS)
+    layers: tuple[Mapping[str, Any], ...] = _setting(
+        (), "Layer rows of one's own network; empty: those of the name."
+    )
+    dropout: float = _setting(
+        0.0,
+        "Share of activations dropped while training, where the network has "
+        "a dropout row without a rate of its own.",
+        0.0,
+        0.9,
+    )
+    initialisation: str = _setting(
+        "torch", "How the first weights are drawn.", choices=INITIALISATIONS
+    )
     augmentation: str = _setting("none", "Augmentation preset: what happens to training images.")
-    transforms: tuple[Mapping[str, Any], ...] = _setting((), "Transforms of one's own; empty: those of the preset.")
-    augmented: float = _setting(1.0, "Share of the epochs, from the first, that see augmented images; the others see "
-                                "them as they are.", 0.0, 1.0)
-    schedule: str = _setting("one-cycle", "How the learning rate moves during the run.", choices=SCHEDULES)
-    lr: float = _setting(0.01, "Learning rate at the start (seed-one-cycle, constant, cosine, exponential).", 0.0, 10.0)
-    max_lr: float = _setting(0.01, "Highest learning rate (one-cycle, seed-one-cycle, triangle).", 0.0, 10.0)
-    warmup: float = _setting(0.3, "Share of the run in which one-cycle and triangle rise.", 0.0, 1.0)
-    anneal: str = _setting("linear", "Shape of one-cycle's rise and fall.", choices=("linear", "cos"))
-    decay: float = _setting(0.7, "What exponential multiplies the rate by after each epoch.", 0.01, 1.0)
-    momentum_cycle: bool = _setting(False, "Let one-cycle lower momentum while the rate is high (0.95 to 0.85).")
+    transforms: tuple[Mapping[str, Any], ...] = _setting(
+        (), "Transforms of one's own; empty: those of the preset."
+    )
+    augmented: float = _setting(
+        1.0,
+        "Share of the epochs, from the first, that see augmented images; the others see "
+        "them as they are.",
+        0.0,
+        1.0,
+    )
+    schedule: str = _setting(
+        "one-cycle", "How the learning rate moves during the run.", choices=SCHEDULES
+    )
+    lr: float = _setting(
+        0.01,
+        "Learning rate at the start (seed-one-cycle, constant, cosine, exponential).",
+        0.0,
+        10.0,
+    )
+    max_lr: float = _setting(
+        0.01, "Highest learning rate (one-cycle, seed-one-cycle, triangle).", 0.0, 10.0
+    )
+    warmup: float = _setting(
+        0.3, "Share of the run in which one-cycle and triangle rise.", 0.0, 1.0
+    )
+    anneal: str = _setting(
+        "linear", "Shape of one-cycle's rise and fall.", choices=("linear", "cos")
+    )
+    decay: float = _setting(
+        0.7, "What exponential multiplies the rate by after each epoch.", 0.01, 1.0
+    )
+    momentum_cycle: bool = _setting(
+        False, "Let one-cycle lower momentum while the rate is high (0.95 to 0.85)."
+    )
     batch_size: int = _setting(32, "Images per step.", 1, 60_000, unit="images")
     epochs: int = _setting(15, "Passes over the training images.", 1, 1_000, unit="epochs")
-    optimizer: str = _setting("sgd", "Rule that turns gradients into steps; muon makes the steps of hidden layers "
-                              "orthogonal, at a quarter of the learning rate.", choices=OPTIMIZERS)
-    momentum: float = _setting(0.9, "How much of the last step is kept (SGD), or Adam's first beta.", 0.0, 0.999)
+    optimizer: str = _setting(
+        "sgd",
+        "Rule that turns gradients into steps; muon makes the steps of hidden layers "
+        "orthogonal, at a quarter of the learning rate.",
+        choices=OPTIMIZERS,
+    )
+    momentum: float = _setting(
+        0.9, "How much of the last step is kept (SGD), or Adam's first beta.", 0.0, 0.999
+    )
     nesterov: bool = _setting(False, "Nesterov's look-ahead form of momentum (SGD).")
     weight_decay: float = _setting(0.0, "Pull of the weights towards zero.", 0.0, 1.0)
     label_smoothing: float = _setting(0.0, "Share of the target spread over all classes.", 0.0, 0.9)
-    teacher: str = _setting("none", "Trained run whose answers are learnt along with the labels (distillation), or "
-                            "several, joined by +, that answer together; none: labels only.")
-    teacher_share: float = _setting(0.5, "Weight of the teacher's answers in the loss; the labels have the rest.",
-                                    0.0, 1.0)
-    temperature: float = _setting(2.0, "How much the teacher's answers are softened; 1: not at all.", 1.0, 20.0)
+    teacher: str = _setting(
+        "none",
+        "Trained run whose answers are learnt along with the labels (distillation), or "
+        "several, joined by +, that answer together; none: labels only.",
+    )
+    teacher_share: float = _setting(
+        0.5, "Weight of the teacher's answers in the loss; the labels have the rest.", 0.0, 1.0
+    )
+    temperature: float = _setting(
+        2.0, "How much the teacher's answers are softened; 1: not at all.", 1.0, 20.0
+    )
     clip_norm: float = _setting(0.0, "Longest gradient allowed; 0: no clipping.", 0.0, 1_000.0)
-    ema: float = _setting(0.0, "Decay per step of the averaged weights that are validated; 0: no averaging.",
-                          0.0, 0.99999)
+    ema: float = _setting(
+        0.0,
+        "Decay per step of the averaged weights that are validated; 0: no averaging.",
+        0.0,
+        0.99999,
+    )
     seed: int = _setting(1, "Number that fixes every random choice.", 0, 2**31 - 1)
-    holdout: int = _setting(0, "Training images kept back to validate on; 0: validate on the test images, "
-                            "as the seed does.", 0, 30_000, unit="images")
-    holdout_seed: int = _setting(0, "Number that fixes which training images are kept back.", 0, 2**31 - 1)
-    device: str = _setting("auto", "Where to train; auto: cuda, then mps, then cpu.", choices=DEVICES)
-    precision: str = _setting("auto", "Number format of the arithmetic; auto: chosen by a short trial at the start.",
-                              choices=PRECISIONS)
-    threads: int = _setting(0, "CPU threads for the arithmetic; 0: chosen for this machine.", 0, 256)
+    holdout: int = _setting(
+        0,
+        "Training images kept back to validate on; 0: validate on the test images, "
+        "as the seed does.",
+        0,
+        30_000,
+        unit="images",
+    )
+    holdout_seed: int = _setting(
+        0, "Number that fixes which training images are kept back.", 0, 2**31 - 1
+    )
+    device: str = _setting(
+        "auto", "Where to train; auto: cuda, then mps, then cpu.", choices=DEVICES
+    )
+    precision: str = _setting(
+        "auto",
+        "Number format of the arithmetic; auto: chosen by a short trial at the start.",
+        choices=PRECISIONS,
+    )
+    threads: int = _setting(
+        0, "CPU threads for the arithmetic; 0: chosen for this machine.", 0, 256
+    )
 
     def __post_init__(self) -> None:
         for name, spec in FIELDS.items():
             object.__setattr__(self, name, _checked(name, getattr(self, name), spec))
         if self.schedule in ("one-cycle", "triangle", "seed-one-cycle") and self.max_lr == 0:
-            raise ConfigError(f"max_lr is 0, but the {self.schedule} schedule climbs to it; give it a rate above 0.")
+            raise ConfigError(
+                f"max_lr is 0, but the {self.schedule} schedule climbs to it; give it a rate above 0."
+            )
 
     @property
     def teachers(self) -> tuple[str, ...]:
@@ -94,8 +167,12 @@ class RunConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """The config as plain JSON values, every field included."""
-        return {name: [dict(row) for row in value] if isinstance(value := getattr(self, name), tuple) else value
-                for name in FIELDS}
+        return {
+            name: [dict(row) for row in value]
+            if isinstance(value := getattr(self, name), tuple)
+            else value
+            for name in FIELDS
+        }
 
     def changed(self, **values: Any) -> RunConfig:
         """A copy with some fields changed, checked again.
@@ -116,7 +193,9 @@ class RunConfig:
             raise ConfigError(f"a config is a set of named fields, not {type(values).__name__}.")
         for name in values:
             if name not in FIELDS:
-                raise ConfigError(f"unknown field {str(name)[:40]!r}; the fields are {listed(FIELDS)}.")
+                raise ConfigError(
+                    f"unknown field {str(name)[:40]!r}; the fields are {listed(FIELDS)}."
+                )
         return cls(**values)
 
     @classmethod
@@ -157,8 +236,15 @@ def _specs() -> dict[str, FieldSpec]:
         hint = hints[item.name]
         kind = tuple if typing.get_origin(hint) is tuple else hint
         meta = item.metadata
-        specs[item.name] = FieldSpec(kind, item.default, meta["help"], meta["low"], meta["high"], meta["choices"],
-                                     meta["unit"])
+        specs[item.name] = FieldSpec(
+            kind,
+            item.default,
+            meta["help"],
+            meta["low"],
+            meta["high"],
+            meta["choices"],
+            meta["unit"],
+        )
     return specs
 
 
@@ -183,9 +269,15 @@ def _checked(name: str, value: Any, spec: FieldSpec) -> Any:
             raise ConfigError(f"{name} is a name of 1 to 80 characters, not one of {len(value)}.")
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{name} is {value}, which is no number to train with.")
-    if isinstance(value, int | float) and spec.low is not None and spec.high is not None \
-            and not spec.low <= value <= spec.high:
-        raise ConfigError(f"{name} is {value}, but it must lie between {spec.low:g} and {spec.high:g}.")
+    if (
+        isinstance(value, int | float)
+        and spec.low is not None
+        and spec.high is not None
+        and not spec.low <= value <= spec.high
+    ):
+        raise ConfigError(
+            f"{name} is {value}, but it must lie between {spec.low:g} and {spec.high:g}."
+        )
     return value
 
 
@@ -201,7 +293,9 @@ def _checked_rows(name: str, value: Any) -> tuple[Mapping[str, Any], ...]:
         raise ConfigError(f"{name} has {len(value)} rows; at most {MAX_ROWS} are allowed.")
     for number, row in enumerate(value, 1):
         if not isinstance(row, Mapping) or not all(isinstance(key, str) for key in row):
-            raise ConfigError(f"{name}, row {number}: a row is a set of named values, not {str(row)[:40]!r}.")
+            raise ConfigError(
+                f"{name}, row {number}: a row is a set of named values, not {str(row)[:40]!r}."
+            )
     return tuple(dict(row) for row in value)
 
 
@@ -250,7 +344,9 @@ class Limits:
             if text is None:
                 continue
             if not text.isascii() or not text.isdigit() or int(text) < 1:
-                raise ConfigError(f"INKLING_{item.name.upper()} takes a whole number of at least 1, not {text[:40]!r}.")
+                raise ConfigError(
+                    f"INKLING_{item.name.upper()} takes a whole number of at least 1, not {text[:40]!r}."
+                )
             values[item.name] = int(text)
         return cls(**values)
 
@@ -260,10 +356,15 @@ class Limits:
         Raises:
             LimitError: names the figure, the limit and the variable that moves it.
         """
-        for name, value in (("max_batch_size", config.batch_size), ("max_epochs", config.epochs),
-                            ("max_parameters", parameters)):
+        for name, value in (
+            ("max_batch_size", config.batch_size),
+            ("max_epochs", config.epochs),
+            ("max_parameters", parameters),
+        ):
             limit = getattr(self, name)
             if value > limit:
                 word = name.removeprefix("max_").replace("_", " ")
-                raise LimitError(f"{word} {value:,} is more than this machine allows ({limit:,}); "
-                                 f"whoever runs it can raise INKLING_{name.upper()}.")
+                raise LimitError(
+                    f"{word} {value:,} is more than this machine allows ({limit:,}); "
+                    f"whoever runs it can raise INKLING_{name.upper()}."
+                )

@@ -1,7 +1,5 @@
 """Data: the digits themselves, and what augmentation makes of them."""
 
-from pathlib import Path
-
 import streamlit as st
 
 from pages.ui import dataset
@@ -9,7 +7,12 @@ from pages.ui.data import augmentation as studio
 from pages.ui.data import digits
 from pages.ui.frame import KEPT, page
 
-PARTS = {"Digits": digits.browse, "Statistics": digits.statistics, "Map": digits.atlas, "Augmentation": studio.studio}
+PARTS = {
+    "Digits": digits.browse,
+    "Statistics": digits.statistics,
+    "Map": digits.atlas,
+    "Augmentation": studio.studio,
+}
 
 
 def from_start() -> None:
@@ -17,14 +20,32 @@ def from_start() -> None:
     st.session_state["index"] = 0
 
 
-page("Data", "60,000 handwritten digits to learn from (training), 10,000 that networks never learn from (test), "
-     "and ways to make more of them.")
-st.html(Path(__file__).parent / "ui" / "data" / "data.css")
+page(
+    "Data",
+    "60,000 handwritten digits to learn from (training), 10,000 that networks never learn from (test), "
+    "and ways to make more of them.",
+    style="data/data.css",
+)
 studio.warm_up()
 with st.container(horizontal=True, gap="medium"):
-    part = st.segmented_control("Part", list(PARTS), default="Digits", required=True, key="part",
-                                label_visibility="collapsed", **KEPT)
-    name = st.segmented_control("Images", dataset.SETS, default=dataset.SETS[0], required=True, key="set",
-                                label_visibility="collapsed", on_change=from_start, **KEPT)
+    part = st.segmented_control(
+        "Part",
+        list(PARTS),
+        default="Digits",
+        required=True,
+        key="part",
+        label_visibility="collapsed",
+        **KEPT,
+    )
+    name = st.segmented_control(
+        "Images",
+        dataset.SETS,
+        default=dataset.SETS[0],
+        required=True,
+        key="set",
+        label_visibility="collapsed",
+        on_change=from_start,
+        **KEPT,
+    )
 if sets := dataset.digits():
     PARTS[part](sets[name])

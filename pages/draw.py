@@ -1,7 +1,5 @@
 """Draw: a digit of one's own or of MNIST, what the saved networks take it for, and why."""
 
-from pathlib import Path
-
 import streamlit as st
 
 from core.errors import UserError
@@ -14,7 +12,7 @@ from pages.ui.draw import subject as draw_subject
 from pages.ui.draw import views as draw_views
 from pages.ui.draw.subject import DRAWING, Subject
 from pages.ui.frame import KEPT, page
-from pages.ui.sentence import sentence
+from pages.ui.words import sentence
 
 
 @st.fragment
@@ -31,10 +29,17 @@ def sketch(runs: dict[str, Run]) -> None:
             subject = Subject(several=several, waiting="")
     with right:
         if not runs:
-            pad.readout(subject.images[0] if subject.images else None, None,
-                        "This is what a network would see. There is none to ask yet.")
-            st.page_link("pages/train.py", label="Train the Final recipe", icon=":material/arrow_forward:",
-                         query_params={"start": "final"})
+            pad.readout(
+                subject.images[0] if subject.images else None,
+                None,
+                "This is what a network would see. There is none to ask yet.",
+            )
+            st.page_link(
+                "pages/train.py",
+                label="Train the Final recipe",
+                icon=":material/arrow_forward:",
+                query_params={"start": "final"},
+            )
             return
         run = draw_networks.chosen(runs)
     with left:
@@ -42,18 +47,28 @@ def sketch(runs: dict[str, Run]) -> None:
     with right:
         image = subject.images[at] if subject.images else None
         answer, said = draw_networks.ask(run, image)
-        if subject.label is not None and answer is not None and int(answer.argmax()) != subject.label:
+        if (
+            subject.label is not None
+            and answer is not None
+            and int(answer.argmax()) != subject.label
+        ):
             said = f"{said} The label says {subject.label}."
         pad.readout(image, answer, said or subject.waiting)
     st.space("small")
-    view = st.segmented_control("View", list(draw_views.VIEWS), default=draw_views.FIRST, required=True, key="view",
-                                label_visibility="collapsed", **KEPT)
+    view = st.segmented_control(
+        "View",
+        list(draw_views.VIEWS),
+        default=draw_views.FIRST,
+        required=True,
+        key="view",
+        label_visibility="collapsed",
+        **KEPT,
+    )
     try:
         draw_views.show(view, runs, run, subject, at)
     except UserError as error:
         st.error(str(error), icon=":material/error:")
 
 
-page("Draw", "Write a digit and watch the networks read it.")
-st.html(Path(__file__).parent / "ui" / "draw" / "draw.css")
+page("Draw", "Write a digit and watch the networks read it.", style="draw/draw.css")
 sketch({run.name: run for run in checkpoints.trained()})

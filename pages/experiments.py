@@ -1,7 +1,5 @@
 """Experiments: which of two is better, how far seeds lie apart, which settings to try, and files to take along."""
 
-from pathlib import Path
-
 import streamlit as st
 
 from core.runs import run_queue
@@ -14,17 +12,34 @@ from pages.ui.experiments import repeats as experiments_repeats
 from pages.ui.experiments import sweeps as experiments_sweeps
 from pages.ui.frame import KEPT, page
 
-PARTS = {"Compare": experiments_compare.compare, "Repeats": experiments_repeats.groups,
-         "Rate finder": experiments_rates.finder, "Sweep": experiments_sweeps.sweep,
-         "Exports": experiments_exports.exports}
+PARTS = {
+    "Compare": experiments_compare.compare,
+    "Repeats": experiments_repeats.groups,
+    "Rate finder": experiments_rates.finder,
+    "Sweep": experiments_sweeps.sweep,
+    "Exports": experiments_exports.exports,
+}
 
-page("Experiments", "One run is an anecdote. Compare with numbers that say how sure they are.")
-st.html(Path(__file__).parent / "ui" / "experiments" / "experiments.css")
-part = st.segmented_control("Experiment", list(PARTS), default="Compare", required=True, key="experiment",
-                            label_visibility="collapsed", wrap=True, **KEPT)
+page(
+    "Experiments",
+    "One run is an anecdote. Compare with numbers that say how sure they are.",
+    style="experiments/experiments.css",
+)
+part = st.segmented_control(
+    "Experiment",
+    list(PARTS),
+    default="Compare",
+    required=True,
+    key="experiment",
+    label_visibility="collapsed",
+    wrap=True,
+    **KEPT,
+)
 run_queue.pump()
 everything = list_runs()
-asked = {st.query_params.get(key) for key in ("first", "second", "repeated", "tested", "swept", "taken")}
+asked = {
+    st.query_params.get(key) for key in ("first", "second", "repeated", "tested", "swept", "taken")
+}
 for each in everything:
     if isinstance(each, Damaged) and each.name in asked:
         st.warning(f"{each.name} cannot be read: {each.reason}", icon=":material/error:")

@@ -1,7 +1,5 @@
 """Mistakes: what a run still gets wrong on the test images, how sure of it, and where two runs differ."""
 
-from pathlib import Path
-
 import streamlit as st
 
 from core.errors import UserError
@@ -39,32 +37,54 @@ def show(first: str, second: str | None, view: str) -> None:
         st.page_link("pages/train.py", label="Train another", icon=":material/arrow_forward:")
 
 
-page("Mistakes", "What a network still misreads among the 10,000 test images, and how sure it is of that.")
-st.html(Path(__file__).parent / "ui" / "mistakes" / "mistakes.css")
+page(
+    "Mistakes",
+    "What a network still misreads among the 10,000 test images, and how sure it is of that.",
+    style="mistakes/mistakes.css",
+)
 wanted = st.query_params.get("run")
 runs = {run.name: run for run in checkpoints.trained()}
 for each in list_runs():
     if each.name == wanted and wanted not in runs:
-        st.warning(f"{each.name} cannot be read: {each.reason}" if isinstance(each, Damaged) else
-                   f"{each.name} has no weights yet; they are saved at the end of its first epoch.",
-                   icon=":material/error:")
+        st.warning(
+            f"{each.name} cannot be read: {each.reason}"
+            if isinstance(each, Damaged)
+            else f"{each.name} has no weights yet; they are saved at the end of its first epoch.",
+            icon=":material/error:",
+        )
 if not runs:
     st.markdown("Nothing has been learnt yet, so nothing can be wrong.")
-    st.page_link("pages/train.py", label="Train the Final recipe", icon=":material/arrow_forward:",
-                 query_params={"start": "final"})
+    st.page_link(
+        "pages/train.py",
+        label="Train the Final recipe",
+        icon=":material/arrow_forward:",
+        query_params={"start": "final"},
+    )
     st.stop()
 with st.container(key="bar", horizontal=True, vertical_alignment="center", gap="small"):
-    pickers = st.container(horizontal=True, vertical_alignment="center", gap="small", width="content")
+    pickers = st.container(
+        horizontal=True, vertical_alignment="center", gap="small", width="content"
+    )
     st.space("stretch")
-    view = st.segmented_control("View", VIEWS, default=ONE, required=True, key="view", label_visibility="collapsed",
-                                **KEPT)
+    view = st.segmented_control(
+        "View", VIEWS, default=ONE, required=True, key="view", label_visibility="collapsed", **KEPT
+    )
 with pickers:
     names = list(runs)
-    name = st.selectbox("Run", names, names.index("final") if "final" in names else 0, key="run", width=220,
-                        label_visibility="collapsed", **KEPT)
+    name = st.selectbox(
+        "Run",
+        names,
+        names.index("final") if "final" in names else 0,
+        key="run",
+        width=220,
+        label_visibility="collapsed",
+        **KEPT,
+    )
     others = [each for each in names if each != name]
     other = None
     if view == TWO and others:
         st.markdown("against", width="content")
-        other = st.selectbox("Second run", others, key="other", width=220, label_visibility="collapsed", **KEPT)
+        other = st.selectbox(
+            "Second run", others, key="other", width=220, label_visibility="collapsed", **KEPT
+        )
 show(name, other, view)

@@ -4,8 +4,7 @@ import streamlit as st
 
 from core.library import architectures as own_architectures
 from core.models.drafts import inspect
-from pages.ui.data.digits import heading
-from pages.ui.frame import page
+from pages.ui.frame import heading, page
 from pages.ui.model import editor as rows
 from pages.ui.model import library as networks
 from pages.ui.model import views
@@ -26,12 +25,17 @@ def workshop() -> None:
     networks.said()
     shown = [views.Shown(networks.title(name), name or "network", draft)]
     if other:
-        shown.append(views.Shown(networks.title(other), other, inspect(networks.rows_of(other, kept))))
+        shown.append(
+            views.Shown(networks.title(other), other, inspect(networks.rows_of(other, kept)))
+        )
     with figures:
         st.caption(networks.told(name, kept))
         views.figures(shown)
     with table:
-        heading("Rows", "an image of 1 × 28 × 28 goes in at the top, ten scores have to come out at the end")
+        heading(
+            "Rows",
+            "an image of 1 × 28 × 28 goes in at the top, ten scores have to come out at the end",
+        )
         rows.table(draft)
     pictures(shown)
     networks.damaged(kept)
@@ -48,5 +52,8 @@ def pictures(shown: list[views.Shown]) -> None:
     views.summary(shown)
 
 
-page("Model", "A network is a list of rows. Change one, and see at once what it costs and what it sees.")
+page(
+    "Model",
+    "A network is a list of rows. Change one, and see at once what it costs and what it sees.",
+)
 workshop()

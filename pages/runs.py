@@ -1,7 +1,5 @@
 """Runs: all of them in a table, some of them compared, and one of them looked after."""
 
-from pathlib import Path
-
 import streamlit as st
 
 from core.experiments import overview
@@ -42,8 +40,11 @@ def explore(runs: list[Run]) -> None:
             compare(ticked)
 
 
-page("Runs", "Everything that was trained here. Tick one run to look after it, several to compare them.")
-st.html(Path(__file__).parent / "ui" / "runs" / "runs.css")
+page(
+    "Runs",
+    "Everything that was trained here. Tick one run to look after it, several to compare them.",
+    style="runs/runs.css",
+)
 runs_ask.begin()
 run_queue.pump()
 everything = store.list_runs()
@@ -52,10 +53,16 @@ if runs:
     explore(runs)
     runs_rest.queue(runs)
 else:
-    st.markdown("Nothing trained yet. The Final recipe takes a few minutes here; a run from elsewhere can be taken in "
-                "below.")
-    st.page_link("pages/train.py", label="Train the Final recipe", icon=":material/arrow_forward:",
-                 query_params={"start": "final"})
+    st.markdown(
+        "Nothing trained yet. The Final recipe takes a few minutes here; a run from elsewhere can be taken in "
+        "below."
+    )
+    st.page_link(
+        "pages/train.py",
+        label="Train the Final recipe",
+        icon=":material/arrow_forward:",
+        query_params={"start": "final"},
+    )
 runs_rest.damaged([each for each in everything if isinstance(each, Damaged)])
 st.divider()
 left, right = st.columns(2, gap="large")

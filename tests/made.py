@@ -14,8 +14,16 @@ from core.training.results import EpochResult
 STEPS = 20
 
 
-def made_run(folder: Path, name: str, done: int = 3, state: str = "finished", message: str = "",
-             recipe: str | None = None, group: str | None = None, **config: Any) -> Run:
+def made_run(
+    folder: Path,
+    name: str,
+    done: int = 3,
+    state: str = "finished",
+    message: str = "",
+    recipe: str | None = None,
+    group: str | None = None,
+    **config: Any,
+) -> Run:
     """A run with so many epochs done, as its worker would have left it.
 
     Args:
@@ -32,13 +40,28 @@ def made_run(folder: Path, name: str, done: int = 3, state: str = "finished", me
 
     values = {"architecture": "linear-7850", "epochs": max(done, 1), "batch_size": 3_000, **config}
     run = store.create(RunConfig.from_dict(values), name, recipe=recipe, group=group, folder=folder)
-    rows = [EpochResult(epoch, schedules.rate(run.config, (epoch - 1) * STEPS, STEPS), 2.0, 0.9 / epoch,
-                        60_000 - 9_000 // epoch, 60_000, 0.8 / epoch, 10_000 - 1_200 // epoch, 10_000)
-            for epoch in range(1, done + 1)]
+    rows = [
+        EpochResult(
+            epoch,
+            schedules.rate(run.config, (epoch - 1) * STEPS, STEPS),
+            2.0,
+            0.9 / epoch,
+            60_000 - 9_000 // epoch,
+            60_000,
+            0.8 / epoch,
+            10_000 - 1_200 // epoch,
+            10_000,
+        )
+        for epoch in range(1, done + 1)
+    ]
     lines = [events.line("started", 1, 0)]
     for row in rows:
-        lines += [events.line("batch", row.epoch, step, steps=5, loss=1 / (row.epoch + step / STEPS), lr=row.lr)
-                  for step in range(5, STEPS + 1, 5)]
+        lines += [
+            events.line(
+                "batch", row.epoch, step, steps=5, loss=1 / (row.epoch + step / STEPS), lr=row.lr
+            )
+            for step in range(5, STEPS + 1, 5)
+        ]
         lines.append(events.line("epoch", row.epoch, STEPS, row=row.to_dict()))
     files.write_bytes(run.folder / events.NAME, b"".join(lines))
     if rows:
@@ -46,7 +69,17 @@ def made_run(folder: Path, name: str, done: int = 3, state: str = "finished", me
         for which in ("last", "best"):
             files.save_tensors(run.folder / f"{which}.pt", weights)
     files.write_json(run.folder / "epochs.json", [row.to_dict() for row in rows])
-    store.change(run.folder, facts={"device": "cpu", "precision": "fp32", "threads": 1, "steps_per_epoch": STEPS,
-                                    "train_images": 60_000, "validated_on": "test", "parameters": 7_850})
+    store.change(
+        run.folder,
+        facts={
+            "device": "cpu",
+            "precision": "fp32",
+            "threads": 1,
+            "steps_per_epoch": STEPS,
+            "train_images": 60_000,
+            "validated_on": "test",
+            "parameters": 7_850,
+        },
+    )
     status.write(run.folder, state, message)
     return store.open_run(name, folder)

@@ -24,12 +24,34 @@ LAYERS = [
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 # The modules that may load heavy libraries when they are imported; a page imports them only where it needs them.
-MAY_BE_HEAVY = {"core.models.network", "core.models.batch_last.layers", "core.models.batch_last.kernels",
-                "core.training.trainer", "core.training.optimizers", "core.training.muon", "core.training.distillation",
-                "core.training.runtime", "core.training.cuda_graphs", "core.data.dataset", "core.data.batches",
-                "core.data.affine", "core.runs.worker", "core.runs.recorder"}
-HEAVY = {"torch", "numba", "torchvision", "albumentations", "cv2", "scipy", "onnx", "onnxruntime", "vl_convert",
-         "optuna"}
+MAY_BE_HEAVY = {
+    "core.models.network",
+    "core.models.batch_last.layers",
+    "core.models.batch_last.kernels",
+    "core.training.trainer",
+    "core.training.optimizers",
+    "core.training.muon",
+    "core.training.distillation",
+    "core.training.runtime",
+    "core.training.cuda_graphs",
+    "core.data.dataset",
+    "core.data.batches",
+    "core.data.affine",
+    "core.runs.worker",
+    "core.runs.recorder",
+}
+HEAVY = {
+    "torch",
+    "numba",
+    "torchvision",
+    "albumentations",
+    "cv2",
+    "scipy",
+    "onnx",
+    "onnxruntime",
+    "vl_convert",
+    "optuna",
+}
 
 
 def modules(folder: str) -> list[Path]:
@@ -61,7 +83,9 @@ def test_core_imports_downwards_only(path):
         theirs = layer(name)
         if theirs and theirs != mine:
             assert theirs in RANK, f"{name} stands in no layer: add it to LAYERS"
-            assert RANK[theirs] < RANK[mine], f"{path} imports {name}, which stands above or beside it"
+            assert RANK[theirs] < RANK[mine], (
+                f"{path} imports {name}, which stands above or beside it"
+            )
 
 
 def test_packages_hand_on_no_names():
@@ -77,8 +101,10 @@ def test_pages_import_pages_only_from_ui(path):
 
 
 def test_what_a_first_paint_needs_is_light():
-    names = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-             for path in modules("core")}
+    names = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for path in modules("core")
+    }
     assert names >= MAY_BE_HEAVY, "a module of that name is gone"
     light = sorted(names - MAY_BE_HEAVY - {"core.__main__"})
     code = f"""import importlib, sys

@@ -19,15 +19,32 @@ def importable(monkeypatch):
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_every_script_says_what_it_does(script):
-    answer = subprocess.run([sys.executable, FOLDER / script, "--help"], capture_output=True, text=True, check=False)
+    answer = subprocess.run(
+        [sys.executable, FOLDER / script, "--help"], capture_output=True, text=True, check=False
+    )
     assert answer.returncode == 0, answer.stderr[-500:]
     assert f"python tests/benchmarks/{script}" in answer.stdout
 
 
 @pytest.mark.mnist
 def test_what_a_gpu_is_measured_with_runs_without_one(tmp_path, mnist):
-    command = [sys.executable, FOLDER / "gpu.py", "--device", "cpu", "--parts", "agreement", "epoch", "--batches",
-               "512", "--steps", "2", "--rounds", "1", "--output", tmp_path / "gpu.md"]
+    command = [
+        sys.executable,
+        FOLDER / "gpu.py",
+        "--device",
+        "cpu",
+        "--parts",
+        "agreement",
+        "epoch",
+        "--batches",
+        "512",
+        "--steps",
+        "2",
+        "--rounds",
+        "1",
+        "--output",
+        tmp_path / "gpu.md",
+    ]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr[-500:]
     told = (tmp_path / "gpu.md").read_text()
@@ -39,7 +56,9 @@ def test_ways_are_measured_in_turn():
     from measuring import in_turn
 
     order = []
-    figures = in_turn({"a": lambda: order.append("a") or 1.0, "b": lambda: order.append("b") or 2.0}, 2)
+    figures = in_turn(
+        {"a": lambda: order.append("a") or 1.0, "b": lambda: order.append("b") or 2.0}, 2
+    )
     assert order == ["a", "b", "a", "b"]
     assert figures == {"a": [1.0, 1.0], "b": [2.0, 2.0]}
 
@@ -62,8 +81,14 @@ def test_a_part_of_an_epoch_is_scaled_but_for_its_first_step():
 def test_a_profile_divides_into_sections_and_kinds():
     from arithmetic import divided
 
-    sections, kinds = divided([("images", True, 1.0, 0.5), ("aten::relu", False, 0.2, 0.2), ("forward", True, 2.0, 0.3),
-                               ("autograd::engine::evaluate_function: ConvolutionBackward0", True, 3.0, 2.5)])
+    sections, kinds = divided(
+        [
+            ("images", True, 1.0, 0.5),
+            ("aten::relu", False, 0.2, 0.2),
+            ("forward", True, 2.0, 0.3),
+            ("autograd::engine::evaluate_function: ConvolutionBackward0", True, 3.0, 2.5),
+        ]
+    )
     assert sections == {"backward": 3.0, "forward": 2.0, "waiting for images, or making them": 1.0}
     assert kinds["convolution, backward"] == 2.5
     assert kinds["waiting for images, or making them"] == 1.0

@@ -50,7 +50,9 @@ def test_its_lines_in_python_train_evaluate_and_predict(monkeypatch, capsys):
     assert len([line for line in code.splitlines() if line]) == 10
     exec(compile(code, "README.md", "exec"), {})
     told, read = capsys.readouterr().out.strip().splitlines()
-    assert re.fullmatch(r"\d+\.\d\d % of 5,000 held-out images, \d+\.\d\d % of the test images", told)
+    assert re.fullmatch(
+        r"\d+\.\d\d % of 5,000 held-out images, \d+\.\d\d % of the test images", told
+    )
     assert re.fullmatch(r"\[\d( \d){4}\] \[\d( \d){4}\]", read)
 
 

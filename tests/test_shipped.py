@@ -32,8 +32,13 @@ def test_it_was_trained_by_its_recipe(name):
 def test_its_weights_reach_what_its_table_says(name, mnist):
     run = open_run(name, FOLDER)
     for which, row in (("last", run.last), ("best", run.best)):
-        loss, correct = evaluate(load_model(run, which), mnist.test_images, mnist.test_labels, torch.device("cpu"),
-                                 DTYPES[run.facts["precision"]])
+        loss, correct = evaluate(
+            load_model(run, which),
+            mnist.test_images,
+            mnist.test_labels,
+            torch.device("cpu"),
+            DTYPES[run.facts["precision"]],
+        )
         # Another processor may round another way and tip an image or two.
         assert abs(correct - row.val_correct) <= 2
         assert loss == pytest.approx(row.val_loss, rel=3e-3)
@@ -42,8 +47,10 @@ def test_its_weights_reach_what_its_table_says(name, mnist):
 @pytest.mark.mnist
 @pytest.mark.parametrize("name", SHIPPED)
 def test_its_report_tells_what_the_run_holds(name, mnist):
-    kept, made = (sections(text) for text in ((FOLDER / name / "report.md").read_text(),
-                                              markdown(open_run(name, FOLDER))))
+    kept, made = (
+        sections(text)
+        for text in ((FOLDER / name / "report.md").read_text(), markdown(open_run(name, FOLDER)))
+    )
     assert list(kept) == list(made)
     for title, text in kept.items():
         # Another processor may round another way, and tip an image or two of what the network was asked anew.
@@ -59,6 +66,13 @@ def sections(text: str) -> dict[str, str]:
 
 
 def test_each_step_of_the_story_is_smaller_or_better():
-    initial, intermediate, final = (open_run(name, FOLDER) for name in ("initial", "intermediate", "final"))
-    assert initial.facts["parameters"] > intermediate.facts["parameters"] == final.facts["parameters"] == 3_762
+    initial, intermediate, final = (
+        open_run(name, FOLDER) for name in ("initial", "intermediate", "final")
+    )
+    assert (
+        initial.facts["parameters"]
+        > intermediate.facts["parameters"]
+        == final.facts["parameters"]
+        == 3_762
+    )
     assert final.last.val_accuracy > initial.last.val_accuracy

@@ -22,7 +22,10 @@ Image = npt.NDArray[np.uint8]
 SIDE = INPUT_SHAPE[2]
 # Of the shapes, in SVG units: a pixel's side, from sheet to sheet, from block to block.
 _PIXEL, _SHEET, _GAP = 2.0, 2.0, 15.0
-_LEAST, _LEAST_WIDE = 7.0, 36.0  # sides of the smallest sheet, and of the room for the words at a block
+_LEAST, _LEAST_WIDE = (
+    7.0,
+    36.0,
+)  # sides of the smallest sheet, and of the room for the words at a block
 _TOP, _MIDDLE, _BOTTOM = 30.0, 66.0, 32.0
 _MARGIN = 24  # pixels around the image that a field may be shown to reach
 _OTHERS = 16  # fields drawn around the one in question
@@ -65,19 +68,29 @@ def shapes(layers: Sequence[Layer], digit: Image, mistake: int | None = None) ->
     left = 4.0
     for at, layer in enumerate([None, *layers]):
         shape = layer.output_shape if layer else INPUT_SHAPE
-        last = layer is not None and at == len(layers) and mistake is None and math.prod(shape) == CLASSES
+        last = (
+            layer is not None
+            and at == len(layers)
+            and mistake is None
+            and math.prod(shape) == CLASSES
+        )
         wide = _wide(shape, last)
         room = max(wide, _LEAST_WIDE)
         centres.append(left + room / 2)
         parts.append(_block(layer, shape, left + (room - wide) / 2, centres[-1], digit, last))
         left += room + _GAP
     if mistake is not None:
-        parts.append(f'<g><title>Row {mistake} does not fit</title>'
-                     f'<rect class="stop" x="{left:g}" y="{_TOP + _MIDDLE / 2 - 16:g}" width="32" height="32" rx="2"/>'
-                     f'<text class="quiet" x="{left + 16:g}" y="{_TOP + _MIDDLE / 2 + 4:g}">row {mistake}</text></g>')
+        parts.append(
+            f"<g><title>Row {mistake} does not fit</title>"
+            f'<rect class="stop" x="{left:g}" y="{_TOP + _MIDDLE / 2 - 16:g}" width="32" height="32" rx="2"/>'
+            f'<text class="quiet" x="{left + 16:g}" y="{_TOP + _MIDDLE / 2 + 4:g}">row {mistake}</text></g>'
+        )
         left += 48
-    bridges = [_bridge(centres[layer.row["from"]], centres[layer.number]) for layer in layers
-               if layer.row["kind"] == "add"]
+    bridges = [
+        _bridge(centres[layer.row["from"]], centres[layer.number])
+        for layer in layers
+        if layer.row["kind"] == "add"
+    ]
     height = _TOP + _MIDDLE + _BOTTOM + (26 if bridges else 0)
     middle = _TOP + _MIDDLE / 2
     way = f'<path class="way" d="M{centres[0]:g} {middle:g}H{centres[-1]:g}"/>'
@@ -99,11 +112,16 @@ def field(layers: Sequence[Layer], number: int, digit: Image, margin: int | None
     middles = [central(layers, layer.number) for layer in layers]
     chosen = middles[number - 1]
     others = [each for each in dict.fromkeys(middles) if each != chosen]
-    others = others[::-(-len(others) // _OTHERS) or 1]
-    parts = [f'<g transform="scale({scale}) translate({margin} {margin})">', _ink(digit),
-             f'<rect class="frame" width="{SIDE}" height="{SIDE}"/>',
-             *(_square(each, "other") for each in others), _square(chosen, "field"),
-             _dots(places(layers, number), scale), "</g>"]
+    others = others[:: -(-len(others) // _OTHERS) or 1]
+    parts = [
+        f'<g transform="scale({scale}) translate({margin} {margin})">',
+        _ink(digit),
+        f'<rect class="frame" width="{SIDE}" height="{SIDE}"/>',
+        *(_square(each, "other") for each in others),
+        _square(chosen, "field"),
+        _dots(places(layers, number), scale),
+        "</g>",
+    ]
     return _svg(whole * scale, whole * scale, parts)
 
 
@@ -111,7 +129,9 @@ def reach(layers: Sequence[Layer]) -> int:
     """Pixels that the fields of a network's rows reach beyond the image, as far as they are shown."""
     # One margin for all its rows, so that nothing moves from one row to the next.
     middles = [central(layers, layer.number) for layer in layers]
-    return 1 + min(_MARGIN, max(0, *(max(-each.left, each.left + each.side - SIDE) for each in middles)))
+    return 1 + min(
+        _MARGIN, max(0, *(max(-each.left, each.left + each.side - SIDE) for each in middles))
+    )
 
 
 def operation(row: dict[str, Any]) -> tuple[str, str]:
@@ -149,7 +169,9 @@ def _wide(shape: Shape, last: bool) -> float:
     return _side(shape[2]) + _SHEET * (_sheets(shape[0]) - 1)
 
 
-def _block(layer: Layer | None, shape: Shape, left: float, centre: float, digit: Image, last: bool) -> str:
+def _block(
+    layer: Layer | None, shape: Shape, left: float, centre: float, digit: Image, last: bool
+) -> str:
     middle = _TOP + _MIDDLE / 2
     if last:
         drawn = _scores(left, middle)
@@ -164,13 +186,25 @@ def _block(layer: Layer | None, shape: Shape, left: float, centre: float, digit:
         drawn, above, title, classes = drawn + scaled, ("image", ""), "The image: 1 × 28 × 28", ""
     else:
         above = operation(layer.row)
-        title = (f"Row {layer.number}, {KINDS[layer.row['kind']].title}: {size(shape)}, {layer.parameters:,} "
-                 f"parameters, sees {layer.receptive_field} × {layer.receptive_field}")
-        classes = "learned" if layer.parameters else "dropped" if layer.row["kind"] == "dropout" else ""
+        title = (
+            f"Row {layer.number}, {KINDS[layer.row['kind']].title}: {size(shape)}, {layer.parameters:,} "
+            f"parameters, sees {layer.receptive_field} × {layer.receptive_field}"
+        )
+        classes = (
+            "learned" if layer.parameters else "dropped" if layer.row["kind"] == "dropout" else ""
+        )
     bottom = _TOP + _MIDDLE
-    lines = [(above[0], 11.0, ""), (above[1], 23.0, ' class="quiet"'), (below[0], bottom + 15, ""),
-             (below[1], bottom + 27, ' class="quiet"')]
-    words = "".join(f'<text{kind} x="{centre:g}" y="{y:g}">{escape(text)}</text>' for text, y, kind in lines if text)
+    lines = [
+        (above[0], 11.0, ""),
+        (above[1], 23.0, ' class="quiet"'),
+        (below[0], bottom + 15, ""),
+        (below[1], bottom + 27, ' class="quiet"'),
+    ]
+    words = "".join(
+        f'<text{kind} x="{centre:g}" y="{y:g}">{escape(text)}</text>'
+        for text, y, kind in lines
+        if text
+    )
     return f'<g class="{classes}"><title>{escape(title)}</title>{drawn}{words}</g>'
 
 
@@ -180,7 +214,10 @@ def _stack(shape: Shape, left: float, middle: float) -> str:
     # Many sheets rise less each, so that none leaves the picture.
     rise = min(1.0, (_MIDDLE - tall) / max(1, count - 1))
     top = middle - tall / 2 + rise * (count - 1) / 2
-    return "".join(_sheet(left + _SHEET * at, top - rise * at, wide, tall, at == 0) for at in reversed(range(count)))
+    return "".join(
+        _sheet(left + _SHEET * at, top - rise * at, wide, tall, at == 0)
+        for at in reversed(range(count))
+    )
 
 
 def _sheet(x: float, y: float, wide: float, tall: float, front: bool) -> str:
@@ -194,12 +231,13 @@ def _scores(left: float, middle: float) -> str:
     return "".join(
         f'<rect class="sheet" x="{left:g}" y="{top + step * digit + 0.6:.1f}" width="5.4" height="5.4"/>'
         f'<text class="quiet" x="{left + 13:g}" y="{top + step * digit + 5.8:.1f}" font-size="7">{digit}</text>'
-        for digit in range(CLASSES))
+        for digit in range(CLASSES)
+    )
 
 
 def _bridge(start: float, end: float) -> str:
     top = _TOP + _MIDDLE + _BOTTOM
-    return (f'<path class="bridge" d="M{start:g} {top:g}v6q0 10 10 10H{end - 10:g}q10 0 10 -10v-6m-3 3l3 -3l3 3"/>')
+    return f'<path class="bridge" d="M{start:g} {top:g}v6q0 10 10 10H{end - 10:g}q10 0 10 -10v-6m-3 3l3 -3l3 3"/>'
 
 
 def _ink(digit: Image) -> str:
@@ -212,7 +250,9 @@ def _ink(digit: Image) -> str:
             while end < len(row) and row[end] == row[x]:
                 end += 1
             if row[x]:
-                rects.append(f'<rect x="{x}" y="{y}" width="{end - x}" height="1" fill-opacity="{row[x] / 15:.2f}"/>')
+                rects.append(
+                    f'<rect x="{x}" y="{y}" width="{end - x}" height="1" fill-opacity="{row[x] / 15:.2f}"/>'
+                )
             x = end
     return f'<g class="ink">{"".join(rects)}</g>'
 
@@ -223,11 +263,15 @@ def _square(each: Field, kind: str) -> str:
 
 def _dots(fields: list[list[Field]], scale: int) -> str:
     """The middles of all fields of a row."""
-    middles = ((each.left + each.side / 2, each.top + each.side / 2) for line in fields for each in line)
+    middles = (
+        (each.left + each.side / 2, each.top + each.side / 2) for line in fields for each in line
+    )
     steps = "".join(f"M{x:g} {y:g}h0" for x, y in middles)
     return f'<path class="dots" stroke-width="{(2 if len(fields) > 14 else 3) / scale:.2f}" d="{steps}"/>'
 
 
 def _svg(width: float, height: float, parts: Sequence[str]) -> str:
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" class="d" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
-            f'height="{height:g}"><style>{_STYLE}</style>{"".join(parts)}</svg>')
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="d" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
+        f'height="{height:g}"><style>{_STYLE}</style>{"".join(parts)}</svg>'
+    )

@@ -35,22 +35,52 @@ def by_digit(frame: pd.DataFrame, height: int = 368) -> alt.LayerChart:
     else:
         scale = alt.Scale(type="log", domain=[worst, _FLOOR], nice=False)
         ticks = [*(tick for tick in _TICKS if tick <= worst), _FLOOR]
-    axis = alt.Axis(values=ticks, labelExpr=f"datum.value <= {_FLOOR} ? '100 %' : format(100 - datum.value, '.4~f') + "
-                    "' %'", labelFlush=True, **AXIS)
-    y = alt.Y("digit:O", title=None, axis=alt.Axis(domain=False, ticks=False, labelPadding=10, labelFontSize=13,
-                                                   labelFontWeight=600), scale=alt.Scale(domain=list(range(10))))
-    offset = alt.YOffset("measure:N", scale=alt.Scale(domain=[RECALL, PRECISION], paddingOuter=_OFFSET))
-    colours = alt.Color("measure:N", title=None, scale=alt.Scale(domain=[RECALL, PRECISION], range=[PALETTE[0], QUIET]),
-                        legend=alt.Legend(orient="top", symbolOpacity=1, symbolStrokeWidth=0, symbolSize=80,
-                                          labelFontSize=12, padding=0, offset=4))
-    tips = [alt.Tooltip("digit:O"), alt.Tooltip("measure:N"), alt.Tooltip("share:Q", title="%", format=".2f"),
-            alt.Tooltip("low:Q", title="95 % interval from", format=".2f"),
-            alt.Tooltip("high:Q", title="to", format=".2f")]
-    base = alt.Chart(shown).encode(
-        y=y, yOffset=offset, color=colours, tooltip=tips)
+    axis = alt.Axis(
+        values=ticks,
+        labelExpr=f"datum.value <= {_FLOOR} ? '100 %' : format(100 - datum.value, '.4~f') + ' %'",
+        labelFlush=True,
+        **AXIS,
+    )
+    y = alt.Y(
+        "digit:O",
+        title=None,
+        axis=alt.Axis(
+            domain=False, ticks=False, labelPadding=10, labelFontSize=13, labelFontWeight=600
+        ),
+        scale=alt.Scale(domain=list(range(10))),
+    )
+    offset = alt.YOffset(
+        "measure:N", scale=alt.Scale(domain=[RECALL, PRECISION], paddingOuter=_OFFSET)
+    )
+    colours = alt.Color(
+        "measure:N",
+        title=None,
+        scale=alt.Scale(domain=[RECALL, PRECISION], range=[PALETTE[0], QUIET]),
+        legend=alt.Legend(
+            orient="top",
+            symbolOpacity=1,
+            symbolStrokeWidth=0,
+            symbolSize=80,
+            labelFontSize=12,
+            padding=0,
+            offset=4,
+        ),
+    )
+    tips = [
+        alt.Tooltip("digit:O"),
+        alt.Tooltip("measure:N"),
+        alt.Tooltip("share:Q", title="%", format=".2f"),
+        alt.Tooltip("low:Q", title="95 % interval from", format=".2f"),
+        alt.Tooltip("high:Q", title="to", format=".2f"),
+    ]
+    base = alt.Chart(shown).encode(y=y, yOffset=offset, color=colours, tooltip=tips)
     x = alt.X("share_wrong:Q", title=None, scale=scale, axis=axis)
-    layers = [base.mark_rule(strokeWidth=2, opacity=0.45).encode(
-                  x=alt.X("low_wrong:Q", title=None, scale=scale, axis=axis), x2="high_wrong:Q"),
-              base.mark_point(filled=True, size=56, opacity=1).encode(x=x)]
-    return alt.LayerChart(layer=layers).properties(height=height, padding={"left": 4, "top": 4, "right": 12,
-                                                                           "bottom": 0})
+    layers = [
+        base.mark_rule(strokeWidth=2, opacity=0.45).encode(
+            x=alt.X("low_wrong:Q", title=None, scale=scale, axis=axis), x2="high_wrong:Q"
+        ),
+        base.mark_point(filled=True, size=56, opacity=1).encode(x=x),
+    ]
+    return alt.LayerChart(layer=layers).properties(
+        height=height, padding={"left": 4, "top": 4, "right": 12, "bottom": 0}
+    )

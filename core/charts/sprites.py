@@ -38,7 +38,9 @@ def sheet(images: Images, across: int = 10) -> Sheet:
     return _sheet(images, across, 0, bytes(3 * 256), bytes(range(256)))
 
 
-def signed_sheet(values: npt.NDArray[np.floating[Any]], above: Colour, below: Colour, across: int = 10) -> Sheet:
+def signed_sheet(
+    values: npt.NDArray[np.floating[Any]], above: Colour, below: Colour, across: int = 10
+) -> Sheet:
     """One picture that holds all the maps: one colour above zero, another below, clear at zero.
 
     Args:
@@ -81,8 +83,16 @@ def _png(rows: Images, bits: int, palette: bytes, alphas: bytes = b"") -> str:
     header = struct.pack(">IIBBBBB", width * 8 // bits, height, bits, 3, 0, 0, 0)
     lines = np.zeros((height, width + 1), np.uint8)  # each line begins with its filter: none
     lines[:, 1:] = rows
-    parts = [(b"IHDR", header), (b"PLTE", palette), (b"tRNS", alphas), (b"IDAT", zlib.compress(lines.tobytes(), 9)),
-             (b"IEND", b"")]
-    chunks = [struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-              for name, body in parts if body or name == b"IEND"]
+    parts = [
+        (b"IHDR", header),
+        (b"PLTE", palette),
+        (b"tRNS", alphas),
+        (b"IDAT", zlib.compress(lines.tobytes(), 9)),
+        (b"IEND", b""),
+    ]
+    chunks = [
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in parts
+        if body or name == b"IEND"
+    ]
     return f"data:image/png;base64,{base64.b64encode(_SIGNATURE + b''.join(chunks)).decode()}"

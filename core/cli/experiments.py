@@ -29,11 +29,18 @@ Output = Annotated[Path | None, typer.Option(help="File to write.", show_default
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for name, command in (("compare", compare), ("lr-range", lr_range_), ("report", report), ("export", export)):
+    for name, command in (
+        ("compare", compare),
+        ("lr-range", lr_range_),
+        ("report", report),
+        ("export", export),
+    ):
         app.command(name)(command)
 
 
-def train_group(config: RunConfig, name: str, count: int, recipe_name: str | None, detach: bool, json_: bool) -> None:
+def train_group(
+    config: RunConfig, name: str, count: int, recipe_name: str | None, detach: bool, json_: bool
+) -> None:
     """Train a config several times with different seeds, and tell what the group comes to."""
     follow_group(repeats.create(config, name, count, recipe=recipe_name), detach, json_)
 
@@ -55,7 +62,9 @@ def follow_group(group: Group, detach: bool, json_: bool) -> None:
             for other in group.runs:
                 if other.name in waiting:
                     run_queue.drop(other.name)
-            raise UserError(f"{run.name} is {state}, and the rest of {name} is out of the queue; `resume` goes on.")
+            raise UserError(
+                f"{run.name} is {state}, and the rest of {name} is out of the queue; `resume` goes on."
+            )
     trained = repeats.open_group(name)
     say(trained.to_dict(), trained.words, json_)
     if failed := [run.name for run in trained.runs if run.state != "finished"]:
@@ -69,7 +78,9 @@ def tell_groups(json_: bool) -> None:
         print_json([group.to_dict() for group in groups])
         return
     if not groups:
-        print("There is no group yet; begin with: python -m core train --recipe final --repeats 5 --name mine")
+        print(
+            "There is no group yet; begin with: python -m core train --recipe final --repeats 5 --name mine"
+        )
         return
     out.print(_table_of(groups))
 
@@ -89,17 +100,26 @@ def compare(first: Named, second: Named, json_: Json = False) -> None:
 
 
 @with_changes
-def lr_range_(changes: dict[str, Any],
-              run: Annotated[str | None, typer.Argument(help="A run to begin with: its config and its last weights.",
-                                                        show_default=False)] = None,
-              recipe_name: Annotated[str | None, typer.Option("--recipe", help="Start from a recipe.",
-                                                              show_default=False)] = None,
-              steps: Annotated[int, typer.Option(help="Steps to take.")] = lr_range.STEPS,
-              low: Annotated[float | None, typer.Option(help="First rate; else by the optimizer.",
-                                                        show_default=False)] = None,
-              high: Annotated[float | None, typer.Option(help="Last rate; else by the optimizer.",
-                                                         show_default=False)] = None,
-              json_: Json = False) -> None:
+def lr_range_(
+    changes: dict[str, Any],
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            help="A run to begin with: its config and its last weights.", show_default=False
+        ),
+    ] = None,
+    recipe_name: Annotated[
+        str | None, typer.Option("--recipe", help="Start from a recipe.", show_default=False)
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Steps to take.")] = lr_range.STEPS,
+    low: Annotated[
+        float | None, typer.Option(help="First rate; else by the optimizer.", show_default=False)
+    ] = None,
+    high: Annotated[
+        float | None, typer.Option(help="Last rate; else by the optimizer.", show_default=False)
+    ] = None,
+    json_: Json = False,
+) -> None:
     """Let the learning rate climb on a copy of the weights, and suggest the highest one to train with."""
     if run is not None and recipe_name is not None:
         raise UserError("name a run or a recipe to begin with, not both.")
@@ -115,20 +135,34 @@ def lr_range_(changes: dict[str, Any],
         task = bar.add_task("Climbing", total=steps)
         for point in lr_range.points(config, load(), climb, state, teacher):
             found.append(point)
-            bar.update(task, completed=point.step, description=f"Rate {point.lr:.2g}, loss {point.smoothed:.2f}")
+            bar.update(
+                task,
+                completed=point.step,
+                description=f"Rate {point.lr:.2g}, loss {point.smoothed:.2f}",
+            )
     suggestion = lr_range.suggest(found, steps)
     if json_:
-        print_json({"suggestion": suggestion.to_dict(), "points": [point.to_dict() for point in found]})
+        print_json(
+            {"suggestion": suggestion.to_dict(), "points": [point.to_dict() for point in found]}
+        )
         return
     print("| LR       | Loss   |")
-    for point in found[::max(1, len(found) // 20)]:
+    for point in found[:: max(1, len(found) // 20)]:
         print(f"| {point.lr:<8.2g} | {point.smoothed:.4f} |")
     print(f"\n{suggestion.words}")
 
 
-def report(run: Named, output: Annotated[Path | None, typer.Option(
-        help="File to write, .md or .html; without it the report is printed as Markdown.", show_default=False)] = None,
-           json_: Json = False) -> None:
+def report(
+    run: Named,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="File to write, .md or .html; without it the report is printed as Markdown.",
+            show_default=False,
+        ),
+    ] = None,
+    json_: Json = False,
+) -> None:
     """Tell a run or a group: targets, results, network, epoch table, analysis, changes, mistakes."""
     from core.reports import report as reports  # brings the charts' libraries along
 
@@ -146,12 +180,22 @@ def report(run: Named, output: Annotated[Path | None, typer.Option(
         return
     data = writers[output.suffix.lower()](subject).encode()
     _write(output, data)
-    say({"run": run, "file": str(output), "bytes": len(data)}, f"The report of {run} is in {output}.", json_)
+    say(
+        {"run": run, "file": str(output), "bytes": len(data)},
+        f"The report of {run} is in {output}.",
+        json_,
+    )
 
 
-def export(run: RunName,
-           format_: Annotated[str, typer.Option("--format", help=f"One of {', '.join(exports.FORMATS)}.")] = "onnx",
-           output: Output = None, which: Which = "last", json_: Json = False) -> None:
+def export(
+    run: RunName,
+    format_: Annotated[
+        str, typer.Option("--format", help=f"One of {', '.join(exports.FORMATS)}.")
+    ] = "onnx",
+    output: Output = None,
+    which: Which = "last",
+    json_: Json = False,
+) -> None:
     """Save a run for elsewhere: as ONNX, as a torch.export program, or as a Python script that trains it anew.
 
     The file is loaded again and compared with the run on real test images before it is written.
@@ -166,8 +210,17 @@ def export(run: RunName,
     if output is None and target.exists():
         raise UserError(f"{target} is there already; name another file with --output.")
     _write(target, made.data)
-    say({"run": run, "format": format_, "file": str(target), "bytes": len(made.data), "check": made.check.to_dict()},
-        f"{run} is in {target} ({len(made.data) / 1e3:,.1f} kB). {made.check.words}", json_)
+    say(
+        {
+            "run": run,
+            "format": format_,
+            "file": str(target),
+            "bytes": len(made.data),
+            "check": made.check.to_dict(),
+        },
+        f"{run} is in {target} ({len(made.data) / 1e3:,.1f} kB). {made.check.words}",
+        json_,
+    )
 
 
 def _config(run: str | None, recipe_name: str | None, changes: dict[str, Any]) -> RunConfig:
@@ -177,7 +230,9 @@ def _config(run: str | None, recipe_name: str | None, changes: dict[str, Any]) -
     base = store.open_run(run).config
     config = base.changed(**changes)
     if weights.expected(plan(config).rows) != weights.expected(plan(base).rows):
-        raise UserError(f"the weights of {run} do not fit another network; keep its architecture and layers.")
+        raise UserError(
+            f"the weights of {run} do not fit another network; keep its architecture and layers."
+        )
     return config
 
 
@@ -189,15 +244,36 @@ def _write(path: Path, data: bytes) -> None:
 
 def _table_of(groups: list[Group]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("Group", "Runs", "Mean", "95 % interval", "Deviation", "Smallest", "Largest", "Measured on", "Goal"):
-        table.add_column(title, justify="left" if title in ("Group", "Measured on", "Goal") else "right")
+    for title in (
+        "Group",
+        "Runs",
+        "Mean",
+        "95 % interval",
+        "Deviation",
+        "Smallest",
+        "Largest",
+        "Measured on",
+        "Goal",
+    ):
+        table.add_column(
+            title, justify="left" if title in ("Group", "Measured on", "Goal") else "right"
+        )
     for group in groups:
         found, interval = group.spread, group.interval
         figures = ["", "", "", "", ""]
         if found is not None:
-            figures = [f"{found.mean:.2f} %", f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else "",
-                       f"{found.deviation:.3f}" if interval else "", f"{found.smallest:.2f} %",
-                       f"{found.largest:.2f} %"]
-        table.add_row(group.name, f"{len(group.finished)}/{len(group.runs)}", *figures, group.measured_on,
-                      "reached" if group.reaches_goal else "")
+            figures = [
+                f"{found.mean:.2f} %",
+                f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else "",
+                f"{found.deviation:.3f}" if interval else "",
+                f"{found.smallest:.2f} %",
+                f"{found.largest:.2f} %",
+            ]
+        table.add_row(
+            group.name,
+            f"{len(group.finished)}/{len(group.runs)}",
+            *figures,
+            group.measured_on,
+            "reached" if group.reaches_goal else "",
+        )
     return table

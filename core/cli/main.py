@@ -28,20 +28,35 @@ from core.models.architectures import ARCHITECTURES
 from core.runs import run_queue, store
 from core.training import schedules
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
-                  context_settings={"help_option_names": ["-h", "--help"]},
-                  help="Train tiny networks on MNIST, look at them, and test them.\n\n"
-                       "Begin with: python -m core train --recipe final --name my-first")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Train tiny networks on MNIST, look at them, and test them.\n\n"
+    "Begin with: python -m core train --recipe final --name my-first",
+)
 FULL_TRAINING_SET = 60_000
 
 
 @app.command()
 @with_config
-def train(recipe_name: str | None, config: RunConfig,
-          name: Annotated[str | None, typer.Option(help="What the run is to be called.", show_default=False)] = None,
-          count: Annotated[int, typer.Option("--repeats", help="Train it so many times with different seeds, as a "
-                                                               "group.", min=1)] = 1,
-          detach: Detach = False, json_: Json = False) -> None:
+def train(
+    recipe_name: str | None,
+    config: RunConfig,
+    name: Annotated[
+        str | None, typer.Option(help="What the run is to be called.", show_default=False)
+    ] = None,
+    count: Annotated[
+        int,
+        typer.Option(
+            "--repeats", help="Train it so many times with different seeds, as a group.", min=1
+        ),
+    ] = 1,
+    detach: Detach = False,
+    json_: Json = False,
+) -> None:
     """Train a network, and show its epoch table as it grows. Ctrl-C stops it; `resume` goes on."""
     if count > 1:
         group = name or repeats.free_name(recipe_name or config.architecture)
@@ -52,22 +67,34 @@ def train(recipe_name: str | None, config: RunConfig,
     cli_watch.fetch_data(err, json_)
     run_queue.submit(run.name)
     if detach:
-        say({"name": run.name, "state": store.open_run(run.name).state}, f"{run.name} is started.", json_)
+        say(
+            {"name": run.name, "state": store.open_run(run.name).state},
+            f"{run.name} is started.",
+            json_,
+        )
         return
     cli_watch.watch(run.name, json_)
 
 
 @app.command()
-def summary(architecture: Annotated[str, typer.Argument(help=f"One of {', '.join(ARCHITECTURES)}, or a run's name.")],
-            budget: Annotated[int, typer.Option(help="Parameters that one wants to stay below.", min=1)] = 8_000,
-            json_: Json = False) -> None:
+def summary(
+    architecture: Annotated[
+        str, typer.Argument(help=f"One of {', '.join(ARCHITECTURES)}, or a run's name.")
+    ],
+    budget: Annotated[
+        int, typer.Option(help="Parameters that one wants to stay below.", min=1)
+    ] = 8_000,
+    json_: Json = False,
+) -> None:
     """Show a network's layers, parameters, multiply-adds and receptive field."""
     from core.models.architectures import rows_of
     from core.models.summary import summarise
 
     known = architecture in ARCHITECTURES
     config = RunConfig(architecture=architecture)
-    if not known and architecture in {path.name for path in store.entries(store.checkpoints_folder())}:
+    if not known and architecture in {
+        path.name for path in store.entries(store.checkpoints_folder())
+    }:
         config = store.open_run(architecture).config
     facts = summarise(rows_of(config), budget)
     if json_:
@@ -75,8 +102,10 @@ def summary(architecture: Annotated[str, typer.Argument(help=f"One of {', '.join
         return
     print(facts.text())
     left = f"{facts.left:,} below" if facts.left >= 0 else f"{-facts.left:,} above"
-    print(f"{facts.multiply_adds:,} multiply-adds an image, a receptive field of {facts.receptive_field} pixels,\n"
-          f"{left} the budget of {budget:,} parameters.")
+    print(
+        f"{facts.multiply_adds:,} multiply-adds an image, a receptive field of {facts.receptive_field} pixels,\n"
+        f"{left} the budget of {budget:,} parameters."
+    )
 
 
 @app.command()
@@ -110,16 +139,32 @@ def evaluate(run: RunName, which: Which = "last", json_: Json = False) -> None:
     row = opened.last if which == "last" else opened.best
     epoch = row.epoch if row else None
     chosen = which == "best" and not opened.config.holdout
-    say({"run": run, "weights": which, "epoch": epoch, "measured_on": scores.TEST, "accuracy": 100 * correct / total,
-         "interval": [low, high], "correct": correct, "total": total, "loss": loss},
+    say(
+        {
+            "run": run,
+            "weights": which,
+            "epoch": epoch,
+            "measured_on": scores.TEST,
+            "accuracy": 100 * correct / total,
+            "interval": [low, high],
+            "correct": correct,
+            "total": total,
+            "loss": loss,
+        },
         f"{run} ({which} epoch, {epoch}): {100 * correct / total:.2f} % of the {scores.TEST}, {correct:,} of {total:,} "
         f"(95 % interval {low:.2f} to {high:.2f}), mean loss {loss:.6f}."
-        + (" This epoch was chosen on these images, so it is no fair measure." if chosen else ""), json_)
+        + (" This epoch was chosen on these images, so it is no fair measure." if chosen else ""),
+        json_,
+    )
 
 
 @app.command()
-def predict(run: RunName, images: Annotated[list[Path], typer.Argument(help="Pictures of one digit each.")],
-            which: Which = "last", json_: Json = False) -> None:
+def predict(
+    run: RunName,
+    images: Annotated[list[Path], typer.Argument(help="Pictures of one digit each.")],
+    which: Which = "last",
+    json_: Json = False,
+) -> None:
     """Name the digits in pictures, dark on light or light on dark."""
     import numpy as np
     from PIL import Image, UnidentifiedImageError
@@ -134,14 +179,24 @@ def predict(run: RunName, images: Annotated[list[Path], typer.Argument(help="Pic
             with Image.open(path) as picture:
                 digit = preparation.to_mnist(preparation.from_picture(picture))
         except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError):
-            raise UserError(f"{path} is no picture that can be read; give it as PNG or JPEG.") from None
+            raise UserError(
+                f"{path} is no picture that can be read; give it as PNG or JPEG."
+            ) from None
         if not digit.any():
             raise UserError(f"{path} shows no digit: nothing in it stands out from its background.")
         digits.append(digit)
     rows = predictions.predict(model, np.stack(digits))  # (N, 10)
     if json_:
-        print_json([{"image": str(path), "digit": int(row.argmax()), "probabilities": [float(p) for p in row]}
-                     for path, row in zip(images, rows, strict=True)])
+        print_json(
+            [
+                {
+                    "image": str(path),
+                    "digit": int(row.argmax()),
+                    "probabilities": [float(p) for p in row],
+                }
+                for path, row in zip(images, rows, strict=True)
+            ]
+        )
         return
     for path, row in zip(images, rows, strict=True):
         first, second = row.argsort()[::-1][:2]
@@ -175,4 +230,3 @@ def main() -> None:
 def _fail(words: str, status: int) -> None:
     print(f"Error: {' '.join(words.split())}", file=sys.stderr)
     sys.exit(status)
-

@@ -24,9 +24,15 @@ def with_config(command: Callable[..., None]) -> Callable[..., None]:
     Args:
         command: takes `recipe_name` (str or None) and `config` (RunConfig) first, then its own options.
     """
-    recipe_option = typer.Option(help=f"Start from a recipe: {', '.join(RECIPES)}.", rich_help_panel="Recipe")
-    first = inspect.Parameter("recipe_name", inspect.Parameter.KEYWORD_ONLY, default=None,
-                              annotation=Annotated[str | None, _named("--recipe", recipe_option)])
+    recipe_option = typer.Option(
+        help=f"Start from a recipe: {', '.join(RECIPES)}.", rich_help_panel="Recipe"
+    )
+    first = inspect.Parameter(
+        "recipe_name",
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[str | None, _named("--recipe", recipe_option)],
+    )
 
     @functools.wraps(command)
     def wrapped(**values: Any) -> None:
@@ -44,6 +50,7 @@ def with_changes(command: Callable[..., None]) -> Callable[..., None]:
     Args:
         command: takes `changes` (the fields that were given, as `RunConfig.changed` takes them) first, then its own.
     """
+
     @functools.wraps(command)
     def wrapped(**values: Any) -> None:
         changes = _taken(values)
@@ -68,14 +75,21 @@ def read_rows(name: str, text: str) -> Any:
             content = path.read_text(encoding="utf-8")
         return json.loads(content)
     except (OSError, ValueError, RecursionError):
-        raise ConfigError(f"{name} takes a list of rows as JSON, or a file that holds one; "
-                          f"{text[:60]!r} is neither.") from None
+        raise ConfigError(
+            f"{name} takes a list of rows as JSON, or a file that holds one; "
+            f"{text[:60]!r} is neither."
+        ) from None
 
 
-def _signature(command: Callable[..., None], made: tuple[str, ...], *more: inspect.Parameter) -> inspect.Signature:
+def _signature(
+    command: Callable[..., None], made: tuple[str, ...], *more: inspect.Parameter
+) -> inspect.Signature:
     """A command's own options, then those of the config; `made` are the parameters that are made of the latter."""
-    own = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-           for item in inspect.signature(command, eval_str=True).parameters.values() if item.name not in made]
+    own = [
+        item.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for item in inspect.signature(command, eval_str=True).parameters.values()
+        if item.name not in made
+    ]
     return inspect.Signature([*own, *more, *(_option(name, spec) for name, spec in FIELDS.items())])
 
 
@@ -99,12 +113,20 @@ def _option(name: str, spec: FieldSpec) -> inspect.Parameter:
     shown = "" if spec.type is tuple else f" [default: {spec.default}]"
     choices = f" One of {', '.join(spec.choices)}." if spec.choices else ""
     kind = " JSON, or a file of it." if spec.type is tuple else ""
-    option = typer.Option(help=f"{spec.help}{choices}{kind}{shown}", rich_help_panel="Config", show_default=False,
-                          metavar=metavar)
+    option = typer.Option(
+        help=f"{spec.help}{choices}{kind}{shown}",
+        rich_help_panel="Config",
+        show_default=False,
+        metavar=metavar,
+    )
     flag = f"--{name.replace('_', '-')}"
     option = _named(f"{flag}/--no-{flag[2:]}" if spec.type is bool else flag, option)
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None,
-                             annotation=Annotated[hint | None, option])
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[hint | None, option],
+    )
 
 
 def _named(flag: str, option: Any) -> Any:

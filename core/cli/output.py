@@ -16,7 +16,10 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 RunName = Annotated[str, typer.Argument(help="A run's name; `python -m core runs` lists them.")]
-Which = Annotated[str, typer.Option(help="Weights of the last epoch, or of the best one on validation: last, best.")]
+Which = Annotated[
+    str,
+    typer.Option(help="Weights of the last epoch, or of the best one on validation: last, best."),
+]
 Detach = Annotated[bool, typer.Option("--detach", help="Start it and return at once.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 
@@ -49,6 +52,8 @@ def ask(question: str, yes: bool) -> None:
     err.print(f"{question} [y/N] ", end="", markup=False)  # standard output is for the answer
     if (answer := sys.stdin.readline()) == "":
         err.print()
-        raise UserError("nothing was done: there was nobody to say yes; --yes does it without asking.")
+        raise UserError(
+            "nothing was done: there was nobody to say yes; --yes does it without asking."
+        )
     if answer.strip().lower() not in ("y", "yes"):
         raise UserError("nothing was done.")

@@ -18,19 +18,38 @@ from core.errors import LimitError, RunError, UserError
 from core.runs import archive, control, files, run_queue, store, trash
 from core.runs.run import Run
 
-NewName = Annotated[str | None, typer.Option("--name", help="What it is to be called.", show_default=False)]
+NewName = Annotated[
+    str | None, typer.Option("--name", help="What it is to be called.", show_default=False)
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for name, command in (("runs", runs), ("resume", resume), ("stop", stop), ("pause", pause), ("step", step),
-                          ("fork", fork), ("queue", queue), ("rename", rename), ("note", note), ("delete", delete),
-                          ("bin", bin_), ("restore", restore), ("export-run", export_run), ("import-run", import_run)):
+    for name, command in (
+        ("runs", runs),
+        ("resume", resume),
+        ("stop", stop),
+        ("pause", pause),
+        ("step", step),
+        ("fork", fork),
+        ("queue", queue),
+        ("rename", rename),
+        ("note", note),
+        ("delete", delete),
+        ("bin", bin_),
+        ("restore", restore),
+        ("export-run", export_run),
+        ("import-run", import_run),
+    ):
         app.command(name)(command)
 
 
-def runs(groups: Annotated[bool, typer.Option("--groups", help="List the groups of repeats instead.")] = False,
-         json_: Json = False) -> None:
+def runs(
+    groups: Annotated[
+        bool, typer.Option("--groups", help="List the groups of repeats instead.")
+    ] = False,
+    json_: Json = False,
+) -> None:
     """List the runs, newest first."""
     run_queue.pump()
     if groups:
@@ -41,7 +60,9 @@ def runs(groups: Annotated[bool, typer.Option("--groups", help="List the groups 
         print_json([cli_watch.as_json(run) for run in listed])
         return
     if not listed:
-        print("Nothing trained yet; begin with: python -m core train --recipe final --name my-first")
+        print(
+            "Nothing trained yet; begin with: python -m core train --recipe final --name my-first"
+        )
         return
     out.print(cli_watch.table_of(listed))
 
@@ -65,9 +86,13 @@ def stop(run: RunName, json_: Json = False) -> None:
     _tell(opened, f"{run} is {opened.state}.", json_)
 
 
-def pause(run: RunName,
-          after_epoch: Annotated[bool, typer.Option("--after-epoch", help="Once its epoch is done.")] = False,
-          json_: Json = False) -> None:
+def pause(
+    run: RunName,
+    after_epoch: Annotated[
+        bool, typer.Option("--after-epoch", help="Once its epoch is done.")
+    ] = False,
+    json_: Json = False,
+) -> None:
     """Pause a run that trains; its place is free for the next one, and `resume` goes on exactly where it stood."""
     control.pause(run, after_epoch=after_epoch)
     if after_epoch:
@@ -75,7 +100,9 @@ def pause(run: RunName,
         return
     cli_watch.wait_until_left(run)
     opened = store.open_run(run)
-    _tell(opened, f"{run} is {opened.state}{f', {opened.message}' if opened.message else ''}.", json_)
+    _tell(
+        opened, f"{run} is {opened.state}{f', {opened.message}' if opened.message else ''}.", json_
+    )
 
 
 def step(run: RunName, detach: Detach = False, json_: Json = False) -> None:
@@ -90,8 +117,14 @@ def step(run: RunName, detach: Detach = False, json_: Json = False) -> None:
 
 
 @with_changes
-def fork(changes: dict[str, Any], run: RunName, name: NewName = None, which: Which = "last", detach: Detach = False,
-         json_: Json = False) -> None:
+def fork(
+    changes: dict[str, Any],
+    run: RunName,
+    name: NewName = None,
+    which: Which = "last",
+    detach: Detach = False,
+    json_: Json = False,
+) -> None:
     """Train a new run that begins with a run's weights; the options say what is different this time."""
     forked = control.fork(run, name or store.free_name(f"{run}-fork"), changes, which)
     cli_watch.fetch_data(err, json_)
@@ -104,10 +137,16 @@ def fork(changes: dict[str, Any], run: RunName, name: NewName = None, which: Whi
     cli_watch.watch(forked.name, json_)
 
 
-def queue(move: Annotated[tuple[str, int] | None, typer.Option(
-              help="Give a waiting run another place, 1 being the next.", metavar="RUN PLACE")] = None,
-          drop: Annotated[str | None, typer.Option(help="Take a waiting run out.", metavar="RUN")] = None,
-          json_: Json = False) -> None:
+def queue(
+    move: Annotated[
+        tuple[str, int] | None,
+        typer.Option(
+            help="Give a waiting run another place, 1 being the next.", metavar="RUN PLACE"
+        ),
+    ] = None,
+    drop: Annotated[str | None, typer.Option(help="Take a waiting run out.", metavar="RUN")] = None,
+    json_: Json = False,
+) -> None:
     """Show which runs train and which wait; change the order."""
     if move is not None:
         if move[1] < 1:
@@ -118,21 +157,38 @@ def queue(move: Annotated[tuple[str, int] | None, typer.Option(
     run_queue.pump()
     training = [run.name for run in store.list_runs() if isinstance(run, Run) and run.is_live]
     waiting = run_queue.order()
-    words = [f"trains: {name}" for name in training] + [f"{n:>5}.: {name}" for n, name in enumerate(waiting, 1)]
-    say({"training": training, "waiting": waiting}, "\n".join(words) or "Nothing trains and nothing waits.", json_)
+    words = [f"trains: {name}" for name in training] + [
+        f"{n:>5}.: {name}" for n, name in enumerate(waiting, 1)
+    ]
+    say(
+        {"training": training, "waiting": waiting},
+        "\n".join(words) or "Nothing trains and nothing waits.",
+        json_,
+    )
 
 
-def rename(run: RunName, to: Annotated[str, typer.Argument(help="The new name.")], json_: Json = False) -> None:
+def rename(
+    run: RunName, to: Annotated[str, typer.Argument(help="The new name.")], json_: Json = False
+) -> None:
     """Give a run another name; runs forked from it follow."""
     _tell(store.rename(run, to), f"{run} is now {to}.", json_)
 
 
-def note(run: RunName,
-         text: Annotated[str | None, typer.Option(help="Words to keep with it; they replace the old ones.",
-                                                  show_default=False)] = None,
-         tags: Annotated[str | None, typer.Option(help="Words to find it by, with commas between; they replace the "
-                                                       "old ones.", show_default=False)] = None,
-         json_: Json = False) -> None:
+def note(
+    run: RunName,
+    text: Annotated[
+        str | None,
+        typer.Option(help="Words to keep with it; they replace the old ones.", show_default=False),
+    ] = None,
+    tags: Annotated[
+        str | None,
+        typer.Option(
+            help="Words to find it by, with commas between; they replace the old ones.",
+            show_default=False,
+        ),
+    ] = None,
+    json_: Json = False,
+) -> None:
     """Show a run's note and tags, or write them; empty words remove them."""
     if text is None and tags is None:
         opened = store.open_run(run)
@@ -142,8 +198,11 @@ def note(run: RunName,
     _tell(opened, "\n".join(filter(None, words)) or f"{run} has no note and no tags.", json_)
 
 
-def delete(runs: Annotated[list[str], typer.Argument(help="Names of runs; damaged ones, too.")], yes: Yes = False,
-           json_: Json = False) -> None:
+def delete(
+    runs: Annotated[list[str], typer.Argument(help="Names of runs; damaged ones, too.")],
+    yes: Yes = False,
+    json_: Json = False,
+) -> None:
     """Put runs into the bin, from which `restore` brings them back."""
     known = {path.name for path in store.entries(store.checkpoints_folder())}
     for name in runs:
@@ -151,39 +210,63 @@ def delete(runs: Annotated[list[str], typer.Argument(help="Names of runs; damage
             raise RunError(f"there is no run {name[:60]!r}.")
     ask(f"Put {', '.join(runs)} into the bin?", yes)
     gone = [trash.delete(name) for name in dict.fromkeys(runs)]
-    say([_binned(item) for item in gone],
-        "\n".join(f"{item.name} is in the bin; `restore {item.name}` brings it back." for item in gone), json_)
+    say(
+        [_binned(item) for item in gone],
+        "\n".join(
+            f"{item.name} is in the bin; `restore {item.name}` brings it back." for item in gone
+        ),
+        json_,
+    )
 
 
-def bin_(empty: Annotated[bool, typer.Option("--empty", help="Remove all of it for good.")] = False, yes: Yes = False,
-         json_: Json = False) -> None:
+def bin_(
+    empty: Annotated[bool, typer.Option("--empty", help="Remove all of it for good.")] = False,
+    yes: Yes = False,
+    json_: Json = False,
+) -> None:
     """List the deleted runs, or remove them for good."""
     there = trash.binned()
     if not empty:
-        lines = [f"{item.deleted.astimezone():%Y-%m-%d %H:%M}  {item.bytes / 1e6:7.2f} MB  {item.name}"
-                 for item in there]
+        lines = [
+            f"{item.deleted.astimezone():%Y-%m-%d %H:%M}  {item.bytes / 1e6:7.2f} MB  {item.name}"
+            for item in there
+        ]
         say([_binned(item) for item in there], "\n".join(lines) or "The bin is empty.", json_)
         return
     if there:
         named = "1 run" if len(there) == 1 else f"{len(there):,} runs"
         ask(f"Remove {named} ({sum(item.bytes for item in there) / 1e6:,.2f} MB) for good?", yes)
     freed = trash.empty()
-    say({"removed": [item.name for item in there], "bytes": freed},
-        f"{freed / 1e6:,.2f} MB are free again." if there else "The bin is empty.", json_)
+    say(
+        {"removed": [item.name for item in there], "bytes": freed},
+        f"{freed / 1e6:,.2f} MB are free again." if there else "The bin is empty.",
+        json_,
+    )
 
 
-def restore(run: Annotated[str, typer.Argument(help="Name of a deleted run, the last one of that name; or its key, "
-                                                    "as `bin --json` tells it.")],
-            name: NewName = None, json_: Json = False) -> None:
+def restore(
+    run: Annotated[
+        str,
+        typer.Argument(
+            help="Name of a deleted run, the last one of that name; or its key, "
+            "as `bin --json` tells it."
+        ),
+    ],
+    name: NewName = None,
+    json_: Json = False,
+) -> None:
     """Bring a deleted run back."""
     restored = trash.restore(trash.latest(run).key, name)
     _tell(restored, f"{restored.name} is back.", json_)
 
 
-def export_run(run: RunName,
-               output: Annotated[Path | None, typer.Option(help="File to write; else RUN-run.zip.",
-                                                           show_default=False)] = None,
-               json_: Json = False) -> None:
+def export_run(
+    run: RunName,
+    output: Annotated[
+        Path | None, typer.Option(help="File to write; else RUN-run.zip.", show_default=False)
+    ] = None,
+    json_: Json = False,
+) -> None:
     """Save a whole run as a zip file, which `import-run` takes in, here or on another machine."""
     target = output or Path(f"{run}-run.zip")
     data = archive.export(store.open_run(run))
@@ -192,12 +275,18 @@ def export_run(run: RunName,
     if not target.parent.is_dir():
         raise UserError(f"{target} cannot be written: there is no folder {target.parent}.")
     files.write_bytes(target, data)
-    say({"run": run, "file": str(target), "bytes": len(data)}, f"{run} is in {target} ({len(data) / 1e6:.2f} MB).",
-        json_)
+    say(
+        {"run": run, "file": str(target), "bytes": len(data)},
+        f"{run} is in {target} ({len(data) / 1e6:.2f} MB).",
+        json_,
+    )
 
 
-def import_run(file: Annotated[Path, typer.Argument(help="A zip file that `export-run` or the app made.")],
-               name: NewName = None, json_: Json = False) -> None:
+def import_run(
+    file: Annotated[Path, typer.Argument(help="A zip file that `export-run` or the app made.")],
+    name: NewName = None,
+    json_: Json = False,
+) -> None:
     """Take in a run from a zip file; nothing in it is run."""
     try:
         made = archive.take_in(archive.read_upload(file), name)
@@ -215,4 +304,9 @@ def _tags(text: str) -> tuple[str, ...]:
 
 
 def _binned(item: trash.Binned) -> dict[str, Any]:
-    return {"key": item.key, "name": item.name, "deleted": item.deleted.isoformat(), "bytes": item.bytes}
+    return {
+        "key": item.key,
+        "name": item.name,
+        "deleted": item.deleted.isoformat(),
+        "bytes": item.bytes,
+    }

@@ -22,8 +22,14 @@ PATIENCE = 30.0  # seconds that a run may take to stop
 
 def progress_bar(console: Console, quiet: bool) -> Progress:
     """A bar with the time left, which goes when its work is done; nothing where no terminal shows it."""
-    return Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=console,
-                    transient=True, disable=quiet or not console.is_terminal)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=quiet or not console.is_terminal,
+    )
 
 
 def fetch_data(console: Console, quiet: bool) -> None:
@@ -36,7 +42,10 @@ def fetch_data(console: Console, quiet: bool) -> None:
 
     with progress_bar(console, quiet) as bar:
         task = bar.add_task("Fetching MNIST", total=1.0)
-        dataset.fetch(dataset.data_folder(), lambda words, share: bar.update(task, description=words, completed=share))
+        dataset.fetch(
+            dataset.data_folder(),
+            lambda words, share: bar.update(task, description=words, completed=share),
+        )
 
 
 def watch(name: str, json_: bool, good: tuple[str, ...] = ("finished",)) -> None:
@@ -121,19 +130,27 @@ def _line(bar: Progress, out: Console, text: str) -> None:
 
 def _header(run: Run) -> str:
     facts, config = run.facts, run.config
-    return (f"Device: {facts.get('device')} ({facts.get('precision')}, {facts.get('threads')} threads)  "
-            f"Epochs: {config.epochs}  Lr: {config.lr:g}  Max Lr: {config.max_lr:g}  Batch Size: {config.batch_size}  "
-            f"Parameters: {facts.get('parameters'):,}  Validated on: {facts.get('validated_on')}")
+    return (
+        f"Device: {facts.get('device')} ({facts.get('precision')}, {facts.get('threads')} threads)  "
+        f"Epochs: {config.epochs}  Lr: {config.lr:g}  Max Lr: {config.max_lr:g}  Batch Size: {config.batch_size}  "
+        f"Parameters: {facts.get('parameters'):,}  Validated on: {facts.get('validated_on')}"
+    )
 
 
 def _advance(bar: Progress, task: Any, run: Run) -> None:
     steps = run.facts.get("steps_per_epoch")
-    last = next((event for event in reversed(run.events()) if event["kind"] in ("batch", "epoch")), None)
+    last = next(
+        (event for event in reversed(run.events()) if event["kind"] in ("batch", "epoch")), None
+    )
     if not steps or last is None:
         return
     done = (last["epoch"] - 1) * steps + min(last["step"], steps)
-    bar.update(task, total=run.config.epochs * steps, completed=done,
-               description=f"{run.name}: epoch {last['epoch']} of {run.config.epochs}")
+    bar.update(
+        task,
+        total=run.config.epochs * steps,
+        completed=done,
+        description=f"{run.name}: epoch {last['epoch']} of {run.config.epochs}",
+    )
 
 
 def wait_until_left(name: str) -> None:
@@ -145,21 +162,45 @@ def wait_until_left(name: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while store.open_run(name).is_live:
         if time.monotonic() > deadline:
-            raise UserError(f"{name} has not stopped within {PATIENCE:.0f} seconds; it may still do so.")
+            raise UserError(
+                f"{name} has not stopped within {PATIENCE:.0f} seconds; it may still do so."
+            )
         time.sleep(POLL)
 
 
 def as_json(run: Run | Damaged) -> dict[str, Any]:
     """A run as JSON values: name, state, config, epoch rows and what else there is to tell."""
     if isinstance(run, Damaged):
-        return {"name": run.name, "state": run.state, "message": run.reason, "config": None, "epochs": []}
+        return {
+            "name": run.name,
+            "state": run.state,
+            "message": run.reason,
+            "config": None,
+            "epochs": [],
+        }
     test = run.test
-    return {"name": run.name, "state": run.state, "message": run.message, "recipe": run.recipe,
-            "parent": run.parent, "created": run.created.isoformat(), "config": run.config.to_dict(),
-            "facts": dict(run.facts), "epochs": [_row(row) for row in run.epochs],
-            "test": None if test is None else {"loss": test.loss, "correct": test.correct, "total": test.total,
-                                               "accuracy": test.accuracy},
-            "notes": run.notes, "tags": list(run.tags), "group": run.group}
+    return {
+        "name": run.name,
+        "state": run.state,
+        "message": run.message,
+        "recipe": run.recipe,
+        "parent": run.parent,
+        "created": run.created.isoformat(),
+        "config": run.config.to_dict(),
+        "facts": dict(run.facts),
+        "epochs": [_row(row) for row in run.epochs],
+        "test": None
+        if test is None
+        else {
+            "loss": test.loss,
+            "correct": test.correct,
+            "total": test.total,
+            "accuracy": test.accuracy,
+        },
+        "notes": run.notes,
+        "tags": list(run.tags),
+        "group": run.group,
+    }
 
 
 def _row(row: EpochResult) -> dict[str, Any]:
@@ -170,13 +211,21 @@ def table_of(runs: list[Run | Damaged]) -> Table:
     """All runs as a table for a terminal."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("Run", "State", "Epochs", "Parameters", "Last", "Best", "Measured on", "Device"):
-        table.add_column(title, justify="right" if title in ("Epochs", "Parameters", "Last", "Best") else "left")
+        table.add_column(
+            title, justify="right" if title in ("Epochs", "Parameters", "Last", "Best") else "left"
+        )
     for run in runs:
         if isinstance(run, Damaged):
             table.add_row(run.name, "damaged", "", "", "", "", run.reason, "")
             continue
         accuracies = [f"{row.val_accuracy:.2f} %" if row else "" for row in (run.last, run.best)]
-        table.add_row(run.name, run.state, f"{len(run.epochs)}/{run.config.epochs}",
-                      f"{run.facts['parameters']:,}" if "parameters" in run.facts else "", *accuracies,
-                      str(run.facts.get("validated_on", "")), str(run.facts.get("device", "")))
+        table.add_row(
+            run.name,
+            run.state,
+            f"{len(run.epochs)}/{run.config.epochs}",
+            f"{run.facts['parameters']:,}" if "parameters" in run.facts else "",
+            *accuracies,
+            str(run.facts.get("validated_on", "")),
+            str(run.facts.get("device", "")),
+        )
     return table

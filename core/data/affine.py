@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 
-def draw(row: Mapping[str, Any], generator: random.Random, count: int) -> tuple[np.ndarray, np.ndarray]:
+def draw(
+    row: Mapping[str, Any], generator: random.Random, count: int
+) -> tuple[np.ndarray, np.ndarray]:
     """What happens to each of `count` images, as Albumentations draws it.
 
     Args:
@@ -26,7 +28,15 @@ def draw(row: Mapping[str, Any], generator: random.Random, count: int) -> tuple[
         slant in x and y in degrees, factor in x and y, turn in degrees.
     """
     shift, scale, shear, turn = row["shift"], row["scale"], row["shear"], row["rotate"]
-    reaches = ((0.0, shift), (0.0, shift), (0.0, shear), (0.0, shear), (1.0, scale), (1.0, scale), (0.0, turn))
+    reaches = (
+        (0.0, shift),
+        (0.0, shift),
+        (0.0, shear),
+        (0.0, shear),
+        (1.0, scale),
+        (1.0, scale),
+        (0.0, turn),
+    )
     ranges = [(centre - reach, (centre + reach) - (centre - reach)) for centre, reach in reaches]
     chosen, drawn, p, one = [], [], row["p"], generator.random
     for index in range(count):
@@ -54,7 +64,9 @@ def matrices(values: np.ndarray, side: int) -> np.ndarray:
     turn = np.deg2rad(values[:, 6] % 360)
     cos, sin = np.cos(turn), np.sin(turn)
     # slant @ turn @ scale, written out
-    linear = np.stack([cos - slant_x * sin, sin + slant_x * cos, slant_y * cos - sin, slant_y * sin + cos], 1)
+    linear = np.stack(
+        [cos - slant_x * sin, sin + slant_x * cos, slant_y * cos - sin, slant_y * sin + cos], 1
+    )
     linear = linear.reshape(-1, 2, 2) * values[:, None, 4:6]
     centre = (side - 1) / 2
     offsets = shifts + centre - linear.sum(2) * centre
@@ -75,4 +87,6 @@ def warp(images: np.ndarray, row: Mapping[str, Any], generator: random.Random, b
     side = images.shape[1]
     chosen, values = draw(row, generator, len(images))
     for index, matrix in zip(chosen.tolist(), matrices(values, side), strict=True):
-        images[index] = cv2.warpAffine(images[index], matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=border)
+        images[index] = cv2.warpAffine(
+            images[index], matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=border
+        )

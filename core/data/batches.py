@@ -46,7 +46,9 @@ def epoch_order(seed: int, epoch: int, n: int) -> Tensor:
     return torch.randperm(n, generator=generator)
 
 
-def normalise(images: Tensor, device: torch.device | str, dtype: torch.dtype = torch.float32) -> Tensor:
+def normalise(
+    images: Tensor, device: torch.device | str, dtype: torch.dtype = torch.float32
+) -> Tensor:
     """A batch as the network takes it: (x / 255 - 0.1307) / 0.3081.
 
     Args:
@@ -95,9 +97,18 @@ class Batches:
         DataError: there are no images to train on.
     """
 
-    def __init__(self, images: Tensor, labels: Tensor, indices: Tensor, batch_size: int,
-                 transforms: Sequence[Transform], seed: int, workers: int = 1, augmented_epochs: int | None = None,
-                 answer: Callable[[Tensor], Tensor] | None = None):
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        indices: Tensor,
+        batch_size: int,
+        transforms: Sequence[Transform],
+        seed: int,
+        workers: int = 1,
+        augmented_epochs: int | None = None,
+        answer: Callable[[Tensor], Tensor] | None = None,
+    ):
         if len(indices) == 0:
             raise DataError("there are no images to train on; keep fewer back for validation.")
         self.images, self.labels, self.indices = images, labels, indices
@@ -108,7 +119,9 @@ class Batches:
         self.workers = min(workers, _cpus()) if self.transforms else 0
         self.steps_per_epoch = -(-len(indices) // batch_size)
 
-    def stream(self, epochs: int, start_epoch: int = 0, start_step: int = 0) -> Generator[Batch, None, None]:
+    def stream(
+        self, epochs: int, start_epoch: int = 0, start_step: int = 0
+    ) -> Generator[Batch, None, None]:
         """The batches of a whole run, from any step on; closing the generator ends its workers.
 
         Args:
@@ -118,7 +131,10 @@ class Batches:
         Yields:
             A batch a step.
         """
-        start_epoch, start_step = start_epoch + start_step // self.steps_per_epoch, start_step % self.steps_per_epoch
+        start_epoch, start_step = (
+            start_epoch + start_step // self.steps_per_epoch,
+            start_step % self.steps_per_epoch,
+        )
         limit = self.augmented_epochs if self.augmented_epochs is not None else epochs
         augmented = min(epochs, limit) if self.transforms else 0
         if start_epoch < augmented:
@@ -129,27 +145,46 @@ class Batches:
     def _plain(self, epochs: int, start_epoch: int, start_step: int) -> Iterator[Batch]:
         # Every plain epoch shows the same images, so the teacher is asked once; in groups that don't depend on the
         # order, since its arithmetic may differ in the last bit from group to group.
-        said = (None if self.answer is None or start_epoch >= epochs
-                else torch.cat([self.answer(part) for part in self.images.split(PLAIN_CHUNK)]))
+        said = (
+            None
+            if self.answer is None or start_epoch >= epochs
+            else torch.cat([self.answer(part) for part in self.images.split(PLAIN_CHUNK)])
+        )
         for epoch in range(start_epoch, epochs):
             first = start_step if epoch == start_epoch else 0
-            order = self.indices[epoch_order(self.seed, epoch, len(self.indices))[first * self.batch_size:]]
+            order = self.indices[
+                epoch_order(self.seed, epoch, len(self.indices))[first * self.batch_size :]
+            ]
             order = order.to(self.images.device)
             # One gather an epoch; the batches are views of it.
-            batches = zip(self.images[order].split(self.batch_size), self.labels[order].split(self.batch_size),
-                          strict=True)
-            answers = itertools.repeat(None) if said is None else iter(said[order].split(self.batch_size))
-            for step, ((images, labels), answer) in enumerate(zip(batches, answers, strict=False), first):
+            batches = zip(
+                self.images[order].split(self.batch_size),
+                self.labels[order].split(self.batch_size),
+                strict=True,
+            )
+            answers = (
+                itertools.repeat(None) if said is None else iter(said[order].split(self.batch_size))
+            )
+            for step, ((images, labels), answer) in enumerate(
+                zip(batches, answers, strict=False), first
+            ):
                 yield Batch(epoch, step, images, labels, answer)
 
     def _augmented(self, epochs: int, start_epoch: int, start_step: int) -> Iterator[Batch]:
         steps = max(1, CHUNK // self.batch_size)  # steps a chunk
         chunks = -(-self.steps_per_epoch // steps)
-        keys = [(epoch, chunk) for epoch in range(start_epoch, epochs)
-                for chunk in range(start_step // steps if epoch == start_epoch else 0, chunks)]
+        keys = [
+            (epoch, chunk)
+            for epoch in range(start_epoch, epochs)
+            for chunk in range(start_step // steps if epoch == start_epoch else 0, chunks)
+        ]
         dataset = _Chunks(self, steps * self.batch_size)
         skip = start_step % steps
-        source = _Background(dataset, keys, self.workers) if self.workers and keys else map(dataset.get, keys)
+        source = (
+            _Background(dataset, keys, self.workers)
+            if self.workers and keys
+            else map(dataset.get, keys)
+        )
         try:
             for (epoch, chunk), parts in zip(keys, source, strict=True):
                 split = zip(*(part.split(self.batch_size) for part in parts), strict=True)
@@ -188,9 +223,14 @@ class _Chunks(Dataset):
     def get(self, key: tuple[int, int]) -> tuple[Tensor, ...]:
         """The chunk's images (C, 28, 28) uint8, labels (C,) int64 and, with a teacher, answers (C, 10) float."""
         epoch, chunk = key
-        order = self._order(self.seed, epoch, len(self.indices))[chunk * self.size:(chunk + 1) * self.size].numpy()
+        order = self._order(self.seed, epoch, len(self.indices))[
+            chunk * self.size : (chunk + 1) * self.size
+        ].numpy()
         rows = self.indices[order]
-        images, labels = torch.from_numpy(self.augmenter(self.images[rows], key)), torch.from_numpy(self.labels[rows])
+        images, labels = (
+            torch.from_numpy(self.augmenter(self.images[rows], key)),
+            torch.from_numpy(self.labels[rows]),
+        )
         return (images, labels) if self.answer is None else (images, labels, self.answer(images))
 
 
@@ -199,8 +239,15 @@ class _Background:
 
     def __init__(self, dataset: _Chunks, keys: list[tuple[int, int]], workers: int):
         # A generator of its own: the loader would draw from torch's global one, and a resumed run would differ.
-        loader = DataLoader(dataset, batch_size=None, sampler=keys, num_workers=workers, prefetch_factor=PREFETCH,
-                            worker_init_fn=_prepare_worker, generator=torch.Generator())
+        loader = DataLoader(
+            dataset,
+            batch_size=None,
+            sampler=keys,
+            num_workers=workers,
+            prefetch_factor=PREFETCH,
+            worker_init_fn=_prepare_worker,
+            generator=torch.Generator(),
+        )
         self._chunks: Any = iter(loader)
         # Before multiprocessing's own exit handler, which would wait for workers that nobody has told to end.
         atexit.register(self.close)

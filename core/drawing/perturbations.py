@@ -43,15 +43,22 @@ class Nudge:
 
     def amounts(self) -> list[float]:
         """Every amount of the range, from low to high."""
-        return [round(self.low + at * self.step, 6) for at in range(round((self.high - self.low) / self.step) + 1)]
+        return [
+            round(self.low + at * self.step, 6)
+            for at in range(round((self.high - self.low) / self.step) + 1)
+        ]
 
 
 NUDGES = {
-    "right": Nudge("Right", "Moves it to the right, or to the left below 0.", -10, 10, 0.5, 0, "px"),
+    "right": Nudge(
+        "Right", "Moves it to the right, or to the left below 0.", -10, 10, 0.5, 0, "px"
+    ),
     "down": Nudge("Down", "Moves it down, or up below 0.", -10, 10, 0.5, 0, "px"),
     "turn": Nudge("Turn", "Turns it clockwise about the middle of the image.", -90, 90, 3, 0, "°"),
     "size": Nudge("Size", "Scales it about the middle of the image.", 0.4, 1.6, 0.05, 1, "×"),
-    "thickness": Nudge("Thickness", "Widens its strokes by so much, or thins them below 0.", -3, 4, 0.25, 0, "px"),
+    "thickness": Nudge(
+        "Thickness", "Widens its strokes by so much, or thins them below 0.", -3, 4, 0.25, 0, "px"
+    ),
 }
 
 
@@ -122,6 +129,8 @@ def _checked(amounts: Mapping[str, float]) -> dict[str, float]:
             raise UserError(f"a digit can be changed by {listed(NUDGES)}, not {name[:40]!r}.")
         nudge = NUDGES[name]
         if not isinstance(amount, int | float) or not nudge.low <= amount <= nudge.high:
-            raise UserError(f"{name} goes from {nudge.low:g} to {nudge.high:g} {nudge.unit}, not {str(amount)[:20]}.")
+            raise UserError(
+                f"{name} goes from {nudge.low:g} to {nudge.high:g} {nudge.unit}, not {str(amount)[:20]}."
+            )
         found[name] = amount
     return found

@@ -46,13 +46,17 @@ def open_picture(data: bytes) -> Image:
     from PIL import ImageOps
 
     if len(data) > MAX_FILE:
-        raise UserError(f"the file has {len(data) / 1e6:.1f} MB; at most {MAX_FILE / 1e6:.0f} MB are read.")
+        raise UserError(
+            f"the file has {len(data) / 1e6:.1f} MB; at most {MAX_FILE / 1e6:.0f} MB are read."
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a size that Pillow only warns of is refused below
             picture = pillow.open(io.BytesIO(data), formats=FORMATS)
         # Only a JPEG can be unpacked at a fraction of its size.
-        _check_size(picture.size[::-1], MAX_PIXELS if picture.format in ("JPEG", "MPO") else MAX_UNPACKED)
+        _check_size(
+            picture.size[::-1], MAX_PIXELS if picture.format in ("JPEG", "MPO") else MAX_UNPACKED
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks on metadata that are of no use here
             picture.draft(None, (LARGE, LARGE))
@@ -60,14 +64,21 @@ def open_picture(data: bytes) -> Image:
             if max(upright.size) > LARGE:
                 upright = upright.convert({"P": "RGBA", "1": "L"}.get(upright.mode, upright.mode))
                 grained = upright.mode.startswith("I")  # of 16 bits, which Pillow cannot average
-                upright.thumbnail((LARGE, LARGE), pillow.Resampling.NEAREST if grained else pillow.Resampling.BICUBIC)
+                upright.thumbnail(
+                    (LARGE, LARGE),
+                    pillow.Resampling.NEAREST if grained else pillow.Resampling.BICUBIC,
+                )
             upright.load()
     except UserError:
         raise
     except pillow.DecompressionBombError:
-        raise UserError(f"the picture has far more than the {MAX_UNPACKED:,} pixels that are read.") from None
+        raise UserError(
+            f"the picture has far more than the {MAX_UNPACKED:,} pixels that are read."
+        ) from None
     except Exception:  # Pillow raises a dozen kinds over a broken file
-        raise UserError("the file is no picture that can be read; save it as PNG or JPEG.") from None
+        raise UserError(
+            "the file is no picture that can be read; save it as PNG or JPEG."
+        ) from None
     return upright
 
 
@@ -123,13 +134,15 @@ def to_mnist(ink: npt.NDArray[Any]) -> Ink:
         return result
     ink = ink / top
     rows, columns = np.flatnonzero(ink.max(axis=1) > 0.08), np.flatnonzero(ink.max(axis=0) > 0.08)
-    ink = ink[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
+    ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     scale = BOX / max(ink.shape)
     height, width = (max(1, round(side * scale)) for side in ink.shape)
-    small = cv2.resize(ink, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    small = cv2.resize(
+        ink, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    )
     small = np.clip(small / small.max(), 0, 1)
     y, x = (_corner(small.sum(axis=axis)) for axis in (1, 0))
-    result[y:y + height, x:x + width] = np.round(small * 255).astype(np.uint8)
+    result[y : y + height, x : x + width] = np.round(small * 255).astype(np.uint8)
     return result
 
 
@@ -193,8 +206,11 @@ def _paper(smooth: Any, without_ink: int) -> Any:
 
     height, width = smooth.shape
     scale = min(1.0, 200 / max(height, width))
-    small = cv2.resize(smooth, (max(1, round(width * scale)), max(1, round(height * scale))),
-                       interpolation=cv2.INTER_AREA)
+    small = cv2.resize(
+        smooth,
+        (max(1, round(width * scale)), max(1, round(height * scale))),
+        interpolation=cv2.INTER_AREA,
+    )
     side = max(15, round(max(small.shape) / 4) | 1)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     paper = cv2.GaussianBlur(cv2.morphologyEx(small, without_ink, kernel), (0, 0), side / 4)
@@ -233,7 +249,9 @@ def checked_strokes(strokes: Any) -> list[Floats]:
             raise UserError(f"stroke {number} holds something that is no point.")
         total += len(line)
         if total > MAX_POINTS:
-            raise UserError(f"the drawing has more than {MAX_POINTS:,} points; clear it and draw again.")
+            raise UserError(
+                f"the drawing has more than {MAX_POINTS:,} points; clear it and draw again."
+            )
         lines.append(np.clip(line, 0, 1))
     return lines
 
@@ -258,11 +276,15 @@ def _grey(picture: Any) -> Floats:
     if isinstance(picture, pillow.Image):
         _check_size(picture.size[::-1])
         try:
-            if picture.mode.startswith("I;16"):  # Pillow's own way to 8 bits would cut off instead of scaling
+            if picture.mode.startswith(
+                "I;16"
+            ):  # Pillow's own way to 8 bits would cut off instead of scaling
                 picture = pillow.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
             picture = np.asarray(ImageOps.exif_transpose(picture).convert("RGBA"))
         except (OSError, ValueError, SyntaxError) as error:
-            raise UserError(f"the picture cannot be read ({error}); save it again as PNG or JPEG.") from None
+            raise UserError(
+                f"the picture cannot be read ({error}); save it again as PNG or JPEG."
+            ) from None
     if not isinstance(picture, np.ndarray) or picture.dtype.kind not in "buif":
         raise UserError(f"a picture is an image or an array of pixels, not {_named(picture)}.")
     if picture.ndim == 2:
@@ -271,7 +293,9 @@ def _grey(picture: Any) -> Floats:
         raise UserError(f"a picture is grey, RGB or RGBA, not of shape {picture.shape}.")
     _check_size(picture.shape[:2])
     if min(picture.shape[:2]) < 8:
-        raise UserError(f"the picture has {picture.shape[1]}x{picture.shape[0]} pixels; a digit needs at least 8x8.")
+        raise UserError(
+            f"the picture has {picture.shape[1]}x{picture.shape[0]} pixels; a digit needs at least 8x8."
+        )
     values = picture.astype(np.float32) * (255 if picture.dtype.kind in "bf" else 1)
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > 255:
         raise UserError("a picture's values go from 0 to 255, or from 0 to 1 as fractions.")
@@ -280,7 +304,9 @@ def _grey(picture: Any) -> Floats:
     grey = values[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32)
     if values.shape[2] == 4:
         alpha = values[..., 3] / 255
-        paper = 0.0 if alpha.min() < 0.5 and grey[alpha > 0.5].mean() > 160 else 255.0  # light ink, clear ground
+        paper = (
+            0.0 if alpha.min() < 0.5 and grey[alpha > 0.5].mean() > 160 else 255.0
+        )  # light ink, clear ground
         grey = grey * alpha + paper * (1 - alpha)
     return grey
 

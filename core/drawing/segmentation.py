@@ -22,7 +22,9 @@ Labels = npt.NDArray[np.int32]
 
 MOST = 20  # digits in a line
 _FINE = 200  # pixels of a drawing's height while it is cut
-_LINE = 7  # of them that a line is wide then: thinner than it is drawn, so that neighbours don't touch
+_LINE = (
+    7  # of them that a line is wide then: thinner than it is drawn, so that neighbours don't touch
+)
 _EDGE = 1e-3  # of the height: rounding
 _PIECES = 200  # strokes, or pieces of ink
 
@@ -30,10 +32,18 @@ _PIECES = 200  # strokes, or pieces of ink
 _TALL = 0.5  # of the tallest: what is lower is a bar, a dot or a speck
 _SPECK = 0.12  # both sides
 _NEAR = 0.3  # the widest gap to a digit that a bar belongs to
-_ABOVE = 0.35  # share of a bar's width that must lie above or below its digit, if it is farther away
+_ABOVE = (
+    0.35  # share of a bar's width that must lie above or below its digit, if it is farther away
+)
 _TOGETHER = 0.65  # share of the narrower of two tall pieces within the other's columns: two parts of one digit
-_BESIDE, _ASTRIDE = 0.95, 0.3  # strokes that touch: wider together, with fewer columns in common, are two digits
-_WIDE, _BAR = 1.45, 4.0  # wider than the first for its height: more than one digit; than the second: a mere bar
+_BESIDE, _ASTRIDE = (
+    0.95,
+    0.3,
+)  # strokes that touch: wider together, with fewer columns in common, are two digits
+_WIDE, _BAR = (
+    1.45,
+    4.0,
+)  # wider than the first for its height: more than one digit; than the second: a mere bar
 
 
 @dataclass(frozen=True)
@@ -55,8 +65,13 @@ class _Piece:
         return self.bottom - self.top
 
     def with_(self, other: _Piece) -> _Piece:
-        return _Piece(self.parts + other.parts, min(self.left, other.left), max(self.right, other.right),
-                      min(self.top, other.top), max(self.bottom, other.bottom))
+        return _Piece(
+            self.parts + other.parts,
+            min(self.left, other.left),
+            max(self.right, other.right),
+            min(self.top, other.top),
+            max(self.bottom, other.bottom),
+        )
 
 
 def cut_ink(ink: npt.NDArray[Any]) -> list[Ink]:
@@ -84,7 +99,9 @@ def cut_ink(ink: npt.NDArray[Any]) -> list[Ink]:
     found = []
     for number in range(1, int(labels.max()) + 1):
         # Its soft edges belong to a digit as well, but not the ink of its neighbours.
-        near = cv2.dilate((labels == number).astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
+        near = cv2.dilate((labels == number).astype(np.uint8), np.ones((5, 5), np.uint8)).astype(
+            bool
+        )
         found.append(to_mnist(np.where(near & ((labels == number) | (labels == 0)), ink, 0)))
     return found
 
@@ -114,10 +131,18 @@ def cut_strokes(strokes: Any, aspect: float = 1.0) -> list[Ink]:
         pixels = np.round(line * (_FINE - 1)).astype(np.int32)
         cv2.polylines(mask, [pixels.reshape(-1, 1, 2)], False, 1, _LINE)
         cv2.circle(mask, pixels[0].tolist(), _LINE // 2, 1, -1)  # a line of one point is a dot
-    found = _arranged(_touching(masks), lambda piece: np.asarray(masks[list(piece.parts)].any(axis=0)))
+    found = _arranged(
+        _touching(masks), lambda piece: np.asarray(masks[list(piece.parts)].any(axis=0))
+    )
     # A stroke that goes through several digits is cut; each takes its points.
-    shares = [[run for part in digit.parts
-               for run in _within(lines[part], digit.left / (_FINE - 1), digit.right / (_FINE - 1))] for digit in found]
+    shares = [
+        [
+            run
+            for part in digit.parts
+            for run in _within(lines[part], digit.left / (_FINE - 1), digit.right / (_FINE - 1))
+        ]
+        for digit in found
+    ]
     return [to_mnist(strokes_to_ink(_alone(share))) for share in shares if share]
 
 
@@ -135,23 +160,31 @@ def digits(mask: npt.NDArray[Any]) -> Labels:
     """
     import cv2
 
-    count, labels, stats, _ = cv2.connectedComponentsWithStats((mask != 0).astype(np.uint8), connectivity=8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        (mask != 0).astype(np.uint8), connectivity=8
+    )
     if count > _PIECES:
         raise UserError("that is no line of digits: it falls into too many pieces.")
-    pieces = [_Piece((number,), int(x), int(x + wide), int(y), int(y + tall))
-              for number, (x, y, wide, tall, _) in enumerate(stats[1:count].tolist(), 1)]
+    pieces = [
+        _Piece((number,), int(x), int(x + wide), int(y), int(y + tall))
+        for number, (x, y, wide, tall, _) in enumerate(stats[1:count].tolist(), 1)
+    ]
     result = np.zeros(mask.shape, np.int32)
-    for number, digit in enumerate(_arranged(pieces, lambda piece: np.isin(labels, piece.parts)), 1):
+    for number, digit in enumerate(
+        _arranged(pieces, lambda piece: np.isin(labels, piece.parts)), 1
+    ):
         columns = slice(digit.left, digit.right)
         result[:, columns][np.isin(labels[:, columns], digit.parts)] = number
     return result
 
 
-def _arranged(pieces: Sequence[_Piece], region: Callable[[_Piece], npt.NDArray[np.bool_]]) -> list[_Piece]:
+def _arranged(
+    pieces: Sequence[_Piece], region: Callable[[_Piece], npt.NDArray[np.bool_]]
+) -> list[_Piece]:
     """The digits that pieces of ink make, in reading order; of a piece that is cut, each with its own columns."""
     found = []
     for piece in _together(pieces):
-        edges = _cuts(region(piece)[:, piece.left:piece.right], piece)
+        edges = _cuts(region(piece)[:, piece.left : piece.right], piece)
         found += [replace(piece, left=start, right=end) for start, end in itertools.pairwise(edges)]
     if len(found) > MOST:
         raise UserError(f"there are {len(found)} digits; at most {MOST} in a line are read.")
@@ -163,7 +196,11 @@ def _touching(masks: Ink) -> list[_Piece]:
     pieces = []
     for number, mask in enumerate(masks):
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        pieces.append(_Piece((number,), int(columns[0]), int(columns[-1]) + 1, int(rows[0]), int(rows[-1]) + 1))
+        pieces.append(
+            _Piece(
+                (number,), int(columns[0]), int(columns[-1]) + 1, int(rows[0]), int(rows[-1]) + 1
+            )
+        )
     low = _TALL * max(piece.height for piece in pieces)
     owner = list(range(len(pieces)))
     for at, one in enumerate(pieces):
@@ -171,8 +208,11 @@ def _touching(masks: Ink) -> list[_Piece]:
             if owner[other] == owner[at] or _gap(one, pieces[other]):
                 continue
             both = one.with_(pieces[other])
-            apart = (min(one.height, pieces[other].height) >= low and both.width > _BESIDE * both.height
-                     and _shared(one, pieces[other]) < _ASTRIDE * min(one.width, pieces[other].width))
+            apart = (
+                min(one.height, pieces[other].height) >= low
+                and both.width > _BESIDE * both.height
+                and _shared(one, pieces[other]) < _ASTRIDE * min(one.width, pieces[other].width)
+            )
             if not apart and (masks[at] & masks[other]).any():
                 owner = [owner[other] if each == owner[at] else each for each in owner]
     joined: dict[int, _Piece] = {}
@@ -191,17 +231,31 @@ def _together(pieces: Sequence[_Piece]) -> list[_Piece]:
     # Widest first, so that a narrow part finds the digit that it lies within.
     whole: list[_Piece] = []
     for piece in sorted(tall, key=lambda each: -each.width):
-        host = next((at for at, other in enumerate(whole)
-                     if _shared(piece, other) >= _TOGETHER * piece.width and not _beside(piece, other)), None)
+        host = next(
+            (
+                at
+                for at, other in enumerate(whole)
+                if _shared(piece, other) >= _TOGETHER * piece.width and not _beside(piece, other)
+            ),
+            None,
+        )
         if host is None:
             whole.append(piece)
         else:
             whole[host] = whole[host].with_(piece)
-    for piece in sorted((each for each in pieces if each not in tall), key=lambda each: -each.height * each.width):
+    for piece in sorted(
+        (each for each in pieces if each not in tall), key=lambda each: -each.height * each.width
+    ):
         if max(piece.width, piece.height) < _SPECK * line:
             continue
-        at = min(range(len(whole)), key=lambda each: (_gap(piece, whole[each]), -_shared(piece, whole[each])))
-        if _gap(piece, whole[at]) <= _NEAR * line or _shared(piece, whole[at]) >= _ABOVE * piece.width:
+        at = min(
+            range(len(whole)),
+            key=lambda each: (_gap(piece, whole[each]), -_shared(piece, whole[each])),
+        )
+        if (
+            _gap(piece, whole[at]) <= _NEAR * line
+            or _shared(piece, whole[at]) >= _ABOVE * piece.width
+        ):
             whole[at] = whole[at].with_(piece)
         else:
             whole.append(piece)

@@ -49,24 +49,42 @@ class Answer:
         low, high = self.interval
         if not self.told_apart:
             if abs(self.difference) < ALIKE:
-                return (f"{self.first} and {self.second} cannot be told apart: they are equally good here, and the "
-                        f"difference may lie between {low:+.2f} and {high:+.2f} points.")
-            return (f"{self.first} and {self.second} cannot be told apart: {self.second} is {_by(self.difference)} "
-                    f"here, which may be chance ({low:+.2f} to {high:+.2f}).")
-        better, gain = (self.second, self.difference) if self.difference > 0 else (self.first, -self.difference)
+                return (
+                    f"{self.first} and {self.second} cannot be told apart: they are equally good here, and the "
+                    f"difference may lie between {low:+.2f} and {high:+.2f} points."
+                )
+            return (
+                f"{self.first} and {self.second} cannot be told apart: {self.second} is {_by(self.difference)} "
+                f"here, which may be chance ({low:+.2f} to {high:+.2f})."
+            )
+        better, gain = (
+            (self.second, self.difference)
+            if self.difference > 0
+            else (self.first, -self.difference)
+        )
         ends = sorted((abs(low), abs(high)))
         return f"{better} is better by {gain:.2f} points ({ends[0]:.2f} to {ends[1]:.2f})."
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as JSON values."""
         values: dict[str, Any] = {
-            "first": self.first, "second": self.second, "accuracies": list(self.accuracies),
-            "difference": self.difference, "interval": list(self.interval), "told_apart": self.told_apart,
-            "words": self.words, "method": self.method}
+            "first": self.first,
+            "second": self.second,
+            "accuracies": list(self.accuracies),
+            "difference": self.difference,
+            "interval": list(self.interval),
+            "told_apart": self.told_apart,
+            "words": self.words,
+            "method": self.method,
+        }
         if self.images is not None:
-            values["images"] = {"both_right": self.images.both_right, "only_first": len(self.images.only_first),
-                                "only_second": len(self.images.only_second),
-                                "both_wrong": len(self.images.both_wrong), "p": self.images.chance}
+            values["images"] = {
+                "both_right": self.images.both_right,
+                "only_first": len(self.images.only_first),
+                "only_second": len(self.images.only_second),
+                "both_wrong": len(self.images.both_wrong),
+                "p": self.images.chance,
+            }
         return values
 
 
@@ -86,7 +104,9 @@ def compare(first: str, second: str) -> Answer:
     if isinstance(one, Group) and isinstance(two, Group):
         return of_groups(one, two)
     run, group = (first, second) if isinstance(one, Run) else (second, first)
-    raise RunError(f"{run} is one run and {group} a group of several; compare two runs, or two groups.")
+    raise RunError(
+        f"{run} is one run and {group} a group of several; compare two runs, or two groups."
+    )
 
 
 def of_runs(first: str, one: Predictions, second: str, two: Predictions) -> Answer:
@@ -102,11 +122,20 @@ def of_runs(first: str, one: Predictions, second: str, two: Predictions) -> Answ
     found = mistakes.compare(one, two)
     total, only_first, only_second = len(one.labels), len(found.only_first), len(found.only_second)
     accuracies = tuple(100 * float(each.right.mean()) for each in (one, two))
-    method = (f"On the same {total:,} test images {first} alone is right about {only_first:,} and {second} alone about "
-              f"{only_second:,}; McNemar's exact test gives p = {_chance(found.chance)}. This is about these two "
-              "trained networks: another seed may come out otherwise.")
-    return Answer(first, second, (accuracies[0], accuracies[1]), 100 * (only_second - only_first) / total,
-                  gain_interval(only_first, only_second, total), method, found)
+    method = (
+        f"On the same {total:,} test images {first} alone is right about {only_first:,} and {second} alone about "
+        f"{only_second:,}; McNemar's exact test gives p = {_chance(found.chance)}. This is about these two "
+        "trained networks: another seed may come out otherwise."
+    )
+    return Answer(
+        first,
+        second,
+        (accuracies[0], accuracies[1]),
+        100 * (only_second - only_first) / total,
+        gain_interval(only_first, only_second, total),
+        method,
+        found,
+    )
 
 
 def of_groups(one: Group, two: Group) -> Answer:
@@ -117,22 +146,34 @@ def of_groups(one: Group, two: Group) -> Answer:
     """
     for group in (one, two):
         if len(group.scores) < 2:
-            raise RunError(f"{group.name} has {'one finished run' if group.scores else 'no finished run'}; "
-                           "a comparison of groups needs two on each side.")
+            raise RunError(
+                f"{group.name} has {'one finished run' if group.scores else 'no finished run'}; "
+                "a comparison of groups needs two on each side."
+            )
     if one.measured_on != two.measured_on:
-        raise RunError(f"{one.name} was measured on the {one.measured_on}, {two.name} on the {two.measured_on}; "
-                       "such accuracies cannot be compared.")
-    first, second = ([each.accuracy for each in group.scores.values()] for group in (one, two))  # in order of seeds
+        raise RunError(
+            f"{one.name} was measured on the {one.measured_on}, {two.name} on the {two.measured_on}; "
+            "such accuracies cannot be compared."
+        )
+    first, second = (
+        [each.accuracy for each in group.scores.values()] for group in (one, two)
+    )  # in order of seeds
     if one.seeds == two.seeds:
         interval = paired_interval(first, second)
-        how = (f"Both were trained with the seeds {_listed(one.seeds)}, and each run is compared with the other of its "
-               "seed (Student's t).")
+        how = (
+            f"Both were trained with the seeds {_listed(one.seeds)}, and each run is compared with the other of its "
+            "seed (Student's t)."
+        )
     else:
         interval = welch_interval(first, second)
-        how = (f"They have {len(first)} and {len(second)} runs, not all of the same seeds, so their means are compared "
-               "(Welch's t).")
-    method = (f"{how} The accuracies are those after the last epoch on the {one.measured_on}; the interval tells what "
-              "other seeds would do on the same images.")
+        how = (
+            f"They have {len(first)} and {len(second)} runs, not all of the same seeds, so their means are compared "
+            "(Welch's t)."
+        )
+    method = (
+        f"{how} The accuracies are those after the last epoch on the {one.measured_on}; the interval tells what "
+        "other seeds would do on the same images."
+    )
     means = (spread(first).mean, spread(second).mean)
     return Answer(one.name, two.name, means, means[1] - means[0], interval, method)
 
@@ -167,5 +208,9 @@ def counts(answer: Answer) -> Mapping[str, int]:
     if answer.images is None:
         return {}
     found = answer.images
-    return {"both right": found.both_right, f"only {answer.first} right": len(found.only_first),
-            f"only {answer.second} right": len(found.only_second), "both wrong": len(found.both_wrong)}
+    return {
+        "both right": found.both_right,
+        f"only {answer.first} right": len(found.only_first),
+        f"only {answer.second} right": len(found.only_second),
+        "both wrong": len(found.both_wrong),
+    }

@@ -28,8 +28,13 @@ if TYPE_CHECKING:
 STEPS = 300
 FEWEST, MOST = 50, 2_000
 LOWEST, HIGHEST = 1e-8, 10.0
-RANGES = {"sgd": (1e-4, 10.0), "adam": (1e-5, 1.0), "adamw": (1e-5, 1.0), "adadelta": (1e-3, 10.0),
-          "muon": (1e-4, 10.0)}
+RANGES = {
+    "sgd": (1e-4, 10.0),
+    "adam": (1e-5, 1.0),
+    "adamw": (1e-5, 1.0),
+    "adadelta": (1e-3, 10.0),
+    "muon": (1e-4, 10.0),
+}
 HALF_LIFE = 13.5  # steps; about what a decay of 0.95 a step gives
 FALLS = 0.9  # the loss must reach this share of where it began before anything can be said
 BURSTS = 4  # a loss so many times the first has nothing more to tell
@@ -69,7 +74,9 @@ class Suggestion:
         return dataclasses.asdict(self)
 
 
-def rates(config: RunConfig, steps: int = STEPS, low: float | None = None, high: float | None = None) -> list[float]:
+def rates(
+    config: RunConfig, steps: int = STEPS, low: float | None = None, high: float | None = None
+) -> list[float]:
     """The rates of the test, each the same factor above the one before.
 
     Args:
@@ -85,13 +92,20 @@ def rates(config: RunConfig, steps: int = STEPS, low: float | None = None, high:
     if not FEWEST <= steps <= MOST:
         raise ConfigError(f"a range test takes {FEWEST} to {MOST:,} steps, not {steps:,}.")
     if not LOWEST <= first < last <= HIGHEST:
-        raise ConfigError(f"the rates of a range test climb from one of at least {LOWEST:g} to one of at most "
-                          f"{HIGHEST:g}, not from {first:g} to {last:g}.")
+        raise ConfigError(
+            f"the rates of a range test climb from one of at least {LOWEST:g} to one of at most "
+            f"{HIGHEST:g}, not from {first:g} to {last:g}."
+        )
     return [first * (last / first) ** (step / (steps - 1)) for step in range(steps)]
 
 
-def points(config: RunConfig, data: Mnist, climb: Sequence[float], weights: Mapping[str, Tensor] | None = None,
-           teacher: Module | None = None) -> Iterator[Point]:
+def points(
+    config: RunConfig,
+    data: Mnist,
+    climb: Sequence[float],
+    weights: Mapping[str, Tensor] | None = None,
+    teacher: Module | None = None,
+) -> Iterator[Point]:
     """Take the steps; ends early when the loss is back where it began, or no number any more.
 
     Args:
@@ -114,7 +128,10 @@ def points(config: RunConfig, data: Mnist, climb: Sequence[float], weights: Mapp
             return climb[min(self.epoch * self.steps + self.step, len(climb) - 1)]
 
     training = Climbing(_prepared(config, data, len(climb)), data, weights=weights, teacher=teacher)
-    training.validation = (data.test_images[:1], data.test_labels[:1])  # nobody asks how good it gets
+    training.validation = (
+        data.test_images[:1],
+        data.test_labels[:1],
+    )  # nobody asks how good it gets
     keep = 0.5 ** (1 / HALF_LIFE)
     mean, first, best = 0.0, 0.0, math.inf
     with contextlib.closing(cast(Generator[Any, None, None], training.run())) as results:
@@ -128,7 +145,7 @@ def points(config: RunConfig, data: Mnist, climb: Sequence[float], weights: Mapp
                     return
                 step += 1
                 mean = keep * mean + (1 - keep) * loss
-                smoothed = mean / (1 - keep ** step)  # as if it had begun at the first loss, not at 0
+                smoothed = mean / (1 - keep**step)  # as if it had begun at the first loss, not at 0
                 first = first or smoothed
                 best = min(best, smoothed)
                 yield Point(step, result.lr, loss, smoothed)
@@ -141,12 +158,18 @@ def points(config: RunConfig, data: Mnist, climb: Sequence[float], weights: Mapp
 
 def _prepared(config: RunConfig, data: Mnist, steps: int) -> RunConfig:
     """The config with room for so many steps, all of them like those of the first epochs, and nothing else going on."""
-    per_epoch = schedules.steps_per_epoch(len(data.train_labels) - config.holdout, config.batch_size)
+    per_epoch = schedules.steps_per_epoch(
+        len(data.train_labels) - config.holdout, config.batch_size
+    )
     cycled = config.schedule == "one-cycle" and config.momentum_cycle
-    return config.changed(epochs=min(1_000, -(-steps // per_epoch) + 1), augmented=1.0 if config.augmented else 0.0,
-                          ema=0.0, schedule="constant",
-                          # At the highest rate, which is what is looked for, the cycle's momentum is at its lowest.
-                          momentum=schedules.BASE_MOMENTUM if cycled else config.momentum)
+    return config.changed(
+        epochs=min(1_000, -(-steps // per_epoch) + 1),
+        augmented=1.0 if config.augmented else 0.0,
+        ema=0.0,
+        schedule="constant",
+        # At the highest rate, which is what is looked for, the cycle's momentum is at its lowest.
+        momentum=schedules.BASE_MOMENTUM if cycled else config.momentum,
+    )
 
 
 def suggest(found: Sequence[Point], planned: int) -> Suggestion:
@@ -160,16 +183,26 @@ def suggest(found: Sequence[Point], planned: int) -> Suggestion:
         planned: steps that the test was to take.
     """
     if len(found) < FEWEST // 2:
-        return Suggestion(None, None, f"The loss grew beyond all bounds within {len(found)} steps: the lowest rates "
-                                      "are too high already; test lower ones.")
+        return Suggestion(
+            None,
+            None,
+            f"The loss grew beyond all bounds within {len(found)} steps: the lowest rates "
+            "are too high already; test lower ones.",
+        )
     first = found[0].smoothed
     best = min(found, key=lambda point: point.smoothed)
     if best.smoothed >= FALLS * first:
-        return Suggestion(None, None, f"The smoothed loss never fell clearly below the {first:.2f} that it began with, "
-                                      "so no rate stands out; test other ones, or take more steps.")
+        return Suggestion(
+            None,
+            None,
+            f"The smoothed loss never fell clearly below the {first:.2f} that it began with, "
+            "so no rate stands out; test other ones, or take more steps.",
+        )
     lr = float(f"{best.lr / BELOW_LOWEST:.2g}")
-    words = (f"The smoothed loss was lowest, {best.smoothed:.2f}, at a rate of {best.lr:.2g}; a tenth of that, {lr:g}, "
-             "leaves room before the steps undo each other.")
+    words = (
+        f"The smoothed loss was lowest, {best.smoothed:.2f}, at a rate of {best.lr:.2g}; a tenth of that, {lr:g}, "
+        "leaves room before the steps undo each other."
+    )
     if len(found) < planned:
         words += f" At {found[-1].lr:.2g} the loss was back where it began, and the test stopped."
     elif best.step >= planned - HALF_LIFE:

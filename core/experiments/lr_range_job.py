@@ -95,7 +95,9 @@ def start(request: Request, folder: Path | None = None) -> None:
         place.parent.mkdir(exist_ok=True)
         files.write_bytes(place, _line({"request": request.to_dict()}))
         try:
-            pid, started = processes.launch("core.experiments.lr_range_job", place, log=place.with_suffix(".log"))
+            pid, started = processes.launch(
+                "core.experiments.lr_range_job", place, log=place.with_suffix(".log")
+            )
         except OSError as error:
             raise RunError(f"no process could be started: {error.strerror}.") from None
         files.append(place, _line({"pid": pid, "started": started}))
@@ -146,7 +148,9 @@ def _test(place: Path) -> None:
     weights, teacher = starting_weights(request.run, folder), store.load_teacher(config, folder)
     waiting: list[bytes] = []
     written = time.monotonic()
-    for point in lr_range.points(config, dataset.load(), lr_range.rates(config, request.steps), weights, teacher):
+    for point in lr_range.points(
+        config, dataset.load(), lr_range.rates(config, request.steps), weights, teacher
+    ):
         waiting.append(_line({"point": point.to_dict(), "time": time.time()}))
         if time.monotonic() - written > EVERY:
             files.append(place, b"".join(waiting))

@@ -53,7 +53,9 @@ def groups(runs: Iterable[Run]) -> list[Group]:
     return [group for group in groups_of(runs) if len(group.runs) > 1 and not group.differing]
 
 
-def folded(runs: Sequence[Run], found: Sequence[Run], order: str, apart: bool = False) -> list[Entry]:
+def folded(
+    runs: Sequence[Run], found: Sequence[Run], order: str, apart: bool = False
+) -> list[Entry]:
     """The runs that were found, each group as one entry where any of its runs is among them.
 
     Args:
@@ -64,14 +66,20 @@ def folded(runs: Sequence[Run], found: Sequence[Run], order: str, apart: bool = 
     """
     by_run = {run.name: group for group in groups(runs) for run in group.runs}
     entries: list[Entry] = [run for run in found if run.name not in by_run]
-    entries += {by_run[run.name].name: by_run[run.name] for run in found if run.name in by_run}.values()
+    entries += {
+        by_run[run.name].name: by_run[run.name] for run in found if run.name in by_run
+    }.values()
     entries.sort(key=lambda entry: _place(entry, order))
     if not apart:
         return entries
     names = {run.name for run in found}
     apart_too: list[Entry] = []
     for entry in entries:
-        apart_too += [entry, *(run for run in entry.runs if run.name in names)] if isinstance(entry, Group) else [entry]
+        apart_too += (
+            [entry, *(run for run in entry.runs if run.name in names)]
+            if isinstance(entry, Group)
+            else [entry]
+        )
     return apart_too
 
 
@@ -81,9 +89,13 @@ def validation(entry: Entry) -> Standing | None:
     if not rows:
         return None
     if len(rows) == 1:
-        return Standing(rows[0].val_accuracy, None, wilson(rows[0].val_correct, rows[0].val_total), 1)
+        return Standing(
+            rows[0].val_accuracy, None, wilson(rows[0].val_correct, rows[0].val_total), 1
+        )
     values = [row.val_accuracy for row in rows]
-    return Standing(statistics.fmean(values), spread(values).deviation, t_interval(values), len(values))
+    return Standing(
+        statistics.fmean(values), spread(values).deviation, t_interval(values), len(values)
+    )
 
 
 def reaches_goal(entry: Entry) -> bool:
@@ -91,7 +103,11 @@ def reaches_goal(entry: Entry) -> bool:
     if isinstance(entry, Group):
         return entry.reaches_goal
     found = score(entry)
-    return found is not None and entry.state == "finished" and meets_goal(found.accuracy, found.measured_on, entry)
+    return (
+        found is not None
+        and entry.state == "finished"
+        and meets_goal(found.accuracy, found.measured_on, entry)
+    )
 
 
 def accuracy(entry: Entry) -> float | None:
@@ -107,9 +123,12 @@ def curve(entry: Entry, value: Callable[[EpochResult], float]) -> pd.DataFrame:
 
     Value is the mean; low and high are the smallest and the largest of the runs.
     """
-    rows = [(entry.name, number, statistics.fmean(values), min(values), max(values))
-            for number, values in enumerate(zip(*([value(row) for row in run.epochs] for run in counted(entry)),
-                                                strict=False), 1)]
+    rows = [
+        (entry.name, number, statistics.fmean(values), min(values), max(values))
+        for number, values in enumerate(
+            zip(*([value(row) for row in run.epochs] for run in counted(entry)), strict=False), 1
+        )
+    ]
     return pd.DataFrame(rows, columns=["run", "epoch", "value", "low", "high"])
 
 

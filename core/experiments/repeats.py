@@ -21,7 +21,11 @@ from core.runs.run import Run
 
 MOST = 100
 HIGHEST_SEED = 2**31 - 1
-_FREE = {"seed", "device", "threads"}  # what runs of a group may differ in: no other field may change what is learnt
+_FREE = {
+    "seed",
+    "device",
+    "threads",
+}  # what runs of a group may differ in: no other field may change what is learnt
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,12 @@ class Group:
     def reaches_goal(self) -> bool:
         """Whether the mean of two runs or more meets the goal, all of the group being finished."""
         found = self.spread
-        return (found is not None and found.count > 1 and len(self.finished) == len(self.runs)
-                and meets_goal(found.mean, self.measured_on, self.runs[0]))
+        return (
+            found is not None
+            and found.count > 1
+            and len(self.finished) == len(self.runs)
+            and meets_goal(found.mean, self.measured_on, self.runs[0])
+        )
 
     @property
     def words(self) -> str:
@@ -85,22 +93,39 @@ class Group:
             return f"{self.name}: none of its {len(self.runs)} runs is finished yet."
         if interval is None:
             return f"{self.name}: {found.mean:.2f} % of the {self.measured_on} by one run; a spread needs two."
-        return (f"{self.name}: {found.mean:.2f} % of the {self.measured_on} as the mean of {found.count} seeds "
-                f"({interval[0]:.2f} to {interval[1]:.2f}), deviation {found.deviation:.2f}, "
-                f"from {found.smallest:.2f} to {found.largest:.2f}.")
+        return (
+            f"{self.name}: {found.mean:.2f} % of the {self.measured_on} as the mean of {found.count} seeds "
+            f"({interval[0]:.2f} to {interval[1]:.2f}), deviation {found.deviation:.2f}, "
+            f"from {found.smallest:.2f} to {found.largest:.2f}."
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The group as JSON values."""
         found, interval = self.spread, self.interval
-        return {"name": self.name, "runs": [run.name for run in self.runs], "finished": len(self.finished),
-                "seeds": list(self.seeds), "measured_on": self.measured_on,
-                "mean": found and found.mean, "deviation": found.deviation if interval and found else None,
-                "smallest": found and found.smallest, "largest": found and found.largest,
-                "interval": interval and list(interval), "reaches_goal": self.reaches_goal}
+        return {
+            "name": self.name,
+            "runs": [run.name for run in self.runs],
+            "finished": len(self.finished),
+            "seeds": list(self.seeds),
+            "measured_on": self.measured_on,
+            "mean": found and found.mean,
+            "deviation": found.deviation if interval and found else None,
+            "smallest": found and found.smallest,
+            "largest": found and found.largest,
+            "interval": interval and list(interval),
+            "reaches_goal": self.reaches_goal,
+        }
 
 
-def create(config: RunConfig, name: str, count: int, *, recipe: str | None = None, folder: Path | None = None,
-           limits: Limits | None = None) -> Group:
+def create(
+    config: RunConfig,
+    name: str,
+    count: int,
+    *,
+    recipe: str | None = None,
+    folder: Path | None = None,
+    limits: Limits | None = None,
+) -> Group:
     """Make the runs of a group, with the config's seed and those that follow it; nothing trains until it is submitted.
 
     Args:
@@ -119,14 +144,18 @@ def create(config: RunConfig, name: str, count: int, *, recipe: str | None = Non
     if not 2 <= count <= MOST:
         raise RunError(f"a group takes 2 to {MOST} runs, not {count}.")
     if count > limits.max_queue:
-        raise LimitError(f"{count} runs are more than this machine's queue takes ({limits.max_queue}); "
-                         "train fewer, or raise INKLING_MAX_QUEUE.")
+        raise LimitError(
+            f"{count} runs are more than this machine's queue takes ({limits.max_queue}); "
+            "train fewer, or raise INKLING_MAX_QUEUE."
+        )
     check_name(name, folder)
     _make(config, name, range(config.seed, config.seed + count), recipe, folder, limits)
     return open_group(name, folder)
 
 
-def more(name: str, count: int, *, folder: Path | None = None, limits: Limits | None = None) -> tuple[Run, ...]:
+def more(
+    name: str, count: int, *, folder: Path | None = None, limits: Limits | None = None
+) -> tuple[Run, ...]:
     """Add runs to a group, with the seeds that follow its highest.
 
     Returns:
@@ -139,9 +168,18 @@ def more(name: str, count: int, *, folder: Path | None = None, limits: Limits | 
     folder, limits = folder or store.checkpoints_folder(), limits or Limits.from_environment()
     group = open_group(name, folder)
     if count < 1 or len(group.runs) + count > MOST:
-        raise RunError(f"{name} has {len(group.runs)} runs; a group takes up to {MOST}, so {count} cannot be added.")
+        raise RunError(
+            f"{name} has {len(group.runs)} runs; a group takes up to {MOST}, so {count} cannot be added."
+        )
     first = max(run.config.seed for run in group.runs) + 1
-    return _make(group.runs[0].config, name, range(first, first + count), group.runs[0].recipe, folder, limits)
+    return _make(
+        group.runs[0].config,
+        name,
+        range(first, first + count),
+        group.runs[0].recipe,
+        folder,
+        limits,
+    )
 
 
 def submit(group: Group, folder: Path | None = None, *, limits: Limits | None = None) -> list[str]:
@@ -170,8 +208,10 @@ def groups_of(runs: Iterable[Run]) -> list[Group]:
     for run in runs:
         if run.group:
             found.setdefault(run.group, []).append(run)
-    return [Group(name, tuple(sorted(members, key=lambda run: (run.config.seed, run.name))))
-            for name, members in found.items()]
+    return [
+        Group(name, tuple(sorted(members, key=lambda run: (run.config.seed, run.name))))
+        for name, members in found.items()
+    ]
 
 
 def open_group(name: str, folder: Path | None = None) -> Group:
@@ -186,8 +226,10 @@ def open_group(name: str, folder: Path | None = None) -> Group:
     first = group.runs[0].config
     for run in group.runs[1:]:
         if others := set(run.config.differences(first)) - _FREE:
-            raise RunError(f"{group.runs[0].name} and {run.name} are no repeats of each other: they differ in "
-                           f"{', '.join(sorted(others))}.")
+            raise RunError(
+                f"{group.runs[0].name} and {run.name} are no repeats of each other: they differ in "
+                f"{', '.join(sorted(others))}."
+            )
     return group
 
 
@@ -215,17 +257,33 @@ def free_name(wanted: str, folder: Path | None = None) -> str:
     return name
 
 
-def _make(config: RunConfig, name: str, seeds: range, recipe: str | None, folder: Path, limits: Limits,
-          ) -> tuple[Run, ...]:
+def _make(
+    config: RunConfig,
+    name: str,
+    seeds: range,
+    recipe: str | None,
+    folder: Path,
+    limits: Limits,
+) -> tuple[Run, ...]:
     if seeds[-1] > HIGHEST_SEED:
         raise RunError(f"seeds end at {HIGHEST_SEED:,}; begin with a lower one.")
     made: list[Run] = []
     try:
         for seed in seeds:
-            made.append(store.create(config.changed(seed=seed), store.free_name(f"{name}-s{seed}", folder),
-                                     recipe=recipe, group=name, folder=folder, limits=limits))
+            made.append(
+                store.create(
+                    config.changed(seed=seed),
+                    store.free_name(f"{name}-s{seed}", folder),
+                    recipe=recipe,
+                    group=name,
+                    folder=folder,
+                    limits=limits,
+                )
+            )
     except UserError:
-        for run in made:  # nobody has seen them yet; half a group would be no answer to what was asked
+        for (
+            run
+        ) in made:  # nobody has seen them yet; half a group would be no answer to what was asked
             shutil.rmtree(run.folder, ignore_errors=True)
         raise
     return tuple(made)

@@ -8,7 +8,10 @@ from core.experiments.statistics import wilson
 from core.models.summary import BUDGET
 from core.runs.run import Run
 
-GOAL, GOAL_EPOCHS = 99.4, 15  # percent on the test images, within so many epochs and with fewer than BUDGET parameters
+GOAL, GOAL_EPOCHS = (
+    99.4,
+    15,
+)  # percent on the test images, within so many epochs and with fewer than BUDGET parameters
 TEST = "test images"
 
 
@@ -51,5 +54,9 @@ def validated_on(run: Run) -> str:
 
 def meets_goal(accuracy: float, measured_on: str, run: Run) -> bool:
     """Whether an accuracy reached by runs like this one meets the goal: accuracy, epochs and parameters."""
-    return (accuracy >= GOAL and measured_on == TEST and run.config.epochs <= GOAL_EPOCHS
-            and run.parameters < BUDGET)
+    return (
+        accuracy >= GOAL
+        and measured_on == TEST
+        and run.config.epochs <= GOAL_EPOCHS
+        and run.parameters < BUDGET
+    )

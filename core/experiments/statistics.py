@@ -78,12 +78,13 @@ def welch_interval(first: Sequence[float], second: Sequence[float]) -> tuple[flo
     Source: Welch, Biometrika 34 (1947) 28.
     """
     mine, theirs = spread(second), spread(first)
-    parts = [each.deviation ** 2 / each.count for each in (theirs, mine)]
+    parts = [each.deviation**2 / each.count for each in (theirs, mine)]
     error = math.sqrt(sum(parts))
     freedom = 1.0
     if error:
-        freedom = sum(parts) ** 2 / sum(part ** 2 / (each.count - 1)
-                                        for part, each in zip(parts, (theirs, mine), strict=True))
+        freedom = sum(parts) ** 2 / sum(
+            part**2 / (each.count - 1) for part, each in zip(parts, (theirs, mine), strict=True)
+        )
     return _around(mine.mean - theirs.mean, error, freedom)
 
 

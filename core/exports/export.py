@@ -48,12 +48,24 @@ class Format:
 
 
 FORMATS: Mapping[str, Format] = {
-    "onnx": Format("ONNX", ".onnx", "application/octet-stream",
-                   "The trained network for any runtime. Takes grey values as they are, for any number of images."),
-    "torch": Format("PyTorch program", ".pt2", "application/octet-stream",
-                    "The trained network as torch.export writes it: runs without any code of this app."),
-    "script": Format("Python script", ".py", "text/x-python",
-                     "Network, data, augmentation, schedule and training loop in one file that trains it anew."),
+    "onnx": Format(
+        "ONNX",
+        ".onnx",
+        "application/octet-stream",
+        "The trained network for any runtime. Takes grey values as they are, for any number of images.",
+    ),
+    "torch": Format(
+        "PyTorch program",
+        ".pt2",
+        "application/octet-stream",
+        "The trained network as torch.export writes it: runs without any code of this app.",
+    ),
+    "script": Format(
+        "Python script",
+        ".py",
+        "text/x-python",
+        "Network, data, augmentation, schedule and training loop in one file that trains it anew.",
+    ),
 }
 
 
@@ -72,13 +84,19 @@ class Check:
     @property
     def words(self) -> str:
         """The check, as a sentence."""
-        return (f"Loaded again, it names {self.agreeing:,} of {self.images:,} test images as the run does; "
-                f"no logit differs by more than {self.difference:.1g}. One image takes {1e3 * self.seconds:.2g} ms.")
+        return (
+            f"Loaded again, it names {self.agreeing:,} of {self.images:,} test images as the run does; "
+            f"no logit differs by more than {self.difference:.1g}. One image takes {1e3 * self.seconds:.2g} ms."
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The check as JSON values."""
-        return {"images": self.images, "agreeing": self.agreeing, "difference": self.difference,
-                "seconds": self.seconds}
+        return {
+            "images": self.images,
+            "agreeing": self.agreeing,
+            "difference": self.difference,
+            "seconds": self.seconds,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,15 +149,19 @@ def check(data: bytes, format: str, model: Network, test: Pair | None = None) ->
         answer = _LOADERS[format](data, model)
         found = np.concatenate([answer(part) for part in parts])
     except Exception as error:  # each of the three libraries has errors of its own
-        raise RunError(f"the {FORMATS[format].title} file cannot be loaded again ({type(error).__name__}); it is not "
-                       "handed out.") from error
+        raise RunError(
+            f"the {FORMATS[format].title} file cannot be loaded again ({type(error).__name__}); it is not "
+            "handed out."
+        ) from error
     off = np.abs(found - expected)
     difference = float(off.max()) if np.isfinite(off).all() else float("inf")
     agreeing = int((found.argmax(axis=1) == expected.argmax(axis=1)).sum())
     if difference > TOLERANCE * max(1.0, float(np.abs(expected).max())):
-        raise RunError(f"the {FORMATS[format].title} file answers otherwise than the run: {len(images) - agreeing} of "
-                       f"{len(images):,} test images get another digit, and a logit differs by {difference:.2g}. "
-                       "It is not handed out.")
+        raise RunError(
+            f"the {FORMATS[format].title} file answers otherwise than the run: {len(images) - agreeing} of "
+            f"{len(images):,} test images get another digit, and a logit differs by {difference:.2g}. "
+            "It is not handed out."
+        )
     return Check(len(images), agreeing, difference, _time_of_one(answer, images))
 
 
@@ -155,8 +177,11 @@ def _torch(run: Run, model: Network, which: str) -> bytes:
 
     import torch
 
-    program = torch.export.export(_whole(model), (torch.zeros(2, 28, 28, dtype=torch.uint8),),
-                                  dynamic_shapes={"images": {0: torch.export.Dim.DYNAMIC}})
+    program = torch.export.export(
+        _whole(model),
+        (torch.zeros(2, 28, 28, dtype=torch.uint8),),
+        dynamic_shapes={"images": {0: torch.export.Dim.DYNAMIC}},
+    )
     buffer = io.BytesIO()
     torch.export.save(program, buffer, extra_files={"about.json": json.dumps(_about(run, which))})
     return buffer.getvalue()
@@ -168,11 +193,17 @@ def _script(run: Run, model: Network, which: str) -> bytes:
 
 def _about(run: Run, which: str) -> dict[str, Any]:
     found = score(run)
-    return {"name": run.name, "weights": which, "architecture": run.config.architecture,
-            "input": "images: (N, 28, 28) uint8, 0 is paper and 255 is ink; normalisation is inside",
-            "output": "logits (N, 10), one for each digit from 0 to 9",
-            "accuracy": f"{found.accuracy:.2f} % of the {found.measured_on} after the last epoch" if found else "",
-            "config": run.config.to_dict()}
+    return {
+        "name": run.name,
+        "weights": which,
+        "architecture": run.config.architecture,
+        "input": "images: (N, 28, 28) uint8, 0 is paper and 255 is ink; normalisation is inside",
+        "output": "logits (N, 10), one for each digit from 0 to 9",
+        "accuracy": f"{found.accuracy:.2f} % of the {found.measured_on} after the last epoch"
+        if found
+        else "",
+        "config": run.config.to_dict(),
+    }
 
 
 def _whole(model: Network) -> Any:
@@ -197,9 +228,13 @@ def _load_onnx(data: bytes, model: Network) -> Answer:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1  # a run may be training beside it
+    options.intra_op_num_threads = options.inter_op_num_threads = (
+        1  # a run may be training beside it
+    )
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    return lambda images: np.asarray(session.run([onnx_graph.LOGITS], {onnx_graph.IMAGES: images})[0], np.float32)
+    return lambda images: np.asarray(
+        session.run([onnx_graph.LOGITS], {onnx_graph.IMAGES: images})[0], np.float32
+    )
 
 
 def _load_torch(data: bytes, model: Network) -> Answer:
@@ -222,14 +257,23 @@ def _load_script(data: bytes, model: Network) -> Answer:
 
     def answer(images: Images) -> Floats:
         with torch.inference_mode():
-            return np.asarray(network(names["normalise"](torch.from_numpy(images))).numpy(), np.float32)
+            return np.asarray(
+                network(names["normalise"](torch.from_numpy(images))).numpy(), np.float32
+            )
 
     return answer
 
 
-_MAKERS: Mapping[str, Callable[[Run, Network, str], bytes]] = {"onnx": _onnx, "torch": _torch, "script": _script}
+_MAKERS: Mapping[str, Callable[[Run, Network, str], bytes]] = {
+    "onnx": _onnx,
+    "torch": _torch,
+    "script": _script,
+}
 _LOADERS: Mapping[str, Callable[[bytes, Network], Answer]] = {
-    "onnx": _load_onnx, "torch": _load_torch, "script": _load_script}
+    "onnx": _load_onnx,
+    "torch": _load_torch,
+    "script": _load_script,
+}
 
 
 def _some(test: Pair | None) -> Images:
@@ -240,7 +284,7 @@ def _some(test: Pair | None) -> Images:
         images = load().test_images.numpy()
     else:
         images = test[0]
-    return np.ascontiguousarray(images[::max(1, len(images) // CHECKED)][:CHECKED])
+    return np.ascontiguousarray(images[:: max(1, len(images) // CHECKED)][:CHECKED])
 
 
 def _asked(model: Network, images: Images) -> Floats:

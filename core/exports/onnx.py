@@ -22,7 +22,9 @@ IMAGES, LOGITS, PROBABILITIES = "images", "logits", "probabilities"
 Weights = Mapping[str, np.ndarray]
 
 
-def model(rows: Sequence[Row], weights: Weights, mean: float, std: float, about: Mapping[str, Any]) -> bytes:
+def model(
+    rows: Sequence[Row], weights: Weights, mean: float, std: float, about: Mapping[str, Any]
+) -> bytes:
     """The model as the bytes of an .onnx file.
 
     It takes `images`, (N, 28, 28) uint8 as MNIST holds them, ink 255 on 0, for any N, and gives `logits` and
@@ -43,8 +45,12 @@ def model(rows: Sequence[Row], weights: Weights, mean: float, std: float, about:
     builder = _Builder(weights)
     last = builder.node("Cast", [IMAGES], "grey", to=onnx.TensorProto.FLOAT)
     last = builder.node("Unsqueeze", [last, builder.constant("channel", np.array([1]))], "image")
-    last = builder.node("Mul", [last, builder.constant("per_grey", np.float32(1 / (255 * std)))], "scaled")
-    last = builder.node("Sub", [last, builder.constant("middle", np.float32(mean / std))], "normalised")
+    last = builder.node(
+        "Mul", [last, builder.constant("per_grey", np.float32(1 / (255 * std)))], "scaled"
+    )
+    last = builder.node(
+        "Sub", [last, builder.constant("middle", np.float32(mean / std))], "normalised"
+    )
     outputs: list[str] = []
     for layer in trace(rows):
         last = builder.row(layer, last, outputs)
@@ -52,14 +58,28 @@ def model(rows: Sequence[Row], weights: Weights, mean: float, std: float, about:
     builder.node("Flatten", [last], LOGITS, axis=1)
     builder.node("Softmax", [LOGITS], PROBABILITIES, axis=1)
     graph = helper.make_graph(
-        builder.nodes, "network",
+        builder.nodes,
+        "network",
         [helper.make_tensor_value_info(IMAGES, onnx.TensorProto.UINT8, ["N", 28, 28])],
-        [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["N", 10]) for name in (LOGITS, PROBABILITIES)],
-        builder.constants)
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
-                             producer_name="Inkling")
-    helper.set_model_props(made, {name: value if isinstance(value, str) else json.dumps(value)
-                                  for name, value in about.items()})
+        [
+            helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["N", 10])
+            for name in (LOGITS, PROBABILITIES)
+        ],
+        builder.constants,
+    )
+    made = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="Inkling",
+    )
+    helper.set_model_props(
+        made,
+        {
+            name: value if isinstance(value, str) else json.dumps(value)
+            for name, value in about.items()
+        },
+    )
     onnx.checker.check_model(made, full_check=True)
     return bytes(made.SerializeToString())
 
@@ -90,10 +110,14 @@ class _Builder:
         if layer.row["kind"] == "add":
             last = self.node("Add", [last, outputs[layer.row["from"] - 1]], name)
         elif not layer.modules:
-            raise RunError(f"rows of the kind {layer.row['kind']} have no ONNX form here; use torch's format.")
+            raise RunError(
+                f"rows of the kind {layer.row['kind']} have no ONNX form here; use torch's format."
+            )
         for module in layer.modules:
             if module.type not in _NODES:
-                raise RunError(f"{module.type} (row {layer.number}) has no ONNX form here; use torch's format.")
+                raise RunError(
+                    f"{module.type} (row {layer.number}) has no ONNX form here; use torch's format."
+                )
             last = _NODES[module.type](self, layer, module, last, f"{name}_{module.type}")
             self.modules += 1
         return self.activation(layer.row.get("activation", "none"), last, name)
@@ -102,12 +126,24 @@ class _Builder:
         if kind == "relu":
             return self.node("Relu", [last], f"{name}_relu")
         if kind == "silu":
-            return self.node("Mul", [last, self.node("Sigmoid", [last], f"{name}_sigmoid")], f"{name}_silu")
-        if kind == "gelu":  # x / 2 * (1 + erf(x / sqrt(2))); ONNX has it as one node only since opset 20
-            scaled = self.node("Mul", [last, self.constant(f"{name}_root", np.float32(math.sqrt(0.5)))], f"{name}_a")
+            return self.node(
+                "Mul", [last, self.node("Sigmoid", [last], f"{name}_sigmoid")], f"{name}_silu"
+            )
+        if (
+            kind == "gelu"
+        ):  # x / 2 * (1 + erf(x / sqrt(2))); ONNX has it as one node only since opset 20
+            scaled = self.node(
+                "Mul",
+                [last, self.constant(f"{name}_root", np.float32(math.sqrt(0.5)))],
+                f"{name}_a",
+            )
             curved = self.node("Erf", [scaled], f"{name}_b")
-            raised = self.node("Add", [curved, self.constant(f"{name}_one", np.float32(1))], f"{name}_c")
-            halved = self.node("Mul", [last, self.constant(f"{name}_half", np.float32(0.5))], f"{name}_d")
+            raised = self.node(
+                "Add", [curved, self.constant(f"{name}_one", np.float32(1))], f"{name}_c"
+            )
+            halved = self.node(
+                "Mul", [last, self.constant(f"{name}_half", np.float32(0.5))], f"{name}_d"
+            )
             return self.node("Mul", [halved, raised], f"{name}_gelu")
         if kind != "none":
             raise RunError(f"the activation {kind} has no ONNX form here; use torch's format.")
@@ -123,8 +159,15 @@ class _Builder:
 
 def _conv(builder: _Builder, layer: Layer, module: ModuleShape, last: str, name: str) -> str:
     row = layer.row
-    return builder.node("Conv", [last, *builder.own("weight", "bias")], name, kernel_shape=[row["kernel"]] * 2,
-                        strides=[row["stride"]] * 2, pads=[row["padding"]] * 4, group=row["groups"])
+    return builder.node(
+        "Conv",
+        [last, *builder.own("weight", "bias")],
+        name,
+        kernel_shape=[row["kernel"]] * 2,
+        strides=[row["stride"]] * 2,
+        pads=[row["padding"]] * 4,
+        group=row["groups"],
+    )
 
 
 def _norm(builder: _Builder, layer: Layer, module: ModuleShape, last: str, name: str) -> str:
@@ -134,14 +177,24 @@ def _norm(builder: _Builder, layer: Layer, module: ModuleShape, last: str, name:
 
 def _pool(builder: _Builder, layer: Layer, module: ModuleShape, last: str, name: str) -> str:
     kind = "MaxPool" if module.type == "MaxPool2d" else "AveragePool"
-    return builder.node(kind, [last], name, kernel_shape=[layer.row["kernel"]] * 2, strides=[layer.row["stride"]] * 2)
+    return builder.node(
+        kind,
+        [last],
+        name,
+        kernel_shape=[layer.row["kernel"]] * 2,
+        strides=[layer.row["stride"]] * 2,
+    )
 
 
-def _space_to_depth(builder: _Builder, layer: Layer, module: ModuleShape, last: str, name: str) -> str:
+def _space_to_depth(
+    builder: _Builder, layer: Layer, module: ModuleShape, last: str, name: str
+) -> str:
     # ONNX's own SpaceToDepth orders the new channels otherwise than torch.
     channels, height, width = layer.input_shape
     block = layer.row["block"]
-    split = builder.constant(f"{name}_split", np.array([-1, channels, height // block, block, width // block, block]))
+    split = builder.constant(
+        f"{name}_split", np.array([-1, channels, height // block, block, width // block, block])
+    )
     joined = builder.constant(f"{name}_joined", np.array([-1, *module.output_shape]))
     last = builder.node("Reshape", [last, split], f"{name}_a")
     last = builder.node("Transpose", [last], f"{name}_b", perm=[0, 1, 3, 5, 2, 4])
@@ -154,7 +207,16 @@ def _linear(builder: _Builder, layer: Layer, module: ModuleShape, last: str, nam
 
 
 _NODES: Mapping[str, Callable[[_Builder, Layer, ModuleShape, str, str], str]] = {
-    "Conv2d": _conv, "BatchNorm2d": _norm, "MaxPool2d": _pool, "AvgPool2d": _pool,
-    "AdaptiveAvgPool2d": lambda builder, layer, module, last, name: builder.node("GlobalAveragePool", [last], name),
-    "Dropout": lambda builder, layer, module, last, name: last,  # does nothing once training is over
-    "PixelUnshuffle": _space_to_depth, "Linear": _linear}
+    "Conv2d": _conv,
+    "BatchNorm2d": _norm,
+    "MaxPool2d": _pool,
+    "AvgPool2d": _pool,
+    "AdaptiveAvgPool2d": lambda builder, layer, module, last, name: builder.node(
+        "GlobalAveragePool", [last], name
+    ),
+    "Dropout": lambda builder, layer, module, last, name: (
+        last
+    ),  # does nothing once training is over
+    "PixelUnshuffle": _space_to_depth,
+    "Linear": _linear,
+}

@@ -47,16 +47,34 @@ def source(rows: Sequence[Row], dropout: float, name: str = "Network") -> str:
         target = f"x = row{layer.number} =" if layer.number in added else "x ="
         if f"{target} {last}" != "x = x":  # a dropout of nothing
             steps.append((f"        {target} {last}", layer.output_shape))
-    steps = [("    def forward(self, x):", layers[0].input_shape), *steps, ("        return x.flatten(1)", (10,))]
+    steps = [
+        ("    def forward(self, x):", layers[0].input_shape),
+        *steps,
+        ("        return x.flatten(1)", (10,)),
+    ]
     width = max(len(line) for line, _ in steps)
-    return "\n".join([f"class {name}(nn.Module):", "    def __init__(self):", "        super().__init__()", *made, "",
-                      *(f"{line:<{width}}  # ({', '.join(['B', *map(str, shape)])})" for line, shape in steps)])
+    return "\n".join(
+        [
+            f"class {name}(nn.Module):",
+            "    def __init__(self):",
+            "        super().__init__()",
+            *made,
+            "",
+            *(
+                f"{line:<{width}}  # ({', '.join(['B', *map(str, shape)])})"
+                for line, shape in steps
+            ),
+        ]
+    )
 
 
 def _conv(layer: Layer) -> str:
     row = layer.row
-    more = [f"{name}={row[name]}" for name, usual in (("stride", 1), ("padding", 0), ("groups", 1), ("bias", True))
-            if row[name] != usual]
+    more = [
+        f"{name}={row[name]}"
+        for name, usual in (("stride", 1), ("padding", 0), ("groups", 1), ("bias", True))
+        if row[name] != usual
+    ]
     return f"nn.Conv2d({', '.join([str(layer.input_shape[0]), str(row['channels']), str(row['kernel']), *more])})"
 
 
@@ -64,11 +82,15 @@ def _linear(layer: Layer) -> str:
     inputs = 1
     for side in layer.input_shape:
         inputs *= side
-    return f"nn.Linear({inputs}, {layer.row['channels']}{'' if layer.row['bias'] else ', bias=False'})"
+    return (
+        f"nn.Linear({inputs}, {layer.row['channels']}{'' if layer.row['bias'] else ', bias=False'})"
+    )
 
 
 def _pool(function: str) -> Callable[[Layer, str, float], str]:
-    return lambda layer, last, _: f"F.{function}({last}, {layer.row['kernel']}, {layer.row['stride']})"
+    return lambda layer, last, _: (
+        f"F.{function}({last}, {layer.row['kernel']}, {layer.row['stride']})"
+    )
 
 
 def _dropout(layer: Layer, last: str, dropout: float) -> str:
@@ -77,12 +99,19 @@ def _dropout(layer: Layer, last: str, dropout: float) -> str:
 
 
 _MODULES: Mapping[str, Callable[[Layer], str]] = {
-    "Conv2d": _conv, "Linear": _linear, "BatchNorm2d": lambda layer: f"nn.BatchNorm2d({layer.row['channels']})"}
+    "Conv2d": _conv,
+    "Linear": _linear,
+    "BatchNorm2d": lambda layer: f"nn.BatchNorm2d({layer.row['channels']})",
+}
 _CALLS: Mapping[str, Callable[[Layer, str, float], str]] = {
     "Conv2d": lambda layer, last, _: f"self.conv{layer.number}({last})",
     "BatchNorm2d": lambda layer, last, _: f"self.norm{layer.number}({last})",
-    "Linear": lambda layer, last, _: (f"self.linear{layer.number}"
-                                      f"({last}{'.flatten(1)' if len(layer.input_shape) > 1 else ''})"),
-    "MaxPool2d": _pool("max_pool2d"), "AvgPool2d": _pool("avg_pool2d"), "Dropout": _dropout,
+    "Linear": lambda layer, last, _: (
+        f"self.linear{layer.number}({last}{'.flatten(1)' if len(layer.input_shape) > 1 else ''})"
+    ),
+    "MaxPool2d": _pool("max_pool2d"),
+    "AvgPool2d": _pool("avg_pool2d"),
+    "Dropout": _dropout,
     "AdaptiveAvgPool2d": lambda layer, last, _: f"F.adaptive_avg_pool2d({last}, 1)",
-    "PixelUnshuffle": lambda layer, last, _: f"F.pixel_unshuffle({last}, {layer.row['block']})"}
+    "PixelUnshuffle": lambda layer, last, _: f"F.pixel_unshuffle({last}, {layer.row['block']})",
+}

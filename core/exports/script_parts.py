@@ -108,9 +108,11 @@ def initialise(model):
                 bound = {bound}
                 nn.init.uniform_(module.bias, -bound, bound, generator=generator)
 '''
-WEIGHTS = {"torch": "nn.init.kaiming_uniform_(module.weight, a=math.sqrt(5), generator=generator)",
-           "xavier": "nn.init.xavier_uniform_(module.weight, generator=generator)",
-           "he": 'nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)'}
+WEIGHTS = {
+    "torch": "nn.init.kaiming_uniform_(module.weight, a=math.sqrt(5), generator=generator)",
+    "xavier": "nn.init.xavier_uniform_(module.weight, generator=generator)",
+    "he": 'nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)',
+}
 BOUNDS = {"torch": "1 / math.sqrt(module.weight[0].numel())"}
 NO_BOUND = "0.0  # zeros, but drawn, so that the weights after them are the run's own"
 

@@ -32,11 +32,21 @@ def source(config: RunConfig) -> tuple[list[str], dict[str, Any]]:
 def moves_momentum(config: RunConfig) -> bool:
     """Whether a run's momentum changes on the way."""
     steps = 50
-    return len({schedules.momentum(config, step, steps) for step in range(0, steps * config.epochs, 5)}) > 1
+    return (
+        len(
+            {schedules.momentum(config, step, steps) for step in range(0, steps * config.epochs, 5)}
+        )
+        > 1
+    )
 
 
-def _take(function: Callable[..., Any], name: str, config: RunConfig, functions: dict[str, str],
-          constants: dict[str, Any]) -> None:
+def _take(
+    function: Callable[..., Any],
+    name: str,
+    config: RunConfig,
+    functions: dict[str, str],
+    constants: dict[str, Any],
+) -> None:
     """Take a function of `schedules`, after those that it calls."""
     text = inspect.getsource(function)
     for used in _names(function.__code__):
@@ -52,8 +62,13 @@ def _take(function: Callable[..., Any], name: str, config: RunConfig, functions:
         constants[field.upper()] = getattr(config, field)
     text = re.sub(r"\bconfig\.(\w+)", lambda match: match[1].upper(), text)
     # Without the types, which would need imports, and under the names that the script uses.
-    text = re.sub(r"^def .*?\) -> .*?:\n", f"def {name}({', '.join(_arguments(function))}):\n", text, count=1,
-                  flags=re.DOTALL)
+    text = re.sub(
+        r"^def .*?\) -> .*?:\n",
+        f"def {name}({', '.join(_arguments(function))}):\n",
+        text,
+        count=1,
+        flags=re.DOTALL,
+    )
     functions[name] = text.replace("steps_per_epoch", "steps").strip("\n")
 
 

@@ -52,9 +52,14 @@ def window(labels: Labels, digit: int | None, index: int, size: int) -> Window:
         raise DataError("there is no digit of this class.")
     place = min(int(np.searchsorted(members, index)), len(members) - 1)
     first = place // size * size
-    return Window(members[first:first + size], int(members[place]), first, len(members),
-                  int(members[first - size]) if first else None,
-                  int(members[first + size]) if first + size < len(members) else None)
+    return Window(
+        members[first : first + size],
+        int(members[place]),
+        first,
+        len(members),
+        int(members[first - size]) if first else None,
+        int(members[first + size]) if first + size < len(members) else None,
+    )
 
 
 def one_of_each(labels: Labels, index: int) -> Labels:
@@ -86,7 +91,9 @@ class Statistics:
     @property
     def grey_std(self) -> float:
         """Standard deviation of all pixels."""
-        return float(np.sqrt(self.histogram @ (_GREYS - self.grey_mean) ** 2 / self.histogram.sum()))
+        return float(
+            np.sqrt(self.histogram @ (_GREYS - self.grey_mean) ** 2 / self.histogram.sum())
+        )
 
     @property
     def blank(self) -> float:
@@ -111,27 +118,39 @@ def statistics(images: Images, labels: Labels) -> Statistics:
     if not len(images):
         raise DataError("there are no digits to count.")
     total, squares = np.zeros((CLASSES, SIDE * SIDE)), np.zeros((CLASSES, SIDE * SIDE))
-    pairs, ink = np.zeros(256 ** 2, np.int64), np.empty(len(images), np.float32)
+    pairs, ink = np.zeros(256**2, np.int64), np.empty(len(images), np.float32)
     for start in range(0, len(images), _AT_ONCE):
-        some, classes = images[start:start + _AT_ONCE], labels[start:start + _AT_ONCE]
+        some, classes = images[start : start + _AT_ONCE], labels[start : start + _AT_ONCE]
         # Two pixels at a time, which is four times as fast.
-        pairs += np.bincount(np.ascontiguousarray(some).reshape(-1).view(np.uint16), minlength=256 ** 2)
+        pairs += np.bincount(
+            np.ascontiguousarray(some).reshape(-1).view(np.uint16), minlength=256**2
+        )
         pixels = some.reshape(len(some), -1).astype(np.float32)  # (n, 784)
-        ink[start:start + _AT_ONCE] = pixels.mean(axis=1)
+        ink[start : start + _AT_ONCE] = pixels.mean(axis=1)
         for digit in range(CLASSES):
             mine = pixels[classes == digit]
             total[digit] += mine.sum(axis=0)
             squares[digit] += np.einsum("ij,ij->j", mine, mine)
     histogram = pairs.reshape(256, 256).sum(axis=0) + pairs.reshape(256, 256).sum(axis=1)
-    total, squares, ink = total / WHITE, squares / WHITE ** 2, ink / WHITE
+    total, squares, ink = total / WHITE, squares / WHITE**2, ink / WHITE
     counts = np.bincount(labels, minlength=CLASSES)
     each = np.maximum(counts, 1)[:, None]
     mean = total / each
-    variance = np.maximum(squares / each - mean ** 2, 0)
-    quantiles = [np.quantile(ink[labels == digit], _QUANTILES) if counts[digit] else np.zeros(len(_QUANTILES))
-                 for digit in range(CLASSES)]
-    return Statistics(counts, mean.reshape(CLASSES, SIDE, SIDE), variance.reshape(CLASSES, SIDE, SIDE), histogram,
-                      np.stack(quantiles), int((total.sum(axis=0) == 0).sum()))
+    variance = np.maximum(squares / each - mean**2, 0)
+    quantiles = [
+        np.quantile(ink[labels == digit], _QUANTILES)
+        if counts[digit]
+        else np.zeros(len(_QUANTILES))
+        for digit in range(CLASSES)
+    ]
+    return Statistics(
+        counts,
+        mean.reshape(CLASSES, SIDE, SIDE),
+        variance.reshape(CLASSES, SIDE, SIDE),
+        histogram,
+        np.stack(quantiles),
+        int((total.sum(axis=0) == 0).sum()),
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,8 +185,10 @@ def pca(images: Images, sample: int = 1_500, axes: int = 6, seed: int = 0) -> Ma
     pixels -= centre
     found, lengths = _components(pixels, axes, generator)
     # An axis may point either way; fixed, so that a map doesn't flip over when the sample grows.
-    found *= np.where(np.take_along_axis(found, abs(found).argmax(axis=1)[:, None], axis=1) < 0, -1, 1)
-    shares = lengths ** 2 / max(float((pixels ** 2).sum()), 1e-12)
+    found *= np.where(
+        np.take_along_axis(found, abs(found).argmax(axis=1)[:, None], axis=1) < 0, -1, 1
+    )
+    shares = lengths**2 / max(float((pixels**2).sum()), 1e-12)
     return Map(indices, pixels @ found.T, found, shares, centre)
 
 

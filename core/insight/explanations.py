@@ -60,22 +60,42 @@ def row_maps(model: Network, image: Image, most: int = MOST_CHANNELS) -> list[Ro
     import torch
 
     with torch.inference_mode():
-        outputs = [each[0].float().cpu().numpy() for each in model.features(network_input(model, image[None]))]
+        outputs = [
+            each[0].float().cpu().numpy()
+            for each in model.features(network_input(model, image[None]))
+        ]
     found = []
     for number, values in enumerate(outputs, 1):
         maps = values.reshape(len(values), *(values.shape[1:] or (1, 1)))
         if not np.isfinite(maps).all():
-            raise UserError(f"row {number} of this network gives values that are no numbers: its training diverged.")
+            raise UserError(
+                f"row {number} of this network gives values that are no numbers: its training diverged."
+            )
         strength = np.abs(maps).max(axis=(1, 2))
         kept = np.sort(np.argsort(-strength, kind="stable")[:most])
         step = math.ceil(max(maps.shape[1:]) / MOST_SIDE)
-        found.append(RowMaps(number, maps[kept, ::step, ::step], tuple(int(at) + 1 for at in kept), len(maps),
-                             float(maps.min()), float(maps.max())))
+        found.append(
+            RowMaps(
+                number,
+                maps[kept, ::step, ::step],
+                tuple(int(at) + 1 for at in kept),
+                len(maps),
+                float(maps.min()),
+                float(maps.max()),
+            )
+        )
     return found
 
 
-def saliency(model: Network, image: Image, digit: int, *, samples: int = 32, noise: float = 0.15,
-             seed: int = 0) -> Floats:
+def saliency(
+    model: Network,
+    image: Image,
+    digit: int,
+    *,
+    samples: int = 32,
+    noise: float = 0.15,
+    seed: int = 0,
+) -> Floats:
     """Where more ink would raise a digit's score, and where it would lower it: a smoothed gradient.
 
     The gradient of the class score (the logit) with respect to the pixels (Simonyan, Vedaldi and Zisserman,
@@ -100,7 +120,9 @@ def saliency(model: Network, image: Image, digit: int, *, samples: int = 32, noi
 
     x = network_input(model, image[None])
     per_white = _per_white(model)
-    copies = min(samples, max(4, affordable(model) // 4))  # forward and back cost about three times forward
+    copies = min(
+        samples, max(4, affordable(model) // 4)
+    )  # forward and back cost about three times forward
     generator = torch.Generator().manual_seed(seed)
     grain = torch.randn((copies, *x.shape[1:]), generator=generator).to(x) * (noise * per_white)
     with torch.enable_grad():
@@ -148,7 +170,11 @@ def occlusion(model: Network, image: Image, digit: int, patch: int = 5) -> Occlu
     # Hiding bare paper changes nothing, exactly.
     inked = [place for place in places if image[_under(place, patch)].any()]
     step = max(1, math.ceil(math.sqrt(len(inked) / affordable(model))))
-    tried = [place for place in inked if (place[0] + patch) % step == 0 and (place[1] + patch) % step == 0]
+    tried = [
+        place
+        for place in inked
+        if (place[0] + patch) % step == 0 and (place[1] + patch) % step == 0
+    ]
     hidden = np.repeat(image[None], len(tried) + 1, axis=0)  # the first as it is
     for number, place in enumerate(tried, 1):
         hidden[number][_under(place, patch)] = 0
@@ -162,7 +188,13 @@ def occlusion(model: Network, image: Image, digit: int, patch: int = 5) -> Occlu
             count[_under((top, left), patch)] += 1
     best = int(chances[1:].argmin()) if tried else -1
     top, left = tried[best] if tried else (0, 0)
-    return Occlusion((total / np.maximum(count, 1)).astype(np.float32), before, float(chances[best + 1]), top, left)
+    return Occlusion(
+        (total / np.maximum(count, 1)).astype(np.float32),
+        before,
+        float(chances[best + 1]),
+        top,
+        left,
+    )
 
 
 def _under(place: tuple[int, int], patch: int) -> tuple[slice, slice]:
@@ -173,7 +205,9 @@ def _under(place: tuple[int, int], patch: int) -> tuple[slice, slice]:
 
 def _per_white(model: Any) -> float:
     """How far a pixel moves in the network's own units on its way from paper to white."""
-    both = network_input(model, np.array([np.zeros((SIDE, SIDE)), np.full((SIDE, SIDE), 255)], np.uint8))
+    both = network_input(
+        model, np.array([np.zeros((SIDE, SIDE)), np.full((SIDE, SIDE), 255)], np.uint8)
+    )
     return float(both[1, 0, 0, 0] - both[0, 0, 0, 0])
 
 
@@ -181,4 +215,3 @@ def _numbers(values: Any) -> Any:
     if not np.isfinite(values).all():
         raise UserError("this network's answers are no numbers: its training diverged.")
     return values
-

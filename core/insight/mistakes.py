@@ -27,7 +27,9 @@ Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.floating[Any]]
 
 _LABEL_ERRORS = Path(__file__).with_name("label_errors.csv")
-_SMALLEST = np.finfo(np.float32).tiny  # a probability below it counts as this: its loss stays a number
+_SMALLEST = np.finfo(
+    np.float32
+).tiny  # a probability below it counts as this: its loss stays a number
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +78,9 @@ def measured(model: nn.Module, images: npt.NDArray[Any], labels: Indices) -> Pre
         raise UserError(f"{len(images):,} images cannot be judged by {len(labels):,} labels.")
     probabilities = predict(model, images)
     if not np.isfinite(probabilities).all():
-        raise UserError("the network answers with no numbers: its weights have grown beyond all bounds.")
+        raise UserError(
+            "the network answers with no numbers: its weights have grown beyond all bounds."
+        )
     return Predictions(probabilities, np.asarray(labels, np.int64))
 
 
@@ -89,7 +93,7 @@ def confusion(labels: Indices, predicted: Indices) -> Counts:
     Returns:
         (10, 10): a row for each label, a column for each predicted digit; what is right lies on the diagonal.
     """
-    return np.bincount(CLASSES * labels + predicted, minlength=CLASSES ** 2).reshape(CLASSES, CLASSES)
+    return np.bincount(CLASSES * labels + predicted, minlength=CLASSES**2).reshape(CLASSES, CLASSES)
 
 
 def precision_recall(counts: Counts) -> tuple[Floats, Floats]:
@@ -146,7 +150,7 @@ class Comparison:
         total, fewer = some + other, min(some, other)
         if some == other:
             return 1.0
-        return min(1.0, 2 * sum(math.comb(total, each) for each in range(fewer + 1)) / 2 ** total)
+        return min(1.0, 2 * sum(math.comb(total, each) for each in range(fewer + 1)) / 2**total)
 
 
 def compare(first: Predictions, second: Predictions) -> Comparison:
@@ -158,8 +162,12 @@ def compare(first: Predictions, second: Predictions) -> Comparison:
     if not np.array_equal(first.labels, second.labels):
         raise UserError("only predictions on the same images can be compared.")
     one, two = first.right, second.right
-    return Comparison(int((one & two).sum()), np.flatnonzero(one & ~two), np.flatnonzero(~one & two),
-                      np.flatnonzero(~one & ~two))
+    return Comparison(
+        int((one & two).sum()),
+        np.flatnonzero(one & ~two),
+        np.flatnonzero(~one & two),
+        np.flatnonzero(~one & ~two),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,14 +192,27 @@ def known_wrong() -> dict[int, Doubt]:
     Source: cleanlab/label-errors, mnist_mturk.json; Northcutt, Athalye and Mueller, arXiv 2103.14749. Of the 100
     images suspected there, those whose label fewer than three of five people kept.
     """
-    lines = [line for line in _LABEL_ERRORS.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
-    return {int(row["index"]): Doubt(int(row["given"]), int(row["guess"]), int(row["votes_given"]),
-                                     int(row["votes_guess"]), int(row["votes_neither"]))
-            for row in csv.DictReader(lines)}
+    lines = [
+        line
+        for line in _LABEL_ERRORS.read_text(encoding="utf-8").splitlines()
+        if not line.startswith("#")
+    ]
+    return {
+        int(row["index"]): Doubt(
+            int(row["given"]),
+            int(row["guess"]),
+            int(row["votes_given"]),
+            int(row["votes_guess"]),
+            int(row["votes_neither"]),
+        )
+        for row in csv.DictReader(lines)
+    }
 
 
 def doubted(labels: Indices) -> dict[int, Doubt]:
     """The known wrong labels, where these are MNIST's test labels; of other images nothing is known."""
     doubts = known_wrong()
-    same = len(labels) > max(doubts) and all(labels[index] == doubt.given for index, doubt in doubts.items())
+    same = len(labels) > max(doubts) and all(
+        labels[index] == doubt.given for index, doubt in doubts.items()
+    )
     return doubts if same else {}

@@ -52,8 +52,12 @@ def square_lengths(images: Images) -> Floats:
     import torch
 
     pixels = torch.from_numpy(images.reshape(len(images), -1))
-    return np.concatenate([pixels[at:at + _AT_ONCE].float().square().sum(1).numpy()
-                           for at in range(0, len(images), _AT_ONCE)])
+    return np.concatenate(
+        [
+            pixels[at : at + _AT_ONCE].float().square().sum(1).numpy()
+            for at in range(0, len(images), _AT_ONCE)
+        ]
+    )
 
 
 def by_pixels(images: Images, lengths: Floats, image: Images, count: int) -> Neighbours:
@@ -70,8 +74,12 @@ def by_pixels(images: Images, lengths: Floats, image: Images, count: int) -> Nei
     pixels = torch.from_numpy(images.reshape(len(images), -1))
     own = torch.from_numpy(image.reshape(-1).astype(np.float32))
     # |a - b|² = |a|² - 2ab + |b|²: one product instead of 47 million differences.
-    products = torch.cat([pixels[at:at + _AT_ONCE].float() @ own for at in range(0, len(images), _AT_ONCE)])
-    near = torch.topk(torch.from_numpy(lengths) - 2 * products, min(4 * count, len(images)), largest=False).indices
+    products = torch.cat(
+        [pixels[at : at + _AT_ONCE].float() @ own for at in range(0, len(images), _AT_ONCE)]
+    )
+    near = torch.topk(
+        torch.from_numpy(lengths) - 2 * products, min(4 * count, len(images)), largest=False
+    ).indices
     # The few best once more in whole numbers: an image's distance to itself is then 0, not a rounding error.
     some = near.numpy()
     exact = np.square(images[some].astype(np.int64) - image.astype(np.int64)).sum(axis=(1, 2))
@@ -122,7 +130,12 @@ class Reader:
         """Wait until so many images are read, at most so long; gives how many are."""
         end = time.monotonic() + seconds
         wanted = self.total if images is None else min(images, self.total)
-        while self.done < wanted and time.monotonic() < end and self._thread is not None and self._thread.is_alive():
+        while (
+            self.done < wanted
+            and time.monotonic() < end
+            and self._thread is not None
+            and self._thread.is_alive()
+        ):
             time.sleep(0.02)
         return self.done
 
@@ -142,8 +155,15 @@ class Reader:
             raise self._failed
         done = self.done
         own = torch.from_numpy(self._read(image[None])[0])
-        distances = torch.cat([(torch.from_numpy(self._features[at:min(at + 8 * _AT_ONCE, done)]) - own).norm(dim=1)
-                               for at in range(0, done, 8 * _AT_ONCE)] or [torch.zeros(0)])
+        distances = torch.cat(
+            [
+                (torch.from_numpy(self._features[at : min(at + 8 * _AT_ONCE, done)]) - own).norm(
+                    dim=1
+                )
+                for at in range(0, done, 8 * _AT_ONCE)
+            ]
+            or [torch.zeros(0)]
+        )
         found = torch.topk(distances, min(count, done), largest=False)
         return Neighbours(found.indices.numpy(), found.values.numpy())
 
@@ -152,7 +172,7 @@ class Reader:
         try:
             while self.done < self.total and time.monotonic() - self._asked < IDLE:
                 end = min(self.done + step, self.total)
-                self._features[self.done:end] = self._read(self._images[self.done:end])
+                self._features[self.done : end] = self._read(self._images[self.done : end])
                 self.done = end
         except UserError as error:  # for whoever asks next
             self._failed = error
@@ -168,8 +188,9 @@ class Reader:
             if x.shape[1] > MOST_FEATURES:
                 if self._projection is None:
                     generator = torch.Generator().manual_seed(0)
-                    self._projection = torch.randn((x.shape[1], MOST_FEATURES), generator=generator).div_(
-                        MOST_FEATURES ** 0.5)
+                    self._projection = torch.randn(
+                        (x.shape[1], MOST_FEATURES), generator=generator
+                    ).div_(MOST_FEATURES**0.5)
                 x = x @ self._projection
         values: Any = x.numpy()
         if not np.isfinite(values).all():

@@ -45,7 +45,9 @@ def predict(model: nn.Module, images: npt.NDArray[Any]) -> npt.NDArray[np.float3
     try:
         with torch.inference_mode():
             for start in range(0, len(images), step):
-                logits = model(network_input(model, images[start:start + step])).float()  # (B, 10)
+                logits = model(
+                    network_input(model, images[start : start + step])
+                ).float()  # (B, 10)
                 rows.append(logits.softmax(dim=1).cpu().numpy())
     finally:
         model.train(training)
@@ -79,7 +81,9 @@ def at_once(model: nn.Module) -> int:
     rows = getattr(model, "rows", None)
     if rows is None:
         return _AT_ONCE
-    return min(_AT_ONCE, max(1, _VALUES // sum(math.prod(layer.output_shape) for layer in trace(rows))))
+    return min(
+        _AT_ONCE, max(1, _VALUES // sum(math.prod(layer.output_shape) for layer in trace(rows)))
+    )
 
 
 def affordable(model: Network, seconds: float = 0.2) -> int:
@@ -94,5 +98,9 @@ def affordable(model: Network, seconds: float = 0.2) -> int:
 
 
 def _check(images: Any) -> None:
-    if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.shape[1:] != (28, 28):
+    if (
+        not isinstance(images, np.ndarray)
+        or images.dtype != np.uint8
+        or images.shape[1:] != (28, 28)
+    ):
         raise UserError("a network reads images of 28x28 grey values from 0 to 255.")

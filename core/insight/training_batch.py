@@ -40,11 +40,20 @@ def batch_at(config: RunConfig, images: Images, labels: Labels, epoch: int, step
 
     everything: tuple[Any, Any] = (torch.from_numpy(images), torch.from_numpy(labels))
     train, _ = split(everything[1], config.holdout, config.holdout_seed)
-    batches = Batches(*everything, train, config.batch_size, transforms_of(config), config.seed, workers=0,
-                      augmented_epochs=round(config.augmented * config.epochs))
+    batches = Batches(
+        *everything,
+        train,
+        config.batch_size,
+        transforms_of(config),
+        config.seed,
+        workers=0,
+        augmented_epochs=round(config.augmented * config.epochs),
+    )
     if not (1 <= epoch <= config.epochs and 1 <= step <= batches.steps_per_epoch):
-        raise DataError(f"the run has {config.epochs} epochs of {batches.steps_per_epoch:,} steps, "
-                        f"and so no step {step:,} of epoch {epoch}.")
+        raise DataError(
+            f"the run has {config.epochs} epochs of {batches.steps_per_epoch:,} steps, "
+            f"and so no step {step:,} of epoch {epoch}."
+        )
     stream = batches.stream(config.epochs, epoch - 1, step - 1)
     try:
         found = next(stream)

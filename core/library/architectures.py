@@ -44,7 +44,9 @@ class DamagedFile:
     reason: str
 
 
-def save(name: str, rows: Sequence[Row], *, replace: bool = False, folder: Path | None = None) -> Own:
+def save(
+    name: str, rows: Sequence[Row], *, replace: bool = False, folder: Path | None = None
+) -> Own:
     """Keep rows under a name.
 
     Args:
@@ -66,16 +68,27 @@ def save(name: str, rows: Sequence[Row], *, replace: bool = False, folder: Path 
         try:
             place.mkdir(exist_ok=True)
         except OSError as error:
-            raise RunError(f"{FOLDER} is no folder that can be written to: {error.strerror}.") from None
+            raise RunError(
+                f"{FOLDER} is no folder that can be written to: {error.strerror}."
+            ) from None
         taken = {path.stem.lower(): path for path in _paths(place) if path.suffix == ENDING}
         path = taken.get(name.lower(), place / f"{name}{ENDING}")
         if name.lower() in taken and not replace:
-            raise RunError(f"there is already an architecture {path.stem!r}; choose another name, or replace it.")
+            raise RunError(
+                f"there is already an architecture {path.stem!r}; choose another name, or replace it."
+            )
         if name.lower() not in taken and len(taken) >= MOST:
             raise LimitError(f"{MOST} architectures are kept already; delete some.")
         files.sweep(place)
-        files.write_json(path, {"format": FORMAT, "name": path.stem, "created": status.now(),
-                                "rows": [shortened(layer.row) for layer in layers]})
+        files.write_json(
+            path,
+            {
+                "format": FORMAT,
+                "name": path.stem,
+                "created": status.now(),
+                "rows": [shortened(layer.row) for layer in layers],
+            },
+        )
     return _read(path)
 
 
@@ -130,15 +143,21 @@ def _read(path: Path) -> Own:
     if not isinstance(values, Mapping) or not {"format", "rows"} <= set(values):
         raise RunError("it is no architecture of this app.")
     if values["format"] != FORMAT:
-        raise RunError(f"it was written in format {str(values['format'])[:20]} by another version of the app; this one "
-                       f"reads format {FORMAT}.")
+        raise RunError(
+            f"it was written in format {str(values['format'])[:20]} by another version of the app; this one "
+            f"reads format {FORMAT}."
+        )
     try:
         _check(path.stem)
         layers = trace(values["rows"])
     except UserError as error:
         raise RunError(f"it describes no network: {error}") from None
-    return Own(path.stem, tuple(layer.row for layer in layers), total_parameters(layers),
-               status.parse_time(values.get("created")))
+    return Own(
+        path.stem,
+        tuple(layer.row for layer in layers),
+        total_parameters(layers),
+        status.parse_time(values.get("created")),
+    )
 
 
 def _check(name: Any) -> None:

@@ -80,7 +80,12 @@ def keep(image: Image, label: int, folder: Path | None = None) -> OwnDigit:
         RunError: it is no such image or label, it is blank, or it could not be written.
         LimitError: MOST are kept already.
     """
-    if not isinstance(image, np.ndarray) or image.shape != (28, 28) or image.dtype != np.uint8 or not image.any():
+    if (
+        not isinstance(image, np.ndarray)
+        or image.shape != (28, 28)
+        or image.dtype != np.uint8
+        or not image.any()
+    ):
         raise RunError("a digit to keep has 28x28 pixels, and ink on some of them.")
     if type(label) is not int or not 0 <= label <= 9:
         raise RunError(f"a digit is one from 0 to 9, not {str(label)[:20]}.")
@@ -131,8 +136,10 @@ def take_in(data: bytes, folder: Path | None = None) -> tuple[int, int]:
         LimitError: there would be more than MOST.
     """
     if len(data) > MAX_BYTES:
-        raise LimitError(f"the file has {len(data) / 1e6:.1f} MB; {MOST:,} digits take less than "
-                         f"{MAX_BYTES / 1e6:.0f} MB.")
+        raise LimitError(
+            f"the file has {len(data) / 1e6:.1f} MB; {MOST:,} digits take less than "
+            f"{MAX_BYTES / 1e6:.0f} MB."
+        )
     offered = _digits(files.parse_json(data, "the file"), "the file")
     before = after = 0
 
@@ -161,39 +168,62 @@ def _change(folder: Path | None, how: Callable[[list[OwnDigit]], list[OwnDigit]]
                 raise RunError(f"{FOLDER}/{NAME} is a link; it is not written to.")
             path.parent.mkdir(exist_ok=True)
         except OSError as error:
-            raise RunError(f"{FOLDER} is no folder that can be written to: {error.strerror}.") from None
+            raise RunError(
+                f"{FOLDER} is no folder that can be written to: {error.strerror}."
+            ) from None
         files.sweep(path.parent)
         files.write_json(path, _values(digits))
 
 
 def _joined(digits: Sequence[OwnDigit], more: Sequence[OwnDigit]) -> list[OwnDigit]:
-    found = list({digit.key: digit for digit in (*more, *digits)}.values())  # of two alike the one that was there
+    found = list(
+        {digit.key: digit for digit in (*more, *digits)}.values()
+    )  # of two alike the one that was there
     if len(found) > max(MOST, len(digits)):
-        raise LimitError(f"{len(digits):,} digits are kept already, and at most {MOST:,} can be; delete some.")
+        raise LimitError(
+            f"{len(digits):,} digits are kept already, and at most {MOST:,} can be; delete some."
+        )
     return sorted(found, key=lambda digit: (digit.kept, digit.key))
 
 
 def _values(digits: Sequence[OwnDigit]) -> dict[str, Any]:
-    return {"format": FORMAT, "digits": [
-        {"label": digit.label, "kept": digit.kept.isoformat(timespec="milliseconds"),
-         "pixels": base64.b64encode(digit.pixels).decode()} for digit in digits]}
+    return {
+        "format": FORMAT,
+        "digits": [
+            {
+                "label": digit.label,
+                "kept": digit.kept.isoformat(timespec="milliseconds"),
+                "pixels": base64.b64encode(digit.pixels).decode(),
+            }
+            for digit in digits
+        ],
+    }
 
 
 def _digits(values: Any, name: str) -> list[OwnDigit]:
     if not isinstance(values, Mapping) or not isinstance(values.get("digits"), list):
         raise RunError(f"{name} holds no digits of this app.")
     if values.get("format") != FORMAT:
-        raise RunError(f"{name} was written in format {str(values.get('format'))[:20]} by another version of the app; "
-                       f"this one reads format {FORMAT}.")
+        raise RunError(
+            f"{name} was written in format {str(values.get('format'))[:20]} by another version of the app; "
+            f"this one reads format {FORMAT}."
+        )
     if len(values["digits"]) > MOST:
-        raise LimitError(f"{name} holds {len(values['digits']):,} digits; at most {MOST:,} can be kept.")
+        raise LimitError(
+            f"{name} holds {len(values['digits']):,} digits; at most {MOST:,} can be kept."
+        )
     return [_digit(value, number, name) for number, value in enumerate(values["digits"], 1)]
 
 
 def _digit(value: Any, number: int, name: str) -> OwnDigit:
     try:
         label, pixels = value["label"], base64.b64decode(value["pixels"], validate=True)
-        if type(label) is not int or not 0 <= label <= 9 or len(pixels) != _PIXELS or not any(pixels):
+        if (
+            type(label) is not int
+            or not 0 <= label <= 9
+            or len(pixels) != _PIXELS
+            or not any(pixels)
+        ):
             raise ValueError
         return OwnDigit(label, status.parse_time(value.get("kept")), pixels)
     except (AttributeError, KeyError, TypeError, ValueError, RunError, binascii.Error):

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.config import INITIALISATIONS, RunConfig
-from core.errors import ConfigError, listed
+from core.errors import ConfigError, RunError, listed
 from core.models.architectures import rows_of
 from core.models.batch_last import layers
 from core.models.rows import Row
@@ -45,9 +45,21 @@ class Network(nn.Module):
             modules = [_MODULES[shape.type](layer, dropout) for shape in layer.modules]
             places = range(len(self.layers), len(self.layers) + len(modules))
             self.layers.extend(modules)
-            flatten = (_flatten,) if layer.row["kind"] == "linear" and len(layer.input_shape) > 1 else ()
-            activation = () if _bent_by_norm(layer) else _ACTIVATIONS[layer.row.get("activation", "none")]
-            self._plan.append((layer.row.get("from", 0), layer.number in added, tuple(places), flatten, activation))
+            flatten = (
+                (_flatten,) if layer.row["kind"] == "linear" and len(layer.input_shape) > 1 else ()
+            )
+            activation = (
+                () if _bent_by_norm(layer) else _ACTIVATIONS[layer.row.get("activation", "none")]
+            )
+            self._plan.append(
+                (
+                    layer.row.get("from", 0),
+                    layer.number in added,
+                    tuple(places),
+                    flatten,
+                    activation,
+                )
+            )
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of each class.
@@ -121,7 +133,9 @@ def initialise(model: nn.Module, how: str, generator: torch.Generator) -> None:
         ConfigError: no such rule.
     """
     if how not in INITIALISATIONS:
-        raise ConfigError(f"initialisation is {how[:40]!r}, but it must be {listed(INITIALISATIONS)}.")
+        raise ConfigError(
+            f"initialisation is {how[:40]!r}, but it must be {listed(INITIALISATIONS)}."
+        )
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.reset_parameters()
@@ -148,7 +162,11 @@ def _relu(x: Tensor) -> Tensor:
 
 
 _ACTIVATIONS: dict[str, _Functions] = {
-    "none": (), "relu": (_relu,), "silu": (F.silu,), "gelu": (F.gelu,)}
+    "none": (),
+    "relu": (_relu,),
+    "silu": (F.silu,),
+    "gelu": (F.gelu,),
+}
 
 
 def _bent_by_norm(layer: Layer) -> bool:
@@ -158,8 +176,15 @@ def _bent_by_norm(layer: Layer) -> bool:
 
 def _conv2d(layer: Layer, dropout: float) -> nn.Module:
     row = layer.row
-    return layers.Conv2d(layer.input_shape[0], row["channels"], row["kernel"], row["stride"], row["padding"],
-                     groups=row["groups"], bias=row["bias"])
+    return layers.Conv2d(
+        layer.input_shape[0],
+        row["channels"],
+        row["kernel"],
+        row["stride"],
+        row["padding"],
+        groups=row["groups"],
+        bias=row["bias"],
+    )
 
 
 def _dropout(layer: Layer, dropout: float) -> nn.Module:
@@ -175,5 +200,28 @@ _MODULES: dict[str, Callable[[Layer, float], nn.Module]] = {
     "AdaptiveAvgPool2d": lambda layer, _: layers.AdaptiveAvgPool2d(1),
     "Dropout": _dropout,
     "PixelUnshuffle": lambda layer, _: layers.PixelUnshuffle(layer.row["block"]),
-    "Linear": lambda layer, _: nn.Linear(math.prod(layer.input_shape), layer.row["channels"], layer.row["bias"]),
+    "Linear": lambda layer, _: nn.Linear(
+        math.prod(layer.input_shape), layer.row["channels"], layer.row["bias"]
+    ),
 }
+
+
+def load_weights(model: Network, weights: Mapping[str, Tensor]) -> None:
+    """Put saved weights into a network.
+
+    Raises:
+        RunError: names or shapes do not fit, or a value is no number.
+    """
+    own = model.state_dict()
+    if not isinstance(weights, Mapping) or set(weights) != set(own):
+        raise RunError(
+            "the saved weights belong to another network: their layers do not fit this one."
+        )
+    for name, tensor in weights.items():
+        if not isinstance(tensor, Tensor) or tensor.shape != own[name].shape:
+            raise RunError(
+                f"the saved weights do not fit: {name} should have shape {tuple(own[name].shape)}."
+            )
+        if not torch.isfinite(tensor).all():
+            raise RunError(f"the saved weights hold a value in {name} that is no number.")
+    model.load_state_dict(weights)

@@ -24,8 +24,11 @@ class Field:
     @property
     def exceeds(self) -> bool:
         """Whether the square reaches beyond the image."""
-        return (min(self.left, self.top) < 0 or self.left + self.side > INPUT_SHAPE[2]
-                or self.top + self.side > INPUT_SHAPE[1])
+        return (
+            min(self.left, self.top) < 0
+            or self.left + self.side > INPUT_SHAPE[2]
+            or self.top + self.side > INPUT_SHAPE[1]
+        )
 
 
 def places(layers: Sequence[Layer], number: int) -> list[list[Field]]:
@@ -42,8 +45,13 @@ def places(layers: Sequence[Layer], number: int) -> list[list[Field]]:
         jump = layer.jump
     last = layers[number - 1]
     height, width = last.output_shape[1:] if len(last.output_shape) == 3 else (1, 1)
-    return [[Field(start + across * jump, start + down * jump, last.receptive_field) for across in range(width)]
-            for down in range(height)]
+    return [
+        [
+            Field(start + across * jump, start + down * jump, last.receptive_field)
+            for across in range(width)
+        ]
+        for down in range(height)
+    ]
 
 
 def central(layers: Sequence[Layer], number: int) -> Field:

@@ -34,8 +34,10 @@ def to_text(rows: Iterable[Row]) -> str:
         return name
     text = json.dumps(short, separators=(",", ":"))
     if len(text) > MAX_TEXT:
-        raise ArchitectureError(f"these rows are written in {len(text):,} characters; a link holds at most "
-                                f"{MAX_TEXT:,}.")
+        raise ArchitectureError(
+            f"these rows are written in {len(text):,} characters; a link holds at most "
+            f"{MAX_TEXT:,}."
+        )
     return text
 
 
@@ -52,12 +54,16 @@ def from_text(text: str) -> tuple[dict[str, Any], ...]:
     if text in ARCHITECTURES:
         return tuple(dict(row) for row in ARCHITECTURES[text].rows)
     if len(text) > MAX_TEXT:
-        raise ArchitectureError(f"rows are written in at most {MAX_TEXT:,} characters, not {len(text):,}.")
+        raise ArchitectureError(
+            f"rows are written in at most {MAX_TEXT:,} characters, not {len(text):,}."
+        )
     try:
         rows = json.loads(text) if text else []
     except (ValueError, RecursionError):
-        raise ArchitectureError(f'rows are written as a list, such as [{{"kind":"conv","channels":8}}], or as one of '
-                                f"the names {listed(ARCHITECTURES)}; this is none: {text[:40]!r}.") from None
+        raise ArchitectureError(
+            f'rows are written as a list, such as [{{"kind":"conv","channels":8}}], or as one of '
+            f"the names {listed(ARCHITECTURES)}; this is none: {text[:40]!r}."
+        ) from None
     if not isinstance(rows, list):
         raise ArchitectureError(f"rows are a list, not {text[:40]!r}.")
     if len(rows) > MAX_ROWS:
@@ -76,9 +82,16 @@ def shortened(row: Row) -> dict[str, Any]:
     kind = KINDS.get(row.get("kind", ""))
     defaults = {item.name: item.default for item in kind.parameters} if kind else {}
     # True equals 1, but stands for something else
-    return {name: value for name, value in row.items() if value is not None
-            and not (name in defaults and value == defaults[name] and isinstance(value, bool)
-                     is isinstance(defaults[name], bool))}
+    return {
+        name: value
+        for name, value in row.items()
+        if value is not None
+        and not (
+            name in defaults
+            and value == defaults[name]
+            and isinstance(value, bool) is isinstance(defaults[name], bool)
+        )
+    }
 
 
 def _plain(row: Any, number: int) -> dict[str, Any]:
@@ -87,15 +100,29 @@ def _plain(row: Any, number: int) -> dict[str, Any]:
     if len(row) > _MAX_VALUES:
         raise ArchitectureError(f"it has {len(row):,} values; no kind takes so many.", number)
     for name, value in row.items():
-        well = (value is None or isinstance(value, bool)
-                or (isinstance(value, str) and len(value) <= _MAX_WORD)
-                or (isinstance(value, int | float) and math.isfinite(value) and abs(value) <= _MAX_NUMBER))
+        well = (
+            value is None
+            or isinstance(value, bool)
+            or (isinstance(value, str) and len(value) <= _MAX_WORD)
+            or (
+                isinstance(value, int | float)
+                and math.isfinite(value)
+                and abs(value) <= _MAX_NUMBER
+            )
+        )
         if not well or len(name) > _MAX_WORD:
-            raise ArchitectureError(f"{name[:_MAX_WORD]} is neither a short word nor a number of a size that anything "
-                                    "here has.", number)
+            raise ArchitectureError(
+                f"{name[:_MAX_WORD]} is neither a short word nor a number of a size that anything "
+                "here has.",
+                number,
+            )
     if isinstance(row.get("kind"), str | None):
         return dict(row)
-    raise ArchitectureError(f"its kind is {str(row['kind'])[:40]!r}; the kinds are {listed(KINDS)}.", number)
+    raise ArchitectureError(
+        f"its kind is {str(row['kind'])[:40]!r}; the kinds are {listed(KINDS)}.", number
+    )
 
 
-_SHORT = {name: [shortened(complete(row)) for row in each.rows] for name, each in ARCHITECTURES.items()}
+_SHORT = {
+    name: [shortened(complete(row)) for row in each.rows] for name, each in ARCHITECTURES.items()
+}

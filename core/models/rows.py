@@ -47,12 +47,19 @@ class Parameter:
             value = int(value)  # a table editor hands whole numbers on as floats
         whole_for_share = asked is float and type(value) is int
         if type(value) is not asked and not whole_for_share:
-            raise ArchitectureError(f"{self.name} takes {_TYPE_WORDS[asked]}, not {_shown(value)}.", row)
+            raise ArchitectureError(
+                f"{self.name} takes {_TYPE_WORDS[asked]}, not {_shown(value)}.", row
+            )
         if self.choices and value not in self.choices:
-            raise ArchitectureError(f"{self.name} is {_shown(value)}, but it must be {listed(self.choices)}.", row)
+            raise ArchitectureError(
+                f"{self.name} is {_shown(value)}, but it must be {listed(self.choices)}.", row
+            )
         if asked in (int, float) and not self.low <= value <= self.high:
-            raise ArchitectureError(f"{self.name} is {_shown(value)}, but it must lie between {self.low:g} and "
-                                    f"{self.high:g}.", row)
+            raise ArchitectureError(
+                f"{self.name} is {_shown(value)}, but it must lie between {self.low:g} and "
+                f"{self.high:g}.",
+                row,
+            )
         if whole_for_share:
             value = float(value)
         return value
@@ -69,40 +76,111 @@ class Kind:
 
 
 _TYPE_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
-_ACTIVATION = Parameter("activation", "relu", "Bend behind the layer (and behind its norm).", choices=ACTIVATIONS,
-                        type=str)
-_BIAS = Parameter("bias", True, "Add a learned number to each channel; useless in front of a batch norm.", type=bool)
+_ACTIVATION = Parameter(
+    "activation",
+    "relu",
+    "Bend behind the layer (and behind its norm).",
+    choices=ACTIVATIONS,
+    type=str,
+)
+_BIAS = Parameter(
+    "bias",
+    True,
+    "Add a learned number to each channel; useless in front of a batch norm.",
+    type=bool,
+)
 
 
 def _pool(verb: str) -> tuple[Parameter, ...]:
-    return (Parameter("kernel", 2, f"Side of the square that is {verb}.", 1, 28),
-            Parameter("stride", 2, "Pixels from one square to the next.", 1, 28))
+    return (
+        Parameter("kernel", 2, f"Side of the square that is {verb}.", 1, 28),
+        Parameter("stride", 2, "Pixels from one square to the next.", 1, 28),
+    )
 
 
-KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (
-    Kind("conv", "Convolution", "Slides a small window over the image and weighs what it sees.", (
-        Parameter("channels", 8, "Feature maps that come out.", 1, 1024),
-        Parameter("kernel", 3, "Side of the window.", 1, 28),
-        Parameter("stride", 1, "Pixels from one window to the next.", 1, 28),
-        Parameter("padding", 0, "Pixels of zeros around the image; 1 keeps the size under a 3x3 kernel.", 0, 14),
-        Parameter("groups", 1, "Parts that the channels are split into, each seen alone; as many as channels: "
-                  "depthwise.", 1, 1024),
-        _BIAS,
-        Parameter("norm", "none", "Batch norm brings each channel to mean 0 and spread 1.", choices=NORMS, type=str),
-        _ACTIVATION)),
-    Kind("maxpool", "Max pooling", "Keeps the largest value of each square.", _pool("searched")),
-    Kind("avgpool", "Average pooling", "Keeps the mean of each square.", _pool("averaged")),
-    Kind("global_avgpool", "Global average", "Leaves one number of each channel: its mean."),
-    Kind("dropout", "Dropout", "Blanks a random share of the values while training.", (
-        Parameter("p", None, "Share blanked; empty: the run's dropout setting.", 0, 0.9, type=float),)),
-    Kind("space_to_depth", "Space to depth", "Turns each block of pixels into channels, so that nothing is lost while "
-         "the image shrinks.", (Parameter("block", 2, "Side of the block.", 2, 14),)),
-    Kind("add", "Add", "Adds the output of an earlier row (a residual connection).", (
-        Parameter("from", 1, "Number of the row whose output is added.", 1, 200),
-        Parameter("activation", "none", "Bend behind the sum.", choices=ACTIVATIONS, type=str))),
-    Kind("linear", "Linear", "Weighs all values at once, the image flattened to a line.", (
-        Parameter("channels", 10, "Values that come out.", 1, 4096), _BIAS, _ACTIVATION)),
-)}
+KINDS: Mapping[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            "conv",
+            "Convolution",
+            "Slides a small window over the image and weighs what it sees.",
+            (
+                Parameter("channels", 8, "Feature maps that come out.", 1, 1024),
+                Parameter("kernel", 3, "Side of the window.", 1, 28),
+                Parameter("stride", 1, "Pixels from one window to the next.", 1, 28),
+                Parameter(
+                    "padding",
+                    0,
+                    "Pixels of zeros around the image; 1 keeps the size under a 3x3 kernel.",
+                    0,
+                    14,
+                ),
+                Parameter(
+                    "groups",
+                    1,
+                    "Parts that the channels are split into, each seen alone; as many as channels: "
+                    "depthwise.",
+                    1,
+                    1024,
+                ),
+                _BIAS,
+                Parameter(
+                    "norm",
+                    "none",
+                    "Batch norm brings each channel to mean 0 and spread 1.",
+                    choices=NORMS,
+                    type=str,
+                ),
+                _ACTIVATION,
+            ),
+        ),
+        Kind(
+            "maxpool", "Max pooling", "Keeps the largest value of each square.", _pool("searched")
+        ),
+        Kind("avgpool", "Average pooling", "Keeps the mean of each square.", _pool("averaged")),
+        Kind("global_avgpool", "Global average", "Leaves one number of each channel: its mean."),
+        Kind(
+            "dropout",
+            "Dropout",
+            "Blanks a random share of the values while training.",
+            (
+                Parameter(
+                    "p",
+                    None,
+                    "Share blanked; empty: the run's dropout setting.",
+                    0,
+                    0.9,
+                    type=float,
+                ),
+            ),
+        ),
+        Kind(
+            "space_to_depth",
+            "Space to depth",
+            "Turns each block of pixels into channels, so that nothing is lost while "
+            "the image shrinks.",
+            (Parameter("block", 2, "Side of the block.", 2, 14),),
+        ),
+        Kind(
+            "add",
+            "Add",
+            "Adds the output of an earlier row (a residual connection).",
+            (
+                Parameter("from", 1, "Number of the row whose output is added.", 1, 200),
+                Parameter(
+                    "activation", "none", "Bend behind the sum.", choices=ACTIVATIONS, type=str
+                ),
+            ),
+        ),
+        Kind(
+            "linear",
+            "Linear",
+            "Weighs all values at once, the image flattened to a line.",
+            (Parameter("channels", 10, "Values that come out.", 1, 4096), _BIAS, _ACTIVATION),
+        ),
+    )
+}
 _ALL_PARAMETERS = {parameter.name for kind in KINDS.values() for parameter in kind.parameters}
 
 

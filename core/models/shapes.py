@@ -88,8 +88,11 @@ def trace(rows: Sequence[Row], input_shape: Shape = INPUT_SHAPE) -> list[Layer]:
     layers = list(follow(rows, input_shape))
     last = layers[-1]
     if last.output_shape not in ((CLASSES,), (CLASSES, 1, 1)):
-        raise ArchitectureError(f"the last row gives {_words(last.output_shape)}, but a network must end in "
-                                f"{CLASSES} outputs, one for each digit.", last.number)
+        raise ArchitectureError(
+            f"the last row gives {_words(last.output_shape)}, but a network must end in "
+            f"{CLASSES} outputs, one for each digit.",
+            last.number,
+        )
     return layers
 
 
@@ -116,12 +119,16 @@ def follow(rows: Sequence[Row], input_shape: Shape = INPUT_SHAPE) -> Iterator[La
         parameters += layer.parameters
         multiply_adds += layer.multiply_adds
         values += math.prod(layer.output_shape)
-        for total, limit, word in ((parameters, MAX_PARAMETERS, "parameters"),
-                                   (values, MAX_VALUES, "values for one image"),
-                                   (multiply_adds, MAX_MULTIPLY_ADDS, "multiply-adds for one image")):
+        for total, limit, word in (
+            (parameters, MAX_PARAMETERS, "parameters"),
+            (values, MAX_VALUES, "values for one image"),
+            (multiply_adds, MAX_MULTIPLY_ADDS, "multiply-adds for one image"),
+        ):
             if total > limit:
-                raise ArchitectureError(f"the network reaches {total:,} {word} here; at most {limit:,} are allowed.",
-                                        number)
+                raise ArchitectureError(
+                    f"the network reaches {total:,} {word} here; at most {limit:,} are allowed.",
+                    number,
+                )
         layers.append(layer)
         yield layer
 
@@ -133,8 +140,11 @@ def total_parameters(layers: Sequence[Layer]) -> int:
 
 def smallest_batch(layers: Sequence[Layer]) -> int:
     """The fewest images that a training step can take: 2 where a batch norm sees one value per image, else 1."""
-    lonely = any(module.type == "BatchNorm2d" and module.output_shape[1:] == (1, 1)
-                 for layer in layers for module in layer.modules)
+    lonely = any(
+        module.type == "BatchNorm2d" and module.output_shape[1:] == (1, 1)
+        for layer in layers
+        for module in layer.modules
+    )
     return 2 if lonely else 1
 
 
@@ -143,9 +153,19 @@ def _followed(number: int, row: dict[str, Any], before: list[Layer], input_shape
     field, jump = (before[-1].receptive_field, before[-1].jump) if before else (1, 1)
     if row["kind"] == "add":
         _check_source(number, row["from"], before)
-        return Layer(number, row, shape, shape, field, jump, ())  # the row above sees at least what the added one does
+        return Layer(
+            number, row, shape, shape, field, jump, ()
+        )  # the row above sees at least what the added one does
     modules, window, stride = _EXPAND[row["kind"]](number, row, shape)
-    return Layer(number, row, shape, modules[-1].output_shape, field + (window - 1) * jump, jump * stride, modules)
+    return Layer(
+        number,
+        row,
+        shape,
+        modules[-1].output_shape,
+        field + (window - 1) * jump,
+        jump * stride,
+        modules,
+    )
 
 
 # Each of these gives the row's modules, the side of the window it looks through and its stride.
@@ -157,10 +177,14 @@ def _conv(number: int, row: dict[str, Any], shape: Shape) -> Expansion:
     out, kernel, groups = row["channels"], row["kernel"], row["groups"]
     for word, count in (("the input's", channels), ("its own", out)):
         if count % groups:
-            raise ArchitectureError(f"{groups} groups do not divide {word} {count} channels.", number)
+            raise ArchitectureError(
+                f"{groups} groups do not divide {word} {count} channels.", number
+            )
     size = _windows(number, row, (height, width), row["padding"])
     weights = out * (channels // groups) * kernel * kernel
-    modules = [ModuleShape("Conv2d", (out, *size), weights + out * row["bias"], weights * math.prod(size))]
+    modules = [
+        ModuleShape("Conv2d", (out, *size), weights + out * row["bias"], weights * math.prod(size))
+    ]
     if row["norm"] == "batch":
         modules.append(ModuleShape("BatchNorm2d", (out, *size), 2 * out))
     return tuple(modules), kernel, row["stride"]
@@ -187,45 +211,77 @@ def _space_to_depth(number: int, row: dict[str, Any], shape: Shape) -> Expansion
     channels, height, width = _image(number, row, shape)
     block = row["block"]
     if height % block or width % block:
-        raise ArchitectureError(f"blocks of {block}x{block} do not divide an input of {height}x{width}.", number)
-    return (ModuleShape("PixelUnshuffle", (channels * block * block, height // block, width // block)),), block, block
+        raise ArchitectureError(
+            f"blocks of {block}x{block} do not divide an input of {height}x{width}.", number
+        )
+    return (
+        (
+            ModuleShape(
+                "PixelUnshuffle", (channels * block * block, height // block, width // block)
+            ),
+        ),
+        block,
+        block,
+    )
 
 
 def _linear(number: int, row: dict[str, Any], shape: Shape) -> Expansion:
     inputs, out = math.prod(shape), row["channels"]
     side = max(shape[1:], default=1)
-    return (ModuleShape("Linear", (out,), inputs * out + out * row["bias"], inputs * out),), side, side
+    return (
+        (ModuleShape("Linear", (out,), inputs * out + out * row["bias"], inputs * out),),
+        side,
+        side,
+    )
 
 
 _EXPAND: dict[str, Callable[[int, dict[str, Any], Shape], Expansion]] = {
-    "conv": _conv, "maxpool": _pool, "avgpool": _pool, "global_avgpool": _global_avgpool, "dropout": _dropout,
-    "space_to_depth": _space_to_depth, "linear": _linear}
+    "conv": _conv,
+    "maxpool": _pool,
+    "avgpool": _pool,
+    "global_avgpool": _global_avgpool,
+    "dropout": _dropout,
+    "space_to_depth": _space_to_depth,
+    "linear": _linear,
+}
 
 
 def _check_source(number: int, source: int, before: list[Layer]) -> None:
     if source >= number:
-        raise ArchitectureError(f"it adds row {source}, but only rows above it can be added.", number)
+        raise ArchitectureError(
+            f"it adds row {source}, but only rows above it can be added.", number
+        )
     mine, theirs = before[-1].output_shape, before[source - 1].output_shape
     if mine != theirs:
-        raise ArchitectureError(f"it adds row {source}, which gives {_words(theirs)}, to {_words(mine)}; "
-                                "the two must be alike.", number)
+        raise ArchitectureError(
+            f"it adds row {source}, which gives {_words(theirs)}, to {_words(mine)}; "
+            "the two must be alike.",
+            number,
+        )
 
 
 def _image(number: int, row: dict[str, Any], shape: Shape) -> tuple[int, int, int]:
     if len(shape) != 3:
-        raise ArchitectureError(f"{row['kind']} needs an image, but what comes in is {_words(shape)}; "
-                                "put it before the first linear row.", number)
+        raise ArchitectureError(
+            f"{row['kind']} needs an image, but what comes in is {_words(shape)}; "
+            "put it before the first linear row.",
+            number,
+        )
     channels, height, width = shape
     return channels, height, width
 
 
-def _windows(number: int, row: dict[str, Any], size: tuple[int, int], padding: int) -> tuple[int, int]:
+def _windows(
+    number: int, row: dict[str, Any], size: tuple[int, int], padding: int
+) -> tuple[int, int]:
     kernel, stride = row["kernel"], row["stride"]
     height, width = (side + 2 * padding for side in size)
     if kernel > min(height, width):
         padded = " with its padding" if padding else ""
-        raise ArchitectureError(f"a kernel of {kernel}x{kernel} is larger than its input of {height}x{width}{padded}.",
-                                number)
+        raise ArchitectureError(
+            f"a kernel of {kernel}x{kernel} is larger than its input of {height}x{width}{padded}.",
+            number,
+        )
     return (height - kernel) // stride + 1, (width - kernel) // stride + 1
 
 

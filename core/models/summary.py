@@ -54,8 +54,15 @@ class SummaryRow:
 
     def to_dict(self) -> dict[str, Any]:
         """The row as JSON values; the shape with torchsummary's -1 for the batch."""
-        return {"name": self.name, "type": self.type, "output_shape": [-1, *self.output_shape], "params": self.params,
-                "multiply_adds": self.multiply_adds, "receptive_field": self.receptive_field, "layer": self.layer}
+        return {
+            "name": self.name,
+            "type": self.type,
+            "output_shape": [-1, *self.output_shape],
+            "params": self.params,
+            "multiply_adds": self.multiply_adds,
+            "receptive_field": self.receptive_field,
+            "layer": self.layer,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,22 +89,43 @@ class Summary:
 
     def to_dict(self) -> dict[str, Any]:
         """The summary as JSON values."""
-        return {"total_params": self.total_params, "layers": [row.to_dict() for row in self.layers],
-                "multiply_adds": self.multiply_adds, "receptive_field": self.receptive_field,
-                "budget": self.budget, "left": self.left}
+        return {
+            "total_params": self.total_params,
+            "layers": [row.to_dict() for row in self.layers],
+            "multiply_adds": self.multiply_adds,
+            "receptive_field": self.receptive_field,
+            "budget": self.budget,
+            "left": self.left,
+        }
 
     def text(self) -> str:
         """The table in torchsummary's form, equal to what `table` gives for the built network."""
         # torchsummary's own arithmetic: 4 bytes a number, outputs twice for their gradients
-        sizes = (math.prod(INPUT_SHAPE) * 4 / _MB,
-                 2 * sum(math.prod(row.output_shape) for row in self.layers) * 4 / _MB, self.total_params * 4 / _MB)
+        sizes = (
+            math.prod(INPUT_SHAPE) * 4 / _MB,
+            2 * sum(math.prod(row.output_shape) for row in self.layers) * 4 / _MB,
+            self.total_params * 4 / _MB,
+        )
         rule = "-" * 64
-        lines = [rule, _line("Layer (type)", "Output Shape", "Param #"), "=" * 64,
-                 *(_line(row.name, str([-1, *row.output_shape]), f"{row.params:,}") for row in self.layers),
-                 "=" * 64, f"Total params: {self.total_params:,}", f"Trainable params: {self.total_params:,}",
-                 "Non-trainable params: 0", rule, f"Input size (MB): {sizes[0]:0.2f}",
-                 f"Forward/backward pass size (MB): {sizes[1]:0.2f}", f"Params size (MB): {sizes[2]:0.2f}",
-                 f"Estimated Total Size (MB): {sum(sizes):0.2f}", rule]
+        lines = [
+            rule,
+            _line("Layer (type)", "Output Shape", "Param #"),
+            "=" * 64,
+            *(
+                _line(row.name, str([-1, *row.output_shape]), f"{row.params:,}")
+                for row in self.layers
+            ),
+            "=" * 64,
+            f"Total params: {self.total_params:,}",
+            f"Trainable params: {self.total_params:,}",
+            "Non-trainable params: 0",
+            rule,
+            f"Input size (MB): {sizes[0]:0.2f}",
+            f"Forward/backward pass size (MB): {sizes[1]:0.2f}",
+            f"Params size (MB): {sizes[2]:0.2f}",
+            f"Estimated Total Size (MB): {sum(sizes):0.2f}",
+            rule,
+        ]
         return "\n".join(lines)
 
 
@@ -110,12 +138,27 @@ def summarise(rows: Sequence[Row], budget: int = BUDGET) -> Summary:
     traced = trace(rows)
     modules = [(layer, module) for layer in traced for module in layer.modules]
     table_rows = tuple(
-        SummaryRow(number, module.type, module.output_shape, module.parameters, module.multiply_adds,
-                   layer.receptive_field, layer.number)
-        for number, (layer, module) in enumerate(modules, 1))
+        SummaryRow(
+            number,
+            module.type,
+            module.output_shape,
+            module.parameters,
+            module.multiply_adds,
+            layer.receptive_field,
+            layer.number,
+        )
+        for number, (layer, module) in enumerate(modules, 1)
+    )
     total = total_parameters(traced)
-    return Summary(table_rows, tuple(traced), total, sum(layer.multiply_adds for layer in traced),
-                   traced[-1].receptive_field, budget, budget - total)
+    return Summary(
+        table_rows,
+        tuple(traced),
+        total,
+        sum(layer.multiply_adds for layer in traced),
+        traced[-1].receptive_field,
+        budget,
+        budget - total,
+    )
 
 
 def table(model: nn.Module, input_shape: Shape = INPUT_SHAPE) -> str:
@@ -130,7 +173,12 @@ def table(model: nn.Module, input_shape: Shape = INPUT_SHAPE) -> str:
     printed: list[str] = []
     inner = torchsummary.torchsummary
     # Its `print` is replaced rather than stdout, which would also catch what other threads print meanwhile.
-    with _LOCK, torch.random.fork_rng(devices=[]), torch.no_grad(), _replaced(inner, "print", printed.append):
+    with (
+        _LOCK,
+        torch.random.fork_rng(devices=[]),
+        torch.no_grad(),
+        _replaced(inner, "print", printed.append),
+    ):
         torchsummary.summary(copy.deepcopy(model).float().cpu().eval(), input_shape, device="cpu")
     return "\n".join(printed)
 

@@ -18,10 +18,16 @@ def of_run(run: Run) -> list[str]:
     last = run.epochs[-1]
     rows = run.epochs
     on = validated_on(run)
-    found = Score(run.test.correct, run.test.total, TEST) if run.test else Score(last.val_correct, last.val_total, on)
-    words = [goal(found.accuracy, found.interval, run, "one run"),
-             fit(last.train_accuracy, last.val_accuracy, augmented(run, last.epoch), _rising(rows)),
-             capacity(last.train_accuracy, last.val_accuracy, augmented(run, last.epoch))]
+    found = (
+        Score(run.test.correct, run.test.total, TEST)
+        if run.test
+        else Score(last.val_correct, last.val_total, on)
+    )
+    words = [
+        goal(found.accuracy, found.interval, run, "one run"),
+        fit(last.train_accuracy, last.val_accuracy, augmented(run, last.epoch), _rising(rows)),
+        capacity(last.train_accuracy, last.val_accuracy, augmented(run, last.epoch)),
+    ]
     if len(rows) > 3:
         words.append(progress(last.val_accuracy - rows[len(rows) // 2].val_accuracy, on))
     return words
@@ -37,15 +43,25 @@ def goal(accuracy: float, interval: tuple[float, float] | None, run: Run, what: 
         what: whose accuracy it is: `one run`, `3 seeds`.
     """
     count = run.parameters
-    size = f"{BUDGET - count:,} parameters below" if count <= BUDGET else f"{count - BUDGET:,} parameters above"
+    size = (
+        f"{BUDGET - count:,} parameters below"
+        if count <= BUDGET
+        else f"{count - BUDGET:,} parameters above"
+    )
     gap = accuracy - GOAL
-    words = (f"It reaches the goal of {GOAL} %" if gap >= 0 else f"It misses the goal of {GOAL} % by {-gap:.2f} points")
+    words = (
+        f"It reaches the goal of {GOAL} %"
+        if gap >= 0
+        else f"It misses the goal of {GOAL} % by {-gap:.2f} points"
+    )
     words += f" and stands {size} the budget of {BUDGET:,}."
     if run.config.epochs > GOAL_EPOCHS:
         words += f" It took {run.config.epochs} epochs, more than the goal's {GOAL_EPOCHS}."
     if interval and interval[0] <= GOAL <= interval[1]:
-        words += (f" The interval from {interval[0]:.2f} to {interval[1]:.2f} holds the goal, so {what} cannot tell "
-                  "whether the recipe reaches it.")
+        words += (
+            f" The interval from {interval[0]:.2f} to {interval[1]:.2f} holds the goal, so {what} cannot tell "
+            "whether the recipe reaches it."
+        )
     return words
 
 
@@ -74,24 +90,31 @@ def capacity(train: float, validation: float, augmented: bool) -> str:
     """
     wrong = f"{100 - train:.2f} % of its{' augmented' if augmented else ''} training images"
     if train >= LEARNT:
-        return (f"It misreads only {wrong}: it has more capacity than these images ask for; a smaller network, or more "
-                "varied images, would lose little.")
+        return (
+            f"It misreads only {wrong}: it has more capacity than these images ask for; a smaller network, or more "
+            "varied images, would lose little."
+        )
     if train - validation > SEVERAL:
-        return (f"It still misreads {wrong}, but learning them better has stopped helping with others: more varied "
-                "images or more regularisation would help before more capacity does.")
+        return (
+            f"It still misreads {wrong}, but learning them better has stopped helping with others: more varied "
+            "images or more regularisation would help before more capacity does."
+        )
     than = "more than" if validation - train > SEVERAL else "about as many as"
     return f"It misreads {wrong}, {than} of others: what it lacks is capacity or time, not regularisation."
 
 
 def progress(gained: float, on: str) -> str:
     """What the second half of the run brought, in percentage points on the images named."""
-    return (f"The second half of the run brought {gained:+.2f} points on the {on}"
-            + ("; it was still learning." if gained > SEVERAL else "; it had learnt what it could by then."))
+    return f"The second half of the run brought {gained:+.2f} points on the {on}" + (
+        "; it was still learning." if gained > SEVERAL else "; it had learnt what it could by then."
+    )
 
 
 def augmented(run: Run, epoch: int) -> bool:
     """Whether an epoch, counted from 1, saw augmented images."""
-    return bool(transforms_of(run.config)) and epoch <= round(run.config.augmented * run.config.epochs)
+    return bool(transforms_of(run.config)) and epoch <= round(
+        run.config.augmented * run.config.epochs
+    )
 
 
 def interval_of(row: EpochResult) -> tuple[float, float]:

@@ -30,7 +30,7 @@ def predecessor(run: Run) -> Run | None:
     if run.recipe in RECIPES and set(run.config.differences(RECIPES[run.recipe].config)) - _IDLE:
         names.append(run.recipe)
     if run.recipe in PATH:
-        names += reversed(PATH[:PATH.index(run.recipe)])
+        names += reversed(PATH[: PATH.index(run.recipe)])
     for name in names:
         if name == run.name:
             continue
@@ -55,7 +55,10 @@ def changes(run: Run, before: Run, found: Predictions | None, test: Pair | None)
     lines = differences(run.config, before.config)
     if run.parent is not None and run.parent["name"] == before.name:
         epoch = run.parent["epoch"]
-        lines.insert(0, f"It began with the {run.parent['which']} weights of {before.name}, from its epoch {epoch}")
+        lines.insert(
+            0,
+            f"It began with the {run.parent['which']} weights of {before.name}, from its epoch {epoch}",
+        )
     blocks: list[Block] = [Lines(lines) if lines else Words("Nothing but the seed was changed.")]
     if found is not None and test is not None:
         try:
@@ -68,8 +71,11 @@ def changes(run: Run, before: Run, found: Predictions | None, test: Pair | None)
 
 def differences(config: RunConfig, before: RunConfig) -> list[str]:
     """The settings that were changed, one a line."""
-    return [f"{name.replace('_', ' ').capitalize()}: {_shown(now)} instead of {_shown(was)}"
-            for name, (now, was) in config.differences(before).items() if name not in _IDLE]
+    return [
+        f"{name.replace('_', ' ').capitalize()}: {_shown(now)} instead of {_shown(was)}"
+        for name, (now, was) in config.differences(before).items()
+        if name not in _IDLE
+    ]
 
 
 def _shown(value: object) -> str:

@@ -38,11 +38,15 @@ def report(group: Group, charts: bool) -> Report:
     first = runs[0]
     recipe, test = recipe_of(first), report_mistakes.test_set()
     drawn = _charts(group) if charts else []
-    figures: list[Block] = [Code("\n".join([_SEEDS, *(_seed(group, run) for run in runs)])),
-                            Code("\n".join([*header(first), "", _EPOCHS, *_epochs(runs)]))]
-    sections = [Section("Targets", [Lines(targets(first))]),
-                Section("Results", [Lines(_results(group)), network(first), *drawn, *figures]),
-                Section("Analysis", [Lines(_analysis(group))])]
+    figures: list[Block] = [
+        Code("\n".join([_SEEDS, *(_seed(group, run) for run in runs)])),
+        Code("\n".join([*header(first), "", _EPOCHS, *_epochs(runs)])),
+    ]
+    sections = [
+        Section("Targets", [Lines(targets(first))]),
+        Section("Results", [Lines(_results(group)), network(first), *drawn, *figures]),
+        Section("Analysis", [Lines(_analysis(group))]),
+    ]
     if recipe and (changed := differences(first.config, recipe.config)):
         sections.append(Section(f"Changes since the recipe {first.recipe}", [Lines(changed)]))
     found = [each for run in runs if (each := report_mistakes.asked(run, test)) is not None]
@@ -52,20 +56,34 @@ def report(group: Group, charts: bool) -> Report:
 
 def bands(group: Group) -> pd.DataFrame:
     """Validation accuracy by epoch, as far as all finished runs go: columns group, epoch, mean, low, high (percent)."""
-    rows = [(group.name, number, statistics.fmean(values), min(values), max(values))
-            for number, values in enumerate(zip(*([row.val_accuracy for row in run.epochs] for run in group.finished),
-                                                strict=False), 1)]
+    rows = [
+        (group.name, number, statistics.fmean(values), min(values), max(values))
+        for number, values in enumerate(
+            zip(
+                *([row.val_accuracy for row in run.epochs] for run in group.finished), strict=False
+            ),
+            1,
+        )
+    ]
     return pd.DataFrame(rows, columns=["group", "epoch", "mean", "low", "high"])
 
 
 def points(groups: list[Group]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Every finished run's accuracy, and every group's mean with its interval, as `charts_experiments` takes them."""
-    runs = [(group.name, run.name, run.config.seed, group.scores[run.name].accuracy)
-            for group in groups for run in group.finished]
-    means = [(group.name, group.spread.mean, *(group.interval or (group.spread.mean,) * 2))
-             for group in groups if group.spread is not None]
-    return (pd.DataFrame(runs, columns=["group", "run", "seed", "accuracy"]),
-            pd.DataFrame(means, columns=["group", "mean", "low", "high"]))
+    runs = [
+        (group.name, run.name, run.config.seed, group.scores[run.name].accuracy)
+        for group in groups
+        for run in group.finished
+    ]
+    means = [
+        (group.name, group.spread.mean, *(group.interval or (group.spread.mean,) * 2))
+        for group in groups
+        if group.spread is not None
+    ]
+    return (
+        pd.DataFrame(runs, columns=["group", "run", "seed", "accuracy"]),
+        pd.DataFrame(means, columns=["group", "mean", "low", "high"]),
+    )
 
 
 def _results(group: Group) -> list[str]:
@@ -74,10 +92,12 @@ def _results(group: Group) -> list[str]:
     if found is not None:
         sure = f" (95 % interval {interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
         epochs, seeds = group.runs[0].config.epochs, "seeds" if found.count > 1 else "seed"
-        lines += [f"After {epochs} epochs **{found.mean:.2f} %** of the {group.measured_on} as the mean of "
-                  f"{found.count} {seeds}{sure}",
-                  f"Standard deviation {found.deviation:.3f} points, the smallest {found.smallest:.2f} %, the largest "
-                  f"{found.largest:.2f} %"]
+        lines += [
+            f"After {epochs} epochs **{found.mean:.2f} %** of the {group.measured_on} as the mean of "
+            f"{found.count} {seeds}{sure}",
+            f"Standard deviation {found.deviation:.3f} points, the smallest {found.smallest:.2f} %, the largest "
+            f"{found.largest:.2f} %",
+        ]
     if rest := len(group.runs) - len(group.finished):
         lines.append(f"Not counted, since not finished: {rest} of its {len(group.runs)} runs")
     if group.reaches_goal:
@@ -90,19 +110,31 @@ def _analysis(group: Group) -> list[str]:
     if found is None:
         return []
     last = [run.epochs[-1] for run in runs]
-    train, validation = (statistics.fmean(values) for values in ([row.train_accuracy for row in last],
-                                                                 [row.val_accuracy for row in last]))
+    train, validation = (
+        statistics.fmean(values)
+        for values in ([row.train_accuracy for row in last], [row.val_accuracy for row in last])
+    )
     augmented = analysis.augmented(runs[0], last[0].epoch)
-    rising = statistics.fmean(row.val_loss / min(each.val_loss for each in run.epochs)
-                              for run, row in zip(runs, last, strict=True)) > 1.05
+    rising = (
+        statistics.fmean(
+            row.val_loss / min(each.val_loss for each in run.epochs)
+            for run, row in zip(runs, last, strict=True)
+        )
+        > 1.05
+    )
     what = f"{found.count} seeds" if found.count > 1 else "one run"
-    lines = [analysis.goal(found.mean, group.interval, runs[0], what),
-             analysis.fit(train, validation, augmented, rising), analysis.capacity(train, validation, augmented)]
+    lines = [
+        analysis.goal(found.mean, group.interval, runs[0], what),
+        analysis.fit(train, validation, augmented, rising),
+        analysis.capacity(train, validation, augmented),
+    ]
     if found.count > 1:
         images = next(iter(group.scores.values())).total
         chance = 100 * math.sqrt(found.mean / 100 * (1 - found.mean / 100) / images)
-        lines.append(f"The seeds spread by {found.deviation:.2f} points; which {images:,} images one happens to be "
-                     f"asked about moves a single accuracy by {chance:.2f} more.")
+        lines.append(
+            f"The seeds spread by {found.deviation:.2f} points; which {images:,} images one happens to be "
+            f"asked about moves a single accuracy by {chance:.2f} more."
+        )
     return lines
 
 
@@ -110,8 +142,10 @@ def _seed(group: Group, run: Run) -> str:
     last, best, found = run.epochs[-1], run.best, group.scores[run.name]
     low, high = found.interval
     chosen = f"{best.val_accuracy:.2f} %" if best else ""
-    return (f"| {run.config.seed:5d} | {last.train_accuracy:6.2f} % | {found.accuracy:6.2f} % | "
-            f"{low:.2f} to {high:.2f} | {chosen:>8} | {run.name}")
+    return (
+        f"| {run.config.seed:5d} | {last.train_accuracy:6.2f} % | {found.accuracy:6.2f} % | "
+        f"{low:.2f} to {high:.2f} | {chosen:>8} | {run.name}"
+    )
 
 
 def _epochs(runs: tuple[Run, ...]) -> list[str]:
@@ -123,15 +157,26 @@ def _epoch(rows: tuple[EpochResult, ...]) -> str:
         return statistics.fmean(getattr(row, field) for row in rows)
 
     accuracies = [row.val_accuracy for row in rows]
-    return (f"| {rows[0].epoch:5d} | {rows[0].lr:.6f} | {mean('train_loss'):.6f}  | {mean('train_accuracy'):6.2f} % | "
-            f"{mean('val_loss'):.6f} | {mean('val_accuracy'):6.2f} % | {min(accuracies):6.2f} % | "
-            f"{max(accuracies):6.2f} % |")
+    return (
+        f"| {rows[0].epoch:5d} | {rows[0].lr:.6f} | {mean('train_loss'):.6f}  | {mean('train_accuracy'):6.2f} % | "
+        f"{mean('val_loss'):.6f} | {mean('val_accuracy'):6.2f} % | {min(accuracies):6.2f} % | "
+        f"{max(accuracies):6.2f} % |"
+    )
 
 
 def _charts(group: Group) -> list[Block]:
     runs, means = points([group])
-    return [Chart("Accuracy", "the mean of the runs, in a band from the worst to the best",
-                  charts_experiments.bands(bands(group), [group.name]),
-                  f"Mean validation accuracy of {group.name} by epoch."),
-            Chart("Seeds", "each run, their mean and its 95 % interval", charts_experiments.seeds(runs, means),
-                  group.words)]
+    return [
+        Chart(
+            "Accuracy",
+            "the mean of the runs, in a band from the worst to the best",
+            charts_experiments.bands(bands(group), [group.name]),
+            f"Mean validation accuracy of {group.name} by epoch.",
+        ),
+        Chart(
+            "Seeds",
+            "each run, their mean and its 95 % interval",
+            charts_experiments.seeds(runs, means),
+            group.words,
+        ),
+    ]

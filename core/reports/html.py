@@ -17,10 +17,20 @@ WIDTH = 760  # pixels of a chart without its axes
 INK, PAPER = (29, 29, 27), (255, 255, 255)
 # Lines and letters take the colour of the text around them, so that one picture serves light and dark.
 _CONFIG: dict[str, Any] = {
-    "background": None, "font": "system-ui, sans-serif", "view": {"stroke": None},
-    "axis": {"labelColor": "currentColor", "titleColor": "currentColor", "gridColor": "currentColor",
-             "gridOpacity": 0.12, "domainColor": "currentColor", "tickColor": "currentColor", "titleFontWeight": 400},
-    "legend": {"labelColor": "currentColor", "titleColor": "currentColor"}}
+    "background": None,
+    "font": "system-ui, sans-serif",
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": "currentColor",
+        "titleColor": "currentColor",
+        "gridColor": "currentColor",
+        "gridOpacity": 0.12,
+        "domainColor": "currentColor",
+        "tickColor": "currentColor",
+        "titleFontWeight": 400,
+    },
+    "legend": {"labelColor": "currentColor", "titleColor": "currentColor"},
+}
 
 
 def html(report: Report) -> str:
@@ -31,16 +41,34 @@ def html(report: Report) -> str:
         body.append(f'<p class="lead">{_marked(report.lead)}</p>')
     for section in report.sections:
         if section.blocks:
-            body += [f"<section><h2>{escape(section.title)}</h2>", *map(_written, section.blocks), "</section>"]
-    body.append("<footer>Written by Inkling from the run itself; every sentence is computed.</footer>")
-    return "\n".join([
-        '<!DOCTYPE html>', '<html lang="en">', "<head>", '<meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        # Whatever a name or a note holds, nothing in here is fetched or run.
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; "
-        "style-src 'unsafe-inline'\">",
-        f"<title>{escape(report.title)} · Inkling</title>", f"<style>\n{style}</style>", "</head>", "<body><main>",
-        *body, "</main></body>", "</html>", ""])
+            body += [
+                f"<section><h2>{escape(section.title)}</h2>",
+                *map(_written, section.blocks),
+                "</section>",
+            ]
+    body.append(
+        "<footer>Written by Inkling from the run itself; every sentence is computed.</footer>"
+    )
+    return "\n".join(
+        [
+            "<!DOCTYPE html>",
+            '<html lang="en">',
+            "<head>",
+            '<meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            # Whatever a name or a note holds, nothing in here is fetched or run.
+            '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
+            "style-src 'unsafe-inline'\">",
+            f"<title>{escape(report.title)} · Inkling</title>",
+            f"<style>\n{style}</style>",
+            "</head>",
+            "<body><main>",
+            *body,
+            "</main></body>",
+            "</html>",
+            "",
+        ]
+    )
 
 
 def svg(chart: altair.LayerChart) -> str:
@@ -64,14 +92,18 @@ def _written(block: Block) -> str:
         return f'<pre tabindex="0">{escape(block.text)}</pre>'
     if isinstance(block, Digits):
         pictures = singles(block.images, INK, PAPER) if len(block.images) else []
-        items = [f'<li><img src="{picture}" alt="{escape(line)}" width="84" height="84">{_marked(caption)}</li>'
-                 for picture, caption, line in zip(pictures, block.captions, block.lines, strict=True)]
+        items = [
+            f'<li><img src="{picture}" alt="{escape(line)}" width="84" height="84">{_marked(caption)}</li>'
+            for picture, caption, line in zip(pictures, block.captions, block.lines, strict=True)
+        ]
         return f'<ul class="digits">{"".join(items)}</ul>'
     return _figure(block)
 
 
 def _figure(block: Chart) -> str:
-    drawn = svg(block.chart).replace("<svg ", f'<svg role="img" aria-label="{escape(block.alt)}" ', 1)
+    drawn = svg(block.chart).replace(
+        "<svg ", f'<svg role="img" aria-label="{escape(block.alt)}" ', 1
+    )
     quiet = f" <span>{escape(block.quiet)}</span>" if block.quiet else ""
     return f"<figure><figcaption>{escape(block.title)}{quiet}</figcaption>{drawn}</figure>"
 

@@ -53,8 +53,16 @@ def sections(found: Predictions | None, test: Pair | None) -> list[Section]:
         return [Section(TITLE, [Words("Not one of the test images.")])]
     hardest = mistakes.hardest(found, HARDEST)
     predicted, sure = found.predicted[hardest], found.probabilities[hardest].max(axis=1)
-    return [Section(TITLE, [Lines(classes(found)), Words("The hardest images, the highest loss first:"),
-                            _shown(test, hardest, predicted, sure)])]
+    return [
+        Section(
+            TITLE,
+            [
+                Lines(classes(found)),
+                Words("The hardest images, the highest loss first:"),
+                _shown(test, hardest, predicted, sure),
+            ],
+        )
+    ]
 
 
 def group_sections(found: Sequence[Predictions], test: Pair | None) -> list[Section]:
@@ -71,14 +79,24 @@ def group_sections(found: Sequence[Predictions], test: Pair | None) -> list[Sect
     mean = np.mean([each.probabilities for each in found], axis=0)  # (N, 10)
     every, some = int((wrong == count).sum()), int((wrong > 0).sum())
     together = Predictions(mean, labels)
-    lines = [f"{every:,} of the {len(labels):,} test images are misread by all {count} runs, and {some:,} by at least "
-             f"one; a run misreads {wrong.sum() / count:.0f} on average",
-             f"Asked together, by the mean of their probabilities, they misread {together.wrong:,}"]
+    lines = [
+        f"{every:,} of the {len(labels):,} test images are misread by all {count} runs, and {some:,} by at least "
+        f"one; a run misreads {wrong.sum() / count:.0f} on average",
+        f"Asked together, by the mean of their probabilities, they misread {together.wrong:,}",
+    ]
     hardest = mistakes.by_loss(together, wrong == count)[:HARDEST]
     blocks = [Lines(lines)]
     if len(hardest):
-        return [Section(TITLE, [*blocks, Words("The hardest images, misread by every run, the highest loss first:"),
-                                _shown(test, hardest, together.predicted[hardest], mean[hardest].max(axis=1))])]
+        return [
+            Section(
+                TITLE,
+                [
+                    *blocks,
+                    Words("The hardest images, misread by every run, the highest loss first:"),
+                    _shown(test, hardest, together.predicted[hardest], mean[hardest].max(axis=1)),
+                ],
+            )
+        ]
     return [Section(TITLE, blocks)]
 
 
@@ -87,18 +105,35 @@ def classes(found: Predictions) -> list[str]:
     counts = mistakes.confusion(found.labels, found.predicted)
     _, recall = mistakes.precision_recall(counts)
     missed = counts.sum(axis=1) - counts.diagonal()
-    worst = sorted((digit for digit in range(10) if missed[digit]), key=lambda digit: (recall[digit], digit))[:WORST]
+    worst = sorted(
+        (digit for digit in range(10) if missed[digit]), key=lambda digit: (recall[digit], digit)
+    )[:WORST]
     lines = [f"{found.wrong:,} of the {len(found.labels):,} test images"]
     if worst:
-        lines.append("Read worst: " + ", ".join(
-            f"the {digit} ({missed[digit]} of {counts[digit].sum():,}, {100 * (1 - recall[digit]):.2f} %)"
-            for digit in worst))
+        lines.append(
+            "Read worst: "
+            + ", ".join(
+                f"the {digit} ({missed[digit]} of {counts[digit].sum():,}, {100 * (1 - recall[digit]):.2f} %)"
+                for digit in worst
+            )
+        )
         off = counts - np.diag(counts.diagonal())
-        pairs = sorted(((int(off[label, taken]), label, taken) for label in range(10) for taken in range(10)
-                        if off[label, taken] > 1), key=lambda pair: (-pair[0], pair[1:]))[:WORST]
+        pairs = sorted(
+            (
+                (int(off[label, taken]), label, taken)
+                for label in range(10)
+                for taken in range(10)
+                if off[label, taken] > 1
+            ),
+            key=lambda pair: (-pair[0], pair[1:]),
+        )[:WORST]
         if pairs:
-            lines.append("Confused most: " + ", ".join(f"{_a(label)} for {_a(taken)} ({times} times)"
-                                                       for times, label, taken in pairs))
+            lines.append(
+                "Confused most: "
+                + ", ".join(
+                    f"{_a(label)} for {_a(taken)} ({times} times)" for times, label, taken in pairs
+                )
+            )
     return lines
 
 
@@ -106,13 +141,19 @@ def _a(digit: int) -> str:
     return f"an {digit}" if digit == 8 else f"a {digit}"
 
 
-def _shown(test: Pair, indices: Indices, predicted: Indices, sure: npt.NDArray[np.floating[Any]]) -> Digits:
+def _shown(
+    test: Pair, indices: Indices, predicted: Indices, sure: npt.NDArray[np.floating[Any]]
+) -> Digits:
     images, labels = test
     doubts = mistakes.doubted(labels)
     captions, lines = [], []
     for index, label, taken, share in zip(indices, labels[indices], predicted, sure, strict=True):
         doubt = doubts.get(int(index))
         kept = f" (a label that {doubt.for_given} of 5 people kept)" if doubt else ""
-        captions.append(f"**{label}** as {taken}, {100 * share:.0f} %\nno. {index}{', doubted' if doubt else ''}")
-        lines.append(f"No. {index}: {_a(label)}, taken for {_a(taken)} with {100 * share:.1f} %{kept}")
+        captions.append(
+            f"**{label}** as {taken}, {100 * share:.0f} %\nno. {index}{', doubted' if doubt else ''}"
+        )
+        lines.append(
+            f"No. {index}: {_a(label)}, taken for {_a(taken)} with {100 * share:.1f} %{kept}"
+        )
     return Digits(images[indices], captions, lines)

@@ -27,14 +27,20 @@ def title(run: Run) -> str:
 def targets(run: Run) -> list[str]:
     """What the run was for."""
     recipe = recipe_of(run)
-    return list(recipe.targets) if recipe else [f"Train {run.config.architecture} for {run.config.epochs} epochs"]
+    return (
+        list(recipe.targets)
+        if recipe
+        else [f"Train {run.config.architecture} for {run.config.epochs} epochs"]
+    )
 
 
 def network_line(run: Run) -> str:
     """How large its network is."""
     summary = _summary(run)
-    return (f"A network with **{summary.total_params:,}** parameters and {summary.multiply_adds:,} multiply-adds "
-            "an image")
+    return (
+        f"A network with **{summary.total_params:,}** parameters and {summary.multiply_adds:,} multiply-adds "
+        "an image"
+    )
 
 
 def network(run: Run) -> Block:
@@ -46,34 +52,75 @@ def header(run: Run) -> list[str]:
     """The seed's lines above its epoch table."""
     config, facts = run.config, run.facts
     rounded = " (bf16)" if facts.get("precision") == "bf16" else ""
-    taught = ([f"Teacher: {config.teacher} (share {config.teacher_share:g}, temperature {config.temperature:g})"]
-              if config.teacher != "none" else [])
-    return [f"Using Device: {facts.get('device', 'not known')}{rounded}", f"Epochs: {config.epochs}",
-            f"Lr: {config.lr:g}", f"Max Lr: {config.max_lr:g}", f"Batch Size: {config.batch_size}",
-            f"Dropout: {config.dropout:g}", *taught]
+    taught = (
+        [
+            f"Teacher: {config.teacher} (share {config.teacher_share:g}, temperature {config.temperature:g})"
+        ]
+        if config.teacher != "none"
+        else []
+    )
+    return [
+        f"Using Device: {facts.get('device', 'not known')}{rounded}",
+        f"Epochs: {config.epochs}",
+        f"Lr: {config.lr:g}",
+        f"Max Lr: {config.max_lr:g}",
+        f"Batch Size: {config.batch_size}",
+        f"Dropout: {config.dropout:g}",
+        *taught,
+    ]
 
 
 def charts_of(run: Run) -> list[Block]:
     """A run's curves: accuracy, loss and learning rate."""
     epochs, last = run.config.epochs, run.epochs[-1]
     parts = ((charts.TRAIN, "train_"), (charts.VALIDATION, "val_"))
-    frame = pd.DataFrame([{"epoch": row.epoch, "part": part, "accuracy": getattr(row, f"{start}accuracy"),
-                           "loss": getattr(row, f"{start}loss")} for row in run.epochs for part, start in parts])
-    steps = int(run.facts.get("steps_per_epoch") or
-                schedules.steps_per_epoch(60_000 - run.config.holdout, run.config.batch_size))
-    batches = pd.DataFrame([(event["epoch"] - 1 + event["step"] / steps, event["loss"], event["lr"])
-                            for event in run.events() if event["kind"] == "batch"], columns=["epoch", "loss", "rate"])
+    frame = pd.DataFrame(
+        [
+            {
+                "epoch": row.epoch,
+                "part": part,
+                "accuracy": getattr(row, f"{start}accuracy"),
+                "loss": getattr(row, f"{start}loss"),
+            }
+            for row in run.epochs
+            for part, start in parts
+        ]
+    )
+    steps = int(
+        run.facts.get("steps_per_epoch")
+        or schedules.steps_per_epoch(60_000 - run.config.holdout, run.config.batch_size)
+    )
+    batches = pd.DataFrame(
+        [
+            (event["epoch"] - 1 + event["step"] / steps, event["loss"], event["lr"])
+            for event in run.events()
+            if event["kind"] == "batch"
+        ],
+        columns=["epoch", "loss", "rate"],
+    )
     return [
-        Chart("Accuracy", "full: validation, dashed: training", charts.accuracy(frame, epochs, run.name),
-              f"Accuracy by epoch: {last.val_accuracy:.2f} % in validation and {last.train_accuracy:.2f} % in training "
-              f"after epoch {last.epoch}."),
-        Chart("Loss", "thin: batches, as they are and smoothed",
-              charts.loss(frame, epochs, run.name, batches[["epoch", "loss"]]),
-              f"Loss by epoch: {last.val_loss:.4f} in validation and {last.train_loss:.4f} in training after epoch "
-              f"{last.epoch}."),
-        Chart("Learning rate", "full: as it was, dashed: as planned",
-              charts.rate(charts.plan(run.config, steps), epochs, run.name, batches[["epoch", "rate"]]),
-              f"The {run.config.schedule} schedule over {epochs} epochs."),
+        Chart(
+            "Accuracy",
+            "full: validation, dashed: training",
+            charts.accuracy(frame, epochs, run.name),
+            f"Accuracy by epoch: {last.val_accuracy:.2f} % in validation and {last.train_accuracy:.2f} % in training "
+            f"after epoch {last.epoch}.",
+        ),
+        Chart(
+            "Loss",
+            "thin: batches, as they are and smoothed",
+            charts.loss(frame, epochs, run.name, batches[["epoch", "loss"]]),
+            f"Loss by epoch: {last.val_loss:.4f} in validation and {last.train_loss:.4f} in training after epoch "
+            f"{last.epoch}.",
+        ),
+        Chart(
+            "Learning rate",
+            "full: as it was, dashed: as planned",
+            charts.rate(
+                charts.plan(run.config, steps), epochs, run.name, batches[["epoch", "rate"]]
+            ),
+            f"The {run.config.schedule} schedule over {epochs} epochs.",
+        ),
     ]
 
 

@@ -49,7 +49,11 @@ def report(subject: Run | Group, charts: bool = False) -> Report:
     Raises:
         RunError: as `markdown`.
     """
-    return report_groups.report(subject, charts) if isinstance(subject, Group) else _of_run(subject, charts)
+    return (
+        report_groups.report(subject, charts)
+        if isinstance(subject, Group)
+        else _of_run(subject, charts)
+    )
 
 
 def _of_run(run: Run, charts: bool) -> Report:
@@ -57,11 +61,15 @@ def _of_run(run: Run, charts: bool) -> Report:
         raise RunError(f"{run.name} has no epoch to report yet.")
     recipe, test = recipe_of(run), report_mistakes.test_set()
     found = report_mistakes.asked(run, test)
-    epochs: list[Block] = [*(charts_of(run) if charts else []),
-                           Code("\n".join([*header(run), "", table(list(run.epochs))]))]
-    sections = [Section("Targets", [Lines(targets(run))]),
-                Section("Results", [Lines(_results(run)), network(run), *epochs]),
-                Section("Analysis", [Lines(analysis.of_run(run))])]
+    epochs: list[Block] = [
+        *(charts_of(run) if charts else []),
+        Code("\n".join([*header(run), "", table(list(run.epochs))])),
+    ]
+    sections = [
+        Section("Targets", [Lines(targets(run))]),
+        Section("Results", [Lines(_results(run)), network(run), *epochs]),
+        Section("Analysis", [Lines(analysis.of_run(run))]),
+    ]
     before = predecessor(run)
     if before is not None:
         sections.append(Section(f"Changes since {before.name}", changes(run, before, found, test)))
@@ -75,12 +83,16 @@ def _results(run: Run) -> list[str]:
     last, best, on = run.epochs[-1], run.best, validated_on(run)
     low, high = analysis.interval_of(last)
     trained = " as augmented" if analysis.augmented(run, last.epoch) else ""
-    lines = [network_line(run),
-             f"After {last.epoch} epochs **{last.train_accuracy:.2f} %** of the training images{trained} and "
-             f"**{last.val_accuracy:.2f} %** of the {on} (95 % interval {low:.2f} to {high:.2f})"]
+    lines = [
+        network_line(run),
+        f"After {last.epoch} epochs **{last.train_accuracy:.2f} %** of the training images{trained} and "
+        f"**{last.val_accuracy:.2f} %** of the {on} (95 % interval {low:.2f} to {high:.2f})",
+    ]
     if best is not None:
-        lines.append(f"The best epoch on the {on} was {best.epoch} with {best.val_accuracy:.2f} %; since it was chosen "
-                     "on them, it is no fair measure")
+        lines.append(
+            f"The best epoch on the {on} was {best.epoch} with {best.val_accuracy:.2f} %; since it was chosen "
+            "on them, it is no fair measure"
+        )
     if run.test:
         lines.append(f"Scored once at the end on the test images: **{run.test.accuracy:.2f} %**")
     return lines

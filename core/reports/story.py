@@ -36,7 +36,9 @@ def told(name: str, folder: Path | None = None) -> Run:
     places = [folder] if folder else [SHIPPED, store.checkpoints_folder()]
     found = next((place for place in places if (place / name).is_dir()), None)
     if found is None:
-        raise RunError(f"the run {name!r}, which came with the app, is no longer here; if it was deleted, restore it.")
+        raise RunError(
+            f"the run {name!r}, which came with the app, is no longer here; if it was deleted, restore it."
+        )
     run = store.open_run(name, found)
     if not run.epochs:
         raise RunError(f"the run {name!r} has no epoch to tell of.")
@@ -58,8 +60,10 @@ def size(run: Run, before: Run | None = None) -> str:
     if rows_of(run.config) == rows_of(before.config):
         return f"It is the same network, row for row, with the same {mine:,} parameters."
     if mine < theirs:
-        return (f"{theirs - mine:,} parameters are saved: {mine:,} are left, {100 * mine / theirs:.0f} % of before and "
-                f"{budget} the goal's {BUDGET:,}.")
+        return (
+            f"{theirs - mine:,} parameters are saved: {mine:,} are left, {100 * mine / theirs:.0f} % of before and "
+            f"{budget} the goal's {BUDGET:,}."
+        )
     return f"It has {mine:,} parameters after {theirs:,}, {budget} the goal's {BUDGET:,}."
 
 
@@ -72,17 +76,25 @@ def learnt(run: Run) -> list[str]:
     """What it does with images that it learnt from, and with others."""
     last = run.epochs[-1]
     trained, asked = last.train_total - last.train_correct, last.val_total - last.val_correct
-    words = [f"In its last epoch it misread {trained:,} of the {last.train_total:,} images that it learns from, and "
-             f"after it, {asked:,} of the {last.val_total:,} {validated_on(run)}.", _gap(last)]
+    words = [
+        f"In its last epoch it misread {trained:,} of the {last.train_total:,} images that it learns from, and "
+        f"after it, {asked:,} of the {last.val_total:,} {validated_on(run)}.",
+        _gap(last),
+    ]
     lowest = min(run.epochs, key=lambda row: row.val_loss)
     if last.val_loss > 1.05 * lowest.val_loss:
-        words.append(f"Its loss on the {validated_on(run)} was lowest after epoch {lowest.epoch} and has risen by "
-                     f"{100 * (last.val_loss / lowest.val_loss - 1):.0f} % since, while it learnt on.")
+        words.append(
+            f"Its loss on the {validated_on(run)} was lowest after epoch {lowest.epoch} and has risen by "
+            f"{100 * (last.val_loss / lowest.val_loss - 1):.0f} % since, while it learnt on."
+        )
     return words
 
 
 def _gap(row: EpochResult) -> str:
-    rates = (1_000 * (1 - row.train_correct / row.train_total), 1_000 * (1 - row.val_correct / row.val_total))
+    rates = (
+        1_000 * (1 - row.train_correct / row.train_total),
+        1_000 * (1 - row.val_correct / row.val_total),
+    )
     figures = f"{rates[0]:.1f} in a thousand against {rates[1]:.1f}"
     if gap(row) > SEVERAL:
         return f"That is {figures}: it knows its own images better than others. It overfits, by {gap(row):.2f} points."
@@ -94,8 +106,10 @@ def _gap(row: EpochResult) -> str:
 def gap_moved(run: Run, before: Run) -> str:
     """What a step of the story did to the overfitting gap."""
     was, now = gap(before.epochs[-1]), gap(run.epochs[-1])
-    return (f"The gap between training and other images went from {was:+.2f} to {now:+.2f} points."
-            + ("" if abs(now - was) > SEVERAL else " That is next to nothing."))
+    return (
+        f"The gap between training and other images went from {was:+.2f} to {now:+.2f} points."
+        + ("" if abs(now - was) > SEVERAL else " That is next to nothing.")
+    )
 
 
 def augmented_epochs(run: Run) -> int:
@@ -111,9 +125,11 @@ def augmentation(run: Run) -> list[str]:
     if not count:
         return ["Its training images were not augmented."]
     row = run.epochs[count - 1]
-    words = [f"In epoch {row.epoch}, the last with augmented images, it was right on {row.train_accuracy:.2f} % of "
-             f"them, and after it on {row.val_accuracy:.2f} % of the {validated_on(run)}: a gap of {gap(row):+.2f} "
-             "points."]
+    words = [
+        f"In epoch {row.epoch}, the last with augmented images, it was right on {row.train_accuracy:.2f} % of "
+        f"them, and after it on {row.val_accuracy:.2f} % of the {validated_on(run)}: a gap of {gap(row):+.2f} "
+        "points."
+    ]
     rest = len(run.epochs) - count
     if rest > 0:
         last = run.epochs[-1]
@@ -133,10 +149,14 @@ def goal(run: Run) -> str:
     unsure = ", on both sides of the goal: one run cannot tell whether the recipe reaches it"
     unsure = unsure if low < GOAL < high else ""
     if short <= 1e-9:
-        return f"With {last.val_accuracy:.2f} % it reaches the goal of {GOAL} %. {interval}{unsure}."
+        return (
+            f"With {last.val_accuracy:.2f} % it reaches the goal of {GOAL} %. {interval}{unsure}."
+        )
     images = round(short / 100 * last.val_total)
-    return (f"With {last.val_accuracy:.2f} % it misses the goal of {GOAL} % by {short:.2f} points, "
-            f"{images:,} image{'' if images == 1 else 's'} of {last.val_total:,}. {interval}{unsure}.")
+    return (
+        f"With {last.val_accuracy:.2f} % it misses the goal of {GOAL} % by {short:.2f} points, "
+        f"{images:,} image{'' if images == 1 else 's'} of {last.val_total:,}. {interval}{unsure}."
+    )
 
 
 def title(name: str) -> str:

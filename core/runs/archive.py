@@ -18,7 +18,14 @@ from core.config import Limits, RunConfig
 from core.errors import LimitError, RunError
 from core.runs import events, files, safe_zip, status, store, weights
 from core.runs.run import FORMAT, PARENT, Run, is_parent, parse_rows, parse_test, read
-from core.runs.store import check_free, check_room, checkpoints_folder, free_name, new_folder, open_run
+from core.runs.store import (
+    check_free,
+    check_room,
+    checkpoints_folder,
+    free_name,
+    new_folder,
+    open_run,
+)
 from core.training.plan import plan
 
 TEXTS = ("run.json", "status.json", "epochs.json", events.NAME)
@@ -64,7 +71,9 @@ def read_upload(path: Path, limits: Limits | None = None) -> bytes:
         raise RunError(f"it cannot be read: {error.strerror}.") from None
 
 
-def take_in(data: bytes, name: str | None = None, folder: Path | None = None, limits: Limits | None = None) -> Run:
+def take_in(
+    data: bytes, name: str | None = None, folder: Path | None = None, limits: Limits | None = None
+) -> Run:
     """Make a run of an uploaded zip file; nothing in it is run, and nothing lands outside the new run's folder.
 
     Args:
@@ -96,8 +105,12 @@ def take_in(data: bytes, name: str | None = None, folder: Path | None = None, li
         with new_folder(folder, name) as place:
             files.write_json(place / "run.json", run)
             files.write_json(place / "epochs.json", [row.to_dict() for row in rows])
-            files.write_bytes(place / events.NAME, b"".join(json.dumps(event).encode() + b"\n" for event in past))
-            status.write(place, state if state in _ENDINGS and rows else "stopped", "taken in from a file")
+            files.write_bytes(
+                place / events.NAME, b"".join(json.dumps(event).encode() + b"\n" for event in past)
+            )
+            status.write(
+                place, state if state in _ENDINGS and rows else "stopped", "taken in from a file"
+            )
             for which in TENSORS if rows else ():
                 files.write_bytes(place / which, contents.get(which, b""))
                 weights.check(place / which, shapes)
@@ -117,9 +130,15 @@ def _unpacked(data: bytes, limits: Limits) -> tuple[str, dict[str, bytes]]:
             if entry.filename.endswith("/"):
                 continue
             place, _, file = entry.filename.rpartition("/")
-            if (file not in TEXTS + TENSORS or file in contents or "/" in place or "\\" in entry.filename
-                    or stat.S_ISLNK(entry.external_attr >> 16) or entry.flag_bits & 1
-                    or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)):
+            if (
+                file not in TEXTS + TENSORS
+                or file in contents
+                or "/" in place
+                or "\\" in entry.filename
+                or stat.S_ISLNK(entry.external_attr >> 16)
+                or entry.flag_bits & 1
+                or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+            ):
                 raise RunError(f"{entry.filename[:60]!r} does not belong into a run's zip.")
             places.add(place)
             # What it says of its size may be a lie, so no more than what is left is ever unpacked.
@@ -127,8 +146,10 @@ def _unpacked(data: bytes, limits: Limits) -> tuple[str, dict[str, bytes]]:
                 contents[file] = part.read(most + 1)
             most -= len(contents[file])
             if most < 0:
-                raise LimitError(f"unpacked, the zip has more than the {limits.max_upload_mb} MB that are taken in "
-                                 "(INKLING_MAX_UPLOAD_MB).")
+                raise LimitError(
+                    f"unpacked, the zip has more than the {limits.max_upload_mb} MB that are taken in "
+                    "(INKLING_MAX_UPLOAD_MB)."
+                )
     if len(places) != 1:
         raise RunError("the zip does not hold one run.")
     return places.pop() or "run", contents
@@ -136,8 +157,10 @@ def _unpacked(data: bytes, limits: Limits) -> tuple[str, dict[str, bytes]]:
 
 def _check_size(size: int, limits: Limits) -> None:
     if size > limits.max_upload_mb * 1_000_000:
-        raise LimitError(f"the file has {size / 1e6:,.0f} MB; up to {limits.max_upload_mb} MB are taken in "
-                         "(INKLING_MAX_UPLOAD_MB).")
+        raise LimitError(
+            f"the file has {size / 1e6:,.0f} MB; up to {limits.max_upload_mb} MB are taken in "
+            "(INKLING_MAX_UPLOAD_MB)."
+        )
 
 
 def _json(contents: Mapping[str, bytes], name: str) -> Any:
@@ -151,8 +174,10 @@ def _run(values: Any, limits: Limits) -> dict[str, Any]:
     if not isinstance(values, Mapping) or "config" not in values:
         raise RunError("run.json is not a run of this app.")
     if values.get("format") != FORMAT:
-        raise RunError(f"it was written in format {str(values.get('format'))[:20]} by another version of the app; this "
-                       f"one reads format {FORMAT}.")
+        raise RunError(
+            f"it was written in format {str(values.get('format'))[:20]} by another version of the app; this "
+            f"one reads format {FORMAT}."
+        )
     config = RunConfig.from_dict(values["config"])
     plan(config, limits)
     parent, recipe, notes = values.get("parent"), values.get("recipe"), values.get("notes")
@@ -160,18 +185,30 @@ def _run(values: Any, limits: Limits) -> dict[str, Any]:
     tags = tuple(tags) if isinstance(tags, list) else ()
     store.check_words(notes, tags)
     facts = values.get("facts")
-    facts = {name[:LONGEST_FACT]: value[:LONGEST_FACT] if isinstance(value, str) else value
-             for name, value in (list(facts.items())[:MOST_FACTS] if isinstance(facts, Mapping) else [])
-             if isinstance(value, str | int | float | bool)}
+    facts = {
+        name[:LONGEST_FACT]: value[:LONGEST_FACT] if isinstance(value, str) else value
+        for name, value in (list(facts.items())[:MOST_FACTS] if isinstance(facts, Mapping) else [])
+        if isinstance(value, str | int | float | bool)
+    }
     parse_test(values.get("test"))
-    return {"format": FORMAT, "created": status.parse_time(values.get("created")).isoformat(timespec="milliseconds"),
-            "config": config.to_dict(), "recipe": recipe[:80] if isinstance(recipe, str) else None,
-            "parent": {name: parent[name] for name in PARENT} if parent and is_parent(parent) else None,
-            "notes": notes, "tags": list(tags), "facts": facts, "test": values.get("test")}
+    return {
+        "format": FORMAT,
+        "created": status.parse_time(values.get("created")).isoformat(timespec="milliseconds"),
+        "config": config.to_dict(),
+        "recipe": recipe[:80] if isinstance(recipe, str) else None,
+        "parent": {name: parent[name] for name in PARENT} if parent and is_parent(parent) else None,
+        "notes": notes,
+        "tags": list(tags),
+        "facts": facts,
+        "test": values.get("test"),
+    }
 
 
 def _event(event: events.Event) -> dict[str, Any]:
-    known = {"kind": event["kind"][:40], **{name: event[name] for name in ("time", "epoch", "step")}}
+    known = {
+        "kind": event["kind"][:40],
+        **{name: event[name] for name in ("time", "epoch", "step")},
+    }
     if event["kind"] == "batch":
         known |= {name: event[name] for name in ("steps", "loss", "lr")}
     if isinstance(event.get("message"), str):
@@ -180,4 +217,8 @@ def _event(event: events.Event) -> dict[str, Any]:
 
 
 def _times(folder: Path) -> dict[str, int]:
-    return {name: (folder / name).stat().st_mtime_ns for name in TEXTS + TENSORS if (folder / name).exists()}
+    return {
+        name: (folder / name).stat().st_mtime_ns
+        for name in TEXTS + TENSORS
+        if (folder / name).exists()
+    }

@@ -96,18 +96,29 @@ def change_rate(name: str, factor: float, folder: Path | None = None) -> Run:
     """
     folder = folder or checkpoints_folder()
     if not status.MIN_FACTOR <= factor <= status.MAX_FACTOR:
-        raise RunError(f"the learning rate can be multiplied by {status.MIN_FACTOR:g} to {status.MAX_FACTOR:g}, "
-                       f"not by {factor:g}.")
+        raise RunError(
+            f"the learning rate can be multiplied by {status.MIN_FACTOR:g} to {status.MAX_FACTOR:g}, "
+            f"not by {factor:g}."
+        )
     with files.locked(folder):
         run = open_run(name, folder)
         if not (run.is_live or run.state == "queued" or run.can_resume):
-            raise RunError(f"{name} is {run.state}; only a run that goes on can change its learning rate.")
+            raise RunError(
+                f"{name} is {run.state}; only a run that goes on can change its learning rate."
+            )
         status.request_rate(run.folder, float(factor))
     return open_run(name, folder)
 
 
-def fork(name: str, to: str, changes: Mapping[str, Any] | None = None, which: str = "last",
-         folder: Path | None = None, *, limits: Limits | None = None) -> Run:
+def fork(
+    name: str,
+    to: str,
+    changes: Mapping[str, Any] | None = None,
+    which: str = "last",
+    folder: Path | None = None,
+    *,
+    limits: Limits | None = None,
+) -> Run:
     """Make a new run that begins with a run's weights; it keeps its parent's name, weights and epoch.
 
     Args:
@@ -128,10 +139,19 @@ def fork(name: str, to: str, changes: Mapping[str, Any] | None = None, which: st
     start = parent.weights_path(which)
     row = parent.last if which == "last" else parent.best
     if weights.expected(plan(config).rows) != weights.expected(plan(parent.config).rows):
-        raise RunError(f"the weights of {name} do not fit another network; keep its architecture and layers.")
+        raise RunError(
+            f"the weights of {name} do not fit another network; keep its architecture and layers."
+        )
     origin = {"name": name, "which": which, "epoch": row.epoch if row else 0}
-    return create(config, to, recipe=parent.recipe, parent=origin, start=start.read_bytes(), folder=folder,
-                  limits=limits)
+    return create(
+        config,
+        to,
+        recipe=parent.recipe,
+        parent=origin,
+        start=start.read_bytes(),
+        folder=folder,
+        limits=limits,
+    )
 
 
 def wait(name: str, folder: Path | None = None, *, seconds: float = 10.0) -> Run:

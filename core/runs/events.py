@@ -49,7 +49,7 @@ def read(path: Path) -> list[Event]:
             with open(path, "rb") as file:
                 file.seek(known.offset)
                 added = file.read(MAX_BYTES - known.offset)
-            whole = added[:added.rfind(b"\n") + 1]
+            whole = added[: added.rfind(b"\n") + 1]
             known.offset += len(whole)
             known.events.extend(parsed(whole))
         return list(known.events)
@@ -82,9 +82,12 @@ def rewind(path: Path, epoch: int, step: int, rows: int) -> list[Event]:
         What is left.
     """
     data = path.read_bytes()[:MAX_BYTES] if path.exists() else b""
-    kept = [event for event in parsed(data[:data.rfind(b"\n") + 1])
-            if (event["epoch"], event["step"]) <= (epoch, step)
-            and (event["kind"] != "epoch" or event["epoch"] <= rows)]
+    kept = [
+        event
+        for event in parsed(data[: data.rfind(b"\n") + 1])
+        if (event["epoch"], event["step"]) <= (epoch, step)
+        and (event["kind"] != "epoch" or event["epoch"] <= rows)
+    ]
     # A new file, so that a reader that was past this point notices.
     files.write_bytes(path, b"".join(json.dumps(event).encode() + b"\n" for event in kept))
     return kept
@@ -93,11 +96,15 @@ def rewind(path: Path, epoch: int, step: int, rows: int) -> list[Event]:
 def _is_event(event: Any) -> bool:
     if not isinstance(event, dict) or not isinstance(event.get("kind"), str):
         return False
-    if not all(type(event.get(name)) is int and 0 <= event[name] < 10**9 for name in ("epoch", "step")):
+    if not all(
+        type(event.get(name)) is int and 0 <= event[name] < 10**9 for name in ("epoch", "step")
+    ):
         return False
     if not _number(event.get("time")) or not 0 <= event["time"] < 10**11:
         return False
-    return event["kind"] != "batch" or all(_number(event.get(name)) for name in ("steps", "loss", "lr"))
+    return event["kind"] != "batch" or all(
+        _number(event.get(name)) for name in ("steps", "loss", "lr")
+    )
 
 
 def _number(value: Any) -> bool:

@@ -161,8 +161,10 @@ def locked(folder: Path) -> Iterator[None]:
         with filelock.FileLock(folder / LOCK, timeout=LOCK_SECONDS):
             yield
     except filelock.Timeout:
-        raise RunError(f"the list of runs has been in use for {LOCK_SECONDS:.0f} seconds; "
-                       f"see which program holds {folder / LOCK}.") from None
+        raise RunError(
+            f"the list of runs has been in use for {LOCK_SECONDS:.0f} seconds; "
+            f"see which program holds {folder / LOCK}."
+        ) from None
     except OSError as error:
         raise _worded(error, Path(str(error.filename or folder))) from error
 
@@ -173,7 +175,9 @@ def reserve(folder: Path) -> None:
     Raises:
         DiskFull: there is none already.
     """
-    write_bytes(folder / RESERVE, os.urandom(RESERVE_BYTES))  # zeros would take no room on a disk that packs
+    write_bytes(
+        folder / RESERVE, os.urandom(RESERVE_BYTES)
+    )  # zeros would take no room on a disk that packs
 
 
 def release(folder: Path) -> None:
@@ -191,8 +195,10 @@ def sweep(folder: Path) -> None:
 
 def full_disk(path: Path) -> DiskFull:
     """The sentence that names a full disk."""
-    return DiskFull(f"the disk is full: {path.name} could not be saved; what was saved before is intact. "
-                    "Make room, then resume.")
+    return DiskFull(
+        f"the disk is full: {path.name} could not be saved; what was saved before is intact. "
+        "Make room, then resume."
+    )
 
 
 def _worded(error: OSError, path: Path) -> RunError:

@@ -31,8 +31,11 @@ def matching(runs: Iterable[Run], text: str = "", state: str | None = None) -> l
         state: that they are in; None: any.
     """
     words = text.lower().split()
-    return [run for run in runs
-            if (state is None or run.state == state) and all(word in _said_of(run) for word in words)]
+    return [
+        run
+        for run in runs
+        if (state is None or run.state == state) and all(word in _said_of(run) for word in words)
+    ]
 
 
 def ordered(runs: Iterable[Run], by: str) -> list[Run]:
@@ -54,9 +57,17 @@ def seconds(run: Run) -> float:
 def differing(runs: Sequence[Run]) -> list[str]:
     """The fields of the config in which not all runs agree."""
     configs = [run.config.to_dict() for run in runs]
-    return [name for name in FIELDS if any(config[name] != configs[0][name] for config in configs[1:])]
+    return [
+        name for name in FIELDS if any(config[name] != configs[0][name] for config in configs[1:])
+    ]
 
 
 def _said_of(run: Run) -> str:
-    words = [run.name, *run.tags, run.recipe or "", run.config.architecture, run.parent["name"] if run.parent else ""]
+    words = [
+        run.name,
+        *run.tags,
+        run.recipe or "",
+        run.config.architecture,
+        run.parent["name"] if run.parent else "",
+    ]
     return "\n".join(words).lower()

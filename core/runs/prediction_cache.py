@@ -66,7 +66,9 @@ def _key(run: Run, which: str, images: npt.NDArray[Any]) -> str:
     try:
         weights = run.weights_path(which).read_bytes()
     except OSError as error:
-        raise RunError(f"{run.name} cannot be asked: its weights cannot be read ({error.strerror}).") from None
+        raise RunError(
+            f"{run.name} cannot be asked: its weights cannot be read ({error.strerror})."
+        ) from None
     known = hashlib.blake2b(weights, digest_size=16)
     known.update(json.dumps([dict(row) for row in rows_of(run.config)], sort_keys=True).encode())
     known.update(np.ascontiguousarray(images).data)
@@ -92,5 +94,7 @@ def _keep(place: Path, probabilities: npt.NDArray[Any]) -> None:
         place.parent.mkdir(exist_ok=True)
         files.write_bytes(place, buffer.getvalue())
         files.sweep(place.parent)
-        for old in sorted(place.parent.glob("*.npz"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
+        for old in sorted(place.parent.glob("*.npz"), key=lambda path: path.stat().st_mtime)[
+            :-KEPT
+        ]:
             old.unlink()

@@ -32,7 +32,9 @@ def alive(pid: object, started: object) -> bool:
     try:
         process = psutil.Process(pid)
         return abs(process.create_time() - started) < START_TOLERANCE and process.status() not in (
-            psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+            psutil.STATUS_ZOMBIE,
+            psutil.STATUS_DEAD,
+        )
     except psutil.NoSuchProcess:
         return False
     except psutil.Error:
@@ -44,7 +46,9 @@ def start(run_folder: Path) -> tuple[int, float]:
     return launch("core.runs.worker", run_folder, log=run_folder / "log.txt", mode="ab")
 
 
-def launch(module: str, *arguments: str | Path, log: Path, mode: Literal["ab", "wb"] = "wb") -> tuple[int, float]:
+def launch(
+    module: str, *arguments: str | Path, log: Path, mode: Literal["ab", "wb"] = "wb"
+) -> tuple[int, float]:
     """Start `python -m MODULE ARGUMENTS` in a session of its own, so that it outlives this process and its terminal.
 
     Args:
@@ -60,9 +64,14 @@ def launch(module: str, *arguments: str | Path, log: Path, mode: Literal["ab", "
         OSError: the system starts no more processes, or the log cannot be written.
     """
     with open(log, mode) as output:
-        process = subprocess.Popen([sys.executable, "-m", module, *map(str, arguments)], cwd=ROOT,
-                                   stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                                   start_new_session=True)
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *map(str, arguments)],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     # Whoever starts a process must take note of its end, or it stays in the process table as a zombie.
     threading.Thread(target=process.wait, name=f"reaper-{process.pid}", daemon=True).start()
     return identity(process.pid)

@@ -33,10 +33,18 @@ def progress(run: Run) -> Progress:
         return Progress(1, run.config.epochs, 0, steps, 0.0, None)
     total = run.config.epochs * steps
     done = [min(total, (event["epoch"] - 1) * steps + event["step"]) for event in past]
-    first = next((number for number in range(len(past) - 1, -1, -1) if past[number]["kind"] in ("started", "resumed")),
-                 None)
+    first = next(
+        (
+            number
+            for number in range(len(past) - 1, -1, -1)
+            if past[number]["kind"] in ("started", "resumed")
+        ),
+        None,
+    )
     left = None
     if run.is_live and first is not None and done[-1] > done[first]:
         speed = (past[-1]["time"] - past[first]["time"]) / (done[-1] - done[first])
         left = max(0.0, speed * (total - done[-1]))
-    return Progress(past[-1]["epoch"], run.config.epochs, past[-1]["step"], steps, done[-1] / total, left)
+    return Progress(
+        past[-1]["epoch"], run.config.epochs, past[-1]["step"], steps, done[-1] / total, left
+    )

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 STATE_FORMAT = 1
 SAVE_SHARE = 20  # a save that takes a second is made every 20 seconds at most
 EVENT_SECONDS = 0.25
-EVENT_SLOWER_AFTER, EVENT_SLOW_SECONDS = 2_000, 1.0  # so that a run of hours stays a file of some hundred kB
+EVENT_SLOWER_AFTER, EVENT_SLOW_SECONDS = (
+    2_000,
+    1.0,
+)  # so that a run of hours stays a file of some hundred kB
 
 
 class Record:
@@ -56,7 +59,9 @@ class Record:
             return None
         saved = weights.load_state(path)
         if saved.get("format") != STATE_FORMAT or not isinstance(saved.get("training"), Mapping):
-            raise RunError(f"state.pt has format {str(saved.get('format'))[:20]}; this version reads {STATE_FORMAT}.")
+            raise RunError(
+                f"state.pt has format {str(saved.get('format'))[:20]}; this version reads {STATE_FORMAT}."
+            )
         return saved
 
     def start_weights(self) -> dict[str, Any] | None:
@@ -76,7 +81,9 @@ class Record:
         """
         self.rows = parse_rows(saved.get("rows")) if saved else []
         if len(self.rows) != training.epoch:
-            raise RunError(f"state.pt stands at epoch {training.epoch}, but its table has {len(self.rows)} rows.")
+            raise RunError(
+                f"state.pt stands at epoch {training.epoch}, but its table has {len(self.rows)} rows."
+            )
         epoch, step = position(training)
         with self.busy:
             files.sweep(self.folder)
@@ -116,7 +123,10 @@ class Record:
     def test(self, result: TestResult) -> None:
         """Save the score on the test images."""
         with self.busy, files.locked(self.folder.parent):
-            store.change(self.folder, test={"loss": result.loss, "correct": result.correct, "total": result.total})
+            store.change(
+                self.folder,
+                test={"loss": result.loss, "correct": result.correct, "total": result.total},
+            )
 
     def rate(self, training: Training, factor: float) -> None:
         """Change the learning rate from here on, so that a run that is resumed later has it too."""
@@ -135,9 +145,14 @@ class Record:
             if self._steps:
                 self._flush()  # no event reaches across the place where a run may be taken up
             began = time.monotonic()
-            files.save_tensors(self.folder / "state.pt", {
-                "format": STATE_FORMAT, "rows": [row.to_dict() for row in self.rows],
-                "training": training.state_dict()})
+            files.save_tensors(
+                self.folder / "state.pt",
+                {
+                    "format": STATE_FORMAT,
+                    "rows": [row.to_dict() for row in self.rows],
+                    "training": training.state_dict(),
+                },
+            )
             self._saved_at = time.monotonic()
             self._saved_at += max(0.0, SAVE_SHARE * (self._saved_at - began) - self.save_every)
 
@@ -150,13 +165,22 @@ class Record:
     def ended(self, state: str, message: str) -> None:
         """Append how it ended, where it last stood."""
         past = events.read(self.folder / events.NAME)
-        self.event(state, *((past[-1]["epoch"], past[-1]["step"]) if past else (1, 0)), message=message)
+        self.event(
+            state, *((past[-1]["epoch"], past[-1]["step"]) if past else (1, 0)), message=message
+        )
 
     def _flush(self) -> None:
         result, loss = self._latest, float(self._loss) / self._steps
         self._loss, self._steps, self._event_at = None, 0, time.monotonic()
         if result is not None and math.isfinite(loss):
-            self.event("batch", result.epoch, result.step, steps=result.steps, loss=round(loss, 6), lr=result.lr)
+            self.event(
+                "batch",
+                result.epoch,
+                result.step,
+                steps=result.steps,
+                loss=round(loss, 6),
+                lr=result.lr,
+            )
 
     def _save_weights(self, training: Training) -> None:
         state = training.weights()

@@ -73,7 +73,9 @@ class Run:
     @property
     def can_resume(self) -> bool:
         """Whether it can go on from where it stands."""
-        return self.state in status.RESUMABLE and (not self.epochs or (self.folder / "state.pt").is_file())
+        return self.state in status.RESUMABLE and (
+            not self.epochs or (self.folder / "state.pt").is_file()
+        )
 
     def events(self) -> list[events.Event]:
         """What has happened so far, oldest first; cheap to ask again."""
@@ -88,7 +90,9 @@ class Run:
         if which not in WEIGHTS:
             raise RunError(f"weights are {listed(WEIGHTS)}, not {str(which)[:40]!r}.")
         if not self.epochs:
-            raise RunError(f"{self.name} has no weights yet; they are saved at the end of each epoch.")
+            raise RunError(
+                f"{self.name} has no weights yet; they are saved at the end of each epoch."
+            )
         return self.folder / f"{which}.pt"
 
     def log_end(self, lines: int = 20) -> str:
@@ -139,8 +143,10 @@ def _checked(folder: Path) -> Run:
     if not isinstance(values, Mapping) or "format" not in values or "config" not in values:
         raise RunError("run.json is not a run of this app.")
     if values["format"] != FORMAT:
-        raise RunError(f"it was written in format {str(values['format'])[:20]} by another version of the app; this one "
-                       f"reads format {FORMAT}.")
+        raise RunError(
+            f"it was written in format {str(values['format'])[:20]} by another version of the app; this one "
+            f"reads format {FORMAT}."
+        )
     try:
         config = RunConfig.from_dict(values["config"])
         prepared = plan(config)
@@ -148,18 +154,40 @@ def _checked(folder: Path) -> Run:
         raise RunError(f"run.json describes no run that can be trained: {error}") from None
     parent, facts, notes, tags = (values.get(name) for name in ("parent", "facts", "notes", "tags"))
     recipe, group = values.get("recipe"), values.get("group")
-    if not ((parent is None or is_parent(parent)) and isinstance(facts, Mapping) and isinstance(notes, str)
-            and isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)
-            and all(word is None or isinstance(word, str) for word in (recipe, group))):
-        raise RunError("run.json is damaged: parent, facts, notes, tags, recipe or group is not what it should be.")
+    if not (
+        (parent is None or is_parent(parent))
+        and isinstance(facts, Mapping)
+        and isinstance(notes, str)
+        and isinstance(tags, list)
+        and all(isinstance(tag, str) for tag in tags)
+        and all(word is None or isinstance(word, str) for word in (recipe, group))
+    ):
+        raise RunError(
+            "run.json is damaged: parent, facts, notes, tags, recipe or group is not what it should be."
+        )
     rows = read_rows(folder)
     if rows:
         shapes = weights.expected(prepared.rows)
         for which in WEIGHTS:
             weights.check(folder / f"{which}.pt", shapes)
     created = status.parse_time(values.get("created"))
-    return Run(folder.name, folder, config, created, recipe, parent, notes, tuple(tags), facts,
-               parse_test(values.get("test")), "", "", created, tuple(rows), group)
+    return Run(
+        folder.name,
+        folder,
+        config,
+        created,
+        recipe,
+        parent,
+        notes,
+        tuple(tags),
+        facts,
+        parse_test(values.get("test")),
+        "",
+        "",
+        created,
+        tuple(rows),
+        group,
+    )
 
 
 def read_rows(folder: Path) -> list[EpochResult]:
@@ -181,23 +209,36 @@ def parse_rows(values: Any) -> list[EpochResult]:
         raise RunError("epochs.json is damaged: it holds no table.")
     rows = [EpochResult.from_dict(value) for value in values]
     for row in rows:
-        if not (_counts(row.train_correct, row.train_total) and _counts(row.val_correct, row.val_total)
-                and all(0 <= value < 1e300 for value in (row.lr, row.seconds, row.train_loss, row.val_loss))):
-            raise RunError(f"epochs.json is damaged: the row of epoch {str(row.epoch)[:9]} holds figures that no "
-                           "training gives.")
+        if not (
+            _counts(row.train_correct, row.train_total)
+            and _counts(row.val_correct, row.val_total)
+            and all(
+                0 <= value < 1e300 for value in (row.lr, row.seconds, row.train_loss, row.val_loss)
+            )
+        ):
+            raise RunError(
+                f"epochs.json is damaged: the row of epoch {str(row.epoch)[:9]} holds figures that no "
+                "training gives."
+            )
     if [row.epoch for row in rows] != list(range(1, len(rows) + 1)):
         raise RunError("epochs.json is damaged: its epochs do not count up from 1.")
     return rows
 
 
 def _counts(correct: Any, total: Any) -> bool:
-    return type(correct) is int and type(total) is int and 0 <= correct <= total and 1 <= total < MOST
+    return (
+        type(correct) is int and type(total) is int and 0 <= correct <= total and 1 <= total < MOST
+    )
 
 
 def is_parent(value: Any) -> bool:
     """Whether a value is what `Run.parent` holds."""
-    return (isinstance(value, Mapping) and isinstance(value.get("name"), str) and value.get("which") in WEIGHTS
-            and type(value.get("epoch")) is int)
+    return (
+        isinstance(value, Mapping)
+        and isinstance(value.get("name"), str)
+        and value.get("which") in WEIGHTS
+        and type(value.get("epoch")) is int
+    )
 
 
 def parse_test(value: Any) -> TestResult | None:
@@ -208,15 +249,21 @@ def parse_test(value: Any) -> TestResult | None:
     """
     if value is None:
         return None
-    if (not isinstance(value, Mapping) or set(value) != {"loss", "correct", "total"}
-            or not isinstance(value["loss"], float) or not _counts(value["correct"], value["total"])):
+    if (
+        not isinstance(value, Mapping)
+        or set(value) != {"loss", "correct", "total"}
+        or not isinstance(value["loss"], float)
+        or not _counts(value["correct"], value["total"])
+    ):
         raise RunError("run.json is damaged: its test result is none.")
     return TestResult(value["loss"], value["correct"], value["total"])
 
 
 @lru_cache(maxsize=1_000)
 def _parameters(architecture: str, layers: str) -> int:
-    return total_parameters(trace(rows_of(RunConfig(architecture=architecture, layers=json.loads(layers)))))
+    return total_parameters(
+        trace(rows_of(RunConfig(architecture=architecture, layers=json.loads(layers))))
+    )
 
 
 # What is checked of a folder depends on these; pages list hundreds that hardly ever change.

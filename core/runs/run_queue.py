@@ -30,7 +30,9 @@ def places(limits: Limits | None = None) -> int:
     return max(limits.running, ON_A_GPU) if several else limits.running
 
 
-def submit(name: str, folder: Path | None = None, *, one_epoch: bool = False, limits: Limits | None = None) -> Run:
+def submit(
+    name: str, folder: Path | None = None, *, one_epoch: bool = False, limits: Limits | None = None
+) -> Run:
     """Train a run, or go on with it: at once if a place is free, else when its turn comes.
 
     Args:
@@ -51,8 +53,10 @@ def submit(name: str, folder: Path | None = None, *, one_epoch: bool = False, li
         if name in waiting:
             raise RunError(f"{name} waits already, in place {waiting.index(name) + 1}.")
         if len(waiting) >= limits.max_queue:
-            raise LimitError(f"{len(waiting):,} runs wait already, which is all this machine's queue takes; "
-                             "drop some, or raise INKLING_MAX_QUEUE.")
+            raise LimitError(
+                f"{len(waiting):,} runs wait already, which is all this machine's queue takes; "
+                "drop some, or raise INKLING_MAX_QUEUE."
+            )
         status.clear_request(run.folder)
         if one_epoch:
             status.request(run.folder, "pause-after-epoch")
@@ -136,12 +140,17 @@ def claim(run_folder: Path, limits: Limits | None = None) -> bool:
         now = status.read(run_folder)
         if now.is_live and now.pid != me[0]:
             return False
-        if not now.is_live:  # nobody kept a place for us: started by hand, or by a starter that died over it
+        if (
+            not now.is_live
+        ):  # nobody kept a place for us: started by hand, or by a starter that died over it
             check_startable(open_run(run_folder.name, folder), limits)
             if len(_training(folder)) >= places(limits):
                 waiting = _waiting(folder)
                 status.write(run_folder, "queued", "waits for a place")
-                _write_order(folder, [run_folder.name, *(name for name in waiting if name != run_folder.name)])
+                _write_order(
+                    folder,
+                    [run_folder.name, *(name for name in waiting if name != run_folder.name)],
+                )
                 return False
         status.write(run_folder, "running", "starting", me)
     return True
@@ -156,23 +165,29 @@ def check_startable(run: Run, limits: Limits) -> None:
     """
     plan(run.config, limits)
     if disk_used(run.folder.parent) >= limits.max_disk_mb * 1_000_000:
-        raise LimitError(f"the runs take all of the {limits.max_disk_mb:,} MB that this machine lends them; delete "
-                         "some and empty the bin, or raise INKLING_MAX_DISK_MB.")
+        raise LimitError(
+            f"the runs take all of the {limits.max_disk_mb:,} MB that this machine lends them; delete "
+            "some and empty the bin, or raise INKLING_MAX_DISK_MB."
+        )
     if run.is_live:
         raise RunError(f"{run.name} is training already.")
     if run.state == "finished":
         raise RunError(f"{run.name} is finished; fork it to train its weights further.")
     if run.state == "diverged":
-        raise RunError(f"{run.name} diverged and would do so again; fork it with a lower learning rate.")
+        raise RunError(
+            f"{run.name} diverged and would do so again; fork it with a lower learning rate."
+        )
     if run.epochs and not (run.folder / "state.pt").is_file():
-        raise RunError(f"{run.name} cannot go on: its state.pt is missing; fork it from its last weights.")
+        raise RunError(
+            f"{run.name} cannot go on: its state.pt is missing; fork it from its last weights."
+        )
 
 
 def _pump(folder: Path, limits: Limits) -> list[str]:
     started: list[str] = []
     waiting = _waiting(folder)
     free = places(limits) - len(_training(folder))
-    for name in waiting[:max(0, free)]:
+    for name in waiting[: max(0, free)]:
         try:
             process = processes.start(folder / name)
         except OSError as error:
@@ -181,7 +196,7 @@ def _pump(folder: Path, limits: Limits) -> list[str]:
             status.write(folder / name, "running", "starting", process)
             started.append(name)
     if waiting:
-        _write_order(folder, waiting[max(0, free):])
+        _write_order(folder, waiting[max(0, free) :])
     return started
 
 
@@ -206,7 +221,9 @@ def _waiting(folder: Path) -> list[str]:
     if not queued:
         return []
     known = {name: number for number, name in enumerate(_read_order(folder))}
-    return sorted(queued, key=lambda name: (known.get(name, len(known)), queued[name].updated, name))
+    return sorted(
+        queued, key=lambda name: (known.get(name, len(known)), queued[name].updated, name)
+    )
 
 
 def _read_order(folder: Path) -> list[str]:

@@ -42,7 +42,9 @@ def opened(file: IO[bytes], name: str, most: int) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(file) as archive:
             if len(archive.infolist()) > most:
-                raise RunError(f"{name} holds {len(archive.infolist())} files; at most {most} are expected.")
+                raise RunError(
+                    f"{name} holds {len(archive.infolist())} files; at most {most} are expected."
+                )
             yield archive
     except UserError:
         raise

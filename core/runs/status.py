@@ -17,7 +17,17 @@ from typing import Any
 from core.errors import RunError
 from core.runs import files, processes
 
-STATES = ("queued", "running", "pausing", "paused", "finished", "stopped", "diverged", "failed", "crashed")
+STATES = (
+    "queued",
+    "running",
+    "pausing",
+    "paused",
+    "finished",
+    "stopped",
+    "diverged",
+    "failed",
+    "crashed",
+)
 LIVE = ("running", "pausing")
 RESUMABLE = ("paused", "stopped", "failed", "crashed")
 ACTIONS = ("stop", "pause", "pause-after-epoch")
@@ -49,23 +59,45 @@ def read(folder: Path) -> Status:
         RunError: status.json is missing or damaged.
     """
     value = files.read_json(folder / "status.json")
-    if not isinstance(value, Mapping) or value.get("state") not in STATES or not isinstance(value.get("message"), str):
+    if (
+        not isinstance(value, Mapping)
+        or value.get("state") not in STATES
+        or not isinstance(value.get("message"), str)
+    ):
         raise RunError("status.json is damaged: it names no state.")
-    state, message, pid, started = value["state"], value["message"], value.get("pid"), value.get("pid_started")
+    state, message, pid, started = (
+        value["state"],
+        value["message"],
+        value.get("pid"),
+        value.get("pid_started"),
+    )
     if state in LIVE:
         if not processes.alive(pid, started):
             state, message = "crashed", _last_words(folder)
         elif (asked := read_request(folder)) is not None:
-            state, message = {"pause": ("pausing", message), "stop": (state, "stopping"),
-                              "pause-after-epoch": (state, "pauses at the end of the epoch")}[asked]
+            state, message = {
+                "pause": ("pausing", message),
+                "stop": (state, "stopping"),
+                "pause-after-epoch": (state, "pauses at the end of the epoch"),
+            }[asked]
     return Status(state, message, parse_time(value.get("updated")), pid, started)
 
 
-def write(folder: Path, state: str, message: str = "", process: tuple[int, float] | None = None) -> None:
+def write(
+    folder: Path, state: str, message: str = "", process: tuple[int, float] | None = None
+) -> None:
     """Record a state; `process` is the pid and start time of whoever trains."""
     pid, started = process or (None, None)
-    files.write_json(folder / "status.json", {"state": state, "message": message[:2_000], "pid": pid,
-                                              "pid_started": started, "updated": now()})
+    files.write_json(
+        folder / "status.json",
+        {
+            "state": state,
+            "message": message[:2_000],
+            "pid": pid,
+            "pid_started": started,
+            "updated": now(),
+        },
+    )
 
 
 def request(folder: Path, action: str, **more: Any) -> None:
@@ -146,5 +178,9 @@ def _last_words(folder: Path) -> str:
     words = log_end(folder, 1).strip()
     if not words and shutil.disk_usage(folder).free < files.RESERVE_BYTES:
         words = str(files.full_disk(folder / LOG))  # which is why it could not say so itself
-    said = f" its last words were: {words}" if words else " it said nothing (killed, or the machine went down)."
+    said = (
+        f" its last words were: {words}"
+        if words
+        else " it said nothing (killed, or the machine went down)."
+    )
     return f"its process ended without finishing;{said}"

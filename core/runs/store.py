@@ -30,7 +30,9 @@ MAX_NOTES = 10_000
 MAX_TAGS = 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 SHIPPED = processes.ROOT / "checkpoints"
-_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")  # what Windows takes for devices
+_RESERVED = re.compile(
+    r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?"
+)  # what Windows takes for devices
 
 
 def checkpoints_folder() -> Path:
@@ -44,9 +46,16 @@ def check_name(name: str) -> str:
     Raises:
         RunError: it could reach elsewhere, or some system could not store it.
     """
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or name.endswith(".") or _RESERVED.fullmatch(name):
-        raise RunError(f"{str(name)[:60]!r} cannot be a run's name; take up to 60 letters, digits, dots, dashes and "
-                       "underscores, with a letter or digit first.")
+    if (
+        not isinstance(name, str)
+        or not _NAME.fullmatch(name)
+        or name.endswith(".")
+        or _RESERVED.fullmatch(name)
+    ):
+        raise RunError(
+            f"{str(name)[:60]!r} cannot be a run's name; take up to 60 letters, digits, dots, dashes and "
+            "underscores, with a letter or digit first."
+        )
     return name
 
 
@@ -63,9 +72,19 @@ def free_name(wanted: str, folder: Path | None = None) -> str:
     return check_name(name)
 
 
-def create(config: RunConfig, name: str, *, recipe: str | None = None, parent: Mapping[str, Any] | None = None,
-           start: bytes | None = None, notes: str = "", tags: tuple[str, ...] = (), group: str | None = None,
-           folder: Path | None = None, limits: Limits | None = None) -> Run:
+def create(
+    config: RunConfig,
+    name: str,
+    *,
+    recipe: str | None = None,
+    parent: Mapping[str, Any] | None = None,
+    start: bytes | None = None,
+    notes: str = "",
+    tags: tuple[str, ...] = (),
+    group: str | None = None,
+    folder: Path | None = None,
+    limits: Limits | None = None,
+) -> Run:
     """Make a run's folder; nothing trains until the run is submitted to the queue.
 
     Args:
@@ -91,9 +110,18 @@ def create(config: RunConfig, name: str, *, recipe: str | None = None, parent: M
     rows = plan(config, limits).rows
     for teacher in config.teachers:
         _teacher(teacher, folder)
-    values = {"format": FORMAT, "created": status.now(), "config": config.to_dict(), "recipe": recipe,
-              "parent": dict(parent) if parent else None, "notes": notes, "tags": list(tags), "group": group,
-              "facts": {}, "test": None}
+    values = {
+        "format": FORMAT,
+        "created": status.now(),
+        "config": config.to_dict(),
+        "recipe": recipe,
+        "parent": dict(parent) if parent else None,
+        "notes": notes,
+        "tags": list(tags),
+        "group": group,
+        "facts": {},
+        "test": None,
+    }
     with files.locked(folder):
         check_room(folder, limits)
         check_free(folder, name)
@@ -149,8 +177,7 @@ def load_model(run: Run, which: str = "last") -> Network:
     Raises:
         RunError: there are none yet, or the file does not fit.
     """
-    from core.models.network import build
-    from core.training.trainer import load_weights
+    from core.models.network import build, load_weights
 
     model = build(run.config)
     load_weights(model, weights.load_tensors(run.weights_path(which)))
@@ -167,7 +194,9 @@ def load_teacher(config: RunConfig, folder: Path | None = None) -> Module | None
     Raises:
         RunError: it is named, but there is no such run, or it has no weights yet.
     """
-    models = [load_model(_teacher(name, folder or checkpoints_folder())) for name in config.teachers]
+    models = [
+        load_model(_teacher(name, folder or checkpoints_folder())) for name in config.teachers
+    ]
     if len(models) < 2:
         return models[0] if models else None
     from core.training.distillation import Ensemble
@@ -204,8 +233,13 @@ def rename(name: str, to: str, folder: Path | None = None) -> Run:
     return open_run(to, folder)
 
 
-def annotate(name: str, *, notes: str | None = None, tags: tuple[str, ...] | None = None,
-             folder: Path | None = None) -> Run:
+def annotate(
+    name: str,
+    *,
+    notes: str | None = None,
+    tags: tuple[str, ...] | None = None,
+    folder: Path | None = None,
+) -> Run:
     """Change a run's notes or tags, also while it trains.
 
     Raises:
@@ -222,7 +256,9 @@ def annotate(name: str, *, notes: str | None = None, tags: tuple[str, ...] | Non
 
 def change(run_folder: Path, **values: Any) -> None:
     """Change values of run.json; the caller holds the lock, since pages and workers both do this."""
-    files.write_json(run_folder / "run.json", {**files.read_json(run_folder / "run.json"), **values})
+    files.write_json(
+        run_folder / "run.json", {**files.read_json(run_folder / "run.json"), **values}
+    )
 
 
 def entries(folder: Path) -> list[Path]:
@@ -240,7 +276,9 @@ def check_free(folder: Path, name: str) -> None:
         RunError: there is such a run.
     """
     if name.lower() in {path.name.lower() for path in entries(folder)}:
-        raise RunError(f"there is already a run {name!r}; choose another name, such as {free_name(name, folder)!r}.")
+        raise RunError(
+            f"there is already a run {name!r}; choose another name, such as {free_name(name, folder)!r}."
+        )
 
 
 def check_room(folder: Path, limits: Limits) -> None:
@@ -251,10 +289,14 @@ def check_room(folder: Path, limits: Limits) -> None:
     """
     count, used = len(entries(folder)), disk_used(folder)
     if count >= limits.max_runs:
-        raise LimitError(f"{count:,} runs are kept already; delete some, or raise INKLING_MAX_RUNS.")
+        raise LimitError(
+            f"{count:,} runs are kept already; delete some, or raise INKLING_MAX_RUNS."
+        )
     if used >= limits.max_disk_mb * 1_000_000:
-        raise LimitError(f"the runs take {used / 1e6:,.0f} MB of the {limits.max_disk_mb:,} MB that this machine lends "
-                         "them; delete some and empty the bin, or raise INKLING_MAX_DISK_MB.")
+        raise LimitError(
+            f"the runs take {used / 1e6:,.0f} MB of the {limits.max_disk_mb:,} MB that this machine lends "
+            "them; delete some and empty the bin, or raise INKLING_MAX_DISK_MB."
+        )
 
 
 def disk_used(folder: Path) -> int:
@@ -270,7 +312,9 @@ def disk_used(folder: Path) -> int:
 @contextlib.contextmanager
 def new_folder(folder: Path, name: str) -> Iterator[Path]:
     """A hidden folder to fill, which appears under its name when all went well; the caller holds the lock."""
-    for left in folder.glob(".new-*"):  # by a maker that was killed: only one can be at it under the lock
+    for left in folder.glob(
+        ".new-*"
+    ):  # by a maker that was killed: only one can be at it under the lock
         shutil.rmtree(left, ignore_errors=True)
     place = folder / f".new-{name}"
     place.mkdir()

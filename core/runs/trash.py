@@ -13,7 +13,15 @@ from core.config import Limits
 from core.errors import RunError
 from core.runs import files, status
 from core.runs.run import Run
-from core.runs.store import check_free, check_name, check_room, checkpoints_folder, disk_used, entries, open_run
+from core.runs.store import (
+    check_free,
+    check_name,
+    check_room,
+    checkpoints_folder,
+    disk_used,
+    entries,
+    open_run,
+)
 
 BIN = ".bin"
 
@@ -54,8 +62,11 @@ def binned(folder: Path | None = None) -> list[Binned]:
     place = (folder or checkpoints_folder()) / BIN
     if not place.is_dir():
         return []
-    return sorted((_binned(path) for path in place.iterdir() if "~" in path.name),
-                  key=lambda item: (item.deleted, item.key), reverse=True)
+    return sorted(
+        (_binned(path) for path in place.iterdir() if "~" in path.name),
+        key=lambda item: (item.deleted, item.key),
+        reverse=True,
+    )
 
 
 def latest(name: str, folder: Path | None = None) -> Binned:
@@ -70,7 +81,9 @@ def latest(name: str, folder: Path | None = None) -> Binned:
     raise RunError(f"{str(name)[:60]!r} is not in the bin.")
 
 
-def restore(key: str, to: str | None = None, folder: Path | None = None, limits: Limits | None = None) -> Run:
+def restore(
+    key: str, to: str | None = None, folder: Path | None = None, limits: Limits | None = None
+) -> Run:
     """Take a run out of the bin.
 
     Args:
@@ -104,7 +117,11 @@ def empty(key: str | None = None, folder: Path | None = None) -> int:
     """
     folder = folder or checkpoints_folder()
     with files.locked(folder):
-        paths = [_find(key, folder)] if key is not None else [folder / BIN / item.key for item in binned(folder)]
+        paths = (
+            [_find(key, folder)]
+            if key is not None
+            else [folder / BIN / item.key for item in binned(folder)]
+        )
         freed = sum(_binned(path).bytes for path in paths)
         for path in paths:
             try:
@@ -113,7 +130,9 @@ def empty(key: str | None = None, folder: Path | None = None) -> int:
                 else:
                     shutil.rmtree(path)
             except OSError as error:
-                raise RunError(f"{_binned(path).name} could not be removed: {error.strerror}.") from error
+                raise RunError(
+                    f"{_binned(path).name} could not be removed: {error.strerror}."
+                ) from error
     return freed
 
 

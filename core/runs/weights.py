@@ -63,7 +63,8 @@ def shapes_in(path: Path) -> Shapes:
             entries = archive.infolist()
             # torch stores tensors as they are; a compressed one could unpack to any size.
             if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries) or (
-                    sum(entry.file_size for entry in entries) > path.stat().st_size):
+                sum(entry.file_size for entry in entries) > path.stat().st_size
+            ):
                 raise RunError(f"{path.name} is packed in a way that torch does not use.")
             pickles = [entry for entry in entries if entry.filename.endswith("/data.pkl")]
             if len(pickles) != 1 or pickles[0].file_size > MAX_PICKLE_BYTES:
@@ -73,8 +74,9 @@ def shapes_in(path: Path) -> Shapes:
         raise RunError(f"{path.name} is missing.") from None
     except OSError as error:
         raise RunError(f"{path.name} cannot be read: {error.strerror}.") from None
-    if not isinstance(value, dict) or not all(isinstance(name, str) and isinstance(tensor, _Tensor)
-                                              for name, tensor in value.items()):
+    if not isinstance(value, dict) or not all(
+        isinstance(name, str) and isinstance(tensor, _Tensor) for name, tensor in value.items()
+    ):
         raise RunError(f"{path.name} holds something other than named tensors.")
     return {name: tensor.shape for name, tensor in value.items()}
 
@@ -96,12 +98,16 @@ def check(path: Path, shapes: Shapes) -> None:
                 del _seen[next(iter(_seen))]
     found = known[1]
     if set(found) != set(shapes):
-        raise RunError(f"{path.name} belongs to another network: it holds {len(found)} tensors, "
-                       f"not the {len(shapes)} that this one has.")
+        raise RunError(
+            f"{path.name} belongs to another network: it holds {len(found)} tensors, "
+            f"not the {len(shapes)} that this one has."
+        )
     for name, shape in shapes.items():
         if found[name] != shape:
-            raise RunError(f"{path.name} belongs to another network: {name} has the shape {found[name]} "
-                           f"instead of {shape}.")
+            raise RunError(
+                f"{path.name} belongs to another network: {name} has the shape {found[name]} "
+                f"instead of {shape}."
+            )
 
 
 def load_tensors(path: Path) -> dict[str, Any]:
@@ -151,9 +157,17 @@ class _Tensor:
 
 
 def _tensor(size: Any, offset: Any, shape: Any, stride: Any, *rest: Any) -> _Tensor:
-    whole = all(isinstance(part, tuple) and all(type(side) is int and side >= 0 for side in part)
-                for part in (shape, stride))
-    if not whole or len(shape) != len(stride) or type(offset) is not int or type(size) is not int or offset < 0:
+    whole = all(
+        isinstance(part, tuple) and all(type(side) is int and side >= 0 for side in part)
+        for part in (shape, stride)
+    )
+    if (
+        not whole
+        or len(shape) != len(stride)
+        or type(offset) is not int
+        or type(size) is not int
+        or offset < 0
+    ):
         raise pickle.UnpicklingError("a tensor in it is malformed")
     last = offset + sum((side - 1) * step for side, step in zip(shape, stride, strict=True))
     if math.prod(shape) > size or last >= max(size, 1):
@@ -175,7 +189,12 @@ class _Reader(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> int:
         # ("storage", kind, key, device, number of elements)
-        if not isinstance(pid, tuple) or len(pid) != 5 or pid[0] != "storage" or type(pid[4]) is not int:
+        if (
+            not isinstance(pid, tuple)
+            or len(pid) != 5
+            or pid[0] != "storage"
+            or type(pid[4]) is not int
+        ):
             raise pickle.UnpicklingError("it refers to something other than tensors")
         return pid[4]
 

@@ -45,8 +45,13 @@ class Worker:
         own_process: whether this process may be left at once when a stop finds it in a long step.
     """
 
-    def __init__(self, folder: Path, data: Mnist | None = None, save_every: float = SAVE_SECONDS,
-                 own_process: bool = False):
+    def __init__(
+        self,
+        folder: Path,
+        data: Mnist | None = None,
+        save_every: float = SAVE_SECONDS,
+        own_process: bool = False,
+    ):
         self.folder, self.data, self.own_process = folder, data, own_process
         self.record = Record(folder, save_every)
         self.me = processes.identity()
@@ -93,7 +98,9 @@ class Worker:
                 return "diverged", str(error)
         except UserError as error:
             return "failed", str(error)
-        except Exception as error:  # whatever it is, the person who looks at the run must hear of it
+        except (
+            Exception
+        ) as error:  # whatever it is, the person who looks at the run must hear of it
             traceback.print_exc()
             return "failed", in_words(error, batch_size)
 
@@ -104,8 +111,14 @@ class Worker:
 
         data = self.data or dataset.load(progress=self._loading)
         saved = self.record.saved()
-        training = Training(run.config, data, saved["training"] if saved else None, run.facts,
-                            self.record.start_weights(), store.load_teacher(run.config, self.folder.parent))
+        training = Training(
+            run.config,
+            data,
+            saved["training"] if saved else None,
+            run.facts,
+            self.record.start_weights(),
+            store.load_teacher(run.config, self.folder.parent),
+        )
         self.record.take_up(training, saved)
         status.write(self.folder, "running", "", self.me)
         with contextlib.closing(cast(Generator[Any, None, None], training.run())) as results:
@@ -121,7 +134,9 @@ class Worker:
                 if self._factor is not None:
                     self._change_rate(training)
                 asked = self._asked
-                if asked in ("stop", "pause") or (asked == "pause-after-epoch" and isinstance(result, EpochResult)):
+                if asked in ("stop", "pause") or (
+                    asked == "pause-after-epoch" and isinstance(result, EpochResult)
+                ):
                     self.record.save(training)
                     self._left = ("stopped" if asked == "stop" else "paused"), _place(training)
                     return self._left  # ends what augments in the background, too
@@ -163,7 +178,12 @@ class Worker:
             if self.own_process and time.monotonic() - since > PATIENCE:
                 with self.record.busy:
                     if not self._ended.is_set():
-                        self._leave(*(self._left or ("stopped" if self._asked == "stop" else "paused", IN_A_STEP)))
+                        self._leave(
+                            *(
+                                self._left
+                                or ("stopped" if self._asked == "stop" else "paused", IN_A_STEP)
+                            )
+                        )
 
     def _leave(self, state: str, message: str) -> None:
         try:
@@ -180,7 +200,10 @@ class Worker:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        old = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+        old = {
+            number: signal.signal(number, self._on_signal)
+            for number in (signal.SIGTERM, signal.SIGINT)
+        }
         try:
             yield
         finally:
@@ -199,8 +222,14 @@ def train(folder: Path, data: Mnist | None = None, save_every: float = SAVE_SECO
 def in_words(error: Exception, batch_size: int) -> str:
     """Why training failed, in a sentence; the usual suspects, memory and disk, by name."""
     text = str(error).strip()
-    if isinstance(error, MemoryError) or "out of memory" in text.lower() or "can't allocate memory" in text:
-        return f"out of memory at batch size {batch_size}" + (f"; try {batch_size // 2}" if batch_size > 1 else "")
+    if (
+        isinstance(error, MemoryError)
+        or "out of memory" in text.lower()
+        or "can't allocate memory" in text
+    ):
+        return f"out of memory at batch size {batch_size}" + (
+            f"; try {batch_size // 2}" if batch_size > 1 else ""
+        )
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return str(files.full_disk(Path(error.filename or "a file")))
     return f"{type(error).__name__}: {(text.splitlines() or ['no reason given'])[0][:300]}"
@@ -208,15 +237,26 @@ def in_words(error: Exception, batch_size: int) -> str:
 
 def _place(training: Training) -> str:
     epoch, step = position(training)
-    return f"after epoch {epoch}" if step == training.steps else f"in epoch {epoch}, step {step} of {training.steps}"
+    return (
+        f"after epoch {epoch}"
+        if step == training.steps
+        else f"in epoch {epoch}, step {step} of {training.steps}"
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Train the run whose folder the command line names."""
-    parser = argparse.ArgumentParser(prog="python -m core.runs.worker", description="Train a run in this process.")
+    parser = argparse.ArgumentParser(
+        prog="python -m core.runs.worker", description="Train a run in this process."
+    )
     parser.add_argument("folder", type=Path, help="the run's folder")
-    parser.add_argument("--save-every", type=float, default=SAVE_SECONDS, metavar="SECONDS",
-                        help="between two states to resume from, besides the end of each epoch")
+    parser.add_argument(
+        "--save-every",
+        type=float,
+        default=SAVE_SECONDS,
+        metavar="SECONDS",
+        help="between two states to resume from, besides the end of each epoch",
+    )
     options = parser.parse_args(arguments)
     try:
         folder = options.folder.resolve()

@@ -15,8 +15,20 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 ATTEMPTS = 3  # times that a place's worker may die before the place is given up
-OPEN, WAITING, RUNNING, DONE, PRUNED, FAILED = "open", "waiting", "running", "done", "pruned", "failed"
-SURPLUS, LEFT, REFUSED, BROKEN = "surplus", "left", "refused", "broken"  # how an attempt ended without a result
+OPEN, WAITING, RUNNING, DONE, PRUNED, FAILED = (
+    "open",
+    "waiting",
+    "running",
+    "done",
+    "pruned",
+    "failed",
+)
+SURPLUS, LEFT, REFUSED, BROKEN = (
+    "surplus",
+    "left",
+    "refused",
+    "broken",
+)  # how an attempt ended without a result
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +60,13 @@ class Trial:
     def to_dict(self) -> dict[str, Any]:
         """The trial as JSON values."""
         values = dataclasses.asdict(self)
-        return {**values, **{name: value.isoformat() if (value := values[name]) else None
-                             for name in ("began", "ended")}}
+        return {
+            **values,
+            **{
+                name: value.isoformat() if (value := values[name]) else None
+                for name in ("began", "ended")
+            },
+        }
 
 
 def by_place(tried: Iterable[FrozenTrial], places: int) -> dict[int, list[FrozenTrial]]:
@@ -72,7 +89,8 @@ def is_surplus(tried: Iterable[FrozenTrial], places: int, number: int, place: ob
         return True
     others = [each for each in attempts if each.number != number]
     return state_of(others) in (DONE, PRUNED, FAILED) or any(
-        each.number < number and not each.state.is_finished() for each in others)
+        each.number < number and not each.state.is_finished() for each in others
+    )
 
 
 def state_of(attempts: Sequence[FrozenTrial]) -> str:
@@ -109,8 +127,11 @@ def trial_at(place: int, attempts: Sequence[FrozenTrial], best: Container[int]) 
     """
     state = state_of(attempts)
     order = {"COMPLETE": 3, "PRUNED": 2, "RUNNING": 1}
-    shown = max((each for each in attempts if ended(each) != REFUSED),
-                key=lambda each: (order.get(each.state.name, 0), each.number), default=None)
+    shown = max(
+        (each for each in attempts if ended(each) != REFUSED),
+        key=lambda each: (order.get(each.state.name, 0), each.number),
+        default=None,
+    )
     if shown is None:
         return Trial(place, state, {})
     facts, reports = shown.user_attrs, shown.intermediate_values
@@ -118,15 +139,31 @@ def trial_at(place: int, attempts: Sequence[FrozenTrial], best: Container[int]) 
     if state == FAILED and not reason:
         reason = f"its worker died {ATTEMPTS} times"
     epochs = tuple(reports[step] for step in sorted(reports))
-    return Trial(place, state, dict(shown.params), facts.get("accuracy", epochs[-1] if epochs else None),
-                 facts.get("parameters"), facts.get("seconds"), facts.get("run"), facts.get("machine"), reason,
-                 _utc(shown.datetime_start), _utc(shown.datetime_complete), epochs, shown.number in best)
+    return Trial(
+        place,
+        state,
+        dict(shown.params),
+        facts.get("accuracy", epochs[-1] if epochs else None),
+        facts.get("parameters"),
+        facts.get("seconds"),
+        facts.get("run"),
+        facts.get("machine"),
+        reason,
+        _utc(shown.datetime_start),
+        _utc(shown.datetime_complete),
+        epochs,
+        shown.number in best,
+    )
 
 
 def minutes(tried: Iterable[FrozenTrial]) -> float:
     """Minutes in which at least one attempt was under way."""
     now = datetime.now()
-    spans = sorted((each.datetime_start, each.datetime_complete or now) for each in tried if each.datetime_start)
+    spans = sorted(
+        (each.datetime_start, each.datetime_complete or now)
+        for each in tried
+        if each.datetime_start
+    )
     total, until = 0.0, None
     for began, end in spans:
         began = began if until is None else max(began, until)

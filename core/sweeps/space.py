@@ -22,10 +22,15 @@ ROWS = re.compile(r"rows\.(\d{1,3}(?:\+\d{1,3})*)\.(\w+)")
 WIDTHS = "widths"
 MOST_CHOICES = 50
 DIGITS = 4  # that a drawn rate keeps, so that it can be read and typed
-_FIXED = {"layers": "vary values of its rows, such as rows.2.channels", "transforms": "vary augmentation",
-          "holdout": "all runs of a sweep are compared on the same images", "holdout_seed": "all runs of a sweep are "
-          "compared on the same images", "seed": "the best of several seeds is luck", "device": "it changes no result",
-          "threads": "it changes no result"}
+_FIXED = {
+    "layers": "vary values of its rows, such as rows.2.channels",
+    "transforms": "vary augmentation",
+    "holdout": "all runs of a sweep are compared on the same images",
+    "holdout_seed": "all runs of a sweep are compared on the same images",
+    "seed": "the best of several seeds is luck",
+    "device": "it changes no result",
+    "threads": "it changes no result",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +49,20 @@ class Dimension:
         if self.choices:
             return {"choices": list(self.choices)}
         values: dict[str, Any] = {"low": self.low, "high": self.high}
-        return values | ({} if self.step is None else {"step": self.step}) | ({"log": True} if self.log else {})
+        return (
+            values
+            | ({} if self.step is None else {"step": self.step})
+            | ({"log": True} if self.log else {})
+        )
 
     @property
     def words(self) -> str:
         """The dimension as one types it."""
         if self.choices:
-            return ",".join(str(choice).lower() if isinstance(choice, bool) else str(choice) for choice in self.choices)
+            return ",".join(
+                str(choice).lower() if isinstance(choice, bool) else str(choice)
+                for choice in self.choices
+            )
         step = "" if self.step is None else f"..{self.step:g}"
         return f"{self.low:g}..{self.high:g}{step}{':log' if self.log else ''}"
 
@@ -59,7 +71,9 @@ class Dimension:
         if self.choices:
             return trial.suggest_categorical(name, self.choices)
         if isinstance(self.low, int) and isinstance(self.high, int):
-            return trial.suggest_int(name, self.low, self.high, step=int(self.step or 1), log=self.log)
+            return trial.suggest_int(
+                name, self.low, self.high, step=int(self.step or 1), log=self.log
+            )
         assert self.low is not None
         assert self.high is not None
         return trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log)
@@ -73,7 +87,10 @@ class Dimension:
         step = self.step or (1 if isinstance(self.low, int) else None)
         if step is None or self.log:
             return None
-        return tuple(self.low + step * number for number in range(math.floor((self.high - self.low) / step + 1e-9) + 1))
+        return tuple(
+            self.low + step * number
+            for number in range(math.floor((self.high - self.low) / step + 1e-9) + 1)
+        )
 
 
 Space = Mapping[str, Dimension]
@@ -110,8 +127,15 @@ def parse_dimension(name: str, text: str, base: RunConfig) -> dict[str, Any]:
     text, log = text.removesuffix(":log"), text.endswith(":log")
     ends = text.split("..")
     if len(ends) > 3:
-        raise ConfigError(f"{name} takes LOW..HIGH, LOW..HIGH..STEP or LOW..HIGH:log, not {text[:40]!r}.")
-    return {**dict(zip(("low", "high", "step"), (_value(name, each, base) for each in ends), strict=False)), "log": log}
+        raise ConfigError(
+            f"{name} takes LOW..HIGH, LOW..HIGH..STEP or LOW..HIGH:log, not {text[:40]!r}."
+        )
+    return {
+        **dict(
+            zip(("low", "high", "step"), (_value(name, each, base) for each in ends), strict=False)
+        ),
+        "log": log,
+    }
 
 
 def typed_space(texts: Mapping[str, str], base: RunConfig) -> dict[str, Dimension]:
@@ -136,7 +160,11 @@ def apply(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
         UserError: the values make no config.
     """
     changes: dict[str, Any] = {}
-    rows = before = [dict(row) for row in rows_of(config)] if any(ROWS.fullmatch(name) for name in values) else []
+    rows = before = (
+        [dict(row) for row in rows_of(config)]
+        if any(ROWS.fullmatch(name) for name in values)
+        else []
+    )
     rows = [dict(row) for row in before]
     for name, value in values.items():
         if match := ROWS.fullmatch(name):
@@ -144,7 +172,10 @@ def apply(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
                 rows[int(number) - 1][match[2]] = value
             continue
         changes[name] = _short(value) if type(value) is float else value
-        if name in ("architecture", "augmentation"):  # what is named takes the place of the base's own rows
+        if name in (
+            "architecture",
+            "augmentation",
+        ):  # what is named takes the place of the base's own rows
             changes["layers" if name == "architecture" else "transforms"] = []
     if rows:
         changes["layers"] = _follow(before, rows)
@@ -158,7 +189,9 @@ def widths(rows: Sequence[Row]) -> list[tuple[int, ...]]:
         rows: a network's, defaults filled in.
     """
     layers = trace(rows)
-    setter: list[int] = [0]  # of each row's output: the row that sets its channels; 0: they are given
+    setter: list[int] = [
+        0
+    ]  # of each row's output: the row that sets its channels; 0: they are given
     tied: dict[int, int] = {}
 
     def root(number: int) -> int:
@@ -200,7 +233,11 @@ def title(name: str) -> str:
 
 def told(values: Mapping[str, Any]) -> str:
     """Drawn values in few words, the widths of rows behind each other: `widths 8-16-16, max_lr 0.12`."""
-    rows = [value for name, value in values.items() if (match := ROWS.fullmatch(name)) and match[2] == "channels"]
+    rows = [
+        value
+        for name, value in values.items()
+        if (match := ROWS.fullmatch(name)) and match[2] == "channels"
+    ]
     words = [f"widths {'-'.join(map(str, rows))}"] if len(rows) > 1 else []
     for name, value in values.items():
         match = ROWS.fullmatch(name)
@@ -214,8 +251,14 @@ def told_space(space: Space) -> str:
     words: dict[str, None] = {}
     for name, dimension in space.items():
         match = ROWS.fullmatch(name)
-        alike = [each for each, other in space.items() if other == dimension and each.endswith(".channels")]
-        words[f"{WIDTHS if match and match[2] == 'channels' and len(alike) > 1 else name} {dimension.words}"] = None
+        alike = [
+            each
+            for each, other in space.items()
+            if other == dimension and each.endswith(".channels")
+        ]
+        words[
+            f"{WIDTHS if match and match[2] == 'channels' and len(alike) > 1 else name} {dimension.words}"
+        ] = None
     return ", ".join(words)
 
 
@@ -230,30 +273,52 @@ def _follow(before: Sequence[Row], rows: list[dict[str, Any]]) -> list[dict[str,
         if _depthwise(layer.row, layer.input_shape[0]):
             row["channels"] = channels * (layer.row["channels"] // layer.row["groups"])
             row["groups"] = channels
-        channels = channels * row["block"] ** 2 if row["kind"] == "space_to_depth" else row.get("channels", channels)
+        channels = (
+            channels * row["block"] ** 2
+            if row["kind"] == "space_to_depth"
+            else row.get("channels", channels)
+        )
     return rows
 
 
 def _read(name: str, value: Any, base: RunConfig) -> Dimension:
     _known(name, base)
-    if not isinstance(value, Mapping) or not set(value) <= {"low", "high", "step", "log", "choices"}:
-        raise ConfigError(f"{str(name)[:40]} takes low and high, with step or log, or choices; nothing else.")
+    if not isinstance(value, Mapping) or not set(value) <= {
+        "low",
+        "high",
+        "step",
+        "log",
+        "choices",
+    }:
+        raise ConfigError(
+            f"{str(name)[:40]} takes low and high, with step or log, or choices; nothing else."
+        )
     if "choices" in value:
         choices = value["choices"]
-        if set(value) != {"choices"} or not isinstance(choices, list | tuple) or not 1 <= len(choices) <= MOST_CHOICES:
-            raise ConfigError(f"{name} takes a list of 1 to {MOST_CHOICES} choices, and no range beside it.")
+        if (
+            set(value) != {"choices"}
+            or not isinstance(choices, list | tuple)
+            or not 1 <= len(choices) <= MOST_CHOICES
+        ):
+            raise ConfigError(
+                f"{name} takes a list of 1 to {MOST_CHOICES} choices, and no range beside it."
+            )
         checked = [_checked(name, choice, base) for choice in choices]
         if len(set(checked)) < len(checked):
             raise ConfigError(f"{name} offers the same choice twice.")
         return Dimension(choices=tuple(checked))
     if "low" not in value or "high" not in value or _default(name, base) not in (int, float):
-        raise ConfigError(f"{name} takes {'low and high' if _default(name, base) in (int, float) else 'choices'}.")
+        raise ConfigError(
+            f"{name} takes {'low and high' if _default(name, base) in (int, float) else 'choices'}."
+        )
     low, high = _checked(name, value["low"], base), _checked(name, value["high"], base)
     step, log = value.get("step"), value.get("log", False)
     if not low < high:
         raise ConfigError(f"{name} goes from {low:g} to {high:g}; the first must be the lower one.")
     if type(log) is not bool or (log and (low <= 0 or step is not None)):
-        raise ConfigError(f"{name} can only be drawn by its logarithm from a range above 0, without a step.")
+        raise ConfigError(
+            f"{name} can only be drawn by its logarithm from a range above 0, without a step."
+        )
     if step is not None:
         step = _checked_step(name, step, low, high)
     return Dimension(low, high, step, log)
@@ -262,15 +327,23 @@ def _read(name: str, value: Any, base: RunConfig) -> Dimension:
 def _checked_step(name: str, step: Any, low: float, high: float) -> float:
     if type(low) is int and type(step) is float and step.is_integer():
         step = int(step)
-    if type(step) not in (int, float) or (type(low) is int and type(step) is not int) or not 0 < step <= high - low:
-        raise ConfigError(f"{name} cannot go from {low:g} to {high:g} in steps of {str(step)[:20]}.")
+    if (
+        type(step) not in (int, float)
+        or (type(low) is int and type(step) is not int)
+        or not 0 < step <= high - low
+    ):
+        raise ConfigError(
+            f"{name} cannot go from {low:g} to {high:g} in steps of {str(step)[:20]}."
+        )
     return step
 
 
 def _known(name: Any, base: RunConfig) -> None:
     if not isinstance(name, str) or (name not in FIELDS and not ROWS.fullmatch(name)):
-        raise ConfigError(f"a sweep cannot vary {str(name)[:40]!r}; it varies fields of the config, or values of layer "
-                          "rows such as rows.2.channels.")
+        raise ConfigError(
+            f"a sweep cannot vary {str(name)[:40]!r}; it varies fields of the config, or values of layer "
+            "rows such as rows.2.channels."
+        )
     if name in _FIXED:
         raise ConfigError(f"a sweep does not vary {name}: {_FIXED[name]}.")
     _parameters(name, base)
@@ -288,8 +361,14 @@ def _parameters(name: str, base: RunConfig) -> list[Parameter]:
     rows, found = rows_of(base), []
     for number in map(int, match[1].split("+")):
         if not 1 <= number <= len(rows):
-            raise ConfigError(f"{name}: the network has rows 1 to {len(rows)}, and no row {number}.")
-        takes = {each.name: each for each in KINDS[rows[number - 1]["kind"]].parameters if each.name != "from"}
+            raise ConfigError(
+                f"{name}: the network has rows 1 to {len(rows)}, and no row {number}."
+            )
+        takes = {
+            each.name: each
+            for each in KINDS[rows[number - 1]["kind"]].parameters
+            if each.name != "from"
+        }
         if match[2] not in takes:
             what = f"takes {listed(takes)}" if takes else "takes nothing"
             raise ConfigError(f"{name}: row {number} is {rows[number - 1]['kind']}, which {what}.")

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 FOLDER = ".sweeps"
 STORAGE = "INKLING_STORAGE"
-HEARTBEAT, GRACE = 10, 60  # seconds between two signs of life, and without one until a worker counts as dead
+HEARTBEAT, GRACE = (
+    10,
+    60,
+)  # seconds between two signs of life, and without one until a worker counts as dead
 
 
 def storage_url(url: str | None = None, folder: Path | None = None) -> str:
@@ -34,11 +37,17 @@ def storage_url(url: str | None = None, folder: Path | None = None) -> str:
     if not given:
         return f"sqlite:///{_file(folder)}"
     scheme, mark, rest = given.partition("://")
-    drivers = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "mysql": "mysql+pymysql",
-               "sqlite": "sqlite"}
+    drivers = {
+        "postgresql": "postgresql+psycopg",
+        "postgres": "postgresql+psycopg",
+        "mysql": "mysql+pymysql",
+        "sqlite": "sqlite",
+    }
     if not mark or (scheme not in drivers and scheme.partition("+")[0] not in drivers):
-        raise ConfigError("the storage is an address such as postgresql://user@host/database or "
-                          "mysql://user@host/database.")
+        raise ConfigError(
+            "the storage is an address such as postgresql://user@host/database or "
+            "mysql://user@host/database."
+        )
     return f"{drivers.get(scheme, scheme)}://{rest}"
 
 
@@ -67,8 +76,9 @@ def _connect(address: str, heartbeat: int, grace: int) -> RDBStorage:
         options = {"connect_args": {"timeout": 60}}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.storages.RDBStorage(address, engine_kwargs=options, heartbeat_interval=heartbeat,
-                                          grace_period=grace)
+        return optuna.storages.RDBStorage(
+            address, engine_kwargs=options, heartbeat_interval=heartbeat, grace_period=grace
+        )
 
 
 @contextlib.contextmanager
@@ -82,7 +92,9 @@ def reached(url: str | None = None) -> Iterator[None]:
         yield
     except ImportError as error:
         name = error.name or getattr(error.__cause__, "name", None) or "for its database"
-        raise RunError(f"the storage needs the package {name}, which is not installed here.") from None
+        raise RunError(
+            f"the storage needs the package {name}, which is not installed here."
+        ) from None
     except Exception as error:
         from sqlalchemy.exc import SQLAlchemyError
 
@@ -90,7 +102,9 @@ def reached(url: str | None = None) -> Iterator[None]:
         if not isinstance(cause, SQLAlchemyError):
             raise
         reason = str(getattr(cause, "orig", None) or cause).strip().splitlines()[-1][:200]
-        raise RunError(f"the storage at {_shown(storage_url(url))} cannot be used: {reason}") from None
+        raise RunError(
+            f"the storage at {_shown(storage_url(url))} cannot be used: {reason}"
+        ) from None
 
 
 def _file(folder: Path | None) -> Path:

@@ -36,8 +36,11 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 HOLDOUT = 10_000  # images kept back where the base keeps none: the sampling error at 99.4 % is 0.08 points
-AIMS: Mapping[str, tuple[str, ...]] = {"accuracy": ("accuracy",), "accuracy-parameters": ("accuracy", "parameters"),
-                                       "accuracy-seconds": ("accuracy", "seconds")}
+AIMS: Mapping[str, tuple[str, ...]] = {
+    "accuracy": ("accuracy",),
+    "accuracy-parameters": ("accuracy", "parameters"),
+    "accuracy-seconds": ("accuracy", "seconds"),
+}
 """What a sweep looks for: the most accuracy on the hold-out, alone or against the fewest parameters or seconds."""
 SAMPLERS = ("tpe", "random", "grid", "qmc", "nsga2")
 PRUNERS = ("none", "median", "halving", "hyperband")
@@ -74,28 +77,54 @@ class Sweep:
     def __post_init__(self) -> None:
         store.check_name(self.name)
         if len(self.name) > MOST_NAME:
-            raise ConfigError(f"a sweep's name has up to {MOST_NAME} characters, so that its runs can carry it.")
-        for field, value, choices in (("aim", self.aim, AIMS), ("sampler", self.sampler, SAMPLERS),
-                                      ("pruner", self.pruner, PRUNERS)):
+            raise ConfigError(
+                f"a sweep's name has up to {MOST_NAME} characters, so that its runs can carry it."
+            )
+        for field, value, choices in (
+            ("aim", self.aim, AIMS),
+            ("sampler", self.sampler, SAMPLERS),
+            ("pruner", self.pruner, PRUNERS),
+        ):
             if value not in choices:
-                raise ConfigError(f"{field} is {str(value)[:40]!r}, but it must be {listed(choices)}.")
-        for field, low, high in (("runs", 1, MOST_RUNS), ("minutes", 0, 100_000), ("max_parameters", 0, 20_000_000)):
+                raise ConfigError(
+                    f"{field} is {str(value)[:40]!r}, but it must be {listed(choices)}."
+                )
+        for field, low, high in (
+            ("runs", 1, MOST_RUNS),
+            ("minutes", 0, 100_000),
+            ("max_parameters", 0, 20_000_000),
+        ):
             value = getattr(self, field)
-            if type(value) not in ((int,) if field != "minutes" else (int, float)) or not low <= value <= high:
-                raise ConfigError(f"{field} is {str(value)[:40]}, but it must be a number from {low:,} to {high:,}.")
+            if (
+                type(value) not in ((int,) if field != "minutes" else (int, float))
+                or not low <= value <= high
+            ):
+                raise ConfigError(
+                    f"{field} is {str(value)[:40]}, but it must be a number from {low:,} to {high:,}."
+                )
         if self.recipe is not None and self.recipe not in RECIPES:
-            raise ConfigError(f"there is no recipe {str(self.recipe)[:40]!r}; choose {listed(RECIPES)}.")
+            raise ConfigError(
+                f"there is no recipe {str(self.recipe)[:40]!r}; choose {listed(RECIPES)}."
+            )
         if self.config.holdout == 0:
-            raise ConfigError("a sweep chooses by images that it keeps back, never by the test images; set holdout, "
-                              f"for example to {HOLDOUT:,}.")
+            raise ConfigError(
+                "a sweep chooses by images that it keeps back, never by the test images; set holdout, "
+                f"for example to {HOLDOUT:,}."
+            )
         if len(AIMS[self.aim]) > 1 and self.pruner != "none":
-            raise ConfigError("runs can only be ended early for accuracy alone; with this aim, set pruner to none.")
+            raise ConfigError(
+                "runs can only be ended early for accuracy alone; with this aim, set pruner to none."
+            )
         plan(self.config)
 
     def to_dict(self) -> dict[str, Any]:
         """The sweep as JSON values."""
-        return {"format": _FORMAT, **{item.name: getattr(self, item.name) for item in dataclasses.fields(self)},
-                "config": self.config.to_dict(), "space": {name: each.to_dict() for name, each in self.space.items()}}
+        return {
+            "format": _FORMAT,
+            **{item.name: getattr(self, item.name) for item in dataclasses.fields(self)},
+            "config": self.config.to_dict(),
+            "space": {name: each.to_dict() for name, each in self.space.items()},
+        }
 
     @classmethod
     def from_dict(cls, values: Any) -> Sweep:
@@ -110,11 +139,15 @@ class Sweep:
         values = {name: value for name, value in values.items() if name != "format"}
         for name in values:
             if name not in names:
-                raise ConfigError(f"a sweep has no field {str(name)[:40]!r}; its fields are {listed(sorted(names))}.")
+                raise ConfigError(
+                    f"a sweep has no field {str(name)[:40]!r}; its fields are {listed(sorted(names))}."
+                )
         if missing := {"name", "config", "space"} - set(values):
             raise ConfigError(f"a sweep needs {listed(sorted(missing))}.")
         config = RunConfig.from_dict(values["config"])
-        return cls(**{**values, "config": config, "space": sweep_space.read_space(values["space"], config)})
+        return cls(
+            **{**values, "config": config, "space": sweep_space.read_space(values["space"], config)}
+        )
 
     def grid(self) -> list[dict[str, Any]]:
         """Every combination of the space, in order; empty for samplers that draw.
@@ -128,15 +161,21 @@ class Sweep:
         for name, dimension in self.space.items():
             points = dimension.points()
             if points is None:
-                raise ConfigError(f"a grid needs choices or steps: write {name}={dimension.low:g}..{dimension.high:g}"
-                                  "..STEP, or the values themselves.")
+                raise ConfigError(
+                    f"a grid needs choices or steps: write {name}={dimension.low:g}..{dimension.high:g}"
+                    "..STEP, or the values themselves."
+                )
             sides[name] = points
         total = 1
         for points in sides.values():
             total *= len(points)
         if total > MOST_GRID:
-            raise ConfigError(f"the grid has {total:,} points; at most {MOST_GRID:,} can be counted through.")
-        return [dict(zip(sides, point, strict=True)) for point in itertools.product(*sides.values())]
+            raise ConfigError(
+                f"the grid has {total:,} points; at most {MOST_GRID:,} can be counted through."
+            )
+        return [
+            dict(zip(sides, point, strict=True)) for point in itertools.product(*sides.values())
+        ]
 
     @property
     def places(self) -> int:
@@ -163,7 +202,12 @@ class Found:
     @property
     def front(self) -> tuple[Trial, ...]:
         """The best trial; for two aims all that no other beats in both, the most accurate first."""
-        return tuple(sorted((trial for trial in self.trials if trial.best), key=lambda trial: -(trial.accuracy or 0)))
+        return tuple(
+            sorted(
+                (trial for trial in self.trials if trial.best),
+                key=lambda trial: -(trial.accuracy or 0),
+            )
+        )
 
     @property
     def best(self) -> Trial | None:
@@ -189,19 +233,29 @@ class Found:
         """How it stands, as a sentence."""
         done, total = self.count(DONE, PRUNED, FAILED), self.sweep.places
         parts = [f"{done} of {total} runs are through"]
-        parts += [f"{count} {word}" for state, word in ((RUNNING, "training"), (PRUNED, "ended early"),
-                                                        (FAILED, "failed")) if (count := self.count(state))]
+        parts += [
+            f"{count} {word}"
+            for state, word in ((RUNNING, "training"), (PRUNED, "ended early"), (FAILED, "failed"))
+            if (count := self.count(state))
+        ]
         said = f"{self.sweep.name}: {', '.join(parts)}."
         if self.best is not None and self.best.accuracy is not None:
-            said += (f" Best on {self.sweep.config.holdout:,} held-out images: {self.best.accuracy:.2f} % by "
-                     f"{self.best.run} with {self.best.parameters:,} parameters.")
+            said += (
+                f" Best on {self.sweep.config.holdout:,} held-out images: {self.best.accuracy:.2f} % by "
+                f"{self.best.run} with {self.best.parameters:,} parameters."
+            )
         return said
 
     def to_dict(self) -> dict[str, Any]:
         """The sweep and its trials as JSON values."""
-        return {"sweep": self.sweep.to_dict(), "stopped": self.stopped, "over": self.over,
-                "minutes": round(self.minutes, 2), "best": self.best and self.best.place,
-                "trials": [trial.to_dict() for trial in self.trials]}
+        return {
+            "sweep": self.sweep.to_dict(),
+            "stopped": self.stopped,
+            "over": self.over,
+            "minutes": round(self.minutes, 2),
+            "best": self.best and self.best.place,
+            "trials": [trial.to_dict() for trial in self.trials],
+        }
 
 
 def create(sweep: Sweep, url: str | None = None, folder: Path | None = None) -> None:
@@ -217,12 +271,18 @@ def create(sweep: Sweep, url: str | None = None, folder: Path | None = None) -> 
     with sweep_storage.reached(url):
         storage = sweep_storage.connect(url, folder)
         try:
-            study = optuna.create_study(storage=storage, study_name=sweep.name, sampler=sampler(sweep),
-                                        directions=["maximize" if aim == "accuracy" else "minimize"
-                                                    for aim in AIMS[sweep.aim]])
+            study = optuna.create_study(
+                storage=storage,
+                study_name=sweep.name,
+                sampler=sampler(sweep),
+                directions=[
+                    "maximize" if aim == "accuracy" else "minimize" for aim in AIMS[sweep.aim]
+                ],
+            )
         except optuna.exceptions.DuplicatedStudyError:
-            raise RunError(f"there is already a sweep {sweep.name!r}; choose another name, or go on with that one."
-                           ) from None
+            raise RunError(
+                f"there is already a sweep {sweep.name!r}; choose another name, or go on with that one."
+            ) from None
         study.set_user_attr("sweep", sweep.to_dict())
         offer(study, sweep)
 
@@ -238,9 +298,14 @@ def names(url: str | None = None, folder: Path | None = None) -> list[str]:
     with sweep_storage.reached(url):
         import optuna
 
-        found = optuna.get_all_study_summaries(sweep_storage.connect(url, folder), include_best_trial=False)
-        return [each.study_name for each in sorted(found, key=lambda each: -each._study_id)
-                if isinstance(each.user_attrs.get("sweep"), Mapping)]
+        found = optuna.get_all_study_summaries(
+            sweep_storage.connect(url, folder), include_best_trial=False
+        )
+        return [
+            each.study_name
+            for each in sorted(found, key=lambda each: -each._study_id)
+            if isinstance(each.user_attrs.get("sweep"), Mapping)
+        ]
 
 
 def find(name: str, url: str | None = None, folder: Path | None = None) -> Found:
@@ -259,9 +324,13 @@ def found_in(study: Study, sweep: Sweep, tried: Sequence[FrozenTrial] | None = N
     tried = study.get_trials(deepcopy=False) if tried is None else tried
     best: set[int] = set()
     with contextlib.suppress(ValueError):  # nothing is done yet
-        best = {each.number for each in study.best_trials[:None if len(AIMS[sweep.aim]) > 1 else 1]}
-    trials = tuple(sweep_places.trial_at(place, attempts, best)
-                   for place, attempts in sweep_places.by_place(tried, sweep.places).items())
+        best = {
+            each.number for each in study.best_trials[: None if len(AIMS[sweep.aim]) > 1 else 1]
+        }
+    trials = tuple(
+        sweep_places.trial_at(place, attempts, best)
+        for place, attempts in sweep_places.by_place(tried, sweep.places).items()
+    )
     return Found(sweep, trials, bool(study.user_attrs.get("stopped")), sweep_places.minutes(tried))
 
 
@@ -295,8 +364,15 @@ def config_of(sweep: Sweep, trial: Trial) -> RunConfig:
     return sweep_space.apply(sweep.config, trial.params)
 
 
-def train_winner(name: str, count: int = 5, place: int | None = None, url: str | None = None,
-                 folder: Path | None = None, limits: Limits | None = None, epochs: int | None = None) -> Group:
+def train_winner(
+    name: str,
+    count: int = 5,
+    place: int | None = None,
+    url: str | None = None,
+    folder: Path | None = None,
+    limits: Limits | None = None,
+    epochs: int | None = None,
+) -> Group:
     """Make a group of repeats of a sweep's best config, on all training images and so scored on the test images.
 
     Args:
@@ -312,13 +388,23 @@ def train_winner(name: str, count: int = 5, place: int | None = None, url: str |
         UserError: as `repeats.create`.
     """
     found = find(name, url, folder)
-    chosen = found.best if place is None else next((each for each in found.trials if each.place == place), None)
+    chosen = (
+        found.best
+        if place is None
+        else next((each for each in found.trials if each.place == place), None)
+    )
     if chosen is None or chosen.state != DONE:
-        raise RunError(f"{name} has no run {'' if place is None else f'{place} '}that was trained to the end; wait for "
-                       "one.")
-    config = config_of(found.sweep, chosen).changed(holdout=0, **({} if epochs is None else {"epochs": epochs}))
+        raise RunError(
+            f"{name} has no run {'' if place is None else f'{place} '}that was trained to the end; wait for "
+            "one."
+        )
+    config = config_of(found.sweep, chosen).changed(
+        holdout=0, **({} if epochs is None else {"epochs": epochs})
+    )
     wanted = repeats.free_name(f"{name}-{chosen.place:03d}-all", folder)
-    return repeats.create(config, wanted, count, recipe=found.sweep.recipe, folder=folder, limits=limits)
+    return repeats.create(
+        config, wanted, count, recipe=found.sweep.recipe, folder=folder, limits=limits
+    )
 
 
 def importance(name: str, url: str | None = None, folder: Path | None = None) -> dict[str, float]:
@@ -337,7 +423,9 @@ def importance(name: str, url: str | None = None, folder: Path | None = None) ->
         from optuna.importance import get_param_importances
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # that low targets are explained, which is why it is negated
+            warnings.simplefilter(
+                "ignore", UserWarning
+            )  # that low targets are explained, which is why it is negated
             return get_param_importances(study, target=lambda trial: -trial.values[0])
 
 
@@ -370,8 +458,13 @@ def sampler(sweep: Sweep) -> BaseSampler:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", exceptions.ExperimentalWarning)
-        return {"tpe": samplers.TPESampler, "random": samplers.RandomSampler, "grid": samplers.RandomSampler,
-                "qmc": samplers.QMCSampler, "nsga2": samplers.NSGAIISampler}[sweep.sampler]()
+        return {
+            "tpe": samplers.TPESampler,
+            "random": samplers.RandomSampler,
+            "grid": samplers.RandomSampler,
+            "qmc": samplers.QMCSampler,
+            "nsga2": samplers.NSGAIISampler,
+        }[sweep.sampler]()
 
 
 def pruner(sweep: Sweep) -> BasePruner:
@@ -379,9 +472,12 @@ def pruner(sweep: Sweep) -> BasePruner:
     from optuna import pruners
 
     epochs = sweep.config.epochs
-    return {"none": lambda: pruners.NopPruner(), "median": lambda: pruners.MedianPruner(n_startup_trials=4),
-            "halving": lambda: pruners.SuccessiveHalvingPruner(),
-            "hyperband": lambda: pruners.HyperbandPruner(max_resource=epochs)}[sweep.pruner]()
+    return {
+        "none": lambda: pruners.NopPruner(),
+        "median": lambda: pruners.MedianPruner(n_startup_trials=4),
+        "halving": lambda: pruners.SuccessiveHalvingPruner(),
+        "hyperband": lambda: pruners.HyperbandPruner(max_resource=epochs),
+    }[sweep.pruner]()
 
 
 def offer(study: Study, sweep: Sweep) -> Found:

@@ -38,7 +38,9 @@ LOOK = 2.0  # seconds between two looks at the storage
 STOP_SECONDS = 30.0
 CRASHES = 2  # after which a run is not taken up again
 REFUSED_IN_A_ROW = 400  # draws that make no network of the size asked for
-BROKEN_IN_A_ROW = 5  # runs that cannot be trained, after which the fault is taken to be this machine's
+BROKEN_IN_A_ROW = (
+    5  # runs that cannot be trained, after which the fault is taken to be this machine's
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,14 @@ Train = Callable[[Job, Callable[[], bool]], Epochs]
 """Trains a job: gives its epochs from the first on, and raises Left soon after the function given no longer holds."""
 
 
-def work(name: str, url: str | None = None, folder: Path | None = None, *, say: Callable[[str], None] = print,
-         train: Train | None = None) -> Found:
+def work(
+    name: str,
+    url: str | None = None,
+    folder: Path | None = None,
+    *,
+    say: Callable[[str], None] = print,
+    train: Train | None = None,
+) -> Found:
     """Work on a sweep until nothing is left of it, its time is used up, or somebody stops it.
 
     Args:
@@ -92,7 +100,9 @@ def work(name: str, url: str | None = None, folder: Path | None = None, *, say: 
 
 
 class _Worker:
-    def __init__(self, study: Study, sweep: Sweep, folder: Path, say: Callable[[str], None], train: Train):
+    def __init__(
+        self, study: Study, sweep: Sweep, folder: Path, say: Callable[[str], None], train: Train
+    ):
         self.study, self.sweep, self.folder, self.say, self.train = study, sweep, folder, say, train
         self.trial: Trial | None = None
         self.refused = self.broken = 0
@@ -121,21 +131,30 @@ class _Worker:
                 if not self._lost:
                     raise
             if self.refused >= REFUSED_IN_A_ROW:
-                raise RunError(f"{self.refused} draws in a row made no network that may be trained: {self.why}; choose "
-                               f"other ranges than those of {self.sweep.name}.")
+                raise RunError(
+                    f"{self.refused} draws in a row made no network that may be trained: {self.why}; choose "
+                    f"other ranges than those of {self.sweep.name}."
+                )
             if self.broken >= BROKEN_IN_A_ROW:
-                raise RunError(f"{self.broken} runs in a row could not be trained; see what {self.sweep.name}'s last "
-                               "runs say.")
+                raise RunError(
+                    f"{self.broken} runs in a row could not be trained; see what {self.sweep.name}'s last "
+                    "runs say."
+                )
 
     @property
     def _lost(self) -> bool:
-        return self.trial is not None and self.study._storage.get_trial(self.trial._trial_id).state.is_finished()
+        return (
+            self.trial is not None
+            and self.study._storage.get_trial(self.trial._trial_id).state.is_finished()
+        )
 
     def _try(self, trial: Trial) -> Any:
         """One attempt at a place. Nothing is returned where there is no result, which Optuna takes for a failure."""
         self.trial = trial
         place: Any = trial.user_attrs.get("place")
-        if sweep_places.is_surplus(self.study.get_trials(deepcopy=False), self.sweep.places, trial.number, place):
+        if sweep_places.is_surplus(
+            self.study.get_trials(deepcopy=False), self.sweep.places, trial.number, place
+        ):
             trial.set_user_attr("ended", SURPLUS)
             return None
         job = self._draw(trial, place)
@@ -170,14 +189,22 @@ class _Worker:
             raise TrialPruned(words)
         self.refused = 0
         trial.set_user_attr("parameters", parameters)
-        return Job(self.sweep, place, _run_name(self.sweep, place, config, self.folder), config, self.folder)
+        return Job(
+            self.sweep,
+            place,
+            _run_name(self.sweep, place, config, self.folder),
+            config,
+            self.folder,
+        )
 
     def _train(self, trial: Trial, job: Job) -> Any:
         from optuna import TrialPruned
 
         rows: list[EpochResult] = []
         alone, pruned = len(AIMS[self.sweep.aim]) == 1, False
-        with contextlib.closing(self.train(job, lambda: not pruned and not self._is_stopped())) as epochs:
+        with contextlib.closing(
+            self.train(job, lambda: not pruned and not self._is_stopped())
+        ) as epochs:
             try:
                 for row in epochs:
                     rows.append(row)
@@ -196,12 +223,17 @@ class _Worker:
                     trial.set_user_attr("ended", LEFT)
                     return None
         self.broken = 0
-        facts = {"accuracy": rows[-1].val_accuracy, "parameters": plan(job.config).parameters,
-                 "seconds": sum(row.seconds for row in rows)}
+        facts = {
+            "accuracy": rows[-1].val_accuracy,
+            "parameters": plan(job.config).parameters,
+            "seconds": sum(row.seconds for row in rows),
+        }
         for name in ("accuracy", "seconds"):
             trial.set_user_attr(name, facts[name])
-        self.say(f"{job.name}: {facts['accuracy']:.2f} % of the held-out images with {facts['parameters']:,} parameters"
-                 + (f", ended after epoch {rows[-1].epoch}" if pruned else ""))
+        self.say(
+            f"{job.name}: {facts['accuracy']:.2f} % of the held-out images with {facts['parameters']:,} parameters"
+            + (f", ended after epoch {rows[-1].epoch}" if pruned else "")
+        )
         if pruned:
             raise TrialPruned
         return tuple(facts[name] for name in AIMS[self.sweep.aim])
@@ -223,7 +255,9 @@ def through_queue(job: Job, go_on: Callable[[], bool]) -> Epochs:
     """
     name, folder = job.name, job.folder
     if not (folder / name).exists():
-        store.create(job.config, name, recipe=job.sweep.recipe, tags=(job.sweep.name,), folder=folder)
+        store.create(
+            job.config, name, recipe=job.sweep.recipe, tags=(job.sweep.name,), folder=folder
+        )
     if store.open_run(name, folder).can_resume:
         run_queue.submit(name, folder)
     shown = crashes = 0
@@ -287,7 +321,9 @@ def start(name: str, folder: Path | None = None) -> None:
         place = folder / sweep_storage.FOLDER
         place.mkdir(exist_ok=True)
         try:
-            pid, started = processes.launch("core.sweeps.worker", folder, name, log=place / f"{name}.log")
+            pid, started = processes.launch(
+                "core.sweeps.worker", folder, name, log=place / f"{name}.log"
+            )
         except OSError as error:
             raise RunError(f"no process could be started: {error.strerror}.") from None
         files.write_json(place / f"{name}.json", {"pid": pid, "started": started})
@@ -296,7 +332,9 @@ def start(name: str, folder: Path | None = None) -> None:
 def working(name: str, folder: Path | None = None) -> bool:
     """Whether a process that `start` began on this machine works on a sweep."""
     try:
-        found = files.read_json((folder or store.checkpoints_folder()) / sweep_storage.FOLDER / f"{name}.json")
+        found = files.read_json(
+            (folder or store.checkpoints_folder()) / sweep_storage.FOLDER / f"{name}.json"
+        )
     except RunError:
         return False
     return isinstance(found, dict) and processes.alive(found.get("pid"), found.get("started"))
@@ -310,12 +348,15 @@ def last_words(name: str, folder: Path | None = None) -> str:
     except OSError:
         return ""
     lines = text.strip().splitlines()
-    return lines[-1].removeprefix("Error: ")[:300] if lines and lines[-1].startswith("Error: ") else ""
+    return (
+        lines[-1].removeprefix("Error: ")[:300] if lines and lines[-1].startswith("Error: ") else ""
+    )
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
     """Take SIGTERM for Ctrl-C: the run is stopped, and its place is free for others."""
+
     def leave(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 

@@ -17,7 +17,9 @@ from core.config import RunConfig
 Step = Callable[[Tensor, Tensor], Tensor]
 Recorder = Callable[[Callable[[], Tensor]], Callable[[], Tensor]]
 WARM_UP = 3  # steps before the recording, in which libraries set themselves up and the optimizer its state
-TOLERANCE = 0.3  # of what a step changes: more than rounding does, less than a value that was frozen would
+TOLERANCE = (
+    0.3  # of what a step changes: more than rounding does, less than a value that was frozen would
+)
 
 
 def suits(config: RunConfig, device: torch.device) -> bool:
@@ -25,11 +27,16 @@ def suits(config: RunConfig, device: torch.device) -> bool:
 
     Muon computes with the rate as a number, which a recording would freeze.
     """
-    return (device.type == "cuda" and config.optimizer != "muon"
-            and not (config.schedule == "one-cycle" and config.momentum_cycle))
+    return (
+        device.type == "cuda"
+        and config.optimizer != "muon"
+        and not (config.schedule == "one-cycle" and config.momentum_cycle)
+    )
 
 
-def changed(model: nn.Module, optimizer: torch.optim.Optimizer, sums: Sequence[Tensor]) -> dict[str, list[Tensor]]:
+def changed(
+    model: nn.Module, optimizer: torch.optim.Optimizer, sums: Sequence[Tensor]
+) -> dict[str, list[Tensor]]:
     """All tensors that a training step changes, in groups whose changes are alike in size.
 
     Args:
@@ -38,11 +45,20 @@ def changed(model: nn.Module, optimizer: torch.optim.Optimizer, sums: Sequence[T
         sums: what is summed up over an epoch.
     """
     buffers = list(model.buffers())
-    state = [value for held in optimizer.state.values() for value in held.values() if isinstance(value, Tensor)]
-    return {"weights": list(model.parameters()), "statistics": [each for each in buffers if each.is_floating_point()],
-            "counts": [each for each in buffers if not each.is_floating_point()],
-            "momentum": [each for each in state if each.ndim], "steps": [each for each in state if not each.ndim],
-            "sums": list(sums)}
+    state = [
+        value
+        for held in optimizer.state.values()
+        for value in held.values()
+        if isinstance(value, Tensor)
+    ]
+    return {
+        "weights": list(model.parameters()),
+        "statistics": [each for each in buffers if each.is_floating_point()],
+        "counts": [each for each in buffers if not each.is_floating_point()],
+        "momentum": [each for each in state if each.ndim],
+        "steps": [each for each in state if not each.ndim],
+        "sums": list(sums),
+    }
 
 
 def record(step: Callable[[], Tensor]) -> Callable[[], Tensor]:
@@ -73,9 +89,15 @@ class Recorded:
         recorder: as `record`.
     """
 
-    def __init__(self, step: Step, optimizer: torch.optim.Optimizer,
-                 state: Callable[[], Mapping[str, Sequence[Tensor]]], batch_size: int, device: torch.device,
-                 recorder: Recorder = record):
+    def __init__(
+        self,
+        step: Step,
+        optimizer: torch.optim.Optimizer,
+        state: Callable[[], Mapping[str, Sequence[Tensor]]],
+        batch_size: int,
+        device: torch.device,
+        recorder: Recorder = record,
+    ):
         self.step, self.optimizer, self.state, self.recorder = step, optimizer, state, recorder
         self.device, self.warm_up = device, WARM_UP
         self.images = torch.zeros(batch_size, 28, 28, dtype=torch.uint8, device=device)
@@ -132,10 +154,15 @@ class Recorded:
         return replay().clone()  # the next replay writes over it
 
     def _copies(self) -> dict[str, list[Tensor]]:
-        return {name: [tensor.detach().clone() for tensor in tensors] for name, tensors in self.state().items()}
+        return {
+            name: [tensor.detach().clone() for tensor in tensors]
+            for name, tensors in self.state().items()
+        }
 
     @torch.no_grad()
-    def _put_back(self, copies: Mapping[str, Sequence[Tensor]], random: Tensor | None = None) -> None:
+    def _put_back(
+        self, copies: Mapping[str, Sequence[Tensor]], random: Tensor | None = None
+    ) -> None:
         for name, tensors in self.state().items():
             for tensor, copy in zip(tensors, copies[name], strict=True):
                 tensor.copy_(copy)
@@ -146,16 +173,23 @@ class Recorded:
         return torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
 
 
-def _apart(before: Mapping[str, Sequence[Tensor]], after: Mapping[str, Sequence[Tensor]],
-           again: Mapping[str, Sequence[Tensor]]) -> str:
+def _apart(
+    before: Mapping[str, Sequence[Tensor]],
+    after: Mapping[str, Sequence[Tensor]],
+    again: Mapping[str, Sequence[Tensor]],
+) -> str:
     """The first group in which two ways of doing a step differ by more than TOLERANCE of what it changes, or ""."""
     for name in before:
-        if not _distance(after[name], again[name]) <= TOLERANCE * _distance(before[name], after[name]):
+        if not _distance(after[name], again[name]) <= TOLERANCE * _distance(
+            before[name], after[name]
+        ):
             return name
     return ""
 
 
 def _distance(some: Sequence[Tensor], others: Sequence[Tensor]) -> float:
     """Euclidean distance between two lists of tensors."""
-    squares = [float((a.double() - b.double()).square().sum()) for a, b in zip(some, others, strict=True)]
+    squares = [
+        float((a.double() - b.double()).square().sum()) for a, b in zip(some, others, strict=True)
+    ]
     return float(sum(squares)) ** 0.5

@@ -35,20 +35,28 @@ class Teacher:
         dtype: format of the arithmetic; other than float32 under autocast.
     """
 
-    def __init__(self, model: torch.nn.Module, device: torch.device, dtype: torch.dtype = torch.float32):
-        self.model = model.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
+    def __init__(
+        self, model: torch.nn.Module, device: torch.device, dtype: torch.dtype = torch.float32
+    ):
+        self.model = (
+            model.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
+        )
         self.device, self.dtype = device, dtype
 
     @torch.no_grad()  # not inference mode, whose tensors a loss cannot be differentiated with
     def __call__(self, images: Tensor) -> Tensor:
         """Logits (N, 10) float32 of images (N, 28, 28) uint8."""
-        batch = normalise(images, self.device).to(memory_format=torch.channels_last)  # (N, 1, 28, 28)
+        batch = normalise(images, self.device).to(
+            memory_format=torch.channels_last
+        )  # (N, 1, 28, 28)
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             logits: Tensor = self.model(batch)  # (N, 10)
         return logits.float()
 
 
-def distillation(log_probabilities: Tensor, logits: Tensor, answers: Tensor, temperature: float) -> Tensor:
+def distillation(
+    log_probabilities: Tensor, logits: Tensor, answers: Tensor, temperature: float
+) -> Tensor:
     """T^2 times the cross-entropy of the student's softened probabilities under the teacher's, mean over the batch.
 
     T^2 keeps the gradient's size while the temperature changes (Hinton et al., section 2).
@@ -60,4 +68,4 @@ def distillation(log_probabilities: Tensor, logits: Tensor, answers: Tensor, tem
         temperature: T, at least 1.
     """
     softened = log_probabilities if temperature == 1 else F.log_softmax(logits / temperature, 1)
-    return -temperature**2 * (F.softmax(answers / temperature, 1) * softened).sum(1).mean()
+    return -(temperature**2) * (F.softmax(answers / temperature, 1) * softened).sum(1).mean()

@@ -25,7 +25,10 @@ class Muon(torch.optim.Optimizer):
     """
 
     def __init__(self, groups: list[dict], lr: float, momentum: float):
-        super().__init__(groups, {"lr": lr, "momentum": momentum, "weight_decay": 0.0, "turned": False, "parts": 1})
+        super().__init__(
+            groups,
+            {"lr": lr, "momentum": momentum, "weight_decay": 0.0, "turned": False, "parts": 1},
+        )
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -37,9 +40,14 @@ class Muon(torch.optim.Optimizer):
             gradients = [weight.grad for weight in weights]
             for weight in weights:
                 if not self.state[weight]:
-                    self.state[weight] = {"momentum_buffer": torch.zeros_like(weight), "length": weight.norm()}
+                    self.state[weight] = {
+                        "momentum_buffer": torch.zeros_like(weight),
+                        "length": weight.norm(),
+                    }
             if group["weight_decay"] and not group["turned"]:
-                gradients = list(torch._foreach_add(gradients, weights, alpha=group["weight_decay"]))
+                gradients = list(
+                    torch._foreach_add(gradients, weights, alpha=group["weight_decay"])
+                )
             momenta = [self.state[weight]["momentum_buffer"] for weight in weights]
             torch._foreach_mul_(momenta, group["momentum"])
             torch._foreach_add_(momenta, gradients)
@@ -51,9 +59,13 @@ class Muon(torch.optim.Optimizer):
 
     def _turn(self, group: dict, weights: list[torch.Tensor], steps: torch.Tensor) -> None:
         lengths = torch.stack([self.state[weight]["length"] for weight in weights])  # (L,)
-        matrices = steps.reshape(len(weights) * group["parts"], steps.shape[1] // group["parts"], -1)
+        matrices = steps.reshape(
+            len(weights) * group["parts"], steps.shape[1] // group["parts"], -1
+        )
         # An orthogonal (R, C) has length sqrt(min(R, C)).
-        steps = orthogonal(matrices).view_as(steps) * (min(matrices.shape[1:]) * group["parts"]) ** -0.5
+        steps = (
+            orthogonal(matrices).view_as(steps) * (min(matrices.shape[1:]) * group["parts"]) ** -0.5
+        )
         stacked = torch.stack(weights)  # (L, O, ...)
         shape = (-1, *[1] * (stacked.ndim - 1))
         held = lengths / stacked.flatten(1).norm(dim=1).clamp_min(1e-12)
@@ -84,10 +96,14 @@ def muon_groups(model: nn.Module, weight_decay: float) -> list[dict]:
     layers = [module for module in model.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
     turned: dict[tuple, list] = {}
     for layer in layers[:-1]:
-        turned.setdefault((getattr(layer, "groups", 1), *layer.weight.shape), []).append(layer.weight)
+        turned.setdefault((getattr(layer, "groups", 1), *layer.weight.shape), []).append(
+            layer.weight
+        )
     hidden = {id(weight) for weights in turned.values() for weight in weights}
     others = [parameter for parameter in model.parameters() if id(parameter) not in hidden]
-    groups = [{"params": [p for p in others if p.ndim > 1], "weight_decay": weight_decay},
-              {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0},
-              *({"params": weights, "turned": True, "parts": key[0]} for key, weights in turned.items())]
+    groups = [
+        {"params": [p for p in others if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0},
+        *({"params": weights, "turned": True, "parts": key[0]} for key, weights in turned.items()),
+    ]
     return [group for group in groups if group["params"]]

@@ -28,13 +28,27 @@ def build(config: RunConfig, model: nn.Module) -> torch.optim.Optimizer:
     # One fused call a step instead of one for each of some forty small tensors.
     fused = parameters[0].device.type in ("cpu", "cuda")
     if config.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum,
-                               nesterov=config.nesterov and config.momentum > 0, fused=fused)
-    if config.optimizer == "adadelta":  # there is no fused form of it; its one decay stays at the 0.9 that is usual
-        return torch.optim.Adadelta(groups, lr=config.lr, rho=0.9, capturable=parameters[0].device.type == "cuda")
+        return torch.optim.SGD(
+            groups,
+            lr=config.lr,
+            momentum=config.momentum,
+            nesterov=config.nesterov and config.momentum > 0,
+            fused=fused,
+        )
+    if (
+        config.optimizer == "adadelta"
+    ):  # there is no fused form of it; its one decay stays at the 0.9 that is usual
+        return torch.optim.Adadelta(
+            groups, lr=config.lr, rho=0.9, capturable=parameters[0].device.type == "cuda"
+        )
     kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
-    return kind(groups, lr=config.lr, betas=(config.momentum, 0.999), fused=fused,
-                capturable=parameters[0].device.type == "cuda")
+    return kind(
+        groups,
+        lr=config.lr,
+        betas=(config.momentum, 0.999),
+        fused=fused,
+        capturable=parameters[0].device.type == "cuda",
+    )
 
 
 def set_rate(optimizer: torch.optim.Optimizer, lr: float, momentum: float) -> None:

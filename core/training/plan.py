@@ -43,8 +43,16 @@ def plan(config: RunConfig, limits: Limits | None = None) -> Plan:
     parameters = sum(layer.parameters for layer in layers)
     smallest, left = smallest_batch(layers), TRAINING_IMAGES - config.holdout
     if smallest > 1 and (config.batch_size < smallest or left % config.batch_size == 1):
-        raise ConfigError(f"batch_size is {config.batch_size}, which leaves a batch of one image, and this network's "
-                          "normalisation needs two; choose another batch size.")
+        raise ConfigError(
+            f"batch_size is {config.batch_size}, which leaves a batch of one image, and this network's "
+            "normalisation needs two; choose another batch size."
+        )
     if limits is not None:
         limits.check(config, parameters)
-    return Plan(config, rows, transforms_of(config), parameters, sum(layer.multiply_adds for layer in layers))
+    return Plan(
+        config,
+        rows,
+        transforms_of(config),
+        parameters,
+        sum(layer.multiply_adds for layer in layers),
+    )

@@ -68,7 +68,9 @@ class EpochResult:
         if not isinstance(values, Mapping) or set(values) != set(names):
             raise RunError("a row of the epoch table does not hold the fields it should.")
         for name, value in values.items():
-            if isinstance(value, bool) or not isinstance(value, int if names[name] == "int" else int | float):
+            if isinstance(value, bool) or not isinstance(
+                value, int if names[name] == "int" else int | float
+            ):
                 raise RunError(f"a row of the epoch table holds no number in {name}.")
         if values["train_total"] < 1 or values["val_total"] < 1:
             raise RunError("a row of the epoch table counts no images.")
@@ -98,9 +100,11 @@ def format_row(row: EpochResult) -> str:
     """An epoch as a line under HEADER, in the seed's own widths."""
     minutes, seconds = divmod(round(row.seconds), 60)
     train_loss = f"{round(row.train_loss, 6)}"
-    return (f"| {row.epoch:5d} | {row.lr:.6f} | {minutes:02d}m {seconds:02d}s | {train_loss:<9} | "
-            f"{row.train_correct:12d} | {round(row.train_accuracy, 2):<7}% | {row.val_loss:.6f} | "
-            f"{row.val_correct:10d} | {round(row.val_accuracy, 2):<5}% |")
+    return (
+        f"| {row.epoch:5d} | {row.lr:.6f} | {minutes:02d}m {seconds:02d}s | {train_loss:<9} | "
+        f"{row.train_correct:12d} | {round(row.train_accuracy, 2):<7}% | {row.val_loss:.6f} | "
+        f"{row.val_correct:10d} | {round(row.val_accuracy, 2):<5}% |"
+    )
 
 
 def table(rows: list[EpochResult]) -> str:

@@ -26,8 +26,11 @@ from core.models.network import build
 from core.training.distillation import Teacher
 from core.training.plan import Plan
 
-WEIGHTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last,
-           "batch_last": torch.contiguous_format}
+WEIGHTS = {
+    "contiguous": torch.contiguous_format,
+    "channels_last": torch.channels_last,
+    "batch_last": torch.contiguous_format,
+}
 """How weights lie in memory, by the layout of the images."""
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 SECONDS = 0.25  # spent on each way
@@ -44,12 +47,18 @@ def choose_device(name: str) -> torch.device:
     Raises:
         ConfigError: the named device is not on this machine.
     """
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    present = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
     if name == "auto":
         name = next(kind for kind, there in present.items() if there)
     if not present[name]:
-        raise ConfigError(f"device {name} is not on this machine; choose auto or "
-                          f"{' or '.join(kind for kind, there in present.items() if there)}.")
+        raise ConfigError(
+            f"device {name} is not on this machine; choose auto or "
+            f"{' or '.join(kind for kind, there in present.items() if there)}."
+        )
     return torch.device(name)
 
 
@@ -69,11 +78,27 @@ def facts_for(prepared: Plan) -> dict[str, Any]:
         chosen = choose(config, device, threads)
     else:  # by rule, so that the same config computes the same bits
         own = small and "batch_last" in layouts(config.precision, device)
-        chosen = {"precision": config.precision, "layout": "batch_last" if own else
-                  "contiguous" if config.precision == "fp32" else "channels_last"}
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else (platform.processor() or platform.machine())
-    return {"device": device.type, "device_name": name, **chosen, "threads": threads,
-            "workers": workers_for(device, cores, threads) if prepared.transforms else 0, "torch": torch.__version__}
+        chosen = {
+            "precision": config.precision,
+            "layout": "batch_last"
+            if own
+            else "contiguous"
+            if config.precision == "fp32"
+            else "channels_last",
+        }
+    name = (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else (platform.processor() or platform.machine())
+    )
+    return {
+        "device": device.type,
+        "device_name": name,
+        **chosen,
+        "threads": threads,
+        "workers": workers_for(device, cores, threads) if prepared.transforms else 0,
+        "torch": torch.__version__,
+    }
 
 
 def workers_for(device: torch.device, cores: int, threads: int) -> int:
@@ -81,7 +106,9 @@ def workers_for(device: torch.device, cores: int, threads: int) -> int:
     return max(0, min(1, cores - threads) if device.type == "cpu" else min(MOST_WORKERS, cores - 1))
 
 
-def choose(config: RunConfig, device: torch.device, threads: int, seconds: float = SECONDS) -> dict[str, Any]:
+def choose(
+    config: RunConfig, device: torch.device, threads: int, seconds: float = SECONDS
+) -> dict[str, Any]:
     """Try a few training steps in every format.
 
     Args:
@@ -97,26 +124,44 @@ def choose(config: RunConfig, device: torch.device, threads: int, seconds: float
     torch.set_num_threads(threads)
     try:
         model = build(config)
-        tried = {f"{precision} {layout}": step_ms(copy.deepcopy(model), config.batch_size, device, precision, layout,
-                                                  seconds)
-                 for precision in DTYPES for layout in layouts(precision, device)}
+        tried = {
+            f"{precision} {layout}": step_ms(
+                copy.deepcopy(model), config.batch_size, device, precision, layout, seconds
+            )
+            for precision in DTYPES
+            for layout in layouts(precision, device)
+        }
     finally:
         torch.set_num_threads(before)
-    best = {precision: min((way for way in tried if way.startswith(precision)), key=tried.__getitem__)
-            for precision in DTYPES}
+    best = {
+        precision: min((way for way in tried if way.startswith(precision)), key=tried.__getitem__)
+        for precision in DTYPES
+    }
     chosen = best["bf16"] if tried[best["bf16"]] < GAIN * tried[best["fp32"]] else best["fp32"]
     precision, layout = chosen.split()
-    return {"precision": precision, "layout": layout, "tried": {way: round(ms, 3) for way, ms in tried.items()}}
+    return {
+        "precision": precision,
+        "layout": layout,
+        "tried": {way: round(ms, 3) for way, ms in tried.items()},
+    }
 
 
-def choose_answering(teacher: torch.nn.Module, device: torch.device, seconds: float = SECONDS) -> str:
+def choose_answering(
+    teacher: torch.nn.Module, device: torch.device, seconds: float = SECONDS
+) -> str:
     """The precision, "fp32" or "bf16", in which a teacher answers faster; on the CPU in one thread, as in a worker."""
     images = torch.zeros(ANSWERED, 28, 28, dtype=torch.uint8)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        times = {name: timed(device, functools.partial(Teacher(copy.deepcopy(teacher), device, dtype), images), seconds)
-                 for name, dtype in DTYPES.items()}
+        times = {
+            name: timed(
+                device,
+                functools.partial(Teacher(copy.deepcopy(teacher), device, dtype), images),
+                seconds,
+            )
+            for name, dtype in DTYPES.items()
+        }
     finally:
         torch.set_num_threads(before)
     return "bf16" if times["bf16"] < GAIN * times["fp32"] else "fp32"
@@ -144,11 +189,19 @@ def layouts(precision: str, device: torch.device) -> list[str]:
 
 def laid(images: torch.Tensor, layout: str) -> torch.Tensor:
     """The same images, (B, C, H, W), in this memory layout."""
-    return layers.lay(images) if layout == "batch_last" else images.to(memory_format=WEIGHTS[layout])
+    return (
+        layers.lay(images) if layout == "batch_last" else images.to(memory_format=WEIGHTS[layout])
+    )
 
 
-def step_ms(model: torch.nn.Module, batch_size: int, device: torch.device, precision: str, layout: str,
-            seconds: float = SECONDS) -> float:
+def step_ms(
+    model: torch.nn.Module,
+    batch_size: int,
+    device: torch.device,
+    precision: str,
+    layout: str,
+    seconds: float = SECONDS,
+) -> float:
     """Median milliseconds of a forward and backward pass over one batch of noise; the model's weights stay."""
     dtype = DTYPES[precision]
     model = model.to(device).to(memory_format=WEIGHTS[layout]).train()
@@ -168,7 +221,10 @@ def step_ms(model: torch.nn.Module, batch_size: int, device: torch.device, preci
 def timed(device: torch.device, work: Callable[[], Any], seconds: float) -> float:
     """Median seconds of some work, done over and over for so long, its first times apart."""
     times: list[float] = []
-    rounds, end = 0, time.perf_counter() + 4 * seconds  # where it is slow, its first times are enough
+    rounds, end = (
+        0,
+        time.perf_counter() + 4 * seconds,
+    )  # where it is slow, its first times are enough
     while rounds < 3 or (sum(times) < seconds and time.perf_counter() < end):
         start = time.perf_counter()
         work()

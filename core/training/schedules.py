@@ -50,7 +50,9 @@ def seed_one_cycle(config: RunConfig, step: int, steps_per_epoch: int) -> float:
     """
     epoch = step // steps_per_epoch
     knots = [knot * config.epochs / SEED_EPOCHS for knot in SEED_KNOTS]
-    return _interpolate(epoch, knots, [config.lr, config.max_lr, config.lr / 5, config.lr / 10, 0.0])
+    return _interpolate(
+        epoch, knots, [config.lr, config.max_lr, config.lr / 5, config.lr / 10, 0.0]
+    )
 
 
 def cosine(config: RunConfig, step: int, steps_per_epoch: int) -> float:
@@ -71,13 +73,21 @@ def exponential(config: RunConfig, step: int, steps_per_epoch: int) -> float:
 
 SCHEDULES: dict[str, Schedule] = {
     "constant": Schedule("Constant", "The same rate from the first step to the last.", constant),
-    "one-cycle": Schedule("One-cycle", "A short climb, then a long way down, per batch: torch's OneCycleLR.",
-                          one_cycle),
-    "seed-one-cycle": Schedule("Custom one-cycle", "The Final recipe's: one rate an epoch, with three slopes down.",
-                               seed_one_cycle),
+    "one-cycle": Schedule(
+        "One-cycle",
+        "A short climb, then a long way down, per batch: torch's OneCycleLR.",
+        one_cycle,
+    ),
+    "seed-one-cycle": Schedule(
+        "Custom one-cycle",
+        "The Final recipe's: one rate an epoch, with three slopes down.",
+        seed_one_cycle,
+    ),
     "cosine": Schedule("Cosine", "Starts high and glides down to zero, per batch.", cosine),
     "triangle": Schedule("Triangle", "Straight up, straight down to zero, per batch.", triangle),
-    "exponential": Schedule("Exponential", "Multiplied by the same factor after each epoch.", exponential),
+    "exponential": Schedule(
+        "Exponential", "Multiplied by the same factor after each epoch.", exponential
+    ),
 }
 
 
@@ -101,7 +111,9 @@ def momentum(config: RunConfig, step: int, steps_per_epoch: int) -> float:
 
 def epoch_rates(config: RunConfig, steps_per_epoch: int) -> list[float]:
     """The rate at the start of each epoch, first epoch first."""
-    return [rate(config, epoch * steps_per_epoch, steps_per_epoch) for epoch in range(config.epochs)]
+    return [
+        rate(config, epoch * steps_per_epoch, steps_per_epoch) for epoch in range(config.epochs)
+    ]
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:
@@ -109,7 +121,9 @@ def steps_per_epoch(images: int, batch_size: int) -> int:
     return -(-images // batch_size)
 
 
-def _two_phases(config: RunConfig, step: int, steps_per_epoch: int, first: float, top: float, last: float) -> float:
+def _two_phases(
+    config: RunConfig, step: int, steps_per_epoch: int, first: float, top: float, last: float
+) -> float:
     """OneCycleLR's path: first -> top until the end of the warm-up, then top -> last at the final step."""
     total = config.epochs * steps_per_epoch
     peak = config.warmup * total - 1

@@ -18,12 +18,20 @@ from core.config import RunConfig
 from core.data.batches import Batches, normalise
 from core.data.dataset import Mnist, split
 from core.errors import ConfigError, RunError, UserError
-from core.models.network import Network, build
+from core.models.network import build, load_weights
 from core.training import cuda_graphs, optimizers, schedules
 from core.training.distillation import Teacher, distillation
 from core.training.plan import plan
 from core.training.results import BatchResult, EpochResult, TestResult
-from core.training.runtime import DTYPES, WEIGHTS, choose_answering, choose_device, facts_for, keep_memory, laid
+from core.training.runtime import (
+    DTYPES,
+    WEIGHTS,
+    choose_answering,
+    choose_device,
+    facts_for,
+    keep_memory,
+    laid,
+)
 
 EVALUATION_BATCH = 1_000
 # On a GPU, asking whether a loss is a number waits for it; there it is asked once in so many steps.
@@ -36,8 +44,14 @@ class Diverged(UserError):
 
 
 @torch.inference_mode()
-def evaluate(model: torch.nn.Module, images: Tensor, labels: Tensor, device: torch.device,
-             dtype: torch.dtype = torch.float32, layout: str = "contiguous") -> tuple[float, int]:
+def evaluate(
+    model: torch.nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+    layout: str = "contiguous",
+) -> tuple[float, int]:
     """Mean nll and number of right answers; the model is left in the mode it came in.
 
     Args:
@@ -52,8 +66,10 @@ def evaluate(model: torch.nn.Module, images: Tensor, labels: Tensor, device: tor
     model.eval()
     loss, correct = 0.0, 0
     for start in range(0, len(images), EVALUATION_BATCH):
-        batch = laid(normalise(images[start:start + EVALUATION_BATCH], device), layout)  # (B, 1, 28, 28)
-        targets = labels[start:start + EVALUATION_BATCH].to(device)
+        batch = laid(
+            normalise(images[start : start + EVALUATION_BATCH], device), layout
+        )  # (B, 1, 28, 28)
+        targets = labels[start : start + EVALUATION_BATCH].to(device)
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             logits = model(batch)  # (B, 10)
         logits = logits.float()
@@ -78,58 +94,100 @@ class Training:
         UserError: the config makes no run, the device or the teacher is not there, or the state fits another network.
     """
 
-    def __init__(self, config: RunConfig, data: Mnist, state: Mapping[str, Any] | None = None,
-                 facts: Mapping[str, Any] | None = None, weights: Mapping[str, Tensor] | None = None,
-                 teacher: torch.nn.Module | None = None):
+    def __init__(
+        self,
+        config: RunConfig,
+        data: Mnist,
+        state: Mapping[str, Any] | None = None,
+        facts: Mapping[str, Any] | None = None,
+        weights: Mapping[str, Tensor] | None = None,
+        teacher: torch.nn.Module | None = None,
+    ):
         prepared = plan(config)
         self.config = config
-        self.facts: dict[str, Any] = dict(facts) if facts and "precision" in facts else facts_for(prepared)
+        self.facts: dict[str, Any] = (
+            dict(facts) if facts and "precision" in facts else facts_for(prepared)
+        )
         self.device = choose_device(self.facts["device"])
         self.dtype = DTYPES[self.facts["precision"]]
         # Runs from before layouts were measured computed bf16 in channels_last.
         self.layout: str = self.facts.get("layout") or (
-            "contiguous" if self.dtype == torch.float32 else "channels_last")
+            "contiguous" if self.dtype == torch.float32 else "channels_last"
+        )
         if (config.teacher != "none") != (teacher is not None):
-            raise RunError(f"the config's teacher is {config.teacher}, but "
-                           + ("it was not found." if teacher is None else "another was given."))
+            raise RunError(
+                f"the config's teacher is {config.teacher}, but "
+                + ("it was not found." if teacher is None else "another was given.")
+            )
         if teacher is not None and "teacher_precision" not in self.facts:
-            self.facts["teacher_precision"] = (choose_answering(teacher, self.device)
-                                               if config.precision == "auto" and not facts
-                                               else self.facts["precision"])
-        self.teacher = (Teacher(teacher, self.device, DTYPES[self.facts["teacher_precision"]])
-                        if teacher is not None else None)
+            self.facts["teacher_precision"] = (
+                choose_answering(teacher, self.device)
+                if config.precision == "auto" and not facts
+                else self.facts["precision"]
+            )
+        self.teacher = (
+            Teacher(teacher, self.device, DTYPES[self.facts["teacher_precision"]])
+            if teacher is not None
+            else None
+        )
         train, held = split(data.train_labels, config.holdout, config.holdout_seed)
         if not len(train):
             raise ConfigError(f"holdout is {config.holdout}, which leaves no image to train on.")
         self.data = data
-        self.validation = ((data.train_images[held], data.train_labels[held]) if config.holdout
-                           else (data.test_images, data.test_labels))
+        self.validation = (
+            (data.train_images[held], data.train_labels[held])
+            if config.holdout
+            else (data.test_images, data.test_labels)
+        )
         # A GPU takes its batches from images that it holds; augmentation works on the CPU's.
         place = "cuda" if self.device.type == "cuda" and not prepared.transforms else "cpu"
-        self.batches = Batches(data.train_images.to(place), data.train_labels.to(place), train, config.batch_size,
-                               prepared.transforms, config.seed, self.facts["workers"],
-                               round(config.augmented * config.epochs),
-                               # On the CPU it answers where images are augmented, ahead of training; a GPU in the step.
-                               self.teacher if self.device.type == "cpu" else None)
+        self.batches = Batches(
+            data.train_images.to(place),
+            data.train_labels.to(place),
+            train,
+            config.batch_size,
+            prepared.transforms,
+            config.seed,
+            self.facts["workers"],
+            round(config.augmented * config.epochs),
+            # On the CPU it answers where images are augmented, ahead of training; a GPU in the step.
+            self.teacher if self.device.type == "cpu" else None,
+        )
         self.steps = self.batches.steps_per_epoch
         self.train_total = len(train)
-        self.facts |= {"parameters": prepared.parameters, "steps_per_epoch": self.steps,
-                       "train_images": self.train_total, "val_images": len(self.validation[0]),
-                       "validated_on": "hold-out" if config.holdout else "test"}
+        self.facts |= {
+            "parameters": prepared.parameters,
+            "steps_per_epoch": self.steps,
+            "train_images": self.train_total,
+            "val_images": len(self.validation[0]),
+            "validated_on": "hold-out" if config.holdout else "test",
+        }
         self.model = build(config)
         if weights is not None:
             load_weights(self.model, weights)
         self.model.to(self.device).to(memory_format=WEIGHTS[self.layout])
         self.optimizer = optimizers.build(config, self.model)
-        self.average = (optimizers.Average(self.model.state_dict(keep_vars=True).values(), config.ema)
-                        if config.ema else None)
+        self.average = (
+            optimizers.Average(self.model.state_dict(keep_vars=True).values(), config.ema)
+            if config.ema
+            else None
+        )
         sums = torch.float32 if self.device.type == "mps" else torch.float64
         self.loss_sum = torch.zeros((), dtype=sums, device=self.device)
         self.correct = torch.zeros((), dtype=torch.int64, device=self.device)
-        self.recorded = cuda_graphs.Recorded(
-            self._compute, self.optimizer,
-            lambda: cuda_graphs.changed(self.model, self.optimizer, (self.loss_sum, self.correct)),
-            config.batch_size, self.device) if cuda_graphs.suits(config, self.device) else None
+        self.recorded = (
+            cuda_graphs.Recorded(
+                self._compute,
+                self.optimizer,
+                lambda: cuda_graphs.changed(
+                    self.model, self.optimizer, (self.loss_sum, self.correct)
+                ),
+                config.batch_size,
+                self.device,
+            )
+            if cuda_graphs.suits(config, self.device)
+            else None
+        )
         self.epoch, self.step, self.seconds, self.rate_factor = 0, 0, 0.0, 1.0
         self.epoch_lr = 0.0  # the rate that this epoch began with
         generator = torch.Generator().manual_seed(config.seed)
@@ -185,12 +243,22 @@ class Training:
     def state_dict(self) -> dict[str, Any]:
         """Everything the rest of the run depends on, in tensors and plain values (`weights_only=True` loads it)."""
         self._get_random()
-        return {"format": STATE_FORMAT, "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
-                "average": None if self.average is None else {"tensors": self.average.tensors,
-                                                              "steps": self.average.steps},
-                "random": dict(self._random), "epoch": self.epoch, "step": self.step, "seconds": self._elapsed(),
-                "rate_factor": self.rate_factor, "epoch_lr": self.epoch_lr, "loss_sum": self.loss_sum,
-                "correct": self.correct}
+        return {
+            "format": STATE_FORMAT,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": None
+            if self.average is None
+            else {"tensors": self.average.tensors, "steps": self.average.steps},
+            "random": dict(self._random),
+            "epoch": self.epoch,
+            "step": self.step,
+            "seconds": self._elapsed(),
+            "rate_factor": self.rate_factor,
+            "epoch_lr": self.epoch_lr,
+            "loss_sum": self.loss_sum,
+            "correct": self.correct,
+        }
 
     def weights(self) -> dict[str, Tensor]:
         """The weights to validate, save and use: the averaged ones where the config asks for an average."""
@@ -209,12 +277,19 @@ class Training:
         if self.step == 0:
             self.epoch_lr = lr
         optimizers.set_rate(self.optimizer, lr, schedules.momentum(self.config, step, self.steps))
-        nll = (self._compute(images, labels, answers) if self.recorded is None or answers is not None
-               else self.recorded(images, labels))
+        nll = (
+            self._compute(images, labels, answers)
+            if self.recorded is None or answers is not None
+            else self.recorded(images, labels)
+        )
         if self.average is not None:
             self.average.update()
         self.step += 1
-        if self.device.type == "cpu" or self.step % STEPS_BETWEEN_CHECKS == 0 or self.step == self.steps:
+        if (
+            self.device.type == "cpu"
+            or self.step % STEPS_BETWEEN_CHECKS == 0
+            or self.step == self.steps
+        ):
             self._check(nll.item())
         return BatchResult(self.epoch + 1, self.step, self.steps, nll, lr)
 
@@ -230,35 +305,54 @@ class Training:
         log_probabilities = F.log_softmax(logits, 1)
         nll = F.nll_loss(log_probabilities, targets)
         smoothing = self.config.label_smoothing
-        loss = nll if not smoothing else (1 - smoothing) * nll - smoothing * log_probabilities.mean()
+        loss = (
+            nll if not smoothing else (1 - smoothing) * nll - smoothing * log_probabilities.mean()
+        )
         if answers is not None:
             share = self.config.teacher_share
-            loss = (1 - share) * loss + share * distillation(log_probabilities, logits, answers,
-                                                             self.config.temperature)
+            loss = (1 - share) * loss + share * distillation(
+                log_probabilities, logits, answers, self.config.temperature
+            )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if self.config.clip_norm:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         self.optimizer.step()
         nll = nll.detach()
-        self.loss_sum += nll.double() * len(labels) if self.loss_sum.dtype == torch.float64 else nll * len(labels)
+        self.loss_sum += (
+            nll.double() * len(labels)
+            if self.loss_sum.dtype == torch.float64
+            else nll * len(labels)
+        )
         self.correct += (log_probabilities.detach().argmax(1) == targets).sum()
         return nll
 
     def _check(self, loss: float) -> None:
         if not math.isfinite(loss):
-            raise Diverged(f"the loss became {loss} in epoch {self.epoch + 1}, step {self.step}; "
-                           "try a lower learning rate. The last whole epoch's weights are kept.")
+            raise Diverged(
+                f"the loss became {loss} in epoch {self.epoch + 1}, step {self.step}; "
+                "try a lower learning rate. The last whole epoch's weights are kept."
+            )
 
     def _end_epoch(self) -> EpochResult:
         val_loss, val_correct = self._score(*self.validation)
         if not math.isfinite(val_loss):
-            raise Diverged(f"the validation loss became {val_loss} in epoch {self.epoch + 1}; try a lower "
-                           "learning rate. The last whole epoch's weights are kept.")
+            raise Diverged(
+                f"the validation loss became {val_loss} in epoch {self.epoch + 1}; try a lower "
+                "learning rate. The last whole epoch's weights are kept."
+            )
         self.seconds = self._elapsed()
-        result = EpochResult(self.epoch + 1, self.epoch_lr, round(self.seconds, 3),
-                             self.loss_sum.item() / self.train_total, int(self.correct), self.train_total,
-                             val_loss, val_correct, len(self.validation[0]))
+        result = EpochResult(
+            self.epoch + 1,
+            self.epoch_lr,
+            round(self.seconds, 3),
+            self.loss_sum.item() / self.train_total,
+            int(self.correct),
+            self.train_total,
+            val_loss,
+            val_correct,
+            len(self.validation[0]),
+        )
         self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
         self._clock = time.perf_counter()
         self.loss_sum.zero_()
@@ -296,11 +390,15 @@ class Training:
     def _restore(self, state: Mapping[str, Any]) -> None:
         try:
             if state["format"] != STATE_FORMAT:
-                raise RunError(f"the saved state has format {state['format']}; this version reads {STATE_FORMAT}.")
+                raise RunError(
+                    f"the saved state has format {state['format']}; this version reads {STATE_FORMAT}."
+                )
             load_weights(self.model, state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
             if self.average is not None:
-                for mine, saved in zip(self.average.tensors, state["average"]["tensors"], strict=True):
+                for mine, saved in zip(
+                    self.average.tensors, state["average"]["tensors"], strict=True
+                ):
                     mine.copy_(saved)
                 self.average.steps = state["average"]["steps"]
             self._random = dict(state["random"])
@@ -310,30 +408,19 @@ class Training:
             self.loss_sum.copy_(state["loss_sum"])
             self.correct.copy_(state["correct"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise RunError(f"the saved state does not fit this run ({type(error).__name__}); "
-                           "start the run anew, or fork it from its last weights.") from error
+            raise RunError(
+                f"the saved state does not fit this run ({type(error).__name__}); "
+                "start the run anew, or fork it from its last weights."
+            ) from error
         if not (0 <= self.epoch <= self.config.epochs and 0 <= self.step <= self.steps):
-            raise RunError(f"the saved state stands at epoch {self.epoch}, step {self.step}, outside this run.")
+            raise RunError(
+                f"the saved state stands at epoch {self.epoch}, step {self.step}, outside this run."
+            )
 
 
-def load_weights(model: Network, weights: Mapping[str, Tensor]) -> None:
-    """Put saved weights into a network.
-
-    Raises:
-        RunError: names or shapes do not fit, or a value is no number.
-    """
-    own = model.state_dict()
-    if not isinstance(weights, Mapping) or set(weights) != set(own):
-        raise RunError("the saved weights belong to another network: their layers do not fit this one.")
-    for name, tensor in weights.items():
-        if not isinstance(tensor, Tensor) or tensor.shape != own[name].shape:
-            raise RunError(f"the saved weights do not fit: {name} should have shape {tuple(own[name].shape)}.")
-        if not torch.isfinite(tensor).all():
-            raise RunError(f"the saved weights hold a value in {name} that is no number.")
-    model.load_state_dict(weights)
-
-
-def fit(config: RunConfig, data: Mnist, teacher: torch.nn.Module | None = None) -> Iterator[EpochResult]:
+def fit(
+    config: RunConfig, data: Mnist, teacher: torch.nn.Module | None = None
+) -> Iterator[EpochResult]:
     """Train a config from start to end, epoch by epoch, with the teacher that it names, if it names one.
 
     Raises:

@@ -27,35 +27,67 @@ from pages.ui.terms import term
 START_RECIPE = "final"
 
 LABELS = {
-    "architecture": "Network", "augmentation": "Augmentation", "schedule": "Schedule", "lr": "Learning rate",
-    "max_lr": "Highest learning rate", "batch_size": "Batch size", "epochs": "Epochs", "optimizer": "Optimizer",
-    "ema": "Weight averaging", "clip_norm": "Gradient clipping", "holdout": "Hold-out", "decay": "Factor per epoch",
-    "holdout_seed": "Hold-out seed", "anneal": "Shape of the one-cycle", "device": "Device",
-    "initialisation": "First weights", "augmented": "Augmented epochs", "teacher_share": "Teacher's share",
+    "architecture": "Network",
+    "augmentation": "Augmentation",
+    "schedule": "Schedule",
+    "lr": "Learning rate",
+    "max_lr": "Highest learning rate",
+    "batch_size": "Batch size",
+    "epochs": "Epochs",
+    "optimizer": "Optimizer",
+    "ema": "Weight averaging",
+    "clip_norm": "Gradient clipping",
+    "holdout": "Hold-out",
+    "decay": "Factor per epoch",
+    "holdout_seed": "Hold-out seed",
+    "anneal": "Shape of the one-cycle",
+    "device": "Device",
+    "initialisation": "First weights",
+    "augmented": "Augmented epochs",
+    "teacher_share": "Teacher's share",
 }
 
 # Values of a slider that climbs by factors rather than by steps.
 _MANTISSAS = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)
 LADDERS: dict[str, tuple[float, ...]] = {
-    "lr": tuple(float(f"{digit}e{power}") for power in range(-4, 1) for digit in _MANTISSAS if digit < 2 or power < 0),
+    "lr": tuple(
+        float(f"{digit}e{power}")
+        for power in range(-4, 1)
+        for digit in _MANTISSAS
+        if digit < 2 or power < 0
+    ),
     "batch_size": (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192),
     "epochs": (*range(1, 21), 25, 30, 40, 50, 60, 80, 100, 120, 150, 200),
 }
 LADDERS["max_lr"] = LADDERS["lr"]
 
 # Which of the two rates a schedule follows.
-RATES = {"constant": {"lr"}, "one-cycle": {"max_lr"}, "seed-one-cycle": {"lr", "max_lr"}, "cosine": {"lr"},
-         "triangle": {"lr", "max_lr"}, "exponential": {"lr"}}
+RATES = {
+    "constant": {"lr"},
+    "one-cycle": {"max_lr"},
+    "seed-one-cycle": {"lr", "max_lr"},
+    "cosine": {"lr"},
+    "triangle": {"lr", "max_lr"},
+    "exponential": {"lr"},
+}
 # Which schedules have a use for these.
-SHAPES = {"warmup": {"one-cycle", "triangle"}, "anneal": {"one-cycle"}, "momentum_cycle": {"one-cycle"},
-          "decay": {"exponential"}}
+SHAPES = {
+    "warmup": {"one-cycle", "triangle"},
+    "anneal": {"one-cycle"},
+    "momentum_cycle": {"one-cycle"},
+    "decay": {"exponential"},
+}
 ALONE = "none"  # no teacher
 NEEDS_TEACHER = ("teacher_share", "temperature")
 FIRST = ("architecture", "augmentation", "schedule", "lr", "max_lr", "batch_size", "epochs")
 # How a field made of rows is read from the link, and written into it.
 _TEXTS: dict[str, tuple[Callable[[str], Any], Callable[[Any], str]]] = {
-    "layers": (lambda text: [layer.row for layer in trace(row_text.from_text(text))], row_text.to_text),
-    "transforms": (transform_text.from_text, transform_text.to_text)}
+    "layers": (
+        lambda text: [layer.row for layer in trace(row_text.from_text(text))],
+        row_text.to_text,
+    ),
+    "transforms": (transform_text.from_text, transform_text.to_text),
+}
 # Rows that the Model and Data pages hand over: the session's key and the field, by the control that they replace.
 OWN = {"architecture": ("own_layers", "layers"), "augmentation": ("own_transforms", "transforms")}
 
@@ -63,9 +95,15 @@ OWN = {"architecture": ("own_layers", "layers"), "augmentation": ("own_transform
 def recipe_control() -> str:
     """The control that chooses a recipe; tells its name."""
     names = list(RECIPES)
-    recipe = st.selectbox("Recipe", names, index=names.index(START_RECIPE), key="recipe",
-                          on_change=lambda: take(st.session_state["recipe"]),
-                          help="A set-up with a name. Choosing one sets everything below.", **KEPT)
+    recipe = st.selectbox(
+        "Recipe",
+        names,
+        index=names.index(START_RECIPE),
+        key="recipe",
+        on_change=lambda: take(st.session_state["recipe"]),
+        help="A set-up with a name. Choosing one sets everything below.",
+        **KEPT,
+    )
     st.caption(RECIPES[recipe].summary)
     return recipe
 
@@ -84,8 +122,16 @@ def config_controls(base: RunConfig, parent: str = "") -> RunConfig:
         ConfigError: the values don't go together.
     """
     values: dict[str, Any] = {}
-    for name, titles in (("architecture", ARCHITECTURES), ("augmentation", PRESETS), ("schedule", SCHEDULES)):
-        values |= _locked(base, parent) if parent and name == "architecture" else _named(name, base, titles)
+    for name, titles in (
+        ("architecture", ARCHITECTURES),
+        ("augmentation", PRESETS),
+        ("schedule", SCHEDULES),
+    ):
+        values |= (
+            _locked(base, parent)
+            if parent and name == "architecture"
+            else _named(name, base, titles)
+        )
     used = RATES[values["schedule"]]
     for name in ("lr", "max_lr"):
         values[name] = _ladder(name, base, disabled=name not in used)
@@ -143,7 +189,9 @@ def take_config(config: RunConfig, but: Collection[str] = ()) -> None:
 
 def _has_use(name: str, values: Mapping[str, Any], parent: str) -> bool:
     """Whether a field has a use beside those chosen so far."""
-    if name in (*FIRST, *(field for _, field in OWN.values())) or (parent and name == "initialisation"):
+    if name in (*FIRST, *(field for _, field in OWN.values())) or (
+        parent and name == "initialisation"
+    ):
         return False
     if name in NEEDS_TEACHER and values.get("teacher", ALONE) == ALONE:
         return False
@@ -152,7 +200,13 @@ def _has_use(name: str, values: Mapping[str, Any], parent: str) -> bool:
 
 def _locked(base: RunConfig, parent: str) -> dict[str, Any]:
     shown = f"{len(base.layers)} rows of its own" if base.layers else base.architecture
-    st.selectbox(label("architecture"), [shown], key="locked_architecture", disabled=True, help=term("architecture"))
+    st.selectbox(
+        label("architecture"),
+        [shown],
+        key="locked_architecture",
+        disabled=True,
+        help=term("architecture"),
+    )
     st.caption(f"As in {parent}: its weights fit no other network.")
     return {"architecture": base.architecture, "layers": base.layers}
 
@@ -162,14 +216,23 @@ def _named(name: str, base: RunConfig, entries: Mapping[str, Any]) -> dict[str, 
     own = st.session_state.get(key) if key else None
     options = list(entries)
     # Shown by name, not by title: Streamlit writes what is shown into the link.
-    chosen = st.selectbox(label(name), options, index=options.index(getattr(base, name)), key=name,
-                          disabled=bool(own), help=term(name), **KEPT)
+    chosen = st.selectbox(
+        label(name),
+        options,
+        index=options.index(getattr(base, name)),
+        key=name,
+        disabled=bool(own),
+        help=term(name),
+        **KEPT,
+    )
     if not own:
         st.caption(entries[chosen].help)
         return {name: chosen} | ({field: ()} if field else {})
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"{len(own)} rows of your own instead", width="content")
-        st.button(f"Back to {chosen}", type="tertiary", key=f"drop_{key}", on_click=_drop, args=(key,))
+        st.button(
+            f"Back to {chosen}", type="tertiary", key=f"drop_{key}", on_click=_drop, args=(key,)
+        )
     return {name: chosen, field: own}
 
 
@@ -180,17 +243,33 @@ def _drop(key: str) -> None:
 def _teacher(base: RunConfig) -> str:
     """The control for the run that teaches."""
     options = list(dict.fromkeys([ALONE, base.teacher, *teachers()]))
-    return st.selectbox(label("teacher"), options, options.index(base.teacher), key="teacher",
-                        help=term("teacher"), **KEPT)
+    return st.selectbox(
+        label("teacher"),
+        options,
+        options.index(base.teacher),
+        key="teacher",
+        help=term("teacher"),
+        **KEPT,
+    )
 
 
 def _ladder(name: str, base: RunConfig, disabled: bool = False) -> Any:
     limits = Limits.from_environment()
-    most = {"batch_size": limits.max_batch_size, "epochs": limits.max_epochs}.get(name, float("inf"))
+    most = {"batch_size": limits.max_batch_size, "epochs": limits.max_epochs}.get(
+        name, float("inf")
+    )
     own = getattr(base, name)
     options = sorted({*(value for value in LADDERS[name] if value <= most), own})
-    return st.select_slider(label(name), options, value=own, key=name, format_func=lambda value: f"{value:g}",
-                            help=term(name), disabled=disabled, **KEPT)
+    return st.select_slider(
+        label(name),
+        options,
+        value=own,
+        key=name,
+        format_func=lambda value: f"{value:g}",
+        help=term(name),
+        disabled=disabled,
+        **KEPT,
+    )
 
 
 def _field(name: str, base: RunConfig) -> Any:

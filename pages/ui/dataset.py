@@ -38,7 +38,11 @@ class _Pace:
             self.share, self.time = share, time
         self.latest = share
         passed = time - self.time
-        return passed / (share - self.share) * (1 - share) if passed >= 1 and share > self.share else None
+        return (
+            passed / (share - self.share) * (1 - share)
+            if passed >= 1 and share > self.share
+            else None
+        )
 
 
 class _Absent(Exception):
@@ -69,8 +73,10 @@ def _held(folder: str) -> dict[str, Digits]:
     torch.set_num_threads(1)
     mnist = dataset.load(progress=_refuse)
     pairs = ((mnist.train_images, mnist.train_labels), (mnist.test_images, mnist.test_labels))
-    return {name: Digits(name, images.numpy(), labels.numpy())
-            for name, (images, labels) in zip(SETS, pairs, strict=True)}
+    return {
+        name: Digits(name, images.numpy(), labels.numpy())
+        for name, (images, labels) in zip(SETS, pairs, strict=True)
+    }
 
 
 def _refuse(text: str, share: float) -> None:
@@ -84,8 +90,11 @@ def _fetched(place: st.delta_generator.DeltaGenerator) -> bool:
     from core.data import dataset
 
     with place.container():
-        st.info("The 70,000 digits are not here yet, or not whole. They take 11 MB to fetch and 55 MB on the disk, "
-                "once.", icon=":material/download:")
+        st.info(
+            "The 70,000 digits are not here yet, or not whole. They take 11 MB to fetch and 55 MB on the disk, "
+            "once.",
+            icon=":material/download:",
+        )
         if not st.button("Fetch the digits", type="primary", key="fetch"):
             return False
         bar, pace = st.progress(0.0, "Looking for them"), _Pace()

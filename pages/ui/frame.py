@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib
 import threading
 from functools import cache
@@ -9,19 +10,35 @@ from pathlib import Path
 
 import streamlit as st
 
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 
 # (section, ((file, label, icon), ...)); a page appears once its file is there.
 SECTIONS = (
-    ("", (("streamlit_app.py", "Home", ":material/home:"),
-          ("pages/story.py", "Story", ":material/auto_stories:"))),
-    ("Design", (("pages/data.py", "Data", ":material/grid_view:"),
-                ("pages/model.py", "Model", ":material/schema:"),
-                ("pages/train.py", "Train", ":material/model_training:"))),
-    ("Understand", (("pages/runs.py", "Runs", ":material/ssid_chart:"),
-                    ("pages/experiments.py", "Experiments", ":material/science:"),
-                    ("pages/mistakes.py", "Mistakes", ":material/rule:"),
-                    ("pages/draw.py", "Draw", ":material/draw:"))),
+    (
+        "",
+        (
+            ("streamlit_app.py", "Home", ":material/home:"),
+            ("pages/story.py", "Story", ":material/auto_stories:"),
+        ),
+    ),
+    (
+        "Design",
+        (
+            ("pages/data.py", "Data", ":material/grid_view:"),
+            ("pages/model.py", "Model", ":material/schema:"),
+            ("pages/train.py", "Train", ":material/model_training:"),
+        ),
+    ),
+    (
+        "Understand",
+        (
+            ("pages/runs.py", "Runs", ":material/ssid_chart:"),
+            ("pages/experiments.py", "Experiments", ":material/science:"),
+            ("pages/mistakes.py", "Mistakes", ":material/rule:"),
+            ("pages/draw.py", "Draw", ":material/draw:"),
+        ),
+    ),
 )
 
 # Widgets made with these keep their value across pages and reloads, and in the link: Streamlit writes it under the
@@ -29,21 +46,38 @@ SECTIONS = (
 KEPT = {"bind": "query-params", "persist_state": "session"}
 
 
-def page(title: str, lead: str = "", heading: str = "") -> None:
+def page(title: str, lead: str = "", heading: str = "", style: str = "") -> None:
     """Begin a page: the tab's title, the stylesheet, the sidebar, and the heading with one line below it.
 
     Args:
         title: the page's name, as in the sidebar.
         lead: what the page is for, in one sentence; empty: none.
         heading: what stands above it instead of its name.
+        style: stylesheet of the page beside the shared one, a path below pages/ui; empty: none.
     """
-    st.set_page_config(page_title=f"{title} · Inkling", page_icon=Path(__file__).with_name("icon.png"), layout="wide")
-    st.html(Path(__file__).with_name("frame.css"))
+    st.set_page_config(page_title=f"{title} · Inkling", page_icon=HERE / "icon.png", layout="wide")
+    st.html(HERE / "frame.css")
+    if style:
+        st.html(HERE / style)
     _sidebar()
     _warm_up()
     st.title(heading or title, anchor=False)
     if lead:
         st.markdown(f":gray[{lead}]")
+
+
+def heading(title: str, quiet: str) -> None:
+    """A small heading with a quiet explanation."""
+    st.markdown(f"##### {title} :gray[:small[{quiet}]]")
+
+
+def strip() -> None:
+    """The digits 0 to 9, one of each."""
+    pixels = base64.b64encode((HERE / "digits.png").read_bytes()).decode()
+    st.html(
+        f'<div class="strip" role="img" aria-label="Ten handwritten digits, 0 to 9" '
+        f'style="mask-image: url(data:image/png;base64,{pixels})"></div>'
+    )
 
 
 def _sidebar() -> None:

@@ -14,15 +14,26 @@ def downloads(run: Run) -> None:
     """Buttons for what a run with at least one epoch can be saved as; each file is made when it is asked for."""
     with st.container(horizontal=True, gap="small"):
         for title, ending, mime, make in (
-                ("Epoch table (CSV)", "epochs.csv", "text/csv", lambda: csv(run)),
-                ("Report (Markdown)", "report.md", "text/markdown", lambda: markdown(run)),
-                ("Whole run (zip)", "run.zip", "application/zip", lambda: export(run))):
-            st.download_button(title, make, f"{run.name}-{ending}", mime, key=f"save_{ending}", on_click="ignore",
-                               type="tertiary", icon=":material/download:")
+            ("Epoch table (CSV)", "epochs.csv", "text/csv", lambda: csv(run)),
+            ("Report (Markdown)", "report.md", "text/markdown", lambda: markdown(run)),
+            ("Whole run (zip)", "run.zip", "application/zip", lambda: export(run)),
+        ):
+            st.download_button(
+                title,
+                make,
+                f"{run.name}-{ending}",
+                mime,
+                key=f"save_{ending}",
+                on_click="ignore",
+                type="tertiary",
+                icon=":material/download:",
+            )
 
 
 def csv(run: Run) -> str:
     """The epoch table as comma-separated values, accuracies in percent."""
-    rows = [{**row.to_dict(), "train_accuracy": row.train_accuracy, "val_accuracy": row.val_accuracy}
-            for row in run.epochs]
+    rows = [
+        {**row.to_dict(), "train_accuracy": row.train_accuracy, "val_accuracy": row.val_accuracy}
+        for row in run.epochs
+    ]
     return pd.DataFrame(rows).to_csv(index=False)

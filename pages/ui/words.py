@@ -9,10 +9,27 @@ from core.experiments.statistics import wilson
 from core.runs.progress import Progress
 from core.runs.run import Run
 
-_COLOURS = {"running": "blue", "pausing": "blue", "queued": "gray", "paused": "orange", "stopped": "gray",
-            "finished": "green"}
-_ICONS = {"running": "autorenew", "pausing": "autorenew", "queued": "hourglass_empty", "paused": "pause",
-          "stopped": "stop", "finished": "check"}
+_COLOURS = {
+    "running": "blue",
+    "pausing": "blue",
+    "queued": "gray",
+    "paused": "orange",
+    "stopped": "gray",
+    "finished": "green",
+}
+_ICONS = {
+    "running": "autorenew",
+    "pausing": "autorenew",
+    "queued": "hourglass_empty",
+    "paused": "pause",
+    "stopped": "stop",
+    "finished": "check",
+}
+
+
+def sentence(words: str) -> str:
+    """The words, begun with a capital; not for those that begin with a name, which stays as it is."""
+    return words[:1].upper() + words[1:]
 
 
 def parameters(run: Run) -> int:
@@ -31,7 +48,9 @@ def interval(run: Run) -> str:
         return ""
     low, high = wilson(run.last.val_correct, run.last.val_total)
     images = "held-out training images" if run.config.holdout else TEST
-    return f"On {run.last.val_total:,} {images} its 95 % interval goes from {low:.2f} to {high:.2f} %."
+    return (
+        f"On {run.last.val_total:,} {images} its 95 % interval goes from {low:.2f} to {high:.2f} %."
+    )
 
 
 def tested(run: Run) -> str:
@@ -39,8 +58,10 @@ def tested(run: Run) -> str:
     if run.test is None:
         return ""
     low, high = wilson(run.test.correct, run.test.total)
-    return (f"Scored once, at its end, on the {run.test.total:,} {TEST}: {run.test.accuracy:.2f}\u00a0% "
-            f"({low:.2f} to {high:.2f}).")
+    return (
+        f"Scored once, at its end, on the {run.test.total:,} {TEST}: {run.test.accuracy:.2f}\u00a0% "
+        f"({low:.2f} to {high:.2f})."
+    )
 
 
 def reaches_goal(run: Run) -> bool:
@@ -52,7 +73,11 @@ def goal(entry: Run | Group) -> str:
     """By how much evidence it meets the goal, in words; empty where it does not."""
     if not overview.reaches_goal(entry):
         return ""
-    return f"goal reached by {len(entry.finished)} seeds" if isinstance(entry, Group) else "goal reached, by one run"
+    return (
+        f"goal reached by {len(entry.finished)} seeds"
+        if isinstance(entry, Group)
+        else "goal reached, by one run"
+    )
 
 
 def badge(state: str) -> tuple[str, str]:

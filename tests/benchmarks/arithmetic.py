@@ -39,24 +39,46 @@ BATCHES = (32, 64, 128, 256, 512)
 GROWTH_BATCH = 128
 IMAGES = (3_750, 7_500, 15_000)
 WARM_UP = 3
-PLAIN = {"augmentation": "none", "transforms": [], "teacher": "none", "holdout": 0, "epochs": 1_000, "device": "cpu"}
+PLAIN = {
+    "augmentation": "none",
+    "transforms": [],
+    "teacher": "none",
+    "holdout": 0,
+    "epochs": 1_000,
+    "device": "cpu",
+}
 
 # Operations by the start of their names; the first that fits counts.
 KINDS = (
     ("convolution with its norm, backward", r".*_NormedBackward"),
     ("convolution with its norm, forward", r"_Normed"),
     ("convolution, backward", r".*(ConvolutionBackward|convolution_backward)"),
-    ("convolution, forward", r"(_Convolution$|aten::(_?convolution|conv2d|mkldnn_convolution|cudnn_convolution|"
-                             r"_slow_conv2d|thnn))"),
+    (
+        "convolution, forward",
+        r"(_Convolution$|aten::(_?convolution|conv2d|mkldnn_convolution|cudnn_convolution|"
+        r"_slow_conv2d|thnn))",
+    ),
     ("batch norm", r".*(batch_norm|BatchNorm)"),
-    ("pooling", r".*(max_pool|avg_pool|MaxPool|_MaxPool|AvgPool|aten::mean|MeanBackward|AdaptiveAvg)"),
+    (
+        "pooling",
+        r".*(max_pool|avg_pool|MaxPool|_MaxPool|AvgPool|aten::mean|MeanBackward|AdaptiveAvg)",
+    ),
     ("activation", r".*(relu|Relu|ReLU|threshold|clamp_min|silu|Silu|gelu|Gelu)"),
-    ("linear layer", r".*(addmm|AddmmBackward|aten::mm|aten::linear|aten::t$|aten::transpose|TBackward)"),
+    (
+        "linear layer",
+        r".*(addmm|AddmmBackward|aten::mm|aten::linear|aten::t$|aten::transpose|TBackward)",
+    ),
     ("optimizer", r"(Optimizer|aten::_fused|aten::_foreach_(add|mul|div|sqrt|addc))"),
     ("averaging of weights", r"aten::(_foreach_lerp|lerp)"),
     ("gradients put in place", r".*(AccumulateGrad|aten::detach|detach$)"),
-    ("loss and counting", r".*(log_softmax|LogSoftmax|nll_loss|NllLoss|argmax|aten::(eq|sum|item|_local_scalar))"),
-    ("formats and copies", r".*(aten::(to|_to_copy|copy_|contiguous|clone|empty|as_strided|resize|view)|ToCopy|CopyB)"),
+    (
+        "loss and counting",
+        r".*(log_softmax|LogSoftmax|nll_loss|NllLoss|argmax|aten::(eq|sum|item|_local_scalar))",
+    ),
+    (
+        "formats and copies",
+        r".*(aten::(to|_to_copy|copy_|contiguous|clone|empty|as_strided|resize|view)|ToCopy|CopyB)",
+    ),
 )
 
 
@@ -65,26 +87,47 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--recipe", default="final", help=", ".join(RECIPES))
     options.add_argument("--batches", nargs="+", type=int, default=list(BATCHES))
-    options.add_argument("--architectures", nargs="+", default=list(ARCHITECTURES), help=", ".join(ARCHITECTURES))
+    options.add_argument(
+        "--architectures", nargs="+", default=list(ARCHITECTURES), help=", ".join(ARCHITECTURES)
+    )
     options.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     options.add_argument("--precisions", nargs="+", choices=list(DTYPES), default=list(DTYPES))
-    options.add_argument("--images", nargs="+", type=int, default=list(IMAGES), help="epochs of these lengths")
+    options.add_argument(
+        "--images", nargs="+", type=int, default=list(IMAGES), help="epochs of these lengths"
+    )
     options.add_argument("--size", type=int, default=2_048, help="rows of the large matrices")
     options.add_argument("--seconds", type=float, default=3.0, help="for each figure")
     chosen = options.parse_args()
     data, base = dataset.load(), recipe(chosen.recipe).config.changed(**PLAIN)
     where = machine()
-    rates = {(precision, threads): matrix_rate(DTYPES[precision], threads, chosen.size, chosen.seconds)
-             for precision in chosen.precisions for threads in chosen.threads}
-    parts = [where, f"Multiply-adds a second in a product of two {chosen.size} x {chosen.size} matrices:",
-             table(("precision", "threads", "G a second"),
-                   [(*key, f"{rate / 1e9:.0f}") for key, rate in rates.items()])]
+    rates = {
+        (precision, threads): matrix_rate(DTYPES[precision], threads, chosen.size, chosen.seconds)
+        for precision in chosen.precisions
+        for threads in chosen.threads
+    }
+    parts = [
+        where,
+        f"Multiply-adds a second in a product of two {chosen.size} x {chosen.size} matrices:",
+        table(
+            ("precision", "threads", "G a second"),
+            [(*key, f"{rate / 1e9:.0f}") for key, rate in rates.items()],
+        ),
+    ]
     parts += by_batch(base, data, rates, chosen)
     parts += growth(base, data, rates, chosen)
-    for name, config in (("images as they are", base), ("augmented as the recipe says", augmented(chosen.recipe))):
-        for batch in sorted({base.batch_size, max(chosen.batches)} if config is base else {base.batch_size}):
-            parts += where_it_goes(name, config.changed(batch_size=batch, precision=chosen.precisions[0]), data,
-                                   chosen.seconds)
+    for name, config in (
+        ("images as they are", base),
+        ("augmented as the recipe says", augmented(chosen.recipe)),
+    ):
+        for batch in sorted(
+            {base.batch_size, max(chosen.batches)} if config is base else {base.batch_size}
+        ):
+            parts += where_it_goes(
+                name,
+                config.changed(batch_size=batch, precision=chosen.precisions[0]),
+                data,
+                chosen.seconds,
+            )
     tell(parts, chosen.output)
 
 
@@ -104,25 +147,62 @@ def matrix_rate(dtype: torch.dtype, threads: int, size: int, seconds: float) -> 
         torch.set_num_threads(before)
 
 
-def by_batch(base: RunConfig, data: dataset.Mnist, rates: dict[tuple[str, int], float], chosen: Any) -> list[str]:
+def by_batch(
+    base: RunConfig, data: dataset.Mnist, rates: dict[tuple[str, int], float], chosen: Any
+) -> list[str]:
     """The table of batch sizes: how long a step takes and how much of it is arithmetic."""
     rows, per_image = [], 3 * plan(base).multiply_adds
     for precision, threads in rates:
-        ways = {batch: base.changed(batch_size=batch, precision=precision, threads=threads) for batch in chosen.batches}
-        steps = {batch: step_seconds(config, data, chosen.seconds) for batch, config in ways.items()}
+        ways = {
+            batch: base.changed(batch_size=batch, precision=precision, threads=threads)
+            for batch in chosen.batches
+        }
+        steps = {
+            batch: step_seconds(config, data, chosen.seconds) for batch, config in ways.items()
+        }
         for batch, seconds in steps.items():
             share = per_image * batch / rates[precision, threads] / seconds
-            rows.append((precision, threads, batch, f"{1e3 * seconds:.2f}", f"{seconds * 60_000 / batch:.1f}",
-                         f"{100 * share:.1f} %"))
+            rows.append(
+                (
+                    precision,
+                    threads,
+                    batch,
+                    f"{1e3 * seconds:.2f}",
+                    f"{seconds * 60_000 / batch:.1f}",
+                    f"{100 * share:.1f} %",
+                )
+            )
         if len(steps) > 1:
-            rows.append((precision, threads, "growth with batch", f"{slope(list(steps), list(steps.values())):.2f}",
-                         "", ""))
-    return [f"{chosen.recipe}'s network ({plan(base).parameters:,} parameters, {plan(base).multiply_adds:,} "
-            "multiply-adds an image forward), images as they are:",
-            table(("precision", "threads", "batch", "ms a step", "s an epoch of 60,000", "arithmetic's share"), rows)]
+            rows.append(
+                (
+                    precision,
+                    threads,
+                    "growth with batch",
+                    f"{slope(list(steps), list(steps.values())):.2f}",
+                    "",
+                    "",
+                )
+            )
+    return [
+        f"{chosen.recipe}'s network ({plan(base).parameters:,} parameters, {plan(base).multiply_adds:,} "
+        "multiply-adds an image forward), images as they are:",
+        table(
+            (
+                "precision",
+                "threads",
+                "batch",
+                "ms a step",
+                "s an epoch of 60,000",
+                "arithmetic's share",
+            ),
+            rows,
+        ),
+    ]
 
 
-def growth(base: RunConfig, data: dataset.Mnist, rates: dict[tuple[str, int], float], chosen: Any) -> list[str]:
+def growth(
+    base: RunConfig, data: dataset.Mnist, rates: dict[tuple[str, int], float], chosen: Any
+) -> list[str]:
     """The tables of networks and of images."""
     (precision, threads), rate = next(iter(rates.items()))
     settings = {"batch_size": GROWTH_BATCH, "precision": precision, "threads": threads}
@@ -131,20 +211,43 @@ def growth(base: RunConfig, data: dataset.Mnist, rates: dict[tuple[str, int], fl
         config = base.changed(architecture=name, layers=[], **settings)
         size, seconds = plan(config), step_seconds(config, data, chosen.seconds)
         costs.append((size.parameters, size.multiply_adds, seconds))
-        rows.append((name, f"{size.parameters:,}", f"{size.multiply_adds / 1e6:.3f}", f"{1e3 * seconds:.2f}",
-                     f"{100 * 3 * size.multiply_adds * GROWTH_BATCH / rate / seconds:.1f} %"))
+        rows.append(
+            (
+                name,
+                f"{size.parameters:,}",
+                f"{size.multiply_adds / 1e6:.3f}",
+                f"{1e3 * seconds:.2f}",
+                f"{100 * 3 * size.multiply_adds * GROWTH_BATCH / rate / seconds:.1f} %",
+            )
+        )
     parameters, adds, seconds_of = zip(*costs, strict=True)
     if len(costs) > 1:
         grown = [f"{slope(sizes, seconds_of):.2f}" for sizes in (parameters, adds)]
         rows.append(("growth of a step with it", *grown, "", ""))
-    times = in_turn({str(images): lambda images=images: epoch_seconds(base.changed(**settings), data, images)
-                     for images in chosen.images}, 3)
+    times = in_turn(
+        {
+            str(images): lambda images=images: epoch_seconds(base.changed(**settings), data, images)
+            for images in chosen.images
+        },
+        3,
+    )
     epochs = [(int(images), median(figures)) for images, figures in times.items()]
-    more = [("growth with images", f"{slope(*zip(*epochs, strict=True)):.2f}")] if len(epochs) > 1 else []
-    return [f"Networks at batch {GROWTH_BATCH}, {precision}, {threads} thread{'s' * (threads > 1)}:",
-            table(("network", "parameters", "M multiply-adds", "ms a step", "arithmetic's share"), rows),
-            f"Epochs of {chosen.recipe}'s network, the same, without validation:",
-            table(("images", "s"), [*((f"{images:,}", f"{seconds:.2f}") for images, seconds in epochs), *more])]
+    more = (
+        [("growth with images", f"{slope(*zip(*epochs, strict=True)):.2f}")]
+        if len(epochs) > 1
+        else []
+    )
+    return [
+        f"Networks at batch {GROWTH_BATCH}, {precision}, {threads} thread{'s' * (threads > 1)}:",
+        table(
+            ("network", "parameters", "M multiply-adds", "ms a step", "arithmetic's share"), rows
+        ),
+        f"Epochs of {chosen.recipe}'s network, the same, without validation:",
+        table(
+            ("images", "s"),
+            [*((f"{images:,}", f"{seconds:.2f}") for images, seconds in epochs), *more],
+        ),
+    ]
 
 
 def training(config: RunConfig, data: dataset.Mnist) -> Training:
@@ -171,7 +274,9 @@ def step_seconds(config: RunConfig, data: dataset.Mnist, seconds: float) -> floa
 
 def epoch_seconds(config: RunConfig, data: dataset.Mnist, images: int) -> float:
     """Seconds of the steps of a whole epoch over the first so many images."""
-    part = dataset.Mnist(data.train_images[:images], data.train_labels[:images], data.test_images, data.test_labels)
+    part = dataset.Mnist(
+        data.train_images[:images], data.train_labels[:images], data.test_images, data.test_labels
+    )
     run = training(config, part)
     results = run.run()
     began = time.perf_counter()
@@ -195,11 +300,20 @@ def where_it_goes(name: str, config: RunConfig, data: dataset.Mnist, seconds: fl
     run = training(config, data)
     count = max(3, min(200, round(seconds / plainly)))
     wall, sections, kinds = profiled(run, count)
-    rows = [(what, f"{1e3 * spent / count:.3f}", f"{100 * spent / wall:.1f} %") for what, spent in sections.items()]
-    more = [(what, f"{1e3 * spent / count:.3f}", f"{100 * spent / wall:.1f} %") for what, spent in kinds.items()]
-    return [f"Where a step of batch {config.batch_size} goes, {name}, {config.precision}: {1e3 * plainly:.2f} ms "
-            f"without the profiler, {1e3 * wall / count:.2f} ms under it ({count} steps)",
-            table(("section", "ms", "share"), rows), table(("kind of operation", "ms", "share"), more)]
+    rows = [
+        (what, f"{1e3 * spent / count:.3f}", f"{100 * spent / wall:.1f} %")
+        for what, spent in sections.items()
+    ]
+    more = [
+        (what, f"{1e3 * spent / count:.3f}", f"{100 * spent / wall:.1f} %")
+        for what, spent in kinds.items()
+    ]
+    return [
+        f"Where a step of batch {config.batch_size} goes, {name}, {config.precision}: {1e3 * plainly:.2f} ms "
+        f"without the profiler, {1e3 * wall / count:.2f} ms under it ({count} steps)",
+        table(("section", "ms", "share"), rows),
+        table(("kind of operation", "ms", "share"), more),
+    ]
 
 
 def profiled(run: Training, count: int) -> tuple[float, dict[str, float], dict[str, float]]:
@@ -230,12 +344,23 @@ def profiled(run: Training, count: int) -> tuple[float, dict[str, float], dict[s
             next(results)
         wall = time.perf_counter() - began
     results.close()
-    sections, kinds = divided([(event.name, event.cpu_parent is None, event.cpu_time_total / 1e6,
-                                event.self_cpu_time_total / 1e6) for event in found.events()])
+    sections, kinds = divided(
+        [
+            (
+                event.name,
+                event.cpu_parent is None,
+                event.cpu_time_total / 1e6,
+                event.self_cpu_time_total / 1e6,
+            )
+            for event in found.events()
+        ]
+    )
     return wall, sections | {"Python between them": max(0.0, wall - sum(sections.values()))}, kinds
 
 
-def divided(events: list[tuple[str, bool, float, float]]) -> tuple[dict[str, float], dict[str, float]]:
+def divided(
+    events: list[tuple[str, bool, float, float]],
+) -> tuple[dict[str, float], dict[str, float]]:
     """Seconds by section and by kind, most first.
 
     Args:
@@ -252,8 +377,10 @@ def divided(events: list[tuple[str, bool, float, float]]) -> tuple[dict[str, flo
             kinds["Python between the layers"] += alone
         else:
             kinds[kind(name)] += alone
-    return tuple(dict(sorted(each.items(), key=lambda item: -item[1]))  # type: ignore[return-value]
-                 for each in (sections, kinds))
+    return tuple(
+        dict(sorted(each.items(), key=lambda item: -item[1]))  # type: ignore[return-value]
+        for each in (sections, kinds)
+    )
 
 
 def section(name: str) -> str:

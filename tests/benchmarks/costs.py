@@ -34,16 +34,26 @@ from core.recipes import RECIPES, recipe  # noqa: E402
 from core.runs import events, store  # noqa: E402
 
 PARTS = ("start", "memory", "digit", "pages", "clicks", "polling")
-PAGES = {"Home": "", "Data": "data", "Model": "model", "Train": "train", "a finished run": "train?run=final",
-         "Draw": "draw"}
+PAGES = {
+    "Home": "",
+    "Data": "data",
+    "Model": "model",
+    "Train": "train",
+    "a finished run": "train?run=final",
+    "Draw": "draw",
+}
 WATCHED = "watched"
 # what is clicked -> address, and the words of the two buttons that are clicked in turn
-CLICKS = {"Data: a class": ("data", ("3", "5")), "Data: a part": ("data", ("Statistics", "Digits")),
-          "Model: the summary's form": ("model", ("torchsummary", "table")),
-          "Train: a part of the run": (f"train?run={WATCHED}", ("Batch", "Epochs")),
-          "Mistakes: a part": ("mistakes", ("two runs", "one run")),
-          "Draw: a view": ("draw?digit=test-2597", ("Reasons", "Layers")),
-          "Home to Runs and back": ("", ("Runs", "Home")), "Train to Model and back": ("train", ("Model", "Train"))}
+CLICKS = {
+    "Data: a class": ("data", ("3", "5")),
+    "Data: a part": ("data", ("Statistics", "Digits")),
+    "Model: the summary's form": ("model", ("torchsummary", "table")),
+    "Train: a part of the run": (f"train?run={WATCHED}", ("Batch", "Epochs")),
+    "Mistakes: a part": ("mistakes", ("two runs", "one run")),
+    "Draw: a view": ("draw?digit=test-2597", ("Reasons", "Layers")),
+    "Home to Runs and back": ("", ("Runs", "Home")),
+    "Train to Model and back": ("train", ("Model", "Train")),
+}
 # Clicks and waits until the script has run: seconds. A click that starts nothing within two seconds shows as two.
 ANSWERED = """element => new Promise(done => {
   const resting = () => document.querySelector('[data-test-script-state]').dataset.testScriptState === 'notRunning'
@@ -58,19 +68,27 @@ ANSWERED = """element => new Promise(done => {
   look()
 })"""
 PATIENCE = 120.0  # seconds for a run to begin, or a page to answer
-DRAWN = ("() => document.querySelector('h1') && !document.querySelector('[data-testid=stSkeleton]')"
-         " && document.querySelector('[data-test-script-state=notRunning]')")
+DRAWN = (
+    "() => document.querySelector('h1') && !document.querySelector('[data-testid=stSkeleton]')"
+    " && document.querySelector('[data-test-script-state=notRunning]')"
+)
 
 
 def main() -> None:
     """Measure the parts asked for and report."""
     options = parser(__doc__)
     options.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    options.add_argument("--recipes", nargs="+", default=["final", "pytorch-example"], help=", ".join(RECIPES))
+    options.add_argument(
+        "--recipes", nargs="+", default=["final", "pytorch-example"], help=", ".join(RECIPES)
+    )
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--digits", type=int, default=300, help="drawn digits that are predicted")
-    options.add_argument("--longest", type=float, default=180.0, help="seconds that a run's memory is watched; its one "
-                         "epoch and validation may end before")
+    options.add_argument(
+        "--longest",
+        type=float,
+        default=180.0,
+        help="seconds that a run's memory is watched; its one epoch and validation may end before",
+    )
     options.add_argument("--seconds", type=float, default=20.0, help="each window of the polling")
     chosen = options.parse_args()
     parts = [machine()]
@@ -102,8 +120,16 @@ def start(recipes: Sequence[str], folder: Path, rounds: int) -> str:
         waits[name].append((first[0], first[1]))
     return "From the start of the process:\n\n" + table(
         ("recipe", "s until it is set up", "s until the first batch is done", "slowest"),
-        [(name, f"{median(ready for ready, _ in each):.2f}", f"**{median(done for _, done in each):.2f}**",
-          f"{max(done for _, done in each):.2f}") for name, each in waits.items()])
+        [
+            (
+                name,
+                f"{median(ready for ready, _ in each):.2f}",
+                f"**{median(done for _, done in each):.2f}**",
+                f"{max(done for _, done in each):.2f}",
+            )
+            for name, each in waits.items()
+        ],
+    )
 
 
 def memory(recipes: Sequence[str], folder: Path, seconds: float) -> str:
@@ -120,15 +146,27 @@ def memory(recipes: Sequence[str], folder: Path, seconds: float) -> str:
         told = [f"{peak:.0f}" if peak else "not told here" for peak in peaks]
         rows.append((name, f"**{told[0]}**", *told[1:]))
     return f"Peak memory of a run of one epoch, or of its first {seconds:g} s, in MB:\n\n" + table(
-        ("recipe", "resident, all its processes", "resident, the one that trains", "all, shared pages counted once"),
-        rows)
+        (
+            "recipe",
+            "resident, all its processes",
+            "resident, the one that trains",
+            "all, shared pages counted once",
+        ),
+        rows,
+    )
 
 
 def weighed(pid: int) -> tuple[float, float, float]:
     """Resident memory in MB: of a process with its children, of itself, and in proportional shares (0: unknown)."""
     own = psutil.Process(pid)
-    resident = [each for each in (rss(process) for process in (own, *own.children(recursive=True))) if each]
-    return (sum(each[0] for each in resident), resident[0][0] if resident else 0.0, sum(each[1] for each in resident))
+    resident = [
+        each for each in (rss(process) for process in (own, *own.children(recursive=True))) if each
+    ]
+    return (
+        sum(each[0] for each in resident),
+        resident[0][0] if resident else 0.0,
+        sum(each[1] for each in resident),
+    )
 
 
 def rss(process: psutil.Process) -> tuple[float, float] | None:
@@ -154,17 +192,29 @@ def digit(folder: Path, count: int) -> str:
     torch.set_num_threads(1)  # as the app does
     shipped = [name for name in RECIPES if (folder / name).is_dir()] or ["final"]
     for name in shipped:
-        model = store.load_model(store.open_run(name, folder)) if (folder / name).is_dir() else build(
-            recipe(name).config)
+        model = (
+            store.load_model(store.open_run(name, folder))
+            if (folder / name).is_dir()
+            else build(recipe(name).config)
+        )
         times = []
         for strokes in itertools.islice(itertools.cycle(DIGITS.values()), count + len(DIGITS)):
             began = time.perf_counter()
             predict(model, to_mnist(strokes_to_ink(strokes))[None])
             times.append(1e3 * (time.perf_counter() - began))
-        times = times[len(DIGITS):]  # the first ones warm up
-        rows.append((name, len(times), f"**{median(times):.2f}**", f"{percentile(times, 99):.2f}", f"{max(times):.2f}"))
+        times = times[len(DIGITS) :]  # the first ones warm up
+        rows.append(
+            (
+                name,
+                len(times),
+                f"**{median(times):.2f}**",
+                f"{percentile(times, 99):.2f}",
+                f"{max(times):.2f}",
+            )
+        )
     return "A drawn digit, from its strokes to its probabilities, in ms:\n\n" + table(
-        ("network", "digits", "median", "99th percentile", "longest"), rows)
+        ("network", "digits", "median", "99th percentile", "longest"), rows
+    )
 
 
 def in_a_browser(folder: Path, chosen: Any) -> list[str]:
@@ -177,7 +227,9 @@ def in_a_browser(folder: Path, chosen: Any) -> list[str]:
         try:
             browser = chromium(playwright)
         except Error as error:
-            return [f"No browser to measure pages with; install chromium ({str(error).splitlines()[0][:80]})."]
+            return [
+                f"No browser to measure pages with; install chromium ({str(error).splitlines()[0][:80]})."
+            ]
         if "pages" in chosen.parts:
             parts.append(pages(browser, address, folder, chosen.rounds))
         if "clicks" in chosen.parts:
@@ -190,7 +242,11 @@ def in_a_browser(folder: Path, chosen: Any) -> list[str]:
 
 def pages(browser: Any, address: str, folder: Path, rounds: int) -> str:
     """The table of pages: opened while nothing trains and while `final` does, in turn."""
-    shown = {name: path for name, path in PAGES.items() if "final" not in path or (folder / "final").is_dir()}
+    shown = {
+        name: path
+        for name, path in PAGES.items()
+        if "final" not in path or (folder / "final").is_dir()
+    }
     for path in shown.values():
         opened(browser, f"{address}/{path}")  # the first visit loads modules
     config = recipe("final").config.changed(epochs=200)
@@ -205,9 +261,17 @@ def pages(browser: Any, address: str, folder: Path, rounds: int) -> str:
                 busy[name].append(opened(browser, f"{address}/{path}"))
     return "A page, from its address to its last element, in s:\n\n" + table(
         ("page", "nothing trains", "a run trains", "ratio", "slowest with a run"),
-        [(name, f"{median(idle[name]):.2f}", f"**{median(busy[name]):.2f}**",
-          f"{median(b / a for a, b in zip(idle[name], busy[name], strict=True)):.2f}", f"{max(busy[name]):.2f}")
-         for name in shown])
+        [
+            (
+                name,
+                f"{median(idle[name]):.2f}",
+                f"**{median(busy[name]):.2f}**",
+                f"{median(b / a for a, b in zip(idle[name], busy[name], strict=True)):.2f}",
+                f"{max(busy[name]):.2f}",
+            )
+            for name in shown
+        ],
+    )
 
 
 def opened(browser: Any, address: str) -> float:
@@ -234,7 +298,9 @@ def drawn(page: Any) -> None:
     try:
         page.wait_for_function(DRAWN, timeout=1e3 * PATIENCE, polling=20)
     except TimeoutError:
-        sys.exit(f"{page.url} was not drawn in {PATIENCE:.0f} s; is the machine busy, or the page broken?")
+        sys.exit(
+            f"{page.url} was not drawn in {PATIENCE:.0f} s; is the machine busy, or the page broken?"
+        )
 
 
 def clicks(browser: Any, address: str, folder: Path, rounds: int) -> str:
@@ -248,17 +314,29 @@ def clicks(browser: Any, address: str, folder: Path, rounds: int) -> str:
             page.goto(f"{address}/{path}")
             drawn(page)
             for number in range(2 * rounds + 2):
-                button = page.locator("button, [data-testid=stSidebar] a").filter(
-                    has_text=re.compile(rf"{words[number % 2]}\s*$")).first
+                button = (
+                    page.locator("button, [data-testid=stSidebar] a")
+                    .filter(has_text=re.compile(rf"{words[number % 2]}\s*$"))
+                    .first
+                )
                 seconds = button.evaluate(ANSWERED)
                 drawn(page)
-                if number > 1:  # the first time each is shown, it loads modules and computes what is then kept
+                if (
+                    number > 1
+                ):  # the first time each is shown, it loads modules and computes what is then kept
                     times[name].append(seconds)
     context.close()
     shutil.rmtree(folder / WATCHED)
-    return "A click's answer on an open page while a run trains, to the end of the script, in s:\n\n" + table(
-        ("click", "median", "slowest"),
-        [(name, f"**{median(seconds):.2f}**", f"{max(seconds):.2f}") for name, seconds in times.items()])
+    return (
+        "A click's answer on an open page while a run trains, to the end of the script, in s:\n\n"
+        + table(
+            ("click", "median", "slowest"),
+            [
+                (name, f"**{median(seconds):.2f}**", f"{max(seconds):.2f}")
+                for name, seconds in times.items()
+            ],
+        )
+    )
 
 
 def polling(browser: Any, address: str, folder: Path, rounds: int, seconds: float) -> str:
@@ -272,7 +350,10 @@ def polling(browser: Any, address: str, folder: Path, rounds: int, seconds: floa
         page.goto(f"{address}/train?run={WATCHED}")
         drawn(page)
         for _ in range(rounds):
-            for way, where in (("alone", "about:blank"), (WATCHED, f"{address}/train?run={WATCHED}")):
+            for way, where in (
+                ("alone", "about:blank"),
+                (WATCHED, f"{address}/train?run={WATCHED}"),
+            ):
                 page.goto(where)
                 time.sleep(2.0)  # opening the page is not watching
                 began, before = time.time(), cpu_seconds()
@@ -280,14 +361,33 @@ def polling(browser: Any, address: str, folder: Path, rounds: int, seconds: floa
                 if way == WATCHED:
                     for who, spent in cpu_seconds().items():
                         used[who].append((spent - before[who]) / seconds)
-                speeds[way].append(steps_a_second(events.read(folder / WATCHED / events.NAME), began, time.time()))
+                speeds[way].append(
+                    steps_a_second(events.read(folder / WATCHED / events.NAME), began, time.time())
+                )
     context.close()
-    ratios = [watched / alone for alone, watched in zip(speeds["alone"], speeds[WATCHED], strict=True)]
+    ratios = [
+        watched / alone for alone, watched in zip(speeds["alone"], speeds[WATCHED], strict=True)
+    ]
     return f"A run of `final`, in steps a second, over windows of {seconds:g} s:\n\n" + table(
-        ("alone", "watched by its page", "ratio", "lowest, highest", "cores that the server uses",
-         "cores that the browser uses"),
-        [(f"{median(speeds['alone']):.1f}", f"{median(speeds[WATCHED]):.1f}", f"**{median(ratios):.3f}**",
-          f"{min(ratios):.3f}, {max(ratios):.3f}", f"{median(used['server']):.2f}", f"{median(used['browser']):.2f}")])
+        (
+            "alone",
+            "watched by its page",
+            "ratio",
+            "lowest, highest",
+            "cores that the server uses",
+            "cores that the browser uses",
+        ),
+        [
+            (
+                f"{median(speeds['alone']):.1f}",
+                f"{median(speeds[WATCHED]):.1f}",
+                f"**{median(ratios):.3f}**",
+                f"{min(ratios):.3f}, {max(ratios):.3f}",
+                f"{median(used['server']):.2f}",
+                f"{median(used['browser']):.2f}",
+            )
+        ],
+    )
 
 
 def cpu_seconds() -> dict[str, float]:
@@ -296,7 +396,13 @@ def cpu_seconds() -> dict[str, float]:
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
             words, times = " ".join(process.cmdline()), process.cpu_times()
-            who = "server" if "streamlit" in words else "browser" if "chrom" in process.name().lower() else ""
+            who = (
+                "server"
+                if "streamlit" in words
+                else "browser"
+                if "chrom" in process.name().lower()
+                else ""
+            )
             if who:
                 spent[who] += times.user + times.system
     return spent
@@ -305,8 +411,11 @@ def cpu_seconds() -> dict[str, float]:
 def steps_a_second(past: Sequence[Mapping[str, Any]], begin: float, end: float) -> float:
     """A run's speed within its epochs between two times; nan where it made no step."""
     told = [event for event in past if event["kind"] == "batch" and begin <= event["time"] <= end]
-    pairs = [(b["step"] - a["step"], b["time"] - a["time"]) for a, b in itertools.pairwise(told)
-             if a["epoch"] == b["epoch"]]  # between two epochs it validates
+    pairs = [
+        (b["step"] - a["step"], b["time"] - a["time"])
+        for a, b in itertools.pairwise(told)
+        if a["epoch"] == b["epoch"]
+    ]  # between two epochs it validates
     seconds = sum(pair[1] for pair in pairs)
     return sum(pair[0] for pair in pairs) / seconds if seconds else float("nan")
 
@@ -316,9 +425,14 @@ def training(config: RunConfig, name: str, folder: Path) -> Iterator[subprocess.
     """A run that trains in a process as the queue starts it, until the context ends."""
     run = store.create(config, name, folder=folder)
     with open(run.folder / "log.txt", "ab") as log:
-        process = subprocess.Popen([sys.executable, "-m", "core.runs.worker", str(run.folder)], cwd=ROOT,
-                                   stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                                   start_new_session=True)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "core.runs.worker", str(run.folder)],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     try:
         yield process
     finally:
@@ -338,7 +452,9 @@ def wait_for(folder: Path, kind: str) -> float:
             return time.perf_counter()
         time.sleep(0.005)
     log = folder / "log.txt"
-    sys.exit(f"{folder.name} did not begin in {PATIENCE:.0f} s:\n{log.read_text()[-1_000:] if log.exists() else ''}")
+    sys.exit(
+        f"{folder.name} did not begin in {PATIENCE:.0f} s:\n{log.read_text()[-1_000:] if log.exists() else ''}"
+    )
 
 
 if __name__ == "__main__":

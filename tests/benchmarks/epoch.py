@@ -53,69 +53,131 @@ LIMIT = 20.0  # seconds after which a trial is scaled from what it has done by t
 def main() -> None:
     """Find the seed's best settings, measure both ways in turn, and report."""
     options = parser(__doc__)
-    options.add_argument("--share", type=float, default=1.0, help="of the epoch that is done, above 0 to 1")
+    options.add_argument(
+        "--share", type=float, default=1.0, help="of the epoch that is done, above 0 to 1"
+    )
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--precisions", nargs="+", choices=list(DTYPES), default=list(DTYPES))
-    options.add_argument("--images", type=int, default=60_000, help="to train on; fewer: a smaller dataset")
+    options.add_argument(
+        "--images", type=int, default=60_000, help="to train on; fewer: a smaller dataset"
+    )
     chosen = options.parse_args()
     data = first_images(dataset.load(), chosen.images)
     # What the seed's loop has no word for is left out on both sides.
-    base = RECIPES["final"].config.changed(batch_size=32, epochs=1, holdout=0, teacher="none", ema=0.0,
-                                           optimizer="sgd", nesterov=False)
+    base = RECIPES["final"].config.changed(
+        batch_size=32, epochs=1, holdout=0, teacher="none", ema=0.0, optimizer="sgd", nesterov=False
+    )
     where, rows, tried = machine(), [], []
     with tempfile.TemporaryDirectory() as folder:
         root = torchvision_root(Path(folder))
         for precision in chosen.precisions:
             config = base.changed(precision=precision)
             way = functools.partial(seeds, config, root, chosen.images)
-            pilots = {settings: way(PILOT * chosen.share, *settings, limit=LIMIT)[0]
-                      for settings in itertools.product(WORKERS, THREADS)}
+            pilots = {
+                settings: way(PILOT * chosen.share, *settings, limit=LIMIT)[0]
+                for settings in itertools.product(WORKERS, THREADS)
+            }
             best = min(pilots, key=pilots.__getitem__)
-            tried += [(precision, *settings, f"{seconds:.1f}") for settings, seconds in pilots.items()]
+            tried += [
+                (precision, *settings, f"{seconds:.1f}") for settings, seconds in pilots.items()
+            ]
             checks: dict[str, list[float]] = {"app": [], "seed": []}
-            own = {threads: app(config.changed(threads=threads), data, PILOT * chosen.share)[0] for threads in THREADS}
-            tried += [(precision, "the app", threads, f"{seconds:.1f}") for threads, seconds in own.items()]
-            app_way = functools.partial(app, config.changed(threads=min(own, key=own.__getitem__)), data, chosen.share)
-            figures = in_turn({"app": noting(checks["app"], app_way),
-                               "seed": noting(checks["seed"], functools.partial(way, chosen.share, *best))},
-                              chosen.rounds)
+            own = {
+                threads: app(config.changed(threads=threads), data, PILOT * chosen.share)[0]
+                for threads in THREADS
+            }
+            tried += [
+                (precision, "the app", threads, f"{seconds:.1f}")
+                for threads, seconds in own.items()
+            ]
+            app_way = functools.partial(
+                app, config.changed(threads=min(own, key=own.__getitem__)), data, chosen.share
+            )
+            figures = in_turn(
+                {
+                    "app": noting(checks["app"], app_way),
+                    "seed": noting(checks["seed"], functools.partial(way, chosen.share, *best)),
+                },
+                chosen.rounds,
+            )
             rows.append(row(precision, figures, checks, "{} workers, {} threads".format(*best)))
-    tell([f"{where}; {chosen.share:g} of an epoch of {chosen.images:,} images, {chosen.rounds} rounds, medians",
-          table(("precision", "seed's way s", "app s", "ratio", "lowest, highest", "validation: seed's s", "app s",
-                 "ratio of both together", "seed's way with"), rows),
-          "Both with other settings, in a trial of "
-          f"{PILOT * chosen.share:.3g} of an epoch, in seconds an epoch:",
-          table(("precision", "workers", "threads", "s"), tried)], chosen.output)
+    tell(
+        [
+            f"{where}; {chosen.share:g} of an epoch of {chosen.images:,} images, {chosen.rounds} rounds, medians",
+            table(
+                (
+                    "precision",
+                    "seed's way s",
+                    "app s",
+                    "ratio",
+                    "lowest, highest",
+                    "validation: seed's s",
+                    "app s",
+                    "ratio of both together",
+                    "seed's way with",
+                ),
+                rows,
+            ),
+            "Both with other settings, in a trial of "
+            f"{PILOT * chosen.share:.3g} of an epoch, in seconds an epoch:",
+            table(("precision", "workers", "threads", "s"), tried),
+        ],
+        chosen.output,
+    )
 
 
-def row(precision: str, figures: dict[str, list[float]], checks: dict[str, list[float]], settings: str) -> list[str]:
+def row(
+    precision: str, figures: dict[str, list[float]], checks: dict[str, list[float]], settings: str
+) -> list[str]:
     """A line of the table; ratios are of neighbours in time."""
     ratios = [seed / app for seed, app in zip(figures["seed"], figures["app"], strict=True)]
-    both = [(seed + seed_check) / (app + app_check) for seed, seed_check, app, app_check
-            in zip(figures["seed"], checks["seed"], figures["app"], checks["app"], strict=True)]
-    return [precision, f"{median(figures['seed']):.1f}", f"{median(figures['app']):.1f}", f"**{median(ratios):.2f}**",
-            f"{min(ratios):.2f}, {max(ratios):.2f}", f"{median(checks['seed']):.1f}", f"{median(checks['app']):.1f}",
-            f"{median(both):.2f}", settings]
+    both = [
+        (seed + seed_check) / (app + app_check)
+        for seed, seed_check, app, app_check in zip(
+            figures["seed"], checks["seed"], figures["app"], checks["app"], strict=True
+        )
+    ]
+    return [
+        precision,
+        f"{median(figures['seed']):.1f}",
+        f"{median(figures['app']):.1f}",
+        f"**{median(ratios):.2f}**",
+        f"{min(ratios):.2f}, {max(ratios):.2f}",
+        f"{median(checks['seed']):.1f}",
+        f"{median(checks['app']):.1f}",
+        f"{median(both):.2f}",
+        settings,
+    ]
 
 
 def noting(checks: list[float], measure: Callable[[], tuple[float, float]]) -> Callable[[], float]:
     """A measurement of training alone that keeps the seconds of validation aside."""
+
     def measured() -> float:
         training, validation = measure()
         checks.append(validation)
         return training
+
     return measured
 
 
 def app(config: RunConfig, data: dataset.Mnist, share: float) -> tuple[float, float]:
     """Seconds of an epoch's training and of its validation in this app."""
-    training = Training(config, data, facts={**facts_for(plan(config)), "layout": best_layout(config)})
+    training = Training(
+        config, data, facts={**facts_for(plan(config)), "layout": best_layout(config)}
+    )
     results = training.run()
     seconds = timed(results, training.steps, share)
     results.close()
     part = max(1, round(share * len(data.test_images)))
     began = time.perf_counter()
-    evaluate(training.model, data.test_images[:part], data.test_labels[:part], training.device, training.dtype)
+    evaluate(
+        training.model,
+        data.test_images[:part],
+        data.test_labels[:part],
+        training.device,
+        training.dtype,
+    )
     return seconds, (time.perf_counter() - began) * len(data.test_images) / part
 
 
@@ -123,11 +185,20 @@ def best_layout(config: RunConfig) -> str:
     """The memory layout that a run with precision "auto" would choose within this precision."""
     facts = facts_for(plan(config))
     tried = choose(config, torch.device(facts["device"]), facts["threads"])["tried"]
-    return min((way for way in tried if way.startswith(config.precision)), key=tried.__getitem__).split()[1]
+    return min(
+        (way for way in tried if way.startswith(config.precision)), key=tried.__getitem__
+    ).split()[1]
 
 
-def seeds(config: RunConfig, root: Path, images: int, share: float, workers: int, threads: int,
-          limit: float = math.inf) -> tuple[float, float]:
+def seeds(
+    config: RunConfig,
+    root: Path,
+    images: int,
+    share: float,
+    workers: int,
+    threads: int,
+    limit: float = math.inf,
+) -> tuple[float, float]:
     """Seconds of an epoch's training and of its validation in the seed's way."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     before = torch.get_num_threads()
@@ -145,7 +216,9 @@ def seeds(config: RunConfig, root: Path, images: int, share: float, workers: int
         torch.set_num_threads(before)
 
 
-def loop(config: RunConfig, model: torch.nn.Module, batches: Any, device: torch.device) -> Iterator[float]:
+def loop(
+    config: RunConfig, model: torch.nn.Module, batches: Any, device: torch.device
+) -> Iterator[float]:
     """The training loop that everybody writes first."""
     dtype = DTYPES[config.precision]
     lr = schedules.rate(config, 0, len(batches))
@@ -165,7 +238,9 @@ def loop(config: RunConfig, model: torch.nn.Module, batches: Any, device: torch.
 
 
 @torch.no_grad()
-def validate(model: torch.nn.Module, batches: Any, device: torch.device, dtype: torch.dtype) -> float:
+def validate(
+    model: torch.nn.Module, batches: Any, device: torch.device, dtype: torch.dtype
+) -> float:
     """Mean loss over a loader, as everybody writes it first."""
     model.eval()
     loss, count = 0.0, 0
@@ -203,13 +278,20 @@ def loader(config: RunConfig, root: Path, train: bool, images: int, workers: int
     import torchvision
     from albumentations.pytorch import ToTensorV2
 
-    moves = [KINDS[each["kind"]].build(A, cv2, each) for each in transforms_of(config)] if train else []
+    moves = (
+        [KINDS[each["kind"]].build(A, cv2, each) for each in transforms_of(config)] if train else []
+    )
     compose = A.Compose([*moves, A.Normalize(mean=(MEAN,), std=(STD,)), ToTensorV2()])
     digits: Any = torchvision.datasets.MNIST(str(root), train=train, transform=Transform(compose))
     if train and images < len(digits):
         digits = torch.utils.data.Subset(digits, range(images))
-    return DataLoader(digits, batch_size=config.batch_size, shuffle=train, num_workers=workers,
-                      pin_memory=torch.cuda.is_available())
+    return DataLoader(
+        digits,
+        batch_size=config.batch_size,
+        shuffle=train,
+        num_workers=workers,
+        pin_memory=torch.cuda.is_available(),
+    )
 
 
 class Transform:
@@ -234,7 +316,9 @@ def torchvision_root(folder: Path) -> Path:
 
 def first_images(data: dataset.Mnist, images: int) -> dataset.Mnist:
     """The dataset with only the first training images."""
-    return dataset.Mnist(data.train_images[:images], data.train_labels[:images], data.test_images, data.test_labels)
+    return dataset.Mnist(
+        data.train_images[:images], data.train_labels[:images], data.test_images, data.test_labels
+    )
 
 
 if __name__ == "__main__":

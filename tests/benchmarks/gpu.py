@@ -50,13 +50,19 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     options.add_argument("--recipe", default="final", help=", ".join(RECIPES))
-    options.add_argument("--device", default="cuda", choices=["cuda", "cpu"], help="cpu: only to try this script")
+    options.add_argument(
+        "--device", default="cuda", choices=["cuda", "cpu"], help="cpu: only to try this script"
+    )
     options.add_argument("--batches", nargs="+", type=int, default=list(BATCHES))
     options.add_argument("--workers", nargs="+", type=int, default=list(WORKERS))
     options.add_argument("--side-by-side", nargs="+", type=int, default=list(SIDE_BY_SIDE))
-    options.add_argument("--steps", type=int, default=300, help="for each figure; fewer where an epoch has fewer")
+    options.add_argument(
+        "--steps", type=int, default=300, help="for each figure; fewer where an epoch has fewer"
+    )
     options.add_argument("--rounds", type=int, default=5)
-    options.add_argument("--one", type=float, help="be one of the runs side by side, from this time on")
+    options.add_argument(
+        "--one", type=float, help="be one of the runs side by side, from this time on"
+    )
     chosen = options.parse_args()
     if chosen.device == "cuda" and not torch.cuda.is_available():
         tell([NO_GPU], chosen.output)
@@ -66,23 +72,49 @@ def main() -> None:
         print(json.dumps(one_of_several(base, data, chosen.one, chosen.steps)))
         return
     measures: Mapping[str, Callable[[RunConfig, dataset.Mnist, Any], str]] = {
-        "agreement": agreement, "epoch": epochs, "images": images, "augmented": augmented, "side": side_by_side}
-    tell([machine() + f"; medians of {chosen.rounds} rounds of {chosen.steps} steps",
-          *(measures[part](base, data, chosen) for part in chosen.parts)], chosen.output)
+        "agreement": agreement,
+        "epoch": epochs,
+        "images": images,
+        "augmented": augmented,
+        "side": side_by_side,
+    }
+    tell(
+        [
+            machine() + f"; medians of {chosen.rounds} rounds of {chosen.steps} steps",
+            *(measures[part](base, data, chosen) for part in chosen.parts),
+        ],
+        chosen.output,
+    )
 
 
 def agreement(base: RunConfig, data: dataset.Mnist, chosen: Any) -> str:
     """Whether a run whose steps are replayed learns as one whose steps are not, in its first steps."""
     rows = []
     for precision in DTYPES:
-        losses = {replayed: first_losses(base.changed(precision=precision), data, chosen.steps, replayed)
-                  for replayed in (True, False)}
+        losses = {
+            replayed: first_losses(base.changed(precision=precision), data, chosen.steps, replayed)
+            for replayed in (True, False)
+        }
         again = first_losses(base.changed(precision=precision), data, chosen.steps, False)
-        rows.append((precision, f"{statistics.fmean(losses[True][-20:]):.4f}",
-                     f"{statistics.fmean(losses[False][-20:]):.4f}", f"{furthest(losses[True], losses[False]):.2e}",
-                     f"{furthest(again, losses[False]):.2e}"))
+        rows.append(
+            (
+                precision,
+                f"{statistics.fmean(losses[True][-20:]):.4f}",
+                f"{statistics.fmean(losses[False][-20:]):.4f}",
+                f"{furthest(losses[True], losses[False]):.2e}",
+                f"{furthest(again, losses[False]):.2e}",
+            )
+        )
     return f"The loss over the first {chosen.steps} steps:\n\n" + table(
-        ("precision", "last 20, replayed", "last 20, not", "largest difference", "of two ordinary runs"), rows)
+        (
+            "precision",
+            "last 20, replayed",
+            "last 20, not",
+            "largest difference",
+            "of two ordinary runs",
+        ),
+        rows,
+    )
 
 
 def furthest(some: list[float], others: list[float]) -> float:
@@ -94,7 +126,9 @@ def first_losses(config: RunConfig, data: dataset.Mnist, steps: int, replayed: b
     """The losses of a run's first steps."""
     run = made(config, data, replayed)
     results = run.run()
-    losses = [result.loss.item() for result, _ in zip(results, range(min(steps, run.steps)), strict=False)]
+    losses = [
+        result.loss.item() for result, _ in zip(results, range(min(steps, run.steps)), strict=False)
+    ]
     results.close()
     return losses
 
@@ -106,33 +140,70 @@ def epochs(base: RunConfig, data: dataset.Mnist, chosen: Any) -> str:
         for batch in chosen.batches:
             config = base.changed(batch_size=batch, precision=precision)
             refused: list[str] = []
-            times = in_turn({"ordinary": partial(step_seconds, config, data, chosen.steps, False, refused),
-                             "replayed": partial(step_seconds, config, data, chosen.steps, True, refused)},
-                            chosen.rounds)
+            times = in_turn(
+                {
+                    "ordinary": partial(step_seconds, config, data, chosen.steps, False, refused),
+                    "replayed": partial(step_seconds, config, data, chosen.steps, True, refused),
+                },
+                chosen.rounds,
+            )
             ordinary, replayed = median(times["ordinary"]), median(times["replayed"])
             ratio = median(a / b for a, b in zip(times["ordinary"], times["replayed"], strict=True))
-            rows.append((precision, batch, f"{1e3 * ordinary:.3f}", f"{1e3 * replayed:.3f}", f"**{ratio:.2f}**",
-                         f"{ordinary * 60_000 / batch:.2f}", f"**{replayed * 60_000 / batch:.2f}**",
-                         refused[-1] if refused else "yes"))
+            rows.append(
+                (
+                    precision,
+                    batch,
+                    f"{1e3 * ordinary:.3f}",
+                    f"{1e3 * replayed:.3f}",
+                    f"**{ratio:.2f}**",
+                    f"{ordinary * 60_000 / batch:.2f}",
+                    f"**{replayed * 60_000 / batch:.2f}**",
+                    refused[-1] if refused else "yes",
+                )
+            )
     return f"{chosen.recipe}'s network on images as they are:\n\n" + table(
-        ("precision", "batch", "ms a step", "ms replayed", "ratio", "s an epoch", "s replayed", "replayed?"), rows)
+        (
+            "precision",
+            "batch",
+            "ms a step",
+            "ms replayed",
+            "ratio",
+            "s an epoch",
+            "s replayed",
+            "replayed?",
+        ),
+        rows,
+    )
 
 
 def images(base: RunConfig, data: dataset.Mnist, chosen: Any) -> str:
     """The table of where the images are."""
+
     def sent(config: RunConfig) -> float:
         return step_seconds(config, data, chosen.steps, True, [], held=False)
 
     rows = []
     for batch in sorted({min(chosen.batches), max(chosen.batches)}):
         config = base.changed(batch_size=batch)
-        times = in_turn({"sent": partial(sent, config),
-                         "held": partial(step_seconds, config, data, chosen.steps, True, [])}, chosen.rounds)
+        times = in_turn(
+            {
+                "sent": partial(sent, config),
+                "held": partial(step_seconds, config, data, chosen.steps, True, []),
+            },
+            chosen.rounds,
+        )
         ratio = median(a / b for a, b in zip(times["sent"], times["held"], strict=True))
-        rows.append((batch, f"{1e3 * median(times['sent']):.3f}", f"{1e3 * median(times['held']):.3f}",
-                     f"**{ratio:.2f}**"))
+        rows.append(
+            (
+                batch,
+                f"{1e3 * median(times['sent']):.3f}",
+                f"{1e3 * median(times['held']):.3f}",
+                f"**{ratio:.2f}**",
+            )
+        )
     return "Images sent to the GPU batch by batch, or held there:\n\n" + table(
-        ("batch", "ms a step, sent", "ms a step, held", "ratio"), rows)
+        ("batch", "ms a step, sent", "ms a step, held", "ratio"), rows
+    )
 
 
 def augmented(base: RunConfig, data: dataset.Mnist, chosen: Any) -> str:
@@ -140,13 +211,25 @@ def augmented(base: RunConfig, data: dataset.Mnist, chosen: Any) -> str:
     config = recipe(chosen.recipe).config.changed(**ONE_EPOCH, augmented=1.0, device=chosen.device)
     if not plan(config).transforms:
         return f"{chosen.recipe} augments nothing."
-    ways = {str(workers): partial(step_seconds, config, data, chosen.steps, True, [], workers=workers)
-            for workers in chosen.workers}
+    ways = {
+        str(workers): partial(step_seconds, config, data, chosen.steps, True, [], workers=workers)
+        for workers in chosen.workers
+    }
     times = in_turn(ways, chosen.rounds)
-    return f"{chosen.recipe} as it augments, batch {config.batch_size}, {os.cpu_count()} cores:\n\n" + table(
-        ("processes that augment", "ms a step", "s an epoch"),
-        [(workers, f"{1e3 * median(each):.3f}", f"**{median(each) * 60_000 / config.batch_size:.1f}**")
-         for workers, each in times.items()])
+    return (
+        f"{chosen.recipe} as it augments, batch {config.batch_size}, {os.cpu_count()} cores:\n\n"
+        + table(
+            ("processes that augment", "ms a step", "s an epoch"),
+            [
+                (
+                    workers,
+                    f"{1e3 * median(each):.3f}",
+                    f"**{median(each) * 60_000 / config.batch_size:.1f}**",
+                )
+                for workers, each in times.items()
+            ],
+        )
+    )
 
 
 def side_by_side(base: RunConfig, data: dataset.Mnist, chosen: Any) -> str:
@@ -154,21 +237,48 @@ def side_by_side(base: RunConfig, data: dataset.Mnist, chosen: Any) -> str:
     rows, alone = [], None
     for count in chosen.side_by_side:
         start = time.time() + 20 + 5 * count  # all are ready by then and train at the same time
-        command = [sys.executable, __file__, "--one", str(start), "--device", chosen.device, "--recipe", chosen.recipe,
-                   "--steps", str(chosen.steps)]
-        processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(count)]
+        command = [
+            sys.executable,
+            __file__,
+            "--one",
+            str(start),
+            "--device",
+            chosen.device,
+            "--recipe",
+            chosen.recipe,
+            "--steps",
+            str(chosen.steps),
+        ]
+        processes = [
+            subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(count)
+        ]
         answers = [json.loads(process.communicate()[0].splitlines()[-1]) for process in processes]
         speed = sum(answer["images_a_second"] for answer in answers)
         alone = alone or speed / count
-        rows.append((count, f"{speed:,.0f}", f"**{speed / alone:.2f}**",
-                     f"{max(answer['late'] for answer in answers):.1f}",
-                     f"{max(answer['memory_mb'] for answer in answers):.0f}"))
+        rows.append(
+            (
+                count,
+                f"{speed:,.0f}",
+                f"**{speed / alone:.2f}**",
+                f"{max(answer['late'] for answer in answers):.1f}",
+                f"{max(answer['memory_mb'] for answer in answers):.0f}",
+            )
+        )
     return f"Several runs of {chosen.recipe} at once, on images as they are:\n\n" + table(
-        ("runs", "images a second, all together", "times one run's", "latest start, s after the first",
-         "MB of the GPU's memory, largest run"), rows)
+        (
+            "runs",
+            "images a second, all together",
+            "times one run's",
+            "latest start, s after the first",
+            "MB of the GPU's memory, largest run",
+        ),
+        rows,
+    )
 
 
-def one_of_several(base: RunConfig, data: dataset.Mnist, start: float, steps: int) -> dict[str, float]:
+def one_of_several(
+    base: RunConfig, data: dataset.Mnist, start: float, steps: int
+) -> dict[str, float]:
     """Wait for the others, train so many steps, and tell how fast."""
     run = made(base.changed(epochs=1_000), data, True)
     results = run.run()
@@ -187,8 +297,15 @@ def one_of_several(base: RunConfig, data: dataset.Mnist, start: float, steps: in
     return {"images_a_second": done * base.batch_size / took, "late": late, "memory_mb": used}
 
 
-def step_seconds(config: RunConfig, data: dataset.Mnist, steps: int, replayed: bool, refused: list[str],
-                 held: bool = True, workers: int | None = None) -> float:
+def step_seconds(
+    config: RunConfig,
+    data: dataset.Mnist,
+    steps: int,
+    replayed: bool,
+    refused: list[str],
+    held: bool = True,
+    workers: int | None = None,
+) -> float:
     """Mean seconds of a step; why steps were not replayed goes into `refused`."""
     run = made(config, data, replayed, held, workers)
     counted = max(1, min(steps, run.steps - WARM_UP))
@@ -211,8 +328,13 @@ def step_seconds(config: RunConfig, data: dataset.Mnist, steps: int, replayed: b
     return took / done
 
 
-def made(config: RunConfig, data: dataset.Mnist, replayed: bool, held: bool = True,
-         workers: int | None = None) -> Training:
+def made(
+    config: RunConfig,
+    data: dataset.Mnist,
+    replayed: bool,
+    held: bool = True,
+    workers: int | None = None,
+) -> Training:
     """A run in the format of its precision; "auto" takes fp32, so that nothing is tried first."""
     config = config if config.precision != "auto" else config.changed(precision="fp32")
     facts = facts_for(plan(config))

@@ -64,7 +64,9 @@ class Session:
 
     async def live(self) -> None:
         """Click through the pages until the time is over."""
-        async with websockets.connect(self.url, subprotocols=["streamlit"], max_size=None) as self.socket:
+        async with websockets.connect(
+            self.url, subprotocols=["streamlit"], max_size=None
+        ) as self.socket:
             for page, query, expected in self.walk():
                 if time.monotonic() >= self.end:
                     return
@@ -91,7 +93,9 @@ class Session:
         seen = await self.ask(message, f"{page or 'home'} {query}")
         self.figures.pages.append(time.monotonic() - started)
         if seen is not None and expected not in seen:
-            self.figures.wrong.append(f"session {self.number}: {page} {query} does not show {expected!r}")
+            self.figures.wrong.append(
+                f"session {self.number}: {page} {query} does not show {expected!r}"
+            )
 
     async def stay(self, seconds: float) -> None:
         """Answer the page's wish to be polled."""
@@ -126,13 +130,21 @@ class Session:
                         parts.append(str(answer.delta))
                         if answer.delta.new_element.WhichOneof("type") == "exception":
                             error = answer.delta.new_element.exception
-                            self.figures.wrong.append(f"session {self.number}: {what}: {error.type}: {error.message}")
+                            self.figures.wrong.append(
+                                f"session {self.number}: {what}: {error.type}: {error.message}"
+                            )
                     elif kind == "auto_rerun":
                         interval = answer.auto_rerun.interval
-                        self.polled[answer.auto_rerun.fragment_id] = (interval, time.monotonic() + interval)
+                        self.polled[answer.auto_rerun.fragment_id] = (
+                            interval,
+                            time.monotonic() + interval,
+                        )
                     elif kind == "page_not_found":
                         self.figures.wrong.append(f"session {self.number}: {what}: page not found")
-                    elif kind == "script_finished" and answer.script_finished != answer.FINISHED_EARLY_FOR_RERUN:
+                    elif (
+                        kind == "script_finished"
+                        and answer.script_finished != answer.FINISHED_EARLY_FOR_RERUN
+                    ):
                         return "\n".join(parts)
         except TimeoutError:
             self.figures.wrong.append(f"session {self.number}: {what}: no answer in {ANSWER:.0f} s")
@@ -150,7 +162,9 @@ async def weigh(server: psutil.Process, figures: Figures, end: float) -> None:
 async def crowd(address: str, sessions: int, seconds: float) -> Figures:
     """Let sessions loose on a server, one after another within the first seconds."""
     figures, end = Figures(), time.monotonic() + seconds
-    server = next(child for child in psutil.Process().children() if "streamlit" in " ".join(child.cmdline()))
+    server = next(
+        child for child in psutil.Process().children() if "streamlit" in " ".join(child.cmdline())
+    )
 
     async def come(number: int) -> None:
         await asyncio.sleep(number * 0.3)
@@ -165,7 +179,9 @@ async def crowd(address: str, sessions: int, seconds: float) -> Figures:
 
 def main() -> None:
     """Serve, train, crowd, report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--sessions", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=10.0)
     options = parser.parse_args()
@@ -174,8 +190,12 @@ def main() -> None:
         folder.mkdir()
         with serve(folder, INKLING_RUNNING="2") as address:
             for number, name in enumerate(RUNS):
-                store.create(RECIPES["final"].config.changed(seed=number, epochs=100), name, recipe="final",
-                             folder=folder)
+                store.create(
+                    RECIPES["final"].config.changed(seed=number, epochs=100),
+                    name,
+                    recipe="final",
+                    folder=folder,
+                )
                 run_queue.submit(name, folder, limits=Limits(running=2))
             figures = asyncio.run(crowd(address, options.sessions, 60 * options.minutes))
             for name in RUNS:
@@ -191,7 +211,9 @@ def main() -> None:
 
 def report(figures: Figures, options: Any) -> None:
     """Print the table."""
-    settled = [weight for when, weight in figures.memory if when >= min(WARM_UP, 30 * options.minutes)]
+    settled = [
+        weight for when, weight in figures.memory if when >= min(WARM_UP, 30 * options.minutes)
+    ]
     growth = settled[-1] - settled[0] if settled else 0.0
     if growth > BOUND_MB:
         figures.wrong.append(f"the server grew by {growth:.0f} MB; at most {BOUND_MB} are allowed")
@@ -199,11 +221,15 @@ def report(figures: Figures, options: Any) -> None:
     print("| what | count | median s | 95 % s | longest s |\n|---|---|---|---|---|")
     for name, values in (("pages opened", figures.pages), ("polls", figures.polls)):
         if len(values) > 1:
-            print(f"| {name} | {len(values):,} | {statistics.median(values):.2f} | "
-                  f"{statistics.quantiles(values, n=20)[-1]:.2f} | {max(values):.2f} |")
+            print(
+                f"| {name} | {len(values):,} | {statistics.median(values):.2f} | "
+                f"{statistics.quantiles(values, n=20)[-1]:.2f} | {max(values):.2f} |"
+            )
     if settled:
-        print(f"\nserver: {settled[0]:.0f} MB after the first minute, {settled[-1]:.0f} MB at the end, "
-              f"{max(settled):.0f} MB at most")
+        print(
+            f"\nserver: {settled[0]:.0f} MB after the first minute, {settled[-1]:.0f} MB at the end, "
+            f"{max(settled):.0f} MB at most"
+        )
     print(f"wrong: {len(figures.wrong)}")
     for words in figures.wrong[:20]:
         print(f"  {words}")

@@ -34,8 +34,9 @@ def percentile(values: Iterable[float], percent: float) -> float:
 
 def slope(xs: Sequence[float], ys: Sequence[float]) -> float:
     """The exponent a of y = c x^a that fits best, in logarithms; 1: twice as much costs twice as much."""
-    return statistics.linear_regression([torch.tensor(x).log().item() for x in xs],
-                                        [torch.tensor(y).log().item() for y in ys]).slope
+    return statistics.linear_regression(
+        [torch.tensor(x).log().item() for x in xs], [torch.tensor(y).log().item() for y in ys]
+    ).slope
 
 
 def machine() -> str:
@@ -43,7 +44,11 @@ def machine() -> str:
     name = platform.processor()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.split(":")[1].strip()
+            for line in info.read_text().splitlines()
+            if line.startswith("model name")
+        ]
         name = names[0] if names else name
     load = f", load {os.getloadavg()[0]:.1f} at the start" if hasattr(os, "getloadavg") else ""
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
@@ -58,7 +63,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def parser(doc: str | None) -> argparse.ArgumentParser:
     """A parser with what every benchmark takes."""
-    made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     made.add_argument("--output", type=Path, help="file that the tables go to as well")
     return made
 

@@ -29,8 +29,12 @@ POLL = 2.0
 
 def main() -> None:
     """Train what is missing, then print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipes", nargs="*", default=["initial", "intermediate", "final"], help=", ".join(RECIPES))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "recipes", nargs="*", default=["initial", "intermediate", "final"], help=", ".join(RECIPES)
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--folder", type=Path, default=ROOT / "bench-runs")
     options = parser.parse_args()
@@ -46,9 +50,14 @@ def main() -> None:
             if not run.is_live and run.state != "queued":
                 waiting.discard(name)
                 last = run.last
-                print(f"{name}: {run.state}" + (f", {last.val_accuracy:.2f} %" if last else ""), file=sys.stderr)
+                print(
+                    f"{name}: {run.state}" + (f", {last.val_accuracy:.2f} %" if last else ""),
+                    file=sys.stderr,
+                )
         time.sleep(POLL)
-    print("| recipe | parameters | epochs | seeds | mean | deviation | smallest | largest | seconds a run |")
+    print(
+        "| recipe | parameters | epochs | seeds | mean | deviation | smallest | largest | seconds a run |"
+    )
     print("|---|---|---|---|---|---|---|---|---|")
     for name, names in runs.items():
         print(row(name, [store.open_run(each, folder) for each in names]))
@@ -60,9 +69,13 @@ def start(name: str, seed: int, folder: Path) -> str:
     try:
         run = store.open_run(run_name, folder)
     except RunError:
-        run = store.create(recipe(name).config.changed(seed=seed), run_name, recipe=name, folder=folder)
+        run = store.create(
+            recipe(name).config.changed(seed=seed), run_name, recipe=name, folder=folder
+        )
     if run.config != recipe(name).config.changed(seed=seed):
-        sys.exit(f"{run_name} in {folder} was made by another version of the recipe; delete it first.")
+        sys.exit(
+            f"{run_name} in {folder} was made by another version of the recipe; delete it first."
+        )
     if run.state not in ("finished", "queued") and not run.is_live:
         run_queue.submit(run_name, folder)
     return run_name
@@ -76,10 +89,14 @@ def row(name: str, runs: list[Run]) -> str:
     if not rows:
         return f"| {name} | no run finished |"
     accuracy = spread([each.val_accuracy for each in rows])
-    seconds = spread([sum(each.seconds for each in run.epochs) for run in runs if run.state == "finished"])
+    seconds = spread(
+        [sum(each.seconds for each in run.epochs) for run in runs if run.state == "finished"]
+    )
     parameters = summarise(rows_of(config)).total_params
-    return (f"| {name} | {parameters:,} | {config.epochs} | {accuracy.count} | {accuracy.mean:.3f} % | "
-            f"{accuracy.deviation:.3f} | {accuracy.smallest:.2f} | {accuracy.largest:.2f} | {seconds.mean:.0f} |")
+    return (
+        f"| {name} | {parameters:,} | {config.epochs} | {accuracy.count} | {accuracy.mean:.3f} % | "
+        f"{accuracy.deviation:.3f} | {accuracy.smallest:.2f} | {accuracy.largest:.2f} | {seconds.mean:.0f} |"
+    )
 
 
 if __name__ == "__main__":

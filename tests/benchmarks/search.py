@@ -26,14 +26,32 @@ from core.models.summary import summarise  # noqa: E402
 from core.runs import run_queue, store  # noqa: E402
 
 POLL = 2.0
-BASE = RunConfig(schedule="triangle", lr=0.02, max_lr=0.2, warmup=0.15, nesterov=True, batch_size=128, ema=0.998,
-                 initialisation="he", augmentation="stretch", augmented=0.87, precision="bf16", holdout=10_000)
+BASE = RunConfig(
+    schedule="triangle",
+    lr=0.02,
+    max_lr=0.2,
+    warmup=0.15,
+    nesterov=True,
+    batch_size=128,
+    ema=0.998,
+    initialisation="he",
+    augmentation="stretch",
+    augmented=0.87,
+    precision="bf16",
+    holdout=10_000,
+)
 TEACHER = BASE.changed(architecture="teacher-179018", dropout=0.2)
 TAUGHT = BASE.changed(teacher="teacher", teacher_share=0.9, temperature=2.0)
 SMALL = TAUGHT.changed(batch_size=64)
 THREE = "teacher+teacher-2+teacher-3"
-QUICK = BASE.changed(architecture="unshuffle-vote-7786", max_lr=0.3, lr=0.03, epochs=12, augmented=0.84,
-                     augmentation="final-moves")
+QUICK = BASE.changed(
+    architecture="unshuffle-vote-7786",
+    max_lr=0.3,
+    lr=0.03,
+    epochs=12,
+    augmented=0.84,
+    augmentation="final-moves",
+)
 
 
 def small(stem: int, early: tuple[int, ...], late: tuple[int, ...], **more: Any) -> RunConfig:
@@ -45,54 +63,121 @@ VARIANTS: dict[str, tuple[str, RunConfig]] = {
     "teacher": ("the teacher: folded pixels, 64 and 96 channels, batch 128", TEACHER),
     "teacher-2": ("the teacher with seed 2", TEACHER.changed(seed=2)),
     "teacher-3": ("the teacher with seed 3", TEACHER.changed(seed=3)),
-    "tiny-three": ("six separable convolutions of 16 channels, three teachers together",
-                   SMALL.changed(architecture="tiny-2650", teacher=THREE)),
-    "tiny-three-4": ("the same at temperature 4",
-                     SMALL.changed(architecture="tiny-2650", teacher=THREE, temperature=4.0)),
+    "tiny-three": (
+        "six separable convolutions of 16 channels, three teachers together",
+        SMALL.changed(architecture="tiny-2650", teacher=THREE),
+    ),
+    "tiny-three-4": (
+        "the same at temperature 4",
+        SMALL.changed(architecture="tiny-2650", teacher=THREE, temperature=4.0),
+    ),
     "tiny": ("the same, one teacher at temperature 2", SMALL.changed(architecture="tiny-2650")),
-    "tiny-cycle": ("the same with the seed's custom one-cycle, 0.1 to 0.2",
-                   SMALL.changed(architecture="tiny-2650", schedule="seed-one-cycle", lr=0.1)),
-    "tiny-2416": ("six separable convolutions, the early ones with 14 channels", small(8, (14, 14, 14), (16, 16, 16))),
-    "tiny-wider": ("six separable convolutions of 18 and 20 channels", small(8, (18, 18, 18), (20, 20, 20))),
-    "tiny-deeper": ("Tiny: eight separable convolutions of 16 channels", small(8, (16,) * 4, (16,) * 4)),
+    "tiny-cycle": (
+        "the same with the seed's custom one-cycle, 0.1 to 0.2",
+        SMALL.changed(architecture="tiny-2650", schedule="seed-one-cycle", lr=0.1),
+    ),
+    "tiny-2416": (
+        "six separable convolutions, the early ones with 14 channels",
+        small(8, (14, 14, 14), (16, 16, 16)),
+    ),
+    "tiny-wider": (
+        "six separable convolutions of 18 and 20 channels",
+        small(8, (18, 18, 18), (20, 20, 20)),
+    ),
+    "tiny-deeper": (
+        "Tiny: eight separable convolutions of 16 channels",
+        small(8, (16,) * 4, (16,) * 4),
+    ),
     "tiny-2900": ("eight separable convolutions of 14 channels", small(8, (14,) * 4, (14,) * 4)),
     "sprint": ("Sprint's network, batch 128, 12 epochs, moves only", QUICK),
     "sprint-stretch": ("the same, stretched", QUICK.changed(augmentation="stretch")),
-    "sprint-cycle": ("the same, with the seed's custom one-cycle, 0.15 to 0.3",
-                     QUICK.changed(augmentation="stretch", schedule="seed-one-cycle", lr=0.15)),
-    "sprint-15": ("Sprint's network, batch 128, 15 epochs, stretched",
-                  QUICK.changed(augmentation="stretch", epochs=15, augmented=0.87)),
-    "best": ("six separable convolutions of 26 and 34 channels, batch 128, stretched",
-             TAUGHT.changed(architecture="wide-7124")),
-    "best-moves": ("the same, moves only", TAUGHT.changed(architecture="wide-7124", augmentation="final-moves")),
+    "sprint-cycle": (
+        "the same, with the seed's custom one-cycle, 0.15 to 0.3",
+        QUICK.changed(augmentation="stretch", schedule="seed-one-cycle", lr=0.15),
+    ),
+    "sprint-15": (
+        "Sprint's network, batch 128, 15 epochs, stretched",
+        QUICK.changed(augmentation="stretch", epochs=15, augmented=0.87),
+    ),
+    "best": (
+        "six separable convolutions of 26 and 34 channels, batch 128, stretched",
+        TAUGHT.changed(architecture="wide-7124"),
+    ),
+    "best-moves": (
+        "the same, moves only",
+        TAUGHT.changed(architecture="wide-7124", augmentation="final-moves"),
+    ),
     "best-64": ("the same, stretched, at batch 64", SMALL.changed(architecture="wide-7124")),
-    "best-cycle": ("the same with the seed's custom one-cycle, 0.1 to 0.2",
-                   SMALL.changed(architecture="wide-7124", schedule="seed-one-cycle", lr=0.1)),
-    "best-deeper": ("eight separable convolutions of 24 and 28 channels (Best has 24 and 29)",
-                    TAUGHT.changed(layers=stacked(12, (24,) * 4, (28,) * 4))),
+    "best-cycle": (
+        "the same with the seed's custom one-cycle, 0.1 to 0.2",
+        SMALL.changed(architecture="wide-7124", schedule="seed-one-cycle", lr=0.1),
+    ),
+    "best-deeper": (
+        "eight separable convolutions of 24 and 28 channels (Best has 24 and 29)",
+        TAUGHT.changed(layers=stacked(12, (24,) * 4, (28,) * 4)),
+    ),
     "final": ("the seed's network, triangle, batch 64", SMALL.changed(architecture="seed-3762")),
-    "final-moves": ("the seed's network, triangle to 0.1, batch 32, moves only",
-                    SMALL.changed(architecture="seed-3762", batch_size=32, max_lr=0.1, lr=0.01, ema=0.999,
-                                  augmentation="final-moves")),
-    "final-cycle": ("the seed's network, custom one-cycle 0.1 to 0.2, batch 64",
-                    SMALL.changed(architecture="seed-3762", schedule="seed-one-cycle", lr=0.1)),
-    "final-cycle-low": ("the seed's rates, batch 64",
-                        SMALL.changed(architecture="seed-3762", schedule="seed-one-cycle", lr=0.05, max_lr=0.1)),
-    "final-cycle-32": ("the seed's rates, batch 32",
-                       SMALL.changed(architecture="seed-3762", schedule="seed-one-cycle", lr=0.05, max_lr=0.1,
-                                     batch_size=32, ema=0.999)),
-    "final-muon": ("Final: the seed's rates, batch 64, Muon instead of SGD",
-                   SMALL.changed(architecture="seed-3762", schedule="seed-one-cycle", lr=0.05, max_lr=0.1,
-                                 optimizer="muon", precision="fp32")),
-    "final-muon-2": ("the same with seed 2",
-                     SMALL.changed(architecture="seed-3762", schedule="seed-one-cycle", lr=0.05, max_lr=0.1,
-                                   optimizer="muon", precision="fp32", seed=2)),
+    "final-moves": (
+        "the seed's network, triangle to 0.1, batch 32, moves only",
+        SMALL.changed(
+            architecture="seed-3762",
+            batch_size=32,
+            max_lr=0.1,
+            lr=0.01,
+            ema=0.999,
+            augmentation="final-moves",
+        ),
+    ),
+    "final-cycle": (
+        "the seed's network, custom one-cycle 0.1 to 0.2, batch 64",
+        SMALL.changed(architecture="seed-3762", schedule="seed-one-cycle", lr=0.1),
+    ),
+    "final-cycle-low": (
+        "the seed's rates, batch 64",
+        SMALL.changed(architecture="seed-3762", schedule="seed-one-cycle", lr=0.05, max_lr=0.1),
+    ),
+    "final-cycle-32": (
+        "the seed's rates, batch 32",
+        SMALL.changed(
+            architecture="seed-3762",
+            schedule="seed-one-cycle",
+            lr=0.05,
+            max_lr=0.1,
+            batch_size=32,
+            ema=0.999,
+        ),
+    ),
+    "final-muon": (
+        "Final: the seed's rates, batch 64, Muon instead of SGD",
+        SMALL.changed(
+            architecture="seed-3762",
+            schedule="seed-one-cycle",
+            lr=0.05,
+            max_lr=0.1,
+            optimizer="muon",
+            precision="fp32",
+        ),
+    ),
+    "final-muon-2": (
+        "the same with seed 2",
+        SMALL.changed(
+            architecture="seed-3762",
+            schedule="seed-one-cycle",
+            lr=0.05,
+            max_lr=0.1,
+            optimizer="muon",
+            precision="fp32",
+            seed=2,
+        ),
+    ),
 }
 
 
 def main() -> None:
     """Train what is missing, then print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("variants", nargs="*", default=[], help=", ".join(VARIANTS))
     parser.add_argument("--folder", type=Path, default=ROOT / "bench-runs" / "search")
     parser.add_argument("--table", action="store_true", help="train nothing")
@@ -101,7 +186,9 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in [] if options.table else options.variants or VARIANTS:
         train(name, folder)
-    print("| variant | parameters | epochs | held-out accuracy | held-out loss |\n|---|---|---|---|---|")
+    print(
+        "| variant | parameters | epochs | held-out accuracy | held-out loss |\n|---|---|---|---|---|"
+    )
     for name, (words, config) in VARIANTS.items():
         print(line(name, words, config, folder), end="")
 
@@ -122,8 +209,12 @@ def train(name: str, folder: Path) -> None:
         run_queue.pump(folder)
         run = store.open_run(name, folder)
     last = run.last
-    print(f"{name}: {run.state}" + (f", {last.val_accuracy:.2f} %, {last.val_loss:.4f}" if last else ""),
-          file=sys.stderr, flush=True)
+    print(
+        f"{name}: {run.state}"
+        + (f", {last.val_accuracy:.2f} %, {last.val_loss:.4f}" if last else ""),
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def line(name: str, words: str, config: RunConfig, folder: Path) -> str:
@@ -135,8 +226,10 @@ def line(name: str, words: str, config: RunConfig, folder: Path) -> str:
     if run.state != "finished":
         return ""
     parameters = summarise(rows_of(config)).total_params
-    return (f"| {words} | {parameters:,} | {config.epochs} | {run.last.val_accuracy:.2f} % | "
-            f"{run.last.val_loss:.4f} |\n")
+    return (
+        f"| {words} | {parameters:,} | {config.epochs} | {run.last.val_accuracy:.2f} % | "
+        f"{run.last.val_loss:.4f} |\n"
+    )
 
 
 if __name__ == "__main__":

@@ -33,23 +33,40 @@ from core.runs.run import Run  # noqa: E402
 
 # Everything that a state has to hold: dropout, batch norm, momentum that cycles, averaged weights, augmentation in a
 # background process, a hold-out.
-CONFIG = RunConfig(layers=({"kind": "space_to_depth", "block": 4},
-                           {"kind": "conv", "channels": 8, "kernel": 3, "norm": "batch", "bias": False},
-                           {"kind": "dropout", "p": 0.1},
-                           {"kind": "linear", "channels": 10, "activation": "none"}),
-                   batch_size=500, max_lr=0.1, momentum_cycle=True, ema=0.99, holdout=5_000, augmentation="final",
-                   device="cpu", precision="fp32", threads=1)
+CONFIG = RunConfig(
+    layers=(
+        {"kind": "space_to_depth", "block": 4},
+        {"kind": "conv", "channels": 8, "kernel": 3, "norm": "batch", "bias": False},
+        {"kind": "dropout", "p": 0.1},
+        {"kind": "linear", "channels": 10, "activation": "none"},
+    ),
+    batch_size=500,
+    max_lr=0.1,
+    momentum_cycle=True,
+    ema=0.99,
+    holdout=5_000,
+    augmentation="final",
+    device="cpu",
+    precision="fp32",
+    threads=1,
+)
 
 
 def main() -> None:
     """Train both runs and say how they compare; exit status 1 where they differ."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--epochs", type=int, default=60)
-    parser.add_argument("--longest", type=float, default=4.0, help="seconds of training before a kill, at most")
+    parser.add_argument(
+        "--longest", type=float, default=4.0, help="seconds of training before a kill, at most"
+    )
     parser.add_argument("--save-every", type=float, default=1.0, help="seconds between two states")
     parser.add_argument("--seed", type=int, default=1, help="of the moments")
-    parser.add_argument("--folder", type=Path, help="where the runs go; default: a temporary folder")
+    parser.add_argument(
+        "--folder", type=Path, help="where the runs go; default: a temporary folder"
+    )
     options = parser.parse_args()
     folder = (options.folder or Path(tempfile.mkdtemp(prefix="inkling-soak-"))).resolve()
     config = CONFIG.changed(epochs=options.epochs)
@@ -57,7 +74,10 @@ def main() -> None:
 
     started = time.monotonic()
     train(whole, options.save_every).wait()
-    print(f"undisturbed: {store.open_run('whole', folder).state} after {time.monotonic() - started:.0f} s", flush=True)
+    print(
+        f"undisturbed: {store.open_run('whole', folder).state} after {time.monotonic() - started:.0f} s",
+        flush=True,
+    )
 
     chance = random.Random(options.seed)
     where: Counter[str] = Counter()
@@ -82,8 +102,11 @@ def main() -> None:
         last = run.events()[-1] if run.events() else {"kind": "nothing yet"}
         where[last["kind"]] += 1
         if sum(where.values()) % 10 == 0:
-            print(f"{sum(where.values())} kills, {len(run.epochs)} of {options.epochs} epochs, "
-                  f"{time.monotonic() - started:.0f} s", flush=True)
+            print(
+                f"{sum(where.values())} kills, {len(run.epochs)} of {options.epochs} epochs, "
+                f"{time.monotonic() - started:.0f} s",
+                flush=True,
+            )
     if store.open_run("cut", folder).state != "finished":
         train(cut, options.save_every).wait()
     report(store.open_run("whole", folder), store.open_run("cut", folder), where)
@@ -92,9 +115,21 @@ def main() -> None:
 def train(run: Run, save_every: float) -> subprocess.Popen[bytes]:
     """A worker for the run, as the queue starts it."""
     with open(run.folder / "log.txt", "ab") as log:
-        return subprocess.Popen([sys.executable, "-m", "core.runs.worker", str(run.folder), "--save-every",
-                                 str(save_every)], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log,
-                                stderr=subprocess.STDOUT, start_new_session=True)
+        return subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "core.runs.worker",
+                str(run.folder),
+                "--save-every",
+                str(save_every),
+            ],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 def wait_until_it_trains(process: subprocess.Popen[bytes], run: Run) -> None:
@@ -117,18 +152,31 @@ def with_luck(process: subprocess.Popen[bytes], seconds: float) -> None:
 
 def report(whole: Run, cut: Run, where: Counter[str]) -> None:
     """Print what is equal and what is not; exit status 1 where something is not."""
+
     def table(run: Run) -> list[dict[str, object]]:
         return [{**row.to_dict(), "seconds": 0} for row in run.epochs]
 
-    equal = {name: (whole.folder / name).read_bytes() == (cut.folder / name).read_bytes()
-             for name in ("last.pt", "best.pt")}
+    equal = {
+        name: (whole.folder / name).read_bytes() == (cut.folder / name).read_bytes()
+        for name in ("last.pt", "best.pt")
+    }
     equal["epoch table"] = table(whole) == table(cut)
     equal["test result"] = whole.test == cut.test
     equal["finished"] = whole.state == cut.state == "finished"
     resumed = sum(event["kind"] in ("resumed", "started") for event in cut.events())
-    print(json.dumps({"kills": sum(where.values()), "last event before the kill": dict(where),
-                      "taken up": resumed, "epochs": len(cut.epochs), "equal": equal, "folder": str(cut.folder.parent)},
-                     indent=1))
+    print(
+        json.dumps(
+            {
+                "kills": sum(where.values()),
+                "last event before the kill": dict(where),
+                "taken up": resumed,
+                "epochs": len(cut.epochs),
+                "equal": equal,
+                "folder": str(cut.folder.parent),
+            },
+            indent=1,
+        )
+    )
     sys.exit(0 if all(equal.values()) else 1)
 
 

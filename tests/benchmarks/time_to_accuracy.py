@@ -39,13 +39,21 @@ USUAL = ("sprint", "final", "pytorch-example", "keras-style")
 def main() -> None:
     """Run every recipe and seed in a process of its own, then report; or be such a process."""
     options = parser(__doc__)
-    options.add_argument("recipes", nargs="*", default=[name for name in USUAL if name in RECIPES],
-                         help=", ".join(RECIPES))
+    options.add_argument(
+        "recipes",
+        nargs="*",
+        default=[name for name in USUAL if name in RECIPES],
+        help=", ".join(RECIPES),
+    )
     options.add_argument("--seeds", nargs="+", type=int, default=[1])
     options.add_argument("--goal", type=float, default=99.4, help="percent of the test images")
     options.add_argument("--epochs", type=int, help="instead of the recipe's, to try this script")
-    options.add_argument("--images", type=int, default=60_000, help="to train on; fewer: to try this script")
-    options.add_argument("--one", action="store_true", help="train one recipe and seed here and print JSON")
+    options.add_argument(
+        "--images", type=int, default=60_000, help="to train on; fewer: to try this script"
+    )
+    options.add_argument(
+        "--one", action="store_true", help="train one recipe and seed here and print JSON"
+    )
     chosen = options.parse_args()
     if chosen.one:
         print(json.dumps(trained(chosen.recipes[0], chosen.seeds[0], chosen.epochs, chosen.images)))
@@ -60,17 +68,46 @@ def main() -> None:
     for seed in chosen.seeds:
         for name in chosen.recipes:
             runs[name].append(in_a_process(name, seed, chosen.epochs, chosen.images))
-            print(f"{name}, seed {seed}: {runs[name][-1]['accuracies'][-1]:.2f} % after "
-                  f"{runs[name][-1]['seconds'][-1]:.1f} s", file=sys.stderr, flush=True)
-    tell([f"{where}; seeds {', '.join(map(str, chosen.seeds))}, {chosen.images:,} images",
-          table(("recipe", "parameters", "epochs", "accuracy, last epoch", "lowest, highest", "seconds",
-                 "shortest, longest", f"seconds to {chosen.goal:g} % (last epoch)",
-                 f"first at {chosen.goal:g} % (picked on test)"),
-                [row(name, runs[name], chosen.goal) for name in chosen.recipes]),
-          "How the runs went:",
-          table(("recipe", "seed", "device", "format", "threads", "workers", "s to the end of the first step",
-                 "s an epoch after it"),
-                [how(name, run) for name in chosen.recipes for run in runs[name]])], chosen.output)
+            print(
+                f"{name}, seed {seed}: {runs[name][-1]['accuracies'][-1]:.2f} % after "
+                f"{runs[name][-1]['seconds'][-1]:.1f} s",
+                file=sys.stderr,
+                flush=True,
+            )
+    tell(
+        [
+            f"{where}; seeds {', '.join(map(str, chosen.seeds))}, {chosen.images:,} images",
+            table(
+                (
+                    "recipe",
+                    "parameters",
+                    "epochs",
+                    "accuracy, last epoch",
+                    "lowest, highest",
+                    "seconds",
+                    "shortest, longest",
+                    f"seconds to {chosen.goal:g} % (last epoch)",
+                    f"first at {chosen.goal:g} % (picked on test)",
+                ),
+                [row(name, runs[name], chosen.goal) for name in chosen.recipes],
+            ),
+            "How the runs went:",
+            table(
+                (
+                    "recipe",
+                    "seed",
+                    "device",
+                    "format",
+                    "threads",
+                    "workers",
+                    "s to the end of the first step",
+                    "s an epoch after it",
+                ),
+                [how(name, run) for name in chosen.recipes for run in runs[name]],
+            ),
+        ],
+        chosen.output,
+    )
 
 
 def trained(name: str, seed: int, epochs: int | None, images: int) -> dict[str, Any]:
@@ -78,8 +115,12 @@ def trained(name: str, seed: int, epochs: int | None, images: int) -> dict[str, 
     config = recipe(name).config.changed(seed=seed)
     config = config.changed(epochs=epochs) if epochs else config
     every = dataset.load()
-    data = dataset.Mnist(every.train_images[:images], every.train_labels[:images], every.test_images,
-                         every.test_labels)
+    data = dataset.Mnist(
+        every.train_images[:images],
+        every.train_labels[:images],
+        every.test_images,
+        every.test_labels,
+    )
     began = time.perf_counter()
     training = Training(config, data, teacher=load_teacher(config))
     seconds, accuracies, first = [], [], math.nan
@@ -92,16 +133,36 @@ def trained(name: str, seed: int, epochs: int | None, images: int) -> dict[str, 
     if config.holdout:  # then the last result is the one score on the test images
         seconds[-1] = time.perf_counter() - began
         accuracies = [math.nan] * (len(accuracies) - 1) + [result.accuracy]
-    return {"seconds": seconds, "accuracies": accuracies, "first": first, "seed": seed, "facts": training.facts,
-            "parameters": plan(config).parameters}
+    return {
+        "seconds": seconds,
+        "accuracies": accuracies,
+        "first": first,
+        "seed": seed,
+        "facts": training.facts,
+        "parameters": plan(config).parameters,
+    }
 
 
 def in_a_process(name: str, seed: int, epochs: int | None, images: int) -> dict[str, Any]:
     """What `trained` tells, from a fresh process."""
-    command = [sys.executable, __file__, name, "--seeds", str(seed), "--images", str(images), "--one"]
+    command = [
+        sys.executable,
+        __file__,
+        name,
+        "--seeds",
+        str(seed),
+        "--images",
+        str(images),
+        "--one",
+    ]
     command += ["--epochs", str(epochs)] if epochs else []
-    answer = subprocess.run(command, capture_output=True, text=True, check=False,
-                            env={**os.environ, "NO_ALBUMENTATIONS_UPDATE": "1"})
+    answer = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "NO_ALBUMENTATIONS_UPDATE": "1"},
+    )
     if answer.returncode:
         sys.exit(f"{name}, seed {seed}, did not end well:\n{answer.stderr[-2_000:]}")
     return json.loads(answer.stdout.splitlines()[-1])
@@ -111,29 +172,52 @@ def row(name: str, runs: list[dict[str, Any]], goal: float) -> list[str]:
     """A recipe's line of the table."""
     accuracy = spread([run["accuracies"][-1] for run in runs])
     seconds = spread([run["seconds"][-1] for run in runs])
-    reached = f"**{seconds.mean:.1f}**" if accuracy.mean >= goal else f"not reached in {seconds.mean:.1f}"
-    return [name, f"{runs[0]['parameters']:,}", str(len(runs[0]["seconds"])), f"{accuracy.mean:.3f} %",
-            f"{accuracy.smallest:.2f}, {accuracy.largest:.2f}", f"{seconds.mean:.1f}",
-            f"{seconds.smallest:.1f}, {seconds.largest:.1f}", reached, first_at(runs, goal)]
+    reached = (
+        f"**{seconds.mean:.1f}**" if accuracy.mean >= goal else f"not reached in {seconds.mean:.1f}"
+    )
+    return [
+        name,
+        f"{runs[0]['parameters']:,}",
+        str(len(runs[0]["seconds"])),
+        f"{accuracy.mean:.3f} %",
+        f"{accuracy.smallest:.2f}, {accuracy.largest:.2f}",
+        f"{seconds.mean:.1f}",
+        f"{seconds.smallest:.1f}, {seconds.largest:.1f}",
+        reached,
+        first_at(runs, goal),
+    ]
 
 
 def first_at(runs: list[dict[str, Any]], goal: float) -> str:
     """When the runs first reached the goal, in seconds and epochs, and how many of them did."""
-    found = [(run["seconds"][at], at + 1) for run in runs
-             if (at := next((at for at, each in enumerate(run["accuracies"]) if each >= goal), None)) is not None]
+    found = [
+        (run["seconds"][at], at + 1)
+        for run in runs
+        if (at := next((at for at, each in enumerate(run["accuracies"]) if each >= goal), None))
+        is not None
+    ]
     if not found:
         return "never"
     epochs = sorted(epoch for _, epoch in found)
-    return (f"{sum(seconds for seconds, _ in found) / len(found):.1f} s, epoch "
-            f"{epochs[0]}{f' to {epochs[-1]}' if epochs[-1] > epochs[0] else ''}, {len(found)} of {len(runs)} runs")
+    return (
+        f"{sum(seconds for seconds, _ in found) / len(found):.1f} s, epoch "
+        f"{epochs[0]}{f' to {epochs[-1]}' if epochs[-1] > epochs[0] else ''}, {len(found)} of {len(runs)} runs"
+    )
 
 
 def how(name: str, run: dict[str, Any]) -> list[str]:
     """A run's line of the second table."""
     facts = run["facts"]
-    return [name, str(run["seed"]), facts["device_name"], f"{facts['precision']} {facts['layout']}",
-            str(facts["threads"]), str(facts["workers"]), f"{run['first']:.1f}",
-            f"{(run['seconds'][-1] - run['first']) / len(run['seconds']):.2f}"]
+    return [
+        name,
+        str(run["seed"]),
+        facts["device_name"],
+        f"{facts['precision']} {facts['layout']}",
+        str(facts["threads"]),
+        str(facts["workers"]),
+        f"{run['first']:.1f}",
+        f"{(run['seconds'][-1] - run['first']) / len(run['seconds']):.2f}",
+    ]
 
 
 if __name__ == "__main__":

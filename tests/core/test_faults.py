@@ -21,8 +21,13 @@ from core.training.plan import plan
 from core.training.results import EpochResult
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
-junk = st.recursive(scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner,
-                                                                                        max_size=4), max_leaves=8)
+junk = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
 
 
 def valid(name: str) -> st.SearchStrategy:
@@ -56,13 +61,22 @@ def test_any_link_makes_a_config_or_a_sentence(values):
     taken(RunConfig.from_strings, values)
 
 
-@given(fields, st.dictionaries(st.sampled_from(["architecture", "augmentation", "layers", "transforms", "epochs"]),
-                               junk, max_size=2))
+@given(
+    fields,
+    st.dictionaries(
+        st.sampled_from(["architecture", "augmentation", "layers", "transforms", "epochs"]),
+        junk,
+        max_size=2,
+    ),
+)
 def test_any_config_can_be_planned_or_is_refused(values, spoilt):
     prepared = taken(lambda: plan(RunConfig.from_dict({**values, **spoilt}), Limits()))
     if prepared:
         assert prepared.parameters > 0
-        assert RunConfig.from_dict(json.loads(json.dumps(prepared.config.to_dict()))) == prepared.config
+        assert (
+            RunConfig.from_dict(json.loads(json.dumps(prepared.config.to_dict())))
+            == prepared.config
+        )
 
 
 @given(fields, st.integers(1, 60_000), st.data())
@@ -76,8 +90,16 @@ def test_every_valid_config_has_a_rate_at_every_step(values, steps, data):
         assert 0 <= schedules.momentum(config, step, steps) < 1
 
 
-@given(st.lists(st.dictionaries(st.sampled_from(["kind", "shift", "p", "scale", "border", "alpha", "area", "x"]),
-                                st.sampled_from(list(augmentations.KINDS)) | junk, max_size=5), max_size=4))
+@given(
+    st.lists(
+        st.dictionaries(
+            st.sampled_from(["kind", "shift", "p", "scale", "border", "alpha", "area", "x"]),
+            st.sampled_from(list(augmentations.KINDS)) | junk,
+            max_size=5,
+        ),
+        max_size=4,
+    )
+)
 def test_any_transforms_are_completed_or_refused(rows):
     completed = taken(augmentations.check, rows)
     if completed:

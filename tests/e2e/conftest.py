@@ -15,7 +15,9 @@ from core.runs import control, trash
 from core.runs.store import entries, open_run
 from tests.made import made_run
 
-expect.set_options(timeout=60_000)  # a machine that trains answers late; how late is measured elsewhere
+expect.set_options(
+    timeout=60_000
+)  # a machine that trains answers late; how late is measured elsewhere
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

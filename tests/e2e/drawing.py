@@ -21,7 +21,9 @@ def draw(tab: Any, strokes: Strokes) -> None:
     """Draw with the mouse; points [x, y] are shares of the pad's width and height."""
     box = pad(tab).bounding_box()
     for stroke in strokes:
-        (first, *rest) = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
+        (first, *rest) = [
+            (box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke
+        ]
         tab.mouse.move(*first)
         tab.mouse.down()
         for point in rest:
@@ -34,10 +36,14 @@ def touch(tab: Any, strokes: Strokes) -> None:
     box = pad(tab).bounding_box()
     finger = tab.context.new_cdp_session(tab)
     for stroke in strokes:
-        points = [{"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]} for x, y in stroke]
+        points = [
+            {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]} for x, y in stroke
+        ]
         for at, point in enumerate(points):
-            finger.send("Input.dispatchTouchEvent", {"type": "touchMove" if at else "touchStart",
-                                                     "touchPoints": [point]})
+            finger.send(
+                "Input.dispatchTouchEvent",
+                {"type": "touchMove" if at else "touchStart", "touchPoints": [point]},
+            )
         finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
 

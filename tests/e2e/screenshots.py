@@ -15,20 +15,48 @@ from serving import ROOT, chromium, serve
 
 THEMES = ("light", "dark")
 SIZES = {"laptop": (1280, 800), "phone": (390, 844)}
-PAGES = {"home": "", "story": "story", "data": "data", "statistics": "data?part=Statistics", "map": "data?part=Map",
-         "augmentation": "data?part=Augmentation", "model": "model", "train": "train",
-         "run": "train?run=final", "runs": "runs?select=final",
-         "compared": "runs?select=initial&select=intermediate&select=final",
-         "mistakes": "mistakes?labelled=4&read=9", "two-runs": "mistakes?view=two+runs",
-         "experiments": "experiments", "repeats": "experiments?experiment=Repeats",
-         "rates": "experiments?experiment=Rate+finder", "sweep": "experiments?experiment=Sweep",
-         "exports": "experiments?experiment=Exports",
-         "draw": "draw", "layers": "draw?view=Layers", "reasons": "draw?view=Reasons", "nudge": "draw?view=Nudge",
-         "misread": "draw?digit=test-2597&view=Reasons"}
+PAGES = {
+    "home": "",
+    "story": "story",
+    "data": "data",
+    "statistics": "data?part=Statistics",
+    "map": "data?part=Map",
+    "augmentation": "data?part=Augmentation",
+    "model": "model",
+    "train": "train",
+    "run": "train?run=final",
+    "runs": "runs?select=final",
+    "compared": "runs?select=initial&select=intermediate&select=final",
+    "mistakes": "mistakes?labelled=4&read=9",
+    "two-runs": "mistakes?view=two+runs",
+    "experiments": "experiments",
+    "repeats": "experiments?experiment=Repeats",
+    "rates": "experiments?experiment=Rate+finder",
+    "sweep": "experiments?experiment=Sweep",
+    "exports": "experiments?experiment=Exports",
+    "draw": "draw",
+    "layers": "draw?view=Layers",
+    "reasons": "draw?view=Reasons",
+    "nudge": "draw?view=Nudge",
+    "misread": "draw?digit=test-2597&view=Reasons",
+}
 DRAWN = ("draw", "layers", "reasons", "nudge")
 
-THREE = [[(0.3, 0.28), (0.42, 0.2), (0.58, 0.2), (0.68, 0.31), (0.62, 0.44), (0.46, 0.49), (0.63, 0.53), (0.7, 0.66),
-         (0.6, 0.79), (0.42, 0.8), (0.3, 0.71)]]
+THREE = [
+    [
+        (0.3, 0.28),
+        (0.42, 0.2),
+        (0.58, 0.2),
+        (0.68, 0.31),
+        (0.62, 0.44),
+        (0.46, 0.49),
+        (0.63, 0.53),
+        (0.7, 0.66),
+        (0.6, 0.79),
+        (0.42, 0.8),
+        (0.3, 0.71),
+    ]
+]
 
 
 def main(folder: Path, checkpoints: Path) -> None:
@@ -38,8 +66,12 @@ def main(folder: Path, checkpoints: Path) -> None:
         browser = chromium(playwright)
         for theme in THEMES:
             for size, (width, height) in SIZES.items():
-                context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme,
-                                              has_touch=size == "phone", reduced_motion="reduce")
+                context = browser.new_context(
+                    viewport={"width": width, "height": height},
+                    color_scheme=theme,
+                    has_touch=size == "phone",
+                    reduced_motion="reduce",
+                )
                 page = context.new_page()
                 for name, path in PAGES.items():
                     page.goto(f"{address}/{path}")
@@ -58,9 +90,13 @@ def main(folder: Path, checkpoints: Path) -> None:
 def settle(page: Any) -> None:
     """Wait until the page is drawn and its script has come to rest."""
     page.wait_for_selector("h1", timeout=90_000)
-    page.wait_for_function("document.querySelector('.stApp').dataset.testScriptState == 'notRunning'", timeout=90_000)
-    page.wait_for_function("!document.querySelector('[data-testid=stSkeleton], [data-testid=stSpinner]')",
-                           timeout=90_000)
+    page.wait_for_function(
+        "document.querySelector('.stApp').dataset.testScriptState == 'notRunning'", timeout=90_000
+    )
+    page.wait_for_function(
+        "!document.querySelector('[data-testid=stSkeleton], [data-testid=stSpinner]')",
+        timeout=90_000,
+    )
     page.wait_for_timeout(900)
 
 
@@ -72,5 +108,7 @@ def fit(page: Any, width: int, height: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "tests" / "e2e" / "screenshots",
-         Path(sys.argv[2]) if len(sys.argv) > 2 else ROOT / "checkpoints")
+    main(
+        Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "tests" / "e2e" / "screenshots",
+        Path(sys.argv[2]) if len(sys.argv) > 2 else ROOT / "checkpoints",
+    )

@@ -20,8 +20,16 @@ import pytest
 from playwright.sync_api import Error
 
 ROOT = Path(__file__).resolve().parents[2]
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 LAPTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 # Streamlit looks for its server below the page's own path first when a deep link is opened.
 PROBES = re.compile(r"/\w+/_stcore/(health|host-config)$")
@@ -36,8 +44,20 @@ def serve(checkpoints: Path, **environment: str) -> Iterator[str]:
     log = Path(tempfile.gettempdir()) / f"inkling-server-{port}.log"
     with open(log, "w") as output:
         server = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)], cwd=ROOT,
-            env={**os.environ, "INKLING_CHECKPOINTS": str(checkpoints), **environment}, stdout=output, stderr=output)
+            [
+                sys.executable,
+                "-m",
+                "streamlit",
+                "run",
+                "streamlit_app.py",
+                "--server.port",
+                str(port),
+            ],
+            cwd=ROOT,
+            env={**os.environ, "INKLING_CHECKPOINTS": str(checkpoints), **environment},
+            stdout=output,
+            stderr=output,
+        )
     try:
         address = f"http://localhost:{port}"
         _wait_for(f"{address}/_stcore/health", server, log)
@@ -61,7 +81,9 @@ def chromium(playwright: Any, *flags: str) -> Any:
     Raises:
         playwright.sync_api.Error: there is none.
     """
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    path = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
     return playwright.chromium.launch(executable_path=path, args=[*FLAGS, *flags])
 
 
@@ -73,7 +95,9 @@ def launched(driver: Any, *flags: str) -> Iterator[Any]:
     except Error as error:
         if os.environ.get("CI"):
             raise
-        pytest.skip(f"no browser to test with; install chromium ({str(error).splitlines()[0][:80]})")
+        pytest.skip(
+            f"no browser to test with; install chromium ({str(error).splitlines()[0][:80]})"
+        )
     yield started
     started.close()
 
@@ -86,16 +110,30 @@ def watched_page(browser: Any, app: str, **settings: Any) -> Iterator[Any]:
     page = context.new_page()
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
-    page.on("console", lambda message: wrong.append(f"console: {message.text} {message.location.get('url')}")
-            if message.type == "error" and not PROBES.search(message.location.get("url", "")) else None)
-    page.on("request", lambda each: wrong.append(f"request: {each.url}")
-            if not each.url.startswith((app, "data:", "blob:")) else None)
+    page.on(
+        "console",
+        lambda message: (
+            wrong.append(f"console: {message.text} {message.location.get('url')}")
+            if message.type == "error" and not PROBES.search(message.location.get("url", ""))
+            else None
+        ),
+    )
+    page.on(
+        "request",
+        lambda each: (
+            wrong.append(f"request: {each.url}")
+            if not each.url.startswith((app, "data:", "blob:"))
+            else None
+        ),
+    )
     yield page
     context.close()
     assert not wrong, wrong
 
 
-def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path, seconds: float = 120) -> None:
+def _wait_for(
+    address: str, server: subprocess.Popen[bytes], log: Path, seconds: float = 120
+) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if server.poll() is not None:

@@ -33,7 +33,9 @@ def test_a_digit_is_picked_read_and_augmented(tab):
     paper.press("ArrowDown")
     expect(tab.locator(".closeup .value")).to_contain_text("Row 16, column 15:")
     tab.get_by_role("link", name="See it augmented").click()
-    expect(tab.get_by_role("group", name="Digits as they are and augmented").locator(".cell")).to_have_count(80)
+    expect(
+        tab.get_by_role("group", name="Digits as they are and augmented").locator(".cell")
+    ).to_have_count(80)
     expect(tab).to_have_url(re.compile("subject=this"))
     expect(tab.get_by_role("spinbutton", name="Index")).to_have_value("71")
 
@@ -45,7 +47,9 @@ def test_the_map_shows_the_picture_under_the_mouse(tab):
     picture = tab.locator("#vg-tooltip-element img")
     box = chart.bounding_box()
     for step in range(60):  # through the thick of the points
-        tab.mouse.move(box["x"] + box["width"] * (0.1 + step / 150), box["y"] + box["height"] * 0.45)
+        tab.mouse.move(
+            box["x"] + box["width"] * (0.1 + step / 150), box["y"] + box["height"] * 0.45
+        )
         tab.wait_for_timeout(50)
         if picture.count() and picture.is_visible():
             break
@@ -53,7 +57,9 @@ def test_the_map_shows_the_picture_under_the_mouse(tab):
     assert picture.evaluate("each => each.naturalWidth") == 28
 
 
-@pytest.mark.parametrize("tab", [{}, {"viewport": PHONE, "has_touch": True}], indirect=True, ids=["laptop", "phone"])
+@pytest.mark.parametrize(
+    "tab", [{}, {"viewport": PHONE, "has_touch": True}], indirect=True, ids=["laptop", "phone"]
+)
 def test_transforms_are_changed_linked_and_sent_to_train(tab):
     tab.goto("/data?part=Augmentation")
     draws = tab.get_by_role("group", name="Digits as they are and augmented")
@@ -64,8 +70,10 @@ def test_transforms_are_changed_linked_and_sent_to_train(tab):
     rotate.press("ArrowRight")
     expect(tab).to_have_url(re.compile("transforms=.*rotate.*8"))
     expect(tab.get_by_role("combobox", name="Start from")).to_have_value("Transforms of your own")
-    tab.wait_for_function("([each, before]) => each.style.getPropertyValue('--sheet') !== before",
-                          arg=[draws.element_handle(), before])
+    tab.wait_for_function(
+        "([each, before]) => each.style.getPropertyValue('--sheet') !== before",
+        arg=[draws.element_handle(), before],
+    )
     tab.reload()
     expect(tab.get_by_role("slider", name="Rotate")).to_have_value("8")
     tab.get_by_role("button", name="Train with this").click()

@@ -15,8 +15,10 @@ from core.drawing.preparation import strokes_to_ink
 from core.library import digits as own_digits
 from tests.strokes import DIGITS
 
-needs_final = pytest.mark.skipif(not (ROOT / "checkpoints" / "final" / "last.pt").is_file(),
-                                 reason="the final checkpoint is not shipped here")
+needs_final = pytest.mark.skipif(
+    not (ROOT / "checkpoints" / "final" / "last.pt").is_file(),
+    reason="the final checkpoint is not shipped here",
+)
 REST = 5  # looks at the pixels, half a second apart, that must agree
 
 
@@ -94,7 +96,9 @@ def test_a_drawing_survives_a_change_of_page(tab):
     expect(answer(tab)).not_to_be_empty()
 
 
-@pytest.mark.parametrize("tab", [{"viewport": PHONE, "has_touch": True, "is_mobile": True}], indirect=True)
+@pytest.mark.parametrize(
+    "tab", [{"viewport": PHONE, "has_touch": True, "is_mobile": True}], indirect=True
+)
 def test_a_finger_draws_and_does_not_scroll(tab):
     tab.goto("/draw")
     before = tab.locator("[data-testid=stMain]").evaluate("each => each.scrollTop")
@@ -176,8 +180,11 @@ def test_own_digits_are_kept_and_tested(tab, checkpoints, own):
     draw(tab, DIGITS[7])
     expect(answer(tab)).not_to_be_empty()
     tab.get_by_role("button", name="7", exact=True).click()
-    expect(tab.get_by_role("img", name=re.compile("^7, kept")).or_(
-        tab.get_by_role("option", name=re.compile("^7, kept")))).to_be_visible()
+    expect(
+        tab.get_by_role("img", name=re.compile("^7, kept")).or_(
+            tab.get_by_role("option", name=re.compile("^7, kept"))
+        )
+    ).to_be_visible()
     expect(tab.get_by_text(re.compile(r"final \d of 1,"))).to_be_visible()
     assert [digit.label for digit in own_digits.kept(checkpoints)] == [7]
     with tab.expect_download() as waiting:
@@ -186,8 +193,11 @@ def test_own_digits_are_kept_and_tested(tab, checkpoints, own):
 
 
 @needs_final
-@pytest.mark.parametrize("tab", [{"viewport": PHONE, "has_touch": True, "is_mobile": True, "color_scheme": "dark"}],
-                         indirect=True)
+@pytest.mark.parametrize(
+    "tab",
+    [{"viewport": PHONE, "has_touch": True, "is_mobile": True, "color_scheme": "dark"}],
+    indirect=True,
+)
 def test_a_number_is_written_with_a_finger(tab):
     tab.goto("/draw?read=a+number&network=final")
     for at, digit in enumerate((3, 0, 7)):
@@ -206,7 +216,9 @@ def test_a_picture_is_read_and_a_broken_one_answered(tab, tmp_path):
     tab.goto("/draw")
     turn_to(tab, "Picture")
     tab.locator("input[type=file]").set_input_files(bad)
-    expect(tab.get_by_text("The file is no picture that can be read; save it as PNG or JPEG.")).to_be_visible()
+    expect(
+        tab.get_by_text("The file is no picture that can be read; save it as PNG or JPEG.")
+    ).to_be_visible()
     tab.locator("input[type=file]").set_input_files(good)
     expect(tab.get_by_role("img", name="The ink found in the picture")).to_be_visible()
     expect(answer(tab)).not_to_be_empty()
@@ -222,9 +234,14 @@ def camera(driver, app, tmp_path):
     ink = np.zeros((height, width))
     ink[90:390, 170:470] = strokes_to_ink(DIGITS[7], 300) / 255
     sight = tmp_path / "sight.mjpeg"
-    Image.fromarray((light * (1 - 0.75 * ink)).clip(0, 255).astype(np.uint8)).convert("RGB").save(sight, "JPEG")
-    flags = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
-             f"--use-file-for-fake-video-capture={sight}")
+    Image.fromarray((light * (1 - 0.75 * ink)).clip(0, 255).astype(np.uint8)).convert("RGB").save(
+        sight, "JPEG"
+    )
+    flags = (
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
+        f"--use-file-for-fake-video-capture={sight}",
+    )
     with launched(driver, *flags) as seeing, watched_page(seeing, app, viewport=PHONE) as page:
         yield page
 
@@ -234,7 +251,9 @@ def test_a_digit_is_photographed(camera):
     camera.goto("/draw?network=final")
     turn_to(camera, "Picture")
     camera.get_by_text("Use the camera").click()
-    camera.wait_for_function("() => document.querySelector('video')?.currentTime > 0.5")  # before that it shows nothing
+    camera.wait_for_function(
+        "() => document.querySelector('video')?.currentTime > 0.5"
+    )  # before that it shows nothing
     camera.get_by_role("button", name="Take photo").click()
     expect(camera.get_by_role("img", name="The ink found in the picture")).to_be_visible()
     expect(answer(camera)).to_have_text("7")

@@ -30,8 +30,12 @@ def test_two_runs_are_compared_and_the_answer_is_in_the_link(tab):
     tab.goto("/experiments?first=initial&second=final")
     expect(tab.locator(".verdict")).to_contain_text(re.compile("is better by|cannot be told apart"))
     expect(tab.get_by_text("McNemar's exact test")).to_be_visible()
-    expect(tab.locator(".st-key-chart_difference canvas, .st-key-chart_difference svg").first).to_be_visible()
-    expect(tab.get_by_role("region", name="Test images that each gets right or wrong")).to_be_visible()
+    expect(
+        tab.locator(".st-key-chart_difference canvas, .st-key-chart_difference svg").first
+    ).to_be_visible()
+    expect(
+        tab.get_by_role("region", name="Test images that each gets right or wrong")
+    ).to_be_visible()
     tab.get_by_role("radio", name="Exports").click()
     expect(tab).to_have_url(re.compile("experiment=Exports"))
 
@@ -64,10 +68,16 @@ def test_a_network_is_made_checked_and_saved(tab, tmp_path):
     assert onnxruntime.InferenceSession(tmp_path / "net.onnx").get_inputs()[0].name == "images"
 
 
-@pytest.mark.parametrize("tab", [{"viewport": PHONE, "has_touch": True, "color_scheme": "dark"}], indirect=True)
+@pytest.mark.parametrize(
+    "tab", [{"viewport": PHONE, "has_touch": True, "color_scheme": "dark"}], indirect=True
+)
 def test_no_part_scrolls_sideways_on_a_phone(tab):
     for part in ("Compare", "Repeats", "Sweep", "Rate+finder", "Exports"):
         tab.goto(f"/experiments?experiment={part}")
-        expect(tab.locator(".verdict, .st-key-as_onnx, [data-testid=stSelectbox]").first, part).to_be_visible()
+        expect(
+            tab.locator(".verdict, .st-key-as_onnx, [data-testid=stSelectbox]").first, part
+        ).to_be_visible()
         main = tab.locator("[data-testid=stMain]")
-        assert main.evaluate("each => each.scrollWidth <= each.clientWidth"), f"{part} scrolls sideways"
+        assert main.evaluate("each => each.scrollWidth <= each.clientWidth"), (
+            f"{part} scrolls sideways"
+        )

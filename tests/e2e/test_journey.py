@@ -12,8 +12,18 @@ from serving import PHONE
 from core.runs.store import open_run
 from tests.strokes import DIGITS
 
-PAGES = ["", "story", "data", "data?part=Augmentation", "model", "train", "train?run=final", "runs?select=final",
-         "mistakes?run=final", "draw"]
+PAGES = [
+    "",
+    "story",
+    "data",
+    "data?part=Augmentation",
+    "model",
+    "train",
+    "train?run=final",
+    "runs?select=final",
+    "mistakes?run=final",
+    "draw",
+]
 QUICK = "train?recipe=initial&architecture=linear-7850&epochs=1&batch_size=2048"
 LONG = "train?recipe=initial&architecture=linear-7850&epochs=200&batch_size=128"
 
@@ -26,7 +36,9 @@ def start(tab, name: str) -> None:
 
 
 @pytest.mark.mnist
-def test_from_the_first_page_to_ones_own_run_its_mistakes_and_a_drawn_digit(tab, checkpoints, guests, mnist):
+def test_from_the_first_page_to_ones_own_run_its_mistakes_and_a_drawn_digit(
+    tab, checkpoints, guests, mnist
+):
     tab.goto("/")
     expect(tab.get_by_role("heading", name="fewer than 8,000")).to_be_visible()
     expect(tab.get_by_role("heading", name="Accuracy for its size")).to_be_visible()
@@ -73,16 +85,24 @@ def test_a_run_survives_reloads_and_other_pages_and_stops(tab, checkpoints, gues
     expect(tab.get_by_role("button", name="Go on")).to_be_visible()
 
 
-@pytest.mark.parametrize("tab", [{}, {"viewport": PHONE, "has_touch": True, "color_scheme": "dark"}],
-                         indirect=True, ids=["laptop", "phone"])
+@pytest.mark.parametrize(
+    "tab",
+    [{}, {"viewport": PHONE, "has_touch": True, "color_scheme": "dark"}],
+    indirect=True,
+    ids=["laptop", "phone"],
+)
 def test_every_page_opens_by_its_link_and_fits(tab):
     for page in PAGES:
         tab.goto(f"/{page}")
         expect(tab.locator("h1"), page).to_be_visible()
-        expect(tab.get_by_test_id("stApp"), page).to_have_attribute("data-test-script-state", "notRunning")
+        expect(tab.get_by_test_id("stApp"), page).to_have_attribute(
+            "data-test-script-state", "notRunning"
+        )
         assert tab.locator("[data-testid=stException]").count() == 0, page
         main = tab.locator("[data-testid=stMain]")
-        assert main.evaluate("each => each.scrollWidth <= each.clientWidth"), f"{page} scrolls sideways"
+        assert main.evaluate("each => each.scrollWidth <= each.clientWidth"), (
+            f"{page} scrolls sideways"
+        )
 
 
 def test_settings_live_in_the_link_and_come_back(tab):
@@ -96,7 +116,9 @@ def test_settings_live_in_the_link_and_come_back(tab):
     expect(pad(tab)).to_be_visible()
     tab.get_by_role("link", name="Train", exact=True).click()
     expect(tab.locator(".sheet")).to_contain_text("Linear-1")
-    assert {"lr=0.03", "recipe=initial", "architecture=linear-7850"} <= set(tab.url.split("?")[1].split("&"))
+    assert {"lr=0.03", "recipe=initial", "architecture=linear-7850"} <= set(
+        tab.url.split("?")[1].split("&")
+    )
 
 
 def test_a_card_on_the_first_page_starts_anew(tab):

@@ -28,18 +28,26 @@ def gallery(tab, name: str):
     return tab.get_by_role("listbox", name=name).get_by_role("option")
 
 
-@pytest.mark.parametrize("tab", [{}, {"viewport": PHONE, "has_touch": True, "color_scheme": "dark"}],
-                         indirect=True, ids=["laptop", "phone"])
+@pytest.mark.parametrize(
+    "tab",
+    [{}, {"viewport": PHONE, "has_touch": True, "color_scheme": "dark"}],
+    indirect=True,
+    ids=["laptop", "phone"],
+)
 def test_a_cell_shows_its_images_and_one_goes_to_draw(tab):
     tab.goto("/mistakes?run=final")
     cell = confused(tab)
-    label, read, count = re.match(r"(\d) read as (\d): (\d+) image", cell.get_attribute("aria-label")).groups()
+    label, read, count = re.match(
+        r"(\d) read as (\d): (\d+) image", cell.get_attribute("aria-label")
+    ).groups()
     cell.click()
     expect(tab.get_by_role("heading", name=f"{label} read as {read}")).to_be_visible()
     images = gallery(tab, "Images, the highest loss first")
     expect(images).to_have_count(min(int(count), 56))
     for image in images.all():
-        expect(image).to_have_attribute("aria-label", re.compile(f"labelled {label}, read as {read},"))
+        expect(image).to_have_attribute(
+            "aria-label", re.compile(f"labelled {label}, read as {read},")
+        )
     for setting in (f"labelled={label}", f"read={read}"):
         expect(tab).to_have_url(re.compile(setting))
     main = tab.locator("[data-testid=stMain]")
@@ -60,9 +68,13 @@ def test_two_runs_are_compared(tab):
     title = f"Right by final, wrong by {second}"
     images = gallery(tab, title)
     expect(images.first).to_be_visible()
-    expect(tab.get_by_role("heading", name=title)).to_contain_text(re.compile(r"[1-9]\d*, the highest loss first"))
-    found = re.match(rf"Test image (\d+), labelled (\d): final reads (\d), {second} (\d)",
-                     images.nth(1).get_attribute("aria-label"))
+    expect(tab.get_by_role("heading", name=title)).to_contain_text(
+        re.compile(r"[1-9]\d*, the highest loss first")
+    )
+    found = re.match(
+        rf"Test image (\d+), labelled (\d): final reads (\d), {second} (\d)",
+        images.nth(1).get_attribute("aria-label"),
+    )
     index, label, first, other = found.groups()
     assert first == label != other
     images.nth(1).click()

@@ -9,8 +9,10 @@ from playwright.sync_api import expect
 from serving import PHONE
 
 SMALL = 'model?net=[{"kind":"conv"},{"kind":"maxpool"},{"kind":"add","from":1},{"kind":"linear"}]'
-RESIDUAL = ('model?net=[{"kind":"conv","padding":1},{"kind":"conv","padding":1},{"kind":"add","from":1},'
-            '{"kind":"linear","activation":"none"}]')
+RESIDUAL = (
+    'model?net=[{"kind":"conv","padding":1},{"kind":"conv","padding":1},{"kind":"add","from":1},'
+    '{"kind":"linear","activation":"none"}]'
+)
 
 
 def rows(tab):
@@ -18,7 +20,9 @@ def rows(tab):
 
 
 def kinds(tab) -> list[str]:
-    return tab.locator(".rows .row select[data-name=kind]").evaluate_all("all => all.map(each => each.value)")
+    return tab.locator(".rows .row select[data-name=kind]").evaluate_all(
+        "all => all.map(each => each.value)"
+    )
 
 
 def gives(tab, number: int):
@@ -114,7 +118,9 @@ def test_a_network_goes_by_its_link_is_saved_and_trained(tab, browser, app):
     expect(gives(tab, 6)).to_have_text("12 × 14 × 14")
 
 
-@pytest.mark.parametrize("tab", [{"viewport": PHONE, "has_touch": True, "is_mobile": True}], indirect=True)
+@pytest.mark.parametrize(
+    "tab", [{"viewport": PHONE, "has_touch": True, "is_mobile": True}], indirect=True
+)
 def test_a_phone_has_room_for_the_table(tab):
     tab.goto("/model?beside=initial")
     expect(tab.get_by_label("Channels of row 1", exact=True)).to_be_visible()

@@ -23,7 +23,9 @@ def table(tab):
 
 def tick(tab, row: int) -> None:
     """Tick a row of the table, counted from 0."""
-    table(tab).click(position={"x": TICKS, "y": HEAD + ROW * row + ROW / 2}, force=True)  # its scroller lies above it
+    table(tab).click(
+        position={"x": TICKS, "y": HEAD + ROW * row + ROW / 2}, force=True
+    )  # its scroller lies above it
 
 
 def ticked(tab):
@@ -59,7 +61,9 @@ def test_two_runs_are_ticked_compared_and_in_the_link(tab):
     expect(tab.get_by_role("heading", name="final")).to_be_visible()
     tick(tab, 1)
     expect(ticked(tab)).to_have_text(["final", "initial"])
-    lines = curves(tab).locator(f"path[stroke='{charts.colour('final')}'], path[stroke='{charts.colour('initial')}']")
+    lines = curves(tab).locator(
+        f"path[stroke='{charts.colour('final')}'], path[stroke='{charts.colour('initial')}']"
+    )
     expect(lines.first).to_be_visible()
     strokes = set(lines.evaluate_all("all => all.map(each => each.getAttribute('stroke'))"))
     assert strokes == {charts.colour("final"), charts.colour("initial")}
@@ -94,7 +98,9 @@ def test_a_run_is_downloaded_and_taken_in_again(tab, checkpoints, guests, tmp_pa
     tab.locator("input[type=file]").set_input_files(path)
     expect(tab.get_by_role("heading", name="final-2")).to_be_visible()
     made = open_run("final-2", checkpoints)
-    assert (made.folder / "last.pt").read_bytes() == (checkpoints / "final" / "last.pt").read_bytes()
+    assert (made.folder / "last.pt").read_bytes() == (
+        checkpoints / "final" / "last.pt"
+    ).read_bytes()
     expect(tab.get_by_text("final-run.zip")).to_have_count(0)
     bad = tmp_path / "bad.zip"
     bad.write_bytes(b"not a run")
@@ -132,10 +138,14 @@ def test_notes_tags_and_a_new_name_are_kept(tab, checkpoints, guests):
     expect(tab.get_by_text("Notes kept.")).to_be_visible()
     tab.get_by_label("Tags").fill("small")
     tab.keyboard.press("Enter")
-    tab.keyboard.press("Escape")  # while the list is open, nothing else is there for those who do not see it
+    tab.keyboard.press(
+        "Escape"
+    )  # while the list is open, nothing else is there for those who do not see it
     kept(tab, checkpoints, "intermediate", "Less is enough.", ("small",))
     for name, back in (("middle", "intermediate"), ("intermediate", "middle")):
-        expect(notes).to_have_count(1)  # the one under the old name stands until the script has ended
+        expect(notes).to_have_count(
+            1
+        )  # the one under the old name stands until the script has ended
         at_rest(tab)
         tab.get_by_role("button", name="Rename").first.click()
         tab.get_by_label("New name").fill(name)
@@ -153,7 +163,9 @@ def test_notes_tags_and_a_new_name_are_kept(tab, checkpoints, guests):
     kept(tab, checkpoints, "intermediate", "", ())
 
 
-@pytest.mark.parametrize("tab", [{"viewport": PHONE, "has_touch": True, "color_scheme": "dark"}], indirect=True)
+@pytest.mark.parametrize(
+    "tab", [{"viewport": PHONE, "has_touch": True, "color_scheme": "dark"}], indirect=True
+)
 def test_it_works_with_a_finger_on_a_phone(tab):
     tab.goto("/runs?order=name")
     place = table(tab).bounding_box()

@@ -76,10 +76,14 @@ def test_a_chart_is_kept_under_the_runs_name(tab):
 def test_a_chart_says_in_words_what_it_shows(tab):
     tab.goto("/train?run=final")
     for words in ("Accuracy of final:", "Loss of final:", "Learning rate of final:"):
-        expect(tab.locator(f".stVegaLiteChart[role=graphics-document][aria-label^='{words}']")).to_be_visible()
+        expect(
+            tab.locator(f".stVegaLiteChart[role=graphics-document][aria-label^='{words}']")
+        ).to_be_visible()
 
 
-@pytest.mark.parametrize("tab", [{"viewport": PHONE, "has_touch": True, "is_mobile": True}], indirect=True)
+@pytest.mark.parametrize(
+    "tab", [{"viewport": PHONE, "has_touch": True, "is_mobile": True}], indirect=True
+)
 def test_a_run_is_forked_on_a_phone(tab):
     tab.goto("/train?run=final")
     tab.get_by_role("button", name="More").tap()

@@ -44,7 +44,9 @@ def opened(**link: str) -> AppTest:
 
 
 def component(app: AppTest, name: str, at: int = 0) -> dict:
-    found = [each for each in app.get("bidi_component") if each.proto.component_name == f"inkling_{name}"]
+    found = [
+        each for each in app.get("bidi_component") if each.proto.component_name == f"inkling_{name}"
+    ]
     return json.loads(found[at].proto.json)
 
 
@@ -68,7 +70,7 @@ def pictures(app: AppTest) -> np.ndarray:
     data = component(app, "gallery")
     picture = Image.open(io.BytesIO(base64.b64decode(data["sheet"].split(",")[1]))).convert("RGBA")
     alpha = np.asarray(picture)[..., 3]
-    return np.stack([alpha[top:top + 28, left:left + 28] for left, top in data["places"]])
+    return np.stack([alpha[top : top + 28, left : left + 28] for left, top in data["places"]])
 
 
 def test_digits_that_are_not_here_are_offered_and_fetched(digits, monkeypatch):
@@ -134,7 +136,8 @@ def test_digits_are_shown_page_by_page(here):
     app = opened()
     assert indices(app) == list(range(72))
     assert [cell["label"] for cell in component(app, "gallery")["cells"]] == [
-        str(int(label)) for label in here.train_labels[:72]]
+        str(int(label)) for label in here.train_labels[:72]
+    ]
     np.testing.assert_array_equal(pictures(app), here.train_images[:72].numpy())
     press(app, "Later")
     assert indices(app) == list(range(72, 144))
@@ -162,11 +165,27 @@ def test_the_test_images_start_anew(here):
 
 
 @pytest.mark.parametrize("part", ["Digits", "Statistics", "Map", "Augmentation"])
-@pytest.mark.parametrize("link", [
-    {"set": "test", "class": "3", "index": "7"}, {"set": "x", "class": "12", "index": "-4", "axes": "9 and 9"},
-    {"index": "1e99", "sample": "0", "transforms": "[[[", "subject": "?", "round": "0", "only": "7. Magic"},
-    {"transforms": "[" + ",".join(['{"kind":"noise"}'] * 40) + "]", "index": "59999", "set": "test"},
-    {"transforms": "x" * 20_000}])
+@pytest.mark.parametrize(
+    "link",
+    [
+        {"set": "test", "class": "3", "index": "7"},
+        {"set": "x", "class": "12", "index": "-4", "axes": "9 and 9"},
+        {
+            "index": "1e99",
+            "sample": "0",
+            "transforms": "[[[",
+            "subject": "?",
+            "round": "0",
+            "only": "7. Magic",
+        },
+        {
+            "transforms": "[" + ",".join(['{"kind":"noise"}'] * 40) + "]",
+            "index": "59999",
+            "set": "test",
+        },
+        {"transforms": "x" * 20_000},
+    ],
+)
 def test_every_part_opens_with_any_link(here, part, link):
     assert opened(part=part, **link).get("bidi_component")
 
@@ -199,7 +218,9 @@ def transforms(app: AppTest) -> tuple:
 def test_the_draws_are_the_trainers(here):
     app = studio(transforms=to_text(OWN), round="3")
     originals = here.train_images[one_of_each(here.train_labels.numpy(), 0)].numpy()
-    expected = Augmenter(check(OWN), 1)(np.repeat(originals, 8, axis=0), (3, 0)).reshape(10, 8, 28, 28)
+    expected = Augmenter(check(OWN), 1)(np.repeat(originals, 8, axis=0), (3, 0)).reshape(
+        10, 8, 28, 28
+    )
     shown = pictures(app).reshape(10, 9, 28, 28)
     np.testing.assert_array_equal(shown[:, 0], originals)
     np.testing.assert_array_equal(shown[:, 1:], expected)
@@ -277,7 +298,11 @@ def test_a_preset_is_sent_to_train_by_its_name(here):
 
 
 def test_a_digit_is_taken_from_the_grid_to_the_studio(here):
-    link = next(each.proto for each in opened(index="123").get("page_link") if "augmented" in each.proto.label)
+    link = next(
+        each.proto
+        for each in opened(index="123").get("page_link")
+        if "augmented" in each.proto.label
+    )
     app = opened(**dict(parse_qsl(link.query_string)))
     np.testing.assert_array_equal(pictures(app)[0], here.train_images[123].numpy())
     assert len(pictures(app)) == 80

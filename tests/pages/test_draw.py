@@ -24,9 +24,15 @@ from tests.opening import ROOT, open_page, well
 from tests.strokes import DIGITS
 
 VIEWS = list(draw_views.VIEWS)
-CONV = [{"kind": "conv", "channels": 4, "kernel": 5, "padding": 2}, {"kind": "maxpool"}, {"kind": "dropout", "p": 0.1},
-        {"kind": "conv", "channels": 4, "padding": 1, "activation": "none"}, {"kind": "add", "from": 3},
-        {"kind": "global_avgpool"}, {"kind": "linear", "activation": "none"}]
+CONV = [
+    {"kind": "conv", "channels": 4, "kernel": 5, "padding": 2},
+    {"kind": "maxpool"},
+    {"kind": "dropout", "p": 0.1},
+    {"kind": "conv", "channels": 4, "padding": 1, "activation": "none"},
+    {"kind": "add", "from": 3},
+    {"kind": "global_avgpool"},
+    {"kind": "linear", "activation": "none"},
+]
 SHIPPED = ROOT / "checkpoints" / "final"
 
 
@@ -39,7 +45,9 @@ def folder(folder, monkeypatch, digits, fresh) -> Path:
 
 def opened(drawn: int | None = None, session: dict | None = None, **link: str) -> AppTest:
     """The page with a digit on its pad."""
-    app = AppTest.from_file(ROOT / "streamlit_app.py", default_timeout=60).switch_page("pages/draw.py")
+    app = AppTest.from_file(ROOT / "streamlit_app.py", default_timeout=60).switch_page(
+        "pages/draw.py"
+    )
     for name, value in link.items():
         app.query_params[name] = value
     if drawn is not None:
@@ -50,8 +58,11 @@ def opened(drawn: int | None = None, session: dict | None = None, **link: str) -
 
 
 def components(app: AppTest, name: str) -> list[dict]:
-    return [json.loads(each.proto.json) for each in app.get("bidi_component")
-            if each.proto.component_name == f"inkling_{name}"]
+    return [
+        json.loads(each.proto.json)
+        for each in app.get("bidi_component")
+        if each.proto.component_name == f"inkling_{name}"
+    ]
 
 
 def component(app: AppTest, name: str) -> dict:
@@ -59,7 +70,9 @@ def component(app: AppTest, name: str) -> dict:
 
 
 def words(app: AppTest) -> str:
-    return "\n".join(str(each.value) for kind in (app.caption, app.markdown, app.error) for each in kind)
+    return "\n".join(
+        str(each.value) for kind in (app.caption, app.markdown, app.error) for each in kind
+    )
 
 
 def press(app: AppTest, label: str) -> AppTest:
@@ -76,8 +89,10 @@ def shipped(folder: Path) -> None:
 
 def spoil(folder: Path, name: str, filling: float) -> None:
     """Fill a run's weights with a value, as after training that diverged."""
-    weights = {key: torch.full_like(value, filling) if value.is_floating_point() else value
-               for key, value in torch.load(folder / name / "last.pt", weights_only=True).items()}
+    weights = {
+        key: torch.full_like(value, filling) if value.is_floating_point() else value
+        for key, value in torch.load(folder / name / "last.pt", weights_only=True).items()
+    }
     files.save_tensors(folder / name / "last.pt", weights)
 
 
@@ -87,8 +102,11 @@ def seen(app: AppTest) -> np.ndarray:
 
 def number(digits: list[int]) -> list:
     """Digits beside each other on the wide pad."""
-    return [[[0.02 + 0.24 * at + x * 0.3, 0.1 + 0.8 * y] for x, y in stroke]
-            for at, digit in enumerate(digits) for stroke in DIGITS[digit]]
+    return [
+        [[0.02 + 0.24 * at + x * 0.3, 0.1 + 0.8 * y] for x, y in stroke]
+        for at, digit in enumerate(digits)
+        for stroke in DIGITS[digit]
+    ]
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -136,13 +154,23 @@ def test_networks_are_chosen_side_by_side_and_live_in_the_link(folder):
     for name in ("final", "initial", "mine", "other"):
         made_run(folder, name)
     app = opened(3)
-    assert [entry["name"] for entry in component(app, "verdicts")["entries"]][:2] == ["initial", "final"]
+    assert [entry["name"] for entry in component(app, "verdicts")["entries"]][:2] == [
+        "initial",
+        "final",
+    ]
     assert "beside" not in app.query_params
     app.multiselect(key="beside").set_value(["mine", "other"])
     well(app.run())
-    assert {entry["name"] for entry in component(app, "verdicts")["entries"]} == {"final", "mine", "other"}
+    assert {entry["name"] for entry in component(app, "verdicts")["entries"]} == {
+        "final",
+        "mine",
+        "other",
+    }
     shutil.rmtree(folder / "other")
-    assert {entry["name"] for entry in component(well(app.run()), "verdicts")["entries"]} == {"final", "mine"}
+    assert {entry["name"] for entry in component(well(app.run()), "verdicts")["entries"]} == {
+        "final",
+        "mine",
+    }
     assert "beside" in app.query_params
 
 
@@ -157,7 +185,10 @@ def test_ones_own_newest_runs_stand_among_the_networks_until_others_are_chosen(f
     app.multiselect(key="beside").set_value(["a"])
     well(app.run())
     made_run(folder, "newer")
-    assert [entry["name"] for entry in component(well(app.run()), "verdicts")["entries"]] == ["final", "a"]
+    assert [entry["name"] for entry in component(well(app.run()), "verdicts")["entries"]] == [
+        "final",
+        "a",
+    ]
 
 
 def test_layers_shows_every_channel_with_words(folder):
@@ -191,8 +222,11 @@ def test_a_slider_changes_the_picture_and_the_curves_run_along_one(folder):
     app.slider(key="nudge_right").set_value(4.0)
     well(app.run())
     first, changed = components(app, "readout")
-    np.testing.assert_allclose(np.roll(np.array(first["pixels"]).reshape(28, 28), 4, axis=1),
-                               np.array(changed["pixels"]).reshape(28, 28), atol=2)
+    np.testing.assert_allclose(
+        np.roll(np.array(first["pixels"]).reshape(28, 28), 4, axis=1),
+        np.array(changed["pixels"]).reshape(28, 28),
+        atol=2,
+    )
     app = opened(7, view="Nudge", nudge_right="4.0")
     assert components(app, "readout")[1]["pixels"] == changed["pixels"]
     press(app, "As it was")
@@ -214,22 +248,40 @@ def test_the_nearest_training_images_are_shown_and_can_be_turned_to(space, folde
     assert "are labelled" in words(app)
 
 
-@pytest.mark.parametrize(("link", "part", "index"), [("test-12", "test", 12), ("train-17", "train", 17),
-                                                     ("training-17", "train", 17), (" TEST-3 ", "test", 3)])
+@pytest.mark.parametrize(
+    ("link", "part", "index"),
+    [
+        ("test-12", "test", 12),
+        ("train-17", "train", 17),
+        ("training-17", "train", 17),
+        (" TEST-3 ", "test", 3),
+    ],
+)
 def test_a_digit_of_mnist_in_the_link_is_looked_at(link, part, index, folder, digits):
     made_run(folder, "final")
     app = opened(5, digit=link)
     np.testing.assert_array_equal(seen(app), getattr(digits, f"{part}_images")[index].numpy())
-    assert f"labelled {int(getattr(digits, f'{part}_labels')[index])}" in component(app, "closeup")["said"]
+    assert (
+        f"labelled {int(getattr(digits, f'{part}_labels')[index])}"
+        in component(app, "closeup")["said"]
+    )
     press(app, "Back to the pad")
     np.testing.assert_array_equal(seen(app), to_mnist(strokes_to_ink(DIGITS[5])))
     assert "digit" not in app.query_params
 
 
-@pytest.mark.parametrize(("link", "said"), [("cake", "names no digit"), ("test-", "names no digit"),
-                                            ("test--1", "names no digit"), ("test-99999", "no test image 99,999"),
-                                            ("train-600", "no training image 600"), ("x" * 5_000, "names no digit"),
-                                            ("<script>", "names no digit")])
+@pytest.mark.parametrize(
+    ("link", "said"),
+    [
+        ("cake", "names no digit"),
+        ("test-", "names no digit"),
+        ("test--1", "names no digit"),
+        ("test-99999", "no test image 99,999"),
+        ("train-600", "no training image 600"),
+        ("x" * 5_000, "names no digit"),
+        ("<script>", "names no digit"),
+    ],
+)
 def test_a_link_that_names_no_digit_is_answered_in_words(link, said, folder):
     made_run(folder, "final")
     app = opened(5, digit=link)
@@ -294,7 +346,9 @@ def test_no_camera_is_asked_for_unasked(folder):
 
 def test_a_picture_of_several_digits_says_so_and_is_read_as_a_number(folder):
     shipped(folder)
-    row = np.concatenate([strokes_to_ink(DIGITS[digit], 300)[:, 60:240] for digit in (4, 2)], axis=1)
+    row = np.concatenate(
+        [strokes_to_ink(DIGITS[digit], 300)[:, 60:240] for digit in (4, 2)], axis=1
+    )
     buffer = io.BytesIO()
     Image.fromarray(255 - row).save(buffer, "PNG")
     app = picture(opened(session={"own_source": "Picture"}), buffer.getvalue())
@@ -319,15 +373,24 @@ def test_several_digits_are_read_as_a_number(folder):
 def test_every_view_of_a_number_opens(view, folder):
     made_run(folder, "final")
     assert not opened(view=view, read="a number").error
-    assert not opened(view=view, read="a number", session={"number": {"strokes": number([1, 5]), "version": 1},
-                                                           "picked_digit": 7}).error
+    assert not opened(
+        view=view,
+        read="a number",
+        session={"number": {"strokes": number([1, 5]), "version": 1}, "picked_digit": 7},
+    ).error
 
 
 def test_what_takes_its_time_waits_for_the_pen_to_be_lifted(folder):
     made_run(folder, "final")
-    app = opened(view="Layers", session={
-        "drawing": {"strokes": DIGITS[1], "version": 0},
-        "drawing_pad": {"drawing": {"strokes": DIGITS[7], "version": 0, "number": 2, "busy": True}}})
+    app = opened(
+        view="Layers",
+        session={
+            "drawing": {"strokes": DIGITS[1], "version": 0},
+            "drawing_pad": {
+                "drawing": {"strokes": DIGITS[7], "version": 0, "number": 2, "busy": True}
+            },
+        },
+    )
     assert seen(app).any()
 
 
@@ -384,5 +447,16 @@ def test_digits_of_mnist_are_not_ones_own(folder):
 
 def test_a_link_full_of_nonsense_opens(folder):
     made_run(folder, "final")
-    open_page("pages/draw.py", view="cake", read="cake", beside="nobody", why="99", patch="-3", along="up",
-              space="outer", nudge_turn="1e99", digit="", network="nobody")
+    open_page(
+        "pages/draw.py",
+        view="cake",
+        read="cake",
+        beside="nobody",
+        why="99",
+        patch="-3",
+        along="up",
+        space="outer",
+        nudge_turn="1e99",
+        digit="",
+        network="nobody",
+    )

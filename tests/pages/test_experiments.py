@@ -23,7 +23,13 @@ from tests.made import made_run
 from tests.opening import open_page, well
 
 PAGE = "pages/experiments.py"
-COMPARE, REPEATS, RATES, SWEEP, EXPORTS = PARTS = ("Compare", "Repeats", "Rate finder", "Sweep", "Exports")
+COMPARE, REPEATS, RATES, SWEEP, EXPORTS = PARTS = (
+    "Compare",
+    "Repeats",
+    "Rate finder",
+    "Sweep",
+    "Exports",
+)
 
 
 pytestmark = pytest.mark.usefixtures("fresh")
@@ -43,12 +49,13 @@ def opened(part: str, **link: str) -> AppTest:
 def text(app: AppTest) -> str:
     kinds = (app.markdown, app.caption, app.error, app.metric)
     said = [f"{getattr(each, 'label', '')} {each.value}" for kind in kinds for each in kind]
-    return "\n".join([*said, *(each.proto.body for each in app.main.get("html"))]).replace("&nbsp;", " ")
+    return "\n".join([*said, *(each.proto.body for each in app.main.get("html"))]).replace(
+        "&nbsp;", " "
+    )
 
 
 def links(app: AppTest) -> dict[str, str]:
     return {each.proto.label: each.proto.query_string for each in app.main.get("page_link")}
-
 
 
 def press(app: AppTest, key: str) -> AppTest:
@@ -60,14 +67,18 @@ def group(folder: Path, name: str, correct: Sequence[int], **config) -> None:
     for seed, each in enumerate(correct, 1):
         run = made_run(folder, f"{name}-s{seed}", group=name, seed=seed, **config)
         rows = files.read_json(run.folder / "epochs.json")
-        files.write_json(run.folder / "epochs.json", [*rows[:-1], {**rows[-1], "val_correct": each}])
+        files.write_json(
+            run.folder / "epochs.json", [*rows[:-1], {**rows[-1], "val_correct": each}]
+        )
 
 
 def weights(folder: Path, name: str, seed: int, factor: float = 1.0) -> None:
     """Give a run the first weights of a seed, times a factor."""
     run = store.open_run(name, folder)
     drawn = build(run.config.changed(seed=seed)).state_dict()
-    files.save_tensors(run.folder / "last.pt", {name: tensor * factor for name, tensor in drawn.items()})
+    files.save_tensors(
+        run.folder / "last.pt", {name: tensor * factor for name, tensor in drawn.items()}
+    )
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -88,7 +99,10 @@ def test_two_runs_are_compared_image_by_image_in_a_sentence(folder, here):
         made_run(folder, name, architecture="keras-style")
         weights(folder, name, seed)
     app = opened(COMPARE)
-    assert (app.selectbox(key="first").value, app.selectbox(key="second").value) == ("intermediate", "final")
+    assert (app.selectbox(key="first").value, app.selectbox(key="second").value) == (
+        "intermediate",
+        "final",
+    )
     said = text(app)
     assert "On the same 200 test images intermediate alone is right about" in said
     assert "McNemar" in said
@@ -131,12 +145,17 @@ def test_a_run_whose_weights_are_no_numbers_is_an_error_in_words(folder, here):
     assert not app.metric
 
 
-@pytest.mark.parametrize(("part", "key"), [(COMPARE, "first"), (EXPORTS, "taken"), (RATES, "tested")])
+@pytest.mark.parametrize(
+    ("part", "key"), [(COMPARE, "first"), (EXPORTS, "taken"), (RATES, "tested")]
+)
 def test_a_damaged_run_that_the_link_asks_for_is_named_with_the_reason(part, key, folder, here):
     for name in ("mine", "yours", "theirs"):
         made_run(folder, name)
     (folder / "mine" / "last.pt").write_bytes(b"no weights")
-    assert "mine cannot be read: last.pt is no zip file" in opened(part, **{key: "mine"}).warning[0].value
+    assert (
+        "mine cannot be read: last.pt is no zip file"
+        in opened(part, **{key: "mine"}).warning[0].value
+    )
     assert not opened(part).warning
 
 
@@ -147,7 +166,9 @@ def test_a_group_is_made_and_started(folder, idle):
     press(app, "start_group")
     made = repeats.open_group("final-repeats")
     assert [run.config.seed for run in made.runs] == [1, 2, 3]
-    assert [run.config for run in made.runs] == [RECIPES["final"].config.changed(seed=seed) for seed in (1, 2, 3)]
+    assert [run.config for run in made.runs] == [
+        RECIPES["final"].config.changed(seed=seed) for seed in (1, 2, 3)
+    ]
     assert {run.recipe for run in made.runs} == {"final"}
     assert len(idle) + len(run_queue.order()) == 3
     assert "none of its 3 runs is finished" in text(app)
@@ -192,9 +213,14 @@ def test_seeds_are_added_and_what_stands_still_goes_on(folder, idle):
 
 def climb(config, steps: int = 100, end: float = 3.0) -> tuple[Point, ...]:
     """Points whose loss falls to the middle of the test and then grows."""
-    losses = [2.3 - 2 * at / 50 if at < 50 else 0.3 + (end - 0.3) * (at - 50) / 50 for at in range(steps)]
+    losses = [
+        2.3 - 2 * at / 50 if at < 50 else 0.3 + (end - 0.3) * (at - 50) / 50 for at in range(steps)
+    ]
     rates = experiments_rates.lr_range.rates(config, steps)
-    return tuple(Point(at + 1, rate, loss, loss) for at, (rate, loss) in enumerate(zip(rates, losses, strict=True)))
+    return tuple(
+        Point(at + 1, rate, loss, loss)
+        for at, (rate, loss) in enumerate(zip(rates, losses, strict=True))
+    )
 
 
 @pytest.fixture
@@ -214,12 +240,17 @@ def test_a_range_test_is_asked_for_as_it_is_set_up(folder, asked):
     well(app.selectbox(key="begin_with").set_value("trained weights").run())
     well(app.select_slider(key="steps").set_value(500).run())
     press(app, "find_rate")
-    assert asked == [Request(RECIPES["final"].config), Request(store.open_run("mine").config, "mine", 500)]
+    assert asked == [
+        Request(RECIPES["final"].config),
+        Request(store.open_run("mine").config, "mine", 500),
+    ]
 
 
 def test_while_it_climbs_it_says_how_far_it_is(folder, monkeypatch):
     points = climb(RECIPES["final"].config)[:40]
-    monkeypatch.setattr(lr_range_job, "find", lambda request: Finding(points, 100, "running", "", 12.0))
+    monkeypatch.setattr(
+        lr_range_job, "find", lambda request: Finding(points, 100, "running", "", 12.0)
+    )
     app = opened(RATES)
     assert "The rate is climbing" in text(app)
     assert app.get("progress")[0].proto.text == "Step 40 of 100, about 12 s left"
@@ -250,9 +281,13 @@ def test_a_schedule_without_a_highest_rate_gets_it_as_its_rate(folder, monkeypat
     assert app.session_state["fork"] == "flat"
 
 
-@pytest.mark.parametrize(("found", "words"), [
-    (Finding(climb(RECIPES["final"].config)[:10], 100, "done"), "No rate stands out"),
-    (Finding((), 100, "failed", "MNIST cannot be kept."), "MNIST cannot be kept.")])
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (Finding(climb(RECIPES["final"].config)[:10], 100, "done"), "No rate stands out"),
+        (Finding((), 100, "failed", "MNIST cannot be kept."), "MNIST cannot be kept."),
+    ],
+)
 def test_a_test_that_tells_nothing_says_why_and_suggests_nothing(folder, monkeypatch, found, words):
     monkeypatch.setattr(lr_range_job, "find", lambda request: found)
     app = opened(RATES)

@@ -39,8 +39,12 @@ def opened(**link: str) -> AppTest:
 
 
 def said(app: AppTest) -> str:
-    return "\n".join([*(each.value for each in (*app.markdown, *app.error)),
-                      *(each.proto.body for each in app.main.get("html"))]).replace("&nbsp;", " ")
+    return "\n".join(
+        [
+            *(each.value for each in (*app.markdown, *app.error)),
+            *(each.proto.body for each in app.main.get("html")),
+        ]
+    ).replace("&nbsp;", " ")
 
 
 def finished(**more):
@@ -69,8 +73,10 @@ def test_a_sweep_is_set_up_and_begun(started):
     assert started == ["mine", "mine"]
 
 
-@pytest.mark.parametrize(("typed", "words"), [
-    ("fast", "takes a number"), ("0.2..0.1", "the lower one"), ("", "at least one")])
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [("fast", "takes a number"), ("0.2..0.1", "the lower one"), ("", "at least one")],
+)
 def test_what_is_no_range_is_answered_in_a_sentence(started, typed, words):
     app = opened()
     app.text_input(key="vary_max_lr").set_value(typed)

@@ -21,7 +21,10 @@ def scored(folder: Path, name: str, correct: int, **config) -> None:
 
 
 def links(app: AppTest) -> dict[str, str]:
-    return {each.proto.label: f"{each.proto.page}?{each.proto.query_string}" for each in app.get("page_link")}
+    return {
+        each.proto.label: f"{each.proto.page}?{each.proto.query_string}"
+        for each in app.get("page_link")
+    }
 
 
 def told(app: AppTest) -> str:
@@ -33,7 +36,11 @@ def charts(app: AppTest) -> list:
 
 
 def test_there_are_three_ways_to_start(folder):
-    ways = {label: target for label, target in links(open_page(HOME)).items() if "arrow_forward" in label}
+    ways = {
+        label: target
+        for label, target in links(open_page(HOME)).items()
+        if "arrow_forward" in label
+    }
     assert [target.split("?")[0] for target in ways.values()] == ["story", "train", "draw"]
     assert any(target.endswith("start=final") for target in ways.values())
 
@@ -63,8 +70,12 @@ def test_the_table_says_where_each_run_stands(folder):
 def test_runs_that_reach_the_goal_get_a_badge(folder):
     scored(folder, "good", 9_941)
     scored(folder, "large", 9_990, architecture="initial")
-    badges = {label: target for label, target in links(open_page(HOME)).items() if "-badge" in label}
-    assert badges == {":gray-badge[:material/flag: good reaches it, 99.41\u00a0%, one run]": "train?run=good"}
+    badges = {
+        label: target for label, target in links(open_page(HOME)).items() if "-badge" in label
+    }
+    assert badges == {
+        ":gray-badge[:material/flag: good reaches it, 99.41\u00a0%, one run]": "train?run=good"
+    }
 
 
 def test_a_group_earns_its_badge_by_its_mean_and_stands_before_a_lucky_run(folder):
@@ -73,10 +84,15 @@ def test_a_group_earns_its_badge_by_its_mean_and_stands_before_a_lucky_run(folde
         for seed, correct in enumerate(all_correct, 1):
             scored(folder, f"{name}-s{seed}", correct, seed=seed, group=name)
     app = open_page(HOME)
-    badges = [(label.partition("]")[0].split(": ")[1], target) for label, target in links(app).items()
-              if "-badge" in label]
-    assert badges == [("safe reaches it, 99.43\u00a0%, mean of 2 seeds", "runs?select=safe+%28group%29"),
-                      ("once reaches it, 99.90\u00a0%, one run", "train?run=once")]
+    badges = [
+        (label.partition("]")[0].split(": ")[1], target)
+        for label, target in links(app).items()
+        if "-badge" in label
+    ]
+    assert badges == [
+        ("safe reaches it, 99.43\u00a0%, mean of 2 seeds", "runs?select=safe+%28group%29"),
+        ("once reaches it, 99.90\u00a0%, one run", "train?run=once"),
+    ]
     goals = app.dataframe[0].value.set_index("Run")["Goal"]
     assert dict(goals) == {"lucky": "", "safe": "reached", "once": "by one run"}
     assert "3 runs" in charts(app)[0].proto.alt

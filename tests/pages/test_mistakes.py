@@ -37,12 +37,16 @@ def opened(**link: str) -> AppTest:
 
 
 def component(app: AppTest, name: str) -> dict:
-    found = next(each for each in app.get("bidi_component") if each.proto.component_name == f"inkling_{name}")
+    found = next(
+        each for each in app.get("bidi_component") if each.proto.component_name == f"inkling_{name}"
+    )
     return json.loads(found.proto.json)
 
 
 def told(app: AppTest) -> str:
-    return "\n".join(each.value for kind in (app.markdown, app.caption, app.error, app.warning) for each in kind)
+    return "\n".join(
+        each.value for kind in (app.markdown, app.caption, app.error, app.warning) for each in kind
+    )
 
 
 def found_of(run, here: Mnist) -> mistakes.Predictions:
@@ -76,11 +80,16 @@ def test_it_counts_what_the_run_gets_wrong(folder, here):
     app = opened(run="mine")
     assert figures(app)[:2] == [str(found.wrong), f"{100 * found.right.mean():.2f}\u00a0%"]
     shown = component(app, "matrix")
-    np.testing.assert_array_equal(shown["counts"], mistakes.confusion(found.labels, found.predicted))
+    np.testing.assert_array_equal(
+        shown["counts"], mistakes.confusion(found.labels, found.predicted)
+    )
     cells = component(app, "gallery")["cells"]
-    assert [cell["note"].split(", ")[1] for cell in cells] == [str(index) for index in mistakes.hardest(found, 56)]
+    assert [cell["note"].split(", ")[1] for cell in cells] == [
+        str(index) for index in mistakes.hardest(found, 56)
+    ]
     assert cells[0]["label"] == f"{found.labels[mistakes.hardest(found)[0]]} → " + str(
-        found.predicted[mistakes.hardest(found)[0]])
+        found.predicted[mistakes.hardest(found)[0]]
+    )
 
 
 def test_a_cell_that_is_clicked_shows_its_images_and_all_again(folder, here):
@@ -128,7 +137,9 @@ def test_pages_of_mistakes_are_walked_through(folder, here):
     app = opened(run="mine")
     next(button for button in app.button if button.label == "Later").click()
     cells = component(well(app.run()), "gallery")["cells"]
-    assert [cell["note"].split(", ")[1] for cell in cells] == [str(index) for index in order[56:112]]
+    assert [cell["note"].split(", ")[1] for cell in cells] == [
+        str(index) for index in order[56:112]
+    ]
 
 
 def test_a_network_that_names_one_digit_only_can_be_looked_at(folder, here):
@@ -144,8 +155,10 @@ def test_a_network_that_names_one_digit_only_can_be_looked_at(folder, here):
 
 def test_weights_that_hold_no_numbers_are_an_error_in_words(folder, here):
     run = made_run(folder, "wild")
-    files.save_tensors(run.folder / "last.pt", {name: value * float("nan") for name, value in
-                                                build(run.config).state_dict().items()})
+    files.save_tensors(
+        run.folder / "last.pt",
+        {name: value * float("nan") for name, value in build(run.config).state_dict().items()},
+    )
     app = opened(run="wild")
     assert "wild cannot be asked" in app.error[0].value
     assert not app.get("bidi_component")
@@ -155,11 +168,16 @@ def test_two_runs_are_compared_image_by_image(folder, here):
     first, second = made_run(folder, "one"), made_run(folder, "two", seed=2)
     found = mistakes.compare(found_of(first, here), found_of(second, here))
     app = opened(run="one", view="two runs", other="two", split="second right")
-    assert figures(app) == [str(found.both_right), *(str(len(each)) for each in (
-        found.only_first, found.only_second, found.both_wrong))]
+    assert figures(app) == [
+        str(found.both_right),
+        *(str(len(each)) for each in (found.only_first, found.only_second, found.both_wrong)),
+    ]
     cells = component(app, "gallery")["cells"]
     assert len(cells) == min(72, len(found.only_second))
-    assert all(cell["note"].split(" | ")[1] == cell["label"] != cell["note"].split(" | ")[0] for cell in cells)
+    assert all(
+        cell["note"].split(" | ")[1] == cell["label"] != cell["note"].split(" | ")[0]
+        for cell in cells
+    )
     assert of_runs("one", found_of(first, here), "two", found_of(second, here)).words in told(app)
 
 
@@ -211,8 +229,14 @@ def test_it_opens_with_any_link(folder, here, view):
 def test_mistakes_can_be_taken_along(folder, here):
     run = made_run(folder, "mine")
     found = found_of(run, here)
-    table = pd.read_csv(io.StringIO(csv(found, Digits("test", here.test_images.numpy(), found.labels))))
+    table = pd.read_csv(
+        io.StringIO(csv(found, Digits("test", here.test_images.numpy(), found.labels)))
+    )
     assert list(table["index"]) == list(mistakes.hardest(found))
     assert list(table.columns[:5]) == ["index", "label", "predicted", "loss", "suspected_label"]
-    np.testing.assert_allclose(table[[f"p{digit}" for digit in range(10)]].sum(axis=1), 1, atol=1e-4)
-    assert [each.proto.label for each in opened(run="mine").get("download_button")] == ["Mistakes (CSV)"]
+    np.testing.assert_allclose(
+        table[[f"p{digit}" for digit in range(10)]].sum(axis=1), 1, atol=1e-4
+    )
+    assert [each.proto.label for each in opened(run="mine").get("download_button")] == [
+        "Mistakes (CSV)"
+    ]

@@ -16,8 +16,11 @@ from core.models.summary import summarise
 from tests.opening import open_page, well
 
 ROOT = Path(__file__).parents[2]
-OWN = [{"kind": "conv", "channels": 6}, {"kind": "maxpool", "kernel": 4, "stride": 4},
-       {"kind": "linear", "activation": "none"}]
+OWN = [
+    {"kind": "conv", "channels": 6},
+    {"kind": "maxpool", "kernel": 4, "stride": 4},
+    {"kind": "linear", "activation": "none"},
+]
 WRONG = [{"kind": "conv"}, {"kind": "conv", "kernel": 99}, {"kind": "cake"}, {"kind": "linear"}]
 
 
@@ -32,8 +35,11 @@ def opened(**link: str) -> AppTest:
 
 
 def components(app: AppTest, name: str) -> list[dict]:
-    return [json.loads(each.proto.json) for each in app.get("bidi_component")
-            if each.proto.component_name == f"inkling_{name}"]
+    return [
+        json.loads(each.proto.json)
+        for each in app.get("bidi_component")
+        if each.proto.component_name == f"inkling_{name}"
+    ]
 
 
 def table(app: AppTest) -> dict:
@@ -59,7 +65,9 @@ def test_it_begins_with_the_seeds_network():
     assert data["layers"][0] == {"gives": "4 × 28 × 28", "parameters": 48}
     assert data["mistakes"] == {}
     assert [each["wide"] for each in components(app, "drawing")] == [True, False]
-    assert any("larger" in each.value or "more than the image" in each.value for each in app.caption)
+    assert any(
+        "larger" in each.value or "more than the image" in each.value for each in app.caption
+    )
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -92,16 +100,34 @@ def test_mistakes_are_named_at_their_rows_and_nothing_can_be_saved_or_trained():
     assert {"Train this", "Save"} <= disabled
 
 
-@pytest.mark.parametrize("text", ["cake", "[1]", '[{"kind":"conv","kernel":NaN}]', "{}", "x" * 10_000,
-                                  "[" + "{}," * 300 + "{}]"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cake",
+        "[1]",
+        '[{"kind":"conv","kernel":NaN}]',
+        "{}",
+        "x" * 10_000,
+        "[" + "{}," * 300 + "{}]",
+    ],
+)
 def test_a_link_that_holds_no_rows_is_refused_in_words_and_leaves_a_network(text):
     app = opened(net=text)
     assert app.error[0].value
     assert len(table(app)["rows"]) == 15
 
 
-@pytest.mark.parametrize("text", ["[]", '[{"kind":"conv"}]', '[{"kind":"linear","channels":12}]', '[{"kind":"cake"}]',
-                                  json.dumps([{"kind": "conv", "channels": 1}] * 200), '[{"a":"b"}]'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        '[{"kind":"conv"}]',
+        '[{"kind":"linear","channels":12}]',
+        '[{"kind":"cake"}]',
+        json.dumps([{"kind": "conv", "channels": 1}] * 200),
+        '[{"a":"b"}]',
+    ],
+)
 def test_rows_that_are_no_network_yet_are_shown(text):
     app = opened(net=text, beside="residual-7850", form="torchsummary")
     assert table(app)["rows"] == json.loads(text)
@@ -124,14 +150,18 @@ def test_the_summary_comes_in_both_forms():
 
 def test_the_receptive_field_of_any_row_can_be_looked_at():
     app = opened(net="initial", over="7", upto="1 conv")
-    assert any(each.value.startswith("Row 1, convolution, sees 3 × 3 pixels, and its 26 × 26 outputs")
-               for each in app.caption)
+    assert any(
+        each.value.startswith("Row 1, convolution, sees 3 × 3 pixels, and its 26 × 26 outputs")
+        for each in app.caption
+    )
     app.select_slider(key="upto").set_value("7 maxpool")
     well(app.run())
     assert any(each.value.startswith("Row 7, max pooling, sees 16 × 16") for each in app.caption)
     app.text_input(key="net").set_value(to_text(OWN))
     well(app.run())
-    assert any(each.value.startswith("Row 2, max pooling, sees 6 × 6") for each in app.caption), "the row is gone"
+    assert any(each.value.startswith("Row 2, max pooling, sees 6 × 6") for each in app.caption), (
+        "the row is gone"
+    )
 
 
 def test_two_networks_stand_side_by_side():
@@ -140,7 +170,10 @@ def test_two_networks_stand_side_by_side():
     assert len(components(app, "drawing")) == 4
     charts = app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")
     assert len(charts) == 2
-    scales = [json.loads(chart.proto.spec)["layer"][0]["encoding"]["x"]["scale"]["domain"] for chart in charts]
+    scales = [
+        json.loads(chart.proto.spec)["layer"][0]["encoding"]["x"]["scale"]["domain"]
+        for chart in charts
+    ]
     assert scales[0] == scales[1]
 
 

@@ -22,7 +22,10 @@ from tests.opening import open_page, well
 from tests.strokes import DIGITS
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["streamlit_app.py", *sorted(f"pages/{path.name}" for path in (ROOT / "pages").glob("*.py"))]
+PAGES = [
+    "streamlit_app.py",
+    *sorted(f"pages/{path.name}" for path in (ROOT / "pages").glob("*.py")),
+]
 SETTINGS = [name for name in RunConfig().to_dict() if name not in ("layers", "transforms")]
 
 
@@ -59,7 +62,9 @@ def test_a_page_opens_with_runs_damaged_ones_among_them(page, folder, idle):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_opens_with_a_link_full_of_nonsense(page, folder):
-    open_page(page, run="../../etc", network="nobody", start="cake", recipe="cake", lr="-3", epochs="1e99")
+    open_page(
+        page, run="../../etc", network="nobody", start="cake", recipe="cake", lr="-3", epochs="1e99"
+    )
     open_page(page, run="x" * 10_000, start="", batch_size="nan", augmentation="<script>")
 
 
@@ -94,13 +99,19 @@ def test_train_starts_with_the_final_recipe(folder):
     final = RECIPES["final"].config
     assert app.selectbox(key="recipe").value == "final"
     assert {name: app.session_state[name] for name in SETTINGS if name in app.session_state} == {
-        name: value for name, value in final.to_dict().items() if name in app.session_state}
+        name: value for name, value in final.to_dict().items() if name in app.session_state
+    }
     assert app.metric[0].value == "3,762"
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_choosing_a_recipe_sets_every_control(recipe, folder):
-    app = open_page("pages/train.py", recipe="final" if recipe == "initial" else "initial", epochs="40", momentum="0.5")
+    app = open_page(
+        "pages/train.py",
+        recipe="final" if recipe == "initial" else "initial",
+        epochs="40",
+        momentum="0.5",
+    )
     app.selectbox(key="recipe").set_value(recipe)
     well(app.run())
     for name, value in RECIPES[recipe].config.to_dict().items():
@@ -109,13 +120,17 @@ def test_choosing_a_recipe_sets_every_control(recipe, folder):
 
 
 def test_a_link_sets_the_controls(folder):
-    app = open_page("pages/train.py", recipe="initial", lr="0.03", epochs="3", optimizer="adam", nesterov="true")
+    app = open_page(
+        "pages/train.py", recipe="initial", lr="0.03", epochs="3", optimizer="adam", nesterov="true"
+    )
     assert app.selectbox(key="recipe").value == "initial"
     assert app.select_slider(key="lr").value == 0.03
     assert app.select_slider(key="epochs").value == 3
     assert app.selectbox(key="optimizer").value == "adam"
     assert app.toggle(key="nesterov").value is True
-    assert app.selectbox(key="architecture").value == "initial", "what the link leaves out is the recipe's"
+    assert app.selectbox(key="architecture").value == "initial", (
+        "what the link leaves out is the recipe's"
+    )
 
 
 def test_a_link_that_starts_anew_wins_over_what_was_set(folder):
@@ -131,8 +146,10 @@ def test_a_link_that_starts_anew_wins_over_what_was_set(folder):
 
 def test_every_field_of_the_config_has_a_control(folder):
     made_run(folder, "master")
-    opened = [open_page("pages/train.py", schedule=schedule, teacher="master").session_state
-              for schedule in ("one-cycle", "exponential")]
+    opened = [
+        open_page("pages/train.py", schedule=schedule, teacher="master").session_state
+        for schedule in ("one-cycle", "exponential")
+    ]
     assert not [name for name in SETTINGS if not any(name in each for each in opened)]
 
 
@@ -158,7 +175,9 @@ def test_rows_of_ones_own_live_in_the_link(folder):
     assert "blur" in str(app.query_params["transforms"])
 
 
-@pytest.mark.parametrize("text", ["[", "[1]", '[{"kind":"conv","kernel":40}]', '[{"kind":"maxpool"}]', "nonsense"])
+@pytest.mark.parametrize(
+    "text", ["[", "[1]", '[{"kind":"conv","kernel":40}]', '[{"kind":"maxpool"}]', "nonsense"]
+)
 def test_rows_in_the_link_that_make_no_network_are_named(text, folder):
     app = open_page("pages/train.py", layers=text)
     assert "layers cannot be used" in app.error[0].value
@@ -214,7 +233,9 @@ def test_a_run_is_shown_with_its_table_and_figures(folder):
     made_run(folder, "mine", done=2, epochs=5, state="stopped", recipe="final")
     app = open_page("pages/train.py", run="mine")
     told = text(app)
-    assert all(column in told for column in ("TrainCorrect", "ValCorrect", "ValAcc", "94.00\u00a0%"))
+    assert all(
+        column in told for column in ("TrainCorrect", "ValCorrect", "ValAcc", "94.00\u00a0%")
+    )
     assert told.count("class=ahead") == 3, "the epochs to come stand below"
     assert len(app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")) == 3
     assert "**Epochs** 5 :gray[instead of 15]" in told
@@ -224,7 +245,10 @@ def test_a_run_can_be_taken_along_as_files_named_after_it(folder):
     run = made_run(folder, "mine", done=2)
     app = open_page("pages/train.py", run="mine")
     assert [button.proto.label for button in app.get("download_button")] == [
-        "Epoch table (CSV)", "Report (Markdown)", "Whole run (zip)"]
+        "Epoch table (CSV)",
+        "Report (Markdown)",
+        "Whole run (zip)",
+    ]
     table = pd.read_csv(io.StringIO(csv(run)))
     assert list(table["epoch"]) == [1, 2]
     assert list(table["val_accuracy"]) == [row.val_accuracy for row in run.epochs]
@@ -243,16 +267,23 @@ def test_the_rate_of_a_running_run_can_be_changed(folder, idle):
 
 def test_an_accuracy_comes_with_its_interval(folder):
     run = made_run(folder, "mine", done=2)
-    assert words.interval(run) == "On 10,000 test images its 95\u00a0% interval goes from 93.52 to 94.45\u00a0%."
+    assert (
+        words.interval(run)
+        == "On 10,000 test images its 95\u00a0% interval goes from 93.52 to 94.45\u00a0%."
+    )
     assert words.interval(made_run(folder, "new", done=0, state="stopped")) == ""
     assert words.tested(run) == ""
     held = made_run(folder, "held", holdout=10_000)
     assert "10,000 held-out training images" in words.interval(held)
     told = words.tested(dataclasses.replace(held, test=TestResult(0.02, 9_938, 10_000)))
-    assert told == "Scored once, at its end, on the 10,000 test images: 99.38\u00a0% (99.21 to 99.52)."
+    assert (
+        told == "Scored once, at its end, on the 10,000 test images: 99.38\u00a0% (99.21 to 99.52)."
+    )
 
 
-@pytest.mark.parametrize("state", [state for state in status.STATES if state not in ("running", "pausing")])
+@pytest.mark.parametrize(
+    "state", [state for state in status.STATES if state not in ("running", "pausing")]
+)
 def test_every_state_can_be_looked_at(state, folder, idle):
     made_run(folder, "mine", done=1, epochs=3, state=state, message="so it goes")
     app = open_page("pages/train.py", run="mine")
@@ -287,7 +318,9 @@ def drawn(app: AppTest, digit: int) -> AppTest:
 
 
 def component(app: AppTest, name: str) -> dict:
-    each = next(each for each in app.get("bidi_component") if each.proto.component_name == f"inkling_{name}")
+    each = next(
+        each for each in app.get("bidi_component") if each.proto.component_name == f"inkling_{name}"
+    )
     return json.loads(each.proto.json)
 
 

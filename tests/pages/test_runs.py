@@ -123,16 +123,27 @@ def ticked(app: AppTest) -> list[int]:
 
 def tick(monkeypatch, names: list[str], rows: list[int], before: list[str]) -> dict:
     """What a click in the table makes of the ticks."""
-    state = {"t": types.SimpleNamespace(selection=types.SimpleNamespace(rows=rows)), "select": before,
-             "table_ticks": {"said": None, "count": 0}}
+    state = {
+        "t": types.SimpleNamespace(selection=types.SimpleNamespace(rows=rows)),
+        "select": before,
+        "table_ticks": {"said": None, "count": 0},
+    }
     monkeypatch.setattr(runs_table.st, "session_state", state)
     runs_table._tick("t", names)
     return state
 
 
-@pytest.mark.parametrize(("rows", "before", "after"), [
-    ([1], [], ["b"]), ([], ["a"], []), ([0, 2], ["c"], ["c", "a"]), ([0], ["hidden"], ["hidden", "a"]),
-    ([], ["hidden", "a"], ["hidden"]), ([0, 7], [], ["a"])])
+@pytest.mark.parametrize(
+    ("rows", "before", "after"),
+    [
+        ([1], [], ["b"]),
+        ([], ["a"], []),
+        ([0, 2], ["c"], ["c", "a"]),
+        ([0], ["hidden"], ["hidden", "a"]),
+        ([], ["hidden", "a"], ["hidden"]),
+        ([0, 7], [], ["a"]),
+    ],
+)
 def test_a_tick_keeps_the_order_and_what_the_filter_hides(monkeypatch, rows, before, after):
     state = tick(monkeypatch, ["a", "b", "c"], rows, before)
     assert state["select"] == after
@@ -142,7 +153,7 @@ def test_a_tick_keeps_the_order_and_what_the_filter_hides(monkeypatch, rows, bef
 def test_more_ticks_than_can_be_told_apart_are_taken_back_with_a_word(monkeypatch):
     names = [f"r{number}" for number in range(300)]
     state = tick(monkeypatch, names, list(range(300)), [])
-    assert state["select"] == names[:runs_table.MOST]
+    assert state["select"] == names[: runs_table.MOST]
     assert state["table_ticks"]["said"] is None, "the table has to be drawn anew"
     assert "can be compared" in state["runs_said"][0][0]
 
@@ -155,8 +166,17 @@ def test_two_runs_are_overlaid_and_only_what_differs_is_told(some):
         assert f"{name}: 9" in chart.proto.alt
     page = text(app)
     assert "What differs" in page
-    for said in ("99.20\u00a0%", "96.00\u00a0%", "3,762", "7,850", "Highest learning rate", "0.05", "seed-3762",
-                 "15 of 15", "3 of 3"):
+    for said in (
+        "99.20\u00a0%",
+        "96.00\u00a0%",
+        "3,762",
+        "7,850",
+        "Highest learning rate",
+        "0.05",
+        "seed-3762",
+        "15 of 15",
+        "3 of 3",
+    ):
         assert said in page
     assert "Batch size" not in page
     assert f"The other {len(FIELDS) - 3} settings are the same" in page
@@ -192,9 +212,13 @@ def test_runs_that_have_not_begun_can_be_compared_too(some):
 
 @pytest.mark.parametrize("rows", ["layers", "transforms"])
 def test_rows_of_ones_own_are_told_briefly(folder, rows):
-    own = {"layers": [{"kind": "avgpool", "kernel": 4, "stride": 4},
-                      {"kind": "linear", "channels": 10, "activation": "none"}],
-           "transforms": [{"kind": "affine", "rotate": 7.0}]}
+    own = {
+        "layers": [
+            {"kind": "avgpool", "kernel": 4, "stride": 4},
+            {"kind": "linear", "channels": 10, "activation": "none"},
+        ],
+        "transforms": [{"kind": "affine", "rotate": 7.0}],
+    }
     said = runs_compare.setting(made_run(folder, "own", **{rows: own[rows]}), rows)
     assert own[rows][0]["kind"] in said
     assert len(said) < 120
@@ -208,8 +232,16 @@ def test_one_run_is_looked_after(some):
     assert "Forked from other (last weights, epoch 3)" in text(app)
     assert "Draw" not in links(app), "it has no weights yet"
     app = opened("final")
-    assert links(app) == {"Train": "run=final", "Fork": "fork=final", "Mistakes": "run=final", "Draw": "network=final"}
-    assert {each.proto.label for each in app.get("download_button")} >= {"Whole run (zip)", "Epoch table (CSV)"}
+    assert links(app) == {
+        "Train": "run=final",
+        "Fork": "fork=final",
+        "Mistakes": "run=final",
+        "Draw": "network=final",
+    }
+    assert {each.proto.label for each in app.get("download_button")} >= {
+        "Whole run (zip)",
+        "Epoch table (CSV)",
+    }
 
 
 @pytest.fixture
@@ -245,7 +277,10 @@ def test_a_group_is_looked_at_and_taken_apart(repeats):
     assert headings(app) == ["trio"]
     assert "± 2.48" in text(app)
     assert [label for label in links(app) if label.startswith("Seed")] == [
-        "Seed 1: 96.00\u00a0%", "Seed 2: 97.00\u00a0%", "Seed 3: 98.00\u00a0%"]
+        "Seed 1: 96.00\u00a0%",
+        "Seed 2: 97.00\u00a0%",
+        "Seed 3: 98.00\u00a0%",
+    ]
     (chart,) = app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")
     assert "trio: 97.00" in chart.proto.alt
     keep_trying(app, "one_by_one")
@@ -369,7 +404,11 @@ def bad_zips(some: Path) -> dict[str, bytes]:
     outside = io.BytesIO()
     with zipfile.ZipFile(outside, "w") as made:
         made.writestr("a/../../run.json", "{}")
-    return {"no zip file": b"hello", "does not belong": outside.getvalue(), "up to 1 MB": b"x" * 1_100_000}
+    return {
+        "no zip file": b"hello",
+        "does not belong": outside.getvalue(),
+        "up to 1 MB": b"x" * 1_100_000,
+    }
 
 
 @pytest.mark.parametrize("words", ["no zip file", "does not belong", "up to 1 MB"])
@@ -377,16 +416,23 @@ def test_what_is_no_run_is_refused_in_a_sentence_and_changes_nothing(some, words
     app = open_page(PAGE)
     monkeypatch.setenv("INKLING_MAX_UPLOAD_MB", "1")
     before = sorted(path.name for path in some.iterdir())
-    well(app.file_uploader[0].set_value(("bad.zip", bad_zips(some)[words], "application/zip")).run())
+    well(
+        app.file_uploader[0].set_value(("bad.zip", bad_zips(some)[words], "application/zip")).run()
+    )
     assert "bad.zip is not taken in: " in text(app)
     assert words in text(app)
     assert sorted(path.name for path in some.iterdir() if path.name != ".lock") == [
-        name for name in before if name != ".lock"]
+        name for name in before if name != ".lock"
+    ]
 
 
 def test_the_good_ones_among_several_files_are_taken_in(some):
     app = open_page(PAGE)
-    well(app.file_uploader[0].set_value([("bad.zip", b"x", "application/zip"), zipped("other")]).run())
+    well(
+        app.file_uploader[0]
+        .set_value([("bad.zip", b"x", "application/zip"), zipped("other")])
+        .run()
+    )
     assert store.open_run("other-2")
     assert "bad.zip is not taken in" in text(app)
 
@@ -425,7 +471,9 @@ def test_damaged_folders_are_named_with_the_reason_and_can_be_deleted(some):
     assert len(listed(app)) == 4
     well(app.button(key="delete_newer").click().run())
     keep_trying(app, "agree")
-    assert not [each for each in store.list_runs() if isinstance(each, Damaged) and each.name == "newer"]
+    assert not [
+        each for each in store.list_runs() if isinstance(each, Damaged) and each.name == "newer"
+    ]
 
 
 @pytest.mark.parametrize("name", ["a_b*c*", ":material/delete: $x$", "<script>", "[a](b)", "`x`"])

@@ -26,7 +26,9 @@ def folder(tmp_path, monkeypatch, digits) -> Path:
     place.mkdir()
     for name in story.PATH:
         run = made_run(place, name, done=15, recipe=name, **RECIPES[name].config.to_dict())
-        (run.folder / "report.md").write_text(f"# {name}\n\n## Analysis\n1. This is what {name} came to.\n")
+        (run.folder / "report.md").write_text(
+            f"# {name}\n\n## Analysis\n1. This is what {name} came to.\n"
+        )
     monkeypatch.setattr(story, "SHIPPED", place)
     monkeypatch.setenv("INKLING_CHECKPOINTS", str(tmp_path / "own"))
     monkeypatch.setattr(dataset, "load", lambda progress: digits)
@@ -39,7 +41,9 @@ def opened(**link: str) -> AppTest:
 
 
 def told(app: AppTest) -> str:
-    return "\n".join(each.value for kind in (app.header, app.markdown, app.warning, app.error) for each in kind)
+    return "\n".join(
+        each.value for kind in (app.header, app.markdown, app.warning, app.error) for each in kind
+    )
 
 
 def place(app: AppTest) -> tuple[str, str]:
@@ -52,8 +56,11 @@ def press(app: AppTest, key: str) -> AppTest:
 
 
 def galleries(app: AppTest) -> list[dict]:
-    return [json.loads(each.proto.json) for each in app.get("bidi_component")
-            if each.proto.component_name == "inkling_gallery"]
+    return [
+        json.loads(each.proto.json)
+        for each in app.get("bidi_component")
+        if each.proto.component_name == "inkling_gallery"
+    ]
 
 
 def test_it_is_walked_to_its_end_and_back(folder):
@@ -80,8 +87,15 @@ def test_a_chapter_begins_at_its_first_step(folder):
     assert app.header[0].value == "Initial"
 
 
-@pytest.mark.parametrize("link", [{"chapter": "Initial", "step": "Augmentation"}, {"chapter": "x", "step": "y"},
-                                  {"chapter": "The end", "step": "Curves"}, {"step": "Curves"}])
+@pytest.mark.parametrize(
+    "link",
+    [
+        {"chapter": "Initial", "step": "Augmentation"},
+        {"chapter": "x", "step": "y"},
+        {"chapter": "The end", "step": "Curves"},
+        {"step": "Curves"},
+    ],
+)
 def test_it_opens_with_any_link(folder, link):
     assert opened(**link).header[0].value
 
@@ -115,7 +129,10 @@ def test_the_shipped_report_is_shown_and_can_be_taken_along(folder, name):
     app = opened(chapter=story.title(name), step="Report")
     assert f"This is what {name} came to." in told(app)
     assert "\n# " not in told(app), "a page has one title"
-    assert {each.proto.label for each in app.get("download_button")} == {"As a page, with charts", "Markdown"}
+    assert {each.proto.label for each in app.get("download_button")} == {
+        "As a page, with charts",
+        "Markdown",
+    }
 
 
 def test_the_end_shows_what_all_of_them_misread(folder):
@@ -149,8 +166,15 @@ def test_without_any_run_the_goal_is_left(folder):
     assert app.button(key="next").disabled
 
 
-@pytest.mark.parametrize(("chapter", "step"), [("Final", "Mistakes"), ("Final", "Augmentation"),
-                                               ("Intermediate", "Analysis"), ("The end", "Targets")])
+@pytest.mark.parametrize(
+    ("chapter", "step"),
+    [
+        ("Final", "Mistakes"),
+        ("Final", "Augmentation"),
+        ("Intermediate", "Analysis"),
+        ("The end", "Targets"),
+    ],
+)
 def test_digits_that_are_not_here_are_offered(folder, monkeypatch, chapter, step):
     monkeypatch.setattr(dataset, "load", lambda progress: progress("Fetching", 0.0))
     app = opened(chapter=chapter, step=step)

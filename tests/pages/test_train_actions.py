@@ -14,7 +14,10 @@ from tests.made import made_run
 from tests.opening import open_page, well
 
 TRAIN = "pages/train.py"
-OWN = [{"kind": "avgpool", "kernel": 4, "stride": 4}, {"kind": "linear", "channels": 10, "activation": "none"}]
+OWN = [
+    {"kind": "avgpool", "kernel": 4, "stride": 4},
+    {"kind": "linear", "channels": 10, "activation": "none"},
+]
 
 
 def button(app: AppTest, label: str):
@@ -27,8 +30,11 @@ def press(app: AppTest, label: str) -> AppTest:
 
 
 def words(app: AppTest) -> str:
-    return "\n".join(each.value for kind in (app.markdown, app.caption, app.error, app.warning, app.info)
-                     for each in kind)
+    return "\n".join(
+        each.value
+        for kind in (app.markdown, app.caption, app.error, app.warning, app.info)
+        for each in kind
+    )
 
 
 def live(run: Run) -> None:
@@ -88,7 +94,9 @@ def test_fork_turns_to_the_set_up_with_the_runs_settings(folder, idle):
     links = [each.proto for each in app.get("page_link")]
     assert [each.query_string for each in links if "Forked from" in each.label] == ["run=mine"]
     trash.delete("mine")
-    assert "Forked from **mine**, last weights, after epoch 2, which is not here" in words(well(app.run()))
+    assert "Forked from **mine**, last weights, after epoch 2, which is not here" in words(
+        well(app.run())
+    )
     assert FORK not in app.query_params
 
 
@@ -184,8 +192,14 @@ def newer_network(values: dict) -> None:
     values["config"]["architecture"] = "transformer-9000"
 
 
-@pytest.mark.parametrize(("change", "said"), [(newer_format, "another version"), (newer_field, "telepathy"),
-                                              (newer_network, "transformer-9000")])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (newer_format, "another version"),
+        (newer_field, "telepathy"),
+        (newer_network, "transformer-9000"),
+    ],
+)
 def test_a_run_from_a_newer_version_is_listed_and_answered_with_a_way_on(folder, change, said):
     run = made_run(folder, "mine")
     values = json.loads((run.folder / "run.json").read_text())

@@ -32,7 +32,9 @@ def here(digits, monkeypatch):
 
 
 def run_of(folder, **more) -> Run:
-    return made_run(folder, "mine", **{"batch_size": 30, "epochs": 3, "done": 2, "state": "stopped", **more})
+    return made_run(
+        folder, "mine", **{"batch_size": 30, "epochs": 3, "done": 2, "state": "stopped", **more}
+    )
 
 
 def live(run: Run) -> None:
@@ -40,12 +42,16 @@ def live(run: Run) -> None:
 
 
 def component(app: AppTest, name: str) -> dict:
-    each = next(each for each in app.get("bidi_component") if each.proto.component_name == f"inkling_{name}")
+    each = next(
+        each for each in app.get("bidi_component") if each.proto.component_name == f"inkling_{name}"
+    )
     return json.loads(each.proto.json)
 
 
 def words(app: AppTest) -> str:
-    return "\n".join(each.value for kind in (app.markdown, app.caption, app.error, app.info) for each in kind)
+    return "\n".join(
+        each.value for kind in (app.markdown, app.caption, app.error, app.info) for each in kind
+    )
 
 
 @pytest.mark.parametrize("view", train_inside.VIEWS)
@@ -74,7 +80,9 @@ def test_the_batch_is_that_of_the_latest_step_as_augmented(augmentation, folder,
     app = open_page(TRAIN, run="mine", inside="Batch")
     assert "epoch 2, step 20 of 20" in words(app)
     shown = component(app, "gallery")
-    images, labels = batch_at(run.config, here.train_images.numpy(), here.train_labels.numpy(), 2, 20)
+    images, labels = batch_at(
+        run.config, here.train_images.numpy(), here.train_labels.numpy(), 2, 20
+    )
     assert shown["sheet"] == sheet(images).uri
     assert [cell["label"] for cell in shown["cells"]] == [str(label) for label in labels]
     assert ("augments nothing" in words(app)) == (augmentation == "none")
@@ -99,7 +107,9 @@ def test_a_batch_stays_a_while_so_that_it_can_be_looked_at(folder, idle, here, m
     live(run)
     app = open_page(TRAIN, run="mine", inside="Batch")
     with open(run.folder / "events.jsonl", "a") as file:
-        file.write('{"kind": "batch", "time": 1.0, "epoch": 3, "step": 4, "steps": 20, "loss": 0.5, "lr": 0.1}\n')
+        file.write(
+            '{"kind": "batch", "time": 1.0, "epoch": 3, "step": 4, "steps": 20, "loss": 0.5, "lr": 0.1}\n'
+        )
     assert "epoch 2, step 20" in words(well(app.run()))
     monkeypatch.setattr(train_inside, "LOOK", 0.0)
     assert "epoch 3, step 4" in words(well(app.run()))
@@ -111,7 +121,7 @@ def test_the_mistakes_are_those_of_the_newest_weights(folder, here):
     images, labels = here.test_images.numpy(), here.test_labels.numpy()
     odds = predict(store.load_model(run), images)
     wrong = np.flatnonzero(odds.argmax(1) != labels)
-    worst = sorted(wrong, key=lambda at: odds[at, labels[at]])[:train_inside.WORST]
+    worst = sorted(wrong, key=lambda at: odds[at, labels[at]])[: train_inside.WORST]
     assert f"after epoch 2: {len(wrong)} of 200 validation images" in words(app)
     shown = component(app, "gallery")
     assert shown["sheet"] == sheet(images[worst]).uri
@@ -128,7 +138,9 @@ def test_a_run_with_a_hold_out_is_asked_about_it(folder, here):
 def test_a_large_network_is_asked_about_an_even_sample(folder, here, monkeypatch):
     monkeypatch.setattr(asking, "affordable", lambda model, seconds: 50)
     run_of(folder)
-    assert "of 50 of 200 validation images" in words(open_page(TRAIN, run="mine", inside="Mistakes"))
+    assert "of 50 of 200 validation images" in words(
+        open_page(TRAIN, run="mine", inside="Mistakes")
+    )
 
 
 def test_mistakes_of_a_run_under_way_come_when_they_are_there(folder, idle, here, monkeypatch):
@@ -139,7 +151,9 @@ def test_mistakes_of_a_run_under_way_come_when_they_are_there(folder, idle, here
     assert "asking the weights after epoch 2" in words(app)
 
 
-@pytest.mark.parametrize("harm", [lambda path: path.write_bytes(b"no weights"), lambda path: path.unlink()])
+@pytest.mark.parametrize(
+    "harm", [lambda path: path.write_bytes(b"no weights"), lambda path: path.unlink()]
+)
 def test_weights_that_went_bad_while_they_are_asked_are_told(folder, here, harm, monkeypatch):
     run = run_of(folder)
     opened = train_inside.open_run("mine")
@@ -169,6 +183,8 @@ def test_a_drawing_is_read_by_the_newest_weights(folder, here):
 def test_only_the_chosen_view_costs_anything(folder, here, monkeypatch):
     run_of(folder)
     for name in ("digits", "to_mnist"):
-        monkeypatch.setattr(train_inside, name, lambda *given: pytest.fail("another view was worked out"))
+        monkeypatch.setattr(
+            train_inside, name, lambda *given: pytest.fail("another view was worked out")
+        )
     app = open_page(TRAIN, run="mine")
     assert any("TrainCorrect" in each.proto.body for each in app.get("html"))

@@ -56,7 +56,9 @@ def test_a_teacher_is_chosen_linked_and_trained_with(teacher, folder, shipped, i
 @pytest.mark.parametrize("asked", ["gone", "fresh", "../final"])
 def test_a_teacher_that_cannot_be_is_none(folder, asked):
     made_run(folder, "fresh", done=0, state="stopped")
-    assert open_page(TRAIN, recipe="initial", teacher=asked).selectbox(key="teacher").value == "none"
+    assert (
+        open_page(TRAIN, recipe="initial", teacher=asked).selectbox(key="teacher").value == "none"
+    )
 
 
 def test_a_teacher_that_is_deleted_meanwhile_is_let_go(folder):
@@ -81,23 +83,36 @@ def test_a_recipe_can_do_without_its_teacher(folder):
 
 def test_changes_of_the_rate_are_told_in_the_run(folder):
     run = made_run(folder, "mine", epochs=5, state="stopped")
-    files.append(run.folder / events.NAME, events.line("rate", 2, 7, factor=0.5) + events.line("rate", 3, 1)
-                 + events.line("rate", 3, 2, factor="much"))
+    files.append(
+        run.folder / events.NAME,
+        events.line("rate", 2, 7, factor=0.5)
+        + events.line("rate", 3, 1)
+        + events.line("rate", 3, 2, factor="much"),
+    )
     assert "**Learning rate** × 0.5 from epoch 2, step 7" in words(open_page(TRAIN, run="mine"))
 
 
 def test_the_table_of_a_long_run_keeps_to_its_newest_rows(folder):
     made_run(folder, "short", done=2, epochs=15, state="stopped")
     made_run(folder, "long", done=30, epochs=200, state="stopped")
-    short, long = ("\n".join(each.proto.body for each in open_page(TRAIN, run=name).get("html"))
-                   for name in ("short", "long"))
+    short, long = (
+        "\n".join(each.proto.body for each in open_page(TRAIN, run=name).get("html"))
+        for name in ("short", "long")
+    )
     assert (short.count("class=ahead"), long.count("class=ahead")) == (13, 3)
     assert ('"sheet tail"' in short, '"sheet tail"' in long) == (False, True)
 
 
 def test_a_chart_says_in_words_what_it_shows(folder):
     made_run(folder, "mine", done=2, epochs=5, state="stopped")
-    charts = [json.dumps(str(each.proto)) for each in open_page(TRAIN, run="mine").get("vega_lite_chart")
-              or open_page(TRAIN, run="mine").get("arrow_vega_lite_chart")]
-    for said in ("94.00 % on the validation images", "0.4000 on the validation images", "one-cycle schedule over 5"):
+    charts = [
+        json.dumps(str(each.proto))
+        for each in open_page(TRAIN, run="mine").get("vega_lite_chart")
+        or open_page(TRAIN, run="mine").get("arrow_vega_lite_chart")
+    ]
+    for said in (
+        "94.00 % on the validation images",
+        "0.4000 on the validation images",
+        "one-cycle schedule over 5",
+    ):
         assert any(said in each for each in charts), said

@@ -18,8 +18,13 @@ from numba import njit
 TILE = 1_024  # numbers of a line taken at a time, so that what is written stays in the first-level cache
 LOWEST = np.float32(-3.4e38)  # what an activation that bends nothing cuts off at
 # Sums may be reordered, but a number that is none stays one: a run that diverges must be noticed.
-_compiled: Any = njit(nogil=True, boundscheck=False, error_model="numpy", cache=True,
-                 fastmath={"reassoc", "contract", "arcp", "nsz"})
+_compiled: Any = njit(
+    nogil=True,
+    boundscheck=False,
+    error_model="numpy",
+    cache=True,
+    fastmath={"reassoc", "contract", "arcp", "nsz"},
+)
 
 
 @_compiled
@@ -52,18 +57,65 @@ def convolve(x: Any, weight: Any, bias: Any, top: int, left: int, batch: int, ou
                 second[:] = bias[q]
                 for i in range(inputs):
                     a, b = weight[o, i], weight[q, i]
-                    a0, a1, a2, a3, a4, a5, a6, a7, a8 = a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8]
-                    b0, b1, b2, b3, b4, b5, b6, b7, b8 = b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8]
+                    a0, a1, a2, a3, a4, a5, a6, a7, a8 = (
+                        a[0],
+                        a[1],
+                        a[2],
+                        a[3],
+                        a[4],
+                        a[5],
+                        a[6],
+                        a[7],
+                        a[8],
+                    )
+                    b0, b1, b2, b3, b4, b5, b6, b7, b8 = (
+                        b[0],
+                        b[1],
+                        b[2],
+                        b[3],
+                        b[4],
+                        b[5],
+                        b[6],
+                        b[7],
+                        b[8],
+                    )
                     x0, x1, x2 = _taps(window[i, y % 3], start, size, batch)
                     x3, x4, x5 = _taps(window[i, (y + 1) % 3], start, size, batch)
                     x6, x7, x8 = _taps(window[i, (y + 2) % 3], start, size, batch)
                     for j in range(size):
-                        v0, v1, v2, v3, v4, v5, v6, v7, v8 = (x0[j], x1[j], x2[j], x3[j], x4[j], x5[j], x6[j], x7[j],
-                                                              x8[j])
-                        first[j] += (a0 * v0 + a1 * v1 + a2 * v2 + a3 * v3 + a4 * v4 + a5 * v5 + a6 * v6 + a7 * v7
-                                     + a8 * v8)
-                        second[j] += (b0 * v0 + b1 * v1 + b2 * v2 + b3 * v3 + b4 * v4 + b5 * v5 + b6 * v6 + b7 * v7
-                                      + b8 * v8)
+                        v0, v1, v2, v3, v4, v5, v6, v7, v8 = (
+                            x0[j],
+                            x1[j],
+                            x2[j],
+                            x3[j],
+                            x4[j],
+                            x5[j],
+                            x6[j],
+                            x7[j],
+                            x8[j],
+                        )
+                        first[j] += (
+                            a0 * v0
+                            + a1 * v1
+                            + a2 * v2
+                            + a3 * v3
+                            + a4 * v4
+                            + a5 * v5
+                            + a6 * v6
+                            + a7 * v7
+                            + a8 * v8
+                        )
+                        second[j] += (
+                            b0 * v0
+                            + b1 * v1
+                            + b2 * v2
+                            + b3 * v3
+                            + b4 * v4
+                            + b5 * v5
+                            + b6 * v6
+                            + b7 * v7
+                            + b8 * v8
+                        )
 
 
 @_compiled
@@ -119,7 +171,9 @@ def convolve_gradient(x: Any, gradient: Any, top: int, left: int, batch: int, ou
 
 
 @_compiled
-def convolve_each(x: Any, weight: Any, bias: Any, top: int, left: int, batch: int, out: Any) -> None:
+def convolve_each(
+    x: Any, weight: Any, bias: Any, top: int, left: int, batch: int, out: Any
+) -> None:
     """A 3x3 convolution of each channel by itself (depthwise), at stride 1.
 
     Args:
@@ -132,7 +186,7 @@ def convolve_each(x: Any, weight: Any, bias: Any, top: int, left: int, batch: in
     """
     channels, lines, length = out.shape
     for c in range(channels):
-        only = x[c:c + 1]
+        only = x[c : c + 1]
         window = _window(only, top, left, batch)
         a, b = weight[c], bias[c]
         a0, a1, a2, a3, a4, a5, a6, a7, a8 = a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8]
@@ -143,12 +197,24 @@ def convolve_each(x: Any, weight: Any, bias: Any, top: int, left: int, batch: in
             x3, x4, x5 = _taps(window[0, (y + 1) % 3], 0, length, batch)
             x6, x7, x8 = _taps(window[0, (y + 2) % 3], 0, length, batch)
             for j in range(length):
-                target[j] = (b + a0 * x0[j] + a1 * x1[j] + a2 * x2[j] + a3 * x3[j] + a4 * x4[j] + a5 * x5[j]
-                             + a6 * x6[j] + a7 * x7[j] + a8 * x8[j])
+                target[j] = (
+                    b
+                    + a0 * x0[j]
+                    + a1 * x1[j]
+                    + a2 * x2[j]
+                    + a3 * x3[j]
+                    + a4 * x4[j]
+                    + a5 * x5[j]
+                    + a6 * x6[j]
+                    + a7 * x7[j]
+                    + a8 * x8[j]
+                )
 
 
 @_compiled
-def convolve_each_gradient(x: Any, gradient: Any, top: int, left: int, batch: int, out: Any) -> None:
+def convolve_each_gradient(
+    x: Any, gradient: Any, top: int, left: int, batch: int, out: Any
+) -> None:
     """How the loss changes with the weights of `convolve_each`.
 
     Args:
@@ -162,7 +228,7 @@ def convolve_each_gradient(x: Any, gradient: Any, top: int, left: int, batch: in
     zero = np.float32(0)
     out[:] = 0
     for c in range(channels):
-        only = x[c:c + 1]
+        only = x[c : c + 1]
         window = _window(only, top, left, batch)
         for y in range(lines):
             _move(only, y, top, left * batch, window)
@@ -186,8 +252,20 @@ def convolve_each_gradient(x: Any, gradient: Any, top: int, left: int, batch: in
 
 
 @_compiled
-def norm(x: Any, weight: Any, bias: Any, shift: Any, running_mean: Any, running_variance: Any, momentum: Any, eps: Any,
-         lowest: Any, out: Any, mean: Any, scale: Any) -> None:
+def norm(
+    x: Any,
+    weight: Any,
+    bias: Any,
+    shift: Any,
+    running_mean: Any,
+    running_variance: Any,
+    momentum: Any,
+    eps: Any,
+    lowest: Any,
+    out: Any,
+    mean: Any,
+    scale: Any,
+) -> None:
     """Batch norm by the batch's own statistics (Ioffe and Szegedy 2015), then a cut at `lowest`.
 
     Args:
@@ -213,7 +291,9 @@ def norm(x: Any, weight: Any, bias: Any, shift: Any, running_mean: Any, running_
         mean[c] = center
         scale[c] = np.float32(1) / np.sqrt(square / np.float32(count) + eps)
         running_mean[c] += momentum * (center + shift[c] - running_mean[c])
-        running_variance[c] += momentum * (square / np.float32(max(1, count - 1)) - running_variance[c])
+        running_variance[c] += momentum * (
+            square / np.float32(max(1, count - 1)) - running_variance[c]
+        )
         factor = scale[c] * weight[c]
         for j in range(count):
             value = (source[j] - center) * factor + bias[c]
@@ -221,8 +301,18 @@ def norm(x: Any, weight: Any, bias: Any, shift: Any, running_mean: Any, running_
 
 
 @_compiled
-def norm_gradient(x: Any, gradient: Any, weight: Any, bias: Any, mean: Any, scale: Any, lowest: Any, out: Any,
-                  weight_out: Any, bias_out: Any) -> None:
+def norm_gradient(
+    x: Any,
+    gradient: Any,
+    weight: Any,
+    bias: Any,
+    mean: Any,
+    scale: Any,
+    lowest: Any,
+    out: Any,
+    weight_out: Any,
+    bias_out: Any,
+) -> None:
     """How the loss changes with what `norm` was given.
 
     Args:
@@ -266,7 +356,7 @@ def pool(x: Any, batch: int, out: Any) -> None:
             for start in range(0, length, batch):
                 a, b = _pair(x[c, 2 * y], start, batch)
                 d, e = _pair(x[c, 2 * y + 1], start, batch)
-                target = out[c, y, start:start + batch]
+                target = out[c, y, start : start + batch]
                 for j in range(batch):
                     upper = a[j] if a[j] > b[j] else b[j]
                     lower = d[j] if d[j] > e[j] else e[j]
@@ -294,7 +384,7 @@ def pool_gradient(x: Any, gradient: Any, batch: int, out: Any) -> None:
                 d, e = _pair(x[c, 2 * y + 1], start, batch)
                 a_out, b_out = _pair(out[c, 2 * y], start, batch)
                 d_out, e_out = _pair(out[c, 2 * y + 1], start, batch)
-                given = gradient[c, y, start:start + batch]
+                given = gradient[c, y, start : start + batch]
                 for j in range(batch):
                     upper = a[j] if a[j] >= b[j] else b[j]
                     lower = d[j] if d[j] >= e[j] else e[j]
@@ -321,7 +411,7 @@ def _move(x: Any, y: int, top: int, edge: int, window: Any) -> None:
     line, slot = y + 2 - top, (y + 2) % 3
     inside = 0 <= line < x.shape[1]
     for c in range(x.shape[0]):
-        target = window[c, slot][edge:edge + x.shape[2]]
+        target = window[c, slot][edge : edge + x.shape[2]]
         if inside:
             source = x[c, line]
             for j in range(source.size):
@@ -333,18 +423,23 @@ def _move(x: Any, y: int, top: int, edge: int, window: Any) -> None:
 @_compiled
 def _taps(line: Any, start: int, size: int, batch: int) -> Any:
     """A stretch of a line, and the same one and two pixels further."""
-    return (line[start:start + size], line[start + batch:start + batch + size],
-            line[start + 2 * batch:start + 2 * batch + size])
+    return (
+        line[start : start + size],
+        line[start + batch : start + batch + size],
+        line[start + 2 * batch : start + 2 * batch + size],
+    )
 
 
 @_compiled
 def _pair(line: Any, start: int, batch: int) -> Any:
     """Two neighbouring pixels of all images, for the output pixel that begins at `start`."""
-    return line[2 * start:2 * start + batch], line[2 * start + batch:2 * start + 2 * batch]
+    return line[2 * start : 2 * start + batch], line[2 * start + batch : 2 * start + 2 * batch]
 
 
 @_compiled
-def _add(out: Any, a0: Any, a1: Any, a2: Any, a3: Any, a4: Any, a5: Any, a6: Any, a7: Any, a8: Any) -> None:
+def _add(
+    out: Any, a0: Any, a1: Any, a2: Any, a3: Any, a4: Any, a5: Any, a6: Any, a7: Any, a8: Any
+) -> None:
     """Add nine sums."""
     out[0] += a0
     out[1] += a1

@@ -21,7 +21,10 @@ def available() -> bool:
     """Whether the loops can be compiled here."""
     try:
         from core.models.batch_last import kernels  # noqa: F401
-    except (ImportError, RuntimeError):  # numba is not there, or finds no folder to keep what it compiles
+    except (
+        ImportError,
+        RuntimeError,
+    ):  # numba is not there, or finds no folder to keep what it compiles
         return False
     return True
 
@@ -54,15 +57,21 @@ class Conv2d(nn.Conv2d):
         """Zeros above and below, and left and right."""
         padding = max(self.sides) if type(self.sides) is tuple else 3
         known = self.stride == (1, 1) and (self.groups == 1 or self.each)
-        self.own = known and ((self.kernel_size == (3, 3) and padding <= 2)
-                              or (self.kernel_size == (1, 1) and padding == 0 and not self.each))
+        self.own = known and (
+            (self.kernel_size == (3, 3) and padding <= 2)
+            or (self.kernel_size == (1, 1) and padding == 0 and not self.each)
+        )
         """Whether our loops know it."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, I, H, W) -> (N, O, H', W')."""
         if not lies(x):
             return super().forward(x)
-        return _Convolution.apply(x, self.weight, self.bias, self) if self.own else lay(super().forward(x.contiguous()))
+        return (
+            _Convolution.apply(x, self.weight, self.bias, self)
+            if self.own
+            else lay(super().forward(x.contiguous()))
+        )
 
 
 class BatchNorm2d(nn.BatchNorm2d):
@@ -116,7 +125,11 @@ class AdaptiveAvgPool2d(nn.AdaptiveAvgPool2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, 1, 1)."""
-        return x.permute(1, 2, 3, 0).mean((1, 2), keepdim=True).permute(3, 0, 1, 2) if lies(x) else super().forward(x)
+        return (
+            x.permute(1, 2, 3, 0).mean((1, 2), keepdim=True).permute(3, 0, 1, 2)
+            if lies(x)
+            else super().forward(x)
+        )
 
 
 class PixelUnshuffle(nn.PixelUnshuffle):
@@ -128,7 +141,11 @@ class PixelUnshuffle(nn.PixelUnshuffle):
             return super().forward(x)
         count, channels, height, width = x.shape
         b = self.downscale_factor
-        blocks = x.permute(1, 2, 3, 0).view(channels, height // b, b, width // b, b, count).permute(0, 2, 4, 1, 3, 5)
+        blocks = (
+            x.permute(1, 2, 3, 0)
+            .view(channels, height // b, b, width // b, b, count)
+            .permute(0, 2, 4, 1, 3, 5)
+        )
         return blocks.reshape(channels * b * b, height // b, width // b, count).permute(3, 0, 1, 2)
 
 
@@ -138,7 +155,13 @@ def normed(conv: nn.Module, norm: nn.Module, x: Tensor) -> Tensor:
     What comes before a norm may lack the convolution's bias, which the norm takes away again: the bias is left out, but
     for the running mean, and its gradient is nought, where torch finds one by rounding.
     """
-    if type(conv) is Conv2d and type(norm) is BatchNorm2d and conv.own and norm.training and lies(x):
+    if (
+        type(conv) is Conv2d
+        and type(norm) is BatchNorm2d
+        and conv.own
+        and norm.training
+        and lies(x)
+    ):
         return _Normed.apply(x, conv.weight, conv.bias, norm.weight, norm.bias, conv, norm)
     return norm(conv(x))
 
@@ -148,7 +171,14 @@ class _Convolution(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, conv: Conv2d) -> Tensor:
         out = _empty(*_output_shape(x, conv))
         ctx.conv, ctx.shape, ctx.values, ctx.taps = conv, x.shape, _lines(x), _taps(weight, conv)
-        _convolve(ctx.values, ctx.taps, None if bias is None else _numbers(bias), conv, len(x), _lines(out))
+        _convolve(
+            ctx.values,
+            ctx.taps,
+            None if bias is None else _numbers(bias),
+            conv,
+            len(x),
+            _lines(out),
+        )
         return out
 
     @staticmethod
@@ -163,8 +193,16 @@ class _Normed(torch.autograd.Function):
     """Batch norm, after a convolution or by itself."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor | None, shift: Tensor | None, scale: Tensor, bias: Tensor,
-                conv: Conv2d | None, norm: BatchNorm2d) -> Tensor:
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor | None,
+        shift: Tensor | None,
+        scale: Tensor,
+        bias: Tensor,
+        conv: Conv2d | None,
+        norm: BatchNorm2d,
+    ) -> Tensor:
         from core.models.batch_last import kernels
 
         before = ctx.values = _lines(x)
@@ -175,11 +213,26 @@ class _Normed(torch.autograd.Function):
             _convolve(ctx.values, ctx.taps, None, conv, len(x), before)
         channels = len(after)
         mean, spread, nought = np.zeros((3, channels), np.float32)
-        ctx.norm = (before.reshape(channels, -1), _numbers(scale), _numbers(bias), mean, spread,
-                    np.float32(0) if norm.relu else kernels.LOWEST)
-        kernels.norm(*ctx.norm[:3], nought if shift is None else _numbers(shift), _numbers(norm.running_mean),
-                     _numbers(norm.running_var), np.float32(norm.momentum), np.float32(norm.eps), ctx.norm[-1],
-                     after.reshape(channels, -1), mean, spread)
+        ctx.norm = (
+            before.reshape(channels, -1),
+            _numbers(scale),
+            _numbers(bias),
+            mean,
+            spread,
+            np.float32(0) if norm.relu else kernels.LOWEST,
+        )
+        kernels.norm(
+            *ctx.norm[:3],
+            nought if shift is None else _numbers(shift),
+            _numbers(norm.running_mean),
+            _numbers(norm.running_var),
+            np.float32(norm.momentum),
+            np.float32(norm.eps),
+            ctx.norm[-1],
+            after.reshape(channels, -1),
+            mean,
+            spread,
+        )
         norm.num_batches_tracked.add_(1)  # type: ignore[union-attr]
         ctx.conv, ctx.shape = conv, x.shape
         return out
@@ -193,8 +246,14 @@ class _Normed(torch.autograd.Function):
         of_scale, of_bias = torch.empty(2, channels).unbind()
         of_x = _empty(*ctx.shape) if ctx.conv is None else None
         before = np.empty_like(given) if of_x is None else _lines(of_x)
-        kernels.norm_gradient(ctx.norm[0], given.reshape(channels, -1), *ctx.norm[1:], before.reshape(channels, -1),
-                              of_scale.numpy(), of_bias.numpy())
+        kernels.norm_gradient(
+            ctx.norm[0],
+            given.reshape(channels, -1),
+            *ctx.norm[1:],
+            before.reshape(channels, -1),
+            of_scale.numpy(),
+            of_bias.numpy(),
+        )
         if of_x is not None:
             return of_x, None, None, of_scale, of_bias, None, None
         of_shift = torch.zeros(channels) if ctx.needs_input_grad[2] else None
@@ -222,8 +281,14 @@ class _MaxPool(torch.autograd.Function):
         return of_x
 
 
-def _convolve(x: np.ndarray, taps: np.ndarray, bias: np.ndarray | None, conv: Conv2d, count: int,
-              out: np.ndarray) -> None:
+def _convolve(
+    x: np.ndarray,
+    taps: np.ndarray,
+    bias: np.ndarray | None,
+    conv: Conv2d,
+    count: int,
+    out: np.ndarray,
+) -> None:
     """A convolution of (I, H, W * N), written to (O, H', W' * N)."""
     from core.models.batch_last import kernels
 
@@ -233,7 +298,8 @@ def _convolve(x: np.ndarray, taps: np.ndarray, bias: np.ndarray | None, conv: Co
             out += bias[:, None, None]
         return
     (kernels.convolve_each if conv.each else kernels.convolve)(
-        x, taps, np.zeros(len(out), np.float32) if bias is None else bias, *conv.sides, count, out)
+        x, taps, np.zeros(len(out), np.float32) if bias is None else bias, *conv.sides, count, out
+    )
 
 
 def _pull(ctx: Any, gradient: np.ndarray) -> tuple[Tensor | None, Tensor]:
@@ -256,11 +322,15 @@ def _pull(ctx: Any, gradient: np.ndarray) -> tuple[Tensor | None, Tensor]:
         return of_x, of_weight
     top, left = conv.sides
     (kernels.convolve_each_gradient if conv.each else kernels.convolve_gradient)(
-        x, gradient, top, left, count, _taps(of_weight, conv))
+        x, gradient, top, left, count, _taps(of_weight, conv)
+    )
     if of_x is not None:
-        turned = np.ascontiguousarray(taps[:, ::-1] if conv.each else taps[:, :, ::-1].transpose(1, 0, 2))
+        turned = np.ascontiguousarray(
+            taps[:, ::-1] if conv.each else taps[:, :, ::-1].transpose(1, 0, 2)
+        )
         (kernels.convolve_each if conv.each else kernels.convolve)(
-            gradient, turned, np.zeros(len(x), np.float32), 2 - top, 2 - left, count, _lines(of_x))
+            gradient, turned, np.zeros(len(x), np.float32), 2 - top, 2 - left, count, _lines(of_x)
+        )
     return of_x, of_weight
 
 
@@ -271,13 +341,19 @@ def _multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
 
 def _output_shape(x: Tensor, conv: Conv2d) -> tuple[int, int, int, int]:
     (top, left), (high, wide) = conv.sides, conv.kernel_size
-    return len(x), conv.out_channels, x.shape[2] + 2 * top - high + 1, x.shape[3] + 2 * left - wide + 1
+    return (
+        len(x),
+        conv.out_channels,
+        x.shape[2] + 2 * top - high + 1,
+        x.shape[3] + 2 * left - wide + 1,
+    )
 
 
 def _empty(count: int, channels: int, height: int, width: int) -> Tensor:
     """Room for (N, C, H, W) with the batch last."""
-    return torch.empty_strided((count, channels, height, width),
-                               (1, height * width * count, width * count, count))
+    return torch.empty_strided(
+        (count, channels, height, width), (1, height * width * count, width * count, count)
+    )
 
 
 def _laid(gradient: Tensor) -> Tensor:

@@ -20,8 +20,18 @@ if TYPE_CHECKING:
 _menu = component("save", "save_menu/menu")
 
 
-def draw(chart: altair.TopLevelMixin, key: str, *, title: str, quiet: str = "", help: str | None = None, alt: str,
-         file: str, of: str = "", table: Callable[[], pd.DataFrame]) -> None:
+def draw(
+    chart: altair.TopLevelMixin,
+    key: str,
+    *,
+    title: str,
+    quiet: str = "",
+    help: str | None = None,
+    alt: str,
+    file: str,
+    of: str = "",
+    table: Callable[[], pd.DataFrame],
+) -> None:
     """Draw a chart.
 
     Args:
@@ -40,7 +50,17 @@ def draw(chart: altair.TopLevelMixin, key: str, *, title: str, quiet: str = "", 
     with st.container(key=f"chart_{key}"):
         with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="xsmall"):
             st.markdown(f"##### {title} :gray[:small[{quiet}]]", help=help, width="stretch")
-            _menu(key=saved, on_csv_change=lambda: None, width="content", data={
-                "file": file, "title": title, "quiet": quiet, "heading": f"{of}: {title}" if of else title,
-                "asked": asked or 0, "csv": table().to_csv(index=False) if asked else None})
+            _menu(
+                key=saved,
+                on_csv_change=lambda: None,
+                width="content",
+                data={
+                    "file": file,
+                    "title": title,
+                    "quiet": quiet,
+                    "heading": f"{of}: {title}" if of else title,
+                    "asked": asked or 0,
+                    "csv": table().to_csv(index=False) if asked else None,
+                },
+            )
         st.altair_chart(chart, key=key, alt=alt)

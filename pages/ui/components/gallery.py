@@ -13,10 +13,22 @@ _gallery = component("gallery", "tiles/gallery")
 _closeup = component("closeup", "tiles/closeup")
 
 
-def gallery(images: np.ndarray, alt: str, key: str, *, alts: Sequence[str], labels: Sequence[str] = (),
-            notes: Sequence[str] = (), stacked: bool = False, marked: Sequence[int] = (), columns: Sequence[int] = (),
-            headings: Sequence[str] = (), tile: float = 3.5, picked: int | None = None,
-            on_pick: Callable[[], None] | None = None) -> None:
+def gallery(
+    images: np.ndarray,
+    alt: str,
+    key: str,
+    *,
+    alts: Sequence[str],
+    labels: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    stacked: bool = False,
+    marked: Sequence[int] = (),
+    columns: Sequence[int] = (),
+    headings: Sequence[str] = (),
+    tile: float = 3.5,
+    picked: int | None = None,
+    on_pick: Callable[[], None] | None = None,
+) -> None:
     """Images in a grid, drawn as one picture.
 
     Args:
@@ -35,14 +47,33 @@ def gallery(images: np.ndarray, alt: str, key: str, *, alts: Sequence[str], labe
         on_pick: called when an image was clicked, its place in `st.session_state[key].picked`.
     """
     page = sheet(images)
-    cells = [{"alt": each, "label": labels[at] if labels else "", "note": notes[at] if notes else "",
-              "mark": at in marked}
-             for at, each in enumerate(alts)]
-    _gallery(key=key, on_picked_change=on_pick or (lambda: None), data={
-        "sheet": page.uri, "width": page.width, "height": page.height, "places": page.places, "alt": alt,
-        "cells": cells, "columns": list(columns) or None, "headings": list(headings) or None, "tile": tile,
-        "stacked": stacked,
-        "pick": on_pick is not None, "picked": -1 if picked is None else picked})
+    cells = [
+        {
+            "alt": each,
+            "label": labels[at] if labels else "",
+            "note": notes[at] if notes else "",
+            "mark": at in marked,
+        }
+        for at, each in enumerate(alts)
+    ]
+    _gallery(
+        key=key,
+        on_picked_change=on_pick or (lambda: None),
+        data={
+            "sheet": page.uri,
+            "width": page.width,
+            "height": page.height,
+            "places": page.places,
+            "alt": alt,
+            "cells": cells,
+            "columns": list(columns) or None,
+            "headings": list(headings) or None,
+            "tile": tile,
+            "stacked": stacked,
+            "pick": on_pick is not None,
+            "picked": -1 if picked is None else picked,
+        },
+    )
 
 
 def closeup(image: np.ndarray, alt: str, said: str, key: str = "closeup") -> None:
@@ -54,5 +85,12 @@ def closeup(image: np.ndarray, alt: str, said: str, key: str = "closeup") -> Non
         said: below it while no pixel is pointed at.
         key: of the component.
     """
-    _closeup(key=key, data={"sheet": sheet(image[None], across=1).uri, "pixels": image.flatten().tolist(), "alt": alt,
-                            "said": said})
+    _closeup(
+        key=key,
+        data={
+            "sheet": sheet(image[None], across=1).uri,
+            "pixels": image.flatten().tolist(),
+            "alt": alt,
+            "said": said,
+        },
+    )

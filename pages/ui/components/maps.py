@@ -50,12 +50,29 @@ def maps(lines: Sequence[Line], key: str) -> None:
 def _row(line: Line) -> dict[str, Any]:
     count, down, across = line.values.shape
     page = signed_sheet(line.values if count else np.zeros((1, 1, 1)), ABOVE, BELOW)
-    cells = [{"alt": alt, "label": line.labels[at] if line.labels else "", "note": line.notes[at] if line.notes else ""}
-             for at, alt in enumerate(line.alts)]
-    return {"title": line.title, "note": line.note, "alt": line.alts[0] if line.alts else "", "sheet": page.uri,
-            "width": page.width, "height": page.height, "places": page.places, "across": across, "down": down,
-            "cells": cells, "tile": line.tile, "ink": None if line.ink is None else sheet(line.ink[None], 1).uri,
-            "box": _box(line.box)}
+    cells = [
+        {
+            "alt": alt,
+            "label": line.labels[at] if line.labels else "",
+            "note": line.notes[at] if line.notes else "",
+        }
+        for at, alt in enumerate(line.alts)
+    ]
+    return {
+        "title": line.title,
+        "note": line.note,
+        "alt": line.alts[0] if line.alts else "",
+        "sheet": page.uri,
+        "width": page.width,
+        "height": page.height,
+        "places": page.places,
+        "across": across,
+        "down": down,
+        "cells": cells,
+        "tile": line.tile,
+        "ink": None if line.ink is None else sheet(line.ink[None], 1).uri,
+        "box": _box(line.box),
+    }
 
 
 def _box(box: tuple[int, int, int] | None) -> list[float] | None:
@@ -64,4 +81,7 @@ def _box(box: tuple[int, int, int] | None) -> list[float] | None:
         return None
     left, top, side = box
     low = [max(0, left), max(0, top)]
-    return [100 * each / 28 for each in (*low, min(28, left + side) - low[0], min(28, top + side) - low[1])]
+    return [
+        100 * each / 28
+        for each in (*low, min(28, left + side) - low[0], min(28, top + side) - low[1])
+    ]

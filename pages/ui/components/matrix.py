@@ -12,8 +12,12 @@ from pages.ui.components.component import component
 _matrix = component("matrix", "tiles/matrix")
 
 
-def matrix(counts: np.ndarray, picked: tuple[int | None, int | None], on_pick: Callable[[], None],
-           key: str = "matrix") -> None:
+def matrix(
+    counts: np.ndarray,
+    picked: tuple[int | None, int | None],
+    on_pick: Callable[[], None],
+    key: str = "matrix",
+) -> None:
     """Labels down, answers across.
 
     Args:
@@ -22,12 +26,22 @@ def matrix(counts: np.ndarray, picked: tuple[int | None, int | None], on_pick: C
         on_pick: called when a cell with images was clicked, its label and answer in `st.session_state[key].picked`.
         key: of the component.
     """
-    precision, recall = ([percent(share) for share in shares] for shares in precision_recall(counts))
+    precision, recall = (
+        [percent(share) for share in shares] for shares in precision_recall(counts)
+    )
     wrong = int(counts.sum() - counts.trace())
-    _matrix(key=key, on_picked_change=on_pick, data={
-        "counts": counts.tolist(), "precision": precision, "recall": recall, "picked": list(picked),
-        "alt": f"Confusion matrix, labels down and answers across: {wrong:,} of {int(counts.sum()):,} images are "
-               "wrong; the arrow keys go from cell to cell, Enter shows its images"})
+    _matrix(
+        key=key,
+        on_picked_change=on_pick,
+        data={
+            "counts": counts.tolist(),
+            "precision": precision,
+            "recall": recall,
+            "picked": list(picked),
+            "alt": f"Confusion matrix, labels down and answers across: {wrong:,} of {int(counts.sum()):,} images are "
+            "wrong; the arrow keys go from cell to cell, Enter shows its images",
+        },
+    )
 
 
 def percent(share: float) -> str:

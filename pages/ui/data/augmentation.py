@@ -14,9 +14,9 @@ from core.data.transform_text import MAX_TEXT, changed, from_text, to_text
 from core.errors import ConfigError
 from core.insight.digits import one_of_each
 from pages.ui.components.gallery import gallery
-from pages.ui.data.digits import chosen_index, heading
+from pages.ui.data.digits import chosen_index
 from pages.ui.dataset import Digits
-from pages.ui.frame import KEPT
+from pages.ui.frame import KEPT, heading
 from pages.ui.terms import term
 
 Rows = tuple[Transform, ...]
@@ -55,14 +55,31 @@ def studio(some: Digits) -> None:
                 _row(rows, number, row)
             _add(rows)
     with bar:
-        subject = st.segmented_control("Digits", SUBJECTS, default=SUBJECTS[0], required=True, key="subject", **KEPT)
-        index = chosen_index(some, "Index", "Place in the dataset: of this one, or where the search for the first of "
-                             "each begins.")
-        rounds = st.number_input("Round", 1, 10_000, 1, key="round", width=130, **KEPT,
-                                 help="Other draws of the same transforms, as every epoch has its own.")
+        subject = st.segmented_control(
+            "Digits", SUBJECTS, default=SUBJECTS[0], required=True, key="subject", **KEPT
+        )
+        index = chosen_index(
+            some,
+            "Index",
+            "Place in the dataset: of this one, or where the search for the first of each begins.",
+        )
+        rounds = st.number_input(
+            "Round",
+            1,
+            10_000,
+            1,
+            key="round",
+            width=130,
+            **KEPT,
+            help="Other draws of the same transforms, as every epoch has its own.",
+        )
         st.space("stretch")
-        if st.button("Train with this", type="primary", icon=":material/model_training:",
-                     help="Take these transforms to the Train page."):
+        if st.button(
+            "Train with this",
+            type="primary",
+            icon=":material/model_training:",
+            help="Take these transforms to the Train page.",
+        ):
             _send(rows)
     with right, st.container(key="sight"):
         _draws(some, rows, subject, index, rounds)
@@ -71,8 +88,15 @@ def studio(some: Digits) -> None:
 def _written() -> Rows:
     """The transforms, from the text that holds them."""
     with st.expander("As text", key="as_text"):
-        text = st.text_input("Transforms", START, max_chars=MAX_TEXT, key=TEXT, label_visibility="collapsed",
-                             help="All transforms in one line, as the link holds them.", **KEPT)
+        text = st.text_input(
+            "Transforms",
+            START,
+            max_chars=MAX_TEXT,
+            key=TEXT,
+            label_visibility="collapsed",
+            help="All transforms in one line, as the link holds them.",
+            **KEPT,
+        )
     try:
         rows = from_text(text)
     except ConfigError as error:
@@ -95,10 +119,19 @@ def _preset(rows: Rows) -> None:
     name = preset_of(rows)
     options = [*PRESETS] if name else [OWN, *PRESETS]
     st.session_state["preset"] = name or OWN
-    st.selectbox("Start from", options, key="preset", on_change=_choose,
-                 help=f"{term('augmentation')} A preset is a list of transforms with a name.",
-                 format_func=lambda each: "Transforms of your own" if each == OWN else PRESETS[each].title)
-    st.caption(PRESETS[name].help if name else "Each training image goes through them in this order, anew every epoch.")
+    st.selectbox(
+        "Start from",
+        options,
+        key="preset",
+        on_change=_choose,
+        help=f"{term('augmentation')} A preset is a list of transforms with a name.",
+        format_func=lambda each: "Transforms of your own" if each == OWN else PRESETS[each].title,
+    )
+    st.caption(
+        PRESETS[name].help
+        if name
+        else "Each training image goes through them in this order, anew every epoch."
+    )
 
 
 def _choose() -> None:
@@ -111,8 +144,14 @@ def _row(rows: Rows, number: int, row: Transform) -> None:
     with st.container(border=True, gap="small"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{number + 1}. {kind.title}**", help=kind.help, width="stretch")
-            st.button("Remove", icon=":material/close:", key=f"remove{number}", type="tertiary",
-                      on_click=_write, args=(rows[:number] + rows[number + 1:],))
+            st.button(
+                "Remove",
+                icon=":material/close:",
+                key=f"remove{number}",
+                type="tertiary",
+                on_click=_write,
+                args=(rows[:number] + rows[number + 1 :],),
+            )
         with st.container(horizontal=True, gap="small"):
             for parameter in kind.parameters:
                 _setting(rows, number, parameter)
@@ -121,16 +160,30 @@ def _row(rows: Rows, number: int, row: Transform) -> None:
 def _setting(rows: Rows, number: int, parameter: Parameter) -> None:
     row = rows[number]
     key = f"transform{number}_{row['kind']}_{parameter.name}"
-    st.session_state[key] = row[parameter.name]  # the text says what it is; the widget only changes it
+    st.session_state[key] = row[
+        parameter.name
+    ]  # the text says what it is; the widget only changes it
     label = "Share of the images" if parameter.name == "p" else parameter.name.capitalize()
-    common = {"key": key, "help": parameter.help, "width": 144, "on_change": _change,
-              "args": (rows, number, parameter.name, key)}
+    common = {
+        "key": key,
+        "help": parameter.help,
+        "width": 144,
+        "on_change": _change,
+        "args": (rows, number, parameter.name, key),
+    }
     if parameter.choices:
         st.segmented_control(label, parameter.choices, required=True, **common)
     else:
         unit = f" {parameter.unit}" if parameter.unit else ""
         places = "%.0f" if parameter.step >= 1 else "%.1f" if parameter.step >= 0.1 else "%.2f"
-        st.slider(label, parameter.low, parameter.high, step=parameter.step, format=places + unit, **common)
+        st.slider(
+            label,
+            parameter.low,
+            parameter.high,
+            step=parameter.step,
+            format=places + unit,
+            **common,
+        )
 
 
 def _change(rows: Rows, number: int, name: str, key: str) -> None:
@@ -138,8 +191,17 @@ def _change(rows: Rows, number: int, name: str, key: str) -> None:
 
 
 def _add(rows: Rows) -> None:
-    st.selectbox("Add", list(KINDS), index=None, key="add", placeholder="Add a transform", on_change=_append,
-                 args=(rows,), label_visibility="collapsed", format_func=lambda kind: KINDS[kind].title)
+    st.selectbox(
+        "Add",
+        list(KINDS),
+        index=None,
+        key="add",
+        placeholder="Add a transform",
+        on_change=_append,
+        args=(rows,),
+        label_visibility="collapsed",
+        format_func=lambda kind: KINDS[kind].title,
+    )
 
 
 def _append(rows: Rows) -> None:
@@ -149,17 +211,30 @@ def _append(rows: Rows) -> None:
 
 
 def _draws(some: Digits, rows: Rows, subject: str, index: int, rounds: int) -> None:
-    options = [EVERY, *(f"{number}. {KINDS[row['kind']].title}" for number, row in enumerate(rows, 1))]
-    only = st.pills("Show", options, default=EVERY, required=True, key="only", **KEPT,
-                    help="All transforms one after the other, as in training, or one of them by itself.")
+    options = [
+        EVERY,
+        *(f"{number}. {KINDS[row['kind']].title}" for number, row in enumerate(rows, 1)),
+    ]
+    only = st.pills(
+        "Show",
+        options,
+        default=EVERY,
+        required=True,
+        key="only",
+        **KEPT,
+        help="All transforms one after the other, as in training, or one of them by itself.",
+    )
     used = rows if only not in options[1:] else (rows[options.index(only) - 1],)
     indices = one_of_each(some.labels, index) if subject == SUBJECTS[0] else np.full(10, index)
     originals = some.images[indices]
     drawn = _augmented(to_text(used), originals.tobytes(), rounds)
     if subject == SUBJECTS[0]:
         both = np.concatenate([originals[:, None], drawn], axis=1).reshape(-1, 28, 28)
-        alts = [f"{some.labels[at]}, {'as it is' if draw == 0 else f'draw {draw}'}" for at in indices
-                for draw in range(DRAWS + 1)]
+        alts = [
+            f"{some.labels[at]}, {'as it is' if draw == 0 else f'draw {draw}'}"
+            for at in indices
+            for draw in range(DRAWS + 1)
+        ]
         columns: tuple[int, ...] = (1, DRAWS)
         said = "as it is, and eight times as the transforms leave it"
     else:
@@ -170,8 +245,11 @@ def _draws(some: Digits, rows: Rows, subject: str, index: int, rounds: int) -> N
     touched = int((drawn != originals[:, None]).any(axis=(2, 3)).sum())
     heading("Draws", said)
     gallery(both, "Digits as they are and augmented", "draws", alts=alts, columns=columns)
-    st.caption(f"{touched} of {10 * DRAWS} draws came out changed, the others were left as they are."
-               if used else "No transforms: every draw is the digit as it is.")
+    st.caption(
+        f"{touched} of {10 * DRAWS} draws came out changed, the others were left as they are."
+        if used
+        else "No transforms: every draw is the digit as it is."
+    )
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -13,7 +13,7 @@ from core.insight import digits as insight
 from pages.ui.components.chart import draw
 from pages.ui.components.gallery import closeup, gallery
 from pages.ui.dataset import Digits
-from pages.ui.frame import KEPT
+from pages.ui.frame import KEPT, heading
 from pages.ui.tables import figures
 
 if TYPE_CHECKING:
@@ -22,26 +22,35 @@ if TYPE_CHECKING:
 PAGE = 72
 ALL = "all"
 AXES = ("1 and 2", "1 and 3", "2 and 3", "3 and 4", "5 and 6")
-COLOURS = {"light": ((29, 29, 27), (255, 255, 255)), "dark": ((233, 232, 228), (38, 38, 36))}  # ink and paper
+COLOURS = {
+    "light": ((29, 29, 27), (255, 255, 255)),
+    "dark": ((233, 232, 228), (38, 38, 36)),
+}  # ink and paper
 NAMES = ("zeros", "ones", "twos", "threes", "fours", "fives", "sixes", "sevens", "eights", "nines")
 QUANTILES = ("low", "lower", "median", "upper", "high")
 
 
-def heading(title: str, quiet: str) -> None:
-    """A small heading with a quiet explanation."""
-    st.markdown(f"##### {title} :gray[:small[{quiet}]]")
-
-
 def chosen_class() -> int | None:
     """The control for one class or all."""
-    name = st.pills("Class", [ALL, *map(str, range(10))], default=ALL, required=True, key="class", wrap=True,
-                    **KEPT)
+    name = st.pills(
+        "Class",
+        [ALL, *map(str, range(10))],
+        default=ALL,
+        required=True,
+        key="class",
+        wrap=True,
+        **KEPT,
+    )
     return None if name == ALL else int(name)
 
 
-def chosen_index(some: Digits, label: str = "Index", help: str = "Place in the dataset, counted from 0.") -> int:
+def chosen_index(
+    some: Digits, label: str = "Index", help: str = "Place in the dataset, counted from 0."
+) -> int:
     """The control for the digit in question."""
-    return st.number_input(label, 0, len(some.images) - 1, 0, key="index", help=help, width=150, **KEPT)
+    return st.number_input(
+        label, 0, len(some.images) - 1, 0, key="index", help=help, width=150, **KEPT
+    )
 
 
 @st.fragment
@@ -54,27 +63,50 @@ def browse(some: Digits) -> None:
     left, right = st.columns([7, 3], gap="large")
     with left:
         labels = some.labels[shown.indices]
-        gallery(some.images[shown.indices], "Digits of the dataset", "digits",
-                alts=[f"{label}, {some.name} image {at}" for label, at in zip(labels, shown.indices, strict=True)],
-                labels=[str(label) for label in labels], notes=[str(at) for at in shown.indices],
-                picked=int(np.flatnonzero(shown.indices == shown.at)[0]),
-                on_pick=lambda: _go(int(shown.indices[st.session_state["digits"].picked])))
+        gallery(
+            some.images[shown.indices],
+            "Digits of the dataset",
+            "digits",
+            alts=[
+                f"{label}, {some.name} image {at}"
+                for label, at in zip(labels, shown.indices, strict=True)
+            ],
+            labels=[str(label) for label in labels],
+            notes=[str(at) for at in shown.indices],
+            picked=int(np.flatnonzero(shown.indices == shown.at)[0]),
+            on_pick=lambda: _go(int(shown.indices[st.session_state["digits"].picked])),
+        )
         with st.container(horizontal=True, vertical_alignment="center"):
             _step("Earlier", "chevron_left", shown.before)
             _step("Later", "chevron_right", shown.after)
-            st.caption(f"{shown.first + 1:,} to {shown.first + len(shown.indices):,} of {shown.total:,} "
-                       + ("digits" if digit is None else NAMES[digit]))
+            st.caption(
+                f"{shown.first + 1:,} to {shown.first + len(shown.indices):,} of {shown.total:,} "
+                + ("digits" if digit is None else NAMES[digit])
+            )
     with right, st.container(key="seen"):
         label, image = int(some.labels[shown.at]), some.images[shown.at]
         heading("An 8" if label == 8 else f"A {label}", f"{some.name} image {shown.at:,}")
-        closeup(image, f"{some.name} image {shown.at}, a {label}, 28 by 28 pixels; arrow keys read out their values",
-                f"Ink on {np.count_nonzero(image)} of 784 pixels. Point at one to read its value.")
-        st.page_link("pages/data.py", label=":primary[See it augmented :material/arrow_forward:]", query_params={
-            "part": "Augmentation", "set": some.name, "index": str(shown.at), "subject": "this one"})
+        closeup(
+            image,
+            f"{some.name} image {shown.at}, a {label}, 28 by 28 pixels; arrow keys read out their values",
+            f"Ink on {np.count_nonzero(image)} of 784 pixels. Point at one to read its value.",
+        )
+        st.page_link(
+            "pages/data.py",
+            label=":primary[See it augmented :material/arrow_forward:]",
+            query_params={
+                "part": "Augmentation",
+                "set": some.name,
+                "index": str(shown.at),
+                "subject": "this one",
+            },
+        )
 
 
 def _step(title: str, icon: str, to: int | None) -> None:
-    st.button(title, icon=f":material/{icon}:", disabled=to is None, on_click=_go, args=(to,), key=icon)
+    st.button(
+        title, icon=f":material/{icon}:", disabled=to is None, on_click=_go, args=(to,), key=icon
+    )
 
 
 def _go(index: int) -> None:
@@ -89,17 +121,35 @@ def _statistics(name: str, _some: Digits) -> Statistics:
 def statistics(some: Digits) -> None:
     """Classes and pixels in figures."""
     found = _statistics(some.name, some)
-    classes = pd.DataFrame({"digit": range(10), "images": found.counts, "share": found.counts / found.counts.sum(),
-                            **dict(zip(QUANTILES, found.ink.T, strict=True))})
+    classes = pd.DataFrame(
+        {
+            "digit": range(10),
+            "images": found.counts,
+            "share": found.counts / found.counts.sum(),
+            **dict(zip(QUANTILES, found.ink.T, strict=True)),
+        }
+    )
     _classes(some.name, classes)
     heading("Mean and variance", "where a digit always has ink, and where its writers differ")
     both = np.concatenate([found.mean, found.variance / max(float(found.variance.max()), 1e-9)])
-    gallery(np.round(both * 255).astype(np.uint8), "Mean and variance image of each digit", "means", columns=(10,),
-            alts=[f"{what} image of {digit}" for what in ("mean", "variance") for digit in range(10)],
-            headings=("Mean", "Variance"), tile=4.75)
+    gallery(
+        np.round(both * 255).astype(np.uint8),
+        "Mean and variance image of each digit",
+        "means",
+        columns=(10,),
+        alts=[f"{what} image of {digit}" for what in ("mean", "variance") for digit in range(10)],
+        headings=("Mean", "Variance"),
+        tile=4.75,
+    )
     _pixels(some, found)
-    st.download_button("Classes as CSV", lambda: classes.to_csv(index=False), f"mnist-{some.name}-classes.csv",
-                       "text/csv", icon=":material/download:", type="tertiary")
+    st.download_button(
+        "Classes as CSV",
+        lambda: classes.to_csv(index=False),
+        f"mnist-{some.name}-classes.csv",
+        "text/csv",
+        icon=":material/download:",
+        type="tertiary",
+    )
 
 
 def _classes(name: str, classes: pd.DataFrame) -> None:
@@ -107,14 +157,29 @@ def _classes(name: str, classes: pd.DataFrame) -> None:
 
     left, right = st.columns(2, gap="large")
     with left:
-        draw(charts.balance(classes), "balance", title="Class balance", quiet="images of each digit; dotted: all equal",
-             file=f"mnist-{name}-classes", of=name, table=lambda: classes, alt="Images of each digit: " + ", ".join(
-                 f"{digit}: {count:,}" for digit, count in enumerate(classes["images"])))
+        draw(
+            charts.balance(classes),
+            "balance",
+            title="Class balance",
+            quiet="images of each digit; dotted: all equal",
+            file=f"mnist-{name}-classes",
+            of=name,
+            table=lambda: classes,
+            alt="Images of each digit: "
+            + ", ".join(f"{digit}: {count:,}" for digit, count in enumerate(classes["images"])),
+        )
     with right:
-        draw(charts.ink(classes), "ink", title="Ink",
-             quiet="mean grey: the middle half, and all but 5 % at each end",
-             file=f"mnist-{name}-ink", of=name, table=lambda: classes, alt="Median ink of each digit: " + ", ".join(
-                 f"{digit}: {share:.0%}" for digit, share in enumerate(classes["median"])))
+        draw(
+            charts.ink(classes),
+            "ink",
+            title="Ink",
+            quiet="mean grey: the middle half, and all but 5 % at each end",
+            file=f"mnist-{name}-ink",
+            of=name,
+            table=lambda: classes,
+            alt="Median ink of each digit: "
+            + ", ".join(f"{digit}: {share:.0%}" for digit, share in enumerate(classes["median"])),
+        )
 
 
 def _pixels(some: Digits, found: Statistics) -> None:
@@ -122,16 +187,33 @@ def _pixels(some: Digits, found: Statistics) -> None:
 
     left, right = st.columns(2, gap="large")
     with left:
-        bars = pd.DataFrame({"low": range(0, 256, 8), "high": range(8, 257, 8),
-                             "share": found.histogram.reshape(-1, 8).sum(axis=1) / found.histogram.sum()})
-        draw(charts.greys(bars), "greys", title="Grey values",
-             quiet="share of all pixels, logarithmic; 0 is bare paper",
-             file=f"mnist-{some.name}-greys", of=some.name, table=lambda: bars,
-             alt=f"{found.blank:.0%} of the pixels are bare paper, most others full ink.")
+        bars = pd.DataFrame(
+            {
+                "low": range(0, 256, 8),
+                "high": range(8, 257, 8),
+                "share": found.histogram.reshape(-1, 8).sum(axis=1) / found.histogram.sum(),
+            }
+        )
+        draw(
+            charts.greys(bars),
+            "greys",
+            title="Grey values",
+            quiet="share of all pixels, logarithmic; 0 is bare paper",
+            file=f"mnist-{some.name}-greys",
+            of=some.name,
+            table=lambda: bars,
+            alt=f"{found.blank:.0%} of the pixels are bare paper, most others full ink.",
+        )
     with right:
         heading("Pixels", "white is 1; networks are given (x − 0.1307) / 0.3081")
-        figures({"Mean": f"{found.grey_mean:.4f}", "Standard deviation": f"{found.grey_std:.4f}",
-                 "Without ink": f"{100 * found.blank:.1f} %", "Never inked": f"{found.never} of 784"})
+        figures(
+            {
+                "Mean": f"{found.grey_mean:.4f}",
+                "Standard deviation": f"{found.grey_std:.4f}",
+                "Without ink": f"{100 * found.blank:.1f} %",
+                "Never inked": f"{found.never} of 784",
+            }
+        )
 
 
 @st.cache_data(max_entries=8, show_spinner="Laying out the map")
@@ -150,32 +232,77 @@ def atlas(some: Digits) -> None:
     digit = chosen_class()
     left, right = st.columns([7, 3], gap="large")
     with right, st.container(horizontal=True, gap="small"):
-        axes = st.selectbox("Components", AXES, key="axes", width=130, **KEPT, help="Principal components: directions "
-                            "in which the digits differ most. The first carries most of the differences.")
-        sample = st.selectbox("Digits", (500, 1_000, 1_500, 3_000), 2, key="sample", width=100, **KEPT)
+        axes = st.selectbox(
+            "Components",
+            AXES,
+            key="axes",
+            width=130,
+            **KEPT,
+            help="Principal components: directions "
+            "in which the digits differ most. The first carries most of the differences.",
+        )
+        sample = st.selectbox(
+            "Digits", (500, 1_000, 1_500, 3_000), 2, key="sample", width=100, **KEPT
+        )
     chart = _map(some.name, sample, some)
     across, up = (int(word) - 1 for word in axes.split(" and "))
-    frame = pd.DataFrame({"x": chart.points[:, across], "y": chart.points[:, up], "digit": some.labels[chart.indices],
-                          "index": chart.indices})
+    frame = pd.DataFrame(
+        {
+            "x": chart.points[:, across],
+            "y": chart.points[:, up],
+            "digit": some.labels[chart.indices],
+            "index": chart.indices,
+        }
+    )
     with left:
-        _scatter(some, frame, [f"component {axis + 1}, {100 * chart.shares[axis]:.1f} % of the differences"
-                               for axis in (across, up)], sample, digit)
+        _scatter(
+            some,
+            frame,
+            [
+                f"component {axis + 1}, {100 * chart.shares[axis]:.1f} % of the differences"
+                for axis in (across, up)
+            ],
+            sample,
+            digit,
+        )
     with right:
         for axis, ends in ((across, "left to right"), (up, "bottom to top")):
             heading(f"Component {axis + 1}", ends)
-            gallery(insight.along(chart, axis, 5), f"The mean digit moved along component {axis + 1}", f"along{axis}",
-                    columns=(5,), alts=[f"step {step} of 5" for step in range(1, 6)])
-        st.caption(f"Together they carry {100 * (chart.shares[across] + chart.shares[up]):.0f} % of the differences "
-                   "between pixels. Digits that lie on each other here can still be told apart: "
-                   "a network sees all 784 pixels.")
-        st.download_button("Map as CSV", lambda: frame.to_csv(index=False), f"mnist-{some.name}-map.csv", "text/csv",
-                           icon=":material/download:", type="tertiary")
+            gallery(
+                insight.along(chart, axis, 5),
+                f"The mean digit moved along component {axis + 1}",
+                f"along{axis}",
+                columns=(5,),
+                alts=[f"step {step} of 5" for step in range(1, 6)],
+            )
+        st.caption(
+            f"Together they carry {100 * (chart.shares[across] + chart.shares[up]):.0f} % of the differences "
+            "between pixels. Digits that lie on each other here can still be told apart: "
+            "a network sees all 784 pixels."
+        )
+        st.download_button(
+            "Map as CSV",
+            lambda: frame.to_csv(index=False),
+            f"mnist-{some.name}-map.csv",
+            "text/csv",
+            icon=":material/download:",
+            type="tertiary",
+        )
 
 
-def _scatter(some: Digits, frame: pd.DataFrame, titles: list[str], sample: int, digit: int | None) -> None:
+def _scatter(
+    some: Digits, frame: pd.DataFrame, titles: list[str], sample: int, digit: int | None
+) -> None:
     from core.charts import digits as charts
 
     pictures = _pictures(some.name, sample, st.context.theme.type or "light", some)
-    draw(charts.scatter(frame.assign(image=pictures), *titles, digit), "map", title="Map", of=some.name,
-         quiet="point at a digit to see it", file=f"mnist-{some.name}-map", table=lambda: frame,
-         alt=f"{len(frame):,} digits, those with similar pixels close together.")
+    draw(
+        charts.scatter(frame.assign(image=pictures), *titles, digit),
+        "map",
+        title="Map",
+        of=some.name,
+        quiet="point at a digit to see it",
+        file=f"mnist-{some.name}-map",
+        table=lambda: frame,
+        alt=f"{len(frame):,} digits, those with similar pixels close together.",
+    )

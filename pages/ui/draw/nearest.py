@@ -19,26 +19,43 @@ from pages.ui.frame import KEPT
 
 PIXELS, FEATURES = SPACES = ("by pixels", "by the network's features")
 COUNT = 24
-PATIENCE, POLL = 0.35, 1.5  # seconds to wait at first, and between two looks while the network still reads
+PATIENCE, POLL = (
+    0.35,
+    1.5,
+)  # seconds to wait at first, and between two looks while the network still reads
 
 
 def nearest(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
     """The nearest training images, with their labels and places."""
-    space = st.segmented_control("Nearest", SPACES, default=PIXELS, required=True, key="space",
-                                 label_visibility="collapsed", **KEPT)
+    space = st.segmented_control(
+        "Nearest",
+        SPACES,
+        default=PIXELS,
+        required=True,
+        key="space",
+        label_visibility="collapsed",
+        **KEPT,
+    )
     sets = dataset.digits()
     if sets is None:
         return
     some = sets["training"]
     if space == PIXELS:
         found = _by_pixels(len(some.images), image.tobytes(), some)
-        _show(found, some, "The training images whose pixels differ least from this digit's, the nearest first. A "
-              "digit that is shifted or slanted has other pixels, and finds strangers.")
+        _show(
+            found,
+            some,
+            "The training images whose pixels differ least from this digit's, the nearest first. A "
+            "digit that is shifted or slanted has other pixels, and finds strangers.",
+        )
         return
-    reader = _reader(run.name, checkpoints.changed(run), os.environ.get("INKLING_DATA", ""), run, some)
+    reader = _reader(
+        run.name, checkpoints.changed(run), os.environ.get("INKLING_DATA", ""), run, some
+    )
     reader.read_on()
-    st.fragment(_by_features, run_every=POLL if reader.done < reader.total else None, key="features")(
-        reader, run, image, some, reader.done < reader.total)
+    st.fragment(
+        _by_features, run_every=POLL if reader.done < reader.total else None, key="features"
+    )(reader, run, image, some, reader.done < reader.total)
 
 
 def _by_features(reader: Reader, run: Run, image: np.ndarray, some: Digits, reading: bool) -> None:
@@ -49,20 +66,41 @@ def _by_features(reader: Reader, run: Run, image: np.ndarray, some: Digits, read
         st.rerun()  # the whole page, which then asks no more
     found = reader.nearest(image, COUNT)
     inside = insight.features_row(checkpoints.model(run))
-    what = (f"what {run.name} hands to its last learned row" if inside
-            else f"the pixels, since {run.name} has a single row and nothing inside")
-    so_far = "" if not reading else f" Of the first {reader.done:,} of {reader.total:,}: it is reading on."
-    _show(found, some, f"The training images most alike in {what}; this is how it sees them.{so_far}")
+    what = (
+        f"what {run.name} hands to its last learned row"
+        if inside
+        else f"the pixels, since {run.name} has a single row and nothing inside"
+    )
+    so_far = (
+        ""
+        if not reading
+        else f" Of the first {reader.done:,} of {reader.total:,}: it is reading on."
+    )
+    _show(
+        found, some, f"The training images most alike in {what}; this is how it sees them.{so_far}"
+    )
 
 
 def _show(found: Neighbours, some: Digits, said: str) -> None:
     labels = some.labels[found.indices]
     st.caption(f"{_votes(labels)} {said}")
-    gallery(some.images[found.indices], "The nearest training images", "neighbours", tile=4.1,
-            alts=[f"{label}, training image {at}" for label, at in zip(labels, found.indices, strict=True)],
-            labels=[str(label) for label in labels], notes=[str(at) for at in found.indices],
-            on_pick=lambda: show_training_digit(int(found.indices[st.session_state["neighbours"].picked])))
-    st.caption("Below each: its label, and its place among the training images. Click one to look at it instead.")
+    gallery(
+        some.images[found.indices],
+        "The nearest training images",
+        "neighbours",
+        tile=4.1,
+        alts=[
+            f"{label}, training image {at}" for label, at in zip(labels, found.indices, strict=True)
+        ],
+        labels=[str(label) for label in labels],
+        notes=[str(at) for at in found.indices],
+        on_pick=lambda: show_training_digit(
+            int(found.indices[st.session_state["neighbours"].picked])
+        ),
+    )
+    st.caption(
+        "Below each: its label, and its place among the training images. Click one to look at it instead."
+    )
 
 
 def _votes(labels: np.ndarray) -> str:
@@ -70,9 +108,14 @@ def _votes(labels: np.ndarray) -> str:
         return "Nothing is read yet."
     counts = np.bincount(labels, minlength=10)
     first = int(counts.argmax())
-    rest = ", ".join(f"{counts[digit]} {'is' if counts[digit] == 1 else 'are'} {digit}" for digit in counts.argsort(
-        kind="stable")[::-1] if counts[digit] and digit != first)
-    return f"**{counts[first]} of {len(labels)} are labelled {first}**{f' ({rest})' if rest else ''}."
+    rest = ", ".join(
+        f"{counts[digit]} {'is' if counts[digit] == 1 else 'are'} {digit}"
+        for digit in counts.argsort(kind="stable")[::-1]
+        if counts[digit] and digit != first
+    )
+    return (
+        f"**{counts[first]} of {len(labels)} are labelled {first}**{f' ({rest})' if rest else ''}."
+    )
 
 
 @st.cache_resource(max_entries=1, show_spinner="Measuring the training images")
@@ -83,7 +126,9 @@ def _lengths(count: int, folder: str, _some: Digits) -> np.ndarray:
 @st.cache_data(max_entries=64, show_spinner=False)
 def _by_pixels(count: int, image: bytes, _some: Digits) -> Neighbours:
     lengths = _lengths(count, os.environ.get("INKLING_DATA", ""), _some)
-    return insight.by_pixels(_some.images, lengths, np.frombuffer(image, np.uint8).reshape(28, 28), COUNT)
+    return insight.by_pixels(
+        _some.images, lengths, np.frombuffer(image, np.uint8).reshape(28, 28), COUNT
+    )
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)

@@ -21,8 +21,13 @@ Runs = Mapping[str, Run]
 
 def chosen(runs: Runs) -> Run:
     """The control for the network in question."""
-    name = st.selectbox("Network", list(runs), index=list(runs).index("final") if "final" in runs else 0,
-                        key="network", **KEPT)
+    name = st.selectbox(
+        "Network",
+        list(runs),
+        index=list(runs).index("final") if "final" in runs else 0,
+        key="network",
+        **KEPT,
+    )
     st.caption(", ".join(note(runs[name])))
     return runs[name]
 
@@ -33,25 +38,44 @@ def beside(runs: Runs, run: Run) -> list[Run]:
     default = [*shipped, *[name for name in runs if name not in shipped][:OWN]][:MOST]
     before = st.session_state.setdefault("beside_default", default)
     if before != default and st.session_state.get("beside") == before:
-        st.session_state["beside"] = default  # nothing was chosen, and there is a run now that was not there before
+        st.session_state["beside"] = (
+            default  # nothing was chosen, and there is a run now that was not there before
+        )
     st.session_state["beside_default"] = default
-    if (kept := st.session_state.get("beside")) and not set(kept) <= set(runs):  # one was deleted meanwhile
+    if (kept := st.session_state.get("beside")) and not set(kept) <= set(
+        runs
+    ):  # one was deleted meanwhile
         st.session_state["beside"] = [name for name in kept if name in runs]
-    names = st.multiselect("Networks side by side", list(runs), default, key="beside", max_selections=MOST,
-                           placeholder="Choose networks", **KEPT)
+    names = st.multiselect(
+        "Networks side by side",
+        list(runs),
+        default,
+        key="beside",
+        max_selections=MOST,
+        placeholder="Choose networks",
+        **KEPT,
+    )
     return [runs[name] for name in runs if name in names or name == run.name]
 
 
 def side_by_side(runs: Runs, run: Run, image: np.ndarray | None) -> None:
     """One card for each of several networks, with its answer to the same image."""
-    st.caption("The same 28 by 28 pixels, read by each of them. Where they disagree, the digit lies between two; click "
-               "a card to look into that network.")
+    st.caption(
+        "The same 28 by 28 pixels, read by each of them. Where they disagree, the digit lies between two; click "
+        "a card to look into that network."
+    )
     place = st.container()
     shown = beside(runs, run)
     found = [ask(each, image) for each in shown]
     with place:
-        pad.verdicts([(each.name, "\n".join(note(each)), answer, "" if image is None else "no answer")
-                      for each, (answer, _) in zip(shown, found, strict=True)], run.name, _choose)
+        pad.verdicts(
+            [
+                (each.name, "\n".join(note(each)), answer, "" if image is None else "no answer")
+                for each, (answer, _) in zip(shown, found, strict=True)
+            ],
+            run.name,
+            _choose,
+        )
         if silent := [said for answer, said in found if answer is None and image is not None]:
             st.caption("  \n".join(silent))
 
@@ -75,7 +99,9 @@ def answers(run: Run, images: np.ndarray) -> np.ndarray:
     """
     found = predict(checkpoints.model(run), images)
     if not np.isfinite(found).all():
-        raise UserError(f"{run.name} answers with values that are no numbers: its training diverged.")
+        raise UserError(
+            f"{run.name} answers with values that are no numbers: its training diverged."
+        )
     return found
 
 

@@ -29,30 +29,62 @@ def nudge(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
         with picture:
             answer, said = ask(run, changed)
             pad.readout(changed, answer, said, key="nudged", bars=False)
-        st.button("As it was", icon=":material/restart_alt:", type="tertiary", on_click=_reset,
-                  disabled=all(amounts[name] == each.still for name, each in NUDGES.items()))
+        st.button(
+            "As it was",
+            icon=":material/restart_alt:",
+            type="tertiary",
+            on_click=_reset,
+            disabled=all(amounts[name] == each.still for name, each in NUDGES.items()),
+        )
     with right:
-        title = st.segmented_control("Curves along", list(TITLES), default="Turn", required=True, key="along", **KEPT)
+        title = st.segmented_control(
+            "Curves along", list(TITLES), default="Turn", required=True, key="along", **KEPT
+        )
         name = TITLES[title]
         others = {each: amount for each, amount in amounts.items() if each != name}
         steps, images = along(image, name, **others)
         found = answers(run, images)  # (N, 10)
-        frame = pd.DataFrame({"amount": np.repeat(steps, 10), "digit": np.tile(np.arange(10), len(steps)),
-                              "probability": found.astype(np.float64).ravel()})
+        frame = pd.DataFrame(
+            {
+                "amount": np.repeat(steps, 10),
+                "digit": np.tile(np.arange(10), len(steps)),
+                "probability": found.astype(np.float64).ravel(),
+            }
+        )
         unit = NUDGES[name].unit
-        draw(charts_draw.curves(frame, f"{title.lower()}, {unit}", amounts[name], NUDGES[name].still), "nudge",
-             title="Probability", quiet="of each digit; dotted: as it was drawn", alt=_said(found, steps, title, unit),
-             file=f"{run.name}-{title.lower()}", of=run.name, table=lambda: frame)
-        st.caption(f"Probability of each digit as {run.name} sees it all along this slider, the others as they stand. "
-                   "Where two curves cross, the answer tips over; how far the right one reaches shows what the network "
-                   "has learnt to overlook.")
+        draw(
+            charts_draw.curves(
+                frame, f"{title.lower()}, {unit}", amounts[name], NUDGES[name].still
+            ),
+            "nudge",
+            title="Probability",
+            quiet="of each digit; dotted: as it was drawn",
+            alt=_said(found, steps, title, unit),
+            file=f"{run.name}-{title.lower()}",
+            of=run.name,
+            table=lambda: frame,
+        )
+        st.caption(
+            f"Probability of each digit as {run.name} sees it all along this slider, the others as they stand. "
+            "Where two curves cross, the answer tips over; how far the right one reaches shows what the network "
+            "has learnt to overlook."
+        )
 
 
 def _slider(name: str) -> float:
     each = NUDGES[name]
     places = "%.2f" if each.step < 0.1 or each.step == 0.25 else "%.1f" if each.step < 1 else "%.0f"
-    return st.slider(each.title, float(each.low), float(each.high), float(each.still), float(each.step),
-                     format=f"{places} {each.unit}", key=f"nudge_{name}", help=each.help, **KEPT)
+    return st.slider(
+        each.title,
+        float(each.low),
+        float(each.high),
+        float(each.still),
+        float(each.step),
+        format=f"{places} {each.unit}",
+        key=f"nudge_{name}",
+        help=each.help,
+        **KEPT,
+    )
 
 
 def _reset() -> None:

@@ -17,8 +17,10 @@ def read(run: Run, subject: Subject) -> int:
     images = list(subject.images)
     if not images:
         st.markdown("##### Nothing to read yet :gray[:small[write digits beside each other]]")
-        st.caption("Ink that hangs together is a digit; a bar above one, as in a 5, belongs to it. "
-                   "Digits that touch are cut where the ink is thinnest.")
+        st.caption(
+            "Ink that hangs together is a digit; a bar above one, as in a 5, belongs to it. "
+            "Digits that touch are cut where the ink is thinnest."
+        )
         return 0
     picked = min(st.session_state.get("picked_digit", 0), len(images) - 1)
     try:
@@ -26,17 +28,36 @@ def read(run: Run, subject: Subject) -> int:
     except UserError as error:
         found = None
         st.error(str(error), icon=":material/error:")
-    names = [str(each) for each in found.argmax(axis=1)] if found is not None else [""] * len(images)
+    names = (
+        [str(each) for each in found.argmax(axis=1)] if found is not None else [""] * len(images)
+    )
     sure = found.max(axis=1) if found is not None else np.zeros(len(images))
-    st.html(f'<div class="number" role="status" aria-label="The number">{"".join(names) or "–"}</div>')
+    st.html(
+        f'<div class="number" role="status" aria-label="The number">{"".join(names) or "–"}</div>'
+    )
     if found is not None:
-        st.caption(f"{run.name} is {percent(float(sure.prod()))} sure of the whole number: the product of how sure it "
-                   "is of each digit.")
-    gallery(np.stack(images), "The digits, cut apart", "cut", tile=4.5, picked=picked, on_pick=_pick,
-            alts=[f"digit {at} of {len(images)}, read as {name or 'nothing'}" for at, name in enumerate(names, 1)],
-            labels=names, notes=[percent(float(each)) for each in sure] if found is not None else ())
+        st.caption(
+            f"{run.name} is {percent(float(sure.prod()))} sure of the whole number: the product of how sure it "
+            "is of each digit."
+        )
+    gallery(
+        np.stack(images),
+        "The digits, cut apart",
+        "cut",
+        tile=4.5,
+        picked=picked,
+        on_pick=_pick,
+        alts=[
+            f"digit {at} of {len(images)}, read as {name or 'nothing'}"
+            for at, name in enumerate(names, 1)
+        ],
+        labels=names,
+        notes=[percent(float(each)) for each in sure] if found is not None else (),
+    )
     if len(images) > 1:
-        st.caption("What stands beside and below is about the marked digit; click another one to turn to it.")
+        st.caption(
+            "What stands beside and below is about the marked digit; click another one to turn to it."
+        )
     return picked
 
 

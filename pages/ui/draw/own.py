@@ -25,18 +25,25 @@ PAGE = 60  # digits shown at a time, the latest
 
 def own(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
     """Keep the digit that is looked at, see those kept, and each network's accuracy on them."""
-    st.caption("A test set in your own hand: say what each digit was meant to be, and see which network reads you "
-               "best. They are kept beside the runs, for everybody who uses this app, until they are deleted.")
+    st.caption(
+        "A test set in your own hand: say what each digit was meant to be, and see which network reads you "
+        "best. They are kept beside the runs, for everybody who uses this app, until they are deleted."
+    )
     _keep(image, subject)
     try:
         digits = own_digits.kept()
     except UserError as error:
-        st.error(f"{error} Nothing is lost while it is left alone; begin anew to put it away.", icon=":material/error:")
+        st.error(
+            f"{error} Nothing is lost while it is left alone; begin anew to put it away.",
+            icon=":material/error:",
+        )
         st.button("Begin anew", on_click=_try, args=(own_digits.clear,))
         return
     left, right = st.columns([6, 5], gap="large")
     with left:
-        st.markdown(f"##### Kept :gray[:small[{len(digits):,} {'digit' if len(digits) == 1 else 'digits'}]]")
+        st.markdown(
+            f"##### Kept :gray[:small[{len(digits):,} {'digit' if len(digits) == 1 else 'digits'}]]"
+        )
         _shown(digits)
         _files(digits)
     with right:
@@ -52,13 +59,21 @@ def own(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
 
 def _keep(image: np.ndarray, subject: Subject) -> None:
     if not subject.own:
-        st.markdown(f":gray[What is looked at is {subject.title}; digits of your own come from the pad or a picture.]")
+        st.markdown(
+            f":gray[What is looked at is {subject.title}; digits of your own come from the pad or a picture.]"
+        )
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="labels"):
         st.markdown("That was a", width="content")
         for digit in range(10):
-            st.button(str(digit), key=f"was_{digit}", disabled=not image.any(), on_click=_try,
-                      args=(own_digits.keep, image, digit), help=f"Keep it as a {digit}.")
+            st.button(
+                str(digit),
+                key=f"was_{digit}",
+                disabled=not image.any(),
+                on_click=_try,
+                args=(own_digits.keep, image, digit),
+                help=f"Keep it as a {digit}.",
+            )
 
 
 def _try(act, *arguments) -> None:  # type: ignore[no-untyped-def]
@@ -74,15 +89,33 @@ def _shown(digits: Sequence[OwnDigit]) -> None:
         st.markdown(":gray[None yet. Draw one, and press what it is.]")
         return
     some = list(digits)[::-1][:PAGE]
-    picked = next((at for at, digit in enumerate(some) if digit.key == st.session_state.get("own_picked")), None)
+    picked = next(
+        (at for at, digit in enumerate(some) if digit.key == st.session_state.get("own_picked")),
+        None,
+    )
     images, labels = own_digits.images(some)
-    gallery(images, "Digits of your own", "own", picked=picked, labels=[str(label) for label in labels],
-            alts=[f"{label}, kept {digit.kept:%d %B %Y}" for label, digit in zip(labels, some, strict=True)],
-            on_pick=lambda: _mark(some))
+    gallery(
+        images,
+        "Digits of your own",
+        "own",
+        picked=picked,
+        labels=[str(label) for label in labels],
+        alts=[
+            f"{label}, kept {digit.kept:%d %B %Y}"
+            for label, digit in zip(labels, some, strict=True)
+        ],
+        on_pick=lambda: _mark(some),
+    )
     if len(digits) > PAGE:
         st.caption(f"The latest {PAGE} of {len(digits):,}.")
-    st.button("Delete the marked one", icon=":material/delete:", type="tertiary", disabled=picked is None,
-              on_click=_try, args=(own_digits.delete, some[picked].key if picked is not None else ""))
+    st.button(
+        "Delete the marked one",
+        icon=":material/delete:",
+        type="tertiary",
+        disabled=picked is None,
+        on_click=_try,
+        args=(own_digits.delete, some[picked].key if picked is not None else ""),
+    )
 
 
 def _mark(some: Sequence[OwnDigit]) -> None:
@@ -93,10 +126,19 @@ def _mark(some: Sequence[OwnDigit]) -> None:
 def _files(digits: Sequence[OwnDigit]) -> None:
     with st.container(horizontal=True, gap="small"):
         if digits:
-            st.download_button("Save as a file", own_digits.export, "my-digits.json", "application/json",
-                               on_click="ignore", type="tertiary", icon=":material/download:")
+            st.download_button(
+                "Save as a file",
+                own_digits.export,
+                "my-digits.json",
+                "application/json",
+                on_click="ignore",
+                type="tertiary",
+                icon=":material/download:",
+            )
         with st.popover("Add from a file", type="tertiary", icon=":material/upload:"):
-            file = st.file_uploader("A file that was saved here", "json", key="own_file", max_upload_size=4)
+            file = st.file_uploader(
+                "A file that was saved here", "json", key="own_file", max_upload_size=4
+            )
             if file is not None and st.session_state.get("own_file_id") != file.file_id:
                 st.session_state["own_file_id"] = file.file_id
                 _take_in(file.getvalue())
@@ -114,7 +156,9 @@ def _take_in(data: bytes) -> None:
     except UserError as error:
         st.session_state["own_file_said"] = f":red[{error}]"
         return
-    st.session_state["own_file_said"] = f"{new} of its {held} digits are new." if held else "It holds no digits."
+    st.session_state["own_file_said"] = (
+        f"{new} of its {held} digits are new." if held else "It holds no digits."
+    )
     st.rerun()  # those shown were read before
 
 
@@ -130,19 +174,39 @@ def _accuracy(runs: Sequence[Run], digits: Sequence[OwnDigit]) -> None:
             silent.append(str(error))
             continue
         low, high = wilson(right, len(digits))
-        rows.append({"run": run.name, "right": right, "total": len(digits), "accuracy": 100 * right / len(digits),
-                     "low": low, "high": high})
+        rows.append(
+            {
+                "run": run.name,
+                "right": right,
+                "total": len(digits),
+                "accuracy": 100 * right / len(digits),
+                "low": low,
+                "high": high,
+            }
+        )
     if rows:
         frame = pd.DataFrame(rows)
-        words = [f"{row['run']} {row['right']} of {row['total']}, {row['accuracy']:.1f} % (from {row['low']:.1f} to "
-                 f"{row['high']:.1f})" for row in rows]
-        draw(charts_draw.intervals(frame), "accuracy", title="Accuracy", quiet="bars: 95 % intervals",
-             alt="; ".join(words), file="-".join(frame["run"])[:100] + "-own-digits", of="Own digits",
-             table=lambda: frame)
+        words = [
+            f"{row['run']} {row['right']} of {row['total']}, {row['accuracy']:.1f} % (from {row['low']:.1f} to "
+            f"{row['high']:.1f})"
+            for row in rows
+        ]
+        draw(
+            charts_draw.intervals(frame),
+            "accuracy",
+            title="Accuracy",
+            quiet="bars: 95 % intervals",
+            alt="; ".join(words),
+            file="-".join(frame["run"])[:100] + "-own-digits",
+            of="Own digits",
+            table=lambda: frame,
+        )
         st.caption("  \n".join(words).replace(" %", "\u00a0%"))
         if len(digits) < 100:
-            st.caption("Few digits say little: the intervals are Wilson's, and where they overlap much, the networks "
-                       "cannot be told apart yet.")
+            st.caption(
+                "Few digits say little: the intervals are Wilson's, and where they overlap much, the networks "
+                "cannot be told apart yet."
+            )
     for said in silent:
         st.caption(said)
 

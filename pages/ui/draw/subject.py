@@ -17,7 +17,7 @@ from pages.ui import dataset
 from pages.ui.components import pad
 from pages.ui.components.gallery import closeup
 from pages.ui.frame import KEPT
-from pages.ui.sentence import sentence
+from pages.ui.words import sentence
 
 DRAWING, PICTURE, MNIST = SOURCES = ("Pad", "Picture", "MNIST")
 ONE, NUMBER = READINGS = ("one digit", "a number")
@@ -57,12 +57,25 @@ def choose() -> tuple[str, bool]:
     kept = st.session_state
     kept["source"] = MNIST if kept.get("looked_at") else kept.get("own_source", DRAWING)
     with st.container(horizontal=True, gap="medium", key="sources"):
-        source = st.segmented_control("Look at", SOURCES, required=True, key="source", label_visibility="collapsed",
-                                      on_change=_turn)
+        source = st.segmented_control(
+            "Look at",
+            SOURCES,
+            required=True,
+            key="source",
+            label_visibility="collapsed",
+            on_change=_turn,
+        )
         reading = ONE
         if source != MNIST:
-            reading = st.segmented_control("Read as", READINGS, default=ONE, required=True, key="read",
-                                           label_visibility="collapsed", **KEPT)
+            reading = st.segmented_control(
+                "Read as",
+                READINGS,
+                default=ONE,
+                required=True,
+                key="read",
+                label_visibility="collapsed",
+                **KEPT,
+            )
     return source, reading == NUMBER
 
 
@@ -102,8 +115,12 @@ def show_training_digit(index: int) -> None:
 
 def _drawing(several: bool) -> Subject:
     if several:
-        drawing = pad.digit_pad("number", WIDE, "Write a number",
-                                "Drawing pad. Write a number with mouse, pen or finger, one digit beside the other.")
+        drawing = pad.digit_pad(
+            "number",
+            WIDE,
+            "Write a number",
+            "Drawing pad. Write a number with mouse, pen or finger, one digit beside the other.",
+        )
         read = _cut_strokes
     else:
         drawing, read = pad.digit_pad(), _one
@@ -122,14 +139,31 @@ def _one(strokes: pad.Strokes) -> list[np.ndarray]:
 
 def _picture(several: bool) -> Subject:
     kept = st.session_state
-    file = st.file_uploader("A picture of a digit", TYPES, key="picture_file", max_upload_size=20, on_change=_changed,
-                            help="Dark on light or light on dark, drawn, scanned or photographed. It is read on this "
-                                 "machine and not kept.")
+    file = st.file_uploader(
+        "A picture of a digit",
+        TYPES,
+        key="picture_file",
+        max_upload_size=20,
+        on_change=_changed,
+        help="Dark on light or light on dark, drawn, scanned or photographed. It is read on this "
+        "machine and not kept.",
+    )
     with st.container(key="camera"):
-        if st.toggle("Use the camera", key="camera_on", on_change=_changed,
-                     help="Your browser asks before it lets this page see."):
-            file = st.camera_input("Photograph a digit", key="photograph", on_change=_changed,
-                                   label_visibility="collapsed") or file
+        if st.toggle(
+            "Use the camera",
+            key="camera_on",
+            on_change=_changed,
+            help="Your browser asks before it lets this page see.",
+        ):
+            file = (
+                st.camera_input(
+                    "Photograph a digit",
+                    key="photograph",
+                    on_change=_changed,
+                    label_visibility="collapsed",
+                )
+                or file
+            )
     if file is not None and kept.get("picture_id") != file.file_id:
         kept["picture_id"], kept["picture"] = file.file_id, None
         try:
@@ -142,9 +176,13 @@ def _picture(several: bool) -> Subject:
         raise UserError(said)
     ink = kept.get("picture")
     if ink is None:
-        return Subject(several=several, title="the picture", waiting="Choose a picture, and it answers.")
+        return Subject(
+            several=several, title="the picture", waiting="Choose a picture, and it answers."
+        )
     if not ink.any():
-        raise UserError("nothing in this picture stands out from its background; take one of dark ink on light paper.")
+        raise UserError(
+            "nothing in this picture stands out from its background; take one of dark ink on light paper."
+        )
     _found(ink)
     return Subject(*_read(ink, several), several, title="the picture")
 
@@ -175,8 +213,10 @@ def _changed() -> None:
 def _found(ink: np.ndarray) -> None:
     """The ink of a picture, in the page's own."""
     height, width = ink.shape
-    st.html(f'<div class="found" role="img" aria-label="The ink found in the picture" style="aspect-ratio: '
-            f'{width} / {height}; mask-image: url({sheet(ink[None], 1).uri})"></div>')
+    st.html(
+        f'<div class="found" role="img" aria-label="The ink found in the picture" style="aspect-ratio: '
+        f'{width} / {height}; mask-image: url({sheet(ink[None], 1).uri})"></div>'
+    )
 
 
 def _mnist(several: bool) -> Subject:
@@ -190,21 +230,42 @@ def _mnist(several: bool) -> Subject:
     index = int(match[2]) if match else 0
     known = match is not None and index < len(some.images)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.session_state["mnist_set"], st.session_state["mnist_index"] = SETS[name], min(index, len(some.images) - 1)
-        st.segmented_control("Images", list(SETS.values()), required=True, key="mnist_set", on_change=_pick,
-                             label_visibility="collapsed")
-        st.number_input("Index", 0, len(some.images) - 1, key="mnist_index", on_change=_pick, width=140,
-                        label_visibility="collapsed")
+        st.session_state["mnist_set"], st.session_state["mnist_index"] = (
+            SETS[name],
+            min(index, len(some.images) - 1),
+        )
+        st.segmented_control(
+            "Images",
+            list(SETS.values()),
+            required=True,
+            key="mnist_set",
+            on_change=_pick,
+            label_visibility="collapsed",
+        )
+        st.number_input(
+            "Index",
+            0,
+            len(some.images) - 1,
+            key="mnist_index",
+            on_change=_pick,
+            width=140,
+            label_visibility="collapsed",
+        )
     if match is None:
         _way_back()
         raise UserError(f"{linked[:40]!r} names no digit; write test-1234 or train-17.")
     if not known:
         _way_back()
-        raise UserError(f"there is no {SETS[name]} image {index:,}; the last one is {len(some.images) - 1:,}.")
+        raise UserError(
+            f"there is no {SETS[name]} image {index:,}; the last one is {len(some.images) - 1:,}."
+        )
     image, label = some.images[index], int(some.labels[index])
     title = f"{SETS[name]} image {index:,}"
-    closeup(image, f"{title}, labelled {label}, 28 by 28 pixels; arrow keys read out their values",
-            f"{sentence(title)} is labelled {label}. Point at a pixel to read its value.")
+    closeup(
+        image,
+        f"{title}, labelled {label}, 28 by 28 pixels; arrow keys read out their values",
+        f"{sentence(title)} is labelled {label}. Point at a pixel to read its value.",
+    )
     _way_back()
     return Subject([image], [image], label=label, title=title, own=False)
 

@@ -18,9 +18,8 @@ from core.insight.mistakes import Comparison
 from core.runs.run import Run
 from pages.ui import dataset, tables
 from pages.ui.components.chart import draw
-from pages.ui.data.digits import heading
 from pages.ui.experiments import shared as experiments_parts
-from pages.ui.frame import KEPT
+from pages.ui.frame import KEPT, heading
 from pages.ui.mistakes.shared import predictions
 from pages.ui.runs.compare import VALUES, frame, said
 
@@ -32,7 +31,9 @@ def compare(runs: Sequence[Run]) -> None:
     trained = {run.name: run for run in runs if run.epochs}
     groups = {group.name: group for group in groups_of(runs) if len(group.scores) > 1}
     if len(trained) < 2:
-        experiments_parts.nothing_yet("With two trained runs or groups, this says which is better, and how surely.")
+        experiments_parts.nothing_yet(
+            "With two trained runs or groups, this says which is better, and how surely."
+        )
         return
     picked = _pick(list(groups), list(trained))
     if picked is None:
@@ -54,7 +55,9 @@ def _pick(groups: list[str], runs: list[str]) -> tuple[str, str] | None:
     names = [*groups, *runs]
     usual = [names.index(name) if name in names else at for at, name in enumerate(USUAL)]
     with st.container(key="bar", horizontal=True, vertical_alignment="center", gap="small"):
-        first = st.selectbox("First", names, usual[0], key="first", width=240, label_visibility="collapsed", **KEPT)
+        first = st.selectbox(
+            "First", names, usual[0], key="first", width=240, label_visibility="collapsed", **KEPT
+        )
         st.markdown("or", width="content")
         alike = groups if first in groups else runs
         others = [name for name in alike if name != first]
@@ -62,8 +65,16 @@ def _pick(groups: list[str], runs: list[str]) -> tuple[str, str] | None:
             st.markdown(":gray[no other group to hold it against yet]", width="content")
             return None
         at = others.index(USUAL[1]) if USUAL[1] in others else 0
-        second = st.selectbox("Second", others, at, key="second", width=240, label_visibility="collapsed",
-                              help="Of the same kind: a run against a run, a group against a group.", **KEPT)
+        second = st.selectbox(
+            "Second",
+            others,
+            at,
+            key="second",
+            width=240,
+            label_visibility="collapsed",
+            help="Of the same kind: a run against a run, a group against a group.",
+            **KEPT,
+        )
     return first, second
 
 
@@ -72,31 +83,53 @@ def _asked(one: Run, two: Run) -> Answer | None:
     sets = dataset.digits()
     if not sets:
         return None
-    return of_runs(one.name, predictions(one, sets["test"]), two.name, predictions(two, sets["test"]))
+    return of_runs(
+        one.name, predictions(one, sets["test"]), two.name, predictions(two, sets["test"])
+    )
 
 
 def _show(answer: Answer) -> None:
     experiments_parts.verdict(answer.words)
     experiments_parts.method(answer.method)
-    left, right = st.columns([3, 2], gap="large") if answer.images is not None else (st.container(), None)
+    left, right = (
+        st.columns([3, 2], gap="large") if answer.images is not None else (st.container(), None)
+    )
     with left:
         low, high = answer.interval
-        row = {"first": answer.first, "second": answer.second, "difference": answer.difference, "low": low,
-               "high": high, **counts(answer)}
-        draw(charts_experiments.difference(answer.first, answer.second, answer.difference, answer.interval),
-             "difference", title="Difference", quiet="in percentage points, with its 95 % interval",
-             alt=answer.words, file=f"{answer.first}-{answer.second}-difference",
-             table=lambda: pd.DataFrame([row]))
-        figures = {name: f"{accuracy:.2f} %" for name, accuracy in zip((answer.first, answer.second), answer.accuracies,
-                                                                    strict=True)}
+        row = {
+            "first": answer.first,
+            "second": answer.second,
+            "difference": answer.difference,
+            "low": low,
+            "high": high,
+            **counts(answer),
+        }
+        draw(
+            charts_experiments.difference(
+                answer.first, answer.second, answer.difference, answer.interval
+            ),
+            "difference",
+            title="Difference",
+            quiet="in percentage points, with its 95 % interval",
+            alt=answer.words,
+            file=f"{answer.first}-{answer.second}-difference",
+            table=lambda: pd.DataFrame([row]),
+        )
+        figures = {
+            name: f"{accuracy:.2f} %"
+            for name, accuracy in zip((answer.first, answer.second), answer.accuracies, strict=True)
+        }
         tables.figures(figures)
     if right is not None:
         with right:
             heading("Test images", "how many each gets right")
             _disagreements(answer, answer.images)
             st.caption(_sureness(answer.images))
-            st.page_link("pages/mistakes.py", label=":primary[See these images :material/arrow_forward:]",
-                         query_params={"view": "two runs", "run": answer.first, "other": answer.second})
+            st.page_link(
+                "pages/mistakes.py",
+                label=":primary[See these images :material/arrow_forward:]",
+                query_params={"view": "two runs", "run": answer.first, "other": answer.second},
+            )
 
 
 def _sureness(found: Comparison) -> str:
@@ -104,24 +137,40 @@ def _sureness(found: Comparison) -> str:
     wrong = len(found.both_wrong)
     alone = len(found.only_first), len(found.only_second)
     total = found.both_right + sum(alone) + wrong
-    ends = [f"{low:.2f} to {high:.2f}" for low, high in (wilson(found.both_right + each, total) for each in alone)]
+    ends = [
+        f"{low:.2f} to {high:.2f}"
+        for low, high in (wilson(found.both_right + each, total) for each in alone)
+    ]
     return f"Last epoch, on the {total:,} test images. 95 % intervals: {ends[0]} and {ends[1]}."
 
 
 def _disagreements(answer: Answer, found: Comparison) -> None:
-    rows = ((f"{answer.first} right", found.both_right, len(found.only_first)),
-            (f"{answer.first} wrong", len(found.only_second), len(found.both_wrong)))
-    body = "".join(f'<tr><th scope="row" class="text">{escape(title)}</th><td>{right:,}</td><td>{wrong:,}</td></tr>'
-                   for title, right, wrong in rows)
-    st.html('<div class="sheet crossed" tabindex="0" role="region" '
-            'aria-label="Test images that each gets right or wrong">'
-            f'<table><thead><tr><th></th><th scope="col">{escape(answer.second)} right</th>'
-            f'<th scope="col">{escape(answer.second)} wrong</th></tr></thead><tbody>{body}</tbody></table></div>')
+    rows = (
+        (f"{answer.first} right", found.both_right, len(found.only_first)),
+        (f"{answer.first} wrong", len(found.only_second), len(found.both_wrong)),
+    )
+    body = "".join(
+        f'<tr><th scope="row" class="text">{escape(title)}</th><td>{right:,}</td><td>{wrong:,}</td></tr>'
+        for title, right, wrong in rows
+    )
+    st.html(
+        '<div class="sheet crossed" tabindex="0" role="region" '
+        'aria-label="Test images that each gets right or wrong">'
+        f'<table><thead><tr><th></th><th scope="col">{escape(answer.second)} right</th>'
+        f'<th scope="col">{escape(answer.second)} wrong</th></tr></thead><tbody>{body}</tbody></table></div>'
+    )
 
 
 def _curves(runs: list[Run]) -> None:
     shown = frame(runs, VALUES[charts_runs.ACCURACY][0])
     names = [run.name for run in runs]
-    draw(charts_runs.overlay(shown, charts_runs.ACCURACY, names), "overlay", title="Accuracy",
-         quiet="on the validation images, epoch by epoch", alt=said(runs, charts_runs.ACCURACY),
-         file=f"{'-'.join(names)}-accuracy", of=" and ".join(names), table=lambda: shown)
+    draw(
+        charts_runs.overlay(shown, charts_runs.ACCURACY, names),
+        "overlay",
+        title="Accuracy",
+        quiet="on the validation images, epoch by epoch",
+        alt=said(runs, charts_runs.ACCURACY),
+        file=f"{'-'.join(names)}-accuracy",
+        of=" and ".join(names),
+        table=lambda: shown,
+    )

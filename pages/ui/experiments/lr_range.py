@@ -32,14 +32,34 @@ def finder(runs: Sequence[Run]) -> None:
     set_ups = experiments_parts.set_ups(runs)
     names, trained = list(set_ups), {run.name for run in runs if run.epochs}
     with st.container(key="bar", horizontal=True, vertical_alignment="bottom", gap="small"):
-        name = st.selectbox("Set-up", names, names.index(START_RECIPE), key="tested", width=220,
-                            help="A recipe, or the settings of a run.", **KEPT)
+        name = st.selectbox(
+            "Set-up",
+            names,
+            names.index(START_RECIPE),
+            key="tested",
+            width=220,
+            help="A recipe, or the settings of a run.",
+            **KEPT,
+        )
         start = FRESH
         if name in trained:
-            start = st.selectbox("Begin with", (FRESH, TRAINED), key="begin_with", width=180, **KEPT,
-                                 help="A copy of the run's last weights, or new ones drawn as the run drew its own.")
-        steps = st.select_slider("Steps", STEPS, lr_range.STEPS, key="steps", width=180, **KEPT,
-                                 help="Batches that are trained on. More take longer and follow the loss more closely.")
+            start = st.selectbox(
+                "Begin with",
+                (FRESH, TRAINED),
+                key="begin_with",
+                width=180,
+                **KEPT,
+                help="A copy of the run's last weights, or new ones drawn as the run drew its own.",
+            )
+        steps = st.select_slider(
+            "Steps",
+            STEPS,
+            lr_range.STEPS,
+            key="steps",
+            width=180,
+            **KEPT,
+            help="Batches that are trained on. More take longer and follow the loss more closely.",
+        )
         asked = st.button("Find", type="primary", icon=":material/search:", key="find_rate")
     config, recipe = set_ups[name]
     request = Request(config, name if start == TRAINED else None, steps)
@@ -65,18 +85,27 @@ def _watch(request: Request, recipe: str | None, moving: bool) -> None:
         experiments_parts.verdict("Which learning rate is the highest that still helps?")
         experiments_parts.method(
             "The test takes a copy of the weights and trains it for a few hundred steps while the rate climbs. Where "
-            "the loss is lowest, steps begin to undo each other; a tenth of that rate is a good highest one.")
+            "the loss is lowest, steps begin to undo each other; a tenth of that rate is a good highest one."
+        )
         return
     _answer(found, request, recipe)
     climb = lr_range.rates(request.config, request.steps)
-    frame = pd.DataFrame([(point.lr, point.loss, point.smoothed) for point in found.points],
-                         columns=["lr", "loss", "smoothed"], dtype=float)
+    frame = pd.DataFrame(
+        [(point.lr, point.loss, point.smoothed) for point in found.points],
+        columns=["lr", "loss", "smoothed"],
+        dtype=float,
+    )
     suggestion = found.suggestion
     lr, lowest = (suggestion.lr, suggestion.lowest) if suggestion else (None, None)
-    draw(charts_experiments.range_test(frame, lr, lowest, (climb[0], climb[-1])), "range", title="Loss",
-         quiet="while the rate climbs; thin: of each batch, thick: smoothed",
-         alt=suggestion.words if suggestion else "Loss against learning rate; the test is not done.",
-         file=f"{request.run or request.config.architecture}-rates", table=lambda: frame)
+    draw(
+        charts_experiments.range_test(frame, lr, lowest, (climb[0], climb[-1])),
+        "range",
+        title="Loss",
+        quiet="while the rate climbs; thin: of each batch, thick: smoothed",
+        alt=suggestion.words if suggestion else "Loss against learning rate; the test is not done.",
+        file=f"{request.run or request.config.architecture}-rates",
+        table=lambda: frame,
+    )
 
 
 def _answer(found: Finding, request: Request, recipe: str | None) -> None:
@@ -85,7 +114,10 @@ def _answer(found: Finding, request: Request, recipe: str | None) -> None:
         if found.state == "running":
             share = len(found.points) / found.planned
             experiments_parts.verdict("The rate is climbing …")
-            st.progress(share, text=f"Step {len(found.points)} of {found.planned}{words.left(found.seconds_left)}")
+            st.progress(
+                share,
+                text=f"Step {len(found.points)} of {found.planned}{words.left(found.seconds_left)}",
+            )
         elif suggestion is None:
             experiments_parts.verdict("The test did not come to its end.")
             st.error(found.message, icon=":material/error:")
@@ -95,12 +127,23 @@ def _answer(found: Finding, request: Request, recipe: str | None) -> None:
         else:
             experiments_parts.verdict(f"A highest learning rate of {suggestion.lr:g}.")
             experiments_parts.method(suggestion.words)
-            used = ", ".join(f"{getattr(request.config, field):g}" for field in _fields(request.config))
-            tables.figures({"Suggested": f"{suggestion.lr:g}", "The set-up's own": used,
-                            "Lowest loss at": f"{suggestion.lowest:.2g}"})
-            if st.button(f"Train with {on_ladder(suggestion.lr):g}", icon=":material/arrow_forward:", key="send",
-                         help="Takes the set-up to the Train page with this highest learning rate, the nearest on its "
-                              "scale."):
+            used = ", ".join(
+                f"{getattr(request.config, field):g}" for field in _fields(request.config)
+            )
+            tables.figures(
+                {
+                    "Suggested": f"{suggestion.lr:g}",
+                    "The set-up's own": used,
+                    "Lowest loss at": f"{suggestion.lowest:.2g}",
+                }
+            )
+            if st.button(
+                f"Train with {on_ladder(suggestion.lr):g}",
+                icon=":material/arrow_forward:",
+                key="send",
+                help="Takes the set-up to the Train page with this highest learning rate, the nearest on its "
+                "scale.",
+            ):
                 send(request, recipe, suggestion.lr)
 
 
@@ -112,7 +155,10 @@ def send(request: Request, recipe: str | None, lr: float) -> None:
     st.session_state["run"] = "new run"
     st.session_state["recipe"] = known
     take_config(config)
-    for field, values in LADDERS.items():  # its sliders hold no other values, but for those of the recipe
+    for (
+        field,
+        values,
+    ) in LADDERS.items():  # its sliders hold no other values, but for those of the recipe
         value = getattr(config, field)
         if value != getattr(RECIPES[known].config, field):
             st.session_state[field] = min(values, key=lambda each: abs(each - value))

@@ -25,7 +25,9 @@ def verdict(words: str) -> None:
 
 def method(words: str) -> None:
     """How an answer was found, quietly."""
-    st.html(f'<p class="method">{escape(words).replace(" %", "&nbsp;%").replace(" = ", "&nbsp;=&nbsp;")}</p>')
+    st.html(
+        f'<p class="method">{escape(words).replace(" %", "&nbsp;%").replace(" = ", "&nbsp;=&nbsp;")}</p>'
+    )
 
 
 def pick(title: str, names: Sequence[str]) -> str:
@@ -45,11 +47,16 @@ def pick(title: str, names: Sequence[str]) -> str:
     if turned not in names and st.session_state.get(key, asked) not in names:
         turned = names[0]
     if turned in names:
-        if key not in st.session_state:  # what is set before the control was ever drawn does not reach the link
+        if (
+            key not in st.session_state
+        ):  # what is set before the control was ever drawn does not reach the link
             st.query_params[key] = turned
         st.session_state[key] = turned
     # No default, which would be left out of the link: elsewhere another one may be the newest.
-    return st.selectbox(title, names, None, key=key, width=240, label_visibility="collapsed", **KEPT) or names[0]
+    return (
+        st.selectbox(title, names, None, key=key, width=240, label_visibility="collapsed", **KEPT)
+        or names[0]
+    )
 
 
 def charts(groups: Sequence[Group]) -> None:
@@ -61,22 +68,40 @@ def charts(groups: Sequence[Group]) -> None:
     curves = pd.concat([bands(group) for group in begun])
     runs, means = points(list(begun))
     said = " ".join(group.words for group in begun)
-    draw(charts_experiments.seeds(runs, means), "seeds", title="Seeds",
-         quiet="each run, the mean and its 95 % interval", alt=said, file="-".join(names)[:80] + "-seeds",
-         table=lambda: runs)
-    draw(charts_experiments.bands(curves, names), "bands", title="Accuracy",
-         quiet="the mean of the runs, in a band from the worst to the best", alt=said,
-         file="-".join(names)[:80] + "-accuracy", table=lambda: curves)
+    draw(
+        charts_experiments.seeds(runs, means),
+        "seeds",
+        title="Seeds",
+        quiet="each run, the mean and its 95 % interval",
+        alt=said,
+        file="-".join(names)[:80] + "-seeds",
+        table=lambda: runs,
+    )
+    draw(
+        charts_experiments.bands(curves, names),
+        "bands",
+        title="Accuracy",
+        quiet="the mean of the runs, in a band from the worst to the best",
+        alt=said,
+        file="-".join(names)[:80] + "-accuracy",
+        table=lambda: curves,
+    )
 
 
 def set_ups(runs: Sequence[Run]) -> Mapping[str, tuple[RunConfig, str | None]]:
     """What an experiment can begin with, by name: recipes, then runs, each with the recipe it comes from."""
-    named: dict[str, tuple[RunConfig, str | None]] = {name: (each.config, name) for name, each in RECIPES.items()}
+    named: dict[str, tuple[RunConfig, str | None]] = {
+        name: (each.config, name) for name, each in RECIPES.items()
+    }
     return named | {run.name: (run.config, run.recipe) for run in runs if run.name not in named}
 
 
 def nothing_yet(words: str) -> None:
     """An invitation, where there is nothing to show."""
     st.markdown(f":gray[{words}]")
-    st.page_link("pages/train.py", label="Train the Final recipe", icon=":material/arrow_forward:",
-                 query_params={"start": "final"})
+    st.page_link(
+        "pages/train.py",
+        label="Train the Final recipe",
+        icon=":material/arrow_forward:",
+        query_params={"start": "final"},
+    )

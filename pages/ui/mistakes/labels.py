@@ -9,8 +9,8 @@ from core.insight.mistakes import Predictions
 from core.runs.run import Run
 from pages.ui import tables
 from pages.ui.components.gallery import gallery
-from pages.ui.data.digits import heading
 from pages.ui.dataset import Digits
+from pages.ui.frame import heading
 from pages.ui.mistakes.shared import doubts, one_image
 
 SOURCE = "[Northcutt, Athalye and Mueller, 2021](https://arxiv.org/abs/2103.14749)"
@@ -27,24 +27,44 @@ def labels(run: Run, found: Predictions, test: Digits) -> None:
     wrong = int((~found.right[indices]).sum())
     sides = sum(int(found.predicted[index]) == doubt.guess for index, doubt in known.items())
     rest, missed = len(found.labels) - len(known), found.wrong - wrong
-    tables.figures({"Labels in doubt": str(len(known)), "Read otherwise": str(wrong), "Read as suspected": str(sides),
-                    "Right without them": f"{100 - 100 * missed / rest:.2f}\u00a0%"})
-    st.markdown(f"Images that learning algorithms had found suspicious were shown to five people each; these are the "
-                f"{len(known)} of the 10,000 whose label fewer than three of the five kept ({SOURCE}). Here "
-                f"{run.name} is counted wrong {wrong} times, {sides} times for reading what the label was suspected "
-                f"to be. Without them it is wrong on {missed} of {rest:,}.", width=720)
+    tables.figures(
+        {
+            "Labels in doubt": str(len(known)),
+            "Read otherwise": str(wrong),
+            "Read as suspected": str(sides),
+            "Right without them": f"{100 - 100 * missed / rest:.2f}\u00a0%",
+        }
+    )
+    st.markdown(
+        f"Images that learning algorithms had found suspicious were shown to five people each; these are the "
+        f"{len(known)} of the 10,000 whose label fewer than three of the five kept ({SOURCE}). Here "
+        f"{run.name} is counted wrong {wrong} times, {sides} times for reading what the label was suspected "
+        f"to be. Without them it is wrong on {missed} of {rest:,}.",
+        width=720,
+    )
     heading("Labels in doubt", "the known wrong labels of the test set, in its order")
     at = st.session_state.get("doubted")
     at = at if at in known else int(indices[0])
     left, right = st.columns([2, 1], gap="large")
     with left:
-        gallery(test.images[indices], "Images whose labels are in doubt", "doubtful", tile=4.25, stacked=True,
-                labels=[f"{known[index].given} or {known[index].guess}" for index in indices.tolist()],
-                notes=[f"read as {found.predicted[index]}" for index in indices],
-                alts=[f"Test image {index}, labelled {known[index].given}, suspected to be a {known[index].guess}, "
-                      f"read as {found.predicted[index]}" for index in indices.tolist()],
-                picked=int(np.flatnonzero(indices == at)[0]),
-                on_pick=lambda: st.session_state.update(doubted=int(indices[st.session_state["doubtful"].picked])))
+        gallery(
+            test.images[indices],
+            "Images whose labels are in doubt",
+            "doubtful",
+            tile=4.25,
+            stacked=True,
+            labels=[f"{known[index].given} or {known[index].guess}" for index in indices.tolist()],
+            notes=[f"read as {found.predicted[index]}" for index in indices],
+            alts=[
+                f"Test image {index}, labelled {known[index].given}, suspected to be a {known[index].guess}, "
+                f"read as {found.predicted[index]}"
+                for index in indices.tolist()
+            ],
+            picked=int(np.flatnonzero(indices == at)[0]),
+            on_pick=lambda: st.session_state.update(
+                doubted=int(indices[st.session_state["doubtful"].picked])
+            ),
+        )
         st.caption("Below each: the label or what it was suspected to be, then what was read.")
     with right, st.container(key="seen"):
         one_image(at, test, {run.name: found}, "doubtful_image")

@@ -14,9 +14,8 @@ from core.runs.run import Run
 from pages.ui import tables
 from pages.ui.components.gallery import gallery
 from pages.ui.components.matrix import matrix
-from pages.ui.data.digits import heading
 from pages.ui.dataset import Digits
-from pages.ui.frame import KEPT
+from pages.ui.frame import KEPT, heading
 from pages.ui.mistakes.shared import csv, doubts, one_image
 
 ANY = "any"
@@ -32,21 +31,42 @@ def one_run(run: Run, found: Predictions, test: Digits) -> None:
     _figures(run, found, test)
     left, right = st.columns([7, 5], gap="large")
     st.space("small")
-    title, filters = st.container(), st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
+    title, filters = (
+        st.container(),
+        st.container(horizontal=True, vertical_alignment="bottom", gap="medium"),
+    )
     with filters:  # before the matrix, which shows what they are set to
-        label = st.selectbox("Label", (ANY, *_DIGITS), key="labelled", on_change=_afresh, width=100, **KEPT)
-        answer = st.selectbox("Read as", (ANY, *_DIGITS), key="read", on_change=_afresh, width=100, **KEPT)
-        image = st.number_input("Test image", 0, len(test.images) - 1, None, key="image", placeholder="index",
-                                help="Place in the test set, counted from 0: any image, also one that is read "
-                                "rightly.", width=150, **KEPT)
+        label = st.selectbox(
+            "Label", (ANY, *_DIGITS), key="labelled", on_change=_afresh, width=100, **KEPT
+        )
+        answer = st.selectbox(
+            "Read as", (ANY, *_DIGITS), key="read", on_change=_afresh, width=100, **KEPT
+        )
+        image = st.number_input(
+            "Test image",
+            0,
+            len(test.images) - 1,
+            None,
+            key="image",
+            placeholder="index",
+            help="Place in the test set, counted from 0: any image, also one that is read rightly.",
+            width=150,
+            **KEPT,
+        )
     with left:
         heading("Confusion", "label down, answer across; a click shows the images")
-        matrix(counts, tuple(int(each) if each in _DIGITS else None for each in (label, answer)), _pick_cell)
+        matrix(
+            counts,
+            tuple(int(each) if each in _DIGITS else None for each in (label, answer)),
+            _pick_cell,
+        )
     with right:
         heading("By digit", "with 95 % intervals")
         _by_digit(counts)
-        st.caption("Recall: of a digit's images, those read rightly. Precision: of a digit's answers, those that are "
-                   "right.")
+        st.caption(
+            "Recall: of a digit's images, those read rightly. Precision: of a digit's answers, those that are "
+            "right."
+        )
     chosen = mistakes.by_loss(found, _chosen(found, label, answer))
     with title:
         heading(*_title(label, answer, len(chosen)))
@@ -57,28 +77,46 @@ def _figures(run: Run, found: Predictions, test: Digits) -> None:
     total, wrong = len(found.labels), ~found.right
     sure = int((found.probabilities.max(axis=1)[wrong] > SURE).sum())
     low, high = wilson(total - found.wrong, total)
-    figures = {f"Wrong of {total:,}": f"{found.wrong:,}", "Right": f"{100 - 100 * found.wrong / total:.2f}\u00a0%",
-               f"Wrong, over {100 * SURE:.0f}\u00a0% sure": f"{sure:,}"}
+    figures = {
+        f"Wrong of {total:,}": f"{found.wrong:,}",
+        "Right": f"{100 - 100 * found.wrong / total:.2f}\u00a0%",
+        f"Wrong, over {100 * SURE:.0f}\u00a0% sure": f"{sure:,}",
+    }
     if known := doubts(test):
-        figures["With a doubtful label"] = f"{sum(bool(wrong[index]) for index in known)} of {len(known)}"
+        figures["With a doubtful label"] = (
+            f"{sum(bool(wrong[index]) for index in known)} of {len(known)}"
+        )
     tables.figures(figures)
-    still = f" It is still training; these are its weights after epoch {run.epochs[-1].epoch}." if run.is_live else ""
-    st.caption(f"As for any {total:,} images, chance has a share in it: the 95 % interval goes from {low:.2f} to "
-               f"{high:.2f} %.{still}")
+    still = (
+        f" It is still training; these are its weights after epoch {run.epochs[-1].epoch}."
+        if run.is_live
+        else ""
+    )
+    st.caption(
+        f"As for any {total:,} images, chance has a share in it: the 95 % interval goes from {low:.2f} to "
+        f"{high:.2f} %.{still}"
+    )
 
 
 def _by_digit(counts: np.ndarray) -> None:
     right = counts.diagonal()
     rows = []
-    for measure, totals in ((charts.RECALL, counts.sum(axis=1)), (charts.PRECISION, counts.sum(axis=0))):
+    for measure, totals in (
+        (charts.RECALL, counts.sum(axis=1)),
+        (charts.PRECISION, counts.sum(axis=0)),
+    ):
         for digit in range(10):
             if totals[digit]:
                 low, high = wilson(int(right[digit]), int(totals[digit]))
                 rows.append((digit, measure, 100 * right[digit] / totals[digit], low, high))
     frame = pd.DataFrame(rows, columns=["digit", "measure", "share", "low", "high"])
     recall = frame[frame["measure"] == charts.RECALL].set_index("digit")["share"]
-    st.altair_chart(charts.by_digit(frame), key="by_digit", alt="Recall of each digit: " + ", ".join(
-        f"{digit}: {share:.1f} %" for digit, share in recall.items()))
+    st.altair_chart(
+        charts.by_digit(frame),
+        key="by_digit",
+        alt="Recall of each digit: "
+        + ", ".join(f"{digit}: {share:.1f} %" for digit, share in recall.items()),
+    )
 
 
 def _pick_cell() -> None:
@@ -94,7 +132,9 @@ def _afresh() -> None:
     st.session_state["image"] = None
 
 
-def _images(run: Run, found: Predictions, test: Digits, chosen: np.ndarray, image: int | None) -> None:
+def _images(
+    run: Run, found: Predictions, test: Digits, chosen: np.ndarray, image: int | None
+) -> None:
     if not len(chosen) and image is None:
         st.markdown(":gray[There is none.]")
         return
@@ -102,8 +142,16 @@ def _images(run: Run, found: Predictions, test: Digits, chosen: np.ndarray, imag
     left, right = st.columns([2, 1], gap="large")
     with left:
         _grid(found, test, chosen, at)
-        st.download_button("Mistakes (CSV)", lambda: csv(found, test), f"{run.name}-mistakes.csv", "text/csv",
-                           icon=":material/download:", type="tertiary", key="save_mistakes", on_click="ignore")
+        st.download_button(
+            "Mistakes (CSV)",
+            lambda: csv(found, test),
+            f"{run.name}-mistakes.csv",
+            "text/csv",
+            icon=":material/download:",
+            type="tertiary",
+            key="save_mistakes",
+            on_click="ignore",
+        )
     with right, st.container(key="seen"):
         one_image(at, test, {run.name: found}, "mistake")
 
@@ -133,19 +181,32 @@ def _grid(found: Predictions, test: Digits, chosen: np.ndarray, at: int) -> None
     """One page of the chosen images, the one with the image in question if it is among them."""
     place = int(np.argmax(chosen == at)) if at in chosen else None
     first = (place or 0) // PAGE * PAGE
-    shown = chosen[first:first + PAGE]
+    shown = chosen[first : first + PAGE]
     known = doubts(test)
     answers = found.predicted[shown]
-    sure = [f"{100 * found.probabilities[index, read]:.0f}\u00a0%" for index, read in zip(shown, answers, strict=True)]
-    gallery(test.images[shown], "Images, the highest loss first", "mistakes", tile=4.25, stacked=True,
-            labels=[f"{label} → {read}" for label, read in zip(found.labels[shown], answers, strict=True)],
-            notes=[f"{each}, {index}" for each, index in zip(sure, shown, strict=True)],
-            alts=[f"Test image {index}, labelled {found.labels[index]}, read as {found.predicted[index]}, {each} sure"
-                  + (", its label is in doubt" if index in known else "") for each, index in
-                  zip(sure, shown, strict=True)],
-            marked=[where for where, index in enumerate(shown) if int(index) in known],
-            picked=None if place is None else place - first,
-            on_pick=lambda: _go(int(shown[st.session_state["mistakes"].picked])))
+    sure = [
+        f"{100 * found.probabilities[index, read]:.0f}\u00a0%"
+        for index, read in zip(shown, answers, strict=True)
+    ]
+    gallery(
+        test.images[shown],
+        "Images, the highest loss first",
+        "mistakes",
+        tile=4.25,
+        stacked=True,
+        labels=[
+            f"{label} → {read}" for label, read in zip(found.labels[shown], answers, strict=True)
+        ],
+        notes=[f"{each}, {index}" for each, index in zip(sure, shown, strict=True)],
+        alts=[
+            f"Test image {index}, labelled {found.labels[index]}, read as {found.predicted[index]}, {each} sure"
+            + (", its label is in doubt" if index in known else "")
+            for each, index in zip(sure, shown, strict=True)
+        ],
+        marked=[where for where, index in enumerate(shown) if int(index) in known],
+        picked=None if place is None else place - first,
+        on_pick=lambda: _go(int(shown[st.session_state["mistakes"].picked])),
+    )
     legend = "Below each: label → what was read, how sure of it, index."
     if known:
         legend += " ? marks a label that most people doubted."
@@ -159,8 +220,14 @@ def _grid(found: Predictions, test: Digits, chosen: np.ndarray, at: int) -> None
 
 def _step(title: str, icon: str, chosen: np.ndarray, to: int) -> None:
     there = 0 <= to < len(chosen)
-    st.button(title, icon=f":material/{icon}:", disabled=not there, on_click=_go, key=icon,
-              args=(int(chosen[to]) if there else 0,))
+    st.button(
+        title,
+        icon=f":material/{icon}:",
+        disabled=not there,
+        on_click=_go,
+        key=icon,
+        args=(int(chosen[to]) if there else 0,),
+    )
 
 
 def _go(index: int) -> None:

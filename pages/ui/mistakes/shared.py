@@ -17,8 +17,8 @@ from core.runs.prediction_cache import predictions_of
 from core.runs.run import Run
 from core.runs.store import open_run
 from pages.ui.components.gallery import closeup
-from pages.ui.data.digits import heading
 from pages.ui.dataset import Digits
+from pages.ui.frame import heading
 
 _COUNTS = ("none", "one", "two", "three", "four", "five")
 
@@ -57,16 +57,26 @@ def one_image(index: int, test: Digits, asked: Mapping[str, Predictions], key: s
     """
     label = int(test.labels[index])
     heading(f"Labelled {label}", f"test image {index:,}")
-    closeup(test.images[index], f"Test image {index}, labelled {label}, 28 by 28 pixels", said(index, label, asked),
-            key=key)
+    closeup(
+        test.images[index],
+        f"Test image {index}, labelled {label}, 28 by 28 pixels",
+        said(index, label, asked),
+        key=key,
+    )
     odds({name: found.probabilities[index] for name, found in asked.items()}, label)
     if doubt := doubts(test).get(index):
         st.markdown(f":small[:material/help: {votes(doubt)}]")
     with st.container(horizontal=True, gap="medium"):
-        st.page_link("pages/draw.py", label=":primary[Look closer :material/arrow_forward:]",
-                     query_params={"digit": f"test-{index}"})
-        st.page_link("pages/data.py", label=":primary[Find in Data :material/arrow_forward:]",
-                     query_params={"part": "Digits", "set": "test", "index": str(index)})
+        st.page_link(
+            "pages/draw.py",
+            label=":primary[Look closer :material/arrow_forward:]",
+            query_params={"digit": f"test-{index}"},
+        )
+        st.page_link(
+            "pages/data.py",
+            label=":primary[Find in Data :material/arrow_forward:]",
+            query_params={"part": "Digits", "set": "test", "index": str(index)},
+        )
 
 
 def said(index: int, label: int, asked: Mapping[str, Predictions]) -> str:
@@ -75,16 +85,20 @@ def said(index: int, label: int, asked: Mapping[str, Predictions]) -> str:
     for name, found in asked.items():
         read = int(found.predicted[index])
         how = "rightly" if read == label else "wrongly"
-        words.append(f"{name} reads {read}, {how}, {100 * found.probabilities[index, read]:.1f}\u00a0% sure, "
-                     f"loss {found.loss[index]:.2f}.")
+        words.append(
+            f"{name} reads {read}, {how}, {100 * found.probabilities[index, read]:.1f}\u00a0% sure, "
+            f"loss {found.loss[index]:.2f}."
+        )
     return " ".join(words)
 
 
 def votes(doubt: Doubt) -> str:
     """What people said of a doubtful label, in words."""
     neither = f", {_COUNTS[doubt.for_neither]} both or neither" if doubt.for_neither else ""
-    return (f"Is the label right? Of five people who were asked, {_COUNTS[doubt.for_given]} said {doubt.given}, "
-            f"{_COUNTS[doubt.for_guess]} {doubt.guess}{neither}.")
+    return (
+        f"Is the label right? Of five people who were asked, {_COUNTS[doubt.for_given]} said {doubt.given}, "
+        f"{_COUNTS[doubt.for_guess]} {doubt.guess}{neither}."
+    )
 
 
 def odds(shares: Mapping[str, np.ndarray], label: int) -> None:
@@ -96,18 +110,25 @@ def odds(shares: Mapping[str, np.ndarray], label: int) -> None:
     """
     rows, places = [], 1 if len(shares) == 1 else 0
     for digit in range(10):
-        bars = "".join(f'<div class="bar"><i style="width:{100 * each[digit]:.2f}%;background:{_colour(name, shares)}">'
-                       "</i></div>" for name, each in shares.items())
+        bars = "".join(
+            f'<div class="bar"><i style="width:{100 * each[digit]:.2f}%;background:{_colour(name, shares)}">'
+            "</i></div>"
+            for name, each in shares.items()
+        )
         figures = " | ".join(f"{100 * each[digit]:.{places}f}" for each in shares.values())
         first = any(int(each.argmax()) == digit for each in shares.values())
         quiet = not first and all(each[digit] < 0.0005 for each in shares.values())
-        rows.append(f'<tr class="{"first" if first else "quiet" if quiet else ""}"><th scope="row">{digit}</th>'
-                    f'<td class="track" aria-hidden="true">{bars}</td>'
-                    f'<td class="share{" two" if len(shares) > 1 else ""}">{figures} %</td>'
-                    f'<td class="word">{"label" if digit == label else ""}</td></tr>')
+        rows.append(
+            f'<tr class="{"first" if first else "quiet" if quiet else ""}"><th scope="row">{digit}</th>'
+            f'<td class="track" aria-hidden="true">{bars}</td>'
+            f'<td class="share{" two" if len(shares) > 1 else ""}">{figures} %</td>'
+            f'<td class="word">{"label" if digit == label else ""}</td></tr>'
+        )
     names = escape(" and ".join(shares))
-    st.html(f'<table class="odds" aria-label="Probability of each digit by {names}"><tbody>{"".join(rows)}</tbody>'
-            "</table>")
+    st.html(
+        f'<table class="odds" aria-label="Probability of each digit by {names}"><tbody>{"".join(rows)}</tbody>'
+        "</table>"
+    )
 
 
 def _colour(name: str, shares: Mapping[str, np.ndarray]) -> str:
@@ -118,9 +139,17 @@ def csv(found: Predictions, test: Digits) -> str:
     """The wrong predictions, the highest loss first, as comma-separated values."""
     indices = hardest(found)
     suspected = {index: doubt.guess for index, doubt in doubts(test).items()}
-    table = pd.DataFrame({"index": indices, "label": found.labels[indices], "predicted": found.predicted[indices],
-                          "loss": found.loss[indices].round(6),
-                          "suspected_label": [suspected.get(int(index)) for index in indices]})
+    table = pd.DataFrame(
+        {
+            "index": indices,
+            "label": found.labels[indices],
+            "predicted": found.predicted[indices],
+            "loss": found.loss[indices].round(6),
+            "suspected_label": [suspected.get(int(index)) for index in indices],
+        }
+    )
     table["suspected_label"] = table["suspected_label"].astype("Int64")
-    odds_of = pd.DataFrame(found.probabilities[indices].round(6), columns=[f"p{digit}" for digit in range(10)])
+    odds_of = pd.DataFrame(
+        found.probabilities[indices].round(6), columns=[f"p{digit}" for digit in range(10)]
+    )
     return pd.concat([table, odds_of], axis=1).to_csv(index=False)

@@ -18,24 +18,39 @@ from core.models.shapes import total_parameters
 from core.models.summary import BUDGET
 from pages.ui.components.component import component
 from pages.ui.frame import KEPT
-from pages.ui.sentence import sentence
+from pages.ui.words import sentence
 
 START = "seed-3762"
-TEXT, TABLE = "net", "rows"  # the widget that holds the rows, and so their name in the link; the component
+TEXT, TABLE = (
+    "net",
+    "rows",
+)  # the widget that holds the rows, and so their name in the link; the component
 Rows = tuple[Row, ...]
 
 
 _table = component("rows", "row_table/rows")
-_KINDS = {name: {"title": kind.title, "help": kind.help,
-                 "parameters": [{**asdict(each), "type": each.type.__name__} for each in kind.parameters]}
-          for name, kind in KINDS.items()}
+_KINDS = {
+    name: {
+        "title": kind.title,
+        "help": kind.help,
+        "parameters": [{**asdict(each), "type": each.type.__name__} for each in kind.parameters],
+    }
+    for name, kind in KINDS.items()
+}
 
 
 def written() -> Rows:
     """The rows, from the line of text that holds them; the last good ones where the text is none."""
     with st.expander("As text", key="net_as_text"):
-        text = st.text_input("Rows", START, max_chars=MAX_TEXT, key=TEXT, label_visibility="collapsed", **KEPT,
-                             help="The network in one line, as the link holds it: a name, or its rows.")
+        text = st.text_input(
+            "Rows",
+            START,
+            max_chars=MAX_TEXT,
+            key=TEXT,
+            label_visibility="collapsed",
+            **KEPT,
+            help="The network in one line, as the link holds it: a name, or its rows.",
+        )
     try:
         rows = from_text(text)
     except ArchitectureError as error:
@@ -61,13 +76,30 @@ def table(draft: Draft) -> None:
         number = min(draft.mistakes)
         total = f"Row {number} is not right yet" if number else "Add a row to begin"
     else:
-        total = (f"{parameters:,} parameters, " + (f"{BUDGET - parameters:,} left of" if parameters <= BUDGET else
-                                                   f"{parameters - BUDGET:,} more than") + f" {BUDGET:,}")
-    _table(key=TABLE, on_edited_change=_take, data={
-        "kinds": _KINDS, "rows": [dict(row) for row in draft.rows], "total": total,
-        "layers": [{"gives": size(layer.output_shape), "parameters": layer.parameters} for layer in draft.layers],
-        "mistakes": {str(number): sentence(words) for number, words in draft.mistakes.items()},
-        "answered": st.session_state.get("net_answered", 0)})
+        total = (
+            f"{parameters:,} parameters, "
+            + (
+                f"{BUDGET - parameters:,} left of"
+                if parameters <= BUDGET
+                else f"{parameters - BUDGET:,} more than"
+            )
+            + f" {BUDGET:,}"
+        )
+    _table(
+        key=TABLE,
+        on_edited_change=_take,
+        data={
+            "kinds": _KINDS,
+            "rows": [dict(row) for row in draft.rows],
+            "total": total,
+            "layers": [
+                {"gives": size(layer.output_shape), "parameters": layer.parameters}
+                for layer in draft.layers
+            ],
+            "mistakes": {str(number): sentence(words) for number, words in draft.mistakes.items()},
+            "answered": st.session_state.get("net_answered", 0),
+        },
+    )
 
 
 def _take() -> None:

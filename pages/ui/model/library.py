@@ -41,8 +41,14 @@ def own(kept: Kept) -> dict[str, Own]:
 def called(rows: Rows, kept: Kept) -> str:
     """The name under which these rows are shipped or kept; empty: under none."""
     short = [shortened(row) for row in rows]
-    return name_of(rows) or next((name for name, each in own(kept).items()
-                                  if [shortened(row) for row in each.rows] == short), OTHER)
+    return name_of(rows) or next(
+        (
+            name
+            for name, each in own(kept).items()
+            if [shortened(row) for row in each.rows] == short
+        ),
+        OTHER,
+    )
 
 
 def start_from(rows: Rows, kept: Kept) -> None:
@@ -50,8 +56,16 @@ def start_from(rows: Rows, kept: Kept) -> None:
     name = called(rows, kept)
     options = [*ARCHITECTURES, *own(kept)]
     st.session_state["start"] = name
-    st.selectbox("Start from", options if name else [OTHER, *options], key="start", format_func=title, width=220,
-                 on_change=_start, args=(kept,), help="Networks with a name; their rows can be changed below.")
+    st.selectbox(
+        "Start from",
+        options if name else [OTHER, *options],
+        key="start",
+        format_func=title,
+        width=220,
+        on_change=_start,
+        args=(kept,),
+        help="Networks with a name; their rows can be changed below.",
+    )
 
 
 def _start(kept: Kept) -> None:
@@ -67,8 +81,14 @@ def rows_of(name: str, kept: Kept) -> Rows:
 def beside(kept: Kept) -> str | None:
     """The control for an architecture to compare with; None: none is chosen."""
     options = [NONE, *ARCHITECTURES, *own(kept)]
-    name = st.selectbox("Compare with", options, key="beside", width=220, help="Another network, side by side.",
-                        **KEPT)
+    name = st.selectbox(
+        "Compare with",
+        options,
+        key="beside",
+        width=220,
+        help="Another network, side by side.",
+        **KEPT,
+    )
     return None if name == NONE else name
 
 
@@ -77,23 +97,39 @@ def save(draft: Draft, kept: Kept) -> None:
     with st.popover("Save", icon=":material/bookmark:", key="save_net"):
         name = st.text_input("Name", max_chars=60, key="net_name", placeholder=UNNAMED).strip()
         known = name.lower() in {each.lower() for each in own(kept)}
-        st.button("Replace it" if known else "Save", key="keep_net", type="primary", on_click=_save,
-                  args=(draft.rows, name if known else None), disabled=draft.summary is None)
+        st.button(
+            "Replace it" if known else "Save",
+            key="keep_net",
+            type="primary",
+            on_click=_save,
+            args=(draft.rows, name if known else None),
+            disabled=draft.summary is None,
+        )
         if draft.summary is None:
             st.caption("Once every row is right.")
         for each in kept:
             with st.container(horizontal=True, vertical_alignment="center"):
-                note = f"{each.parameters:,} parameters" if isinstance(each, Own) else "cannot be read"
+                note = (
+                    f"{each.parameters:,} parameters" if isinstance(each, Own) else "cannot be read"
+                )
                 st.markdown(f"{each.name}  \n:gray[:small[{note}]]", width="stretch")
-                st.button("Delete", icon=":material/delete:", key=f"forget_{each.name}", type="tertiary",
-                          on_click=_delete, args=(each.name,))
+                st.button(
+                    "Delete",
+                    icon=":material/delete:",
+                    key=f"forget_{each.name}",
+                    type="tertiary",
+                    on_click=_delete,
+                    args=(each.name,),
+                )
 
 
 def _save(rows: Rows, offered: str | None) -> None:
     # As it is typed now: the button may have been drawn, and named, before the last key.
     name = st.session_state["net_name"].strip()
     try:
-        saved = own_architectures.save(name or UNNAMED, rows, replace=bool(name) and name == offered)
+        saved = own_architectures.save(
+            name or UNNAMED, rows, replace=bool(name) and name == offered
+        )
     except UserError as error:
         st.session_state["net_said"] = (str(error), ":material/error:")
     else:
@@ -122,8 +158,13 @@ def damaged(kept: Kept) -> None:
 
 def train(draft: Draft) -> None:
     """The button that takes the rows to the Train page."""
-    if st.button("Train this", type="primary", icon=":material/model_training:", disabled=draft.summary is None,
-                 help="Take these rows to the Train page."):
+    if st.button(
+        "Train this",
+        type="primary",
+        icon=":material/model_training:",
+        disabled=draft.summary is None,
+        help="Take these rows to the Train page.",
+    ):
         name = name_of(draft.rows)
         st.session_state["own_layers"] = [] if name else [dict(row) for row in draft.rows]
         st.session_state["run"] = "new run"

@@ -15,8 +15,7 @@ from core.models.shapes import Layer, total_parameters
 from core.models.summary import BUDGET, SummaryRow
 from pages.ui import tables
 from pages.ui.components.chart import draw
-from pages.ui.data.digits import heading
-from pages.ui.frame import KEPT
+from pages.ui.frame import KEPT, heading
 from pages.ui.model.editor import strip
 from pages.ui.terms import term
 
@@ -74,12 +73,19 @@ def figures(networks: list[Shown]) -> None:
             left = summary.left if summary else 0
             values = {
                 "Parameters": (f"{summary.total_params:,}" if summary else "–", term("parameters")),
-                f"Left of {BUDGET:,}": (f"{left:,}".replace("-", "\u2212") if summary else "–",
-                                        "The goal is a network with fewer parameters than this."),
-                "Multiply-adds": (f"{summary.multiply_adds / 1e6:.2f} M" if summary else "–",
-                                  term("multiply_adds")),
-                "Receptive field": (f"{summary.receptive_field} × {summary.receptive_field}" if summary else "–",
-                                    term("receptive_field"))}
+                f"Left of {BUDGET:,}": (
+                    f"{left:,}".replace("-", "\u2212") if summary else "–",
+                    "The goal is a network with fewer parameters than this.",
+                ),
+                "Multiply-adds": (
+                    f"{summary.multiply_adds / 1e6:.2f} M" if summary else "–",
+                    term("multiply_adds"),
+                ),
+                "Receptive field": (
+                    f"{summary.receptive_field} × {summary.receptive_field}" if summary else "–",
+                    term("receptive_field"),
+                ),
+            }
             with st.container(horizontal=True):
                 for label, (value, help) in values.items():
                     st.metric(label, value, help=help, width=_METRIC)
@@ -92,12 +98,17 @@ def shapes(networks: list[Shown]) -> None:
         draft = shown.draft
         if not draft.layers and not draft.mistakes:
             continue
-        mistake = min((number for number in draft.mistakes if number > len(draft.layers)), default=None)
+        mistake = min(
+            (number for number in draft.mistakes if number > len(draft.layers)), default=None
+        )
         svg = diagrams.shapes(draft.layers, strip()[digit()], mistake)
         if len(networks) > 1:
             st.caption(shown.title)
         steps = ", then ".join(diagrams.size(layer.output_shape) for layer in draft.layers)
-        _drawing(key=f"shapes{at}", data={"svg": svg, "wide": True, "alt": f"Shapes: 1 × 28 × 28, then {steps}."})
+        _drawing(
+            key=f"shapes{at}",
+            data={"svg": svg, "wide": True, "alt": f"Shapes: 1 × 28 × 28, then {steps}."},
+        )
 
 
 def parameters(networks: list[Shown]) -> None:
@@ -105,22 +116,42 @@ def parameters(networks: list[Shown]) -> None:
     from core.charts import models as charts
 
     most = max(total_parameters(shown.draft.layers) for shown in networks)
-    for at, (column, shown) in enumerate(zip(st.columns(len(networks), gap="large"), networks, strict=True)):
-        frame = pd.DataFrame([(row_name(layer), layer.parameters) for layer in shown.draft.layers if layer.parameters],
-                             columns=["row", "parameters"])
+    for at, (column, shown) in enumerate(
+        zip(st.columns(len(networks), gap="large"), networks, strict=True)
+    ):
+        frame = pd.DataFrame(
+            [
+                (row_name(layer), layer.parameters)
+                for layer in shown.draft.layers
+                if layer.parameters
+            ],
+            columns=["row", "parameters"],
+        )
         with column:
-            said = ", ".join(f"row {row}: {count:,}" for row, count in frame.itertuples(index=False))
-            draw(charts.parameters(frame, BUDGET, most), f"parameters{at}", title="Parameters",
-                 quiet=f"{shown.title if len(networks) > 1 else 'row by row'}; dotted: the goal's {BUDGET:,}",
-                 of=shown.title, file=f"{shown.name}-parameters", table=lambda frame=frame: frame,
-                 alt=f"Parameters of {shown.title}: {said}.")
+            said = ", ".join(
+                f"row {row}: {count:,}" for row, count in frame.itertuples(index=False)
+            )
+            draw(
+                charts.parameters(frame, BUDGET, most),
+                f"parameters{at}",
+                title="Parameters",
+                quiet=f"{shown.title if len(networks) > 1 else 'row by row'}; dotted: the goal's {BUDGET:,}",
+                of=shown.title,
+                file=f"{shown.name}-parameters",
+                table=lambda frame=frame: frame,
+                alt=f"Parameters of {shown.title}: {said}.",
+            )
 
 
 def receptive_field(networks: list[Shown]) -> None:
     """What an output of a row sees of a digit."""
     heading("Receptive field", "what the middle output of a row sees")
-    margin = max([diagrams.reach(shown.draft.layers) for shown in networks if shown.draft.layers], default=0)
-    for at, (column, shown) in enumerate(zip(st.columns(len(networks), gap="large"), networks, strict=True)):
+    margin = max(
+        [diagrams.reach(shown.draft.layers) for shown in networks if shown.draft.layers], default=0
+    )
+    for at, (column, shown) in enumerate(
+        zip(st.columns(len(networks), gap="large"), networks, strict=True)
+    ):
         layers = shown.draft.layers
         if not layers:
             continue
@@ -134,7 +165,10 @@ def receptive_field(networks: list[Shown]) -> None:
             layer, seen = layers[number - 1], digit()
             said = _sees(layers, layer)
             svg = diagrams.field(layers, number, strip()[seen], margin)
-            _drawing(key=f"field{at}", data={"svg": svg, "wide": False, "alt": f"A {seen} and a square on it. {said}"})
+            _drawing(
+                key=f"field{at}",
+                data={"svg": svg, "wide": False, "alt": f"A {seen} and a square on it. {said}"},
+            )
             st.caption(said)
 
 
@@ -149,18 +183,32 @@ def _row(layers: tuple[Layer, ...], at: int) -> int:
     if len(options) == 1:
         return 1
     # The last row that still has a picture says more than the end, which mostly sees everything.
-    usual = max([layer.number for layer in layers if len(layer.output_shape) == 3 and layer.output_shape[1] > 1] or [1])
-    return 1 + options.index(st.select_slider("Row", options, options[usual - 1], key=f"upto{at or ''}", **KEPT))
+    usual = max(
+        [
+            layer.number
+            for layer in layers
+            if len(layer.output_shape) == 3 and layer.output_shape[1] > 1
+        ]
+        or [1]
+    )
+    return 1 + options.index(
+        st.select_slider("Row", options, options[usual - 1], key=f"upto{at or ''}", **KEPT)
+    )
 
 
 def _sees(layers: tuple[Layer, ...], layer: Layer) -> str:
     field, side = central(layers, layer.number), layer.receptive_field
     count = diagrams.size(layer.output_shape[1:])
-    apart = "" if layer.output_shape[1:] in ((), (1, 1)) else \
-        f", and its {count} outputs (dots) are {layer.jump} pixel{'s' * (layer.jump > 1)} apart"
+    apart = (
+        ""
+        if layer.output_shape[1:] in ((), (1, 1))
+        else f", and its {count} outputs (dots) are {layer.jump} pixel{'s' * (layer.jump > 1)} apart"
+    )
     words = f"Row {layer.number}, {KINDS[layer.row['kind']].title.lower()}, sees {side} × {side} pixels{apart}."
     if side > SIDE:
-        return f"{words} That is more than the image's {SIDE} × {SIDE}: what lies outside is padding."
+        return (
+            f"{words} That is more than the image's {SIDE} × {SIDE}: what lies outside is padding."
+        )
     if field.exceeds:
         return f"{words} Part of it lies outside the image, where there is only padding."
     return words
@@ -170,9 +218,18 @@ def summary(networks: list[Shown]) -> None:
     """The summary as a table or as torchsummary prints it, with the table to take away."""
     with st.container(horizontal=True, vertical_alignment="center"):
         heading("Summary", "module by module")
-        form = st.segmented_control("Form", FORMS, default=FORMS[0], required=True, key="form",
-                                    label_visibility="collapsed", **KEPT)
-    for at, (column, shown) in enumerate(zip(st.columns(len(networks), gap="large"), networks, strict=True)):
+        form = st.segmented_control(
+            "Form",
+            FORMS,
+            default=FORMS[0],
+            required=True,
+            key="form",
+            label_visibility="collapsed",
+            **KEPT,
+        )
+    for at, (column, shown) in enumerate(
+        zip(st.columns(len(networks), gap="large"), networks, strict=True)
+    ):
         found = shown.draft.summary
         with column:
             if len(networks) > 1:
@@ -183,19 +240,36 @@ def summary(networks: list[Shown]) -> None:
             if form == FORMS[0]:
                 tables.summary_table(found)
             elif len(networks) > 1:
-                st.html(f'<pre class="sheet" style="font-size: 0.65rem; margin: 0">{found.text()}</pre>')
+                st.html(
+                    f'<pre class="sheet" style="font-size: 0.65rem; margin: 0">{found.text()}</pre>'
+                )
             else:
                 st.code(found.text(), language=None)
             with st.container(horizontal=True):
                 # Made when asked for: rows change quickly, and a file that is gone again is an error to a browser.
-                st.download_button("Layers as CSV", lambda layers=found.layers: _csv(layers),
-                                   f"{shown.name}-layers.csv", "text/csv", icon=":material/download:",
-                                   type="tertiary", key=f"csv{at}")
-                st.download_button("Shapes as SVG", lambda rows=found.rows: diagrams.shapes(rows, strip()[3]),
-                                   f"{shown.name}-shapes.svg", "image/svg+xml", icon=":material/download:",
-                                   type="tertiary", key=f"svg{at}")
+                st.download_button(
+                    "Layers as CSV",
+                    lambda layers=found.layers: _csv(layers),
+                    f"{shown.name}-layers.csv",
+                    "text/csv",
+                    icon=":material/download:",
+                    type="tertiary",
+                    key=f"csv{at}",
+                )
+                st.download_button(
+                    "Shapes as SVG",
+                    lambda rows=found.rows: diagrams.shapes(rows, strip()[3]),
+                    f"{shown.name}-shapes.svg",
+                    "image/svg+xml",
+                    icon=":material/download:",
+                    type="tertiary",
+                    key=f"svg{at}",
+                )
 
 
 def _csv(layers: tuple[SummaryRow, ...]) -> str:
-    rows = [{**layer.to_dict(), "output_shape": "x".join(map(str, layer.output_shape))} for layer in layers]
+    rows = [
+        {**layer.to_dict(), "output_shape": "x".join(map(str, layer.output_shape))}
+        for layer in layers
+    ]
     return pd.DataFrame(rows).to_csv(index=False)

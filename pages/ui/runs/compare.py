@@ -27,28 +27,47 @@ from pages.ui.runs.dialogs import ask_delete
 
 MEASURE, TRAINING = "curves", "training"
 # What is drawn of an epoch: on the validation images, and on the training images where there is such a thing.
-VALUES = {charts_runs.ACCURACY: (lambda row: row.val_accuracy, lambda row: row.train_accuracy),
-          charts_runs.LOSS: (lambda row: row.val_loss, lambda row: row.train_loss),
-          charts_runs.RATE: (lambda row: row.lr, None)}
+VALUES = {
+    charts_runs.ACCURACY: (lambda row: row.val_accuracy, lambda row: row.train_accuracy),
+    charts_runs.LOSS: (lambda row: row.val_loss, lambda row: row.train_loss),
+    charts_runs.RATE: (lambda row: row.lr, None),
+}
 
 
 def compare(entries: Sequence[Entry]) -> None:
     """What differs between at least two runs or groups, and a way to delete them."""
     differences(entries)
     runs = list(dict.fromkeys(run.name for entry in entries for run in overview.members(entry)))
-    if st.button(f"Delete these {len(runs)} runs", icon=":material/delete:", type="tertiary", key="delete_several",
-                 help="Asks first, and can be undone."):
+    if st.button(
+        f"Delete these {len(runs)} runs",
+        icon=":material/delete:",
+        type="tertiary",
+        key="delete_several",
+        help="Asks first, and can be undone.",
+    ):
         ask_delete(runs)
 
 
 def curves(entries: Sequence[Entry]) -> None:
     """Curves over each other; those of a group as their mean in a band."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        measure = st.segmented_control("Curves", charts_runs.MEASURES, default=charts_runs.ACCURACY, required=True,
-                                       key=MEASURE, label_visibility="collapsed", **KEPT)
+        measure = st.segmented_control(
+            "Curves",
+            charts_runs.MEASURES,
+            default=charts_runs.ACCURACY,
+            required=True,
+            key=MEASURE,
+            label_visibility="collapsed",
+            **KEPT,
+        )
         validation, training = VALUES[measure]
-        behind = st.toggle("Training curves too", key=TRAINING, disabled=training is None, **KEPT,
-                           help="Thin and dashed, behind those on the validation images.")
+        behind = st.toggle(
+            "Training curves too",
+            key=TRAINING,
+            disabled=training is None,
+            **KEPT,
+            help="Thin and dashed, behind those on the validation images.",
+        )
     begun = [entry for entry in entries if overview.counted(entry)]
     if not begun:
         st.markdown(":gray[No epoch is done yet.]")
@@ -56,16 +75,26 @@ def curves(entries: Sequence[Entry]) -> None:
     shown, names = frame(begun, validation), [entry.name for entry in entries]
     beside = frame(begun, training)[["run", "epoch", "value"]] if behind and training else None
     banded = any(isinstance(entry, Group) for entry in begun)
-    draw(charts_runs.overlay(shown, measure, names, beside), "overlay", title=measure.capitalize(),
-         quiet=_quiet(measure, beside is not None, banded), alt=said(begun, measure), of=", ".join(names),
-         file=f"{'-'.join(names)[:100]}-{measure.replace(' ', '-')}",
-         table=lambda: shown.rename(columns={"value": measure}))
+    draw(
+        charts_runs.overlay(shown, measure, names, beside),
+        "overlay",
+        title=measure.capitalize(),
+        quiet=_quiet(measure, beside is not None, banded),
+        alt=said(begun, measure),
+        of=", ".join(names),
+        file=f"{'-'.join(names)[:100]}-{measure.replace(' ', '-')}",
+        table=lambda: shown.rename(columns={"value": measure}),
+    )
     for entry in entries:
         if entry not in begun:
-            st.caption(f"{entry.name}: {'no run is finished' if isinstance(entry, Group) else 'no epoch is done'} yet.")
+            st.caption(
+                f"{entry.name}: {'no run is finished' if isinstance(entry, Group) else 'no epoch is done'} yet."
+            )
     if len({_first(entry).config.holdout for entry in begun}) > 1:
-        st.caption(":material/warning: Not all of them are validated on the same images, which makes their curves "
-                   "hard to compare.")
+        st.caption(
+            ":material/warning: Not all of them are validated on the same images, which makes their curves "
+            "hard to compare."
+        )
 
 
 def _first(entry: Entry) -> Run:
@@ -75,8 +104,11 @@ def _first(entry: Entry) -> Run:
 def _quiet(measure: str, training: bool, band: bool) -> str:
     if measure == charts_runs.RATE:
         return "at the start of each epoch"
-    return ("on the validation images" + (", thin: on the training images" if training else "")
-            + (", band: from the worst seed to the best" if band else ""))
+    return (
+        "on the validation images"
+        + (", thin: on the training images" if training else "")
+        + (", band: from the worst seed to the best" if band else "")
+    )
 
 
 def frame(entries: Sequence[Entry], value: Any) -> pd.DataFrame:
@@ -88,21 +120,38 @@ def said(entries: Sequence[Entry], measure: str) -> str:
     """The chart in words."""
     digits = ".2f" if measure == charts_runs.ACCURACY else ".4g"
     last = [overview.curve(entry, VALUES[measure][0]).iloc[-1] for entry in entries]
-    ends = "; ".join(f"{row['run']}: {row['value']:{digits}} after {row['epoch']} epochs" for row in last)
-    return f"Validation {measure} by epoch. {ends}." if measure != charts_runs.RATE else f"Learning rates. {ends}."
+    ends = "; ".join(
+        f"{row['run']}: {row['value']:{digits}} after {row['epoch']} epochs" for row in last
+    )
+    return (
+        f"Validation {measure} by epoch. {ends}."
+        if measure != charts_runs.RATE
+        else f"Learning rates. {ends}."
+    )
 
 
 def differences(entries: Sequence[Entry]) -> None:
     """What runs and groups have reached, and the settings in which they differ."""
     st.markdown("##### What differs :gray[:small[results above, settings below]]")
     fields = listing.differing([_first(entry) for entry in entries])
-    rows = results(entries) | {label(name): [_setting(entry, name) for entry in entries] for name in fields}
+    rows = results(entries) | {
+        label(name): [_setting(entry, name) for entry in entries] for name in fields
+    }
     names = [entry.name for entry in entries]
-    dashed = [name for name, dash in zip(names, charts_runs.dashes(names), strict=True) if dash != charts_runs.FULL]
-    tables.side_by_side({name: charts.colour(name) for name in names}, rows, "What differs between the runs", dashed)
+    dashed = [
+        name
+        for name, dash in zip(names, charts_runs.dashes(names), strict=True)
+        if dash != charts_runs.FULL
+    ]
+    tables.side_by_side(
+        {name: charts.colour(name) for name in names}, rows, "What differs between the runs", dashed
+    )
     same = len(FIELDS) - len(fields)
-    st.caption(f"The other {same} settings are the same." if fields else
-               "All settings are the same: what differs is chance, or the machine.")
+    st.caption(
+        f"The other {same} settings are the same."
+        if fields
+        else "All settings are the same: what differs is chance, or the machine."
+    )
 
 
 def results(entries: Sequence[Entry]) -> dict[str, list[str]]:
@@ -112,16 +161,27 @@ def results(entries: Sequence[Entry]) -> dict[str, list[str]]:
         "Last epoch": [_last(entry) for entry in entries],
         "Best epoch": ["–" if isinstance(entry, Group) else _best(entry.best) for entry in entries],
         "95 % interval": [_interval(entry) for entry in entries],
-        "State": [f"{len(entry.finished)} of {len(entry.runs)} seeds finished" if isinstance(entry, Group) else
-                  f"{entry.state}, {len(entry.epochs)} of {entry.config.epochs} epochs" for entry in entries],
+        "State": [
+            f"{len(entry.finished)} of {len(entry.runs)} seeds finished"
+            if isinstance(entry, Group)
+            else f"{entry.state}, {len(entry.epochs)} of {entry.config.epochs} epochs"
+            for entry in entries
+        ],
         "Parameters": [f"{_first(entry).parameters:,}" for entry in entries],
-        "Time": [words.duration(seconds) if (seconds := sum(map(listing.seconds, overview.members(entry)))) else "–"
-                 for entry in entries]}
+        "Time": [
+            words.duration(seconds)
+            if (seconds := sum(map(listing.seconds, overview.members(entry))))
+            else "–"
+            for entry in entries
+        ],
+    }
     if any(run.test for run in runs):
         rows["On the test images"] = [_tested(entry) for entry in entries]
     if any(run.parent for run in runs):
-        rows["Forked from"] = [f"{run.parent['name']}, epoch {run.parent['epoch']}" if run.parent else "–"
-                               for run in map(_first, entries)]
+        rows["Forked from"] = [
+            f"{run.parent['name']}, epoch {run.parent['epoch']}" if run.parent else "–"
+            for run in map(_first, entries)
+        ]
     return rows
 
 
@@ -162,4 +222,10 @@ def setting(run: Run, name: str) -> str:
         return transform_text.to_text(value) if value else "those of the augmentation"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+    return (
+        f"{value:g}"
+        if isinstance(value, float)
+        else f"{value:,}"
+        if isinstance(value, int)
+        else str(value)
+    )

@@ -16,7 +16,9 @@ EMPTY = "empty the bin"
 
 def say(text: str, wrong: bool = False) -> None:
     """Have something told at the next drawing of the page."""
-    st.session_state.setdefault(_SAID, []).append((text, ":material/error:" if wrong else ":material/check:"))
+    st.session_state.setdefault(_SAID, []).append(
+        (text, ":material/error:" if wrong else ":material/check:")
+    )
 
 
 def turn_to(names: Sequence[str]) -> None:
@@ -59,8 +61,12 @@ def _dismissed() -> None:
 
 @st.dialog("Put into the bin?", icon=":material/delete:", on_dismiss=_dismissed)
 def _delete(names: Sequence[str]) -> None:
-    what = f"**{names[0]}** goes" if len(names) == 1 else f"{len(names)} runs go ({', '.join(names)})"
-    st.markdown(f"{what} to the bin with weights and table. The end of this page brings back what is in the bin.")
+    what = (
+        f"**{names[0]}** goes" if len(names) == 1 else f"{len(names)} runs go ({', '.join(names)})"
+    )
+    st.markdown(
+        f"{what} to the bin with weights and table. The end of this page brings back what is in the bin."
+    )
     if _answered("Delete"):
         for name in names:
             try:
@@ -77,8 +83,10 @@ def _delete(names: Sequence[str]) -> None:
 @st.dialog("Empty the bin?", icon=":material/delete_forever:", on_dismiss=_dismissed)
 def _empty() -> None:
     there = trash.binned()
-    st.markdown(f"{'1 run' if len(there) == 1 else f'{len(there):,} runs'} and "
-                f"{sum(item.bytes for item in there) / 1e6:,.1f} MB are removed for good.")
+    st.markdown(
+        f"{'1 run' if len(there) == 1 else f'{len(there):,} runs'} and "
+        f"{sum(item.bytes for item in there) / 1e6:,.1f} MB are removed for good."
+    )
     if _answered("Remove for good"):
         try:
             trash.empty()

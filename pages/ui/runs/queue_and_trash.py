@@ -41,9 +41,15 @@ def _queue(drawn: object) -> None:
     for place, run in enumerate(waiting):
         with _moving(run, f"{place + 1}."):
             _order(run.name, "arrow_upward", "Earlier", place - 1, disabled=place == 0)
-            _order(run.name, "arrow_downward", "Later", place + 1, disabled=place == len(waiting) - 1)
-            _act(f"drop_{run.name}", "close", "Take it out; it can be started again later.",
-                 lambda name=run.name: run_queue.drop(name))
+            _order(
+                run.name, "arrow_downward", "Later", place + 1, disabled=place == len(waiting) - 1
+            )
+            _act(
+                f"drop_{run.name}",
+                "close",
+                "Take it out; it can be started again later.",
+                lambda name=run.name: run_queue.drop(name),
+            )
 
 
 def _pace(runs: Sequence[Run]) -> list[tuple[str, str, int]]:
@@ -54,8 +60,10 @@ def _pace(runs: Sequence[Run]) -> list[tuple[str, str, int]]:
 def _moving(run: Run, place: str) -> DeltaGenerator:
     row = st.container(border=True, horizontal=True, vertical_alignment="center", gap="small")
     with row:
-        st.markdown(f":gray[{place}] **{run.name}** :gray[:small[{words.standing(run, progress(run))}]]",
-                    width="stretch")
+        st.markdown(
+            f":gray[{place}] **{run.name}** :gray[:small[{words.standing(run, progress(run))}]]",
+            width="stretch",
+        )
     return row
 
 
@@ -64,7 +72,9 @@ def _order(name: str, icon: str, title: str, place: int, disabled: bool) -> None
 
 
 def _act(key: str, icon: str, help: str, act: Callable[[], object], disabled: bool = False) -> None:
-    if st.button("", icon=f":material/{icon}:", help=help, key=key, type="tertiary", disabled=disabled):
+    if st.button(
+        "", icon=f":material/{icon}:", help=help, key=key, type="tertiary", disabled=disabled
+    ):
         try:
             act()
         except UserError as error:
@@ -87,9 +97,17 @@ def damaged(each: Sequence[Damaged]) -> None:
 
 def _damaged(item: Damaged) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f":material/error: **{_plain(item.name)}** :gray[{_plain(item.reason)}]", width="stretch")
-        if st.button("Delete", icon=":material/delete:", key=f"delete_{item.name}", type="tertiary",
-                     help="Asks first, and can be undone."):
+        st.markdown(
+            f":material/error: **{_plain(item.name)}** :gray[{_plain(item.reason)}]",
+            width="stretch",
+        )
+        if st.button(
+            "Delete",
+            icon=":material/delete:",
+            key=f"delete_{item.name}",
+            type="tertiary",
+            help="Asks first, and can be undone.",
+        ):
             ask_delete([item.name])
 
 
@@ -104,8 +122,15 @@ def take_in() -> None:
     st.markdown("##### Take in a run")
     count = st.session_state.setdefault("uploads", 0)
     key = f"upload_{count}"
-    st.file_uploader("Zip files of runs, from here or from another machine. Nothing in them is run.", type="zip",
-                     accept_multiple_files=True, max_upload_size=most, key=key, on_change=_take_in, args=(key,))
+    st.file_uploader(
+        "Zip files of runs, from here or from another machine. Nothing in them is run.",
+        type="zip",
+        accept_multiple_files=True,
+        max_upload_size=most,
+        key=key,
+        on_change=_take_in,
+        args=(key,),
+    )
     for name, reason in st.session_state.get("refused", []):
         st.error(f"{name} is not taken in: {reason}", icon=":material/error:")
 
@@ -134,9 +159,13 @@ def bin() -> None:
     by_key = {item.key: item for item in there}
     size = sum(item.bytes for item in there) / 1e6
     chosen = st.selectbox(
-        f"{'1 deleted run' if len(there) == 1 else f'{len(there):,} deleted runs'}, {size:,.1f} MB", list(by_key),
-        format_func=lambda key: f"{by_key[key].name}, deleted {by_key[key].deleted.astimezone():%d %b %Y, %H:%M}",
-        key="binned")
+        f"{'1 deleted run' if len(there) == 1 else f'{len(there):,} deleted runs'}, {size:,.1f} MB",
+        list(by_key),
+        format_func=lambda key: (
+            f"{by_key[key].name}, deleted {by_key[key].deleted.astimezone():%d %b %Y, %H:%M}"
+        ),
+        key="binned",
+    )
     with st.container(horizontal=True, gap="small"):
         if st.button("Restore", icon=":material/restore_from_trash:", key="restore"):
             try:
@@ -147,6 +176,11 @@ def bin() -> None:
                 say(f"{run.name} is back.")
                 turn_to([run.name])
             st.rerun()
-        if st.button("Empty the bin", icon=":material/delete_forever:", key="empty", type="tertiary",
-                     help="Asks first."):
+        if st.button(
+            "Empty the bin",
+            icon=":material/delete_forever:",
+            key="empty",
+            type="tertiary",
+            help="Asks first.",
+        ):
             ask_empty()

@@ -30,24 +30,48 @@ MOST = 12  # runs whose curves can be told apart
 ROWS = 10  # that the table is high
 POINTS = 40  # of a curve in the table
 LAST = "Validation accuracy after the last epoch; of a group the mean of its finished runs. Compare by this one."
-SURE = ("The 95 % interval: of one run on images like these (Wilson), of a group's mean over seeds (Student's t). Two "
-        "that overlap much can hardly be told apart.")
+SURE = (
+    "The 95 % interval: of one run on images like these (Wilson), of a group's mean over seeds (Student's t). Two "
+    "that overlap much can hardly be told apart."
+)
 BEST = "Validation accuracy of the best epoch. It was chosen by these very images, so it flatters."
 
 
 def controls(runs: Sequence[Run]) -> list[Entry]:
     """Controls to find runs and to order them; gives those that are found, repeats as groups."""
     with st.container(key="bar", horizontal=True, vertical_alignment="center", gap="small"):
-        text = st.text_input("Find", key=FIND, type="search", live=True, width=280, label_visibility="collapsed",
-                             placeholder="Name, tag, recipe or network", **KEPT)
-        state = st.selectbox("State", [ANY, *STATES], key=STATE, width=150, label_visibility="collapsed", **KEPT)
-        order = st.selectbox("Order", list(listing.ORDERS), key=ORDER, width=190, label_visibility="collapsed",
-                             help="A click on a column's head orders, too.", **KEPT)
+        text = st.text_input(
+            "Find",
+            key=FIND,
+            type="search",
+            live=True,
+            width=280,
+            label_visibility="collapsed",
+            placeholder="Name, tag, recipe or network",
+            **KEPT,
+        )
+        state = st.selectbox(
+            "State", [ANY, *STATES], key=STATE, width=150, label_visibility="collapsed", **KEPT
+        )
+        order = st.selectbox(
+            "Order",
+            list(listing.ORDERS),
+            key=ORDER,
+            width=190,
+            label_visibility="collapsed",
+            help="A click on a column's head orders, too.",
+            **KEPT,
+        )
         found = listing.matching(runs, text, None if state == ANY else state)
         apart = bool(overview.groups(runs)) and st.toggle(
-            "Each seed", key=APART, **KEPT, help="Show the runs of a group below it, one by one.")
+            "Each seed", key=APART, **KEPT, help="Show the runs of a group below it, one by one."
+        )
         st.space("stretch")
-        many = f"{len(found):,} of {len(runs):,} runs" if len(found) < len(runs) else f"{len(runs):,} runs"
+        many = (
+            f"{len(found):,} of {len(runs):,} runs"
+            if len(found) < len(runs)
+            else f"{len(runs):,} runs"
+        )
         st.markdown(f":gray[{many if len(runs) > 1 else '1 run'}]", width="content")
     return overview.folded(runs, found, order, apart)
 
@@ -62,10 +86,18 @@ def table(found: Sequence[Entry]) -> None:
         state["said"], state["count"] = ticked, state["count"] + 1
     key = f"table_{zlib.crc32('/'.join(names).encode())}_{state['count']}"
     st.dataframe(
-        frame(found), key=key, hide_index=True, height=36 * min(len(found), ROWS) + 38, row_height=36,
-        selection_mode="multi-row", selection_default={"selection": {"rows": [names.index(name) for name in ticked]}},
-        on_select=lambda: _tick(key, names), placeholder="", column_config=COLUMNS,
-        alt="All runs, one a row. The box below the table chooses runs, too.")
+        frame(found),
+        key=key,
+        hide_index=True,
+        height=36 * min(len(found), ROWS) + 38,
+        row_height=36,
+        selection_mode="multi-row",
+        selection_default={"selection": {"rows": [names.index(name) for name in ticked]}},
+        on_select=lambda: _tick(key, names),
+        placeholder="",
+        column_config=COLUMNS,
+        alt="All runs, one a row. The box below the table chooses runs, too.",
+    )
 
 
 def _tick(key: str, names: Sequence[str]) -> None:
@@ -84,35 +116,62 @@ def _tick(key: str, names: Sequence[str]) -> None:
 def choice(entries: Sequence[Entry]) -> list[Entry]:
     """The box that holds what is ticked; gives it in the order in which it was ticked."""
     by_name = {overview.key(entry): entry for entry in entries}
-    ticked = st.multiselect("Selected", list(by_name), key=TICKED, max_selections=MOST, label_visibility="collapsed",
-                            placeholder="Tick runs above, or name them here: one to look at, several to compare",
-                            **KEPT)
+    ticked = st.multiselect(
+        "Selected",
+        list(by_name),
+        key=TICKED,
+        max_selections=MOST,
+        label_visibility="collapsed",
+        placeholder="Tick runs above, or name them here: one to look at, several to compare",
+        **KEPT,
+    )
     return [by_name[name] for name in ticked]
 
 
 def frame(entries: Sequence[Entry]) -> pd.DataFrame:
     """The table's rows; the column of deviations only where there is a group."""
-    columns = [name for name in COLUMNS if name != DEVIATION or any(isinstance(each, Group) for each in entries)]
+    columns = [
+        name
+        for name in COLUMNS
+        if name != DEVIATION or any(isinstance(each, Group) for each in entries)
+    ]
     return pd.DataFrame([_row(entry) for entry in entries], columns=columns)
 
 
 def _row(entry: Entry) -> dict[str, object]:
     found, counted = overview.validation(entry), overview.counted(entry)
-    measured = {"Last": found.mean if found else None, DEVIATION: found.deviation if found else None,
-                "95 % interval": f"{found.interval[0]:.2f} to {found.interval[1]:.2f}" if found else "",
-                "Curve": _curve(entry)}
+    measured = {
+        "Last": found.mean if found else None,
+        DEVIATION: found.deviation if found else None,
+        "95 % interval": f"{found.interval[0]:.2f} to {found.interval[1]:.2f}" if found else "",
+        "Curve": _curve(entry),
+    }
     if isinstance(entry, Run):
-        return {"": dot(entry.name), "Run": entry.name, "State": entry.state, **measured,
-                "Best": entry.best.val_accuracy if entry.best else None,
-                "Epochs": f"{len(entry.epochs)} of {entry.config.epochs}",
-                "Time": round(listing.seconds(entry)) or None, "Forked from": entry.parent and entry.parent["name"],
-                "Tags": list(entry.tags), **_set_up(entry)}
+        return {
+            "": dot(entry.name),
+            "Run": entry.name,
+            "State": entry.state,
+            **measured,
+            "Best": entry.best.val_accuracy if entry.best else None,
+            "Epochs": f"{len(entry.epochs)} of {entry.config.epochs}",
+            "Time": round(listing.seconds(entry)) or None,
+            "Forked from": entry.parent and entry.parent["name"],
+            "Tags": list(entry.tags),
+            **_set_up(entry),
+        }
     best = [run.best.val_accuracy for run in counted if run.best]
     time, epochs = sum(listing.seconds(run) for run in entry.runs), entry.runs[0].config.epochs
-    return {"": dot(entry.name), "Run": entry.name, "State": f"{len(entry.finished)} of {len(entry.runs)} seeds",
-            **measured, "Best": sum(best) / len(best) if best else None, "Epochs": f"{epochs} each",
-            "Time": round(time) or None, "Tags": sorted({tag for run in entry.runs for tag in run.tags}),
-            **_set_up(max(entry.runs, key=lambda run: run.created))}
+    return {
+        "": dot(entry.name),
+        "Run": entry.name,
+        "State": f"{len(entry.finished)} of {len(entry.runs)} seeds",
+        **measured,
+        "Best": sum(best) / len(best) if best else None,
+        "Epochs": f"{epochs} each",
+        "Time": round(time) or None,
+        "Tags": sorted({tag for run in entry.runs for tag in run.tags}),
+        **_set_up(max(entry.runs, key=lambda run: run.created)),
+    }
 
 
 def _set_up(run: Run) -> dict[str, object]:
@@ -120,9 +179,14 @@ def _set_up(run: Run) -> dict[str, object]:
     return {
         "Parameters": run.parameters,
         "Network": "own rows" if config.layers else config.architecture,
-        "Augmentation": "own" if config.transforms else config.augmentation, "Schedule": config.schedule,
+        "Augmentation": "own" if config.transforms else config.augmentation,
+        "Schedule": config.schedule,
         "Rate": max(getattr(config, name) for name in RATES[config.schedule]),
-        "Batch": config.batch_size, "Device": run.facts.get("device"), "Recipe": run.recipe, "Created": run.created}
+        "Batch": config.batch_size,
+        "Device": run.facts.get("device"),
+        "Recipe": run.recipe,
+        "Created": run.created,
+    }
 
 
 def _curve(entry: Entry) -> list[float]:
@@ -133,34 +197,50 @@ def _curve(entry: Entry) -> list[float]:
 
 def dot(name: str) -> str:
     """A dot in a run's colour, as a picture."""
-    svg = ("<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 8'>"
-           f"<circle cx='4' cy='4' r='2' fill='{charts.colour(name)}'/></svg>")
+    svg = (
+        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 8'>"
+        f"<circle cx='4' cy='4' r='2' fill='{charts.colour(name)}'/></svg>"
+    )
     return f"data:image/svg+xml;utf8,{quote(svg)}"
 
 
 DEVIATION = "±"
 COLUMNS = {
-    "": st.column_config.ImageColumn(width=40, pinned=True, help="The run's colour in every chart."),
+    "": st.column_config.ImageColumn(
+        width=40, pinned=True, help="The run's colour in every chart."
+    ),
     "Run": st.column_config.TextColumn(pinned=True, width=130),
-    "State": st.column_config.TextColumn(width=90, help="Of a group: how many of its runs are finished."),
-    "Curve": st.column_config.LineChartColumn(y_min=96, y_max=100, width=80, help="Validation accuracy by epoch, "
-                                              "96 to 100 %."),
+    "State": st.column_config.TextColumn(
+        width=90, help="Of a group: how many of its runs are finished."
+    ),
+    "Curve": st.column_config.LineChartColumn(
+        y_min=96, y_max=100, width=80, help="Validation accuracy by epoch, 96 to 100 %."
+    ),
     "Last": st.column_config.NumberColumn(format="%.2f %%", width=80, help=LAST),
-    DEVIATION: st.column_config.NumberColumn(format="%.2f", width=50, help="Standard deviation between the seeds of a "
-                                             "group, in percentage points."),
+    DEVIATION: st.column_config.NumberColumn(
+        format="%.2f",
+        width=50,
+        help="Standard deviation between the seeds of a group, in percentage points.",
+    ),
     "95 % interval": st.column_config.TextColumn(width=115, help=SURE),
     "Best": st.column_config.NumberColumn(format="%.2f %%", width=80, help=BEST),
-    "Parameters": st.column_config.NumberColumn(format="localized", width=90, help="Numbers that the network learns."),
+    "Parameters": st.column_config.NumberColumn(
+        format="localized", width=90, help="Numbers that the network learns."
+    ),
     "Epochs": st.column_config.TextColumn(width=75),
     "Time": st.column_config.NumberColumn(format="%d s", width=75, help="All epochs together."),
     "Network": st.column_config.TextColumn(width=120),
     "Augmentation": st.column_config.TextColumn(width=110),
     "Schedule": st.column_config.TextColumn(width=120),
-    "Rate": st.column_config.NumberColumn(format="plain", width=70, help="The highest learning rate of the schedule."),
+    "Rate": st.column_config.NumberColumn(
+        format="plain", width=70, help="The highest learning rate of the schedule."
+    ),
     "Batch": st.column_config.NumberColumn(format="plain", width=65, help="Images per step."),
     "Device": st.column_config.TextColumn(width=70),
     "Recipe": st.column_config.TextColumn(width=100),
-    "Forked from": st.column_config.TextColumn(width=110, help="The run whose weights it began with."),
+    "Forked from": st.column_config.TextColumn(
+        width=110, help="The run whose weights it began with."
+    ),
     "Tags": st.column_config.ListColumn(width=140),
     "Created": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm", width=140),
 }

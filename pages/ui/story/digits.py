@@ -28,9 +28,18 @@ def augmented(run: Run) -> None:
     some = sets["training"]
     originals = some.images[one_of_each(some.labels, 0)[list(SHOWN_DIGITS)]]
     both = np.concatenate([originals[:, None], _draws(run.name, originals.tobytes(), run)], axis=1)
-    gallery(both.reshape(-1, 28, 28), "Training images as they are and augmented", "augmented", columns=(1, DRAWS),
-            tile=5.5, alts=[f"{digit}, {'as it is' if draw == 0 else f'augmented {draw}'}" for digit in SHOWN_DIGITS
-                            for draw in range(DRAWS + 1)])
+    gallery(
+        both.reshape(-1, 28, 28),
+        "Training images as they are and augmented",
+        "augmented",
+        columns=(1, DRAWS),
+        tile=5.5,
+        alts=[
+            f"{digit}, {'as it is' if draw == 0 else f'augmented {draw}'}"
+            for digit in SHOWN_DIGITS
+            for draw in range(DRAWS + 1)
+        ],
+    )
     st.caption("First as it is, then as it may come.")
 
 
@@ -78,8 +87,11 @@ def mistakes(run: Run, before: Run | None) -> None:
 def _first(test: Digits, found: Predictions) -> None:
     st.header(f"{found.wrong} mistakes", anchor=False)
     order = hardest(found, SHOWN)
-    st.markdown(f"Those that surprised it most, of {len(found.labels):,} test images. Below each: its label, and what "
-                "was read.", width=760)
+    st.markdown(
+        f"Those that surprised it most, of {len(found.labels):,} test images. Below each: its label, and what "
+        "was read.",
+        width=760,
+    )
     _tiles(test, order, [f"{found.labels[at]} → {found.predicted[at]}" for at in order], "hardest")
 
 
@@ -90,9 +102,11 @@ def _paired(run: Run, before: Run, test: Digits, found: list[Predictions]) -> No
     gone, new, left = images.only_second, images.only_first, images.both_wrong
     st.header(f"{len(gone)} mistakes went away, {len(new)} came", anchor=False)
     st.markdown(f"{len(left)} stayed. {said.words}", width=860)
-    for title, indices, wrong, key in ((f"Went away: wrong in {names[0]}, right in {names[1]}", gone, was, "gone"),
-                                       (f"New: right in {names[0]}, wrong in {names[1]}", new, now, "new")):
-        order = by_loss(wrong, np.isin(np.arange(len(test.labels)), indices))[:SHOWN // 2]
+    for title, indices, wrong, key in (
+        (f"Went away: wrong in {names[0]}, right in {names[1]}", gone, was, "gone"),
+        (f"New: right in {names[0]}, wrong in {names[1]}", new, now, "new"),
+    ):
+        order = by_loss(wrong, np.isin(np.arange(len(test.labels)), indices))[: SHOWN // 2]
         st.markdown(f"##### {title} :gray[:small[{_some(len(order), len(indices))}]]")
         _tiles(test, order, [f"{wrong.labels[at]} → {wrong.predicted[at]}" for at in order], key)
 
@@ -104,9 +118,16 @@ def _some(shown: int, total: int) -> str:
 def _tiles(test: Digits, indices: np.ndarray, labels: list[str], key: str) -> None:
     known = doubts(test)
     if len(indices):
-        gallery(test.images[indices], "Test images", key, tile=4.75, stacked=True, labels=labels,
-                alts=[f"Test image {at}: {text}" for at, text in zip(indices, labels, strict=True)],
-                marked=[place for place, at in enumerate(indices) if int(at) in known])
+        gallery(
+            test.images[indices],
+            "Test images",
+            key,
+            tile=4.75,
+            stacked=True,
+            labels=labels,
+            alts=[f"Test image {at}: {text}" for at, text in zip(indices, labels, strict=True)],
+            marked=[place for place, at in enumerate(indices) if int(at) in known],
+        )
 
 
 def left_over(test: Digits, found: list[Predictions]) -> None:
@@ -116,6 +137,14 @@ def left_over(test: Digits, found: list[Predictions]) -> None:
     doubted = sum(bool(wrong[index]) for index in known)
     last = found[-1]
     order = by_loss(last, wrong)
-    st.markdown(f"##### Misread by all three :gray[:small[{len(order)} images"
-                + (f"; ? marks {doubted} whose label most people doubted" if doubted else "") + "]]")
-    _tiles(test, order[:SHOWN], [f"{last.labels[at]} → {last.predicted[at]}" for at in order[:SHOWN]], "left_over")
+    st.markdown(
+        f"##### Misread by all three :gray[:small[{len(order)} images"
+        + (f"; ? marks {doubted} whose label most people doubted" if doubted else "")
+        + "]]"
+    )
+    _tiles(
+        test,
+        order[:SHOWN],
+        [f"{last.labels[at]} → {last.predicted[at]}" for at in order[:SHOWN]],
+        "left_over",
+    )

@@ -18,8 +18,8 @@ from core.runs.run import Run
 from core.training.schedules import SCHEDULES, steps_per_epoch
 from pages.ui import tables, words
 from pages.ui.controls import label
+from pages.ui.frame import strip
 from pages.ui.story.digits import answer, asked, augmented, left_over, mistakes, moved
-from pages.ui.strip import strip
 
 Runs = Mapping[str, Run]
 
@@ -30,9 +30,12 @@ def goal() -> None:
     strip()
     _figures({"Test images right": "99.4\u00a0%", "Parameters": f"< {BUDGET:,}", "Epochs": "15"})
     st.space("small")
-    st.markdown("Read handwritten digits as well as that, with a network so small that its numbers fit on a few pages. "
-                f"The path there has three steps: {', '.join(story.title(name) for name in story.PATH[:-1])} and "
-                f"{story.title(story.PATH[-1])}.", width=760)
+    st.markdown(
+        "Read handwritten digits as well as that, with a network so small that its numbers fit on a few pages. "
+        f"The path there has three steps: {', '.join(story.title(name) for name in story.PATH[:-1])} and "
+        f"{story.title(story.PATH[-1])}.",
+        width=760,
+    )
 
 
 def _figures(values: Mapping[str, str]) -> None:
@@ -49,20 +52,46 @@ def targets(run: Run, before: Run | None) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("##### Targets")
-        st.markdown("\n".join(f"{number}. {target}" for number, target in enumerate(recipe.targets, 1)))
+        st.markdown(
+            "\n".join(f"{number}. {target}" for number, target in enumerate(recipe.targets, 1))
+        )
     with right:
         if before is None:
             st.markdown("##### Set-up")
             config = run.config
-            st.markdown(_table(("Setting", "Value"), [(label(name), _brief(getattr(config, name))) for name in (
-                "architecture", "epochs", "batch_size", "schedule", "max_lr", "momentum")]))
+            st.markdown(
+                _table(
+                    ("Setting", "Value"),
+                    [
+                        (label(name), _brief(getattr(config, name)))
+                        for name in (
+                            "architecture",
+                            "epochs",
+                            "batch_size",
+                            "schedule",
+                            "max_lr",
+                            "momentum",
+                        )
+                    ],
+                )
+            )
         else:
             st.markdown(f"##### What changes after {story.title(before.name)}")
-            rows = [(label(name), _brief(was), _brief(now)) for name, (was, now) in story.changes(run, before).items()
-                    if name != "augmented"]
+            rows = [
+                (label(name), _brief(was), _brief(now))
+                for name, (was, now) in story.changes(run, before).items()
+                if name != "augmented"
+            ]
             if (epochs := [story.augmented_epochs(each) for each in (before, run)]) != [0, 0]:
-                rows.append((label("augmented"), *(f"{count} of {each.config.epochs}" for count, each in zip(
-                    epochs, (before, run), strict=True))))
+                rows.append(
+                    (
+                        label("augmented"),
+                        *(
+                            f"{count} of {each.config.epochs}"
+                            for count, each in zip(epochs, (before, run), strict=True)
+                        ),
+                    )
+                )
             st.markdown(_table(("Setting", "Before", "Now"), rows))
 
 
@@ -74,7 +103,13 @@ def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 def _brief(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "own rows" if isinstance(value, list) else f"{value:g}" if isinstance(value, float) else str(value)
+    return (
+        "own rows"
+        if isinstance(value, list)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )
 
 
 def network(run: Run, before: Run | None) -> None:
@@ -92,12 +127,18 @@ def curves(run: Run, before: Run | None) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("##### Accuracy :gray[:small[full: test, dashed: training]]")
-        st.altair_chart(charts.accuracy(_epochs(run, "accuracy"), run.config.epochs, run.name), key="accuracy",
-                        alt=f"Accuracy of {run.name} by epoch, {words.accuracy(run)} at the end.")
+        st.altair_chart(
+            charts.accuracy(_epochs(run, "accuracy"), run.config.epochs, run.name),
+            key="accuracy",
+            alt=f"Accuracy of {run.name} by epoch, {words.accuracy(run)} at the end.",
+        )
     with right:
         st.markdown("##### Loss :gray[:small[full: test, dashed: training]]")
-        st.altair_chart(charts.loss(_epochs(run, "loss"), run.config.epochs, run.name), key="loss",
-                        alt=f"Loss of {run.name} by epoch.")
+        st.altair_chart(
+            charts.loss(_epochs(run, "loss"), run.config.epochs, run.name),
+            key="loss",
+            alt=f"Loss of {run.name} by epoch.",
+        )
     if before is None or story.changes(run, before).keys() & {"schedule", "lr", "max_lr"}:
         _rates(run)
 
@@ -108,18 +149,28 @@ def _rates(run: Run) -> None:
     schedule = SCHEDULES[run.config.schedule]
     with left:
         st.markdown("##### Learning rate")
-        steps = int(run.facts.get("steps_per_epoch")
-                    or steps_per_epoch(60_000 - run.config.holdout, run.config.batch_size))
-        st.altair_chart(charts.rate(charts.plan(run.config, steps), run.config.epochs, run.name), key="rate",
-                        alt=f"Learning rate of {run.name} over its epochs.")
+        steps = int(
+            run.facts.get("steps_per_epoch")
+            or steps_per_epoch(60_000 - run.config.holdout, run.config.batch_size)
+        )
+        st.altair_chart(
+            charts.rate(charts.plan(run.config, steps), run.config.epochs, run.name),
+            key="rate",
+            alt=f"Learning rate of {run.name} over its epochs.",
+        )
     with right:
         st.markdown(f"{schedule.title}, up to {run.config.max_lr:g}. {schedule.help}")
 
 
 def _epochs(run: Run, measure: str) -> pd.DataFrame:
     parts = ((charts.TRAIN, "train"), (charts.VALIDATION, "val"))
-    return pd.DataFrame([{"epoch": row.epoch, "part": part, measure: getattr(row, f"{short}_{measure}")}
-                         for row in run.epochs for part, short in parts])
+    return pd.DataFrame(
+        [
+            {"epoch": row.epoch, "part": part, measure: getattr(row, f"{short}_{measure}")}
+            for row in run.epochs
+            for part, short in parts
+        ]
+    )
 
 
 def epochs(run: Run, before: Run | None) -> None:
@@ -132,8 +183,11 @@ def augmentation(run: Run, before: Run | None) -> None:
     """What augmentation makes of training images."""
     count = story.augmented_epochs(run)
     st.header("Never the same image twice", anchor=False)
-    st.markdown(f"In {'all' if count == run.config.epochs else 'the first'} {count} epochs most training images come "
-                "moved a little, anew each time, so that they cannot be learnt by heart.", width=760)
+    st.markdown(
+        f"In {'all' if count == run.config.epochs else 'the first'} {count} epochs most training images come "
+        "moved a little, anew each time, so that they cannot be learnt by heart.",
+        width=760,
+    )
     augmented(run)
 
 
@@ -141,8 +195,13 @@ def analysis(run: Run, before: Run | None) -> None:
     """What the figures say."""
     st.header("What it learnt" if before is None else "What the change bought", anchor=False)
     last = run.epochs[-1]
-    _figures({"Training": f"{last.train_accuracy:.2f}\u00a0%", "Test": f"{last.val_accuracy:.2f}\u00a0%",
-              "Gap": f"{story.gap(last):+.2f}"})
+    _figures(
+        {
+            "Training": f"{last.train_accuracy:.2f}\u00a0%",
+            "Test": f"{last.val_accuracy:.2f}\u00a0%",
+            "Gap": f"{story.gap(last):+.2f}",
+        }
+    )
     lines = story.learnt(run) if before is None else []
     if before is not None:
         smaller = rows_of(run.config) != rows_of(before.config)
@@ -160,10 +219,24 @@ def report(run: Run, before: Run | None) -> None:
     kept = run.folder / "report.md"
     text = kept.read_text(encoding="utf-8") if kept.is_file() else reports.markdown(run)
     with st.container(horizontal=True, gap="small"):
-        st.download_button("As a page, with charts", lambda: reports.html(run), f"{run.name}-report.html", "text/html",
-                           key="report_html", on_click="ignore", icon=":material/download:")
-        st.download_button("Markdown", text, f"{run.name}-report.md", "text/markdown", key="report_md",
-                           on_click="ignore", icon=":material/download:")
+        st.download_button(
+            "As a page, with charts",
+            lambda: reports.html(run),
+            f"{run.name}-report.html",
+            "text/html",
+            key="report_html",
+            on_click="ignore",
+            icon=":material/download:",
+        )
+        st.download_button(
+            "Markdown",
+            text,
+            f"{run.name}-report.md",
+            "text/markdown",
+            key="report_md",
+            on_click="ignore",
+            icon=":material/download:",
+        )
     with st.container(border=True, key="report"):
         st.markdown(re.sub(r"^(#+ )", r"###\1", text, flags=re.MULTILINE))
 
@@ -171,8 +244,16 @@ def report(run: Run, before: Run | None) -> None:
 def end(runs: Runs) -> None:
     """All three, side by side."""
     st.header("What came of it", anchor=False)
-    rows = [(story.title(name), f"{run.parameters:,}", f"{run.epochs[-1].train_accuracy:.2f} %",
-             f"{run.epochs[-1].val_accuracy:.2f} %", f"{story.gap(run.epochs[-1]):+.2f}") for name, run in runs.items()]
+    rows = [
+        (
+            story.title(name),
+            f"{run.parameters:,}",
+            f"{run.epochs[-1].train_accuracy:.2f} %",
+            f"{run.epochs[-1].val_accuracy:.2f} %",
+            f"{story.gap(run.epochs[-1]):+.2f}",
+        )
+        for name, run in runs.items()
+    ]
     st.markdown(_table(("", "Parameters", "Training", "Test", "Gap"), rows))
     found = asked(*runs.values())
     first, *_, last = runs.values()
@@ -185,11 +266,26 @@ def end(runs: Runs) -> None:
     if found:
         left_over(test, said)
     with st.container(horizontal=True, gap="large"):
-        for title, page, query in (("Train it yourself", "train", {"start": "final"}), ("Draw a digit", "draw", {}),
-                                   ("See all mistakes", "mistakes", {"run": "final"})):
-            st.page_link(f"pages/{page}.py", label=f":primary[{title} :material/arrow_forward:]", query_params=query)
+        for title, page, query in (
+            ("Train it yourself", "train", {"start": "final"}),
+            ("Draw a digit", "draw", {}),
+            ("See all mistakes", "mistakes", {"run": "final"}),
+        ):
+            st.page_link(
+                f"pages/{page}.py",
+                label=f":primary[{title} :material/arrow_forward:]",
+                query_params=query,
+            )
 
 
 Step = Callable[[Run, Run | None], None]
-STEPS: dict[str, Step] = {"Targets": targets, "Augmentation": augmentation, "Network": network, "Curves": curves,
-                          "Epochs": epochs, "Analysis": analysis, "Mistakes": mistakes, "Report": report}
+STEPS: dict[str, Step] = {
+    "Targets": targets,
+    "Augmentation": augmentation,
+    "Network": network,
+    "Curves": curves,
+    "Epochs": epochs,
+    "Analysis": analysis,
+    "Mistakes": mistakes,
+    "Report": report,
+}

@@ -19,7 +19,9 @@ def buttons(run: Run) -> None:
     """What can be done with a run in its state."""
     asked = status.read_request(run.folder) if run.is_live else None
     if run.is_live or run.state in ("queued", "paused"):
-        _button("Stop", "stop", control.stop, run, "Ends it within a second or two; it can go on later.")
+        _button(
+            "Stop", "stop", control.stop, run, "Ends it within a second or two; it can go on later."
+        )
     if run.is_live and asked not in ("pause", "pause-after-epoch"):
         _button("Pause", "pause", control.pause, run, "Frees its place until you let it go on.")
     elif run.is_live:
@@ -27,34 +29,81 @@ def buttons(run: Run) -> None:
     if run.can_resume:
         _button("Go on", "play_arrow", control.resume, run, "From exactly where it was left.")
     # Its state is kept, so that a click in it can close it.
-    with st.popover("More", icon=":material/more_horiz:", key=MENU, on_change="rerun"), \
-            st.container(key="menu", gap="xxsmall"):
+    with (
+        st.popover("More", icon=":material/more_horiz:", key=MENU, on_change="rerun"),
+        st.container(key="menu", gap="xxsmall"),
+    ):
         _rest(run)
 
 
 def _rest(run: Run) -> None:
     goes = run.is_live or run.can_resume
-    _button("One epoch", "skip_next", control.step, run, "Does one epoch, or the rest of the one under way, and pauses."
-            if goes else f"It is {run.state}: no epoch is left to do.", disabled=not goes, quiet=True)
-    _button("Fork", "fork_right", _fork, run, "Sets up a new run that starts from these weights."
-            if run.epochs else "It has no weights yet; they are saved at the end of each epoch.",
-            disabled=not run.epochs, quiet=True)
+    _button(
+        "One epoch",
+        "skip_next",
+        control.step,
+        run,
+        "Does one epoch, or the rest of the one under way, and pauses."
+        if goes
+        else f"It is {run.state}: no epoch is left to do.",
+        disabled=not goes,
+        quiet=True,
+    )
+    _button(
+        "Fork",
+        "fork_right",
+        _fork,
+        run,
+        "Sets up a new run that starts from these weights."
+        if run.epochs
+        else "It has no weights yet; they are saved at the end of each epoch.",
+        disabled=not run.epochs,
+        quiet=True,
+    )
     if run.epochs:
-        st.page_link("pages/draw.py", label="Draw with it", icon=":material/draw:", query_params={"network": run.name})
+        st.page_link(
+            "pages/draw.py",
+            label="Draw with it",
+            icon=":material/draw:",
+            query_params={"network": run.name},
+        )
     delete_button(run, quiet=True)
 
 
 def delete_button(run: Run | Damaged, quiet: bool = False) -> None:
     """The button that asks whether a run is to be deleted."""
     live = isinstance(run, Run) and run.is_live
-    _button("Delete", "delete", _ask_later, run, "It trains; stop it first." if live
-            else "Asks first, and can be undone.", disabled=live, quiet=quiet)
+    _button(
+        "Delete",
+        "delete",
+        _ask_later,
+        run,
+        "It trains; stop it first." if live else "Asks first, and can be undone.",
+        disabled=live,
+        quiet=quiet,
+    )
 
 
-def _button(title: str, icon: str, act: Callable[[str], object], run: Run | Damaged, help: str, *,
-            disabled: bool = False, quiet: bool = False) -> None:
-    st.button(title, icon=f":material/{icon}:", help=help, key=f"act_{icon}", disabled=disabled,
-              type="tertiary" if quiet else "secondary", on_click=_do, args=(act, run.name))
+def _button(
+    title: str,
+    icon: str,
+    act: Callable[[str], object],
+    run: Run | Damaged,
+    help: str,
+    *,
+    disabled: bool = False,
+    quiet: bool = False,
+) -> None:
+    st.button(
+        title,
+        icon=f":material/{icon}:",
+        help=help,
+        key=f"act_{icon}",
+        disabled=disabled,
+        type="tertiary" if quiet else "secondary",
+        on_click=_do,
+        args=(act, run.name),
+    )
 
 
 def _do(act: Callable[[str], object], name: str) -> None:
@@ -93,8 +142,10 @@ def said() -> None:
 @st.dialog("Delete this run?", icon=":material/delete:")
 def _ask(name: str) -> None:
     finish()
-    st.markdown(f"**{name}** goes to the bin with its weights and its table. "
-                "On the Runs page you can bring it back, or empty the bin.")
+    st.markdown(
+        f"**{name}** goes to the bin with its weights and its table. "
+        "On the Runs page you can bring it back, or empty the bin."
+    )
     with st.container(horizontal=True, horizontal_alignment="right"):
         st.button("Keep it", key="keep", on_click=_do, args=(lambda name: None, name))
         st.button("Delete", type="primary", key="delete", on_click=_do, args=(_delete, name))
@@ -103,4 +154,7 @@ def _ask(name: str) -> None:
 def _delete(name: str) -> None:
     trash.delete(name)
     st.session_state["turn_to"] = SET_UP
-    st.session_state["told"] = (f"{name} is in the bin. The Runs page brings it back.", ":material/delete:")
+    st.session_state["told"] = (
+        f"{name} is in the bin. The Runs page brings it back.",
+        ":material/delete:",
+    )

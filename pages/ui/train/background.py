@@ -18,7 +18,9 @@ from core.runs.store import load_model, open_run
 from pages.ui import checkpoints
 from pages.ui.dataset import SETS, Digits
 
-MOST_SECONDS = 3.0  # of one core, for one set of weights; larger networks are asked about fewer images
+MOST_SECONDS = (
+    3.0  # of one core, for one set of weights; larger networks are asked about fewer images
+)
 A_MOMENT = 0.1  # seconds of work between two rests
 REST = 2.0  # times as long as the work, while the run trains
 
@@ -36,8 +38,15 @@ def ask(run: Run, sets: dict[str, Digits]) -> Future[Asked]:
     Raises:
         RunError: there are no weights.
     """
-    return _ask(run.name, str(run.folder.parent), checkpoints.changed(run), run.config.holdout, run.is_live, run.config,
-                sets)
+    return _ask(
+        run.name,
+        str(run.folder.parent),
+        checkpoints.changed(run),
+        run.config.holdout,
+        run.is_live,
+        run.config,
+        sets,
+    )
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
@@ -47,22 +56,37 @@ def _pool() -> ThreadPoolExecutor:
 
 # The time of the weights is a key: it makes them others.
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _ask(name: str, folder: str, changed: int, holdout: int, live: bool, _config: RunConfig,
-         _sets: dict[str, Digits]) -> Future[Asked]:
+def _ask(
+    name: str,
+    folder: str,
+    changed: int,
+    holdout: int,
+    live: bool,
+    _config: RunConfig,
+    _sets: dict[str, Digits],
+) -> Future[Asked]:
     return _pool().submit(_answers, name, Path(folder), live, _config, _sets)
 
 
-def _answers(name: str, folder: Path, live: bool, config: RunConfig, sets: dict[str, Digits]) -> Asked:
+def _answers(
+    name: str, folder: Path, live: bool, config: RunConfig, sets: dict[str, Digits]
+) -> Asked:
     training, test = ((sets[each].images, sets[each].labels) for each in SETS)
     images, labels = validation(config, training, test)
     model = load_model(open_run(name, folder))
     total, most = len(images), affordable(model, MOST_SECONDS)
-    chosen = np.arange(total) if total <= most else np.linspace(0, total - 1, most).round().astype(int)
+    chosen = (
+        np.arange(total) if total <= most else np.linspace(0, total - 1, most).round().astype(int)
+    )
     images, labels = images[chosen], labels[chosen]
     parts = []
     for start in range(0, len(images), step := affordable(model, A_MOMENT)):
         began = time.perf_counter()
-        parts.append(measured(model, images[start:start + step], labels[start:start + step]).probabilities)
+        parts.append(
+            measured(
+                model, images[start : start + step], labels[start : start + step]
+            ).probabilities
+        )
         if live:  # the training beside it goes first
             time.sleep(REST * (time.perf_counter() - began))
     return Asked(images, total, Predictions(np.concatenate(parts), labels))

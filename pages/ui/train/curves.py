@@ -15,54 +15,82 @@ from pages.ui.terms import term
 def accuracy(run: Run, baseline: Run | None) -> None:
     """Validation and training accuracy by epoch."""
     mine, theirs = accuracies(run), None if baseline is None else accuracies(baseline)
-    draw(charts.accuracy(mine, run.config.epochs, run.name, behind=theirs), "accuracy", title="Accuracy",
-         quiet=f"validation, dashed: training{_grey(baseline)}", help=term("validation"),
-         alt=_said(run), of=_of(run, baseline), file=f"{run.name}-accuracy",
-         table=lambda: _both(run, mine, baseline, theirs))
+    draw(
+        charts.accuracy(mine, run.config.epochs, run.name, behind=theirs),
+        "accuracy",
+        title="Accuracy",
+        quiet=f"validation, dashed: training{_grey(baseline)}",
+        help=term("validation"),
+        alt=_said(run),
+        of=_of(run, baseline),
+        file=f"{run.name}-accuracy",
+        table=lambda: _both(run, mine, baseline, theirs),
+    )
 
 
 def loss(run: Run, baseline: Run | None) -> None:
     """Validation and training loss by epoch, and that of the batches."""
     mine, theirs = losses(run), None if baseline is None else losses(baseline)
     batches = _batches(run, "loss", "loss")
-    draw(charts.loss(mine, run.config.epochs, run.name, batches, theirs), "loss", title="Loss",
-         quiet=f"thin: batches and their mean{_grey(baseline)}", help=term("loss"),
-         alt=_said_loss(run), of=_of(run, baseline), file=f"{run.name}-loss",
-         table=lambda: pd.concat([_both(run, mine, baseline, theirs),
-                                  batches.assign(run=run.name, part="batches")]))
+    draw(
+        charts.loss(mine, run.config.epochs, run.name, batches, theirs),
+        "loss",
+        title="Loss",
+        quiet=f"thin: batches and their mean{_grey(baseline)}",
+        help=term("loss"),
+        alt=_said_loss(run),
+        of=_of(run, baseline),
+        file=f"{run.name}-loss",
+        table=lambda: pd.concat(
+            [_both(run, mine, baseline, theirs), batches.assign(run=run.name, part="batches")]
+        ),
+    )
 
 
 def rate(run: Run) -> None:
     """The learning rate as planned and as it was."""
     plan, actual = planned(run), _batches(run, "lr", "rate")
-    draw(charts.rate(plan, run.config.epochs, run.name, actual), "rate", title="Learning rate",
-         quiet="as it was" if run.state == "finished" else "full: so far, dashed: planned",
-         help=term("lr"), of=run.name, file=f"{run.name}-learning-rate",
-         alt=_said_rate(run, actual),
-         table=lambda: pd.concat([plan.assign(part="planned"), actual.assign(part="used")]))
+    draw(
+        charts.rate(plan, run.config.epochs, run.name, actual),
+        "rate",
+        title="Learning rate",
+        quiet="as it was" if run.state == "finished" else "full: so far, dashed: planned",
+        help=term("lr"),
+        of=run.name,
+        file=f"{run.name}-learning-rate",
+        alt=_said_rate(run, actual),
+        table=lambda: pd.concat([plan.assign(part="planned"), actual.assign(part="used")]),
+    )
 
 
 def accuracies(run: Run) -> pd.DataFrame:
     """Accuracy by epoch, as `charts.accuracy` takes it, with its 95 % interval."""
     rows = []
     for row in run.epochs:
-        for part, correct, total in ((charts.TRAIN, row.train_correct, row.train_total),
-                                     (charts.VALIDATION, row.val_correct, row.val_total)):
+        for part, correct, total in (
+            (charts.TRAIN, row.train_correct, row.train_total),
+            (charts.VALIDATION, row.val_correct, row.val_total),
+        ):
             rows.append((row.epoch, part, 100 * correct / total, *wilson(correct, total)))
     return pd.DataFrame(rows, columns=["epoch", "part", "accuracy", "low", "high"])
 
 
 def losses(run: Run) -> pd.DataFrame:
     """Loss by epoch, as `charts.loss` takes it."""
-    rows = [(row.epoch, part, value) for row in run.epochs
-            for part, value in ((charts.TRAIN, row.train_loss), (charts.VALIDATION, row.val_loss))]
+    rows = [
+        (row.epoch, part, value)
+        for row in run.epochs
+        for part, value in ((charts.TRAIN, row.train_loss), (charts.VALIDATION, row.val_loss))
+    ]
     return pd.DataFrame(rows, columns=["epoch", "part", "loss"])
 
 
 def steps_per_epoch(run: Run) -> int:
     """Steps in an epoch of a run, also before it has begun."""
-    return int(run.facts.get("steps_per_epoch") or schedules.steps_per_epoch(60_000 - run.config.holdout,
-                                                                             run.config.batch_size))
+    return int(
+        run.facts.get("steps_per_epoch")
+        or schedules.steps_per_epoch(60_000 - run.config.holdout, run.config.batch_size)
+    )
 
 
 def planned(run: Run) -> pd.DataFrame:
@@ -72,12 +100,17 @@ def planned(run: Run) -> pd.DataFrame:
 
 def _batches(run: Run, field: str, name: str) -> pd.DataFrame:
     steps = steps_per_epoch(run)
-    rows = [(event["epoch"] - 1 + event["step"] / steps, event[field]) for event in run.events()
-            if event["kind"] == "batch"]
+    rows = [
+        (event["epoch"] - 1 + event["step"] / steps, event[field])
+        for event in run.events()
+        if event["kind"] == "batch"
+    ]
     return pd.DataFrame(rows, columns=["epoch", name])
 
 
-def _both(run: Run, mine: pd.DataFrame, baseline: Run | None, theirs: pd.DataFrame | None) -> pd.DataFrame:
+def _both(
+    run: Run, mine: pd.DataFrame, baseline: Run | None, theirs: pd.DataFrame | None
+) -> pd.DataFrame:
     frames = [mine.assign(run=run.name)]
     if baseline is not None and theirs is not None:
         frames.append(theirs.assign(run=baseline.name))
@@ -95,15 +128,19 @@ def _of(run: Run, baseline: Run | None) -> str:
 def _said(run: Run) -> str:
     if not run.last:
         return f"Accuracy of {run.name}: no epoch is done yet."
-    return (f"Accuracy of {run.name}: {run.last.val_accuracy:.2f} % on the validation images and "
-            f"{run.last.train_accuracy:.2f} % on the training images after epoch {run.last.epoch}.")
+    return (
+        f"Accuracy of {run.name}: {run.last.val_accuracy:.2f} % on the validation images and "
+        f"{run.last.train_accuracy:.2f} % on the training images after epoch {run.last.epoch}."
+    )
 
 
 def _said_loss(run: Run) -> str:
     if not run.last:
         return f"Loss of {run.name}: no epoch is done yet."
-    return (f"Loss of {run.name}: {run.last.val_loss:.4f} on the validation images and {run.last.train_loss:.4f} on "
-            f"the training images after epoch {run.last.epoch}.")
+    return (
+        f"Loss of {run.name}: {run.last.val_loss:.4f} on the validation images and {run.last.train_loss:.4f} on "
+        f"the training images after epoch {run.last.epoch}."
+    )
 
 
 def _said_rate(run: Run, actual: pd.DataFrame) -> str:

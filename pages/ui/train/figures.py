@@ -35,8 +35,14 @@ def baseline_control(run: Run, others: Sequence[str]) -> Run | None:
         run: the run that is looked at.
         others: names of the runs that it can be compared with.
     """
-    name = st.selectbox("Baseline", [ALONE, *(each for each in others if each != run.name)], key="baseline",
-                        width=190, help=term("baseline"), **KEPT)
+    name = st.selectbox(
+        "Baseline",
+        [ALONE, *(each for each in others if each != run.name)],
+        key="baseline",
+        width=190,
+        help=term("baseline"),
+        **KEPT,
+    )
     if name == ALONE:
         return None
     try:
@@ -50,8 +56,16 @@ def show(found: Sequence[Figure], against: str = "") -> None:
     """The figures in a row, with what they are compared with."""
     for at, figure in enumerate(found):
         said = f"against {against}" if against and not at else None
-        st.metric(figure.title, figure.value, figure.apart or None, "off", delta_arrow="off", help=figure.help,
-                  delta_description=said, width=190 if said else 150)
+        st.metric(
+            figure.title,
+            figure.value,
+            figure.apart or None,
+            "off",
+            delta_arrow="off",
+            help=figure.help,
+            delta_description=said,
+            width=190 if said else 150,
+        )
 
 
 def figures(run: Run, baseline: Run | None) -> list[Figure]:
@@ -64,17 +78,30 @@ def figures(run: Run, baseline: Run | None) -> list[Figure]:
     mine, theirs = run.last, _same_epoch(run, baseline)
     apart = [""] * 4
     if baseline is not None:
-        best = (run.best, best_row(baseline.epochs[:len(run.epochs)]))
-        apart = [points(*(row.val_accuracy if row else None for row in pair)) for pair in ((mine, theirs), best)]
-        apart += [_difference(words.parameters(run), words.parameters(baseline), ",d"),
-                  _difference(*(row.seconds if row else None for row in (mine, theirs)), ".1f")]
-    values = [("Validation accuracy", words.accuracy(run), f"{term('validation')} {words.interval(run)}".strip()),
-              ("Best epoch", f"{run.best.val_accuracy:.2f}\u00a0%" if run.best else "–", term("best")),
-              ("Parameters", f"{words.parameters(run):,}", term("parameters")),
-              ("Seconds per epoch", f"{mine.seconds:.1f}" if mine else "–", term("epochs"))]
+        best = (run.best, best_row(baseline.epochs[: len(run.epochs)]))
+        apart = [
+            points(*(row.val_accuracy if row else None for row in pair))
+            for pair in ((mine, theirs), best)
+        ]
+        apart += [
+            _difference(words.parameters(run), words.parameters(baseline), ",d"),
+            _difference(*(row.seconds if row else None for row in (mine, theirs)), ".1f"),
+        ]
+    values = [
+        (
+            "Validation accuracy",
+            words.accuracy(run),
+            f"{term('validation')} {words.interval(run)}".strip(),
+        ),
+        ("Best epoch", f"{run.best.val_accuracy:.2f}\u00a0%" if run.best else "–", term("best")),
+        ("Parameters", f"{words.parameters(run):,}", term("parameters")),
+        ("Seconds per epoch", f"{mine.seconds:.1f}" if mine else "–", term("epochs")),
+    ]
     found = [Figure(*value, each) for value, each in zip(values, apart, strict=True)]
     if run.test is not None:
-        found.insert(2, Figure("Test accuracy", f"{run.test.accuracy:.2f}\u00a0%", words.tested(run)))
+        found.insert(
+            2, Figure("Test accuracy", f"{run.test.accuracy:.2f}\u00a0%", words.tested(run))
+        )
     return found
 
 

@@ -55,7 +55,10 @@ def parent() -> Run | None:
         return None
     if _other_network(run):  # another page has handed one over since
         forget()
-        st.info(f"No longer a fork of {name}: its weights do not fit this network.", icon=":material/info:")
+        st.info(
+            f"No longer a fork of {name}: its weights do not fit this network.",
+            icon=":material/info:",
+        )
         return None
     st.query_params[NAME] = name
     return run
@@ -63,13 +66,24 @@ def parent() -> Run | None:
 
 def said(run: Run) -> None:
     """Say what the new run starts from, with a way to drop it."""
-    with st.container(border=True, horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
-        st.markdown(f":material/fork_right: Starts from the weights of **{run.name}**  \n"
-                    f":gray[:small[after epoch {len(run.epochs)}, {words.accuracy(run)} in validation; the schedule "
-                    "begins anew]]",
-                    width="stretch")
-        st.button("Drop", key="drop_fork", icon=":material/close:", type="tertiary", on_click=_drop, args=(run,),
-                  help="Start from random weights instead; the settings stay.")
+    with st.container(
+        border=True, horizontal=True, wrap=False, vertical_alignment="center", gap="small"
+    ):
+        st.markdown(
+            f":material/fork_right: Starts from the weights of **{run.name}**  \n"
+            f":gray[:small[after epoch {len(run.epochs)}, {words.accuracy(run)} in validation; the schedule "
+            "begins anew]]",
+            width="stretch",
+        )
+        st.button(
+            "Drop",
+            key="drop_fork",
+            icon=":material/close:",
+            type="tertiary",
+            on_click=_drop,
+            args=(run,),
+            help="Start from random weights instead; the settings stay.",
+        )
 
 
 def forget() -> None:
@@ -85,8 +99,11 @@ def _with_weights(name: str) -> Run:
 
 
 def _other_network(run: Run) -> bool:
-    return (st.session_state.get("architecture", run.config.architecture) != run.config.architecture
-            or st.session_state.get("own_layers", []) != [dict(row) for row in run.config.layers])
+    return st.session_state.get(
+        "architecture", run.config.architecture
+    ) != run.config.architecture or st.session_state.get("own_layers", []) != [
+        dict(row) for row in run.config.layers
+    ]
 
 
 def _drop(run: Run) -> None:

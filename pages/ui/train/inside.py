@@ -20,10 +20,9 @@ from core.training import schedules
 from pages.ui import tables
 from pages.ui.components import pad
 from pages.ui.components.gallery import gallery
-from pages.ui.data.digits import heading
 from pages.ui.dataset import SETS, Digits, digits
 from pages.ui.draw import networks as draw_networks
-from pages.ui.frame import KEPT
+from pages.ui.frame import KEPT, heading
 from pages.ui.run_files import downloads
 from pages.ui.train import background as asking
 from pages.ui.train import curves as train_curves
@@ -45,8 +44,15 @@ def inside(name: str, moving: bool) -> None:
         run = open_run(name)
     except UserError:
         return  # the rest of the page says so
-    view = st.segmented_control("Inside", list(VIEWS), default="Epochs", required=True, key="inside",
-                                label_visibility="collapsed", **KEPT)
+    view = st.segmented_control(
+        "Inside",
+        list(VIEWS),
+        default="Epochs",
+        required=True,
+        key="inside",
+        label_visibility="collapsed",
+        **KEPT,
+    )
     with st.container(key="view"):
         try:
             VIEWS[view](run, moving)
@@ -57,7 +63,9 @@ def inside(name: str, moving: bool) -> None:
 def epochs(run: Run, moving: bool) -> None:
     """The epoch table."""
     heading("Epochs", validated(run))
-    tables.epoch_table(run.epochs, schedules.epoch_rates(run.config, train_curves.steps_per_epoch(run)))
+    tables.epoch_table(
+        run.epochs, schedules.epoch_rates(run.config, train_curves.steps_per_epoch(run))
+    )
     if run.epochs:
         downloads(run)
 
@@ -70,10 +78,18 @@ def batch(run: Run, moving: bool) -> None:
         heading("Batch", "it has not begun yet")
         return
     images, labels = _batch(run.name, str(run.folder), str(run.created), *at, run, sets)
-    heading("Batch", f"epoch {at[0]}, step {at[1]:,} of {train_curves.steps_per_epoch(run):,}, as the network saw it")
+    heading(
+        "Batch",
+        f"epoch {at[0]}, step {at[1]:,} of {train_curves.steps_per_epoch(run):,}, as the network saw it",
+    )
     shown = labels[:BATCH]
-    gallery(images[:BATCH], "Images of one step, with their labels", "batch", labels=[str(label) for label in shown],
-            alts=[f"{label}, image {place} of the batch" for place, label in enumerate(shown, 1)])
+    gallery(
+        images[:BATCH],
+        "Images of one step, with their labels",
+        "batch",
+        labels=[str(label) for label in shown],
+        alts=[f"{label}, image {place} of the batch" for place, label in enumerate(shown, 1)],
+    )
     st.caption(_about_batch(run, at[0], len(labels)))
 
 
@@ -91,8 +107,9 @@ def _place(run: Run, moving: bool) -> tuple[int, int] | None:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _batch(name: str, folder: str, created: str, epoch: int, step: int, _run: Run,
-           _sets: dict[str, Digits]) -> tuple[np.ndarray, np.ndarray]:
+def _batch(
+    name: str, folder: str, created: str, epoch: int, step: int, _run: Run, _sets: dict[str, Digits]
+) -> tuple[np.ndarray, np.ndarray]:
     training = _sets[SETS[0]]
     return batch_at(_run.config, training.images, training.labels, epoch, step)
 
@@ -121,15 +138,35 @@ def mistakes(run: Run, moving: bool) -> None:
         heading("Mistakes", f"asking the weights after epoch {len(run.epochs)}")
         return
     found, worst = asked.found, hardest(asked.found, WORST)
-    of = f"{len(found.labels):,} of {asked.total:,}" if len(found.labels) < asked.total else f"{asked.total:,}"
-    heading("Mistakes", f"after epoch {epoch}: {found.wrong:,} of {of} validation images, the worst first")
-    reads = [(int(found.labels[at]), int(found.predicted[at]), 100 * found.probabilities[at].max()) for at in worst]
-    gallery(asked.images[worst], "Validation images that are read wrongly", "worst", stacked=True,
-            labels=[f"{read}, not {label}" for label, read, _ in reads], notes=[f"{sure:.1f} %" for *_, sure in reads],
-            alts=[f"A {label} that is read as {read}, {sure:.1f} % sure" for label, read, sure in reads])
+    of = (
+        f"{len(found.labels):,} of {asked.total:,}"
+        if len(found.labels) < asked.total
+        else f"{asked.total:,}"
+    )
+    heading(
+        "Mistakes",
+        f"after epoch {epoch}: {found.wrong:,} of {of} validation images, the worst first",
+    )
+    reads = [
+        (int(found.labels[at]), int(found.predicted[at]), 100 * found.probabilities[at].max())
+        for at in worst
+    ]
+    gallery(
+        asked.images[worst],
+        "Validation images that are read wrongly",
+        "worst",
+        stacked=True,
+        labels=[f"{read}, not {label}" for label, read, _ in reads],
+        notes=[f"{sure:.1f} %" for *_, sure in reads],
+        alts=[
+            f"A {label} that is read as {read}, {sure:.1f} % sure" for label, read, sure in reads
+        ],
+    )
     after = f" Those after epoch {len(run.epochs)} are being asked." if waits else ""
-    st.caption("What it reads and what the label says, with how sure it is of what it reads; they follow the newest "
-               f"weights.{after}")
+    st.caption(
+        "What it reads and what the label says, with how sure it is of what it reads; they follow the newest "
+        f"weights.{after}"
+    )
 
 
 def _newest(run: Run, coming: Future, moving: bool) -> tuple[asking.Asked | None, int, bool]:
@@ -147,7 +184,11 @@ def _newest(run: Run, coming: Future, moving: bool) -> tuple[asking.Asked | None
 
 def draw(run: Run, moving: bool) -> None:
     """A pad whose drawing the newest weights read."""
-    quiet = f"read by the weights after epoch {len(run.epochs)}" if run.epochs else "first weights: end of epoch 1"
+    quiet = (
+        f"read by the weights after epoch {len(run.epochs)}"
+        if run.epochs
+        else "first weights: end of epoch 1"
+    )
     heading("Draw", quiet)
     left, right = st.columns([2, 3], gap="large")
     with left:

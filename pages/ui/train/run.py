@@ -16,7 +16,7 @@ from core.runs.run import Damaged, Run
 from core.runs.store import open_run
 from pages.ui import words
 from pages.ui.controls import START_RECIPE, label
-from pages.ui.data.digits import heading
+from pages.ui.frame import heading
 from pages.ui.train import curves as train_curves
 from pages.ui.train import figures as train_figures
 from pages.ui.train.actions import buttons, delete_button, finish
@@ -25,7 +25,15 @@ from pages.ui.train.inside import inside
 
 POLL = 2.0  # seconds; each look costs the training beside it a part of a core
 CHANGES = 5  # of the learning rate, the latest that are told
-TOLD = ("architecture", "augmentation", "schedule", "optimizer", "batch_size", "teacher", "seed")  # in any case
+TOLD = (
+    "architecture",
+    "augmentation",
+    "schedule",
+    "optimizer",
+    "batch_size",
+    "teacher",
+    "seed",
+)  # in any case
 FACTORS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -41,8 +49,12 @@ def look(run: Run | Damaged, bar: DeltaGenerator, others: Sequence[str]) -> None
         _damaged(run, bar)
         return
     moving = run.is_live or run.state == "queued"
-    st.fragment(_show, run_every=POLL if moving else None, key="live")(run.name, bar, others, moving)
-    st.fragment(inside, run_every=INSIDE_POLL if moving else None, key="inside_run")(run.name, moving)
+    st.fragment(_show, run_every=POLL if moving else None, key="live")(
+        run.name, bar, others, moving
+    )
+    st.fragment(inside, run_every=INSIDE_POLL if moving else None, key="inside_run")(
+        run.name, moving
+    )
 
 
 def _damaged(run: Damaged, bar: DeltaGenerator) -> None:
@@ -51,10 +63,17 @@ def _damaged(run: Damaged, bar: DeltaGenerator) -> None:
         st.space("stretch")
         delete_button(run)
     st.error(f"{run.name} cannot be read: {run.reason}", icon=":material/error:")
-    st.markdown("Nothing in it was changed. If it was written by a newer version of the app, that version opens it. "
-                "If one of its files was damaged, putting that file back brings the run back.", width=640)
-    st.page_link("pages/train.py", label="Set up a new run", icon=":material/arrow_forward:",
-                 query_params={"start": START_RECIPE})
+    st.markdown(
+        "Nothing in it was changed. If it was written by a newer version of the app, that version opens it. "
+        "If one of its files was damaged, putting that file back brings the run back.",
+        width=640,
+    )
+    st.page_link(
+        "pages/train.py",
+        label="Set up a new run",
+        icon=":material/arrow_forward:",
+        query_params={"start": START_RECIPE},
+    )
 
 
 def _show(name: str, bar: DeltaGenerator, others: Sequence[str], moving: bool) -> None:
@@ -112,9 +131,16 @@ def _head(run: Run, bar: DeltaGenerator, others: Sequence[str]) -> Run | None:
 def _rate_control(run: Run) -> None:
     now = next((factor for *_, factor in reversed(_rates(run))), 1.0)
     key = f"factor_{run.name}"
-    st.select_slider("Learning rate, times", sorted({*FACTORS, now}), now, key=key, on_change=_change_rate,
-                     args=(run.name, key), help="Multiplies the planned rate from now on, while it trains. The run "
-                                                "writes down when, and 1 goes back to the plan.")
+    st.select_slider(
+        "Learning rate, times",
+        sorted({*FACTORS, now}),
+        now,
+        key=key,
+        on_change=_change_rate,
+        args=(run.name, key),
+        help="Multiplies the planned rate from now on, while it trains. The run "
+        "writes down when, and 1 goes back to the plan.",
+    )
 
 
 def _change_rate(name: str, key: str) -> None:
@@ -129,32 +155,56 @@ def _settings(run: Run, others: Sequence[str]) -> None:
         _parent(run.parent, others)
     base = RECIPES[run.recipe].config if run.recipe in RECIPES else None
     changes = run.config.differences(base) if base else {}
-    lines = [f":gray[Recipe] {run.recipe or 'none'}{'' if changes or not base else ', nothing changed'}"]
-    lines += [f":gray[{label(name)}] {_brief(getattr(run.config, name))}" for name in TOLD if name not in changes]
+    lines = [
+        f":gray[Recipe] {run.recipe or 'none'}{'' if changes or not base else ', nothing changed'}"
+    ]
+    lines += [
+        f":gray[{label(name)}] {_brief(getattr(run.config, name))}"
+        for name in TOLD
+        if name not in changes
+    ]
     for name, (own, usual) in changes.items():
         lines.append(f"**{label(name)}** {_brief(own)} :gray[instead of {_brief(usual)}]")
-    lines += [f"**Learning rate** × {factor:g} from epoch {epoch}, step {step:,}"
-              for epoch, step, factor in _rates(run)[-CHANGES:]]
+    lines += [
+        f"**Learning rate** × {factor:g} from epoch {epoch}, step {step:,}"
+        for epoch, step, factor in _rates(run)[-CHANGES:]
+    ]
     facts = run.facts
     if facts:
-        lines.append(f":gray[{facts.get('device')}, {facts.get('precision')}, threads: {facts.get('threads')}, "
-                     f"{facts.get('train_images', 0):,} images]")
+        lines.append(
+            f":gray[{facts.get('device')}, {facts.get('precision')}, threads: {facts.get('threads')}, "
+            f"{facts.get('train_images', 0):,} images]"
+        )
     st.markdown("  \n".join(lines))
 
 
 def _rates(run: Run) -> list[tuple[int, int, float]]:
     """Epoch, step and factor of each change of the learning rate."""
-    return [(event["epoch"], event["step"], event["factor"]) for event in run.events()
-            if event["kind"] == "rate" and isinstance(event.get("factor"), float)]
+    return [
+        (event["epoch"], event["step"], event["factor"])
+        for event in run.events()
+        if event["kind"] == "rate" and isinstance(event.get("factor"), float)
+    ]
 
 
 def _parent(parent: Mapping[str, Any], others: Sequence[str]) -> None:
     words = f"Forked from **{parent['name']}**, {parent['which']} weights, after epoch {parent['epoch']}"
     if parent["name"] in others:
-        st.page_link("pages/train.py", label=words, icon=":material/fork_right:", query_params={"run": parent["name"]})
+        st.page_link(
+            "pages/train.py",
+            label=words,
+            icon=":material/fork_right:",
+            query_params={"run": parent["name"]},
+        )
     else:
         st.markdown(f":material/fork_right: {words}, which is not here any more")
 
 
 def _brief(value: object) -> str:
-    return "own rows" if isinstance(value, list) else f"{value:g}" if isinstance(value, float) else str(value)
+    return (
+        "own rows"
+        if isinstance(value, list)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )

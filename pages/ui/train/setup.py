@@ -45,8 +45,14 @@ def set_up(bar: DeltaGenerator) -> None:
     wanted = store.free_name(f"{parent.name}-fork" if parent else f"my-{recipe}")
     with bar:
         st.space("stretch")
-        name = st.text_input("Name", placeholder=wanted, key="name", max_chars=60, width=220,
-                             label_visibility="collapsed")
+        name = st.text_input(
+            "Name",
+            placeholder=wanted,
+            key="name",
+            max_chars=60,
+            width=220,
+            label_visibility="collapsed",
+        )
         pressed = st.button("Start", type="primary", icon=":material/play_arrow:")
     with right:
         if pressed:
@@ -57,8 +63,11 @@ def set_up(bar: DeltaGenerator) -> None:
 def _start(config: RunConfig, name: str, parent: Run | None, recipe: str | None) -> None:
     """Make the run that the controls describe, put it into the queue, and turn to it."""
     try:
-        run = (store.create(config, name, recipe=recipe) if parent is None
-               else control.fork(parent.name, name, config.to_dict()))
+        run = (
+            store.create(config, name, recipe=recipe)
+            if parent is None
+            else control.fork(parent.name, name, config.to_dict())
+        )
         run_queue.submit(run.name)
     except UserError as error:
         st.error(str(error), icon=":material/error:")
@@ -72,14 +81,29 @@ def _preview(config: RunConfig) -> None:
     summary = summarise(rows_of(config))
     steps = steps_per_epoch(60_000 - config.holdout, config.batch_size)
     with st.container(horizontal=True, gap="small"):
-        show([Figure("Parameters", f"{summary.total_params:,}", term("parameters")),
-              Figure("Steps per epoch", f"{steps:,}", term("step")),
-              Figure("Multiply-adds", f"{summary.multiply_adds / 1e6:.2f} M", term("multiply_adds"))])
+        show(
+            [
+                Figure("Parameters", f"{summary.total_params:,}", term("parameters")),
+                Figure("Steps per epoch", f"{steps:,}", term("step")),
+                Figure(
+                    "Multiply-adds", f"{summary.multiply_adds / 1e6:.2f} M", term("multiply_adds")
+                ),
+            ]
+        )
     room = f"{summary.left:,} left of" if summary.left >= 0 else f"{-summary.left:,} more than"
     st.caption(f"{room} the {summary.budget:,} parameters of the goal")
     plan = charts.plan(config, steps)
-    draw(charts.rate(plan, config.epochs), "schedule", title="Learning rate", quiet="as the run will go through it",
-         help=term("schedule"), alt=f"The {config.schedule} schedule over {config.epochs} epochs.",
-         file=f"{config.schedule}-{config.epochs}-epochs", table=lambda: plan)
-    st.markdown("##### Network :gray[:small[from the image down to ten scores]]", help=term("architecture"))
+    draw(
+        charts.rate(plan, config.epochs),
+        "schedule",
+        title="Learning rate",
+        quiet="as the run will go through it",
+        help=term("schedule"),
+        alt=f"The {config.schedule} schedule over {config.epochs} epochs.",
+        file=f"{config.schedule}-{config.epochs}-epochs",
+        table=lambda: plan,
+    )
+    st.markdown(
+        "##### Network :gray[:small[from the image down to ten scores]]", help=term("architecture")
+    )
     tables.summary_table(summary)

@@ -79,5 +79,5 @@ def test_ink_is_drawn_where_it_is():
     again = np.zeros_like(DIGIT)
     for rect in ink:
         x, y, wide = (int(rect.get(key)) for key in ("x", "y", "width"))
-        again[y, x:x + wide] = round(255 * float(rect.get("fill-opacity")))
+        again[y, x : x + wide] = round(255 * float(rect.get("fill-opacity")))
     np.testing.assert_array_equal(again, DIGIT)

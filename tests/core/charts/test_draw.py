@@ -9,8 +9,13 @@ from core.charts import draw as charts_draw
 
 def frame(chances: np.ndarray) -> pd.DataFrame:
     """Probabilities (N, 10) as the chart takes them."""
-    return pd.DataFrame({"amount": np.repeat(np.arange(len(chances)) - 2.0, 10),
-                         "digit": np.tile(np.arange(10), len(chances)), "probability": chances.ravel()})
+    return pd.DataFrame(
+        {
+            "amount": np.repeat(np.arange(len(chances)) - 2.0, 10),
+            "digit": np.tile(np.arange(10), len(chances)),
+            "probability": chances.ravel(),
+        }
+    )
 
 
 def made(**peaks: list[float]) -> np.ndarray:
@@ -38,15 +43,25 @@ def test_digits_that_come_up_are_named_where_they_are_highest():
 
 
 def test_curves_leave_the_axis_bare_and_an_unmoved_slider_has_one_line():
-    chart = charts_draw.curves(frame(made(d3=[0, 0, 0, 0.5, 1], d8=[1, 0, 0, 0, 0])), "turn, °", 0.0, 0.0)
+    chart = charts_draw.curves(
+        frame(made(d3=[0, 0, 0, 0.5, 1], d8=[1, 0, 0, 0, 0])), "turn, °", 0.0, 0.0
+    )
     _, curves = (layer for layer in layers(chart) if layer["mark"]["type"] == "line")
-    drawn = {digit: [row["amount"] for row in data(chart, curves)
-                     if row["digit"] == digit and row["probability"] is not None] for digit in (3, 8)}
+    drawn = {
+        digit: [
+            row["amount"]
+            for row in data(chart, curves)
+            if row["digit"] == digit and row["probability"] is not None
+        ]
+        for digit in (3, 8)
+    }
     assert drawn == {3: [0.0, 1.0, 2.0], 8: [-2.0, -1.0]}, "each begins and ends on the axis"
     assert [layer["mark"]["type"] for layer in layers(chart)].count("rule") == 1
 
 
-@pytest.mark.parametrize("chances", [made(d0=[1] * 5), np.full((5, 10), 0.1), made(d1=[1, 0, 1, 1, 0])])
+@pytest.mark.parametrize(
+    "chances", [made(d0=[1] * 5), np.full((5, 10), 0.1), made(d1=[1, 0, 1, 1, 0])]
+)
 def test_scales_do_not_depend_on_the_answers(chances):
     drawn = charts_draw.curves(frame(chances), "size, ×", 0.0, 0.0).to_dict()
     line = next(layer for layer in drawn["layer"] if layer["mark"]["type"] == "line")
@@ -55,8 +70,16 @@ def test_scales_do_not_depend_on_the_answers(chances):
 
 
 def test_intervals_show_each_network_with_its_colour_and_bounds():
-    runs = pd.DataFrame({"run": ["final", "mine"], "right": [9, 6], "total": 10, "accuracy": [90.0, 60.0],
-                         "low": [59.6, 31.3], "high": [98.2, 83.2]})
+    runs = pd.DataFrame(
+        {
+            "run": ["final", "mine"],
+            "right": [9, 6],
+            "total": 10,
+            "accuracy": [90.0, 60.0],
+            "low": [59.6, 31.3],
+            "high": [98.2, 83.2],
+        }
+    )
     drawn = charts_draw.intervals(runs).to_dict()
     bars, points = drawn["layer"]
     assert (bars["encoding"]["x"]["field"], bars["encoding"]["x2"]["field"]) == ("low", "high")

@@ -12,12 +12,20 @@ BUDGET = 8_000
 
 def frame(*rows: tuple) -> pd.DataFrame:
     """Rows of name, parameters, accuracy, and whether it is shipped."""
-    return pd.DataFrame([(name, parameters, accuracy, charts.SHIPPED if shipped else charts.OWN)
-                         for name, parameters, accuracy, shipped in rows],
-                        columns=["run", "parameters", "accuracy", "kind"])
+    return pd.DataFrame(
+        [
+            (name, parameters, accuracy, charts.SHIPPED if shipped else charts.OWN)
+            for name, parameters, accuracy, shipped in rows
+        ],
+        columns=["run", "parameters", "accuracy", "kind"],
+    )
 
 
-SHIPPED = [("initial", 16_530, 99.23, True), ("intermediate", 3_762, 99.36, True), ("final", 3_762, 99.32, True)]
+SHIPPED = [
+    ("initial", 16_530, 99.23, True),
+    ("intermediate", 3_762, 99.36, True),
+    ("final", 3_762, 99.32, True),
+]
 
 
 def layers(chart: dict, mark: str) -> list[dict]:
@@ -38,8 +46,10 @@ def test_without_runs_the_goal_is_left():
     assert not layers(chart, "point")
 
 
-@pytest.mark.parametrize("extreme", [("bad", 10, 0.0, False), ("huge", 9_000_000, 100.0, False),
-                                     ("chance", 7_850, 9.8, False)])
+@pytest.mark.parametrize(
+    "extreme",
+    [("bad", 10, 0.0, False), ("huge", 9_000_000, 100.0, False), ("chance", 7_850, 9.8, False)],
+)
 def test_any_run_stays_on_the_chart(extreme):
     chart = charts.frontier(frame(*SHIPPED, extreme), BUDGET).to_dict()
     (points,) = layers(chart, "point")
@@ -52,7 +62,9 @@ def test_any_run_stays_on_the_chart(extreme):
 
 
 def test_shipped_runs_and_ones_own_are_told_apart():
-    points = layers(charts.frontier(frame(*SHIPPED, ("mine", 7_850, 95.0, False)), BUDGET).to_dict(), "point")[0]
+    points = layers(
+        charts.frontier(frame(*SHIPPED, ("mine", 7_850, 95.0, False)), BUDGET).to_dict(), "point"
+    )[0]
     shape = points["encoding"]["shape"]["scale"]
     assert len(set(shape["range"])) == len(shape["domain"]) == 3
 
@@ -60,16 +72,25 @@ def test_shipped_runs_and_ones_own_are_told_apart():
 def test_names_that_would_touch_stand_apart():
     chart = charts.frontier(frame(*SHIPPED), BUDGET).to_dict()
     assert sorted(named(chart)) == ["final", "initial", "intermediate"]
-    sides = {row["run"]: (layer["mark"]["align"], layer["mark"]["dy"]) for layer in layers(chart, "text")[1:]
-             for row in rows(chart, layer)}
+    sides = {
+        row["run"]: (layer["mark"]["align"], layer["mark"]["dy"])
+        for layer in layers(chart, "text")[1:]
+        for row in rows(chart, layer)
+    }
     assert sides["final"] != sides["intermediate"]
 
 
 def test_a_name_lies_on_no_other_point():
-    near = [("small", 4_000, 99.3, True), ("larger", 6_000, 99.2622, True)]  # just where the first name would stand
+    near = [
+        ("small", 4_000, 99.3, True),
+        ("larger", 6_000, 99.2622, True),
+    ]  # just where the first name would stand
     chart = charts.frontier(frame(*near), BUDGET).to_dict()
-    sides = {row["run"]: (layer["mark"]["align"], layer["mark"]["dy"]) for layer in layers(chart, "text")[1:]
-             for row in rows(chart, layer)}
+    sides = {
+        row["run"]: (layer["mark"]["align"], layer["mark"]["dy"])
+        for layer in layers(chart, "text")[1:]
+        for row in rows(chart, layer)
+    }
     assert sides["small"] != ("left", 11)
     assert sides["larger"] == ("left", 11)
 
@@ -77,16 +98,22 @@ def test_a_name_lies_on_no_other_point():
 def test_a_crowd_of_one_size_has_no_name_on_another():
     own = [(f"try-{number}", 3_762, 99.3 + number / 100, False) for number in range(4)]
     chart = charts.frontier(frame(*SHIPPED, *own), BUDGET).to_dict()
-    places = [(layer["mark"]["align"], layer["mark"]["dy"], row["run"]) for layer in layers(chart, "text")[1:]
-              for row in rows(chart, layer) if row["parameters"] == 3_762]
+    places = [
+        (layer["mark"]["align"], layer["mark"]["dy"], row["run"])
+        for layer in layers(chart, "text")[1:]
+        for row in rows(chart, layer)
+        if row["parameters"] == 3_762
+    ]
     assert len(places) == 6
     assert len({place[:2] for place in places}) > 3
 
 
 def test_hundreds_of_runs_are_not_all_named():
     random.seed(0)
-    own = [(f"try-{number}", random.choice([2_634, 3_762, 7_850]), random.uniform(97, 99.3), False)
-           for number in range(300)]
+    own = [
+        (f"try-{number}", random.choice([2_634, 3_762, 7_850]), random.uniform(97, 99.3), False)
+        for number in range(300)
+    ]
     chart = charts.frontier(frame(*SHIPPED, *own), BUDGET).to_dict()
     assert {"final", "initial", "intermediate"} <= set(named(chart))
     assert len(named(chart)) <= 4
@@ -94,8 +121,15 @@ def test_hundreds_of_runs_are_not_all_named():
 
 
 def test_the_best_so_far_are_those_that_nothing_smaller_beats():
-    best = charts.best_so_far(frame(("a", 100, 90.0, False), ("b", 100, 95.0, False), ("c", 200, 94.0, False),
-                                    ("d", 300, 95.0, False), ("e", 400, 99.0, False)))
+    best = charts.best_so_far(
+        frame(
+            ("a", 100, 90.0, False),
+            ("b", 100, 95.0, False),
+            ("c", 200, 94.0, False),
+            ("d", 300, 95.0, False),
+            ("e", 400, 99.0, False),
+        )
+    )
     assert list(best["run"]) == ["b", "e"]
 
 

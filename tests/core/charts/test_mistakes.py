@@ -7,9 +7,19 @@ from core.charts import mistakes as charts
 
 
 def frame(share: float) -> pd.DataFrame:
-    return pd.DataFrame([{"digit": digit, "measure": measure, "share": share, "low": max(0.0, share - 1),
-                          "high": min(100.0, share + 1)} for digit in range(10)
-                         for measure in (charts.RECALL, charts.PRECISION)])
+    return pd.DataFrame(
+        [
+            {
+                "digit": digit,
+                "measure": measure,
+                "share": share,
+                "low": max(0.0, share - 1),
+                "high": min(100.0, share + 1),
+            }
+            for digit in range(10)
+            for measure in (charts.RECALL, charts.PRECISION)
+        ]
+    )
 
 
 def domain(chart: dict) -> list:
@@ -22,11 +32,17 @@ def test_any_share_stays_on_the_chart(share):
     most, least = domain(chart)
     rows = next(iter(chart["datasets"].values()))
     assert len(rows) == 20
-    assert all(least <= row[name] <= most for row in rows for name in ("share_wrong", "low_wrong", "high_wrong"))
+    assert all(
+        least <= row[name] <= most
+        for row in rows
+        for name in ("share_wrong", "low_wrong", "high_wrong")
+    )
 
 
 def test_good_networks_share_one_scale():
-    assert domain(charts.by_digit(frame(99.0)).to_dict()) == domain(charts.by_digit(frame(97.0)).to_dict())
+    assert domain(charts.by_digit(frame(99.0)).to_dict()) == domain(
+        charts.by_digit(frame(97.0)).to_dict()
+    )
 
 
 def test_a_digit_that_is_never_predicted_is_left_out():

@@ -7,7 +7,9 @@ from core.charts import models as charts_models
 
 
 def drawn(counts: list[int], **settings) -> dict:
-    frame = pd.DataFrame([(f"{at} conv", count) for at, count in enumerate(counts, 1)], columns=["row", "parameters"])
+    frame = pd.DataFrame(
+        [(f"{at} conv", count) for at, count in enumerate(counts, 1)], columns=["row", "parameters"]
+    )
     return charts_models.parameters(frame, 8_000, **settings).to_dict()
 
 

@@ -15,28 +15,41 @@ from core.charts.runs import ACCURACY, HEIGHT, LOSS, MEASURES, RATE
 
 
 def frame(**runs: list[float]) -> pd.DataFrame:
-    rows = [(name, epoch, value) for name, values in runs.items() for epoch, value in enumerate(values, 1)]
+    rows = [
+        (name, epoch, value)
+        for name, values in runs.items()
+        for epoch, value in enumerate(values, 1)
+    ]
     return pd.DataFrame(rows, columns=["run", "epoch", "value"])
 
 
 def rows(chart, kind: str) -> list[dict]:
     """The data behind the marks of a kind."""
     whole = chart.to_dict()
-    return [row for layer in whole["layer"] if layer["mark"]["type"] == kind
-            for row in whole["datasets"][layer["data"]["name"]]]
+    return [
+        row
+        for layer in whole["layer"]
+        if layer["mark"]["type"] == kind
+        for row in whole["datasets"][layer["data"]["name"]]
+    ]
 
 
 def domain(chart) -> list[float]:
-    (one,) = {tuple(layer["encoding"]["y"]["scale"]["domain"]) for layer in chart.to_dict()["layer"]}
+    (one,) = {
+        tuple(layer["encoding"]["y"]["scale"]["domain"]) for layer in chart.to_dict()["layer"]
+    }
     return list(one)
 
 
 def test_a_run_has_its_colour_and_its_name_at_the_end():
-    chart = charts_runs.overlay(frame(final=[98, 99.35], initial=[97, 99.1, 99.2]), ACCURACY, ["final", "initial"])
+    chart = charts_runs.overlay(
+        frame(final=[98, 99.35], initial=[97, 99.1, 99.2]), ACCURACY, ["final", "initial"]
+    )
     line = next(layer for layer in chart.to_dict()["layer"] if layer["mark"]["type"] == "line")
     scale = line["encoding"]["color"]["scale"]
     assert dict(zip(scale["domain"], scale["range"], strict=True)) == {
-        name: charts.colour(name) for name in ("final", "initial")}
+        name: charts.colour(name) for name in ("final", "initial")
+    }
     names = [row["words"] for row in rows(chart, "text")]
     assert names == ["goal", "final  99.35", "initial  99.20"]
 
@@ -51,22 +64,29 @@ def test_the_goal_is_on_the_chart_of_accuracies_only():
 
 
 def test_runs_of_one_colour_are_told_apart_by_dashes():
-    first, second = next(pair for pair in itertools.combinations([f"run-{number}" for number in range(20)], 2)
-                         if charts.colour(pair[0]) == charts.colour(pair[1]))
+    first, second = next(
+        pair
+        for pair in itertools.combinations([f"run-{number}" for number in range(20)], 2)
+        if charts.colour(pair[0]) == charts.colour(pair[1])
+    )
     assert charts_runs.dashes([first, second])[0] == [1, 0]
     assert charts_runs.dashes([first, second])[1] != [1, 0]
     assert charts_runs.dashes(["final", "initial", "intermediate"]) == [[1, 0]] * 3
 
 
 def test_a_mean_lies_in_its_band_and_a_single_run_has_none():
-    shown = frame(group=[98, 99], single=[97, 98]).assign(low=[97.5, 98.8, 97, 98], high=[98.5, 99.2, 97, 98])
+    shown = frame(group=[98, 99], single=[97, 98]).assign(
+        low=[97.5, 98.8, 97, 98], high=[98.5, 99.2, 97, 98]
+    )
     band = rows(charts_runs.overlay(shown, ACCURACY, ["group", "single"]), "area")
     assert {row["run"] for row in band} == {"group"}
     assert [row["low"] for row in band] == pytest.approx([2.5, 1.2]), "mistakes in percent"
 
 
 @pytest.mark.parametrize("measure", MEASURES)
-@pytest.mark.parametrize("values", [[0.0], [1.0], [0.0, 0.0], [9.8, 100.0], [99.4], [0.3, 0.01, 1e-9], [5e3, 0.1]])
+@pytest.mark.parametrize(
+    "values", [[0.0], [1.0], [0.0, 0.0], [9.8, 100.0], [99.4], [0.3, 0.01, 1e-9], [5e3, 0.1]]
+)
 def test_any_values_make_a_chart_whose_names_stay_on_it(measure, values):
     runs = {f"run-{number}": values for number in range(12)}
     chart = charts_runs.overlay(frame(**runs), measure, list(runs), behind=frame(**runs))

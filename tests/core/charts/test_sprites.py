@@ -24,7 +24,7 @@ def test_every_digit_lies_in_its_place_on_the_sheet(digits, count):
     alpha = opened(page.uri)[..., 3]
     assert alpha.shape == (page.height, page.width)
     for image, (left, top) in zip(images, page.places, strict=True):
-        np.testing.assert_array_equal(alpha[top:top + 28, left:left + 28], image)
+        np.testing.assert_array_equal(alpha[top : top + 28, left : left + 28], image)
     assert alpha.sum() == images.astype(int).sum(), "nothing else is on it"
 
 
@@ -48,7 +48,7 @@ def test_signed_maps_take_one_colour_above_zero_and_another_below(shape):
     page = signed_sheet(values, above, below, across=5)
     picture = opened(page.uri)
     for one, (left, top) in zip(values, page.places, strict=True):
-        drawn = picture[top:top + shape[1], left:left + shape[2]].astype(int)
+        drawn = picture[top : top + shape[1], left : left + shape[2]].astype(int)
         np.testing.assert_allclose(drawn[..., 3], 255 * np.abs(one).clip(0, 1), atol=1.5)
         assert {tuple(pixel) for pixel in drawn[one > 0.01][:, :3]} <= {above}
         assert {tuple(pixel) for pixel in drawn[one < -0.01][:, :3]} <= {below}

@@ -10,8 +10,15 @@ from core.charts.sweeps import BEST, DONE, PRUNED
 
 
 def frame(*accuracies: float, states: tuple[str, ...] = ()) -> pd.DataFrame:
-    return pd.DataFrame({"order": range(1, len(accuracies) + 1), "accuracy": accuracies, "drawn": "max_lr 0.1",
-                         "state": states or DONE, "run": [f"made-{order:03d}" for order in range(len(accuracies))]})
+    return pd.DataFrame(
+        {
+            "order": range(1, len(accuracies) + 1),
+            "accuracy": accuracies,
+            "drawn": "max_lr 0.1",
+            "state": states or DONE,
+            "run": [f"made-{order:03d}" for order in range(len(accuracies))],
+        }
+    )
 
 
 def layer(chart, kind: str) -> tuple[dict, list[dict]]:
@@ -45,7 +52,9 @@ def test_the_axis_holds_the_better_ones():
 @pytest.mark.parametrize("values", [[0.1, 0.2], ["none", "moves"], [1, 2], ["True", "False"]])
 @pytest.mark.parametrize("log", [False, True])
 def test_a_setting_is_a_scale_or_names(values, log):
-    marks, _ = layer(charts_sweeps.slice_(frame(98, 99).assign(value=values), "max_lr", log), "circle")
+    marks, _ = layer(
+        charts_sweeps.slice_(frame(98, 99).assign(value=values), "max_lr", log), "circle"
+    )
     kind = "nominal" if isinstance(values[0], str) else "quantitative"
     assert marks["encoding"]["x"]["type"] == kind
     if kind == "quantitative":
@@ -58,7 +67,9 @@ def test_what_mattered_stands_in_order():
     assert [row["name"] for row in rows] == bars["encoding"]["y"]["sort"] == ["max_lr", "ema"]
 
 
-@pytest.mark.parametrize("accuracies", [(50.0,), (100.0, 100.0), (0.0, 100.0), (9.8,), (99.97, 99.99)])
+@pytest.mark.parametrize(
+    "accuracies", [(50.0,), (100.0, 100.0), (0.0, 100.0), (9.8,), (99.97, 99.99)]
+)
 def test_any_accuracies_make_charts(accuracies):
     shown = frame(*accuracies)
     charts_sweeps.history(shown).to_json()

@@ -10,26 +10,45 @@ PARTS = (charts.TRAIN, charts.VALIDATION)
 
 
 def epochs(done: int, measure: str, value: float) -> pd.DataFrame:
-    return pd.DataFrame([{"epoch": epoch, "part": part, measure: value} for epoch in range(1, done + 1)
-                         for part in PARTS], columns=["epoch", "part", measure])
+    return pd.DataFrame(
+        [
+            {"epoch": epoch, "part": part, measure: value}
+            for epoch in range(1, done + 1)
+            for part in PARTS
+        ],
+        columns=["epoch", "part", measure],
+    )
 
 
 def scales(chart) -> list[tuple]:
     """The domains of all x and y scales of a chart."""
-    return [tuple(layer["encoding"][axis]["scale"]["domain"]) for layer in chart.to_dict()["layer"]
-            for axis in ("x", "y") if "scale" in layer["encoding"].get(axis, {})]
+    return [
+        tuple(layer["encoding"][axis]["scale"]["domain"])
+        for layer in chart.to_dict()["layer"]
+        for axis in ("x", "y")
+        if "scale" in layer["encoding"].get(axis, {})
+    ]
 
 
 @pytest.mark.parametrize("done", [0, 1, 7])
-@pytest.mark.parametrize(("make", "measure"), [(charts.accuracy, "accuracy"), (charts.loss, "loss")])
+@pytest.mark.parametrize(
+    ("make", "measure"), [(charts.accuracy, "accuracy"), (charts.loss, "loss")]
+)
 def test_scales_stay_while_a_run_grows(make, measure, done):
-    assert set(scales(make(epochs(done, measure, 91 if measure == "accuracy" else 0.9), 15))) == set(
-        scales(make(epochs(15, measure, 99 if measure == "accuracy" else 0.02), 15)))
+    assert set(
+        scales(make(epochs(done, measure, 91 if measure == "accuracy" else 0.9), 15))
+    ) == set(scales(make(epochs(15, measure, 99 if measure == "accuracy" else 0.02), 15)))
 
 
-@pytest.mark.parametrize(("make", "measure", "value", "ends"), [
-    (charts.accuracy, "accuracy", 60, (50, 0.2)), (charts.accuracy, "accuracy", 99.99, (10, 0.05)),
-    (charts.loss, "loss", 2.0, (0.01, 3.0)), (charts.loss, "loss", 0.002, (0.001, 1.0))])
+@pytest.mark.parametrize(
+    ("make", "measure", "value", "ends"),
+    [
+        (charts.accuracy, "accuracy", 60, (50, 0.2)),
+        (charts.accuracy, "accuracy", 99.99, (10, 0.05)),
+        (charts.loss, "loss", 2.0, (0.01, 3.0)),
+        (charts.loss, "loss", 0.002, (0.001, 1.0)),
+    ],
+)
 def test_a_scale_widens_to_a_mark_for_what_would_leave_it(make, measure, value, ends):
     assert ends in scales(make(epochs(3, measure, value), 15))
 
@@ -47,7 +66,11 @@ def test_the_first_epochs_of_a_long_run_do_not_widen_the_scale():
     chart = charts.accuracy(frame, 200)
     assert (10, 0.2) in scales(chart)
     data = chart.to_dict()["datasets"]
-    assert all(row["mistakes"] <= 10 for point in layers(chart, "point") for row in data[point["data"]["name"]])
+    assert all(
+        row["mistakes"] <= 10
+        for point in layers(chart, "point")
+        for row in data[point["data"]["name"]]
+    )
     assert (90, 0.2) in scales(charts.accuracy(frame, 30))
 
 
@@ -65,7 +88,9 @@ def test_the_loss_of_batches_is_smoothed_with_the_raw_behind_it(many):
 
 
 def test_a_loss_of_nothing_stays_on_the_chart():
-    chart = charts.loss(epochs(2, "loss", 0.0), 15, "mine", pd.DataFrame({"epoch": [0.5], "loss": [0.0]}))
+    chart = charts.loss(
+        epochs(2, "loss", 0.0), 15, "mine", pd.DataFrame({"epoch": [0.5], "loss": [0.0]})
+    )
     assert all(row["loss"] > 0 for rows in chart.to_dict()["datasets"].values() for row in rows)
 
 
@@ -73,7 +98,9 @@ def test_the_rate_as_used_keeps_its_corners():
     actual = pd.DataFrame({"epoch": [number / 1_000 for number in range(15_000)]})
     actual["rate"] = [0.1 if epoch < 5 else 0.05 for epoch in actual["epoch"]]
     chart = charts.rate(actual.iloc[[0, -1]], 15, "mine", actual).to_dict()
-    drawn = [(row["epoch"], row["rate"]) for row in chart["datasets"][chart["layer"][1]["data"]["name"]]]
+    drawn = [
+        (row["epoch"], row["rate"]) for row in chart["datasets"][chart["layer"][1]["data"]["name"]]
+    ]
     assert drawn == [(0.0, 0.1), (4.999, 0.1), (5.0, 0.05), (14.999, 0.05)]
     slope = actual.assign(rate=actual["epoch"])
     chart = charts.rate(slope.iloc[[0, -1]], 15, "mine", slope).to_dict()
@@ -100,10 +127,14 @@ def layers(chart, kind: str) -> list[dict]:
     return [layer for layer in chart.to_dict()["layer"] if layer["mark"]["type"] == kind]
 
 
-@pytest.mark.parametrize(("make", "measure"), [(charts.accuracy, "accuracy"), (charts.loss, "loss")])
+@pytest.mark.parametrize(
+    ("make", "measure"), [(charts.accuracy, "accuracy"), (charts.loss, "loss")]
+)
 def test_a_baseline_stands_behind_in_grey_and_ends_with_the_axis(make, measure):
     behind = epochs(30, measure, 99 if measure == "accuracy" else 0.1)
-    chart = make(epochs(2, measure, 98 if measure == "accuracy" else 0.2), 15, "mine", behind=behind)
+    chart = make(
+        epochs(2, measure, 98 if measure == "accuracy" else 0.2), 15, "mine", behind=behind
+    )
     lines = layers(chart, "line")
     assert [line["mark"]["color"] == charts.QUIET for line in lines] == [True, True, False, False]
     data = chart.to_dict()["datasets"]
@@ -122,7 +153,10 @@ def test_the_interval_of_the_validation_accuracy_is_a_band():
 
 def test_points_are_shown_in_a_short_run_and_only_felt_in_a_long_one():
     def opacities(length):
-        return {layer["mark"]["opacity"] for layer in layers(charts.loss(epochs(length, "loss", 0.1), length), "point")}
+        return {
+            layer["mark"]["opacity"]
+            for layer in layers(charts.loss(epochs(length, "loss", 0.1), length), "point")
+        }
 
     assert 0 not in opacities(15)
     assert opacities(200) == {0}
@@ -130,14 +164,19 @@ def test_points_are_shown_in_a_short_run_and_only_felt_in_a_long_one():
 
 @pytest.mark.parametrize("length", [1, 15, 16, 17, 40, 200, 1_000])
 def test_the_epochs_on_the_axis_have_room(length):
-    axis = charts.loss(epochs(1, "loss", 0.1), length).to_dict()["layer"][0]["encoding"]["x"]["axis"]
+    axis = charts.loss(epochs(1, "loss", 0.1), length).to_dict()["layer"][0]["encoding"]["x"][
+        "axis"
+    ]
     assert 1 <= len(axis["values"]) - 1 <= 16
     assert axis["values"][-1] <= length
 
 
 def test_all_charts_have_one_height():
-    made = [charts.accuracy(epochs(2, "accuracy", 99), 3), charts.loss(epochs(2, "loss", 0.1), 3),
-            charts.rate(charts.plan(RunConfig(epochs=3), 10), 3)]
+    made = [
+        charts.accuracy(epochs(2, "accuracy", 99), 3),
+        charts.loss(epochs(2, "loss", 0.1), 3),
+        charts.rate(charts.plan(RunConfig(epochs=3), 10), 3),
+    ]
     assert {chart.to_dict()["height"] for chart in made} == {charts.HEIGHT}
 
 

@@ -16,9 +16,24 @@ from core.runs.worker import train
 from tests.core.asking import read, refused
 from tests.made import made_run
 
-TINY = json.dumps([{"kind": "avgpool", "kernel": 4, "stride": 4},
-                   {"kind": "linear", "channels": 10, "activation": "none"}])
-QUICK = ("--layers", TINY, "--batch-size", "100", "--epochs", "1", "--device", "cpu", "--threads", "1")
+TINY = json.dumps(
+    [
+        {"kind": "avgpool", "kernel": 4, "stride": 4},
+        {"kind": "linear", "channels": 10, "activation": "none"},
+    ]
+)
+QUICK = (
+    "--layers",
+    TINY,
+    "--batch-size",
+    "100",
+    "--epochs",
+    "1",
+    "--device",
+    "cpu",
+    "--threads",
+    "1",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +102,7 @@ def test_a_group_that_is_interrupted_leaves_nothing_in_the_queue(core, monkeypat
 
     def stopped(name, *given, **more):
         from core.runs import status
+
         status.write(folder / name, "stopped", "")
         return store.open_run(name)
 
@@ -104,7 +120,9 @@ def test_no_groups_are_told_as_such(core):
 
 def test_a_group_that_cannot_be_made_is_refused(core):
     assert "2 to 100 runs, not 101" in refused(core, "train", *QUICK, "--repeats", "101")
-    assert "cannot be a run's name" in refused(core, "train", *QUICK, "--repeats", "2", "--name", "../x")
+    assert "cannot be a run's name" in refused(
+        core, "train", *QUICK, "--repeats", "2", "--name", "../x"
+    )
 
 
 @pytest.mark.mnist
@@ -112,7 +130,13 @@ def test_two_runs_are_compared(core, folder):
     made_run(folder, "a")
     made_run(folder, "b", seed=2)
     answer = read(core, "compare", "a", "b")
-    assert sum(answer["images"][part] for part in ("both_right", "only_first", "only_second", "both_wrong")) == 10_000
+    assert (
+        sum(
+            answer["images"][part]
+            for part in ("both_right", "only_first", "only_second", "both_wrong")
+        )
+        == 10_000
+    )
     text = core("compare", "a", "b")[1]
     assert text.startswith(answer["words"])
     assert "McNemar" in text
@@ -124,15 +148,21 @@ def test_groups_are_compared_and_what_cannot_be_is_refused(core, folder):
         for seed, each in enumerate(correct, 1):
             run = made_run(folder, f"{name}-s{seed}", group=name, seed=seed)
             rows = files.read_json(run.folder / "epochs.json")
-            files.write_json(run.folder / "epochs.json", [*rows[:-1], {**rows[-1], "val_correct": each}])
-    assert core("compare", "one", "two")[1].startswith("two is better by 0.51 points (0.44 to 0.57).")
+            files.write_json(
+                run.folder / "epochs.json", [*rows[:-1], {**rows[-1], "val_correct": each}]
+            )
+    assert core("compare", "one", "two")[1].startswith(
+        "two is better by 0.51 points (0.44 to 0.57)."
+    )
     assert "no run and no group 'three'" in refused(core, "compare", "one", "three")
     assert "is one run and one a group" in refused(core, "compare", "one", "two-s1")
 
 
 def test_a_range_test_suggests_a_rate(core, quick):
     answer = read(core, "lr-range", *QUICK, "--batch-size", "20", "--steps", "80")
-    assert [point["step"] for point in answer["points"]] == list(range(1, len(answer["points"]) + 1))
+    assert [point["step"] for point in answer["points"]] == list(
+        range(1, len(answer["points"]) + 1)
+    )
     assert answer["suggestion"]["lr"] > 0
     text = core("lr-range", *QUICK, "--batch-size", "20", "--steps", "80")[1]
     assert text.startswith("| LR ")
@@ -147,7 +177,9 @@ def test_a_range_test_begins_with_a_recipe_or_a_run(core, quick, folder):
     assert trained["points"][0]["lr"] == pytest.approx(0.001)
     assert len(fresh["points"]) == len(trained["points"]) == 50
     assert "not both" in refused(core, "lr-range", "run", "--recipe", "final")
-    assert "do not fit another network" in refused(core, "lr-range", "run", "--architecture", "initial")
+    assert "do not fit another network" in refused(
+        core, "lr-range", "run", "--architecture", "initial"
+    )
     assert "no run 'nobody'" in refused(core, "lr-range", "nobody")
     assert f"{lr_range.FEWEST} to" in refused(core, "lr-range", "run", "--steps", "3")
     assert "climb from one of at least" in refused(core, "lr-range", "run", "--low", "nan")
@@ -193,7 +225,9 @@ def test_a_run_is_exported_and_its_check_told(core, folder, tmp_path):
     assert "run.onnx is there already" in refused(core, "export", "run")
 
 
-def test_an_export_that_cannot_be_made_is_refused_and_writes_nothing(core, folder, tmp_path, monkeypatch):
+def test_an_export_that_cannot_be_made_is_refused_and_writes_nothing(
+    core, folder, tmp_path, monkeypatch
+):
     made_run(folder, "run")
     made_run(folder, "new", done=0)
     assert "choose onnx, torch or script" in refused(core, "export", "run", "--format", "pickle")

@@ -17,12 +17,41 @@ from core.config import FIELDS
 from core.models.architectures import ARCHITECTURES
 from core.recipes import RECIPES
 
-RUNS = ["runs", "resume", "stop", "pause", "step", "fork", "queue", "rename", "note", "delete", "bin", "restore",
-        "export-run", "import-run"]
+RUNS = [
+    "runs",
+    "resume",
+    "stop",
+    "pause",
+    "step",
+    "fork",
+    "queue",
+    "rename",
+    "note",
+    "delete",
+    "bin",
+    "restore",
+    "export-run",
+    "import-run",
+]
 ROOT = Path(__file__).parents[3]
-TINY = json.dumps([{"kind": "conv", "channels": 4, "kernel": 5, "stride": 4},
-                   {"kind": "linear", "channels": 10, "activation": "none"}])
-QUICK = ("--layers", TINY, "--batch-size", "1000", "--max-lr", "0.5", "--device", "cpu", "--threads", "1")
+TINY = json.dumps(
+    [
+        {"kind": "conv", "channels": 4, "kernel": 5, "stride": 4},
+        {"kind": "linear", "channels": 10, "activation": "none"},
+    ]
+)
+QUICK = (
+    "--layers",
+    TINY,
+    "--batch-size",
+    "1000",
+    "--max-lr",
+    "0.5",
+    "--device",
+    "cpu",
+    "--threads",
+    "1",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -32,11 +61,18 @@ def folder(tmp_path, monkeypatch):
 
 
 def start(*arguments: str) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-m", "core", *arguments], cwd=ROOT, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        [sys.executable, "-m", "core", *arguments],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
-@pytest.mark.parametrize("command", ["", "train", "summary", "schedule", "evaluate", "predict", "report", *RUNS])
+@pytest.mark.parametrize(
+    "command", ["", "train", "summary", "schedule", "evaluate", "predict", "report", *RUNS]
+)
 def test_every_command_has_help(command, core):
     status, text, _ = core(*command.split(), "--help")
     assert status == 0
@@ -76,29 +112,34 @@ def test_schedule_in_json(name, core):
 
 
 def test_schedule_takes_the_options_of_train(core):
-    rows = json.loads(core("schedule", "--recipe", "final", "--lr", "0.1", "--max-lr", "0.2", "--json")[1])
+    rows = json.loads(
+        core("schedule", "--recipe", "final", "--lr", "0.1", "--max-lr", "0.2", "--json")[1]
+    )
     assert [round(row["lr"], 6) for row in rows[:3]] == [0.1, 0.15, 0.2]
 
 
-@pytest.mark.parametrize(("arguments", "status", "words"), [
-    ("schedule --lr fast", 1, "lr takes a number, not 'fast'"),
-    ("schedule --lr 99", 1, "lr is 99.0, but it must lie between 0 and 10"),
-    ("schedule --recipe best-ever", 1, "no recipe 'best-ever'; choose initial"),
-    ("schedule --colour red", 2, "No such option"),
-    ("schedule --layers nowhere.json", 1, "layers takes a list of rows as JSON"),
-    ("summary nix", 1, "unknown architecture 'nix'"),
-    ("summary", 2, "Missing argument"),
-    ("train --name ../x --recipe final", 1, "cannot be a run's name"),
-    ("train --batch-size 60000", 1, "more than this machine allows"),
-    ("train --layers [{\"kind\":\"conv\",\"kernel\":40}]", 1, "row 1"),
-    ("evaluate nothing", 1, "no run 'nothing'"),
-    ("predict nothing x.png", 1, "no run 'nothing'"),
-    ("stop nothing", 1, "no run 'nothing'"),
-    ("resume nothing", 1, "no run 'nothing'"),
-    ("queue --drop nothing", 1, "does not wait"),
-    ("queue --move nothing 0", 1, "places in the queue count from 1"),
-    ("dance", 2, "No such command"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        ("schedule --lr fast", 1, "lr takes a number, not 'fast'"),
+        ("schedule --lr 99", 1, "lr is 99.0, but it must lie between 0 and 10"),
+        ("schedule --recipe best-ever", 1, "no recipe 'best-ever'; choose initial"),
+        ("schedule --colour red", 2, "No such option"),
+        ("schedule --layers nowhere.json", 1, "layers takes a list of rows as JSON"),
+        ("summary nix", 1, "unknown architecture 'nix'"),
+        ("summary", 2, "Missing argument"),
+        ("train --name ../x --recipe final", 1, "cannot be a run's name"),
+        ("train --batch-size 60000", 1, "more than this machine allows"),
+        ('train --layers [{"kind":"conv","kernel":40}]', 1, "row 1"),
+        ("evaluate nothing", 1, "no run 'nothing'"),
+        ("predict nothing x.png", 1, "no run 'nothing'"),
+        ("stop nothing", 1, "no run 'nothing'"),
+        ("resume nothing", 1, "no run 'nothing'"),
+        ("queue --drop nothing", 1, "does not wait"),
+        ("queue --move nothing 0", 1, "places in the queue count from 1"),
+        ("dance", 2, "No such command"),
+    ],
+)
 def test_wrong_use_is_answered_in_one_sentence_on_standard_error(arguments, status, words, core):
     code, text, error = core(*arguments.split(" "))
     assert (code, text) == (status, "")
@@ -154,7 +195,10 @@ def test_a_run_from_start_to_prediction(core, folder, tmp_path, mnist):
     assert all(len(row["probabilities"]) == 10 for row in rows)
     assert all(sum(row["probabilities"]) == pytest.approx(1, abs=1e-5) for row in rows)
     assert [row["digit"] for row in rows[::2]] == [row["digit"] for row in rows[1::2]]
-    assert sum(row["digit"] == int(mnist.test_labels[index // 2]) for index, row in enumerate(rows)) >= 12
+    assert (
+        sum(row["digit"] == int(mnist.test_labels[index // 2]) for index, row in enumerate(rows))
+        >= 12
+    )
 
     blank, text_file = tmp_path / "blank.png", tmp_path / "not.png"
     Image.new("L", (50, 50), 255).save(blank)
@@ -186,7 +230,9 @@ def test_ctrl_c_stops_and_resume_goes_on_to_the_same_end(core, folder):
     done = start("resume", "left", "--json")
     answer = json.loads(done.communicate(timeout=120)[0])
     assert (done.returncode, answer["state"]) == (0, "finished")
-    assert [{**row, "seconds": 0} for row in answer["epochs"]] == [{**row, "seconds": 0} for row in table]
+    assert [{**row, "seconds": 0} for row in answer["epochs"]] == [
+        {**row, "seconds": 0} for row in table
+    ]
 
 
 def _events(folder: Path) -> str:

@@ -25,7 +25,9 @@ def answers(monkeypatch):
 def idle(monkeypatch) -> list[str]:
     """Keeps processes from being started; gives the names of the runs that would have been trained."""
     started: list[str] = []
-    monkeypatch.setattr(processes, "start", lambda place: started.append(place.name) or processes.identity())
+    monkeypatch.setattr(
+        processes, "start", lambda place: started.append(place.name) or processes.identity()
+    )
     monkeypatch.setattr("core.cli.watch.fetch_data", lambda console, quiet: None)
     return started
 
@@ -109,7 +111,9 @@ def test_deleting_takes_damaged_runs_and_spares_what_trains_or_is_no_run(core, f
     assert read(core, "delete", "broken", "--yes")[0]["name"] == "broken"
     assert "live trains; stop it" in refused(core, "delete", "live", "--yes")
     answers("y\n")
-    assert "there is no run '../live'" in refused(core, "delete", "live", "../live"), "it does not even ask"
+    assert "there is no run '../live'" in refused(core, "delete", "live", "../live"), (
+        "it does not even ask"
+    )
 
 
 def test_a_run_goes_into_a_file_and_comes_back_from_it(core, folder, tmp_path, monkeypatch):
@@ -120,7 +124,9 @@ def test_a_run_goes_into_a_file_and_comes_back_from_it(core, folder, tmp_path, m
     made = read(core, "import-run", str(file))
     assert (made["name"], len(made["epochs"])) == ("a-2", 3)
     assert core("import-run", str(file), "--name", "b")[1] == f"{file} is here as b.\n"
-    assert (store.open_run("b").folder / "last.pt").read_bytes() == (run.folder / "last.pt").read_bytes()
+    assert (store.open_run("b").folder / "last.pt").read_bytes() == (
+        run.folder / "last.pt"
+    ).read_bytes()
     assert "already a run 'b'" in refused(core, "import-run", str(file), "--name", "b")
     assert "cannot be a run's name" in refused(core, "import-run", str(file), "--name", "../b")
     monkeypatch.chdir(tmp_path)
@@ -133,7 +139,9 @@ def test_a_run_goes_into_a_file_and_comes_back_from_it(core, folder, tmp_path, m
 
 def test_what_is_no_run_is_not_taken_in(core, folder, tmp_path, monkeypatch):
     file = tmp_path / "x.zip"
-    assert "x.zip is not taken in: it cannot be read: No such file" in refused(core, "import-run", str(file))
+    assert "x.zip is not taken in: it cannot be read: No such file" in refused(
+        core, "import-run", str(file)
+    )
     file.write_bytes(b"no zip")
     assert "is no zip file" in refused(core, "import-run", str(file))
     with zipfile.ZipFile(file, "w") as archive:
@@ -171,7 +179,11 @@ def test_a_fork_takes_weights_and_what_changes(core, folder, idle):
     answer = read(core, "fork", "a", "--epochs", "1", "--max-lr", "0.02", "--nesterov", "--detach")
     assert answer["name"] == "a-fork"
     assert answer["parent"] == {"name": "a", "which": "last", "epoch": 3}
-    assert (answer["config"]["epochs"], answer["config"]["max_lr"], answer["config"]["nesterov"]) == (1, 0.02, True)
+    assert (
+        answer["config"]["epochs"],
+        answer["config"]["max_lr"],
+        answer["config"]["nesterov"],
+    ) == (1, 0.02, True)
     assert answer["config"]["batch_size"] == 3_000
     assert idle == ["a-fork"]
     assert core("fork", "a", "--name", "b", "--which", "best", "--detach")[1] == "b is started.\n"
@@ -179,15 +191,18 @@ def test_a_fork_takes_weights_and_what_changes(core, folder, idle):
     assert run_queue.order() == ["b"]
 
 
-@pytest.mark.parametrize(("options", "words"), [
-    ("--architecture initial", "do not fit another network"),
-    ("--epochs many", "epochs takes a whole number"),
-    ("--epochs 0", "must lie between"),
-    ("--epochs 900", "more than this machine allows"),
-    ("--which worst", "last or best"),
-    ("--name ../x", "cannot be a run's name"),
-    ("--name a", "already a run 'a'"),
-])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--architecture initial", "do not fit another network"),
+        ("--epochs many", "epochs takes a whole number"),
+        ("--epochs 0", "must lie between"),
+        ("--epochs 900", "more than this machine allows"),
+        ("--which worst", "last or best"),
+        ("--name ../x", "cannot be a run's name"),
+        ("--name a", "already a run 'a'"),
+    ],
+)
 def test_forks_that_cannot_be(options, words, core, folder, idle):
     made_run(folder, "a")
     assert words in refused(core, "fork", "a", *options.split())
@@ -197,8 +212,22 @@ def test_forks_that_cannot_be(options, words, core, folder, idle):
 
 @pytest.mark.mnist
 def test_a_real_run_does_an_epoch_pauses_and_is_forked(core, mnist):
-    config = ("--architecture", "linear-7850", "--batch-size", "2048", "--device", "cpu", "--threads", "1")
-    store.create(store.RunConfig(architecture="linear-7850", batch_size=2048, epochs=2, device="cpu", threads=1), "a")
+    config = (
+        "--architecture",
+        "linear-7850",
+        "--batch-size",
+        "2048",
+        "--device",
+        "cpu",
+        "--threads",
+        "1",
+    )
+    store.create(
+        store.RunConfig(
+            architecture="linear-7850", batch_size=2048, epochs=2, device="cpu", threads=1
+        ),
+        "a",
+    )
     first = read(core, "step", "a")
     assert (first["state"], len(first["epochs"])) == ("paused", 1)
     code, text, _ = core("step", "a")

@@ -25,12 +25,32 @@ def folder(folder, monkeypatch) -> Path:
 
 
 def test_one_command_searches_widths_and_rates(core):
-    answer = read(core, "sweep", "start", "mine", "--recipe", "final", "--widths", "4..8..2", "--epochs", "2",
-                  "--vary", "max-lr=0.02..0.2:log", "--runs", "3", "--max-parameters", "7999", "--sampler", "random")
+    answer = read(
+        core,
+        "sweep",
+        "start",
+        "mine",
+        "--recipe",
+        "final",
+        "--widths",
+        "4..8..2",
+        "--epochs",
+        "2",
+        "--vary",
+        "max-lr=0.02..0.2:log",
+        "--runs",
+        "3",
+        "--max-parameters",
+        "7999",
+        "--sampler",
+        "random",
+    )
     assert [trial["state"] for trial in answer["trials"]] == ["done"] * 3
     assert answer["over"]
-    assert set(answer["sweep"]["space"]) == {"max_lr", *(f"rows.{row}.channels" for row in (
-        1, 2, 3, 6, 7, 8, 11, 12, 13))}
+    assert set(answer["sweep"]["space"]) == {
+        "max_lr",
+        *(f"rows.{row}.channels" for row in (1, 2, 3, 6, 7, 8, 11, 12, 13)),
+    }
     assert answer["sweep"]["config"]["holdout"] == sweeps.HOLDOUT
     assert answer["sweep"]["recipe"] == "final"
     best = answer["trials"][answer["best"] - 1]
@@ -46,7 +66,19 @@ def test_one_command_searches_widths_and_rates(core):
 
 def test_a_sweep_is_stopped_and_goes_on(core, monkeypatch):
     monkeypatch.setattr(sweep_worker, "start", lambda name: None)
-    started = read(core, "sweep", "start", "mine", "--vary", "ema=0,0.9", "--runs", "2", "--epochs", "1", "--detach")
+    started = read(
+        core,
+        "sweep",
+        "start",
+        "mine",
+        "--vary",
+        "ema=0,0.9",
+        "--runs",
+        "2",
+        "--epochs",
+        "1",
+        "--detach",
+    )
     assert {trial["state"] for trial in started["trials"]} == {"waiting"}
     assert read(core, "sweep", "stop", "mine")["stopped"]
     status, text, said = core("sweep", "work", "mine")
@@ -74,7 +106,9 @@ def test_a_storage_is_named_by_the_operator(core, tmp_path):
 
 def test_the_winner_is_trained_with_several_seeds(core, monkeypatch):
     monkeypatch.setattr(processes, "start", lambda place: processes.identity())
-    best = read(core, "sweep", "start", "mine", "--vary", "max_lr=0.02..0.2", "--runs", "2", "--epochs", "1")["best"]
+    best = read(
+        core, "sweep", "start", "mine", "--vary", "max_lr=0.02..0.2", "--runs", "2", "--epochs", "1"
+    )["best"]
     answer = read(core, "sweep", "winner", "mine", "--repeats", "3", "--detach")
     assert answer["name"] == f"mine-{best:03d}-all"
     group = repeats.open_group(answer["name"])
@@ -89,15 +123,26 @@ def test_a_sweep_is_forgotten_when_it_is_said_so(core, monkeypatch):
     assert "There is no sweep yet" in core("sweep", "status")[1]
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    (("start", "mine"), "at least one field to vary"), (("start", "mine", "--vary", "ema"), "NAME=VALUES"),
-    (("start", "mine", "--vary", "speed=1,2"), "cannot vary 'speed'"),
-    (("start", "mine", "--vary", "ema=0,0.9", "--aim", "speed"), "aim is 'speed'"),
-    (("start", "mine", "--vary", "ema=0,0.9", "--holdout", "0"), "never by the test images"),
-    (("start", "a/b", "--vary", "ema=0,0.9"), "cannot be a run's name"),
-    (("start", "mine", "--architecture", "linear-7850", "--widths", "4..8"), "no row whose width"),
-    (("start", "mine", "--vary", "ema=0,0.9", "--storage", "nowhere"), "postgresql://"),
-    (("work", "none"), "no sweep 'none'"), (("status", "none"), "no sweep 'none'"), (("stop", "none"), "no sweep"),
-    (("winner", "none"), "no sweep"), (("delete", "none"), "no sweep")])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("start", "mine"), "at least one field to vary"),
+        (("start", "mine", "--vary", "ema"), "NAME=VALUES"),
+        (("start", "mine", "--vary", "speed=1,2"), "cannot vary 'speed'"),
+        (("start", "mine", "--vary", "ema=0,0.9", "--aim", "speed"), "aim is 'speed'"),
+        (("start", "mine", "--vary", "ema=0,0.9", "--holdout", "0"), "never by the test images"),
+        (("start", "a/b", "--vary", "ema=0,0.9"), "cannot be a run's name"),
+        (
+            ("start", "mine", "--architecture", "linear-7850", "--widths", "4..8"),
+            "no row whose width",
+        ),
+        (("start", "mine", "--vary", "ema=0,0.9", "--storage", "nowhere"), "postgresql://"),
+        (("work", "none"), "no sweep 'none'"),
+        (("status", "none"), "no sweep 'none'"),
+        (("stop", "none"), "no sweep"),
+        (("winner", "none"), "no sweep"),
+        (("delete", "none"), "no sweep"),
+    ],
+)
 def test_what_cannot_be_done_is_said_in_a_sentence(core, arguments, words):
     assert words in refused(core, "sweep", *arguments)

@@ -9,11 +9,23 @@ from core.data import affine, dataset
 from core.data.augmentations import KINDS, check
 
 IMAGES = dataset.synthetic(train=200, test=1).train_images.numpy()
-ROWS = check([{"kind": "affine"},
-              {"kind": "affine", "shift": 0.3, "scale": 0.5, "rotate": 45, "shear": 30, "aspect": "free", "p": 0.9},
-              {"kind": "affine", "border": "reflect", "shear": 5, "p": 1},
-              {"kind": "affine", "p": 0},
-              {"kind": "affine", "shift": 0, "scale": 0, "rotate": 0, "p": 0.3}])
+ROWS = check(
+    [
+        {"kind": "affine"},
+        {
+            "kind": "affine",
+            "shift": 0.3,
+            "scale": 0.5,
+            "rotate": 45,
+            "shear": 30,
+            "aspect": "free",
+            "p": 0.9,
+        },
+        {"kind": "affine", "border": "reflect", "shear": 5, "p": 1},
+        {"kind": "affine", "p": 0},
+        {"kind": "affine", "shift": 0, "scale": 0, "rotate": 0, "p": 0.3},
+    ]
+)
 
 
 @pytest.mark.parametrize("row", ROWS)
@@ -27,7 +39,9 @@ def test_it_gives_the_images_that_albumentations_gives(row):
 
 
 def test_a_turn_by_90_degrees_and_a_shift_move_the_pixel_they_should():
-    values = np.array([[0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 90.0], [2 / 28, -3 / 28, 0.0, 0.0, 1.0, 1.0, 0.0]])
+    values = np.array(
+        [[0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 90.0], [2 / 28, -3 / 28, 0.0, 0.0, 1.0, 1.0, 0.0]]
+    )
     turned, shifted = (matrix @ (20.0, 13.5, 1.0) for matrix in affine.matrices(values, 28))
     assert turned == pytest.approx((13.5, 7.0))
     assert shifted == pytest.approx((22.0, 10.5))

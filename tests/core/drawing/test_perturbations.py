@@ -23,7 +23,9 @@ def centre(image: np.ndarray) -> tuple[float, float]:
 
 def test_at_rest_nothing_changes(bar):
     assert nudged(bar) is bar
-    np.testing.assert_array_equal(nudged(bar, **{name: nudge.still for name, nudge in NUDGES.items()}), bar)
+    np.testing.assert_array_equal(
+        nudged(bar, **{name: nudge.still for name, nudge in NUDGES.items()}), bar
+    )
 
 
 @pytest.mark.parametrize(("name", "axis"), [("down", 0), ("right", 1)])
@@ -65,7 +67,11 @@ def test_a_range_holds_every_step_and_the_digit_as_it_is(bar, name):
     assert (amounts[0], amounts[-1]) == (nudge.low, nudge.high)
     assert images.shape == (len(amounts), 28, 28)
     np.testing.assert_array_equal(images[amounts.index(nudge.still)], bar)
-    assert all((image != bar).any() for amount, image in zip(amounts, images, strict=True) if amount != nudge.still)
+    assert all(
+        (image != bar).any()
+        for amount, image in zip(amounts, images, strict=True)
+        if amount != nudge.still
+    )
 
 
 def test_the_others_are_held_along_a_range(bar):
@@ -73,8 +79,9 @@ def test_the_others_are_held_along_a_range(bar):
     np.testing.assert_array_equal(images[amounts.index(0)], nudged(bar, right=5))
 
 
-@pytest.mark.parametrize("amounts", [{"cake": 1}, {"turn": 91}, {"size": 0}, {"right": float("nan")},
-                                     {"right": "3"}])
+@pytest.mark.parametrize(
+    "amounts", [{"cake": 1}, {"turn": 91}, {"size": 0}, {"right": float("nan")}, {"right": "3"}]
+)
 def test_what_is_no_nudge_is_refused_in_words(bar, amounts):
     with pytest.raises(UserError):
         nudged(bar, **amounts)

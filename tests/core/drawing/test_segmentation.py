@@ -16,8 +16,13 @@ ASPECT = 2.5
 BAR_5 = [DIGITS[5][0], [[0.42, 0.13], [0.68, 0.12]]]  # its bar flies above it
 
 
-def written(numbers: list[int], gap: float = 0.12, scale: float = 0.7, seed: int = 0,
-            strokes: dict[int, Strokes] = DIGITS) -> Strokes:
+def written(
+    numbers: list[int],
+    gap: float = 0.12,
+    scale: float = 0.7,
+    seed: int = 0,
+    strokes: dict[int, Strokes] = DIGITS,
+) -> Strokes:
     """Digits beside each other on a wide pad, each a little higher or lower, larger or smaller."""
     chance = random.Random(seed)
     lines: Strokes = []
@@ -25,16 +30,24 @@ def written(numbers: list[int], gap: float = 0.12, scale: float = 0.7, seed: int
     for digit in numbers:
         size, up = scale * chance.uniform(0.85, 1.1), chance.uniform(-0.05, 0.05)
         across = [x for stroke in strokes[digit] for x, _ in stroke]
-        lines += [[[(left + (x - min(across)) * size) / ASPECT, 0.5 + (y - 0.5) * size + up] for x, y in stroke]
-                  for stroke in strokes[digit]]
+        lines += [
+            [
+                [(left + (x - min(across)) * size) / ASPECT, 0.5 + (y - 0.5) * size + up]
+                for x, y in stroke
+            ]
+            for stroke in strokes[digit]
+        ]
         left += (max(across) - min(across)) * size + gap
     return lines
 
 
 def likeness(one: np.ndarray, other: np.ndarray) -> float:
     """Correlation at the best shift of at most a pixel."""
-    return max(np.corrcoef(one.ravel(), np.roll(other, (y, x), (0, 1)).ravel())[0, 1]
-               for y in (-1, 0, 1) for x in (-1, 0, 1))
+    return max(
+        np.corrcoef(one.ravel(), np.roll(other, (y, x), (0, 1)).ravel())[0, 1]
+        for y in (-1, 0, 1)
+        for x in (-1, 0, 1)
+    )
 
 
 def assert_reads(found: list[np.ndarray], numbers: list[int], least: float = 0.9) -> None:
@@ -96,7 +109,9 @@ def test_a_picture_comes_apart_digit_by_digit(paper):
     if paper == "photograph":
         light = np.linspace(0.6, 1.0, ink.shape[1])[None]
         grain = np.random.default_rng(0).normal(0, 3, ink.shape)
-        ink = from_picture(np.clip((235 - 195 * (ink / 255.0)) * light + grain, 0, 255).astype(np.uint8))
+        ink = from_picture(
+            np.clip((235 - 195 * (ink / 255.0)) * light + grain, 0, 255).astype(np.uint8)
+        )
     assert_reads(cut_ink(ink), numbers, least=0.85)
 
 
@@ -105,9 +120,13 @@ def test_real_digits_in_a_row_come_apart(mnist):
     images = mnist.test_images[:200].numpy()
     right = 0
     for at in range(0, 200, 4):
-        some = images[at:at + 4]
-        found = cut_ink(np.concatenate([np.kron(image, np.ones((5, 5), np.uint8)) for image in some], axis=1))
-        right += len(found) == 4 and all(likeness(one, other) > 0.9 for one, other in zip(found, some, strict=True))
+        some = images[at : at + 4]
+        found = cut_ink(
+            np.concatenate([np.kron(image, np.ones((5, 5), np.uint8)) for image in some], axis=1)
+        )
+        right += len(found) == 4 and all(
+            likeness(one, other) > 0.9 for one, other in zip(found, some, strict=True)
+        )
     assert right >= 48, "of 50 rows"
 
 
@@ -128,7 +147,12 @@ def test_too_many_are_refused_in_words():
     with pytest.raises(UserError, match=f"at most {MOST}"):
         cut_strokes([[[x / 60, 0.4], [x / 60, 0.6]] for x in range(2, 58, 2)], 6.0)
     with pytest.raises(UserError, match="no line of digits"):
-        cut_ink(np.kron((np.indices((60, 60)).sum(axis=0) % 3 == 0).astype(np.uint8) * 255, np.eye(8, dtype=np.uint8)))
+        cut_ink(
+            np.kron(
+                (np.indices((60, 60)).sum(axis=0) % 3 == 0).astype(np.uint8) * 255,
+                np.eye(8, dtype=np.uint8),
+            )
+        )
     with pytest.raises(UserError):
         cut_strokes([[["a", 1]]])
 

@@ -18,14 +18,17 @@ from core.models.network import build
 from core.training.trainer import Training
 from tests.made import made_run
 
-LAYERS = ({"kind": "avgpool", "kernel": 4, "stride": 4}, {"kind": "linear", "channels": 10, "activation": "none"})
+LAYERS = (
+    {"kind": "avgpool", "kernel": 4, "stride": 4},
+    {"kind": "linear", "channels": 10, "activation": "none"},
+)
 TINY = RunConfig(layers=LAYERS, batch_size=50, device="cpu", precision="fp32", threads=1)
 
 
 def curve(*losses: float, low: float = 1e-4, high: float = 10.0) -> list[Point]:
     """Points whose smoothed losses are those given, at rates that climb evenly."""
     step = (high / low) ** (1 / (len(losses) - 1))
-    return [Point(number + 1, low * step ** number, loss, loss) for number, loss in enumerate(losses)]
+    return [Point(number + 1, low * step**number, loss, loss) for number, loss in enumerate(losses)]
 
 
 def test_rates_climb_by_the_same_factor():
@@ -35,16 +38,26 @@ def test_rates_climb_by_the_same_factor():
     factors = [after / before for before, after in itertools.pairwise(climb)]
     assert factors == pytest.approx([factors[0]] * 100)
     assert lr_range.rates(TINY.changed(optimizer="adam"))[-1] == pytest.approx(1)
-    for wrong in ({"steps": 10}, {"steps": 10_000}, {"low": 1.0, "high": 0.1}, {"high": 100.0}, {"low": 0.0}):
+    for wrong in (
+        {"steps": 10},
+        {"steps": 10_000},
+        {"low": 1.0, "high": 0.1},
+        {"high": 100.0},
+        {"low": 0.0},
+    ):
         with pytest.raises(ConfigError, match="range test"):
             lr_range.rates(TINY, **wrong)
 
 
 def test_its_steps_are_the_trainers(digits):
-    config = TINY.changed(schedule="constant", lr=0.02, epochs=2, label_smoothing=0.1, clip_norm=1.0)
-    expected = [float(result.loss) for result in Training(config, digits).run() if hasattr(result, "loss")]
+    config = TINY.changed(
+        schedule="constant", lr=0.02, epochs=2, label_smoothing=0.1, clip_norm=1.0
+    )
+    expected = [
+        float(result.loss) for result in Training(config, digits).run() if hasattr(result, "loss")
+    ]
     found = list(lr_range.points(config.changed(lr=0.5), digits, [0.02] * 60))
-    assert [point.loss for point in found][:len(expected)] == pytest.approx(expected, rel=1e-6)
+    assert [point.loss for point in found][: len(expected)] == pytest.approx(expected, rel=1e-6)
     assert {point.lr for point in found} == {0.02}
 
 
@@ -135,8 +148,11 @@ def test_a_test_whose_process_is_gone_is_over(folder):
     request = Request(TINY, steps=60)
     place = lr_range_job._place(request, folder)
     place.parent.mkdir()
-    place.write_bytes(lr_range_job._line({"request": request.to_dict()})
-                      + lr_range_job._line({"pid": 1, "started": 1.0}) + b'{"point": {"st')
+    place.write_bytes(
+        lr_range_job._line({"request": request.to_dict()})
+        + lr_range_job._line({"pid": 1, "started": 1.0})
+        + b'{"point": {"st'
+    )
     found = lr_range_job.find(request)
     assert found.state == "failed"
     assert "ended without a word" in found.message

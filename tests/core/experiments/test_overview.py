@@ -53,7 +53,7 @@ def test_a_group_is_its_mean_and_a_run_is_as_sure_as_its_images_allow(runs):
     (group,) = overview.groups(runs)
     found = overview.validation(group)
     assert (found.mean, found.runs) == (98.0, 2)
-    assert found.deviation == pytest.approx(2 ** 0.5)
+    assert found.deviation == pytest.approx(2**0.5)
     single = overview.validation(next(run for run in runs if run.name == "between"))
     assert single.deviation is None
     assert single.interval[0] < 98.5 < single.interval[1]

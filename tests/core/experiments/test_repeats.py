@@ -17,13 +17,23 @@ QUICK = RunConfig(architecture="linear-7850", epochs=1, batch_size=3_000)
 def idle(monkeypatch) -> list[str]:
     """Keeps processes from being started; gives the names of the runs that would have been trained."""
     asked: list[str] = []
-    monkeypatch.setattr(run_queue.processes, "start", lambda place: asked.append(place.name) or run_queue.processes.identity())
+    monkeypatch.setattr(
+        run_queue.processes,
+        "start",
+        lambda place: asked.append(place.name) or run_queue.processes.identity(),
+    )
     return asked
 
 
 def test_repeats_differ_in_their_seed_only():
     group = repeats.create(QUICK.changed(seed=7), "five", 5, recipe="final")
-    assert [run.name for run in group.runs] == ["five-s7", "five-s8", "five-s9", "five-s10", "five-s11"]
+    assert [run.name for run in group.runs] == [
+        "five-s7",
+        "five-s8",
+        "five-s9",
+        "five-s10",
+        "five-s11",
+    ]
     assert {run.config.changed(seed=0) for run in group.runs} == {QUICK.changed(seed=0)}
     assert all(run.group == "five" and run.recipe == "final" for run in group.runs)
     assert group.spread is None
@@ -55,7 +65,11 @@ def test_a_group_is_made_whole_or_not_at_all(folder):
 def test_a_groups_name_is_neither_a_runs_nor_another_groups(folder):
     made_run(folder, "taken")
     repeats.create(QUICK, "pair", 2)
-    for name, words in (("taken", "already a run"), ("Pair", "already a group"), ("../x", "cannot be a run's name")):
+    for name, words in (
+        ("taken", "already a run"),
+        ("Pair", "already a group"),
+        ("../x", "cannot be a run's name"),
+    ):
         with pytest.raises(RunError, match=words):
             repeats.create(QUICK, name, 2)
     assert repeats.free_name("pair") == "pair-2"
@@ -79,8 +93,10 @@ def test_mean_and_interval_are_those_of_the_finished_runs(group, folder):
     assert made.spread.deviation == pytest.approx(0.1193, abs=1e-4)
     assert made.interval == pytest.approx((98.8802, 99.4731), abs=1e-3)
     assert made.seeds == (1, 2, 3)
-    assert made.words == ("three: 99.18 % of the test images as the mean of 3 seeds (98.88 to 99.47), "
-                          "deviation 0.12, from 99.04 to 99.26.")
+    assert made.words == (
+        "three: 99.18 % of the test images as the mean of 3 seeds (98.88 to 99.47), "
+        "deviation 0.12, from 99.04 to 99.26."
+    )
     assert made.to_dict()["finished"] == 3
     assert len(made.to_dict()["runs"]) == 4
 
@@ -106,7 +122,9 @@ def test_the_goal_is_reached_by_the_mean_not_by_a_lucky_run(group, folder):
 def test_runs_that_differ_in_more_are_no_repeats(group, folder):
     group("mixed", [9_900, 9_910])
     made_run(folder, "mixed-s3", group="mixed", seed=3, lr=0.2)
-    with pytest.raises(RunError, match="mixed-s1 and mixed-s3 are no repeats of each other: they differ in lr"):
+    with pytest.raises(
+        RunError, match="mixed-s1 and mixed-s3 are no repeats of each other: they differ in lr"
+    ):
         repeats.open_group("mixed")
     with pytest.raises(RunError, match="no run and no group 'nobody'"):
         repeats.open_group("nobody")

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.experiments.statistics import gain_interval, paired_interval, spread, t_interval, welch_interval, wilson
+from core.experiments.statistics import (
+    gain_interval,
+    paired_interval,
+    spread,
+    t_interval,
+    welch_interval,
+    wilson,
+)
 from core.insight.mistakes import Comparison
 
 
@@ -22,7 +29,9 @@ def test_wilson_stays_within_bounds_at_the_ends():
     assert wilson(10, 10)[0] == pytest.approx(72.2467, abs=1e-3)
 
 
-@given(st.integers(1, 10_000).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total))))
+@given(
+    st.integers(1, 10_000).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total)))
+)
 def test_wilson_holds_the_share_it_is_about(pair):
     correct, total = pair
     low, high = wilson(correct, total)

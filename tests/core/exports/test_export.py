@@ -32,19 +32,46 @@ from core.training.schedules import SCHEDULES
 from tests.made import made_run
 
 # A row of every kind with other values than the usual ones, and every activation.
-ODD = ({"kind": "space_to_depth", "block": 2},
-       {"kind": "conv", "channels": 8, "kernel": 3, "stride": 2, "padding": 2, "groups": 4, "bias": False,
-        "norm": "batch", "activation": "silu"},
-       {"kind": "conv", "channels": 8, "kernel": 3, "padding": 1, "norm": "batch", "activation": "gelu"},
-       {"kind": "conv", "channels": 8, "kernel": 1, "activation": "none"},
-       {"kind": "add", "from": 2, "activation": "relu"},
-       {"kind": "avgpool", "kernel": 3, "stride": 1}, {"kind": "maxpool", "kernel": 2, "stride": 1},
-       {"kind": "dropout", "p": 0.3}, {"kind": "linear", "channels": 12, "bias": False, "activation": "gelu"},
-       {"kind": "dropout"}, {"kind": "linear", "channels": 10, "activation": "none"})
-OTHER = ({"kind": "conv", "channels": 12, "kernel": 5, "stride": 2}, {"kind": "global_avgpool"},
-         {"kind": "conv", "channels": 10, "kernel": 1, "activation": "none"})
-NETWORKS = {**{name: {"architecture": name} for name in ARCHITECTURES}, "odd": {"layers": ODD},
-            "other": {"layers": OTHER}}
+ODD = (
+    {"kind": "space_to_depth", "block": 2},
+    {
+        "kind": "conv",
+        "channels": 8,
+        "kernel": 3,
+        "stride": 2,
+        "padding": 2,
+        "groups": 4,
+        "bias": False,
+        "norm": "batch",
+        "activation": "silu",
+    },
+    {
+        "kind": "conv",
+        "channels": 8,
+        "kernel": 3,
+        "padding": 1,
+        "norm": "batch",
+        "activation": "gelu",
+    },
+    {"kind": "conv", "channels": 8, "kernel": 1, "activation": "none"},
+    {"kind": "add", "from": 2, "activation": "relu"},
+    {"kind": "avgpool", "kernel": 3, "stride": 1},
+    {"kind": "maxpool", "kernel": 2, "stride": 1},
+    {"kind": "dropout", "p": 0.3},
+    {"kind": "linear", "channels": 12, "bias": False, "activation": "gelu"},
+    {"kind": "dropout"},
+    {"kind": "linear", "channels": 10, "activation": "none"},
+)
+OTHER = (
+    {"kind": "conv", "channels": 12, "kernel": 5, "stride": 2},
+    {"kind": "global_avgpool"},
+    {"kind": "conv", "channels": 10, "kernel": 1, "activation": "none"},
+)
+NETWORKS = {
+    **{name: {"architecture": name} for name in ARCHITECTURES},
+    "odd": {"layers": ODD},
+    "other": {"layers": OTHER},
+}
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +83,7 @@ def test() -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture
 def trained(folder):
     """Makes a run whose weights and statistics are all random, as if it had learnt."""
+
     def make(name: str = "net", **config) -> Run:
         run = made_run(folder, name, done=1, **config)
         generator = torch.Generator().manual_seed(7)
@@ -66,6 +94,7 @@ def trained(folder):
         for which in ("last", "best"):
             files.save_tensors(run.folder / f"{which}.pt", weights)
         return run
+
     return make
 
 
@@ -88,14 +117,20 @@ def test_every_network_answers_alike_in_every_format(name, format, trained, test
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_file_that_answers_otherwise_is_not_handed_out(format, trained, test, monkeypatch):
-    run, other = trained("net", architecture="linear-7850"), trained("other", architecture="keras-style")
+    run, other = (
+        trained("net", architecture="linear-7850"),
+        trained("other", architecture="keras-style"),
+    )
     if format == "script":  # its weights are the run's, so its arithmetic has to be wrong
         right = script.source(run)
         monkeypatch.setattr(script, "source", lambda run: right.replace("0.1307", "0.9"))
     else:
         making = exports._MAKERS[format]
-        monkeypatch.setitem(exports._MAKERS, format,
-                            lambda run, model, which: making(other, exports.load_model(other), which))
+        monkeypatch.setitem(
+            exports._MAKERS,
+            format,
+            lambda run, model, which: making(other, exports.load_model(other), which),
+        )
     with pytest.raises(RunError, match=r"answers otherwise than the run: .* It is not handed out"):
         export(run, format, test=test)
 
@@ -149,15 +184,24 @@ def test_a_script_begins_with_the_runs_own_weights(name, how, folder):
 @pytest.mark.parametrize("anneal", ["linear", "cos"])
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_a_script_follows_the_same_rates(name, anneal, folder):
-    config = {"schedule": name, "anneal": anneal, "lr": 0.03, "max_lr": 0.2, "warmup": 0.4, "momentum_cycle": True}
+    config = {
+        "schedule": name,
+        "anneal": anneal,
+        "lr": 0.03,
+        "max_lr": 0.2,
+        "warmup": 0.4,
+        "momentum_cycle": True,
+    }
     run = made_run(folder, "net", epochs=7, **config)
     names = namespace(run)
     steps = range(0, 7 * 20)
     assert [names["rate"](step, 20) for step in steps] == pytest.approx(
-        [schedules.rate(run.config, step, 20) for step in steps])
+        [schedules.rate(run.config, step, 20) for step in steps]
+    )
     if name == "one-cycle":
         assert [names["momentum"](step, 20) for step in steps] == pytest.approx(
-            [schedules.momentum(run.config, step, 20) for step in steps])
+            [schedules.momentum(run.config, step, 20) for step in steps]
+        )
 
 
 @pytest.mark.parametrize("name", [name for name, preset in PRESETS.items() if preset.transforms])
@@ -192,13 +236,21 @@ def test_a_script_needs_nothing_of_ours(recipe, folder):
     assert max(map(len, text.splitlines())) <= 120
     used = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
     for root in roots - {"pathlib", "torch"}:
-        assert {"numpy": "np", "albumentations": "A"}.get(root, root) in used, f"{root} is imported for nothing"
+        assert {"numpy": "np", "albumentations": "A"}.get(root, root) in used, (
+            f"{root} is imported for nothing"
+        )
 
 
 def test_no_word_of_a_config_becomes_code(folder):
     evil = '"""\nimport os\nos.system("touch pwned")\n#'
-    run = made_run(folder, "net", layers=OTHER, architecture=evil, augmentation=evil,
-                   transforms=({"kind": "noise"},))
+    run = made_run(
+        folder,
+        "net",
+        layers=OTHER,
+        architecture=evil,
+        augmentation=evil,
+        transforms=({"kind": "noise"},),
+    )
     text = script.source(run)
     assert "pwned" not in text
     ast.parse(text)
@@ -208,6 +260,7 @@ def test_a_run_that_began_elsewhere_says_so(folder):
     parent = {"name": "other", "which": "last", "epoch": 3}
     run = made_run(folder, "net")
     from core.runs import store
+
     store.change(run.folder, parent=parent)
     assert "began with the weights of another run" in script.source(store.open_run("net"))
 
@@ -216,7 +269,9 @@ def test_what_a_script_cannot_hold_is_refused_rather_than_left_out(folder, monke
     assert set(RunConfig().to_dict()) == script.HELD, "does a script follow this field?"
     run = made_run(folder, "net", momentum=0.5)
     monkeypatch.setattr(script, "HELD", script.HELD - {"momentum"})
-    with pytest.raises(RunError, match=r"net has momentum 0\.5 and not 0\.9, which a script of its own cannot hold"):
+    with pytest.raises(
+        RunError, match=r"net has momentum 0\.5 and not 0\.9, which a script of its own cannot hold"
+    ):
         script.source(run)
 
 
@@ -235,7 +290,10 @@ def test_a_script_carries_its_teacher_or_says_that_it_cannot(folder, test, monke
     assert not torch.allclose(both(images), theirs(images), atol=1e-2)
     assert export(run, "script", test=test).check.agreeing == 60
     monkeypatch.setattr(script, "LARGEST_TEACHER", 1_000)
-    with pytest.raises(RunError, match=r"both learnt from old\+other, whose [\d,]+ parameters are more than a script"):
+    with pytest.raises(
+        RunError,
+        match=r"both learnt from old\+other, whose [\d,]+ parameters are more than a script",
+    ):
         script.source(run)
     (folder / "old").rename(folder / "elsewhere")
     with pytest.raises(RunError, match="the teacher old is no run here"):

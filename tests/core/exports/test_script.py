@@ -20,23 +20,60 @@ from core.training import runtime
 from core.training.results import HEADER, EpochResult
 from tests.made import made_run
 
-NORMED = ({"kind": "conv", "channels": 6, "kernel": 5, "stride": 4, "norm": "batch", "bias": False},
-          {"kind": "dropout"}, {"kind": "linear", "channels": 10, "activation": "none"})
-OLDER = ({"kind": "conv", "channels": 8, "kernel": 5, "stride": 3, "norm": "batch"}, {"kind": "global_avgpool"},
-         {"kind": "dropout", "p": 0.5}, {"kind": "linear", "channels": 10, "activation": "none"})
-PLAIN = RunConfig(layers=NORMED, dropout=0.1, batch_size=60, epochs=2, max_lr=0.1, device="cpu", precision="fp32",
-                  threads=1, seed=3)
+NORMED = (
+    {"kind": "conv", "channels": 6, "kernel": 5, "stride": 4, "norm": "batch", "bias": False},
+    {"kind": "dropout"},
+    {"kind": "linear", "channels": 10, "activation": "none"},
+)
+OLDER = (
+    {"kind": "conv", "channels": 8, "kernel": 5, "stride": 3, "norm": "batch"},
+    {"kind": "global_avgpool"},
+    {"kind": "dropout", "p": 0.5},
+    {"kind": "linear", "channels": 10, "activation": "none"},
+)
+PLAIN = RunConfig(
+    layers=NORMED,
+    dropout=0.1,
+    batch_size=60,
+    epochs=2,
+    max_lr=0.1,
+    device="cpu",
+    precision="fp32",
+    threads=1,
+    seed=3,
+)
 CONFIGS = {
     "plain": PLAIN,
     # Everything at once that a script can hold, in two runs, since the two optimizers exclude each other.
-    "rich": PLAIN.changed(augmentation="final", augmented=0.5, schedule="one-cycle", momentum_cycle=True, anneal="cos",
-                          ema=0.9, weight_decay=0.001, nesterov=True, label_smoothing=0.1, clip_norm=1.0,
-                          initialisation="he"),
+    "rich": PLAIN.changed(
+        augmentation="final",
+        augmented=0.5,
+        schedule="one-cycle",
+        momentum_cycle=True,
+        anneal="cos",
+        ema=0.9,
+        weight_decay=0.001,
+        nesterov=True,
+        label_smoothing=0.1,
+        clip_norm=1.0,
+        initialisation="he",
+    ),
     "adadelta": PLAIN.changed(optimizer="adadelta", schedule="exponential", lr=1.0, decay=0.5),
-    "muon": PLAIN.changed(optimizer="muon", weight_decay=0.01, schedule="one-cycle", momentum_cycle=True),
-    "held": PLAIN.changed(optimizer="adamw", weight_decay=0.01, schedule="triangle", lr=0.001, max_lr=0.01, holdout=100,
-                          holdout_seed=2),
-    "taught": PLAIN.changed(teacher="old", teacher_share=0.7, temperature=3.0, augmentation="final", augmented=0.5),
+    "muon": PLAIN.changed(
+        optimizer="muon", weight_decay=0.01, schedule="one-cycle", momentum_cycle=True
+    ),
+    "held": PLAIN.changed(
+        optimizer="adamw",
+        weight_decay=0.01,
+        schedule="triangle",
+        lr=0.001,
+        max_lr=0.01,
+        holdout=100,
+        holdout_seed=2,
+    ),
+    "taught": PLAIN.changed(
+        teacher="old", teacher_share=0.7, temperature=3.0, augmentation="final", augmented=0.5
+    ),
     "rounded": PLAIN.changed(precision="bf16", teacher="old", ema=0.9),
 }
 
@@ -72,9 +109,24 @@ def test_a_script_trains_to_the_runs_own_table(name, digits, folder, tmp_path, m
     run = store.open_run(name)
     write_idx(tmp_path / "data", digits)
     (tmp_path / "script.py").write_text(script.source(run))
-    command = [sys.executable, "-W", "error::UserWarning", "script.py", "--data", "data", "--device", "cpu"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200,
-                          env={**os.environ, "PYTHONPATH": ""})
+    command = [
+        sys.executable,
+        "-W",
+        "error::UserWarning",
+        "script.py",
+        "--data",
+        "data",
+        "--device",
+        "cpu",
+    ]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        env={**os.environ, "PYTHONPATH": ""},
+    )
     assert done.returncode == 0, done.stderr[-2_000:]
     assert HEADER in done.stdout
     rows = table(done.stdout)
@@ -97,7 +149,9 @@ def test_a_script_without_its_data_says_what_to_do(tmp_path):
     run = store.create(PLAIN, "plain")
     text = script.source(run).replace("https://", "nowhere://")
     (tmp_path / "script.py").write_text(text)
-    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=100
+    )
     assert done.returncode != 0
     assert "put MNIST's four files, unpacked, into the folder given by --data" in done.stderr
     assert "Traceback" not in done.stderr

@@ -13,10 +13,18 @@ def pair(digits):
     return digits.train_images.numpy(), digits.train_labels.numpy()
 
 
-@pytest.mark.parametrize(("digit", "index", "indices", "at", "first", "before", "after"), [
-    (None, 0, [0, 1, 2], 0, 0, None, 3), (None, 4, [3, 4, 5], 4, 3, 0, 6), (None, 99, [6, 7], 7, 6, 3, None),
-    (1, 0, [1, 3, 4], 1, 0, None, 6), (1, 5, [6, 7], 6, 3, 1, None), (1, 2, [1, 3, 4], 3, 0, None, 6),
-    (0, 7, [0, 2, 5], 5, 0, None, None)])
+@pytest.mark.parametrize(
+    ("digit", "index", "indices", "at", "first", "before", "after"),
+    [
+        (None, 0, [0, 1, 2], 0, 0, None, 3),
+        (None, 4, [3, 4, 5], 4, 3, 0, 6),
+        (None, 99, [6, 7], 7, 6, 3, None),
+        (1, 0, [1, 3, 4], 1, 0, None, 6),
+        (1, 5, [6, 7], 6, 3, 1, None),
+        (1, 2, [1, 3, 4], 3, 0, None, 6),
+        (0, 7, [0, 2, 5], 5, 0, None, None),
+    ],
+)
 def test_a_page_holds_the_digit_in_question(digit, index, indices, at, first, before, after):
     shown = insight.window(np.array([0, 1, 0, 1, 1, 0, 1, 1]), digit, index, 3)
     assert list(shown.indices) == indices
@@ -44,7 +52,9 @@ def test_one_of_each_starts_where_asked_and_goes_round():
     assert list(insight.one_of_each(labels, 0)) == list(range(10))
     assert list(insight.one_of_each(labels, 4)) == [10, 11, 12, 13, *range(4, 10)]
     assert list(insight.one_of_each(labels, 16)) == [*range(6), *range(16, 20)]
-    assert list(insight.one_of_each(np.array([3, 3, 1]), 1)) == [2, 1], "classes that are not there are left out"
+    assert list(insight.one_of_each(np.array([3, 3, 1]), 1)) == [2, 1], (
+        "classes that are not there are left out"
+    )
 
 
 def test_statistics_are_numpys(pair, monkeypatch):
@@ -56,7 +66,9 @@ def test_statistics_are_numpys(pair, monkeypatch):
         mine = grey[labels == digit]
         np.testing.assert_allclose(found.mean[digit], mine.mean(axis=0), atol=1e-6)
         np.testing.assert_allclose(found.variance[digit], mine.var(axis=0), atol=1e-6)
-        np.testing.assert_allclose(found.ink[digit, 2], np.median(mine.mean(axis=(1, 2))), atol=1e-6)
+        np.testing.assert_allclose(
+            found.ink[digit, 2], np.median(mine.mean(axis=(1, 2))), atol=1e-6
+        )
     np.testing.assert_array_equal(found.histogram, np.bincount(images.ravel(), minlength=256))
     assert found.grey_mean == pytest.approx(grey.mean())
     assert found.grey_std == pytest.approx(grey.std())
@@ -88,8 +100,10 @@ def test_the_map_is_the_singular_value_decomposition(pair):
     chart = insight.pca(images, sample=400, axes=4)
     pixels = images[chart.indices].reshape(400, -1) / 255
     pixels = pixels - pixels.mean(axis=0)
-    lengths, axes = (each.numpy() for each in torch.linalg.svd(torch.from_numpy(pixels), full_matrices=False)[1:])
-    np.testing.assert_allclose(chart.shares, (lengths ** 2 / (lengths ** 2).sum())[:4], rtol=1e-3)
+    lengths, axes = (
+        each.numpy() for each in torch.linalg.svd(torch.from_numpy(pixels), full_matrices=False)[1:]
+    )
+    np.testing.assert_allclose(chart.shares, (lengths**2 / (lengths**2).sum())[:4], rtol=1e-3)
     for mine, theirs in zip(chart.axes, axes, strict=False):
         assert abs(mine @ theirs) > 0.99
         assert mine[abs(mine).argmax()] > 0, "an axis has one direction"

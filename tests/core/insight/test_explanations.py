@@ -49,11 +49,13 @@ def test_hiding_the_stroke_that_matters_takes_the_answer_away(cross):
     top, left = np.unravel_index(found.drop.argmax(), found.drop.shape)
     assert 7 <= top <= 10
     assert 17 <= left <= 22
-    assert found.drop[8:10, 18:22].min() > 10 * abs(found.drop[16:22]).max(), "the upright stroke says nothing"
+    assert found.drop[8:10, 18:22].min() > 10 * abs(found.drop[16:22]).max(), (
+        "the upright stroke says nothing"
+    )
     assert found.top <= 8
     assert found.top + 4 >= 10, "the patch that hurts most covers the bar's end"
     hidden = cross.copy()
-    hidden[max(0, found.top):found.top + 4, max(0, found.left):found.left + 4] = 0
+    hidden[max(0, found.top) : found.top + 4, max(0, found.left) : found.left + 4] = 0
     assert predict(reads_the_bar(), hidden[None])[0, 3] == pytest.approx(found.after, abs=1e-6)
 
 
@@ -76,7 +78,9 @@ def test_patches_of_any_size_stay_on_the_image(cross, patch):
 def test_saliency_of_a_linear_network_is_its_weights(cross):
     model = reads_the_bar()
     found = saliency(model, cross, 3)
-    np.testing.assert_allclose(found, model.layers[0].weight[3].detach().reshape(28, 28).numpy() * PER_WHITE, atol=1e-4)
+    np.testing.assert_allclose(
+        found, model.layers[0].weight[3].detach().reshape(28, 28).numpy() * PER_WHITE, atol=1e-4
+    )
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
@@ -109,16 +113,28 @@ def test_every_row_of_every_network_has_its_maps(name, cross):
 
 
 def test_of_many_channels_the_strongest_are_shown(cross):
-    rows = ({"kind": "linear", "channels": 100, "activation": "none"}, {"kind": "linear", "activation": "none"})
+    rows = (
+        {"kind": "linear", "channels": 100, "activation": "none"},
+        {"kind": "linear", "activation": "none"},
+    )
     model = Network(rows).eval()
     first, _ = row_maps(model, cross, most=5)
-    values = model.features((torch.from_numpy(cross).float() / 255 - 0.1307)[None, None] / 0.3081)[0][0]
+    values = model.features((torch.from_numpy(cross).float() / 255 - 0.1307)[None, None] / 0.3081)[
+        0
+    ][0]
     assert set(first.channels) == {int(at) + 1 for at in values.abs().topk(5).indices}
     assert list(first.channels) == sorted(first.channels)
 
 
-@pytest.mark.parametrize("look", [lambda model, image: row_maps(model, image), lambda model, image: saliency(
-    model, image, 1), lambda model, image: occlusion(model, image, 1)], ids=["maps", "saliency", "occlusion"])
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda model, image: row_maps(model, image),
+        lambda model, image: saliency(model, image, 1),
+        lambda model, image: occlusion(model, image, 1),
+    ],
+    ids=["maps", "saliency", "occlusion"],
+)
 def test_a_network_that_diverged_is_named_in_words(cross, look):
     with pytest.raises(UserError, match="diverged"):
         look(diverged(), cross)

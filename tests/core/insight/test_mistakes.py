@@ -12,10 +12,14 @@ from core.insight import mistakes
 from core.insight.mistakes import Predictions
 
 
-def predictions(labels: list[int], predicted: list[int], sure: list[float] | None = None) -> Predictions:
+def predictions(
+    labels: list[int], predicted: list[int], sure: list[float] | None = None
+) -> Predictions:
     """Predictions as certain as said; what is left goes to the label where that is another digit."""
     rows = np.zeros((len(labels), 10), np.float32)
-    for row, label, digit, share in zip(rows, labels, predicted, sure or [0.9] * len(labels), strict=True):
+    for row, label, digit, share in zip(
+        rows, labels, predicted, sure or [0.9] * len(labels), strict=True
+    ):
         row[label] += 1 - share
         row[digit] += share
     return Predictions(rows, np.array(labels))
@@ -25,13 +29,16 @@ def test_confusion_counts_labels_down_and_answers_across():
     found = predictions([3, 3, 3, 8, 9], [3, 8, 8, 8, 3])
     counts = mistakes.confusion(found.labels, found.predicted)
     assert counts.shape == (10, 10)
-    assert {(int(row), int(column)): int(counts[row, column]) for row, column in zip(*counts.nonzero(), strict=True)
-            } == {(3, 3): 1, (3, 8): 2, (8, 8): 1, (9, 3): 1}
+    assert {
+        (int(row), int(column)): int(counts[row, column])
+        for row, column in zip(*counts.nonzero(), strict=True)
+    } == {(3, 3): 1, (3, 8): 2, (8, 8): 1, (9, 3): 1}
 
 
 def test_precision_and_recall():
-    precision, recall = mistakes.precision_recall(mistakes.confusion(np.array([3, 3, 3, 8, 9]),
-                                                                     np.array([3, 8, 8, 8, 3])))
+    precision, recall = mistakes.precision_recall(
+        mistakes.confusion(np.array([3, 3, 3, 8, 9]), np.array([3, 8, 8, 8, 3]))
+    )
     assert (recall[3], precision[3]) == pytest.approx((1 / 3, 1 / 2))
     assert (recall[8], precision[8]) == pytest.approx((1, 1 / 3))
     assert recall[9] == 0
@@ -56,28 +63,41 @@ def test_the_hardest_come_first_and_the_right_ones_not_at_all():
     found = predictions([1, 2, 3, 4, 5], [1, 7, 7, 4, 6], [0.3, 0.6, 0.99, 0.9, 0.6])
     assert list(mistakes.hardest(found)) == [2, 1, 4]
     assert list(mistakes.hardest(found, 1)) == [2]
-    assert list(mistakes.by_loss(found, found.right)) == [0, 3], "equals stay in the dataset's order"
+    assert list(mistakes.by_loss(found, found.right)) == [0, 3], (
+        "equals stay in the dataset's order"
+    )
     assert found.wrong == 3
 
 
 def test_two_networks_are_told_apart_image_by_image():
-    first, second = predictions([1, 2, 3, 4, 5], [1, 2, 7, 7, 5]), predictions([1, 2, 3, 4, 5], [1, 7, 7, 4, 0])
+    first, second = (
+        predictions([1, 2, 3, 4, 5], [1, 2, 7, 7, 5]),
+        predictions([1, 2, 3, 4, 5], [1, 7, 7, 4, 0]),
+    )
     found = mistakes.compare(first, second)
     assert found.both_right == 1
-    assert [list(each) for each in (found.only_first, found.only_second, found.both_wrong)] == [[1, 4], [3], [2]]
+    assert [list(each) for each in (found.only_first, found.only_second, found.both_wrong)] == [
+        [1, 4],
+        [3],
+        [2],
+    ]
     with pytest.raises(UserError, match="same images"):
         mistakes.compare(first, predictions([1], [1]))
 
 
-@pytest.mark.parametrize(("first", "second", "chance"), [
-    (0, 0, 1.0), (5, 5, 1.0), (0, 5, 2 / 32), (1, 9, 22 / 1024), (10, 0, 2 / 1024)])
+@pytest.mark.parametrize(
+    ("first", "second", "chance"),
+    [(0, 0, 1.0), (5, 5, 1.0), (0, 5, 2 / 32), (1, 9, 22 / 1024), (10, 0, 2 / 1024)],
+)
 def test_how_often_a_coin_would_do_the_same(first, second, chance):
     found = mistakes.Comparison(0, np.arange(first), np.arange(second), np.arange(0))
     assert found.chance == pytest.approx(chance)
 
 
 def test_a_great_many_images_are_no_trouble():
-    assert mistakes.Comparison(0, np.arange(9_000), np.arange(500), np.arange(0)).chance == pytest.approx(0, abs=1e-9)
+    assert mistakes.Comparison(
+        0, np.arange(9_000), np.arange(500), np.arange(0)
+    ).chance == pytest.approx(0, abs=1e-9)
 
 
 def test_a_network_is_asked_as_it_is(digits):

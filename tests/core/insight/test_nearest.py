@@ -12,7 +12,10 @@ from core.insight.nearest import MOST_FEATURES, Reader, by_pixels, features_row,
 from core.models.architectures import ARCHITECTURES
 from core.models.network import Network
 
-WIDE = ({"kind": "linear", "channels": 300, "activation": "relu"}, {"kind": "linear", "activation": "none"})
+WIDE = (
+    {"kind": "linear", "channels": 300, "activation": "relu"},
+    {"kind": "linear", "activation": "none"},
+)
 
 
 @pytest.fixture

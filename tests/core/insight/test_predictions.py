@@ -17,7 +17,7 @@ def model() -> Network:
 
 
 def test_images_are_read_in_parts_without_a_difference(model, digits):
-    images = digits.train_images[:at_once(model) + 20].numpy()
+    images = digits.train_images[: at_once(model) + 20].numpy()
     found = predict(model, images)
     assert model.training, "it is left in the mode it was in"
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
@@ -28,11 +28,15 @@ def test_images_are_read_in_parts_without_a_difference(model, digits):
 def test_images_are_normalised_as_in_training(model):
     both = network_input(model, np.array([np.zeros((28, 28)), np.full((28, 28), 255)], np.uint8))
     assert both.shape == (2, 1, 28, 28)
-    assert both[:, 0, 0, 0].tolist() == pytest.approx([-0.1307 / 0.3081, (1 - 0.1307) / 0.3081], abs=1e-5)
+    assert both[:, 0, 0, 0].tolist() == pytest.approx(
+        [-0.1307 / 0.3081, (1 - 0.1307) / 0.3081], abs=1e-5
+    )
 
 
-@pytest.mark.parametrize("images", [None, np.zeros((1, 28, 28)), np.zeros((28, 28), np.uint8),
-                                    np.zeros((1, 27, 28), np.uint8)])
+@pytest.mark.parametrize(
+    "images",
+    [None, np.zeros((1, 28, 28)), np.zeros((28, 28), np.uint8), np.zeros((1, 27, 28), np.uint8)],
+)
 def test_what_is_no_image_is_refused_in_words(model, images):
     with pytest.raises(UserError):
         predict(model, images)

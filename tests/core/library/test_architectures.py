@@ -27,7 +27,9 @@ def test_what_is_saved_is_listed_newest_first(tmp_path, place):
     assert kept.parameters == 16_530
     assert trace(kept.rows) == trace(ARCHITECTURES["initial"].rows)
     assert json.loads((place / "first.json").read_text())["rows"] == [
-        {"kind": "maxpool"}, {"kind": "linear", "activation": "none"}]
+        {"kind": "maxpool"},
+        {"kind": "linear", "activation": "none"},
+    ]
     assert store.list_runs(tmp_path) == [], "they are no runs"
 
 
@@ -76,18 +78,32 @@ def test_what_is_damaged_is_named_and_hides_nothing(tmp_path, place):
     outside.write_text((place / "well.json").read_text())
     (place / "link.json").symlink_to(outside)
     (place / "folder.json").mkdir()
-    for name, words in {"cut.json": '{"format": 1, "ro', "list.json": "[]", "newer.json": '{"format": 9, "rows": []}',
-                        "wrong.json": '{"format": 1, "rows": [{"kind": "cake"}]}', "notes.txt": "hello",
-                        "number.json": '{"format": 1, "rows": 7}', "initial.json": '{"format": 1, "rows": []}',
-                        "undated.json": json.dumps({"format": 1, "rows": ROWS})}.items():
+    for name, words in {
+        "cut.json": '{"format": 1, "ro',
+        "list.json": "[]",
+        "newer.json": '{"format": 9, "rows": []}',
+        "wrong.json": '{"format": 1, "rows": [{"kind": "cake"}]}',
+        "notes.txt": "hello",
+        "number.json": '{"format": 1, "rows": 7}',
+        "initial.json": '{"format": 1, "rows": []}',
+        "undated.json": json.dumps({"format": 1, "rows": ROWS}),
+    }.items():
         (place / name).write_text(words)
     own, *damaged = listed(tmp_path)
     assert isinstance(own, Own)
     reasons = {each.name: each.reason for each in damaged if isinstance(each, DamagedFile)}
-    for name, words in {"cut.json": "no JSON", "list.json": "no architecture", "newer.json": "another version",
-                        "wrong.json": "row 1: unknown kind", "notes.txt": "no JSON file", "link.json": "a link",
-                        "number.json": "a list of rows", "initial.json": "shipped", "undated.json": "no time",
-                        "folder.json": "cannot be read"}.items():
+    for name, words in {
+        "cut.json": "no JSON",
+        "list.json": "no architecture",
+        "newer.json": "another version",
+        "wrong.json": "row 1: unknown kind",
+        "notes.txt": "no JSON file",
+        "link.json": "a link",
+        "number.json": "a list of rows",
+        "initial.json": "shipped",
+        "undated.json": "no time",
+        "folder.json": "cannot be read",
+    }.items():
         assert words in reasons.pop(name)
     assert not reasons
 

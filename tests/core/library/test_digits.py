@@ -12,7 +12,19 @@ from hypothesis import strategies as st
 
 from core.errors import LimitError, RunError, UserError
 from core.library import digits as own_digits
-from core.library.digits import FOLDER, MAX_BYTES, MOST, NAME, clear, delete, export, images, keep, kept, take_in
+from core.library.digits import (
+    FOLDER,
+    MAX_BYTES,
+    MOST,
+    NAME,
+    clear,
+    delete,
+    export,
+    images,
+    keep,
+    kept,
+    take_in,
+)
 from core.runs import files, store
 
 
@@ -20,9 +32,14 @@ def image(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(1, 256, (28, 28), np.uint8)
 
 
-def entry(label: object = 3, pixels: object = None, kept: object = "2026-01-01T10:00:00+00:00") -> dict:
-    return {"label": label, "kept": kept,
-            "pixels": base64.b64encode(image(0).tobytes()).decode() if pixels is None else pixels}
+def entry(
+    label: object = 3, pixels: object = None, kept: object = "2026-01-01T10:00:00+00:00"
+) -> dict:
+    return {
+        "label": label,
+        "kept": kept,
+        "pixels": base64.b64encode(image(0).tobytes()).decode() if pixels is None else pixels,
+    }
 
 
 def file(*digits: object, **values: object) -> bytes:
@@ -39,7 +56,9 @@ def test_what_is_kept_is_there_in_order_and_after_a_restart(tmp_path):
     for label, one in zip(labels, pixels, strict=True):
         np.testing.assert_array_equal(one, image(int(label) - 4))
     assert store.list_runs(tmp_path) == [], "they are no run"
-    assert [each.name for each in (tmp_path / FOLDER).iterdir()] == [NAME], "nothing is left beside the file"
+    assert [each.name for each in (tmp_path / FOLDER).iterdir()] == [NAME], (
+        "nothing is left beside the file"
+    )
 
 
 def test_none_at_all_are_arrays_too():
@@ -63,9 +82,19 @@ def test_one_is_deleted_and_all_are_cleared(tmp_path):
     assert kept(tmp_path) == []
 
 
-@pytest.mark.parametrize(("pixels", "label"), [
-    (np.zeros((28, 28), np.uint8), 3), (np.zeros((28, 28)), 3), (image(0)[:27], 3), (None, 3), (image(0), 10),
-    (image(0), -1), (image(0), "3"), (image(0), True)])
+@pytest.mark.parametrize(
+    ("pixels", "label"),
+    [
+        (np.zeros((28, 28), np.uint8), 3),
+        (np.zeros((28, 28)), 3),
+        (image(0)[:27], 3),
+        (None, 3),
+        (image(0), 10),
+        (image(0), -1),
+        (image(0), "3"),
+        (image(0), True),
+    ],
+)
 def test_what_is_no_digit_is_refused(tmp_path, pixels, label):
     with pytest.raises(RunError):
         keep(pixels, label, tmp_path)
@@ -95,13 +124,37 @@ def test_what_is_taken_along_is_taken_in_elsewhere(tmp_path):
     assert take_in(export(here), there) == (3, 0), "twice makes no difference"
 
 
-@pytest.mark.parametrize("data", [
-    b"", b"[", b"[]", b"{}", b"null", file(values=1)[:-5], b"\xff\xfe", file(format=2), b'{"format": 1, "digits": 3}',
-    file(None), file([1]), file(entry(label=10)), file(entry(label="3")), file(entry(label=True)),
-    file(entry(pixels="AAAA")), file(entry(pixels="?" * 1048)), file(entry(pixels=3)),
-    file(entry(pixels=base64.b64encode(bytes(784)).decode())), file(entry(kept="soon")), file(entry(kept=3)),
-    file({"label": 3}), file(entry(), entry(label=None)), b"NaN", b"[" * 100_000,
-    pickle.dumps({"format": 1, "digits": []})], ids=range(25))
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"[",
+        b"[]",
+        b"{}",
+        b"null",
+        file(values=1)[:-5],
+        b"\xff\xfe",
+        file(format=2),
+        b'{"format": 1, "digits": 3}',
+        file(None),
+        file([1]),
+        file(entry(label=10)),
+        file(entry(label="3")),
+        file(entry(label=True)),
+        file(entry(pixels="AAAA")),
+        file(entry(pixels="?" * 1048)),
+        file(entry(pixels=3)),
+        file(entry(pixels=base64.b64encode(bytes(784)).decode())),
+        file(entry(kept="soon")),
+        file(entry(kept=3)),
+        file({"label": 3}),
+        file(entry(), entry(label=None)),
+        b"NaN",
+        b"[" * 100_000,
+        pickle.dumps({"format": 1, "digits": []}),
+    ],
+    ids=range(25),
+)
 def test_a_file_that_is_none_is_refused_in_words_and_changes_nothing(tmp_path, data):
     keep(image(5), 5, tmp_path)
     with pytest.raises(RunError):
@@ -136,7 +189,12 @@ def test_there_are_limits(tmp_path, monkeypatch):
 
 
 def test_all_that_may_be_kept_fit_into_the_file_and_come_back(tmp_path):
-    data = file(*[entry(pixels=base64.b64encode(image(at).tobytes()).decode(), label=at % 10) for at in range(MOST)])
+    data = file(
+        *[
+            entry(pixels=base64.b64encode(image(at).tobytes()).decode(), label=at % 10)
+            for at in range(MOST)
+        ]
+    )
     assert len(data) < MAX_BYTES
     assert take_in(data, tmp_path) == (MOST, MOST)
     assert take_in(export(tmp_path), tmp_path) == (MOST, 0)
@@ -147,8 +205,12 @@ def test_a_damaged_file_is_named_kept_and_cleared_on_purpose(tmp_path, harm):
     keep(image(0), 1, tmp_path)
     path = tmp_path / FOLDER / NAME
     path.write_bytes(harm)
-    for act in (lambda: kept(tmp_path), lambda: keep(image(1), 1, tmp_path), lambda: export(tmp_path),
-                lambda: delete("x", tmp_path)):
+    for act in (
+        lambda: kept(tmp_path),
+        lambda: keep(image(1), 1, tmp_path),
+        lambda: export(tmp_path),
+        lambda: delete("x", tmp_path),
+    ):
         with pytest.raises(RunError, match=r"own\.json"):
             act()
     assert path.read_bytes() == harm
@@ -161,8 +223,11 @@ def test_links_are_not_followed(tmp_path):
     outside.write_bytes(file(entry()))
     (tmp_path / "folder" / FOLDER).mkdir(parents=True)
     (tmp_path / "folder" / FOLDER / NAME).symlink_to(outside)
-    for act in (lambda: kept(tmp_path / "folder"), lambda: keep(image(1), 1, tmp_path / "folder"),
-                lambda: clear(tmp_path / "folder")):
+    for act in (
+        lambda: kept(tmp_path / "folder"),
+        lambda: keep(image(1), 1, tmp_path / "folder"),
+        lambda: clear(tmp_path / "folder"),
+    ):
         with pytest.raises(RunError, match="link"):
             act()
     assert outside.read_bytes() == file(entry())
@@ -174,8 +239,13 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
         keep(image(0), 1, tmp_path)
 
 
-values = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5), lambda inner: st.lists(
-    inner, max_size=3) | st.dictionaries(st.sampled_from(["format", "digits", "label", "pixels", "kept"]), inner))
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["format", "digits", "label", "pixels", "kept"]), inner)
+    ),
+)
 
 
 @given(values)

@@ -14,8 +14,14 @@ from core.models.architectures import ARCHITECTURES, rows_of
 from core.models.network import build
 from core.models.shapes import smallest_batch, total_parameters, trace
 
-PARAMETERS = {"initial": 16_530, "seed-3762": 3_762, "seed-3702": 3_702, "unshuffle-7786": 7_786,
-              "pytorch-example": 1_199_882, "keras-style": 34_826}
+PARAMETERS = {
+    "initial": 16_530,
+    "seed-3762": 3_762,
+    "seed-3702": 3_702,
+    "unshuffle-7786": 7_786,
+    "pytorch-example": 1_199_882,
+    "keras-style": 34_826,
+}
 every_architecture = pytest.mark.parametrize("name", ARCHITECTURES)
 
 
@@ -24,22 +30,40 @@ def test_trace_equals_the_module(name):
     layers, model = trace(ARCHITECTURES[name].rows), build(RunConfig(architecture=name)).eval()
     seen = []
     for module in model.layers:
-        module.register_forward_hook(lambda module, _, output: seen.append((
-            type(module).__name__, tuple(output.shape[1:]), sum(weight.numel() for weight in module.parameters()))))
+        module.register_forward_hook(
+            lambda module, _, output: seen.append(
+                (
+                    type(module).__name__,
+                    tuple(output.shape[1:]),
+                    sum(weight.numel() for weight in module.parameters()),
+                )
+            )
+        )
     features = model.features(torch.zeros(3, 1, 28, 28))
-    assert [tuple(output.shape) for output in features] == [(3, *layer.output_shape) for layer in layers]
-    assert seen == [(shape.type, shape.output_shape, shape.parameters) for layer in layers for shape in layer.modules]
+    assert [tuple(output.shape) for output in features] == [
+        (3, *layer.output_shape) for layer in layers
+    ]
+    assert seen == [
+        (shape.type, shape.output_shape, shape.parameters)
+        for layer in layers
+        for shape in layer.modules
+    ]
 
 
 @every_architecture
 def test_receptive_field_equals_what_gradients_reach(name):
     # Only where the field lies within the image is the theory visible; padded rows at the edge see less.
-    layers, model = trace(ARCHITECTURES[name].rows), build(RunConfig(architecture=name)).double().eval()
+    layers, model = (
+        trace(ARCHITECTURES[name].rows),
+        build(RunConfig(architecture=name)).double().eval(),
+    )
     for weight in model.parameters():
         torch.nn.init.uniform_(weight, 0.5, 1.0)
     image = torch.rand(1, 1, 28, 28, dtype=torch.float64, requires_grad=True)
     for layer, output in zip(layers, model.features(image), strict=True):
-        if layer.receptive_field > 14 or any(row.row["kind"] == "maxpool" for row in layers[:layer.number]):
+        if layer.receptive_field > 14 or any(
+            row.row["kind"] == "maxpool" for row in layers[: layer.number]
+        ):
             break
         middle = output[0, :, output.shape[2] // 2, output.shape[3] // 2].sum()
         (gradient,) = torch.autograd.grad(middle, image, retain_graph=True)
@@ -52,7 +76,9 @@ def test_it_gives_ten_logits_and_every_weight_learns(name):
     logits = model(torch.randn(4, 1, 28, 28))
     assert logits.shape == (4, 10)
     torch.nn.functional.cross_entropy(logits, torch.arange(4)).backward()
-    assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in model.parameters())
+    assert all(
+        weight.grad is not None and weight.grad.isfinite().all() for weight in model.parameters()
+    )
 
 
 @every_architecture
@@ -60,7 +86,9 @@ def test_the_parameters_in_names_and_helps_are_true(name):
     architecture = ARCHITECTURES[name]
     count = total_parameters(trace(architecture.rows))
     assert count == PARAMETERS.get(name, count)
-    for figure in re.findall(r"-(\d{4,})$", name) + re.findall(r"([\d,]+) parameters", architecture.help):
+    for figure in re.findall(r"-(\d{4,})$", name) + re.findall(
+        r"([\d,]+) parameters", architecture.help
+    ):
         assert int(figure.replace(",", "")) == count
     assert architecture.title
     assert architecture.help.endswith(".")
@@ -71,16 +99,23 @@ def test_the_parameters_in_names_and_helps_are_true(name):
 def test_rows_survive_json_and_a_config(name):
     rows = rows_of(RunConfig(architecture=name))
     assert json.loads(json.dumps(rows)) == list(rows)
-    assert rows_of(RunConfig.from_dict(RunConfig(architecture="mine", layers=rows).to_dict())) == rows
+    assert (
+        rows_of(RunConfig.from_dict(RunConfig(architecture="mine", layers=rows).to_dict())) == rows
+    )
 
 
 def test_rows_of_prefers_the_configs_own_layers():
-    rows = rows_of(RunConfig(architecture="my own", layers=({"kind": "linear", "activation": "none"},)))
+    rows = rows_of(
+        RunConfig(architecture="my own", layers=({"kind": "linear", "activation": "none"},))
+    )
     assert [row["kind"] for row in rows] == ["linear"]
 
 
 def test_rows_of_names_what_is_wrong():
-    with pytest.raises(ConfigError, match="unknown architecture 'lenet'; the architectures are initial, seed-3762, "):
+    with pytest.raises(
+        ConfigError,
+        match="unknown architecture 'lenet'; the architectures are initial, seed-3762, ",
+    ):
         rows_of(RunConfig(architecture="lenet"))
     with pytest.raises(ArchitectureError, match="row 2: unknown kind 'pool'"):
         rows_of(RunConfig(layers=({"kind": "conv"}, {"kind": "pool"})))
@@ -92,6 +127,8 @@ def test_changing_what_rows_of_gives_changes_no_architecture():
 
 
 def test_no_torch_is_needed_to_trace_and_summarise():
-    code = ("import sys, core.models.architectures as a, core.models.summary as s\n"
-            "s.summarise(a.ARCHITECTURES['initial'].rows).text(); assert 'torch' not in sys.modules")
+    code = (
+        "import sys, core.models.architectures as a, core.models.summary as s\n"
+        "s.summarise(a.ARCHITECTURES['initial'].rows).text(); assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

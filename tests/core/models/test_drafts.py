@@ -18,15 +18,35 @@ def test_what_is_right_has_no_mistakes(name):
     assert list(draft.layers) == trace(ARCHITECTURES[name].rows)
 
 
-@pytest.mark.parametrize(("rows", "mistakes", "layers"), [
-    ([], {0: "a network needs at least one row."}, 0),
-    ([CONV, {"kind": "conv", "kernel": 99}, SCORES], {2: "kernel is 99, but it must lie between 1 and 28."}, 1),
-    ([SCORES, POOL], {2: "maxpool needs an image, but what comes in is 10 values in a line; put it before the first "
-                         "linear row."}, 1),
-    ([CONV, {"kind": "linear", "channels": 12}],
-     {2: "the last row gives 12 values in a line, but a network must end in 10 outputs, one for each digit."}, 2),
-])
-def test_a_mistake_is_named_at_its_row_and_the_rows_before_it_are_worked_out(rows, mistakes, layers):
+@pytest.mark.parametrize(
+    ("rows", "mistakes", "layers"),
+    [
+        ([], {0: "a network needs at least one row."}, 0),
+        (
+            [CONV, {"kind": "conv", "kernel": 99}, SCORES],
+            {2: "kernel is 99, but it must lie between 1 and 28."},
+            1,
+        ),
+        (
+            [SCORES, POOL],
+            {
+                2: "maxpool needs an image, but what comes in is 10 values in a line; put it before the first "
+                "linear row."
+            },
+            1,
+        ),
+        (
+            [CONV, {"kind": "linear", "channels": 12}],
+            {
+                2: "the last row gives 12 values in a line, but a network must end in 10 outputs, one for each digit."
+            },
+            2,
+        ),
+    ],
+)
+def test_a_mistake_is_named_at_its_row_and_the_rows_before_it_are_worked_out(
+    rows, mistakes, layers
+):
     draft = inspect(rows)
     assert draft.mistakes == mistakes
     assert len(draft.layers) == layers
@@ -34,7 +54,12 @@ def test_a_mistake_is_named_at_its_row_and_the_rows_before_it_are_worked_out(row
 
 
 def test_every_wrong_value_is_named_not_only_the_first():
-    rows = [{"kind": "conv", "groups": 3}, {"kind": "cake"}, SCORES, {"kind": "linear", "channels": 0}]
+    rows = [
+        {"kind": "conv", "groups": 3},
+        {"kind": "cake"},
+        SCORES,
+        {"kind": "linear", "channels": 0},
+    ]
     draft = inspect(rows)
     assert set(draft.mistakes) == {1, 2, 4}
     assert [words.split(":")[0] for words in told(draft.mistakes)] == ["Row 1", "Row 2", "Row 4"]

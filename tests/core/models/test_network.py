@@ -19,8 +19,17 @@ IMAGES = torch.randn(6, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 def plain_seed_network() -> nn.Sequential:
     """The seed's 3,762 network, written the usual way."""
     layers: list[nn.Module] = []
-    for before, after, ends in ((1, 4, 0), (4, 4, 0), (4, 4, 1), (4, 8, 0), (8, 8, 0), (8, 8, 1), (8, 8, 0), (8, 8, 0),
-                                (8, 8, 0)):
+    for before, after, ends in (
+        (1, 4, 0),
+        (4, 4, 0),
+        (4, 4, 1),
+        (4, 8, 0),
+        (8, 8, 0),
+        (8, 8, 1),
+        (8, 8, 0),
+        (8, 8, 0),
+        (8, 8, 0),
+    ):
         layers += [nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU()]
         layers += [nn.MaxPool2d(2), nn.Dropout(0.0)] if ends else []
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Conv2d(8, 10, 1), nn.Flatten())
@@ -40,9 +49,14 @@ def test_logits_gradients_and_statistics_equal_plain_torch():
 
 
 def test_an_added_row_is_added_after_its_activation_and_left_alone():
-    rows = [{"kind": "conv", "channels": 4, "padding": 1},
-            {"kind": "conv", "channels": 4, "padding": 1, "activation": "none"},
-            {"kind": "add", "from": 1, "activation": "relu"}, {"kind": "add", "from": 1}, {"kind": "dropout"}, SCORES]
+    rows = [
+        {"kind": "conv", "channels": 4, "padding": 1},
+        {"kind": "conv", "channels": 4, "padding": 1, "activation": "none"},
+        {"kind": "add", "from": 1, "activation": "relu"},
+        {"kind": "add", "from": 1},
+        {"kind": "dropout"},
+        SCORES,
+    ]
     model = build(RunConfig(layers=tuple(rows)))
     first, second, scores = model.layers[0], model.layers[1], model.layers[3]
     one = first(IMAGES).relu()
@@ -55,8 +69,15 @@ def test_an_added_row_is_added_after_its_activation_and_left_alone():
     torch.testing.assert_close([weight.grad for weight in model.parameters()], wanted)
 
 
-@pytest.mark.parametrize(("activation", "function"), [("silu", nn.functional.silu), ("gelu", nn.functional.gelu),
-                                                      ("relu", torch.relu), ("none", lambda x: x)])
+@pytest.mark.parametrize(
+    ("activation", "function"),
+    [
+        ("silu", nn.functional.silu),
+        ("gelu", nn.functional.gelu),
+        ("relu", torch.relu),
+        ("none", lambda x: x),
+    ],
+)
 def test_activations(activation, function):
     model = Network([{"kind": "conv", "activation": activation}, SCORES])
     images = IMAGES.clone()
@@ -71,9 +92,16 @@ def test_features_end_in_the_logits_of_forward():
 
 
 def test_dropout_rows_take_their_own_share_or_the_runs():
-    model = Network([{"kind": "dropout"}, {"kind": "dropout", "p": 0.5}, {"kind": "dropout", "p": 0}, SCORES], 0.1)
+    model = Network(
+        [{"kind": "dropout"}, {"kind": "dropout", "p": 0.5}, {"kind": "dropout", "p": 0}, SCORES],
+        0.1,
+    )
     assert [module.p for module in model.layers[:3]] == [0.1, 0.5, 0.0]
-    assert [module.p for module in build(RunConfig(dropout=0.25)).layers if isinstance(module, nn.Dropout)] == [.25] * 2
+    assert [
+        module.p
+        for module in build(RunConfig(dropout=0.25)).layers
+        if isinstance(module, nn.Dropout)
+    ] == [0.25] * 2
 
 
 def test_a_copy_a_saved_and_a_replaced_module_are_what_runs():
@@ -100,7 +128,9 @@ def test_build_is_a_function_of_the_config_and_leaves_the_generator_alone(how):
     first = build(config).state_dict()
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(77)
-    assert all(torch.equal(first[name], value) for name, value in build(config).state_dict().items())
+    assert all(
+        torch.equal(first[name], value) for name, value in build(config).state_dict().items()
+    )
     other = build(config.changed(seed=6)).state_dict()
     assert not torch.equal(first["layers.0.weight"], other["layers.0.weight"])
 
@@ -115,14 +145,23 @@ def test_torchs_rule_draws_what_torchs_own_modules_draw(name):
 
 
 def test_xavier_and_he_have_their_spread():
-    model = Network([{"kind": "conv", "channels": 64, "kernel": 5}, {"kind": "linear", "channels": 64}, SCORES])
+    model = Network(
+        [{"kind": "conv", "channels": 64, "kernel": 5}, {"kind": "linear", "channels": 64}, SCORES]
+    )
     conv, linear = model.layers[0], model.layers[1]
-    for how, spread in (("xavier", lambda ins, outs: 2 / (ins + outs)), ("he", lambda ins, outs: 2 / ins)):
+    for how, spread in (
+        ("xavier", lambda ins, outs: 2 / (ins + outs)),
+        ("he", lambda ins, outs: 2 / ins),
+    ):
         initialise(model, how, torch.Generator().manual_seed(1))
         assert float(conv.weight.detach().var()) == pytest.approx(spread(25, 64 * 25), rel=0.1)
-        assert float(linear.weight.detach().var()) == pytest.approx(spread(64 * 24 * 24, 64), rel=0.1)
+        assert float(linear.weight.detach().var()) == pytest.approx(
+            spread(64 * 24 * 24, 64), rel=0.1
+        )
         assert not conv.bias.any()
-    with pytest.raises(ConfigError, match="initialisation is 'zeros', but it must be torch, xavier or he"):
+    with pytest.raises(
+        ConfigError, match="initialisation is 'zeros', but it must be torch, xavier or he"
+    ):
         initialise(model, "zeros", torch.Generator())
 
 

@@ -8,8 +8,13 @@ from core.models.network import Network
 from core.models.receptive_field import Field, central, places
 from core.models.shapes import trace
 
-ROWS = [{"kind": "conv", "kernel": 5, "padding": 1, "stride": 2}, {"kind": "maxpool", "kernel": 3, "stride": 2},
-        {"kind": "conv", "padding": 2}, {"kind": "avgpool"}, {"kind": "linear", "activation": "none"}]
+ROWS = [
+    {"kind": "conv", "kernel": 5, "padding": 1, "stride": 2},
+    {"kind": "maxpool", "kernel": 3, "stride": 2},
+    {"kind": "conv", "padding": 2},
+    {"kind": "avgpool"},
+    {"kind": "linear", "activation": "none"},
+]
 
 
 def seen(rows, number: int, down: int, across: int) -> tuple[int, int, int, int]:
@@ -26,13 +31,26 @@ def seen(rows, number: int, down: int, across: int) -> tuple[int, int, int, int]
 
 def smooth(rows):
     """The rows with mean instead of max pools and without bends, so that every weight has a gradient."""
-    return [{**row, **({"kind": "avgpool"} if row["kind"] == "maxpool" else {}),
-             **({"activation": "none"} if "activation" in row else {})}
-            for row in (layer.row for layer in trace(rows))]
+    return [
+        {
+            **row,
+            **({"kind": "avgpool"} if row["kind"] == "maxpool" else {}),
+            **({"activation": "none"} if "activation" in row else {}),
+        }
+        for row in (layer.row for layer in trace(rows))
+    ]
 
 
-@pytest.mark.parametrize("rows", [ROWS, *(ARCHITECTURES[name].rows for name in
-                                          ("initial", "seed-3762", "unshuffle-7786", "residual-7850", "keras-style"))])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ROWS,
+        *(
+            ARCHITECTURES[name].rows
+            for name in ("initial", "seed-3762", "unshuffle-7786", "residual-7850", "keras-style")
+        ),
+    ],
+)
 def test_a_field_is_the_part_of_the_image_that_has_a_gradient(rows):
     layers = trace(rows)
     for number in range(1, len(layers) + 1):
@@ -40,8 +58,12 @@ def test_a_field_is_the_part_of_the_image_that_has_a_gradient(rows):
         middle = (len(fields) // 2, len(fields[0]) // 2)
         for down, across in {(0, 0), middle}:
             each = fields[down][across]
-            inside = (max(0, each.left), min(28, each.left + each.side), max(0, each.top),
-                      min(28, each.top + each.side))
+            inside = (
+                max(0, each.left),
+                min(28, each.left + each.side),
+                max(0, each.top),
+                min(28, each.top + each.side),
+            )
             assert seen(smooth(rows), number, down, across) == inside, (number, down, across)
 
 

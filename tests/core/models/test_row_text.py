@@ -36,42 +36,76 @@ def test_defaults_are_left_out_and_everything_else_is_kept(kind):
     assert to_text([complete({"kind": kind.name})]) == f'[{{"kind":"{kind.name}"}}]'
     other = {"kind": kind.name}
     for each in kind.parameters:
-        other[each.name] = not each.default if each.type is bool else (each.choices or (each.high,))[-1]
+        other[each.name] = (
+            not each.default if each.type is bool else (each.choices or (each.high,))[-1]
+        )
     assert from_text(to_text([other])) == (other,)
 
 
 def test_wrong_values_are_kept_for_the_one_who_edits():
-    rows = ({"kind": "conv", "kernel": 99, "channels": "many"}, {"kind": "cake"}, {"kind": "linear", "bias": 1}, {})
+    rows = (
+        {"kind": "conv", "kernel": 99, "channels": "many"},
+        {"kind": "cake"},
+        {"kind": "linear", "bias": 1},
+        {},
+    )
     assert from_text(to_text(rows)) == rows
-    assert shortened({"kind": "conv", "kernel": None, "groups": True}) == {"kind": "conv", "groups": True}
+    assert shortened({"kind": "conv", "kernel": None, "groups": True}) == {
+        "kind": "conv",
+        "groups": True,
+    }
 
 
-@pytest.mark.parametrize(("text", "words"), [
-    ("cake", "this is none: 'cake'"), ("[", "this is none"), ('{"kind":"conv"}', "rows are a list"),
-    ("7", "rows are a list"),
-    ("[7]", "row 1: a row is a set"), ('[{"kind":"conv"},{"kind":[]}]', "row 2: kind is neither"),
-    ('[{"kind":3}]', "row 1: its kind is '3'"), ('[{"kind":"conv","kernel":1e400}]', "row 1: kernel"),
-    ('[{"kind":"conv","kernel":NaN}]', "row 1: kernel"), ('[{"kernel":' + "9" * 5_000 + "}]", "none"),
-    ('[{"kind":"' + "x" * 41 + '"}]', "row 1: kind"), ("[" * 9_000, "none"), ("x" * (MAX_TEXT + 1), "at most"),
-    ("[" + ",".join(["{}"] * (MAX_ROWS + 1)) + "]", f"at most {MAX_ROWS}"),
-    (json.dumps([{f"k{at}": 1 for at in range(21)}]), "row 1: it has 21 values"),
-])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("cake", "this is none: 'cake'"),
+        ("[", "this is none"),
+        ('{"kind":"conv"}', "rows are a list"),
+        ("7", "rows are a list"),
+        ("[7]", "row 1: a row is a set"),
+        ('[{"kind":"conv"},{"kind":[]}]', "row 2: kind is neither"),
+        ('[{"kind":3}]', "row 1: its kind is '3'"),
+        ('[{"kind":"conv","kernel":1e400}]', "row 1: kernel"),
+        ('[{"kind":"conv","kernel":NaN}]', "row 1: kernel"),
+        ('[{"kernel":' + "9" * 5_000 + "}]", "none"),
+        ('[{"kind":"' + "x" * 41 + '"}]', "row 1: kind"),
+        ("[" * 9_000, "none"),
+        ("x" * (MAX_TEXT + 1), "at most"),
+        ("[" + ",".join(["{}"] * (MAX_ROWS + 1)) + "]", f"at most {MAX_ROWS}"),
+        (json.dumps([{f"k{at}": 1 for at in range(21)}]), "row 1: it has 21 values"),
+    ],
+)
 def test_what_is_no_list_of_rows_is_refused_in_words(text, words):
     with pytest.raises(ArchitectureError, match=words.replace("[", r"\[")):
         from_text(text)
 
 
 def test_rows_that_no_link_could_hold_are_refused():
-    row = {"kind": "conv", "channels": 999, "kernel": 11, "padding": 5, "bias": False, "norm": "batch"}
+    row = {
+        "kind": "conv",
+        "channels": 999,
+        "kernel": 11,
+        "padding": 5,
+        "bias": False,
+        "norm": "batch",
+    }
     with pytest.raises(ArchitectureError, match="at most 12,000"):
         to_text([row] * MAX_ROWS)
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.text(max_size=60) | st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9) | st.just("kind"), inner,
-                                                                max_size=3), max_leaves=9).map(json.dumps))
+@given(
+    st.text(max_size=60)
+    | st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.text(max_size=9) | st.just("kind"), inner, max_size=3)
+        ),
+        max_leaves=9,
+    ).map(json.dumps)
+)
 def test_any_text_gives_rows_or_a_sentence(text):
     try:
         rows = from_text(text)

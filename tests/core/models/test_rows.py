@@ -12,7 +12,10 @@ IDS = [f"{kind.name}.{parameter.name}" for kind, parameter in PARAMETERS]
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_a_bare_row_takes_every_default(kind):
     row = complete({"kind": kind.name})
-    assert row == {"kind": kind.name, **{parameter.name: parameter.default for parameter in kind.parameters}}
+    assert row == {
+        "kind": kind.name,
+        **{parameter.name: parameter.default for parameter in kind.parameters},
+    }
     assert complete(row) == row
     assert kind.title
     assert kind.help.endswith(".")
@@ -22,7 +25,17 @@ def test_a_bare_row_takes_every_default(kind):
 def test_every_parameter_keeps_its_range(kind, parameter):
     if parameter.type in (int, float):
         good = [parameter.low, parameter.high]
-        bad = [parameter.low - 1, parameter.high + 1, float("nan"), float("inf"), 10**5000, -(10**5000), "3", True, [1]]
+        bad = [
+            parameter.low - 1,
+            parameter.high + 1,
+            float("nan"),
+            float("inf"),
+            10**5000,
+            -(10**5000),
+            "3",
+            True,
+            [1],
+        ]
     elif parameter.choices:
         good, bad = list(parameter.choices), ["nonsense", "", 1, False, ["relu"]]
     else:
@@ -46,23 +59,34 @@ def test_whole_floats_count_as_whole_numbers():
 
 
 def test_empty_cells_of_a_table_count_as_left_out():
-    assert complete({"kind": "maxpool", "kernel": None, "channels": None, "p": None}) == complete({"kind": "maxpool"})
+    assert complete({"kind": "maxpool", "kernel": None, "channels": None, "p": None}) == complete(
+        {"kind": "maxpool"}
+    )
     with pytest.raises(ArchitectureError, match="maxpool has no parameter 'chanels'"):
         complete({"kind": "maxpool", "chanels": None})
 
 
-@pytest.mark.parametrize(("row", "words"), [
-    ({}, "has no kind; the kinds are conv, "),
-    ({"kind": None}, "has no kind"),
-    ({"kind": "convolution"}, "unknown kind 'convolution'; the kinds are conv, "),
-    ({"kind": ["conv"]}, "unknown kind"),
-    ({"kind": 10**5000}, "unknown kind a number of more than 38 digits"),
-    ({"kind": "conv", "filters": 8}, "conv has no parameter 'filters'; it takes channels, kernel, "),
-    ({"kind": "conv", 3: 8}, "conv has no parameter 3"),
-    ({"kind": "global_avgpool", "kernel": 2}, "global_avgpool has no parameter 'kernel'; it takes none"),
-    ("conv", "a row is a set of named values, not 'conv'"),
-    (None, "a row is a set of named values, not None"),
-])
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({}, "has no kind; the kinds are conv, "),
+        ({"kind": None}, "has no kind"),
+        ({"kind": "convolution"}, "unknown kind 'convolution'; the kinds are conv, "),
+        ({"kind": ["conv"]}, "unknown kind"),
+        ({"kind": 10**5000}, "unknown kind a number of more than 38 digits"),
+        (
+            {"kind": "conv", "filters": 8},
+            "conv has no parameter 'filters'; it takes channels, kernel, ",
+        ),
+        ({"kind": "conv", 3: 8}, "conv has no parameter 3"),
+        (
+            {"kind": "global_avgpool", "kernel": 2},
+            "global_avgpool has no parameter 'kernel'; it takes none",
+        ),
+        ("conv", "a row is a set of named values, not 'conv'"),
+        (None, "a row is a set of named values, not None"),
+    ],
+)
 def test_wrong_rows_are_refused_by_number_and_name(row, words):
     with pytest.raises(ArchitectureError) as caught:
         complete(row, 4)

@@ -17,19 +17,62 @@ SCORES = {"kind": "linear", "activation": "none"}
 
 
 def test_figures_worked_by_hand():
-    layers = trace([{"kind": "space_to_depth"}, NORMED, {**CONV, "groups": 4, "stride": 2}, POOL,
-                    {"kind": "add", "from": 4}, {"kind": "dropout"}, {"kind": "avgpool", "kernel": 3, "stride": 1},
-                    {"kind": "global_avgpool"}, SCORES])
+    layers = trace(
+        [
+            {"kind": "space_to_depth"},
+            NORMED,
+            {**CONV, "groups": 4, "stride": 2},
+            POOL,
+            {"kind": "add", "from": 4},
+            {"kind": "dropout"},
+            {"kind": "avgpool", "kernel": 3, "stride": 1},
+            {"kind": "global_avgpool"},
+            SCORES,
+        ]
+    )
     assert [layer.output_shape for layer in layers] == [
-        (4, 14, 14), (8, 14, 14), (8, 7, 7), (8, 3, 3), (8, 3, 3), (8, 3, 3), (8, 1, 1), (8, 1, 1), (10,)]
-    assert [layer.parameters for layer in layers] == [0, 4 * 8 * 9 + 16, 8 * 2 * 9 + 8, 0, 0, 0, 0, 0, 90]
+        (4, 14, 14),
+        (8, 14, 14),
+        (8, 7, 7),
+        (8, 3, 3),
+        (8, 3, 3),
+        (8, 3, 3),
+        (8, 1, 1),
+        (8, 1, 1),
+        (10,),
+    ]
+    assert [layer.parameters for layer in layers] == [
+        0,
+        4 * 8 * 9 + 16,
+        8 * 2 * 9 + 8,
+        0,
+        0,
+        0,
+        0,
+        0,
+        90,
+    ]
     assert [layer.multiply_adds for layer in layers] == [0, 288 * 196, 144 * 49, 0, 0, 0, 0, 0, 80]
     # side, then jump: 2,2; +2*2; +2*2 and jump 4; +1*4 and jump 8; the same; the same; +2*8
     assert [(layer.receptive_field, layer.jump) for layer in layers] == [
-        (2, 2), (6, 2), (10, 4), (14, 8), (14, 8), (14, 8), (30, 8), (30, 8), (30, 8)]
+        (2, 2),
+        (6, 2),
+        (10, 4),
+        (14, 8),
+        (14, 8),
+        (14, 8),
+        (30, 8),
+        (30, 8),
+        (30, 8),
+    ]
     assert total_parameters(layers) == 304 + 152 + 90
     assert [[module.type for module in layer.modules] for layer in layers[:5]] == [
-        ["PixelUnshuffle"], ["Conv2d", "BatchNorm2d"], ["Conv2d"], ["MaxPool2d"], []]
+        ["PixelUnshuffle"],
+        ["Conv2d", "BatchNorm2d"],
+        ["Conv2d"],
+        ["MaxPool2d"],
+        [],
+    ]
 
 
 def test_a_linear_layer_sees_the_whole_image():
@@ -37,28 +80,77 @@ def test_a_linear_layer_sees_the_whole_image():
     assert trace([{"kind": "linear", "channels": 5}, SCORES])[1].receptive_field == 28
 
 
-@pytest.mark.parametrize(("rows", "row", "words"), [
-    ([POOL, {"kind": "conv", "kernel": 15}, SCORES], 2, "a kernel of 15x15 is larger than its input of 14x14"),
-    ([POOL, {"kind": "conv", "kernel": 17, "padding": 1}, SCORES], 2, "than its input of 16x16 with its padding"),
-    ([POOL, POOL, POOL, POOL, POOL, SCORES], 5, "a kernel of 2x2 is larger than its input of 1x1"),
-    ([{**CONV, "groups": 2}, SCORES], 1, "2 groups do not divide the input's 1 channels"),
-    ([CONV, {"kind": "conv", "channels": 9, "groups": 2}, SCORES], 2, "2 groups do not divide its own 9 channels"),
-    ([POOL, POOL, {"kind": "space_to_depth"}, SCORES], 3, "blocks of 2x2 do not divide an input of 7x7"),
-    ([CONV, {"kind": "add", "from": 2}, SCORES], 2, "it adds row 2, but only rows above it can be added"),
-    ([{"kind": "add"}, SCORES], 1, "it adds row 1, but only rows above it can be added"),
-    ([CONV, POOL, {"kind": "add", "from": 1}, SCORES], 3,
-     "it adds row 1, which gives 8 channels of 28x28, to 8 channels of 14x14"),
-    ([SCORES, POOL], 2, "maxpool needs an image, but what comes in is 10 values in a line"),
-    ([SCORES, {"kind": "global_avgpool"}], 2, "global_avgpool needs an image"),
-    ([CONV, POOL], 2, "the last row gives 8 channels of 14x14, but a network must end in 10 outputs"),
-    ([{"kind": "linear", "channels": 9}], 1, "the last row gives 9 values in a line, but"),
-    ([{"kind": "dropout"}], 1, "the last row gives 1 channel of 28x28, but"),
-    ([CONV, {"kind": "conv", "channels": 0}], 2, "channels is 0, but it must lie between 1 and 1024"),
-    ([{"kind": "linear", "channels": 4096}, {"kind": "linear", "channels": 4096}, SCORES], 3,
-     "the network reaches 20,037,642 parameters here; at most 20,000,000 are allowed"),
-    ([{"kind": "conv", "padding": 14, "channels": 1, "kernel": 1}] * 40, 24, "values for one image here"),
-    ([{**CONV, "channels": 1024}, {**CONV, "channels": 1024}, SCORES], 2, "multiply-adds for one image here"),
-])
+@pytest.mark.parametrize(
+    ("rows", "row", "words"),
+    [
+        (
+            [POOL, {"kind": "conv", "kernel": 15}, SCORES],
+            2,
+            "a kernel of 15x15 is larger than its input of 14x14",
+        ),
+        (
+            [POOL, {"kind": "conv", "kernel": 17, "padding": 1}, SCORES],
+            2,
+            "than its input of 16x16 with its padding",
+        ),
+        (
+            [POOL, POOL, POOL, POOL, POOL, SCORES],
+            5,
+            "a kernel of 2x2 is larger than its input of 1x1",
+        ),
+        ([{**CONV, "groups": 2}, SCORES], 1, "2 groups do not divide the input's 1 channels"),
+        (
+            [CONV, {"kind": "conv", "channels": 9, "groups": 2}, SCORES],
+            2,
+            "2 groups do not divide its own 9 channels",
+        ),
+        (
+            [POOL, POOL, {"kind": "space_to_depth"}, SCORES],
+            3,
+            "blocks of 2x2 do not divide an input of 7x7",
+        ),
+        (
+            [CONV, {"kind": "add", "from": 2}, SCORES],
+            2,
+            "it adds row 2, but only rows above it can be added",
+        ),
+        ([{"kind": "add"}, SCORES], 1, "it adds row 1, but only rows above it can be added"),
+        (
+            [CONV, POOL, {"kind": "add", "from": 1}, SCORES],
+            3,
+            "it adds row 1, which gives 8 channels of 28x28, to 8 channels of 14x14",
+        ),
+        ([SCORES, POOL], 2, "maxpool needs an image, but what comes in is 10 values in a line"),
+        ([SCORES, {"kind": "global_avgpool"}], 2, "global_avgpool needs an image"),
+        (
+            [CONV, POOL],
+            2,
+            "the last row gives 8 channels of 14x14, but a network must end in 10 outputs",
+        ),
+        ([{"kind": "linear", "channels": 9}], 1, "the last row gives 9 values in a line, but"),
+        ([{"kind": "dropout"}], 1, "the last row gives 1 channel of 28x28, but"),
+        (
+            [CONV, {"kind": "conv", "channels": 0}],
+            2,
+            "channels is 0, but it must lie between 1 and 1024",
+        ),
+        (
+            [{"kind": "linear", "channels": 4096}, {"kind": "linear", "channels": 4096}, SCORES],
+            3,
+            "the network reaches 20,037,642 parameters here; at most 20,000,000 are allowed",
+        ),
+        (
+            [{"kind": "conv", "padding": 14, "channels": 1, "kernel": 1}] * 40,
+            24,
+            "values for one image here",
+        ),
+        (
+            [{**CONV, "channels": 1024}, {**CONV, "channels": 1024}, SCORES],
+            2,
+            "multiply-adds for one image here",
+        ),
+    ],
+)
 def test_rows_that_do_not_fit_are_refused_by_number(rows, row, words):
     with pytest.raises(ArchitectureError) as caught:
         trace(rows)
@@ -67,10 +159,15 @@ def test_rows_that_do_not_fit_are_refused_by_number(rows, row, words):
     assert words in str(caught.value)
 
 
-@pytest.mark.parametrize(("rows", "words"), [
-    ([], "a network needs at least one row"), ("conv", "a network is a list of rows, not str"),
-    (None, "a network is a list of rows, not NoneType"), ([POOL] * 201, "201 rows are too many; at most 200"),
-])
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([], "a network needs at least one row"),
+        ("conv", "a network is a list of rows, not str"),
+        (None, "a network is a list of rows, not NoneType"),
+        ([POOL] * 201, "201 rows are too many; at most 200"),
+    ],
+)
 def test_what_is_no_list_of_rows_is_refused(rows, words):
     with pytest.raises(ArchitectureError, match=words) as caught:
         trace(rows)
@@ -79,7 +176,9 @@ def test_what_is_no_list_of_rows_is_refused(rows, words):
 
 def test_an_input_need_not_be_square():
     assert trace([CONV, POOL, SCORES], (3, 28, 4))[1].output_shape == (8, 14, 2)
-    with pytest.raises(ArchitectureError, match="row 1: a kernel of 5x5 is larger than its input of 28x4"):
+    with pytest.raises(
+        ArchitectureError, match="row 1: a kernel of 5x5 is larger than its input of 28x4"
+    ):
         trace([{"kind": "conv", "kernel": 5}, SCORES], (3, 28, 4))
 
 
@@ -99,7 +198,9 @@ def _values(parameter):
         return st.booleans()
     if parameter.type is float:
         return st.floats(0, 0.9)
-    return st.integers(int(parameter.low), min(int(parameter.high), 4)) | st.sampled_from((1, 2, 3, 8))
+    return st.integers(int(parameter.low), min(int(parameter.high), 4)) | st.sampled_from(
+        (1, 2, 3, 8)
+    )
 
 
 def _row(kind):
@@ -108,10 +209,16 @@ def _row(kind):
 
 
 ROWS = st.lists(st.one_of([_row(kind) for kind in KINDS.values()]), max_size=12)
-JUNK = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-                    max_leaves=6)
-NAMES = st.sampled_from(sorted({parameter.name for kind in KINDS.values() for parameter in kind.parameters}))
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+NAMES = st.sampled_from(
+    sorted({parameter.name for kind in KINDS.values() for parameter in kind.parameters})
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -131,14 +238,22 @@ def test_random_rows_run_as_traced_or_are_refused_by_number(candidates):
     model = Network([*rows, SCORES])
     images = torch.zeros(2, 1, 28, 28)
     assert [tuple(output.shape[1:]) for output in model.eval().features(images)] == [
-        layer.output_shape for layer in layers]
+        layer.output_shape for layer in layers
+    ]
     assert sum(weight.numel() for weight in model.parameters()) == total_parameters(layers)
     model.train()(images).sum().backward()  # in-place activations may spoil no gradient
 
 
 @settings(max_examples=300, deadline=None)
-@given(rows=st.lists(st.dictionaries(NAMES, JUNK, max_size=3).flatmap(
-    lambda values: st.sampled_from(list(KINDS)).map(lambda kind: {"kind": kind, **values})) | JUNK, max_size=4))
+@given(
+    rows=st.lists(
+        st.dictionaries(NAMES, JUNK, max_size=3).flatmap(
+            lambda values: st.sampled_from(list(KINDS)).map(lambda kind: {"kind": kind, **values})
+        )
+        | JUNK,
+        max_size=4,
+    )
+)
 def test_junk_is_refused_in_words(rows):
     with pytest.raises(ArchitectureError) as caught:  # if nothing else is wrong, then the last row
         trace([*rows, {"kind": "linear", "channels": 9}])

@@ -96,10 +96,22 @@ def test_figures_that_torchsummary_leaves_out():
     assert (summary.total_params, summary.budget, summary.left) == (3762, 8000, 4238)
     assert summarise(ARCHITECTURES["initial"].rows, budget=16_000).left == -530
     # nine 3x3 convolutions at 28, 14 and 7 pixels, and the 1x1 to the classes
-    assert summary.multiply_adds == 784 * 9 * (4 + 16 + 16) + 196 * 9 * (32 + 64 + 64) + 49 * 9 * 192 + 80
+    assert (
+        summary.multiply_adds
+        == 784 * 9 * (4 + 16 + 16) + 196 * 9 * (32 + 64 + 64) + 49 * 9 * 192 + 80
+    )
     fields = {row.name: row.receptive_field for row in summary.layers}
-    assert [fields[name] for name in ("Conv2d-1", "Conv2d-5", "MaxPool2d-7", "Conv2d-13", "MaxPool2d-15", "Conv2d-21")
-            ] == [3, 7, 8, 20, 22, 46]
+    assert [
+        fields[name]
+        for name in (
+            "Conv2d-1",
+            "Conv2d-5",
+            "MaxPool2d-7",
+            "Conv2d-13",
+            "MaxPool2d-15",
+            "Conv2d-21",
+        )
+    ] == [3, 7, 8, 20, 22, 46]
     assert summary.layers[1].multiply_adds == 0
     assert [row.layer for row in summary.layers[5:9]] == [3, 4, 5, 6]
     assert len(summary.rows) == 15
@@ -108,8 +120,15 @@ def test_figures_that_torchsummary_leaves_out():
 def test_json_form():
     summary = json.loads(json.dumps(summarise(ARCHITECTURES["initial"].rows).to_dict()))
     assert summary["total_params"] == 16_530
-    assert summary["layers"][4] == {"name": "Conv2d-5", "type": "Conv2d", "output_shape": [-1, 16, 10, 10],
-                                    "params": 2320, "multiply_adds": 230_400, "receptive_field": 10, "layer": 5}
+    assert summary["layers"][4] == {
+        "name": "Conv2d-5",
+        "type": "Conv2d",
+        "output_shape": [-1, 16, 10, 10],
+        "params": 2320,
+        "multiply_adds": 230_400,
+        "receptive_field": 10,
+        "layer": 5,
+    }
 
 
 def test_wrong_rows_have_no_summary():

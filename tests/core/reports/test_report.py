@@ -30,8 +30,22 @@ from tests.made import made_run
 def run_of(recipe: str, rows, **changes) -> Run:
     now = datetime.datetime.now(datetime.UTC)
     config = RECIPES[recipe].config.changed(**changes)
-    return Run(recipe, Path(recipe), config, now, recipe, None, "", (), {"device": "cpu"}, None, "finished", "", now,
-               tuple(rows))
+    return Run(
+        recipe,
+        Path(recipe),
+        config,
+        now,
+        recipe,
+        None,
+        "",
+        (),
+        {"device": "cpu"},
+        None,
+        "finished",
+        "",
+        now,
+        tuple(rows),
+    )
 
 
 def row(epoch: int, train: int, val: int, val_loss: float = 0.02) -> EpochResult:
@@ -39,17 +53,37 @@ def row(epoch: int, train: int, val: int, val_loss: float = 0.02) -> EpochResult
 
 
 def test_a_report_has_the_seeds_parts():
-    text = markdown(run_of("final", [row(1, 57_000, 9_900), row(2, 59_000, 9_945), row(3, 59_100, 9_941)]))
-    for part in ("# Final", "## Targets", "## Results", "## Analysis", "**3,762** parameters", "Batch Size: 64",
-                 "Lr: 0.05", "Max Lr: 0.1", HEADER, "**99.41 %** of the test images", "interval 99.24 to 99.54",
-                 "was 2 with 99.45 %", "Total params: 3,762", "reaches the goal"):
+    text = markdown(
+        run_of("final", [row(1, 57_000, 9_900), row(2, 59_000, 9_945), row(3, 59_100, 9_941)])
+    )
+    for part in (
+        "# Final",
+        "## Targets",
+        "## Results",
+        "## Analysis",
+        "**3,762** parameters",
+        "Batch Size: 64",
+        "Lr: 0.05",
+        "Max Lr: 0.1",
+        HEADER,
+        "**99.41 %** of the test images",
+        "interval 99.24 to 99.54",
+        "was 2 with 99.45 %",
+        "Total params: 3,762",
+        "reaches the goal",
+    ):
         assert part in text
 
 
 def test_analysis_tells_over_fitting_from_its_absence():
     over = analysis(run_of("initial", [row(1, 58_000, 9_900, 0.03), row(2, 59_950, 9_915, 0.04)]))
-    assert any("overfits: 99.92 % in training against 99.15 % in validation, and" in s for s in over)
-    assert any("misses the goal of 99.4 % by 0.25 points and stands 8,530 parameters above" in s for s in over)
+    assert any(
+        "overfits: 99.92 % in training against 99.15 % in validation, and" in s for s in over
+    )
+    assert any(
+        "misses the goal of 99.4 % by 0.25 points and stands 8,530 parameters above" in s
+        for s in over
+    )
     under = analysis(run_of("final", [row(1, 59_000, 9_940)]))
     assert any("does not overfit" in s and "augmented" in s for s in under)
     same = analysis(run_of("intermediate", [row(1, 59_520, 9_925)]))
@@ -57,21 +91,30 @@ def test_analysis_tells_over_fitting_from_its_absence():
 
 
 def test_analysis_tells_whether_it_was_still_learning():
-    assert any("still learning" in s for s in analysis(run_of("final", [row(n, 59_000, 9_900 + 10 * n)
-                                                                        for n in range(1, 5)])))
-    assert any("what it could" in s for s in analysis(run_of("final", [row(n, 59_000, 9_940) for n in range(1, 5)])))
+    assert any(
+        "still learning" in s
+        for s in analysis(run_of("final", [row(n, 59_000, 9_900 + 10 * n) for n in range(1, 5)]))
+    )
+    assert any(
+        "what it could" in s
+        for s in analysis(run_of("final", [row(n, 59_000, 9_940) for n in range(1, 5)]))
+    )
 
 
 def test_a_hold_out_is_named_and_its_test_score_told():
-    run = dataclasses.replace(run_of("final", [row(1, 49_000, 4_950)], holdout=5_000),
-                              test=TestResult(0.02, 9_938, 10_000))
+    run = dataclasses.replace(
+        run_of("final", [row(1, 49_000, 4_950)], holdout=5_000),
+        test=TestResult(0.02, 9_938, 10_000),
+    )
     text = markdown(run)
     assert "5,000 held-out training images" in text
     assert "on the test images: **99.38 %**" in text
 
 
 def test_what_the_run_learnt_from_and_how_it_rounded_stand_in_the_header():
-    run = run_of("initial", [row(1, 58_000, 9_900)], teacher="old", teacher_share=0.7, temperature=3.0)
+    run = run_of(
+        "initial", [row(1, 58_000, 9_900)], teacher="old", teacher_share=0.7, temperature=3.0
+    )
     assert "Teacher: old (share 0.7, temperature 3)" in markdown(run)
     facts = {"device": "cpu", "precision": "bf16"}
     rounded = dataclasses.replace(run_of("initial", [row(1, 58_000, 9_900)]), facts=facts)
@@ -112,20 +155,35 @@ def asked(monkeypatch):
 
 
 def test_capacity_is_told_from_training_against_validation():
-    assert any("more capacity than these images ask for" in s
-               for s in analysis(run_of("initial", [row(1, 59_950, 9_915)])))
-    assert any("learning them better has stopped helping" in s
-               for s in analysis(run_of("initial", [row(1, 59_700, 9_915)])))
-    assert any("0.80 % of its training images, about as many as of others: what it lacks is capacity or time" in s
-               for s in analysis(run_of("intermediate", [row(1, 59_520, 9_925)])))
-    assert any("1.67 % of its augmented training images, more than of others" in s
-               for s in analysis(run_of("final", [row(1, 59_000, 9_940)])))
+    assert any(
+        "more capacity than these images ask for" in s
+        for s in analysis(run_of("initial", [row(1, 59_950, 9_915)]))
+    )
+    assert any(
+        "learning them better has stopped helping" in s
+        for s in analysis(run_of("initial", [row(1, 59_700, 9_915)]))
+    )
+    assert any(
+        "0.80 % of its training images, about as many as of others: what it lacks is capacity or time"
+        in s
+        for s in analysis(run_of("intermediate", [row(1, 59_520, 9_925)]))
+    )
+    assert any(
+        "1.67 % of its augmented training images, more than of others" in s
+        for s in analysis(run_of("final", [row(1, 59_000, 9_940)]))
+    )
 
 
 def test_an_interval_that_holds_the_goal_is_told():
-    assert "holds the goal, so one run cannot tell" in analysis(run_of("final", [row(1, 59_000, 9_945)]))[0]
+    assert (
+        "holds the goal, so one run cannot tell"
+        in analysis(run_of("final", [row(1, 59_000, 9_945)]))[0]
+    )
     assert "holds the goal" not in analysis(run_of("final", [row(1, 59_000, 9_800)]))[0]
-    assert "more than the goal's 15" in analysis(run_of("final", [row(1, 59_000, 9_945)], epochs=20))[0]
+    assert (
+        "more than the goal's 15"
+        in analysis(run_of("final", [row(1, 59_000, 9_945)], epochs=20))[0]
+    )
 
 
 def test_augmented_images_are_called_so_only_while_they_were():
@@ -141,9 +199,16 @@ def test_a_run_is_held_against_its_parent_else_its_recipe_else_the_recipe_before
     final = made_run(folder, "final", recipe="final", **RECIPES["final"].config.to_dict())
     assert predecessor(initial) is None
     assert predecessor(final).name == "initial", "intermediate is not here"
-    own = made_run(folder, "own", recipe="final", **RECIPES["final"].config.changed(lr=0.01).to_dict())
+    own = made_run(
+        folder, "own", recipe="final", **RECIPES["final"].config.changed(lr=0.01).to_dict()
+    )
     assert predecessor(own).name == "final"
-    seed = made_run(folder, "seed", recipe="final", **RECIPES["final"].config.changed(seed=7, threads=1).to_dict())
+    seed = made_run(
+        folder,
+        "seed",
+        recipe="final",
+        **RECIPES["final"].config.changed(seed=7, threads=1).to_dict(),
+    )
     assert predecessor(seed).name == "initial", "another seed is no change"
     assert predecessor(control.fork("own", "child")).name == "own"
     assert predecessor(made_run(folder, "alone")) is None
@@ -151,7 +216,12 @@ def test_a_run_is_held_against_its_parent_else_its_recipe_else_the_recipe_before
 
 def test_what_was_changed_and_what_it_bought_is_told(folder, asked):
     made_run(folder, "final", recipe="final", **RECIPES["final"].config.to_dict())
-    own = made_run(folder, "own", recipe="final", **RECIPES["final"].config.changed(max_lr=0.3, seed=4).to_dict())
+    own = made_run(
+        folder,
+        "own",
+        recipe="final",
+        **RECIPES["final"].config.changed(max_lr=0.3, seed=4).to_dict(),
+    )
     asked |= {"final": 60, "own": 100}
     text = markdown(own)
     assert "## Changes since final\n1. Max lr: 0.3 instead of 0.1\n\n" in text
@@ -164,8 +234,10 @@ def test_what_was_changed_and_what_it_bought_is_told(folder, asked):
     for which in ("last", "best"):
         (child.folder / f"{which}.pt").write_bytes((own.folder / f"{which}.pt").read_bytes())
     asked["child"] = 60
-    assert "1. It began with the last weights of own, from its epoch 3\n2. Epochs: 5 instead of 15" in markdown(
-        store.open_run("child"))
+    assert (
+        "1. It began with the last weights of own, from its epoch 3\n2. Epochs: 5 instead of 15"
+        in markdown(store.open_run("child"))
+    )
 
 
 def test_mistakes_are_counted_by_digit_and_the_hardest_shown(folder, asked):
@@ -228,8 +300,12 @@ def test_the_page_holds_all_it_shows(folder, asked):
 
 
 def test_charts_take_the_colour_of_the_text_around_them(folder, nowhere):
-    drawn = [report_html.svg(block.chart) for section in reports.report(made_run(folder, "own"), charts=True).sections
-             for block in section.blocks if hasattr(block, "chart")]
+    drawn = [
+        report_html.svg(block.chart)
+        for section in reports.report(made_run(folder, "own"), charts=True).sections
+        for block in section.blocks
+        if hasattr(block, "chart")
+    ]
     assert len(drawn) == 3
     for picture in drawn:
         assert 'fill="currentColor"' in picture
@@ -242,23 +318,33 @@ def test_a_group_is_told_by_its_mean(group, asked):
     made = group("three", [9_904, 9_923, 9_926], recipe="final", done=2)
     asked |= {"three-s1": 96, "three-s2": 77, "three-s3": 74}
     text = markdown(made)
-    for part in ("# three", "3 runs that differ in their seed only", "1. Above 99.4 %",
-                 "**99.18 %** of the test images as the mean of 3 seeds (95 % interval 98.88 to 99.47)",
-                 "Standard deviation 0.119 points, the smallest 99.04 %, the largest 99.26 %",
-                 "|     1 |  92.50 % |  99.04 % | 98.83 to 99.21 |", "| three-s1", "Using Device: cpu",
-                 "|  88.00 % |  88.00 % |", "misses the goal of 99.4 % by 0.22 points", "so 3 seeds cannot tell",
-                 "The seeds spread by 0.12 points; which 10,000 images one happens to be asked about moves a single "
-                 "accuracy by 0.09 more",
-                 "74 of the 10,000 test images are misread by all 3 runs, and 96 by at least one",
-                 "a run misreads 82 on average",
-                 "Asked together, by the mean of their probabilities, they misread 77"):
+    for part in (
+        "# three",
+        "3 runs that differ in their seed only",
+        "1. Above 99.4 %",
+        "**99.18 %** of the test images as the mean of 3 seeds (95 % interval 98.88 to 99.47)",
+        "Standard deviation 0.119 points, the smallest 99.04 %, the largest 99.26 %",
+        "|     1 |  92.50 % |  99.04 % | 98.83 to 99.21 |",
+        "| three-s1",
+        "Using Device: cpu",
+        "|  88.00 % |  88.00 % |",
+        "misses the goal of 99.4 % by 0.22 points",
+        "so 3 seeds cannot tell",
+        "The seeds spread by 0.12 points; which 10,000 images one happens to be asked about moves a single "
+        "accuracy by 0.09 more",
+        "74 of the 10,000 test images are misread by all 3 runs, and 96 by at least one",
+        "a run misreads 82 on average",
+        "Asked together, by the mean of their probabilities, they misread 77",
+    ):
         assert part in text, part
     page = Outline(html(made))
     assert page.open == []
     assert page.seen.count("svg") == 2
 
 
-def test_a_group_with_unfinished_runs_says_so_and_an_empty_one_has_no_report(group, folder, nowhere):
+def test_a_group_with_unfinished_runs_says_so_and_an_empty_one_has_no_report(
+    group, folder, nowhere
+):
     group("two", [9_904, 9_923])
     made_run(folder, "two-s3", done=1, epochs=3, state="stopped", group="two", seed=3)
     assert "Not counted, since not finished: 1 of its 3 runs" in markdown(open_group("two"))

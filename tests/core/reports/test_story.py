@@ -42,9 +42,14 @@ def test_what_is_not_there_or_damaged_is_named(tmp_path):
         story.told("final", tmp_path)
 
 
-@pytest.mark.parametrize(("train", "val", "words"), [
-    (59_980, 9_920, "It overfits, by 0.77 points"), (59_500, 9_915, "holds for other images"),
-    (58_800, 9_920, "does not overfit")])
+@pytest.mark.parametrize(
+    ("train", "val", "words"),
+    [
+        (59_980, 9_920, "It overfits, by 0.77 points"),
+        (59_500, 9_915, "holds for other images"),
+        (58_800, 9_920, "does not overfit"),
+    ],
+)
 def test_overfitting_is_what_the_figures_say(run, train, val, words):
     told = story.learnt(ending(run, train, val))
     assert words in told[1]
@@ -54,7 +59,9 @@ def test_overfitting_is_what_the_figures_say(run, train, val, words):
 
 def test_a_loss_that_rose_is_told_with_its_lowest_point(run):
     lowest = run.epochs[6]
-    told = story.learnt(ending(run, 59_980, 9_920, val_loss=1.2 * min(row.val_loss for row in run.epochs[:-1])))
+    told = story.learnt(
+        ending(run, 59_980, 9_920, val_loss=1.2 * min(row.val_loss for row in run.epochs[:-1]))
+    )
     assert "after epoch 14" in told[2]
     assert "20 %" in told[2]
     assert len(story.learnt(run)) == 2, f"it fell to the end, below {lowest.val_loss}"
@@ -62,8 +69,10 @@ def test_a_loss_that_rose_is_told_with_its_lowest_point(run):
 
 def test_what_a_network_saves(tmp_path, run):
     first = made_run(tmp_path, "first", architecture="initial")
-    assert story.size(run, first) == ("12,768 parameters are saved: 3,762 are left, 23 % of before and 4,238 below "
-                                      "the goal's 8,000.")
+    assert story.size(run, first) == (
+        "12,768 parameters are saved: 3,762 are left, 23 % of before and 4,238 below "
+        "the goal's 8,000."
+    )
     assert "8,530 above" in story.size(first)
     assert "the same network" in story.size(run, run)
     assert "16,530 parameters after 3,762" in story.size(first, run)
@@ -71,15 +80,20 @@ def test_what_a_network_saves(tmp_path, run):
 
 def test_the_gap_moves(run):
     was, now = ending(run, 59_980, 9_920), ending(run, 59_500, 9_915)
-    assert story.gap_moved(now, was) == "The gap between training and other images went from +0.77 to +0.02 points."
+    assert (
+        story.gap_moved(now, was)
+        == "The gap between training and other images went from +0.77 to +0.02 points."
+    )
     assert "next to nothing" in story.gap_moved(was, was)
 
 
 def test_augmentation_is_told_apart_from_the_epochs_without_it(run):
     told = story.augmentation(run)
     assert story.augmented_epochs(run) == 13
-    assert told[0].startswith("In epoch 13, the last with augmented images, it was right on "
-                              f"{run.epochs[12].train_accuracy:.2f} % of them")
+    assert told[0].startswith(
+        "In epoch 13, the last with augmented images, it was right on "
+        f"{run.epochs[12].train_accuracy:.2f} % of them"
+    )
     assert "The last 2 epochs see the images as they are" in told[1]
 
 
@@ -89,14 +103,22 @@ def test_augmentation_to_the_end_and_none_at_all(tmp_path):
     none = made_run(tmp_path, "none", done=4)
     assert story.augmented_epochs(none) == 0
     assert "not augmented" in story.augmentation(none)[0]
-    stopped = made_run(tmp_path, "stopped", augmentation="final-moves", augmented=0.9, done=2, epochs=10)
+    stopped = made_run(
+        tmp_path, "stopped", augmentation="final-moves", augmented=0.9, done=2, epochs=10
+    )
     assert "In epoch 2" in story.augmentation(stopped)[0]
 
 
-@pytest.mark.parametrize(("right", "words", "unsure"), [
-    (9_932, "misses the goal of 99.4 % by 0.08 points, 8 images of 10,000", True),
-    (9_939, "by 0.01 points, 1 image of 10,000", True), (9_941, "it reaches the goal", True),
-    (9_970, "it reaches the goal", False), (9_800, "misses the goal of 99.4 % by 1.40 points, 140 images", False)])
+@pytest.mark.parametrize(
+    ("right", "words", "unsure"),
+    [
+        (9_932, "misses the goal of 99.4 % by 0.08 points, 8 images of 10,000", True),
+        (9_939, "by 0.01 points, 1 image of 10,000", True),
+        (9_941, "it reaches the goal", True),
+        (9_970, "it reaches the goal", False),
+        (9_800, "misses the goal of 99.4 % by 1.40 points, 140 images", False),
+    ],
+)
 def test_the_goal_comes_with_its_doubt(run, right, words, unsure):
     told = story.goal(ending(run, 59_500, right))
     assert words in told
@@ -104,7 +126,9 @@ def test_the_goal_comes_with_its_doubt(run, right, words, unsure):
 
 
 def test_a_network_that_is_too_large_reaches_no_goal(tmp_path):
-    assert "too large" in story.goal(ending(made_run(tmp_path, "large", architecture="initial"), 60_000, 9_990))
+    assert "too large" in story.goal(
+        ending(made_run(tmp_path, "large", architecture="initial"), 60_000, 9_990)
+    )
 
 
 def test_changes_name_the_settings(run):

@@ -13,11 +13,16 @@ from core.data.dataset import Mnist
 from core.runs import events, store, worker
 from core.runs.run import Run
 
-LINEAR = ({"kind": "avgpool", "kernel": 4, "stride": 4}, {"kind": "linear", "channels": 10, "activation": "none"})
-NORMED = ({"kind": "avgpool", "kernel": 4, "stride": 4},
-          {"kind": "conv", "channels": 4, "kernel": 3, "norm": "batch", "bias": False},
-          {"kind": "dropout", "p": 0.2},
-          {"kind": "linear", "channels": 10, "activation": "none"})
+LINEAR = (
+    {"kind": "avgpool", "kernel": 4, "stride": 4},
+    {"kind": "linear", "channels": 10, "activation": "none"},
+)
+NORMED = (
+    {"kind": "avgpool", "kernel": 4, "stride": 4},
+    {"kind": "conv", "channels": 4, "kernel": 3, "norm": "batch", "bias": False},
+    {"kind": "dropout", "p": 0.2},
+    {"kind": "linear", "channels": 10, "activation": "none"},
+)
 
 
 @pytest.fixture(autouse=True)
@@ -36,36 +41,56 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
 @pytest.fixture
 def tiny() -> RunConfig:
     """600 synthetic digits in 6 steps, 3 epochs, a few milliseconds each."""
-    return RunConfig(layers=LINEAR, batch_size=100, epochs=3, max_lr=0.05, device="cpu", precision="fp32", threads=1)
+    return RunConfig(
+        layers=LINEAR,
+        batch_size=100,
+        epochs=3,
+        max_lr=0.05,
+        device="cpu",
+        precision="fp32",
+        threads=1,
+    )
 
 
 @pytest.fixture
 def full(tiny: RunConfig) -> RunConfig:
     """As tiny, with everything that a state must hold: dropout, norms, momentum, averaging."""
-    return tiny.changed(layers=NORMED, ema=0.9, weight_decay=0.001, nesterov=True, momentum_cycle=True)
+    return tiny.changed(
+        layers=NORMED, ema=0.9, weight_decay=0.001, nesterov=True, momentum_cycle=True
+    )
 
 
 @pytest.fixture
 def trained(tiny: RunConfig, digits: Mnist) -> Callable[..., Run]:
     """Makes and trains a run in this process."""
+
     def make(name: str = "trained", config: RunConfig = tiny) -> Run:
         run = store.create(config, name)
         assert worker.train(run.folder, digits) == "finished"
         return store.open_run(name)
+
     return make
 
 
 @pytest.fixture
 def outcome() -> Callable[[Run], dict[str, object]]:
     """What must not depend on how often a run was interrupted: weights bit for bit, and the table but for seconds."""
+
     def of(run: Run) -> dict[str, object]:
         rows = [{**row.to_dict(), "seconds": 0} for row in run.epochs]
-        return {"last": (run.folder / "last.pt").read_bytes(), "best": (run.folder / "best.pt").read_bytes(),
-                "rows": rows, "test": run.test}
+        return {
+            "last": (run.folder / "last.pt").read_bytes(),
+            "best": (run.folder / "best.pt").read_bytes(),
+            "rows": rows,
+            "test": run.test,
+        }
+
     return of
 
 
 @pytest.fixture
 def kinds() -> Callable[[Run], list[str]]:
     """The kinds of a run's events, batches left out."""
-    return lambda run: [event["kind"] for event in events.read(run.folder / events.NAME) if event["kind"] != "batch"]
+    return lambda run: [
+        event["kind"] for event in events.read(run.folder / events.NAME) if event["kind"] != "batch"
+    ]

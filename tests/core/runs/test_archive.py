@@ -47,7 +47,12 @@ def test_a_run_survives_the_way_out_and_in(exported, kinds):
     run, data = exported
     taken = archive.take_in(data)
     assert taken.name == "a-2"
-    assert (taken.config, taken.epochs, taken.facts, taken.state) == (run.config, run.epochs, run.facts, "finished")
+    assert (taken.config, taken.epochs, taken.facts, taken.state) == (
+        run.config,
+        run.epochs,
+        run.facts,
+        "finished",
+    )
     assert abs((taken.created - run.created).total_seconds()) < 0.01
     assert kinds(taken) == kinds(run)
     for which in ("last.pt", "best.pt"):
@@ -88,22 +93,51 @@ def test_a_run_without_weights_yet_goes_out_and_in(tiny):
 def test_facts_that_nobody_vouches_for_start_no_run(tiny):
     """Whoever made the zip could ask for a million threads there."""
     store.create(tiny, "new")
-    data = _changed(archive.export(store.open_run("new")), "run.json", lambda run: {**run, "facts": {"threads": 10**6}})
+    data = _changed(
+        archive.export(store.open_run("new")),
+        "run.json",
+        lambda run: {**run, "facts": {"threads": 10**6}},
+    )
     assert archive.take_in(data).facts == {}
 
 
 def test_notes_tags_recipe_and_parent_come_along(trained, tiny):
     trained("a")
-    store.create(tiny, "b", notes="mine", tags=("x",), recipe="final",
-                 parent={"name": "a", "which": "best", "epoch": 2})
+    store.create(
+        tiny,
+        "b",
+        notes="mine",
+        tags=("x",),
+        recipe="final",
+        parent={"name": "a", "which": "best", "epoch": 2},
+    )
     taken = archive.take_in(archive.export(store.open_run("b")))
     assert (taken.notes, taken.tags, taken.recipe, taken.parent) == (
-        "mine", ("x",), "final", {"name": "a", "which": "best", "epoch": 2})
+        "mine",
+        ("x",),
+        "final",
+        {"name": "a", "which": "best", "epoch": 2},
+    )
 
 
-@pytest.mark.parametrize("name", ["../run.json", "/run.json", "a/../run.json", "a/b/run.json", "..\\run.json",
-                                  "a\\run.json", "C:\\run.json", "a/evil.py", "a/state.pt", "a/start.pt",
-                                  "a/request.json", "a/log.txt", "b/last.pt"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../run.json",
+        "/run.json",
+        "a/../run.json",
+        "a/b/run.json",
+        "..\\run.json",
+        "a\\run.json",
+        "C:\\run.json",
+        "a/evil.py",
+        "a/state.pt",
+        "a/start.pt",
+        "a/request.json",
+        "a/log.txt",
+        "b/last.pt",
+    ],
+)
 def test_a_path_trick_or_foreign_file_is_refused(exported, checkpoints, name):
     data = exported[1]
     contents = _contents(data)
@@ -115,11 +149,27 @@ def test_a_path_trick_or_foreign_file_is_refused(exported, checkpoints, name):
 
 def test_the_folder_in_the_zip_names_the_run_but_cannot_lead_anywhere(exported, checkpoints):
     contents = _contents(exported[1])
-    for folder, name in (("..", "run"), ("~", "run-2"), ("con", "run-3"), ("x y", "x-y"), ("", "run-4")):
-        moved = {f"{folder}/{path.split('/')[1]}" if folder else path.split("/")[1]: data
-                 for path, data in contents.items()}
+    for folder, name in (
+        ("..", "run"),
+        ("~", "run-2"),
+        ("con", "run-3"),
+        ("x y", "x-y"),
+        ("", "run-4"),
+    ):
+        moved = {
+            f"{folder}/{path.split('/')[1]}" if folder else path.split("/")[1]: data
+            for path, data in contents.items()
+        }
         assert archive.take_in(_zip(moved)).name == name
-    assert sorted(os.listdir(checkpoints)) == [".lock", "a", "run", "run-2", "run-3", "run-4", "x-y"]
+    assert sorted(os.listdir(checkpoints)) == [
+        ".lock",
+        "a",
+        "run",
+        "run-2",
+        "run-3",
+        "run-4",
+        "x-y",
+    ]
 
 
 def test_a_link_in_the_zip_is_refused(exported):
@@ -164,7 +214,7 @@ def test_a_zip_that_lies_about_its_sizes_is_refused(exported):
     data = bytearray(_zip({**contents, "a/events.jsonl": bytes(1_000_000)}))
     size = (1_000_000).to_bytes(4, "little")
     while size in data:  # in the entry's own header and in the list of contents
-        data[data.index(size):data.index(size) + 4] = (10).to_bytes(4, "little")
+        data[data.index(size) : data.index(size) + 4] = (10).to_bytes(4, "little")
     with pytest.raises(RunError):
         archive.take_in(bytes(data))
 
@@ -177,16 +227,22 @@ def test_a_file_too_large_or_with_too_many_entries_is_refused(exported):
         archive.take_in(many)
 
 
-@pytest.mark.parametrize("data", [b"", b"PK", b"x" * 1000, b"PK\x05\x06" + bytes(18),
-                                  b"PK\x05\x06" + b"\xff" * 16 + b"\0\0"])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"PK", b"x" * 1000, b"PK\x05\x06" + bytes(18), b"PK\x05\x06" + b"\xff" * 16 + b"\0\0"],
+)
 def test_what_is_no_zip_is_refused(data):
     with pytest.raises(RunError):
         archive.take_in(data)
 
 
-@pytest.mark.parametrize("missing", ["run.json", "status.json", "epochs.json", "last.pt", "best.pt"])
+@pytest.mark.parametrize(
+    "missing", ["run.json", "status.json", "epochs.json", "last.pt", "best.pt"]
+)
 def test_a_zip_without_one_of_its_files_is_refused(exported, missing):
-    contents = {name: data for name, data in _contents(exported[1]).items() if not name.endswith(missing)}
+    contents = {
+        name: data for name, data in _contents(exported[1]).items() if not name.endswith(missing)
+    }
     with pytest.raises(RunError, match=missing):
         archive.take_in(_zip(contents))
     assert [run.name for run in store.list_runs()] == ["a"]
@@ -204,7 +260,9 @@ class Runs:
 
 @pytest.mark.parametrize("file", ["last.pt", "best.pt"])
 @pytest.mark.parametrize("kind", ["bare", "zip"])
-def test_weights_that_would_run_something_are_refused_and_do_not_run(exported, tmp_path, file, kind):
+def test_weights_that_would_run_something_are_refused_and_do_not_run(
+    exported, tmp_path, file, kind
+):
     marker = tmp_path / "ran"
     evil = pickle.dumps({"layers.1.weight": Runs(marker)}, protocol=2)
     if kind == "zip":
@@ -220,21 +278,49 @@ def test_weights_that_would_run_something_are_refused_and_do_not_run(exported, t
     assert marker.exists(), "this test would have noticed"
 
 
-@pytest.mark.parametrize(("file", "change", "says"), [
-    ("run.json", lambda run: {**run, "config": {**run["config"], "colour": 1}}, "unknown field 'colour'"),
-    ("run.json", lambda run: {**run, "config": {**run["config"], "lr": "fast"}}, "lr takes a number"),
-    ("run.json", lambda run: {**run, "config": {**run["config"], "layers": [{"kind": "exec"}]}}, "exec"),
-    ("run.json", lambda run: {**run, "format": 2}, "format 2 by another version"),
-    ("run.json", lambda run: {**run, "notes": "x" * 20_000}, "notes take up to"),
-    ("run.json", lambda run: {**run, "tags": [{}]}, "tags"),
-    ("run.json", lambda run: {**run, "created": "0001-01-01T00:00:00+23:59"}, "is no time"),
-    ("run.json", lambda run: {**run, "test": {"loss": 0.1, "correct": 9, "total": 5}}, "test result"),
-    ("run.json", lambda run: [run], "not a run of this app"),
-    ("epochs.json", lambda rows: [{**row, "val_total": 0} for row in rows], "counts no images"),
-    ("epochs.json", lambda rows: [{**row, "lr": float("nan")} for row in rows], "holds no JSON"),
-    ("epochs.json", lambda rows: [{**row, "lr": 10**400} for row in rows], "no training gives"),
-    ("epochs.json", lambda rows: [{**row, "html": "<script>"} for row in rows], "fields it should"),
-    ("epochs.json", lambda rows: rows * 2, "do not count up")])
+@pytest.mark.parametrize(
+    ("file", "change", "says"),
+    [
+        (
+            "run.json",
+            lambda run: {**run, "config": {**run["config"], "colour": 1}},
+            "unknown field 'colour'",
+        ),
+        (
+            "run.json",
+            lambda run: {**run, "config": {**run["config"], "lr": "fast"}},
+            "lr takes a number",
+        ),
+        (
+            "run.json",
+            lambda run: {**run, "config": {**run["config"], "layers": [{"kind": "exec"}]}},
+            "exec",
+        ),
+        ("run.json", lambda run: {**run, "format": 2}, "format 2 by another version"),
+        ("run.json", lambda run: {**run, "notes": "x" * 20_000}, "notes take up to"),
+        ("run.json", lambda run: {**run, "tags": [{}]}, "tags"),
+        ("run.json", lambda run: {**run, "created": "0001-01-01T00:00:00+23:59"}, "is no time"),
+        (
+            "run.json",
+            lambda run: {**run, "test": {"loss": 0.1, "correct": 9, "total": 5}},
+            "test result",
+        ),
+        ("run.json", lambda run: [run], "not a run of this app"),
+        ("epochs.json", lambda rows: [{**row, "val_total": 0} for row in rows], "counts no images"),
+        (
+            "epochs.json",
+            lambda rows: [{**row, "lr": float("nan")} for row in rows],
+            "holds no JSON",
+        ),
+        ("epochs.json", lambda rows: [{**row, "lr": 10**400} for row in rows], "no training gives"),
+        (
+            "epochs.json",
+            lambda rows: [{**row, "html": "<script>"} for row in rows],
+            "fields it should",
+        ),
+        ("epochs.json", lambda rows: rows * 2, "do not count up"),
+    ],
+)
 def test_wrong_values_are_refused_by_field(exported, file, change, says):
     with pytest.raises(UserError, match=says):
         archive.take_in(_changed(exported[1], file, change))
@@ -242,10 +328,19 @@ def test_wrong_values_are_refused_by_field(exported, file, change, says):
 
 
 def test_values_nobody_knows_do_not_come_in(exported):
-    data = _changed(exported[1], "run.json", lambda run: {
-        **run, "evil": "x", "facts": {**run["facts"], "deep": {"x": [1]}, "long": "y" * 999},
-        "parent": {"name": "p", "which": "last", "epoch": 1, "evil": 1}})
-    data = _changed(data, "status.json", lambda now: {**now, "state": "running", "pid": 1, "message": "<b>"})
+    data = _changed(
+        exported[1],
+        "run.json",
+        lambda run: {
+            **run,
+            "evil": "x",
+            "facts": {**run["facts"], "deep": {"x": [1]}, "long": "y" * 999},
+            "parent": {"name": "p", "which": "last", "epoch": 1, "evil": 1},
+        },
+    )
+    data = _changed(
+        data, "status.json", lambda now: {**now, "state": "running", "pid": 1, "message": "<b>"}
+    )
     taken = archive.take_in(data)
     assert "evil" not in (taken.folder / "run.json").read_text()
     assert "deep" not in taken.facts
@@ -264,7 +359,9 @@ def test_a_run_is_not_exported_in_the_midst_of_saving(exported, monkeypatch):
     run: Run = exported[0]
     status.write(run.folder, "running", "", processes.identity())
     os.utime(run.folder / "last.pt", (4e9, 4e9))  # newer than the table: the epoch is not yet in it
-    monkeypatch.setattr(archive.time, "sleep", lambda seconds: os.utime(run.folder / "epochs.json", (4e9, 4e9)))
+    monkeypatch.setattr(
+        archive.time, "sleep", lambda seconds: os.utime(run.folder / "epochs.json", (4e9, 4e9))
+    )
     assert _contents(archive.export(run))
     os.utime(run.folder / "last.pt", (5e9, 5e9))
     monkeypatch.setattr(archive.time, "sleep", lambda seconds: None)
@@ -273,14 +370,16 @@ def test_a_run_is_not_exported_in_the_midst_of_saving(exported, monkeypatch):
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(places=st.lists(st.tuples(st.integers(0, 10**6), st.integers(1, 255)), min_size=1, max_size=4),
-       cut=st.integers(0, 10**6))
+@given(
+    places=st.lists(st.tuples(st.integers(0, 10**6), st.integers(1, 255)), min_size=1, max_size=4),
+    cut=st.integers(0, 10**6),
+)
 def test_any_bytes_are_a_whole_run_or_the_products_own_error(exported, places, cut):
     data = bytearray(exported[1])
     for place, flip in places:
         data[place % len(data)] ^= flip
     if cut % 4 == 0:
-        del data[cut % len(data):]
+        del data[cut % len(data) :]
     try:
         taken = archive.take_in(bytes(data))
     except UserError:
@@ -289,15 +388,26 @@ def test_any_bytes_are_a_whole_run_or_the_products_own_error(exported, places, c
     store.load_model(taken)
 
 
-CONFIG_VALUES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False),
-                          st.text(max_size=5), st.lists(st.dictionaries(st.text(max_size=4), st.integers(), max_size=2),
-                                                        max_size=2))
+CONFIG_VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=5),
+    st.lists(st.dictionaries(st.text(max_size=4), st.integers(), max_size=2), max_size=2),
+)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(changes=st.dictionaries(st.sampled_from(list(RunConfig().to_dict())), CONFIG_VALUES, min_size=1, max_size=3))
+@given(
+    changes=st.dictionaries(
+        st.sampled_from(list(RunConfig().to_dict())), CONFIG_VALUES, min_size=1, max_size=3
+    )
+)
 def test_any_config_is_trained_by_its_own_network_or_refused(exported, changes):
-    data = _changed(exported[1], "run.json", lambda run: {**run, "config": {**run["config"], **changes}})
+    data = _changed(
+        exported[1], "run.json", lambda run: {**run, "config": {**run["config"], **changes}}
+    )
     try:
         taken = archive.take_in(data, limits=Limits(max_runs=10_000))
     except UserError:

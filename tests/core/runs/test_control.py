@@ -9,7 +9,9 @@ from core.runs.progress import progress
 def no_start(monkeypatch):
     """Submitting starts nothing: this very process stands for the worker."""
     started = []
-    monkeypatch.setattr(processes, "start", lambda folder: started.append(folder.name) or processes.identity())
+    monkeypatch.setattr(
+        processes, "start", lambda folder: started.append(folder.name) or processes.identity()
+    )
     return started
 
 
@@ -43,7 +45,9 @@ def test_one_epoch_of_a_live_run_is_a_pause_at_its_end(live):
 
 def test_one_epoch_of_a_resting_run_starts_it(tiny, no_start, digits, monkeypatch):
     run = store.create(tiny, "a")
-    monkeypatch.setattr(worker, "LOOK_SECONDS", 60.0)  # all that is asked before the start is known at the start
+    monkeypatch.setattr(
+        worker, "LOOK_SECONDS", 60.0
+    )  # all that is asked before the start is known at the start
     for done in (1, 2):
         assert control.step("a").state == "running"
         assert worker.train(run.folder, digits) == "paused"
@@ -89,7 +93,14 @@ def test_a_rate_out_of_range_is_refused(live, factor):
 
 
 def test_a_damaged_request_is_no_request(live):
-    for data in (b"", b"[]", b'{"action": "rm -rf"}', b'{"action": ["stop"]}', b'{"factor": "2"}', b'{"factor": 1e9}'):
+    for data in (
+        b"",
+        b"[]",
+        b'{"action": "rm -rf"}',
+        b'{"action": ["stop"]}',
+        b'{"factor": "2"}',
+        b'{"factor": 1e9}',
+    ):
         (live.folder / "request.json").write_bytes(data)
         (live.folder / "rate.json").write_bytes(data)
         assert status.read_request(live.folder) is None
@@ -104,8 +115,13 @@ def test_a_fork_begins_with_its_parents_weights_and_says_so(trained, tiny, digit
     assert (child.state, child.epochs) == ("stopped", ())
     begun = []
     real = worker.Record.take_up
-    monkeypatch.setattr(worker.Record, "take_up",
-                        lambda self, training, saved: begun.append(training.weights()) or real(self, training, saved))
+    monkeypatch.setattr(
+        worker.Record,
+        "take_up",
+        lambda self, training, saved: (
+            begun.append(training.weights()) or real(self, training, saved)
+        ),
+    )
     assert worker.train(child.folder, digits) == "finished"
     theirs = store.weights.load_tensors(parent.folder / "best.pt")
     assert all((begun[0][name] == tensor).all() for name, tensor in theirs.items())
@@ -162,12 +178,21 @@ def test_progress_tells_how_far_and_how_long(tiny, checkpoints):
     assert progress(run).share == 0.0
     with files.locked(checkpoints):
         store.change(run.folder, facts={"steps_per_epoch": 6})
-    for kind, epoch, step, at in (("started", 1, 0, 100.0), ("batch", 1, 6, 160.0), ("stopped", 1, 6, 161.0),
-                                  ("resumed", 1, 6, 500.0), ("batch", 2, 3, 515.0)):
+    for kind, epoch, step, at in (
+        ("started", 1, 0, 100.0),
+        ("batch", 1, 6, 160.0),
+        ("stopped", 1, 6, 161.0),
+        ("resumed", 1, 6, 500.0),
+        ("batch", 2, 3, 515.0),
+    ):
         more = {"steps": 6, "loss": 1.0, "lr": 0.1} if kind == "batch" else {}
         line = store.events.line(kind, epoch, step, **more)
-        files.append(run.folder / "events.jsonl", line.replace(line[line.index(b'"time": '):line.index(b', "epoch"')],
-                                                               f'"time": {at}'.encode()))
+        files.append(
+            run.folder / "events.jsonl",
+            line.replace(
+                line[line.index(b'"time": ') : line.index(b', "epoch"')], f'"time": {at}'.encode()
+            ),
+        )
     assert progress(store.open_run("a")).seconds_left is None, "nobody trains it"
     status.write(run.folder, "running", "", processes.identity())
     now = progress(store.open_run("a"))
@@ -176,8 +201,17 @@ def test_progress_tells_how_far_and_how_long(tiny, checkpoints):
 
 
 def test_names_are_checked_everywhere(checkpoints, tmp_path):
-    for call in (control.stop, control.pause, control.resume, control.step, run_queue.submit, store.annotate,
-                 lambda name: control.change_rate(name, 0.5), lambda name: control.wait(name),
-                 lambda name: store.rename(name, "x"), lambda name: control.fork(name, "x")):
+    for call in (
+        control.stop,
+        control.pause,
+        control.resume,
+        control.step,
+        run_queue.submit,
+        store.annotate,
+        lambda name: control.change_rate(name, 0.5),
+        lambda name: control.wait(name),
+        lambda name: store.rename(name, "x"),
+        lambda name: control.fork(name, "x"),
+    ):
         with pytest.raises(RunError, match="cannot be a run's name"):
             call(f"../{tmp_path.name}")

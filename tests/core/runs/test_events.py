@@ -41,12 +41,25 @@ def test_a_reader_may_change_its_list(tmp_path):
 
 def test_rewinding_drops_what_will_happen_again_and_readers_notice(tmp_path):
     path = tmp_path / events.NAME
-    files.append(path, events.line("started", 1, 0) + _batch(1, 3) + _batch(1, 6)
-                 + events.line("epoch", 1, 6, row={}) + _batch(2, 3) + _batch(2, 6) + b'{"kind": "ba')
+    files.append(
+        path,
+        events.line("started", 1, 0)
+        + _batch(1, 3)
+        + _batch(1, 6)
+        + events.line("epoch", 1, 6, row={})
+        + _batch(2, 3)
+        + _batch(2, 6)
+        + b'{"kind": "ba',
+    )
     assert len(events.read(path)) == 6
     events.rewind(path, 2, 4, rows=1)
     assert [(event["kind"], event["epoch"], event["step"]) for event in events.read(path)] == [
-        ("started", 1, 0), ("batch", 1, 3), ("batch", 1, 6), ("epoch", 1, 6), ("batch", 2, 3)]
+        ("started", 1, 0),
+        ("batch", 1, 3),
+        ("batch", 1, 6),
+        ("epoch", 1, 6),
+        ("batch", 2, 3),
+    ]
     events.rewind(path, 1, 6, rows=0)  # all steps of the epoch done, but not yet validated
     assert [event["kind"] for event in events.read(path)] == ["started", "batch", "batch"]
     assert path.read_bytes().endswith(b"}\n")
@@ -68,13 +81,21 @@ def test_what_readers_remember_is_bounded(tmp_path):
     assert len(events._read) <= events._READ_MOST
 
 
-values = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=3), st.just([1]))
-almost = st.fixed_dictionaries({"kind": st.sampled_from(["batch", "epoch", 3]), "time": values, "epoch": values},
-                               optional={"step": values, "steps": values, "loss": values, "lr": values})
+values = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=3), st.just([1])
+)
+almost = st.fixed_dictionaries(
+    {"kind": st.sampled_from(["batch", "epoch", 3]), "time": values, "epoch": values},
+    optional={"step": values, "steps": values, "loss": values, "lr": values},
+)
 
 
 @settings(deadline=None)
-@given(st.lists(st.binary(max_size=30) | almost.map(lambda event: json.dumps(event).encode()), max_size=5))
+@given(
+    st.lists(
+        st.binary(max_size=30) | almost.map(lambda event: json.dumps(event).encode()), max_size=5
+    )
+)
 def test_any_file_can_be_read_and_what_comes_out_is_whole(lines):
     for event in events.parsed(b"\n".join(lines)):
         assert isinstance(event["kind"], str)

@@ -29,22 +29,31 @@ def test_a_full_disk_is_named_and_leaves_the_old_file(tmp_path, monkeypatch, cal
 
     if call == "write":
         real = open
+
         class Full:
             def __init__(self, *arguments):
                 self.file = real(*arguments)
+
             def __enter__(self):
                 return self
+
             def __exit__(self, *rest):
                 self.file.close()
+
             write = full
+
         monkeypatch.setattr(files, "open", Full, raising=False)
     else:
         monkeypatch.setattr(os, call, full)
-    with pytest.raises(files.DiskFull, match=r"the disk is full: state\.pt could not be saved.*intact"):
+    with pytest.raises(
+        files.DiskFull, match=r"the disk is full: state\.pt could not be saved.*intact"
+    ):
         files.write_bytes(path, b"new")
     monkeypatch.undo()
     assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["state.pt"], "the space that the attempt took must be free again"
+    assert os.listdir(tmp_path) == ["state.pt"], (
+        "the space that the attempt took must be free again"
+    )
 
 
 def test_other_faults_of_the_system_are_named(tmp_path):
@@ -52,9 +61,18 @@ def test_other_faults_of_the_system_are_named(tmp_path):
         files.write_json(tmp_path / "missing" / "a.json", 1)
 
 
-@pytest.mark.parametrize(("data", "says"), [
-    (b"", "holds no JSON"), (b"{", "holds no JSON"), (b"\xff\xfe", "holds no JSON"), (b"NaN", "holds no JSON"),
-    (b"[1, Infinity]", "holds no JSON"), (b"[" * 100_000, "holds no JSON"), (b"1" * 9_000, "holds no JSON")])
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "holds no JSON"),
+        (b"{", "holds no JSON"),
+        (b"\xff\xfe", "holds no JSON"),
+        (b"NaN", "holds no JSON"),
+        (b"[1, Infinity]", "holds no JSON"),
+        (b"[" * 100_000, "holds no JSON"),
+        (b"1" * 9_000, "holds no JSON"),
+    ],
+)
 def test_what_is_no_json_is_refused(tmp_path, data, says):
     (tmp_path / "a.json").write_bytes(data)
     with pytest.raises(RunError, match=says):
@@ -123,9 +141,13 @@ def test_a_lock_that_is_never_given_back_is_an_error_and_no_hang(tmp_path, monke
     assert "in use" in errors[0]
 
 
-@pytest.mark.parametrize(("number", "kind", "says"), [
-    (errno.ENOSPC, files.DiskFull, "the disk is full: new could not be saved"),
-    (errno.EACCES, RunError, "new could not be written: Permission denied")])
+@pytest.mark.parametrize(
+    ("number", "kind", "says"),
+    [
+        (errno.ENOSPC, files.DiskFull, "the disk is full: new could not be saved"),
+        (errno.EACCES, RunError, "new could not be written: Permission denied"),
+    ],
+)
 def test_what_the_system_refuses_under_the_lock_is_told_in_words(tmp_path, number, kind, says):
     with pytest.raises(kind, match=says), files.locked(tmp_path):
         raise OSError(number, os.strerror(number), str(tmp_path / "new"))

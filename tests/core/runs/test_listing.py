@@ -14,20 +14,34 @@ def runs(checkpoints):
     return store.list_runs()
 
 
-@pytest.mark.parametrize(("text", "state", "names"), [
-    ("", None, "gamma beta Alpha"), ("alp", None, "Alpha"), ("FINAL", None, "beta Alpha"),
-    ("final quick", None, "beta"), ("seed-3762", None, "Alpha"),
-    ("", "stopped", "gamma beta"), ("initial", "finished", ""), ("nix", None, ""),
-])
+@pytest.mark.parametrize(
+    ("text", "state", "names"),
+    [
+        ("", None, "gamma beta Alpha"),
+        ("alp", None, "Alpha"),
+        ("FINAL", None, "beta Alpha"),
+        ("final quick", None, "beta"),
+        ("seed-3762", None, "Alpha"),
+        ("", "stopped", "gamma beta"),
+        ("initial", "finished", ""),
+        ("nix", None, ""),
+    ],
+)
 def test_runs_are_found_by_all_words_whatever_their_case(runs, text, state, names):
     assert [run.name for run in listing.matching(runs, text, state)] == names.split()
 
 
-@pytest.mark.parametrize(("by", "names"), [
-    ("newest", "gamma beta Alpha"), ("name", "Alpha beta gamma"), ("last accuracy", "Alpha beta gamma"),
-    ("best accuracy", "Alpha beta gamma"), ("fewest parameters", "Alpha beta gamma"),
-    ("shortest time", "beta Alpha gamma"),
-])
+@pytest.mark.parametrize(
+    ("by", "names"),
+    [
+        ("newest", "gamma beta Alpha"),
+        ("name", "Alpha beta gamma"),
+        ("last accuracy", "Alpha beta gamma"),
+        ("best accuracy", "Alpha beta gamma"),
+        ("fewest parameters", "Alpha beta gamma"),
+        ("shortest time", "beta Alpha gamma"),
+    ],
+)
 def test_runs_are_put_in_order_and_those_without_a_figure_come_last(runs, by, names):
     assert [run.name for run in listing.ordered(runs, by)] == names.split()
 
@@ -42,7 +56,12 @@ def test_only_fields_that_differ_are_told(runs):
     by_name = {run.name: run for run in runs}
     assert listing.differing([by_name["beta"]]) == listing.differing([]) == []
     assert listing.differing([by_name["beta"], by_name["beta"]]) == []
-    assert listing.differing([by_name["beta"], by_name["gamma"]]) == ["architecture", "lr", "max_lr", "epochs"]
+    assert listing.differing([by_name["beta"], by_name["gamma"]]) == [
+        "architecture",
+        "lr",
+        "max_lr",
+        "epochs",
+    ]
 
 
 def test_seconds_are_those_of_all_epochs(runs):

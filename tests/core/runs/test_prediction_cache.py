@@ -41,8 +41,9 @@ def counted(monkeypatch) -> list:
 def test_they_agree_with_the_trainers_own_score(tmp_path, pair, digits):
     run = made_run(tmp_path, "mine", architecture="seed-3762")
     found = predictions_of(run, test=pair)
-    loss, correct = evaluate(load_model(run), digits.test_images, digits.test_labels,
-                             torch.device("cpu"))
+    loss, correct = evaluate(
+        load_model(run), digits.test_images, digits.test_labels, torch.device("cpu")
+    )
     assert int(found.right.sum()) == correct
     assert float(found.loss.mean()) == pytest.approx(loss, rel=1e-4)
 
@@ -63,10 +64,16 @@ def test_other_weights_or_other_images_are_asked_anew(tmp_path, pair, counted):
     assert len(counted) == 3
 
 
-@pytest.mark.parametrize("harm", [lambda path: path.write_bytes(b""), lambda path: path.write_bytes(b"PK\3\4 no zip"),
-                                  lambda path: np.savez(path, probabilities=np.zeros((3, 10), np.float32)),
-                                  lambda path: np.savez(path, other=np.zeros(3)),
-                                  lambda path: path.write_bytes(path.read_bytes()[:-200])])
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"PK\3\4 no zip"),
+        lambda path: np.savez(path, probabilities=np.zeros((3, 10), np.float32)),
+        lambda path: np.savez(path, other=np.zeros(3)),
+        lambda path: path.write_bytes(path.read_bytes()[:-200]),
+    ],
+)
 def test_what_was_kept_and_went_bad_is_made_anew(tmp_path, pair, counted, harm):
     run = made_run(tmp_path, "mine")
     first = predictions_of(run, test=pair)

@@ -30,7 +30,15 @@ def test_a_zombie_is_dead():
 
 
 def test_what_is_no_process_is_dead():
-    for pid, started in [(None, None), ("1", 0.0), (-1, 0.0), (0, 0.0), (True, 1.0), (2**60, 1.0), (os.getpid(), None)]:
+    for pid, started in [
+        (None, None),
+        ("1", 0.0),
+        (-1, 0.0),
+        (0, 0.0),
+        (True, 1.0),
+        (2**60, 1.0),
+        (os.getpid(), None),
+    ]:
         assert not processes.alive(pid, started)
 
 

@@ -19,11 +19,21 @@ pytestmark = [pytest.mark.mnist, pytest.mark.timeout(600)]
 
 ROOT = Path(store.__file__).parents[2]
 # A step of some 30 ms; augmented in the background where `augmentation` says so.
-SMALL = RunConfig(layers=({"kind": "space_to_depth", "block": 4},
-                          {"kind": "conv", "channels": 8, "kernel": 3, "norm": "batch", "bias": False},
-                          {"kind": "dropout", "p": 0.1},
-                          {"kind": "linear", "channels": 10, "activation": "none"}),
-                  batch_size=1_500, epochs=2, max_lr=0.1, ema=0.9, device="cpu", precision="fp32", threads=1)
+SMALL = RunConfig(
+    layers=(
+        {"kind": "space_to_depth", "block": 4},
+        {"kind": "conv", "channels": 8, "kernel": 3, "norm": "batch", "bias": False},
+        {"kind": "dropout", "p": 0.1},
+        {"kind": "linear", "channels": 10, "activation": "none"},
+    ),
+    batch_size=1_500,
+    epochs=2,
+    max_lr=0.1,
+    ema=0.9,
+    device="cpu",
+    precision="fp32",
+    threads=1,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +78,11 @@ def test_killed_at_random_moments_it_ends_bit_for_bit_the_same(outcome, kinds):
         wait = chance.uniform(0.1, 1.5)
         if chance.random() < 0.75:
             seen = len(_batches("cut"))
-            _until(lambda seen=seen: len(_batches("cut")) > seen + 1 or not store.open_run("cut").is_live)
+            _until(
+                lambda seen=seen: (
+                    len(_batches("cut")) > seen + 1 or not store.open_run("cut").is_live
+                )
+            )
             wait /= 3
         time.sleep(wait)
         pid = _pid("cut")
@@ -112,8 +126,14 @@ def test_a_stop_ends_the_process_within_seconds(how):
 
 def test_a_run_outlives_the_process_that_started_it():
     store.create(SMALL.changed(epochs=1), "a")
-    shell = subprocess.run([sys.executable, "-c", "from core.runs import queue; print(queue.submit('a').state)"],
-                           cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    shell = subprocess.run(
+        [sys.executable, "-c", "from core.runs import queue; print(queue.submit('a').state)"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
     assert shell.stdout.strip() == "running"
     _finish("a")
 
@@ -147,7 +167,9 @@ def test_a_changed_rate_reaches_the_worker():
     _until(lambda: len(_batches("a")) > 2)
     control.change_rate("a", 0.5)
     _until(lambda: _batches("a")[-1]["lr"] == 0.005)
-    assert [event["factor"] for event in store.open_run("a").events() if event["kind"] == "rate"] == [0.5]
+    assert [
+        event["factor"] for event in store.open_run("a").events() if event["kind"] == "rate"
+    ] == [0.5]
     _until(lambda: not (store.open_run("a").folder / "rate.json").exists(), 5)
     control.stop("a")
     assert control.wait("a").state == "stopped"
@@ -158,7 +180,9 @@ def test_a_full_disk_is_named_by_a_real_process(tmp_path, monkeypatch, free):
     """A file system that is full but for so many kB, where this machine lets us have one."""
     small = tmp_path / "small"
     small.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)], capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)], capture_output=True
+    ).returncode:
         pytest.skip("no file system may be mounted here")
     try:
         monkeypatch.setenv("INKLING_CHECKPOINTS", str(small))
@@ -191,4 +215,6 @@ def test_a_zombie_is_no_training_process():
     _until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE, 5)
     assert store.open_run("a").state == "crashed"
     child.wait()
-    assert files.read_json(run.folder / "status.json")["state"] == "running", "noticed without being written"
+    assert files.read_json(run.folder / "status.json")["state"] == "running", (
+        "noticed without being written"
+    )

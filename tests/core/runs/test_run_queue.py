@@ -72,7 +72,11 @@ def test_the_order_can_be_changed_and_entries_dropped(tiny, started):
     dropped = run_queue.drop("d")
     assert (dropped.state, dropped.can_resume) == ("stopped", True)
     assert run_queue.order() == ["e", "c", "b"]
-    for call in (lambda: run_queue.drop("d"), lambda: run_queue.move("a", 0), lambda: run_queue.drop("../x")):
+    for call in (
+        lambda: run_queue.drop("d"),
+        lambda: run_queue.move("a", 0),
+        lambda: run_queue.drop("../x"),
+    ):
         with pytest.raises(RunError, match="does not wait"):
             call()
     _kill("a")
@@ -133,7 +137,9 @@ def test_damaged_and_deleted_runs_do_not_block_the_queue(tiny, started, checkpoi
     run_queue.pump()
     _kill("b")
     run_queue.pump()
-    assert started == ["a", "b", "d"], "b's worker will say what is wrong with it, c's status names no state"
+    assert started == ["a", "b", "d"], (
+        "b's worker will say what is wrong with it, c's status names no state"
+    )
 
 
 def test_a_link_among_the_runs_neither_waits_nor_counts(tiny, started, checkpoints, tmp_path):
@@ -152,7 +158,10 @@ def test_a_process_that_cannot_be_started_is_told(tiny, monkeypatch):
     monkeypatch.setattr(processes, "start", start)
     _make(tiny, "a")
     run = run_queue.submit("a")
-    assert (run.state, run.message) == ("failed", "no process could be started: Resource temporarily unavailable")
+    assert (run.state, run.message) == (
+        "failed",
+        "no process could be started: Resource temporarily unavailable",
+    )
     assert run_queue.order() == []
 
 
@@ -182,7 +191,9 @@ def test_the_end_of_a_run_starts_the_next(tiny, started, digits, monkeypatch):
     assert started == ["b"]
 
 
-def test_a_starter_that_dies_between_starting_and_writing_is_put_right(tiny, started, digits, monkeypatch):
+def test_a_starter_that_dies_between_starting_and_writing_is_put_right(
+    tiny, started, digits, monkeypatch
+):
     """The process runs, but no file says so: another starter starts one too, and one of the two steps back."""
     _make(tiny, "a", "b")
     with monkeypatch.context() as patch:
@@ -200,7 +211,9 @@ def test_a_starter_that_dies_between_starting_and_writing_is_put_right(tiny, sta
     assert run_queue.submit("b").state == "queued"
     assert started == ["a", "a"]
     assert store.open_run("a").state == "running"
-    assert not run_queue.claim(store.open_run("a").folder), "the first process, when it comes to claim its run"
+    assert not run_queue.claim(store.open_run("a").folder), (
+        "the first process, when it comes to claim its run"
+    )
 
 
 SUBMIT = """
@@ -217,8 +230,16 @@ def test_starts_at_the_same_instant_never_both_take_the_last_place(tiny):
     _make(tiny, *names)
     at = time.time() + 4
     root = Path(run_queue.__file__).parents[2]
-    shells = [subprocess.Popen([sys.executable, "-c", SUBMIT, name, str(at), str(os.getpid())], cwd=root, text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE) for name in names]
+    shells = [
+        subprocess.Popen(
+            [sys.executable, "-c", SUBMIT, name, str(at), str(os.getpid())],
+            cwd=root,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for name in names
+    ]
     outputs = [shell.communicate(timeout=60) for shell in shells]
     assert [errors for _, errors in outputs] == [""] * 6
     assert sum("started" in output for output, _ in outputs) == 1

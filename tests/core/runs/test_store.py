@@ -15,8 +15,30 @@ from core.runs import files, status, store, weights
 from core.runs.run import Damaged, Run
 from tests.made import made_run
 
-BAD_NAMES = ["", ".", "..", "../x", "a/b", "a\\b", "/etc", "a\0b", "-a", ".hidden", "a b", "a.", "ä", "a" * 61, "con",
-             "NUL.txt", "a\n", "~", "C:", "a:b", None, 3]
+BAD_NAMES = [
+    "",
+    ".",
+    "..",
+    "../x",
+    "a/b",
+    "a\\b",
+    "/etc",
+    "a\0b",
+    "-a",
+    ".hidden",
+    "a b",
+    "a.",
+    "ä",
+    "a" * 61,
+    "con",
+    "NUL.txt",
+    "a\n",
+    "~",
+    "C:",
+    "a:b",
+    None,
+    3,
+]
 
 
 @pytest.mark.parametrize("name", BAD_NAMES)
@@ -53,7 +75,13 @@ def test_a_free_name_counts_up(tiny):
 def test_what_was_made_can_be_opened(tiny):
     made = store.create(tiny, "a", recipe="final", notes="mine", tags=("x", "y"))
     assert made == store.open_run("a")
-    assert (made.config, made.recipe, made.notes, made.tags, made.parent) == (tiny, "final", "mine", ("x", "y"), None)
+    assert (made.config, made.recipe, made.notes, made.tags, made.parent) == (
+        tiny,
+        "final",
+        "mine",
+        ("x", "y"),
+        None,
+    )
     assert (made.last, made.best, made.test, made.is_live) == (None, None, None, False)
     with pytest.raises(RunError, match="no weights yet"):
         made.weights_path()
@@ -72,19 +100,29 @@ def test_no_such_run():
         store.open_run("x")
 
 
-@pytest.mark.parametrize(("change", "error"), [
-    ({"architecture": "none-such", "layers": []}, ConfigError),
-    ({"layers": [{"kind": "conv", "channels": 3, "kernel": 99}]}, ArchitectureError),
-    ({"augmentation": "none-such"}, ConfigError)])
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"architecture": "none-such", "layers": []}, ConfigError),
+        ({"layers": [{"kind": "conv", "channels": 3, "kernel": 99}]}, ArchitectureError),
+        ({"augmentation": "none-such"}, ConfigError),
+    ],
+)
 def test_a_config_that_makes_no_run_makes_no_folder(tiny, checkpoints, change, error):
     with pytest.raises(error):
         store.create(tiny.changed(**change), "a")
     assert store.list_runs() == []
 
 
-@pytest.mark.parametrize(("variable", "value", "says"), [
-    ("MAX_BATCH_SIZE", "99", "batch size 100 is more than"), ("MAX_EPOCHS", "2", "epochs 3 is more than"),
-    ("MAX_PARAMETERS", "100", "parameters 500 is more than"), ("MAX_RUNS", "1", "1 runs are kept already")])
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("MAX_BATCH_SIZE", "99", "batch size 100 is more than"),
+        ("MAX_EPOCHS", "2", "epochs 3 is more than"),
+        ("MAX_PARAMETERS", "100", "parameters 500 is more than"),
+        ("MAX_RUNS", "1", "1 runs are kept already"),
+    ],
+)
 def test_limits_are_held_in_the_core(tiny, monkeypatch, variable, value, says):
     store.create(tiny, "first")
     monkeypatch.setenv(f"INKLING_{variable}", value)
@@ -123,7 +161,9 @@ def _corrupt(run: Run, how: str) -> None:
     elif how == "newer format":
         files.write_json(folder / "run.json", {**values, "format": 2})
     elif how == "unknown field":
-        files.write_json(folder / "run.json", {**values, "config": {**values["config"], "colour": 3}})
+        files.write_json(
+            folder / "run.json", {**values, "config": {**values["config"], "colour": 3}}
+        )
     elif how == "unknown architecture":
         files.write_json(folder / "run.json", {**values, "config": {"architecture": "gone"}})
     elif how == "wrong shapes":
@@ -135,7 +175,9 @@ def _corrupt(run: Run, how: str) -> None:
     elif how == "no table":
         files.write_json(folder / "epochs.json", {"rows": rows})
     elif how == "no such state":
-        files.write_json(folder / "status.json", {"state": "happy", "message": "", "updated": values["created"]})
+        files.write_json(
+            folder / "status.json", {"state": "happy", "message": "", "updated": values["created"]}
+        )
     elif how == "no time":
         files.write_json(folder / "run.json", {**values, "created": "yesterday"})
     elif how == "parent":
@@ -146,20 +188,35 @@ def _corrupt(run: Run, how: str) -> None:
         (folder / "last.pt").write_bytes((folder / "last.pt").read_bytes()[:-40])
 
 
-@pytest.mark.parametrize(("how", "says"), [
-    ("missing run.json", "run.json is missing"), ("missing status.json", "status.json is missing"),
-    ("missing epochs.json", "epochs.json is missing"), ("missing last.pt", "last.pt is missing"),
-    ("missing best.pt", "best.pt is missing"),
-    ("bad JSON run.json", "run.json is damaged: it holds no JSON"), ("bad JSON status.json", "status.json is damaged"),
-    ("bad JSON epochs.json", "epochs.json is damaged"),
-    ("foreign run.json", "holds no JSON"), ("foreign last.pt", "last.pt is no zip file"),
-    ("foreign best.pt", "best.pt is no zip file"), ("a list", "is not a run of this app"),
-    ("newer format", "written in format 2 by another version"), ("unknown field", "unknown field 'colour'"),
-    ("unknown architecture", "gone"), ("wrong shapes", "belongs to another network"),
-    ("wrong row", "figures that no training gives"), ("row missing", "do not count up from 1"),
-    ("no table", "holds no table"), ("no such state", "names no state"), ("no time", "'yesterday' is no time"),
-    ("parent", "parent, facts, notes, tags, recipe or group"), ("test", "its test result is none"),
-    ("torn weights", "last.pt is no zip file")])
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ("missing run.json", "run.json is missing"),
+        ("missing status.json", "status.json is missing"),
+        ("missing epochs.json", "epochs.json is missing"),
+        ("missing last.pt", "last.pt is missing"),
+        ("missing best.pt", "best.pt is missing"),
+        ("bad JSON run.json", "run.json is damaged: it holds no JSON"),
+        ("bad JSON status.json", "status.json is damaged"),
+        ("bad JSON epochs.json", "epochs.json is damaged"),
+        ("foreign run.json", "holds no JSON"),
+        ("foreign last.pt", "last.pt is no zip file"),
+        ("foreign best.pt", "best.pt is no zip file"),
+        ("a list", "is not a run of this app"),
+        ("newer format", "written in format 2 by another version"),
+        ("unknown field", "unknown field 'colour'"),
+        ("unknown architecture", "gone"),
+        ("wrong shapes", "belongs to another network"),
+        ("wrong row", "figures that no training gives"),
+        ("row missing", "do not count up from 1"),
+        ("no table", "holds no table"),
+        ("no such state", "names no state"),
+        ("no time", "'yesterday' is no time"),
+        ("parent", "parent, facts, notes, tags, recipe or group"),
+        ("test", "its test result is none"),
+        ("torn weights", "last.pt is no zip file"),
+    ],
+)
 def test_a_damaged_run_is_listed_with_the_reason_beside_the_others(trained, tiny, how, says):
     run, other = trained("a"), store.create(tiny, "b")
     _corrupt(run, how)
@@ -280,8 +337,12 @@ def test_three_hundred_runs_are_listed_fast(trained, tiny, checkpoints):
 def test_a_run_that_has_not_changed_is_not_checked_again(trained, monkeypatch):
     run = trained("a")
     assert store.open_run("a") == run
-    monkeypatch.setattr(files, "parse_json", lambda data, name: pytest.fail(f"{name} is read again"))
-    monkeypatch.setattr(weights, "shapes_in", lambda path: pytest.fail(f"{path.name} is read again"))
+    monkeypatch.setattr(
+        files, "parse_json", lambda data, name: pytest.fail(f"{name} is read again")
+    )
+    monkeypatch.setattr(
+        weights, "shapes_in", lambda path: pytest.fail(f"{path.name} is read again")
+    )
     assert store.open_run("a") == run
 
 
@@ -304,11 +365,18 @@ def test_a_run_knows_how_many_numbers_it_learns(trained, tiny):
 
 def test_listing_runs_loads_no_torch(trained, checkpoints):
     trained("a")
-    code = ("import sys; from core.runs import archive, bin, control, progress, queue, store; "
-            "print(len(store.list_runs()), queue.pump(), [m for m in sys.modules if m in "
-            "('torch', 'numpy', 'albumentations', 'streamlit')])")
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
-                            cwd=Path(store.__file__).parents[2])
+    code = (
+        "import sys; from core.runs import archive, bin, control, progress, queue, store; "
+        "print(len(store.list_runs()), queue.pump(), [m for m in sys.modules if m in "
+        "('torch', 'numpy', 'albumentations', 'streamlit')])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(store.__file__).parents[2],
+    )
     assert result.stdout.strip() == "1 [] []"
 
 
@@ -324,9 +392,15 @@ def test_a_dead_process_is_noticed_and_its_log_quoted(trained):
     assert "it said nothing" in store.open_run("a").message
 
 
-@pytest.mark.parametrize(("action", "state", "message"), [
-    ("pause", "pausing", ""), ("stop", "running", "stopping"),
-    ("pause-after-epoch", "running", "pauses at the end of the epoch"), ("dance", "running", "")])
+@pytest.mark.parametrize(
+    ("action", "state", "message"),
+    [
+        ("pause", "pausing", ""),
+        ("stop", "running", "stopping"),
+        ("pause-after-epoch", "running", "pauses at the end of the epoch"),
+        ("dance", "running", ""),
+    ],
+)
 def test_what_is_asked_of_a_live_worker_is_told(tiny, action, state, message):
     run = store.create(tiny, "a")
     status.write(run.folder, "running", "", store.processes.identity())
@@ -342,14 +416,17 @@ def test_shapes_without_torch_are_those_of_the_network(name):
     config = RunConfig(architecture=name)
     model = build(config)
     assert store.weights.expected(ARCHITECTURES[name].rows) == {
-        key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
+        key: tuple(tensor.shape) for key, tensor in model.state_dict().items()
+    }
 
 
 def test_a_group_is_kept_and_older_runs_have_none(tiny):
     run = store.create(tiny, "a", group="several")
     assert store.open_run("a").group == "several"
     values = files.read_json(run.folder / "run.json")
-    files.write_json(run.folder / "run.json", {name: value for name, value in values.items() if name != "group"})
+    files.write_json(
+        run.folder / "run.json", {name: value for name, value in values.items() if name != "group"}
+    )
     assert store.open_run("a").group is None
     files.write_json(run.folder / "run.json", {**values, "group": 3})
     with pytest.raises(RunError, match="recipe or group is not what it should be"):
@@ -358,9 +435,15 @@ def test_a_group_is_kept_and_older_runs_have_none(tiny):
         store.create(tiny, "b", group="../up")
 
 
-@pytest.mark.parametrize(("asked", "answer"), [
-    ("old+gone", "the teacher gone is no run here"), ("old+fresh", "fresh has no weights yet"),
-    ("old+../old", "cannot be a run's name"), ("old+", "cannot be a run's name")])
+@pytest.mark.parametrize(
+    ("asked", "answer"),
+    [
+        ("old+gone", "the teacher gone is no run here"),
+        ("old+fresh", "fresh has no weights yet"),
+        ("old+../old", "cannot be a run's name"),
+        ("old+", "cannot be a run's name"),
+    ],
+)
 def test_every_one_of_several_teachers_must_be_a_trained_run(asked, answer, tiny, checkpoints):
     made_run(checkpoints, "old")
     made_run(checkpoints, "fresh", done=0, state="stopped")

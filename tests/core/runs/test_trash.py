@@ -69,7 +69,9 @@ def test_links_and_files_are_deleted_and_what_they_point_to_is_not(tmp_path, che
     assert (tmp_path / "outside" / "precious").read_text() == "x"
 
 
-@pytest.mark.parametrize("name", ["../outside", "..", ".", ".bin", ".lock", "", "a/../../outside", "/etc", "none"])
+@pytest.mark.parametrize(
+    "name", ["../outside", "..", ".", ".bin", ".lock", "", "a/../../outside", "/etc", "none"]
+)
 def test_nothing_else_can_be_deleted_restored_or_removed(tiny, checkpoints, name):
     store.create(tiny, "a")
     trash.delete("a")

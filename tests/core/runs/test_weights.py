@@ -31,14 +31,23 @@ def _zip(path, data, compression=zipfile.ZIP_STORED, storage=b"", name="archive/
     return path
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.uint8, torch.bool])
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.uint8, torch.bool]
+)
 def test_names_and_shapes_are_read_without_torch(tmp_path, dtype):
     path = tmp_path / "a.pt"
     whole = torch.zeros(4, 3, 2, 2, dtype=dtype)
-    tensors = {"a": whole, "b": torch.zeros((), dtype=dtype), "c": whole[1:, :2], "d": torch.zeros(0, 3, dtype=dtype),
-               "e": whole.contiguous(memory_format=torch.channels_last)}
+    tensors = {
+        "a": whole,
+        "b": torch.zeros((), dtype=dtype),
+        "c": whole[1:, :2],
+        "d": torch.zeros(0, 3, dtype=dtype),
+        "e": whole.contiguous(memory_format=torch.channels_last),
+    }
     files.save_tensors(path, tensors)
-    assert weights.shapes_in(path) == {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    assert weights.shapes_in(path) == {
+        name: tuple(tensor.shape) for name, tensor in tensors.items()
+    }
     files.save_tensors(path, OrderedDict(tensors))
     assert set(weights.load_tensors(path)) == set(tensors)
 
@@ -64,17 +73,37 @@ def test_a_pickle_that_would_run_something_is_refused_and_does_not_run(tmp_path,
     elif where == "bare pickle":
         path.write_bytes(pickle.dumps({"w": evil}))
     else:
-        value = {"value": {"w": evil}, "key": {("x", evil): 1}, "whole": evil, "state": OrderedDict(w=[evil])}[where]
+        value = {
+            "value": {"w": evil},
+            "key": {("x", evil): 1},
+            "whole": evil,
+            "state": OrderedDict(w=[evil]),
+        }[where]
         _zip(path, pickle.dumps(value, protocol=2))
     for load in (weights.shapes_in, weights.load_tensors, weights.load_state):
-        with pytest.raises(RunError, match=r"last\.pt (is refused: it would run|is no zip file|is damaged)"):
+        with pytest.raises(
+            RunError, match=r"last\.pt (is refused: it would run|is no zip file|is damaged)"
+        ):
             load(path)
     assert not marker.exists()
 
 
-@pytest.mark.parametrize("module", ["os", "builtins", "torch", "torch._utils", "collections", "core.runs.weights"])
-@pytest.mark.parametrize("name", ["system", "eval", "load", "_rebuild_tensor", "defaultdict", "shapes_in",
-                                  "_rebuild_tensor_v2.__globals__", "FloatStorage.from_buffer"])
+@pytest.mark.parametrize(
+    "module", ["os", "builtins", "torch", "torch._utils", "collections", "core.runs.weights"]
+)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "system",
+        "eval",
+        "load",
+        "_rebuild_tensor",
+        "defaultdict",
+        "shapes_in",
+        "_rebuild_tensor_v2.__globals__",
+        "FloatStorage.from_buffer",
+    ],
+)
 def test_no_name_but_those_of_tensors_is_known(tmp_path, module, name):
     _zip(tmp_path / "a.pt", b"\x80\x02c" + f"{module}\n{name}\n".encode() + b".")
     with pytest.raises(RunError, match=r"refused: it would run|something other"):
@@ -89,20 +118,45 @@ def _tensor_pickle(numel, offset, shape, stride):
 
     class Pickler(pickle.Pickler):
         def persistent_id(self, value):
-            return ("storage", torch.FloatStorage, "0", "cpu", numel) if isinstance(value, Storage) else None
+            return (
+                ("storage", torch.FloatStorage, "0", "cpu", numel)
+                if isinstance(value, Storage)
+                else None
+            )
 
     class Tensor:
         def __reduce__(self):
-            return torch._utils._rebuild_tensor_v2, (Storage(), offset, shape, stride, False, OrderedDict())
+            return torch._utils._rebuild_tensor_v2, (
+                Storage(),
+                offset,
+                shape,
+                stride,
+                False,
+                OrderedDict(),
+            )
 
     Pickler(out, protocol=2).dump({"w": Tensor()})
     return out.getvalue()
 
 
-@pytest.mark.parametrize(("numel", "offset", "shape", "stride"), [
-    (4, 0, (5,), (1,)), (4, 1, (4,), (1,)), (4, 0, (2, 2), (4, 1)), (4, 0, (10**9,), (0,)), (4, -1, (1,), (1,)),
-    (4, 0, (-1,), (1,)), (4, 0, (2,), (1, 1)), ("4", 0, (2,), (1,)), (4, 0, [2], [1]), (4, 0, (2.0,), (1,)),
-    (4, "0", (2,), (1,)), (4, 0, (10**30,), (10**30,)), (4, 5, (1,), (1,))])
+@pytest.mark.parametrize(
+    ("numel", "offset", "shape", "stride"),
+    [
+        (4, 0, (5,), (1,)),
+        (4, 1, (4,), (1,)),
+        (4, 0, (2, 2), (4, 1)),
+        (4, 0, (10**9,), (0,)),
+        (4, -1, (1,), (1,)),
+        (4, 0, (-1,), (1,)),
+        (4, 0, (2,), (1, 1)),
+        ("4", 0, (2,), (1,)),
+        (4, 0, [2], [1]),
+        (4, 0, (2.0,), (1,)),
+        (4, "0", (2,), (1,)),
+        (4, 0, (10**30,), (10**30,)),
+        (4, 5, (1,), (1,)),
+    ],
+)
 def test_a_tensor_that_reaches_beyond_its_data_is_refused(tmp_path, numel, offset, shape, stride):
     _zip(tmp_path / "a.pt", _tensor_pickle(numel, offset, shape, stride), storage=bytes(16))
     with pytest.raises(RunError, match=r"refused: (a tensor in it|it refers)"):
@@ -114,7 +168,9 @@ def test_a_tensor_as_torch_writes_it_is_not_refused(tmp_path):
     assert weights.shapes_in(tmp_path / "a.pt") == {"w": (2, 2)}
 
 
-@pytest.mark.parametrize("value", [[1], {"w": 3}, {3: torch.zeros(1)}, {"w": [torch.zeros(1)]}, torch.zeros(3), None])
+@pytest.mark.parametrize(
+    "value", [[1], {"w": 3}, {3: torch.zeros(1)}, {"w": [torch.zeros(1)]}, torch.zeros(3), None]
+)
 def test_anything_but_named_tensors_is_refused(tmp_path, value):
     files.save_tensors(tmp_path / "a.pt", value)
     with pytest.raises(RunError, match="something other than named tensors"):
@@ -125,7 +181,10 @@ def test_a_packed_file_of_weights_is_refused(tmp_path):
     """torch never packs; a packed tensor of zeros could fill the memory."""
     path = tmp_path / "a.pt"
     files.save_tensors(path, {"w": torch.zeros(1_000_000)})
-    with zipfile.ZipFile(path) as source, zipfile.ZipFile(tmp_path / "b.pt", "w", zipfile.ZIP_DEFLATED) as packed:
+    with (
+        zipfile.ZipFile(path) as source,
+        zipfile.ZipFile(tmp_path / "b.pt", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
         for entry in source.infolist():
             packed.writestr(entry.filename, source.read(entry))
     assert (tmp_path / "b.pt").stat().st_size < 20_000
@@ -158,7 +217,7 @@ def test_flipped_bytes_are_refused_or_harmless(tmp_path):
     data = path.read_bytes()
     refused = 0
     for place in range(0, len(data), 7):
-        path.write_bytes(data[:place] + bytes([data[place] ^ 0x41]) + data[place + 1:])
+        path.write_bytes(data[:place] + bytes([data[place] ^ 0x41]) + data[place + 1 :])
         try:
             assert all(isinstance(name, str) for name in weights.load_tensors(path))
         except RunError:

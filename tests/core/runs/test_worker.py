@@ -48,30 +48,45 @@ def test_a_run_from_start_to_end(tiny, digits, kinds, checkpoints):
     assert run.epochs[-1].train_loss < run.epochs[0].train_loss
     assert kinds(run) == ["started", "epoch", "epoch", "epoch", "finished"]
     batches = [event for event in run.events() if event["kind"] == "batch"]
-    assert [(event["epoch"], event["step"], event["steps"]) for event in batches if event["step"] in (1, 6)] == [
-        (epoch, step, 6) for epoch in (1, 2, 3) for step in (1, 6)]
+    assert [
+        (event["epoch"], event["step"], event["steps"])
+        for event in batches
+        if event["step"] in (1, 6)
+    ] == [(epoch, step, 6) for epoch in (1, 2, 3) for step in (1, 6)]
     assert run.facts["steps_per_epoch"] == 6
     assert run.facts["device"] == "cpu"
-    assert sorted(os.listdir(run.folder)) == ["best.pt", "epochs.json", "events.jsonl", "last.pt", "run.json",
-                                              "status.json"], "state.pt goes, nothing is left over"
-    loss, correct = trainer.evaluate(store.load_model(run), digits.test_images, digits.test_labels,
-                                     trainer.choose_device("cpu"))
+    assert sorted(os.listdir(run.folder)) == [
+        "best.pt",
+        "epochs.json",
+        "events.jsonl",
+        "last.pt",
+        "run.json",
+        "status.json",
+    ], "state.pt goes, nothing is left over"
+    loss, correct = trainer.evaluate(
+        store.load_model(run), digits.test_images, digits.test_labels, trainer.choose_device("cpu")
+    )
     assert (loss, correct) == (run.last.val_loss, run.last.val_correct)
 
 
 def test_the_best_weights_are_those_of_the_best_row(full, digits):
-    run = store.create(full.changed(epochs=6, max_lr=1.5), "wild")  # a rate that makes some epochs worse
+    run = store.create(
+        full.changed(epochs=6, max_lr=1.5), "wild"
+    )  # a rate that makes some epochs worse
     worker.train(run.folder, digits)
     run = store.open_run("wild")
     assert run.best.val_correct == max(row.val_correct for row in run.epochs)
     model = store.load_model(run, "best")
-    assert trainer.evaluate(model, digits.test_images, digits.test_labels, trainer.choose_device("cpu"))[1] == (
-        run.best.val_correct)
+    assert trainer.evaluate(
+        model, digits.test_images, digits.test_labels, trainer.choose_device("cpu")
+    )[1] == (run.best.val_correct)
 
 
 @pytest.mark.parametrize(("action", "state"), [("stop", "stopped"), ("pause", "paused")])
 @pytest.mark.parametrize("place", [(1, 1), (1, 6), (2, 4), (3, 5)])
-def test_a_stopped_run_goes_on_to_the_same_end(full, digits, monkeypatch, outcome, kinds, action, state, place):
+def test_a_stopped_run_goes_on_to_the_same_end(
+    full, digits, monkeypatch, outcome, kinds, action, state, place
+):
     whole, cut = store.create(full, "whole"), store.create(full, "cut")
     worker.train(whole.folder, digits)
     with monkeypatch.context() as patch:
@@ -95,7 +110,9 @@ def test_one_epoch_and_pause(tiny, digits, monkeypatch, outcome):
         assert worker.train(steps.folder, digits) == "paused"
         assert len(store.open_run("steps").epochs) == done
         assert not (steps.folder / "request.json").exists()
-    assert worker.train(steps.folder, digits) == "finished", "the last epoch ends the run, asked or not"
+    assert worker.train(steps.folder, digits) == "finished", (
+        "the last epoch ends the run, asked or not"
+    )
     assert outcome(store.open_run("steps")) == outcome(store.open_run("whole"))
 
 
@@ -122,7 +139,9 @@ def test_killed_at_any_write_it_ends_the_same(full, digits, monkeypatch, outcome
         store.open_run("cut")  # whatever was cut short, the folder is no damaged one
         if store.open_run("cut").state != "finished":
             worker.train(cut.folder, digits)
-        assert outcome(store.open_run("cut")) == outcome(store.open_run("whole")), f"killed at write {kills}"
+        assert outcome(store.open_run("cut")) == outcome(store.open_run("whole")), (
+            f"killed at write {kills}"
+        )
         assert kinds(store.open_run("cut")).count("epoch") == 2
         assert not list(cut.folder.glob(".*.tmp"))
     assert kills > 20
@@ -157,9 +176,9 @@ def _kill(patch, at, how):
         if how == "after":
             real(path, data)
         elif how == "amidst" and real is append:
-            append(path, data[:len(data) // 2])
+            append(path, data[: len(data) // 2])
         elif how == "amidst":
-            path.with_name(f".{path.name}.1-1.tmp").write_bytes(data[:len(data) // 2])
+            path.with_name(f".{path.name}.1-1.tmp").write_bytes(data[: len(data) // 2])
         raise Killed
 
     patch.setattr(files, "write_bytes", lambda path, data: dying(write, path, data))
@@ -234,14 +253,30 @@ def test_a_signal_stops(tiny, digits, monkeypatch, number):
     assert store.open_run("signalled").can_resume
 
 
-@pytest.mark.parametrize(("error", "says"), [
-    (MemoryError(), "out of memory at batch size 100; try 50"),
-    (RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB"), "out of memory at batch size 100; try 50"),
-    (RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: you tried"),
-     "out of memory at batch size 100; try 50"),
-    (OSError(errno.ENOSPC, "No space left on device", "/x/tmp9"), "the disk is full: tmp9 could not be saved"),
-    (ValueError("a bug\nwith more lines"), "ValueError: a bug")])
-def test_a_failure_is_named_and_what_was_saved_is_intact(tiny, digits, monkeypatch, outcome, capfd, error, says):
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (MemoryError(), "out of memory at batch size 100; try 50"),
+        (
+            RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB"),
+            "out of memory at batch size 100; try 50",
+        ),
+        (
+            RuntimeError(
+                "[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: you tried"
+            ),
+            "out of memory at batch size 100; try 50",
+        ),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/x/tmp9"),
+            "the disk is full: tmp9 could not be saved",
+        ),
+        (ValueError("a bug\nwith more lines"), "ValueError: a bug"),
+    ],
+)
+def test_a_failure_is_named_and_what_was_saved_is_intact(
+    tiny, digits, monkeypatch, outcome, capfd, error, says
+):
     run = store.create(tiny, "fails")
     real = trainer.Training._step
 
@@ -271,7 +306,9 @@ def test_a_batch_of_one_cannot_be_made_smaller():
 
 
 @pytest.mark.parametrize("file", ["state.pt", "last.pt", "best.pt", "epochs.json", "events.jsonl"])
-def test_a_full_disk_is_named_and_the_run_goes_on_once_there_is_room(tiny, digits, monkeypatch, outcome, file):
+def test_a_full_disk_is_named_and_the_run_goes_on_once_there_is_room(
+    tiny, digits, monkeypatch, outcome, file
+):
     run = store.create(tiny, "full")
     name = "append" if file == "events.jsonl" else "write_bytes"
     real = getattr(files, name)
@@ -285,8 +322,10 @@ def test_a_full_disk_is_named_and_the_run_goes_on_once_there_is_room(tiny, digit
         patch.setattr(files, name, write)
         assert worker.train(run.folder, digits) == "failed"
     found = store.open_run("full")
-    assert found.message == (f"the disk is full: {file} could not be saved; what was saved before is intact. "
-                             "Make room, then resume.")
+    assert found.message == (
+        f"the disk is full: {file} could not be saved; what was saved before is intact. "
+        "Make room, then resume."
+    )
     assert worker.train(run.folder, digits) == "finished"
     whole = store.create(tiny, "whole")
     worker.train(whole.folder, digits)
@@ -352,8 +391,13 @@ def test_a_rate_that_was_changed_is_kept_by_a_resumed_run(tiny, digits, monkeypa
         results[name] = outcome(run)
         changes = [event for event in run.events() if event["kind"] == "rate"]
         assert [(event["epoch"], event["step"], event["factor"]) for event in changes] == (
-            [] if name == "unchanged" else [(2, 2, 3.0)])
-        rates = {event["lr"] for event in run.events() if event["kind"] == "batch" and event["epoch"] == 3}
+            [] if name == "unchanged" else [(2, 2, 3.0)]
+        )
+        rates = {
+            event["lr"]
+            for event in run.events()
+            if event["kind"] == "batch" and event["epoch"] == 3
+        }
         assert rates == {0.01 if name == "unchanged" else 0.03}
     assert results["killed"] == results["changed"]
     assert results["changed"]["last"] != results["unchanged"]["last"]
@@ -373,12 +417,18 @@ def test_a_resumed_run_uses_the_facts_it_was_started_with(tiny, digits, monkeypa
     _ask_at(monkeypatch, "stop", 1, 3)
     worker.train(run.folder, digits)
     before = store.open_run("facts").facts
-    monkeypatch.setattr(trainer, "facts_for", lambda *arguments: {**before, "threads": 7, "precision": "bf16"})
+    monkeypatch.setattr(
+        trainer, "facts_for", lambda *arguments: {**before, "threads": 7, "precision": "bf16"}
+    )
     used = []
     real = trainer.Training._step
-    monkeypatch.setattr(trainer.Training, "_step", lambda self, *more: used.append(self.facts) or real(self, *more))
+    monkeypatch.setattr(
+        trainer.Training, "_step", lambda self, *more: used.append(self.facts) or real(self, *more)
+    )
     assert worker.train(run.folder, digits) == "finished"
-    assert {(facts["threads"], facts["precision"]) for facts in used} == {(before["threads"], before["precision"])}
+    assert {(facts["threads"], facts["precision"]) for facts in used} == {
+        (before["threads"], before["precision"])
+    }
     assert store.open_run("facts").facts == before
 
 
@@ -402,7 +452,9 @@ def test_a_state_that_does_not_fit_is_refused_in_words(tiny, digits, monkeypatch
     elif damage == "rows":
         files.save_tensors(path, {**state, "rows": []})
     else:
-        state["training"]["model"] = {"layers.0.weight": state["training"]["model"]["layers.1.weight"]}
+        state["training"]["model"] = {
+            "layers.0.weight": state["training"]["model"]["layers.1.weight"]
+        }
         files.save_tensors(path, state)
     assert worker.train(run.folder, digits) == "failed"
     assert store.open_run("run").message.endswith(".")
@@ -423,7 +475,9 @@ def test_losses_are_summed_where_they_are_and_read_now_and_then(tiny, digits, mo
     """Asking a device for a number at every step would make it wait."""
     reads = []
     real = worker.Record._flush
-    monkeypatch.setattr(worker.Record, "_flush", lambda self: reads.append(self._steps) or real(self))
+    monkeypatch.setattr(
+        worker.Record, "_flush", lambda self: reads.append(self._steps) or real(self)
+    )
     run = store.create(tiny.changed(batch_size=10), "often")
     worker.train(run.folder, digits)
     assert sum(reads) == 180
@@ -445,7 +499,9 @@ def test_batch_losses_in_events_are_means(tiny, digits, monkeypatch):
     first = 1
     for event in past:
         steps = range(first, event["step"] + 1)
-        assert event["loss"] == pytest.approx(sum(losses[2, step] for step in steps) / len(steps), abs=2e-6)
+        assert event["loss"] == pytest.approx(
+            sum(losses[2, step] for step in steps) / len(steps), abs=2e-6
+        )
         first = event["step"] + 1
 
 

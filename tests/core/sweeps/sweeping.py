@@ -26,8 +26,16 @@ TOTAL = 1_000
 def made(name: str = "made", vary: dict[str, Any] | None = None, **more: Any) -> Sweep:
     """The description of a quick sweep."""
     config = RunConfig(architecture="seed-3762", epochs=more.pop("epochs", 2), holdout=TOTAL)
-    space = vary or {"max_lr": {"low": 0.01, "high": 0.1, "log": True}, "ema": {"choices": [0.0, 0.9]}}
-    return Sweep(name, config, sweep_space.read_space(space, config), **{"sampler": "random", "runs": 4, **more})
+    space = vary or {
+        "max_lr": {"low": 0.01, "high": 0.1, "log": True},
+        "ema": {"choices": [0.0, 0.9]},
+    }
+    return Sweep(
+        name,
+        config,
+        sweep_space.read_space(space, config),
+        **{"sampler": "random", "runs": 4, **more},
+    )
 
 
 def row(epoch: int, correct: int, seconds: float = 1.0) -> EpochResult:

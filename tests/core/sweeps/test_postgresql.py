@@ -53,8 +53,13 @@ def server() -> Iterator[str]:
     options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
 
     def do(program: str, *arguments: str | Path) -> None:
-        subprocess.run([*su, place / program, "-D", folder / "data", *arguments], check=True, cwd="/",
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            [*su, place / program, "-D", folder / "data", *arguments],
+            check=True,
+            cwd="/",
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
 
     try:
         do("initdb", "-U", "inkling", "-A", "trust", "-N")
@@ -81,8 +86,21 @@ def test_a_killed_worker_loses_no_run_and_none_is_done_twice(server, tmp_path):
     def begin(*hold: str) -> subprocess.Popen[bytes]:
         folder = tmp_path / f"machine-{len(workers)}"
         folder.mkdir()
-        workers.append(subprocess.Popen([sys.executable, "-m", "tests.core.sweeps.sweeping", server, str(folder),
-                                         str(ledger), "shared", *hold], cwd=processes.ROOT))
+        workers.append(
+            subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "tests.core.sweeps.sweeping",
+                    server,
+                    str(folder),
+                    str(ledger),
+                    "shared",
+                    *hold,
+                ],
+                cwd=processes.ROOT,
+            )
+        )
         return workers[-1]
 
     def wait_for_first(process: subprocess.Popen[bytes]) -> None:
@@ -108,8 +126,11 @@ def test_a_killed_worker_loses_no_run_and_none_is_done_twice(server, tmp_path):
     told = read(ledger)
     ended = Counter(place for word, place, _ in told if word == "ended")
     assert ended == dict.fromkeys(range(1, RUNS + 1), 1)
-    [(killed, count)] = [(place, count) for place, count in Counter(
-        place for word, place, _ in told if word == "began").items() if count > 1]
+    [(killed, count)] = [
+        (place, count)
+        for place, count in Counter(place for word, place, _ in told if word == "began").items()
+        if count > 1
+    ]
     assert count == 2
     assert [place for _, place, pid in told if pid == victim.pid] == [killed]
 
@@ -118,5 +139,9 @@ def test_a_killed_worker_loses_no_run_and_none_is_done_twice(server, tmp_path):
     assert found.over
     assert len({trial.run for trial in found.trials}) == RUNS
     study, _ = sweeps.load("shared", server)
-    first, second = [each.params for each in study.trials if each.user_attrs.get("place") == killed and each.params]
+    first, second = [
+        each.params
+        for each in study.trials
+        if each.user_attrs.get("place") == killed and each.params
+    ]
     assert first == second

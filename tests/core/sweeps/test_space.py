@@ -16,16 +16,20 @@ from core.training.plan import plan
 BASE = RunConfig(architecture="wide-7124", holdout=5_000)
 
 
-@pytest.mark.parametrize(("name", "text", "dimension"), [
-    ("max_lr", "0.02..0.2:log", Dimension(0.02, 0.2, log=True)),
-    ("batch_size", "32..128..32", Dimension(32, 128, 32)),
-    ("epochs", "5..15", Dimension(5, 15)),
-    ("dropout", "0..0.2..0.05", Dimension(0.0, 0.2, 0.05)),
-    ("augmentation", "none, final-moves", Dimension(choices=("none", "final-moves"))),
-    ("architecture", "seed-3762,tiny-2650", Dimension(choices=("seed-3762", "tiny-2650"))),
-    ("nesterov", "true,false", Dimension(choices=(True, False))),
-    ("rows.1.channels", "8..24..4", Dimension(8, 24, 4)),
-    ("rows.1+4.activation", "relu,silu", Dimension(choices=("relu", "silu")))])
+@pytest.mark.parametrize(
+    ("name", "text", "dimension"),
+    [
+        ("max_lr", "0.02..0.2:log", Dimension(0.02, 0.2, log=True)),
+        ("batch_size", "32..128..32", Dimension(32, 128, 32)),
+        ("epochs", "5..15", Dimension(5, 15)),
+        ("dropout", "0..0.2..0.05", Dimension(0.0, 0.2, 0.05)),
+        ("augmentation", "none, final-moves", Dimension(choices=("none", "final-moves"))),
+        ("architecture", "seed-3762,tiny-2650", Dimension(choices=("seed-3762", "tiny-2650"))),
+        ("nesterov", "true,false", Dimension(choices=(True, False))),
+        ("rows.1.channels", "8..24..4", Dimension(8, 24, 4)),
+        ("rows.1+4.activation", "relu,silu", Dimension(choices=("relu", "silu"))),
+    ],
+)
 def test_what_is_typed_is_read_and_told_again(name, text, dimension):
     values = sweep_space.parse_dimension(name, text, BASE)
     assert sweep_space.read_space({name: values}, BASE) == {name: dimension}
@@ -34,21 +38,39 @@ def test_what_is_typed_is_read_and_told_again(name, text, dimension):
     assert sweep_space.read_space({name: dimension.to_dict()}, BASE) == {name: dimension}
 
 
-@pytest.mark.parametrize(("space", "words"), [
-    ({}, "at least one"), ([], "at least one"), ({"speed": {"low": 0, "high": 1}}, "cannot vary 'speed'"),
-    ({"seed": {"low": 1, "high": 9}}, "seed: the best of several seeds is luck"),
-    ({"holdout": {"choices": [0, 5_000]}}, "holdout"), ({"layers": {"choices": [1]}}, "rows.2.channels"),
-    ({"max_lr": 0.1}, "low and high"), ({"max_lr": {"low": 0.1}}, "low and high"),
-    ({"max_lr": {"low": 0.2, "high": 0.1}}, "the lower one"), ({"max_lr": {"low": 0.1, "high": 20}}, "0 and 10"),
-    ({"max_lr": {"low": 0, "high": 1, "log": True}}, "above 0"), ({"max_lr": {"low": 0.1, "high": 1, "log": 1}}, "log"),
-    ({"epochs": {"low": 1, "high": 5, "step": 0.5}}, "in steps of 0.5"), ({"epochs": {"choices": []}}, "1 to 50"),
-    ({"epochs": {"low": 1, "high": 5, "step": 9}}, "in steps of 9"),
-    ({"epochs": {"choices": [3, 3]}}, "twice"), ({"epochs": {"choices": [3], "low": 1}}, "no range beside"),
-    ({"architecture": {"choices": ["seed-3762", "huge"]}}, "unknown architecture 'huge'"),
-    ({"augmentation": {"choices": ["wild"]}}, "'wild'"), ({"augmentation": {"low": 1, "high": 2}}, "takes choices"),
-    ({"rows.99.channels": {"low": 1, "high": 2}}, "no row 99"), ({"rows.2.channels": {"low": 1, "high": 2}}, "maxpool"),
-    ({"rows.1.colour": {"choices": [1]}}, "takes channels"), ({"rows.1.channels": {"low": 0, "high": 2}}, "between 1"),
-    ({"rows.1.channels": {"low": 4, "high": 8}, "architecture": {"choices": ["initial"]}}, "not both")])
+@pytest.mark.parametrize(
+    ("space", "words"),
+    [
+        ({}, "at least one"),
+        ([], "at least one"),
+        ({"speed": {"low": 0, "high": 1}}, "cannot vary 'speed'"),
+        ({"seed": {"low": 1, "high": 9}}, "seed: the best of several seeds is luck"),
+        ({"holdout": {"choices": [0, 5_000]}}, "holdout"),
+        ({"layers": {"choices": [1]}}, "rows.2.channels"),
+        ({"max_lr": 0.1}, "low and high"),
+        ({"max_lr": {"low": 0.1}}, "low and high"),
+        ({"max_lr": {"low": 0.2, "high": 0.1}}, "the lower one"),
+        ({"max_lr": {"low": 0.1, "high": 20}}, "0 and 10"),
+        ({"max_lr": {"low": 0, "high": 1, "log": True}}, "above 0"),
+        ({"max_lr": {"low": 0.1, "high": 1, "log": 1}}, "log"),
+        ({"epochs": {"low": 1, "high": 5, "step": 0.5}}, "in steps of 0.5"),
+        ({"epochs": {"choices": []}}, "1 to 50"),
+        ({"epochs": {"low": 1, "high": 5, "step": 9}}, "in steps of 9"),
+        ({"epochs": {"choices": [3, 3]}}, "twice"),
+        ({"epochs": {"choices": [3], "low": 1}}, "no range beside"),
+        ({"architecture": {"choices": ["seed-3762", "huge"]}}, "unknown architecture 'huge'"),
+        ({"augmentation": {"choices": ["wild"]}}, "'wild'"),
+        ({"augmentation": {"low": 1, "high": 2}}, "takes choices"),
+        ({"rows.99.channels": {"low": 1, "high": 2}}, "no row 99"),
+        ({"rows.2.channels": {"low": 1, "high": 2}}, "maxpool"),
+        ({"rows.1.colour": {"choices": [1]}}, "takes channels"),
+        ({"rows.1.channels": {"low": 0, "high": 2}}, "between 1"),
+        (
+            {"rows.1.channels": {"low": 4, "high": 8}, "architecture": {"choices": ["initial"]}},
+            "not both",
+        ),
+    ],
+)
 def test_what_cannot_be_varied_is_refused_by_name(space, words):
     with pytest.raises(ConfigError, match=words.replace("(", r"\(")):
         sweep_space.read_space(space, BASE)
@@ -68,26 +90,36 @@ def test_any_widths_of_a_named_network_make_one(architecture):
     for _ in range(10):
         widths = {name: drawn.randint(3, 40) for name in names}
         plan(sweep_space.apply(base, widths))
-    same = {name: rows_of(base)[int(name.split(".")[1].split("+")[0]) - 1]["channels"] for name in names}
+    same = {
+        name: rows_of(base)[int(name.split(".")[1].split("+")[0]) - 1]["channels"] for name in names
+    }
     assert rows_of(sweep_space.apply(base, same)) == rows_of(base)
 
 
 def test_depthwise_rows_follow_and_sums_tie():
     wide = sweep_space.apply(BASE, {"rows.1.channels": 17})
-    assert [(row["channels"], row["groups"]) for row in wide.layers if row["kind"] == "conv"][:3] == [
-        (17, 1), (17, 17), (26, 1)]
-    assert sweep_space.widths(rows_of(RunConfig(architecture="residual-7850"))) == [(2, 4, 8), (3,), (7,)]
+    assert [(row["channels"], row["groups"]) for row in wide.layers if row["kind"] == "conv"][
+        :3
+    ] == [(17, 1), (17, 17), (26, 1)]
+    assert sweep_space.widths(rows_of(RunConfig(architecture="residual-7850"))) == [
+        (2, 4, 8),
+        (3,),
+        (7,),
+    ]
 
 
 def test_what_is_named_takes_the_place_of_own_rows():
     base = RunConfig(layers=rows_of(BASE), transforms=({"name": "Rotate"},))
-    changed = sweep_space.apply(base, {"architecture": "initial", "augmentation": "none", "max_lr": 0.0123456789})
+    changed = sweep_space.apply(
+        base, {"architecture": "initial", "augmentation": "none", "max_lr": 0.0123456789}
+    )
     assert (changed.layers, changed.transforms, changed.max_lr) == ((), (), 0.01235)
 
 
 def test_draws_are_told_in_few_words():
-    assert sweep_space.told({"rows.1.channels": 8, "rows.4+6.channels": 16, "max_lr": 0.123456, "nesterov": True}) == (
-        "widths 8-16, max_lr 0.1235, nesterov True")
+    assert sweep_space.told(
+        {"rows.1.channels": 8, "rows.4+6.channels": 16, "max_lr": 0.123456, "nesterov": True}
+    ) == ("widths 8-16, max_lr 0.1235, nesterov True")
     assert sweep_space.told({"rows.1.channels": 8}) == "rows.1.channels 8"
 
 
@@ -98,7 +130,13 @@ def test_a_space_is_told_in_few_words():
     assert sweep_space.told_space(one) == "rows.1.channels 8..24, nesterov true,false"
 
 
-@pytest.mark.parametrize(("name", "title"), [
-    ("rows.2.channels", "channels of row 2"), ("rows.2+5.channels", "channels of rows 2 and 5"), ("max_lr", "max_lr")])
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("rows.2.channels", "channels of row 2"),
+        ("rows.2+5.channels", "channels of rows 2 and 5"),
+        ("max_lr", "max_lr"),
+    ],
+)
 def test_what_is_varied_has_a_title(name, title):
     assert sweep_space.title(name) == title

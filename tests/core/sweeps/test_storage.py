@@ -11,10 +11,16 @@ from core.sweeps import storage as sweep_storage
 from core.sweeps import sweep as sweeps
 
 
-@pytest.mark.parametrize(("given", "address"), [
-    ("postgresql://me@host/db", "postgresql+psycopg://me@host/db"), ("postgres://h/d", "postgresql+psycopg://h/d"),
-    ("mysql://me:pw@host/db", "mysql+pymysql://me:pw@host/db"), ("mysql+mysqldb://h/d", "mysql+mysqldb://h/d"),
-    ("sqlite:////tmp/x.db", "sqlite:////tmp/x.db")])
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ("postgresql://me@host/db", "postgresql+psycopg://me@host/db"),
+        ("postgres://h/d", "postgresql+psycopg://h/d"),
+        ("mysql://me:pw@host/db", "mysql+pymysql://me:pw@host/db"),
+        ("mysql+mysqldb://h/d", "mysql+mysqldb://h/d"),
+        ("sqlite:////tmp/x.db", "sqlite:////tmp/x.db"),
+    ],
+)
 def test_addresses(given, address):
     assert sweep_storage.storage_url(given) == address
 
@@ -32,7 +38,9 @@ def test_a_storage_that_cannot_be_reached_is_told_without_its_password(monkeypat
     assert "secret" not in str(refused.value)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("pymysql") is not None, reason="the driver is installed")
+@pytest.mark.skipif(
+    importlib.util.find_spec("pymysql") is not None, reason="the driver is installed"
+)
 def test_a_driver_that_is_not_installed_is_named():
     with pytest.raises(RunError, match="the package pymysql, which is not installed"):
         sweeps.names("mysql://me:secret@host/db")

@@ -29,14 +29,30 @@ def test_a_sweep_is_plain_json():
     assert Sweep.from_dict(json.loads(json.dumps(sweep.to_dict()))) == sweep
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    ({"aim": "speed"}, "aim is 'speed'"), ({"sampler": "luck"}, "sampler is 'luck'"), ({"pruner": "axe"}, "pruner"),
-    ({"runs": 0}, "runs is 0"), ({"runs": 2.5}, "runs is 2.5"), ({"runs": 501}, "500"), ({"minutes": -1}, "minutes"),
-    ({"minutes": float("nan")}, "minutes"), ({"max_parameters": True}, "max_parameters"), ({"recipe": "x"}, "recipe"),
-    ({"name": "../x"}, "name"), ({"name": "x" * 41}, "up to 40"), ({"colour": 1}, "no field 'colour'"),
-    ({"config": {"holdout": 0}}, "never by the test images"), ({"config": {"holdout": 9, "architecture": "x"}}, "'x'"),
-    ({"config": []}, "config"), ({"space": {}}, "at least one"), ({"format": "other"}, "named fields"),
-    ({"aim": "accuracy-seconds", "pruner": "median"}, "accuracy alone")])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"aim": "speed"}, "aim is 'speed'"),
+        ({"sampler": "luck"}, "sampler is 'luck'"),
+        ({"pruner": "axe"}, "pruner"),
+        ({"runs": 0}, "runs is 0"),
+        ({"runs": 2.5}, "runs is 2.5"),
+        ({"runs": 501}, "500"),
+        ({"minutes": -1}, "minutes"),
+        ({"minutes": float("nan")}, "minutes"),
+        ({"max_parameters": True}, "max_parameters"),
+        ({"recipe": "x"}, "recipe"),
+        ({"name": "../x"}, "name"),
+        ({"name": "x" * 41}, "up to 40"),
+        ({"colour": 1}, "no field 'colour'"),
+        ({"config": {"holdout": 0}}, "never by the test images"),
+        ({"config": {"holdout": 9, "architecture": "x"}}, "'x'"),
+        ({"config": []}, "config"),
+        ({"space": {}}, "at least one"),
+        ({"format": "other"}, "named fields"),
+        ({"aim": "accuracy-seconds", "pruner": "median"}, "accuracy alone"),
+    ],
+)
 def test_a_wrong_field_is_named(change, words):
     with pytest.raises(UserError, match=words):
         Sweep.from_dict({**made().to_dict(), **change})
@@ -49,15 +65,20 @@ def test_what_is_no_sweep_is_refused(values):
 
 
 def test_a_grid_counts_through_every_combination():
-    sweep = made(vary={"epochs": {"low": 1, "high": 3}, "ema": {"choices": [0.0, 0.9]}}, sampler="grid", runs=50)
+    sweep = made(
+        vary={"epochs": {"low": 1, "high": 3}, "ema": {"choices": [0.0, 0.9]}},
+        sampler="grid",
+        runs=50,
+    )
     assert sweep.grid()[0] == {"epochs": 1, "ema": 0.0}
     assert sweep.places == len(sweep.grid()) == 6
     with pytest.raises(ConfigError, match=r"max_lr=0.01..0.1..STEP"):
         made(sampler="grid").grid()
     sweeps.create(sweep)
     found, _ = work()
-    assert sorted((trial.params["epochs"], trial.params["ema"]) for trial in found.trials) == sorted(
-        (point["epochs"], point["ema"]) for point in sweep.grid())
+    assert sorted(
+        (trial.params["epochs"], trial.params["ema"]) for trial in found.trials
+    ) == sorted((point["epochs"], point["ema"]) for point in sweep.grid())
 
 
 # ---- in the storage
@@ -103,8 +124,14 @@ def test_every_place_is_tried_once_and_the_best_stands_out():
 
 
 def test_two_aims_leave_a_front():
-    sweeps.create(made(vary={"architecture": {"choices": ["tiny-2650", "seed-3762", "wide-7124"]}}, sampler="grid",
-                       aim="accuracy-parameters", runs=3))
+    sweeps.create(
+        made(
+            vary={"architecture": {"choices": ["tiny-2650", "seed-3762", "wide-7124"]}},
+            sampler="grid",
+            aim="accuracy-parameters",
+            runs=3,
+        )
+    )
     reached = {"tiny-2650": 900, "seed-3762": 890, "wide-7124": 950}
 
     def train(job, go_on):
@@ -134,7 +161,9 @@ def test_runs_that_promise_little_are_ended_early():
 
 
 def test_too_large_networks_are_drawn_again_and_never_trained():
-    sweeps.create(made(vary={"rows.1.channels": {"low": 2, "high": 40}}, max_parameters=4_500, runs=5))
+    sweeps.create(
+        made(vary={"rows.1.channels": {"low": 2, "high": 40}}, max_parameters=4_500, runs=5)
+    )
     trained = []
 
     def train(job, go_on):
@@ -152,8 +181,15 @@ def test_too_large_networks_are_drawn_again_and_never_trained():
 @pytest.mark.parametrize("sampler", [name for name in sweeps.SAMPLERS if name != "grid"])
 def test_every_sampler_serves_every_aim_and_keeps_to_the_size(sampler, aim):
     runs = 12 if sampler == "tpe" else 3  # after the tenth it draws no longer at random
-    sweeps.create(made(vary={"rows.1.channels": {"low": 2, "high": 8}, "ema": {"choices": [0.0, 0.9]}}, runs=runs,
-                       sampler=sampler, aim=aim, max_parameters=3_900))
+    sweeps.create(
+        made(
+            vary={"rows.1.channels": {"low": 2, "high": 8}, "ema": {"choices": [0.0, 0.9]}},
+            runs=runs,
+            sampler=sampler,
+            aim=aim,
+            max_parameters=3_900,
+        )
+    )
     found, _ = work()
     assert found.count(DONE) == runs
     assert found.front
@@ -161,7 +197,9 @@ def test_every_sampler_serves_every_aim_and_keeps_to_the_size(sampler, aim):
 
 
 def test_a_grids_too_large_networks_are_told():
-    sweeps.create(made(vary={"rows.1.channels": {"choices": [4, 40]}}, sampler="grid", max_parameters=4_000))
+    sweeps.create(
+        made(vary={"rows.1.channels": {"choices": [4, 40]}}, sampler="grid", max_parameters=4_000)
+    )
     found, _ = work()
     assert [trial.state for trial in found.trials] == ["done", "failed"]
     assert found.trials[1].reason == "not trained: 5,490 parameters"
@@ -178,7 +216,9 @@ def test_every_pruner_leaves_a_best(pruner):
 def test_ranges_without_any_network_end_in_a_sentence(monkeypatch):
     monkeypatch.setattr(sweep_worker, "REFUSED_IN_A_ROW", 5)
     sweeps.create(made(vary={"rows.1.channels": {"low": 50, "high": 60}}, max_parameters=4_000))
-    with pytest.raises(RunError, match=r"5 draws in a row made no network .* parameters; choose other ranges"):
+    with pytest.raises(
+        RunError, match=r"5 draws in a row made no network .* parameters; choose other ranges"
+    ):
         work()
 
 
@@ -284,8 +324,10 @@ def test_of_two_attempts_at_a_place_only_the_first_is_trained():
     found, _ = work(train=train)
     assert sorted(trained) == [1, 2]
     assert found.count(DONE) == 2
-    assert {each.number: sweep_places.is_surplus(study.trials, 2, each.number, each.user_attrs["place"])
-            for each in study.trials} == {0: False, 1: False, 2: True, 3: True, 4: True}
+    assert {
+        each.number: sweep_places.is_surplus(study.trials, 2, each.number, each.user_attrs["place"])
+        for each in study.trials
+    } == {0: False, 1: False, 2: True, 3: True, 4: True}
     assert sweep_places.is_surplus(study.trials, 2, 5, None)
 
 
@@ -302,14 +344,28 @@ def test_no_run_is_begun_after_the_minutes_are_used_up(monkeypatch):
 def test_minutes_count_once_where_runs_overlap():
     began = datetime(2026, 1, 1)
     spans = [(0, 10), (5, 12), (20, 30), (22, 25)]
-    tried = [SimpleNamespace(datetime_start=began + timedelta(minutes=first),
-                             datetime_complete=began + timedelta(minutes=last)) for first, last in spans]
-    assert sweep_places.minutes([*tried, SimpleNamespace(datetime_start=None, datetime_complete=None)]) == 22
+    tried = [
+        SimpleNamespace(
+            datetime_start=began + timedelta(minutes=first),
+            datetime_complete=began + timedelta(minutes=last),
+        )
+        for first, last in spans
+    ]
+    assert (
+        sweep_places.minutes([*tried, SimpleNamespace(datetime_start=None, datetime_complete=None)])
+        == 22
+    )
 
 
 @pytest.mark.parametrize("aim", ["accuracy", "accuracy-seconds"])
 def test_importance_tells_what_mattered(aim):
-    sweeps.create(made(runs=16, aim=aim, vary={"max_lr": {"low": 0.01, "high": 0.1}, "ema": {"choices": [0.0, 0.9]}}))
+    sweeps.create(
+        made(
+            runs=16,
+            aim=aim,
+            vary={"max_lr": {"low": 0.01, "high": 0.1}, "ema": {"choices": [0.0, 0.9]}},
+        )
+    )
     assert sweeps.importance("made") == {}
     work()
     shares = sweeps.importance("made")
@@ -328,7 +384,9 @@ def test_the_winner_is_trained_on_everything_with_several_seeds():
     group = sweeps.train_winner("made", 3)
     assert group.name == f"made-{found.best.place:03d}-all"
     assert [run.config.holdout for run in group.runs] == [0, 0, 0]
-    assert {run.config.max_lr for run in group.runs} == {sweeps.config_of(found.sweep, found.best).max_lr}
+    assert {run.config.max_lr for run in group.runs} == {
+        sweeps.config_of(found.sweep, found.best).max_lr
+    }
     assert [run.config.seed for run in repeats.open_group(group.name).runs] == [1, 2, 3]
     other = next(trial for trial in found.trials if not trial.best)
     assert sweeps.train_winner("made", 2, other.place).name == f"made-{other.place:03d}-all"

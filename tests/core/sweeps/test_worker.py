@@ -41,7 +41,9 @@ def trained_at_once(monkeypatch, digits):
 
 def tiny(**more):
     sweep = made(epochs=2, **more)
-    config = sweep.config.changed(architecture="linear-7850", batch_size=100, holdout=100, device="cpu", threads=1)
+    config = sweep.config.changed(
+        architecture="linear-7850", batch_size=100, holdout=100, device="cpu", threads=1
+    )
     return Sweep.from_dict({**sweep.to_dict(), "config": config.to_dict()})
 
 
@@ -71,7 +73,9 @@ def test_a_finished_run_is_not_trained_again(trained_at_once, folder):
     sweeps.create(tiny(runs=1))
     first, _ = work(train=None)
     created = store.open_run("made-001").created
-    job = sweep_worker.Job(first.sweep, 1, "made-001", sweeps.config_of(first.sweep, first.trials[0]), folder)
+    job = sweep_worker.Job(
+        first.sweep, 1, "made-001", sweeps.config_of(first.sweep, first.trials[0]), folder
+    )
     assert [result.epoch for result in sweep_worker.through_queue(job, lambda: True)] == [1, 2]
     assert store.open_run("made-001").created == created
 

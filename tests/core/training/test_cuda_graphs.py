@@ -13,10 +13,23 @@ from core.training.results import BatchResult, EpochResult
 from core.training.trainer import Training
 
 CPU = torch.device("cpu")
-ROWS = ({"kind": "conv", "channels": 4, "kernel": 5, "stride": 4, "norm": "batch", "bias": False},
-        {"kind": "dropout", "p": 0.1}, {"kind": "linear", "channels": 10, "activation": "none"})
-SMALL = RunConfig(layers=ROWS, lr=0.05, max_lr=0.1, batch_size=70, epochs=2, schedule="triangle", ema=0.9,
-                  device="cpu", precision="fp32", threads=1)  # 600 images: the last batch of an epoch is a short one
+ROWS = (
+    {"kind": "conv", "channels": 4, "kernel": 5, "stride": 4, "norm": "batch", "bias": False},
+    {"kind": "dropout", "p": 0.1},
+    {"kind": "linear", "channels": 10, "activation": "none"},
+)
+SMALL = RunConfig(
+    layers=ROWS,
+    lr=0.05,
+    max_lr=0.1,
+    batch_size=70,
+    epochs=2,
+    schedule="triangle",
+    ema=0.9,
+    device="cpu",
+    precision="fp32",
+    threads=1,
+)  # 600 images: the last batch of an epoch is a short one
 
 
 class Replays:
@@ -44,6 +57,7 @@ class Replays:
             assert all(isinstance(rate, torch.Tensor) for rate in rates)
             torch.set_rng_state(state)
             return replay
+
         return record
 
 
@@ -63,25 +77,38 @@ def trained(config, digits, recorder=None):
     training = Training(config, digits)
     assert training.recorded is None
     if recorder is not None:
-        training.recorded = OnTheCpu(training._compute, training.optimizer,
-                                     lambda: changed(training.model, training.optimizer,
-                                                     (training.loss_sum, training.correct)),
-                                     config.batch_size, CPU, recorder(training.optimizer))
+        training.recorded = OnTheCpu(
+            training._compute,
+            training.optimizer,
+            lambda: changed(
+                training.model, training.optimizer, (training.loss_sum, training.correct)
+            ),
+            config.batch_size,
+            CPU,
+            recorder(training.optimizer),
+        )
     results = list(training.run())
-    return training, [{**each.to_dict(), "seconds": 0} for each in results if isinstance(each, EpochResult)], [
-        each.loss.item() for each in results if isinstance(each, BatchResult)]
+    return (
+        training,
+        [{**each.to_dict(), "seconds": 0} for each in results if isinstance(each, EpochResult)],
+        [each.loss.item() for each in results if isinstance(each, BatchResult)],
+    )
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_run_that_replays_is_the_run_that_does_not(optimizer, digits):
-    config = SMALL.changed(optimizer=optimizer, weight_decay=1e-3, clip_norm=1.0, label_smoothing=0.1)
+    config = SMALL.changed(
+        optimizer=optimizer, weight_decay=1e-3, clip_norm=1.0, label_smoothing=0.1
+    )
     replays = Replays()
     ordinary, rows, losses = trained(config, digits)
     training, again, same = trained(config, digits, replays)
     assert training.recorded.refused == ""
     assert replays.count == 2 * 8 - WARM_UP  # all but the first ones and the two short batches
     assert losses == pytest.approx(same, rel=1e-4), "and each loss is a tensor of its own"
-    assert [row["train_correct"] for row in rows] == pytest.approx([row["train_correct"] for row in again], abs=2)
+    assert [row["train_correct"] for row in rows] == pytest.approx(
+        [row["train_correct"] for row in again], abs=2
+    )
     for name, tensor in ordinary.weights().items():
         torch.testing.assert_close(tensor, training.weights()[name], rtol=1e-3, atol=1e-4, msg=name)
 
@@ -90,14 +117,21 @@ def test_a_recording_that_fails_leaves_the_run_as_it_would_be(digits):
     def fails(optimizer):
         def record(step):
             step()  # and so changes what it should not
-            raise RuntimeError("CUDA error: operation not permitted when stream is capturing\nand more")
+            raise RuntimeError(
+                "CUDA error: operation not permitted when stream is capturing\nand more"
+            )
+
         return record
 
     ordinary, rows, losses = trained(SMALL.changed(layers=[ROWS[0], ROWS[2]]), digits)
     training, again, same = trained(SMALL.changed(layers=[ROWS[0], ROWS[2]]), digits, fails)
-    assert training.recorded.refused == "CUDA error: operation not permitted when stream is capturing"
+    assert (
+        training.recorded.refused == "CUDA error: operation not permitted when stream is capturing"
+    )
     assert (rows, losses) == (again, same)
-    assert all(torch.equal(tensor, training.weights()[name]) for name, tensor in ordinary.weights().items())
+    assert all(
+        torch.equal(tensor, training.weights()[name]) for name, tensor in ordinary.weights().items()
+    )
     assert all(isinstance(group["lr"], float) for group in training.optimizer.param_groups)
 
 
@@ -106,7 +140,9 @@ def frozen_rate(optimizer):
         def replay():
             optimizers.set_rate(optimizer, 0.0, 0.9)
             return step()
+
         return replay
+
     return record
 
 
@@ -116,7 +152,9 @@ def frozen_images(optimizer):
             training_images = step.__closure__[0].cell_contents.images
             training_images.zero_()
             return step()
+
         return replay
+
     return record
 
 
@@ -132,16 +170,25 @@ def no_number(optimizer):
     return lambda step: lambda: step() * float("nan")
 
 
-@pytest.mark.parametrize(("wrong", "words"), [
-    (frozen_rate, "weights"), (frozen_images, "weights"), (no_step, "weights"), (twice, "weights"),
-    (no_number, "loss")])
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (frozen_rate, "weights"),
+        (frozen_images, "weights"),
+        (no_step, "weights"),
+        (twice, "weights"),
+        (no_number, "loss"),
+    ],
+)
 def test_a_replay_that_does_something_else_is_found_out(wrong, words, digits):
     config = SMALL.changed(layers=[ROWS[0], ROWS[2]], schedule="constant")
     ordinary, rows, losses = trained(config, digits)
     training, again, same = trained(config, digits, wrong)
     assert training.recorded.refused == f"the replay changes the {words} in another way"
     assert (rows, losses) == (again, same)
-    assert all(torch.equal(tensor, training.weights()[name]) for name, tensor in ordinary.weights().items())
+    assert all(
+        torch.equal(tensor, training.weights()[name]) for name, tensor in ordinary.weights().items()
+    )
 
 
 def test_only_runs_on_cuda_without_a_cycle_of_momentum_are_recorded():
@@ -159,13 +206,21 @@ def test_what_a_step_changes_is_all_put_back():
     optimizer.step()
     groups = changed(model, optimizer, (torch.zeros(()),))
     assert {name: len(tensors) for name, tensors in groups.items()} == {
-        "weights": 4, "statistics": 2, "counts": 1, "momentum": 8, "steps": 4, "sums": 1}
+        "weights": 4,
+        "statistics": 2,
+        "counts": 1,
+        "momentum": 8,
+        "steps": 4,
+        "sums": 1,
+    }
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_on_a_gpu_the_steps_are_replayed(optimizer, digits):
-    config = SMALL.changed(device="cuda", optimizer=optimizer, layers=[ROWS[0], ROWS[2]], lr=0.01, max_lr=0.02)
+    config = SMALL.changed(
+        device="cuda", optimizer=optimizer, layers=[ROWS[0], ROWS[2]], lr=0.01, max_lr=0.02
+    )
     eager = Training(config, digits)
     eager.recorded = None
     rows = [each for each in eager.run() if isinstance(each, EpochResult)]

@@ -15,11 +15,25 @@ from core.training.distillation import Ensemble, Teacher, distillation
 from core.training.results import EpochResult
 from core.training.trainer import Training, fit
 
-ROWS = ({"kind": "conv", "channels": 4, "kernel": 3, "stride": 2, "norm": "batch"},
-        {"kind": "conv", "channels": 8, "kernel": 3, "stride": 2, "norm": "batch"},
-        {"kind": "global_avgpool"}, {"kind": "linear", "channels": 10, "activation": "none"})
-BASE = RunConfig(layers=ROWS, lr=0.1, max_lr=0.3, batch_size=20, epochs=6, device="cpu", precision="fp32", threads=1)
-TAUGHT = BASE.changed(teacher="big", teacher_share=1.0, epochs=4, augmentation="final", augmented=0.5)
+ROWS = (
+    {"kind": "conv", "channels": 4, "kernel": 3, "stride": 2, "norm": "batch"},
+    {"kind": "conv", "channels": 8, "kernel": 3, "stride": 2, "norm": "batch"},
+    {"kind": "global_avgpool"},
+    {"kind": "linear", "channels": 10, "activation": "none"},
+)
+BASE = RunConfig(
+    layers=ROWS,
+    lr=0.1,
+    max_lr=0.3,
+    batch_size=20,
+    epochs=6,
+    device="cpu",
+    precision="fp32",
+    threads=1,
+)
+TAUGHT = BASE.changed(
+    teacher="big", teacher_share=1.0, epochs=4, augmentation="final", augmented=0.5
+)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +64,9 @@ def test_a_teacher_is_the_network_it_was_and_can_be_sent_away(teacher, digits):
     assert not any(parameter.requires_grad for parameter in asked.model.parameters())
 
 
-def test_an_ensemble_answers_with_the_mean_of_its_members_logits_and_can_be_sent_away(teacher, digits):
+def test_an_ensemble_answers_with_the_mean_of_its_members_logits_and_can_be_sent_away(
+    teacher, digits
+):
     fresh = build(BASE.changed(seed=2)).eval()
     asked = pickle.loads(pickle.dumps(Teacher(Ensemble([teacher, fresh]), torch.device("cpu"))))
     images = digits.test_images[:7]
@@ -61,8 +77,12 @@ def test_an_ensemble_answers_with_the_mean_of_its_members_logits_and_can_be_sent
 
 def test_a_student_learns_from_the_answers_alone(teacher, digits):
     # Labels that say nothing: what it gets right it has from the teacher.
-    blank = type(digits)(digits.train_images, torch.zeros_like(digits.train_labels), digits.test_images,
-                         digits.test_labels)
+    blank = type(digits)(
+        digits.train_images,
+        torch.zeros_like(digits.train_labels),
+        digits.test_images,
+        digits.test_labels,
+    )
     rows = list(fit(TAUGHT, blank, teacher))
     assert rows[-1].val_accuracy > 50
 

@@ -11,8 +11,15 @@ from core.training.muon import TURN, Muon, muon_groups, orthogonal
 
 def network() -> nn.Sequential:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3, groups=4), nn.Conv2d(4, 6, 1),
-                         nn.Conv2d(6, 6, 1), nn.Flatten(), nn.Linear(6 * 24 * 24, 3))
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.Conv2d(4, 4, 3, groups=4),
+        nn.Conv2d(4, 6, 1),
+        nn.Conv2d(6, 6, 1),
+        nn.Flatten(),
+        nn.Linear(6 * 24 * 24, 3),
+    )
 
 
 def stepped(model: nn.Module, optimizer: torch.optim.Optimizer, steps: int = 1) -> None:
@@ -32,7 +39,9 @@ def test_what_is_orthogonal_has_singular_values_near_one_and_the_same_directions
     assert values.max() < 1.3
     left, _, right = torch.linalg.svd(matrices, full_matrices=False)
     wanted = left @ right
-    assert ((found * wanted).sum((1, 2)) / (found.norm(dim=(1, 2)) * wanted.norm(dim=(1, 2)))).min() > 0.95
+    assert (
+        (found * wanted).sum((1, 2)) / (found.norm(dim=(1, 2)) * wanted.norm(dim=(1, 2)))
+    ).min() > 0.95
 
 
 def test_nothing_to_learn_is_no_step():
@@ -66,13 +75,19 @@ def test_each_channel_of_a_depthwise_convolution_is_a_matrix_of_its_own():
 def test_norms_biases_and_the_last_layer_learn_by_sgd():
     model, other = network(), network()
     groups = muon_groups(model, 0.01)
-    plain = [parameter for group in groups if not group.get("turned") for parameter in group["params"]]
+    plain = [
+        parameter for group in groups if not group.get("turned") for parameter in group["params"]
+    ]
     assert {id(parameter) for parameter in plain} == {
-        id(parameter) for parameter in model.parameters() if parameter.ndim == 1 or parameter is model[6].weight}
+        id(parameter)
+        for parameter in model.parameters()
+        if parameter.ndim == 1 or parameter is model[6].weight
+    }
     assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
     stepped(model, Muon(groups, lr=0.001, momentum=0.9))
-    theirs = torch.optim.SGD([{"params": [other[6].weight], "weight_decay": 0.01}], lr=0.001, momentum=0.9,
-                             nesterov=True)
+    theirs = torch.optim.SGD(
+        [{"params": [other[6].weight], "weight_decay": 0.01}], lr=0.001, momentum=0.9, nesterov=True
+    )
     stepped(other, theirs)
     torch.testing.assert_close(model[6].weight, other[6].weight)
 

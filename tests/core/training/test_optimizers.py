@@ -12,11 +12,19 @@ from core.training import optimizers
 
 THEIRS = {
     "sgd": lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.8, weight_decay=0.01),
-    "adam": lambda parameters: torch.optim.Adam(parameters, lr=0.1, betas=(0.8, 0.999), weight_decay=0.01),
-    "adamw": lambda parameters: torch.optim.AdamW(parameters, lr=0.1, betas=(0.8, 0.999), weight_decay=0.01),
-    "adadelta": lambda parameters: torch.optim.Adadelta(parameters, lr=0.1, rho=0.9, weight_decay=0.01),
+    "adam": lambda parameters: torch.optim.Adam(
+        parameters, lr=0.1, betas=(0.8, 0.999), weight_decay=0.01
+    ),
+    "adamw": lambda parameters: torch.optim.AdamW(
+        parameters, lr=0.1, betas=(0.8, 0.999), weight_decay=0.01
+    ),
+    "adadelta": lambda parameters: torch.optim.Adadelta(
+        parameters, lr=0.1, rho=0.9, weight_decay=0.01
+    ),
     # A single layer is a last one, which learns by SGD.
-    "muon": lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.8, nesterov=True, weight_decay=0.01),
+    "muon": lambda parameters: torch.optim.SGD(
+        parameters, lr=0.1, momentum=0.8, nesterov=True, weight_decay=0.01
+    ),
 }
 
 
@@ -28,7 +36,9 @@ def lone_weight() -> nn.Module:
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_steps_as_torchs_does(name):
     mine, theirs = lone_weight(), lone_weight()
-    ours = optimizers.build(RunConfig(optimizer=name, lr=0.1, momentum=0.8, weight_decay=0.01), mine)
+    ours = optimizers.build(
+        RunConfig(optimizer=name, lr=0.1, momentum=0.8, weight_decay=0.01), mine
+    )
     reference = THEIRS[name](theirs.parameters())
     images = torch.randn(5, 3)
     for _ in range(4):
@@ -61,4 +71,9 @@ def test_pytorchs_example_is_set_as_pytorch_sets_it():
     config = RECIPES["pytorch-example"].config
     group = optimizers.build(config, lone_weight()).param_groups[0]
     assert (group["lr"], group["rho"], group["eps"], group["weight_decay"]) == (1.0, 0.9, 1e-6, 0.0)
-    assert (config.batch_size, config.epochs, config.decay, config.augmentation) == (64, 14, 0.7, "none")
+    assert (config.batch_size, config.epochs, config.decay, config.augmentation) == (
+        64,
+        14,
+        0.7,
+        "none",
+    )

@@ -9,11 +9,22 @@ from core.errors import ArchitectureError, ConfigError, LimitError
 from core.recipes import RECIPES
 from core.training.plan import plan
 
-POINT = [{"kind": "conv", "channels": 4, "kernel": 28, "norm": "batch"}, {"kind": "linear", "channels": 10}]
+POINT = [
+    {"kind": "conv", "channels": 4, "kernel": 28, "norm": "batch"},
+    {"kind": "linear", "channels": 10},
+]
 
 
-@pytest.mark.parametrize(("name", "parameters"), [("initial", 16_530), ("intermediate", 3_762), ("final", 3_762),
-                                                   ("pytorch-example", 1_199_882), ("keras-style", 34_826)])
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("initial", 16_530),
+        ("intermediate", 3_762),
+        ("final", 3_762),
+        ("pytorch-example", 1_199_882),
+        ("keras-style", 34_826),
+    ],
+)
 def test_recipes_have_the_parameters_of_what_they_follow(name, parameters):
     assert plan(RECIPES[name].config, Limits()).parameters == parameters
 

@@ -9,14 +9,18 @@ from core.training.results import HEADER, EpochResult, format_row, table
 
 SEED_HEADER = "| Epoch | LR       | Time    | TrainLoss | TrainCorrect | TrainAcc | ValLoss  | ValCorrect | ValAcc |"
 SEED_ROWS = {
-    "|     1 | 0.010000 | 00m 11s | 0.578923  |        48272 | 80.45  % | 0.128561 |       9623 | 96.23% |":
-        EpochResult(1, 0.01, 11.2, 0.5789231, 48272, 60000, 0.1285612, 9623, 10000),
-    "|     5 | 0.070000 | 00m 17s | 0.06339   |        58873 | 98.12  % | 0.032771 |       9898 | 98.98% |":
-        EpochResult(5, 0.07, 16.6, 0.06339, 58873, 60000, 0.0327711, 9898, 10000),
-    "|    14 | 0.001904 | 00m 11s | 0.006672  |        59878 | 99.8   % | 0.033935 |       9913 | 99.13% |":
-        EpochResult(14, 0.001904, 11.0, 0.006672, 59878, 60000, 0.033935, 9913, 10000),
-    "|     3 | 0.004667 | 00m 10s | 0.069356  |        58728 | 97.88  % | 0.059053 |       9810 | 98.1 % |":
-        EpochResult(3, 0.004667, 10.4, 0.069356, 58728, 60000, 0.059053, 9810, 10000),
+    "|     1 | 0.010000 | 00m 11s | 0.578923  |        48272 | 80.45  % | 0.128561 |       9623 | 96.23% |": EpochResult(
+        1, 0.01, 11.2, 0.5789231, 48272, 60000, 0.1285612, 9623, 10000
+    ),
+    "|     5 | 0.070000 | 00m 17s | 0.06339   |        58873 | 98.12  % | 0.032771 |       9898 | 98.98% |": EpochResult(
+        5, 0.07, 16.6, 0.06339, 58873, 60000, 0.0327711, 9898, 10000
+    ),
+    "|    14 | 0.001904 | 00m 11s | 0.006672  |        59878 | 99.8   % | 0.033935 |       9913 | 99.13% |": EpochResult(
+        14, 0.001904, 11.0, 0.006672, 59878, 60000, 0.033935, 9913, 10000
+    ),
+    "|     3 | 0.004667 | 00m 10s | 0.069356  |        58728 | 97.88  % | 0.059053 |       9810 | 98.1 % |": EpochResult(
+        3, 0.004667, 10.4, 0.069356, 58728, 60000, 0.059053, 9810, 10000
+    ),
 }
 
 
@@ -41,8 +45,17 @@ def test_a_row_comes_back_from_its_dict():
     assert row.val_accuracy == pytest.approx(96.23)
 
 
-@pytest.mark.parametrize("change", [{"epoch": "1"}, {"lr": None}, {"val_total": 0}, {"more": 1}, {"epoch": True},
-                                    {"train_correct": 1.5}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epoch": "1"},
+        {"lr": None},
+        {"val_total": 0},
+        {"more": 1},
+        {"epoch": True},
+        {"train_correct": 1.5},
+    ],
+)
 def test_a_damaged_row_is_refused(change):
     values = {**next(iter(SEED_ROWS.values())).to_dict(), **change}
     with pytest.raises(RunError, match="epoch table"):

@@ -13,8 +13,22 @@ from core.recipes import RECIPES
 from core.training.schedules import SCHEDULES, epoch_rates, momentum, rate, steps_per_epoch
 
 SEED_FINAL = [0.05, 0.075, 0.1, 0.085, 0.07, 0.055, 0.04, 0.025, 0.01, 0.00875, 0.0075, 0.00625]
-SEED_INITIAL = [0.002534, 0.004667, 0.006801, 0.008934, 0.009523, 0.008571, 0.007619, 0.006666, 0.005714, 0.004761,
-                0.003809, 0.002857, 0.001904, 0.000952]
+SEED_INITIAL = [
+    0.002534,
+    0.004667,
+    0.006801,
+    0.008934,
+    0.009523,
+    0.008571,
+    0.007619,
+    0.006666,
+    0.005714,
+    0.004761,
+    0.003809,
+    0.002857,
+    0.001904,
+    0.000952,
+]
 
 
 def test_final_prints_the_seeds_twelve_rates():
@@ -31,15 +45,31 @@ def test_one_cycle_prints_the_seeds_rates(name):
     assert rates[1:] == pytest.approx(SEED_INITIAL, abs=1.001e-6)
 
 
-@pytest.mark.parametrize(("anneal", "warmup", "epochs", "steps"),
-                         [*itertools.product(["linear", "cos"], [0.1, 0.3, 0.5, 1.0], [1, 3], [7, 40]),
-                          ("linear", 0.0, 2, 9)])
+@pytest.mark.parametrize(
+    ("anneal", "warmup", "epochs", "steps"),
+    [
+        *itertools.product(["linear", "cos"], [0.1, 0.3, 0.5, 1.0], [1, 3], [7, 40]),
+        ("linear", 0.0, 2, 9),
+    ],
+)
 def test_one_cycle_equals_torch(anneal, warmup, epochs, steps):
-    config = RunConfig(schedule="one-cycle", max_lr=0.3, warmup=warmup, anneal=anneal, epochs=epochs,
-                       momentum_cycle=True)
+    config = RunConfig(
+        schedule="one-cycle",
+        max_lr=0.3,
+        warmup=warmup,
+        anneal=anneal,
+        epochs=epochs,
+        momentum_cycle=True,
+    )
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0, momentum=0.5)
-    theirs = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.3, epochs=epochs, steps_per_epoch=steps,
-                                                 pct_start=warmup, anneal_strategy=anneal)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        0.3,
+        epochs=epochs,
+        steps_per_epoch=steps,
+        pct_start=warmup,
+        anneal_strategy=anneal,
+    )
     for step in range(epochs * steps):
         group = optimizer.param_groups[0]
         assert rate(config, step, steps) == pytest.approx(group["lr"], rel=1e-9, abs=1e-15)
@@ -81,8 +111,12 @@ def test_exponential_equals_torch(decay):
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
     theirs = torch.optim.lr_scheduler.ExponentialLR(optimizer, decay)
     for epoch in range(config.epochs):
-        assert {rate(config, epoch * 5 + step, 5) for step in range(5)} == {rate(config, epoch * 5, 5)}
-        assert rate(config, epoch * 5, 5) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
+        assert {rate(config, epoch * 5 + step, 5) for step in range(5)} == {
+            rate(config, epoch * 5, 5)
+        }
+        assert rate(config, epoch * 5, 5) == pytest.approx(
+            optimizer.param_groups[0]["lr"], rel=1e-9
+        )
         optimizer.step()
         theirs.step()
 

@@ -9,17 +9,31 @@ import torch
 
 from core.config import FIELDS, OPTIMIZERS, SCHEDULES, RunConfig
 from core.errors import ConfigError, RunError
-from core.models.network import build
+from core.models.network import build, load_weights
 from core.recipes import RECIPES
 from core.training.results import BatchResult, EpochResult, TestResult
 from core.training.schedules import epoch_rates
-from core.training.trainer import Diverged, Training, evaluate, fit, load_weights
+from core.training.trainer import Diverged, Training, evaluate, fit
 
-ROWS = ({"kind": "conv", "channels": 4, "kernel": 3, "stride": 2, "norm": "batch"},
-        {"kind": "dropout"}, {"kind": "conv", "channels": 8, "kernel": 3, "stride": 2, "norm": "batch"},
-        {"kind": "global_avgpool"}, {"kind": "linear", "channels": 10, "activation": "none"})
-SMALL = RunConfig(architecture="small", layers=ROWS, lr=0.1, max_lr=0.3, batch_size=50, epochs=3, dropout=0.1,
-                  device="cpu", precision="fp32", threads=1)
+ROWS = (
+    {"kind": "conv", "channels": 4, "kernel": 3, "stride": 2, "norm": "batch"},
+    {"kind": "dropout"},
+    {"kind": "conv", "channels": 8, "kernel": 3, "stride": 2, "norm": "batch"},
+    {"kind": "global_avgpool"},
+    {"kind": "linear", "channels": 10, "activation": "none"},
+)
+SMALL = RunConfig(
+    architecture="small",
+    layers=ROWS,
+    lr=0.1,
+    max_lr=0.3,
+    batch_size=50,
+    epochs=3,
+    dropout=0.1,
+    device="cpu",
+    precision="fp32",
+    threads=1,
+)
 MOVING = {"augmentation": "final", "ema": 0.9, "schedule": "seed-one-cycle", "weight_decay": 1e-4}
 
 
@@ -64,8 +78,19 @@ def test_every_recipe_trains(name, digits):
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_lowers_the_loss(name, digits):
     rate = {"sgd": 0.1, "adadelta": 1.0}.get(name, 0.01)
-    rows = list(fit(SMALL.changed(optimizer=name, lr=rate, schedule="constant", nesterov=True, clip_norm=5.0,
-                                  label_smoothing=0.1), digits))
+    rows = list(
+        fit(
+            SMALL.changed(
+                optimizer=name,
+                lr=rate,
+                schedule="constant",
+                nesterov=True,
+                clip_norm=5.0,
+                label_smoothing=0.1,
+            ),
+            digits,
+        )
+    )
     assert rows[-1].train_loss < rows[0].train_loss
 
 
@@ -85,10 +110,17 @@ def test_the_same_config_gives_the_same_table_and_another_seed_another(digits):
     assert finished(SMALL.changed(**MOVING, seed=2), digits)[1] != rows
 
 
-@pytest.mark.parametrize("changes", [{}, MOVING, {"optimizer": "adamw", "lr": 0.01, "holdout": 100},
-                                     {"optimizer": "adadelta", "schedule": "exponential", "lr": 1.0},
-                                     {"optimizer": "muon", "ema": 0.9, "weight_decay": 0.01}],
-                         ids=["plain", "moving", "adamw", "adadelta", "muon"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        MOVING,
+        {"optimizer": "adamw", "lr": 0.01, "holdout": 100},
+        {"optimizer": "adadelta", "schedule": "exponential", "lr": 1.0},
+        {"optimizer": "muon", "ema": 0.9, "weight_decay": 0.01},
+    ],
+    ids=["plain", "moving", "adamw", "adadelta", "muon"],
+)
 @pytest.mark.parametrize("stops", [[0], [1], [11, 12], [12, 13, 14], [5, 19, 20, 29]])
 def test_a_run_left_anywhere_ends_as_one_that_was_not(changes, stops, digits):
     config = SMALL.changed(**changes)
@@ -149,9 +181,18 @@ def test_the_averaged_weights_are_the_ones_validated(digits):
 
 
 def test_a_loss_that_is_no_number_ends_the_run_as_diverged(digits):
-    training = Training(SMALL.changed(lr=10.0, max_lr=10.0, schedule="constant", optimizer="sgd", weight_decay=1.0,
-                                      momentum=0.999, layers=[row for row in ROWS if row["kind"] != "dropout"][2:]),
-                        digits)
+    training = Training(
+        SMALL.changed(
+            lr=10.0,
+            max_lr=10.0,
+            schedule="constant",
+            optimizer="sgd",
+            weight_decay=1.0,
+            momentum=0.999,
+            layers=[row for row in ROWS if row["kind"] != "dropout"][2:],
+        ),
+        digits,
+    )
     training.model.layers[-1].weight.data.fill_(float("inf"))
     with pytest.raises(Diverged, match="epoch 1, step 1; try a lower learning rate"):
         list(training.run())
@@ -163,7 +204,9 @@ def test_the_rate_can_be_scaled_while_it_runs_and_the_state_remembers(digits):
     assert next(results).lr == 0.1
     training.rate_factor = 0.5
     assert next(results).lr == 0.05
-    resumed = Training(SMALL.changed(schedule="constant"), digits, through_a_file(training.state_dict()))
+    resumed = Training(
+        SMALL.changed(schedule="constant"), digits, through_a_file(training.state_dict())
+    )
     results.close()
     assert next(resumed.run()).lr == 0.05
 
@@ -186,15 +229,21 @@ def test_reported_loss_is_the_nll_even_with_smoothing(digits):
     assert row.train_loss == pytest.approx(plain.train_loss, rel=1e-6)
 
 
-@pytest.mark.parametrize(("spoil", "words"), [
-    (lambda state: state.pop("random"), "does not fit this run"),
-    (lambda state: state.update(format=99), "format 99"),
-    (lambda state: state["model"].popitem(), "belong to another network"),
-    (lambda state: state.update(epoch=7), "outside this run"),
-    (lambda state: state["optimizer"]["param_groups"].pop(), "does not fit this run"),
-    (lambda state: state["model"].update({"layers.0.weight": torch.zeros(3)}), "layers.0.weight should have shape"),
-    (lambda state: state["model"]["layers.0.weight"].fill_(float("nan")), "no number"),
-])
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda state: state.pop("random"), "does not fit this run"),
+        (lambda state: state.update(format=99), "format 99"),
+        (lambda state: state["model"].popitem(), "belong to another network"),
+        (lambda state: state.update(epoch=7), "outside this run"),
+        (lambda state: state["optimizer"]["param_groups"].pop(), "does not fit this run"),
+        (
+            lambda state: state["model"].update({"layers.0.weight": torch.zeros(3)}),
+            "layers.0.weight should have shape",
+        ),
+        (lambda state: state["model"]["layers.0.weight"].fill_(float("nan")), "no number"),
+    ],
+)
 def test_a_spoilt_state_is_refused_in_a_sentence(spoil, words, digits):
     state = through_a_file(Training(SMALL, digits).state_dict())
     spoil(state)

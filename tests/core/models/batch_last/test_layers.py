@@ -49,8 +49,12 @@ def ran(module: nn.Module, x: torch.Tensor) -> dict[str, torch.Tensor]:
     out = module(x)
     weights = torch.linspace(-1, 1, out.numel()).view(out.shape) / out.numel() ** 0.5
     (out * weights).sum().backward()
-    return {"out": out, "x": x.grad, **{name: each.grad for name, each in module.named_parameters()},
-            **dict(module.named_buffers())}
+    return {
+        "out": out,
+        "x": x.grad,
+        **{name: each.grad for name, each in module.named_parameters()},
+        **dict(module.named_buffers()),
+    }
 
 
 @pytest.mark.parametrize(("module", "shape"), (FAST | TORCHS).values(), ids=FAST | TORCHS)
@@ -61,7 +65,9 @@ def test_a_layer_gives_in_its_own_layout_what_torch_gives(module, shape):
     assert not lies(usual["out"]) or usual["out"].shape[1:] == (1, 1, 1)
     assert list(own) == list(usual)
     for name, tensor in own.items():
-        torch.testing.assert_close(tensor, usual[name], rtol=1e-4, atol=1e-4, msg=lambda text, name=name: name + text)
+        torch.testing.assert_close(
+            tensor, usual[name], rtol=1e-4, atol=1e-4, msg=lambda text, name=name: name + text
+        )
 
 
 @pytest.mark.parametrize(("module", "shape"), FAST.values(), ids=FAST)
@@ -74,7 +80,9 @@ def test_a_layer_that_no_longer_trains_gives_what_torch_gives(module, shape):
         torch.testing.assert_close(module(lay(x)), module(x), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name not in ("pytorch-example", "keras-style")])
+@pytest.mark.parametrize(
+    "name", [name for name in ARCHITECTURES if name not in ("pytorch-example", "keras-style")]
+)
 def test_a_network_gives_the_same_in_either_layout(name):
     model = build(RunConfig(architecture=name, initialisation="he", dropout=0.0))
     for module in model.modules():
@@ -84,8 +92,13 @@ def test_a_network_gives_the_same_in_either_layout(name):
     usual, own = ran(model, x), ran(model, lay(x))
     for each, tensor in own.items():
         size = usual[each].float().abs().max().item()
-        torch.testing.assert_close(tensor, usual[each], rtol=1e-3, atol=1e-3 * size + 1e-5,
-                                   msg=lambda text, each=each: each + text)
+        torch.testing.assert_close(
+            tensor,
+            usual[each],
+            rtol=1e-3,
+            atol=1e-3 * size + 1e-5,
+            msg=lambda text, each=each: each + text,
+        )
 
 
 def test_equal_values_in_a_pool_send_their_gradient_to_the_first_as_torchs_do():

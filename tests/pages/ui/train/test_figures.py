@@ -30,9 +30,16 @@ def right(folder, name: str, *correct: int) -> None:
     files.write_json(folder / name / "epochs.json", rows)
 
 
-@pytest.mark.parametrize(("mine", "theirs", "said"), [
-    (99.40, 99.35, "+0.05"), (99.30, 99.35, "\u22120.05"), (99.35, 99.35, "±0.00"), (None, 99.35, "–"),
-    (99.351, 99.349, "±0.00")])
+@pytest.mark.parametrize(
+    ("mine", "theirs", "said"),
+    [
+        (99.40, 99.35, "+0.05"),
+        (99.30, 99.35, "\u22120.05"),
+        (99.35, 99.35, "±0.00"),
+        (None, 99.35, "–"),
+        (99.351, 99.349, "±0.00"),
+    ],
+)
 def test_points(mine, theirs, said):
     assert points(mine, theirs) == said
 
@@ -69,7 +76,11 @@ def test_curves_carry_their_interval_and_say_whose_they_are(folder):
 
 def test_the_figures_of_a_chart_hold_both_runs(folder, monkeypatch):
     tables: dict[str, pd.DataFrame] = {}
-    monkeypatch.setattr(train_curves, "draw", lambda chart, key, *, table, file, **more: tables.update({file: table()}))
+    monkeypatch.setattr(
+        train_curves,
+        "draw",
+        lambda chart, key, *, table, file, **more: tables.update({file: table()}),
+    )
     run, other = made_run(folder, "mine", done=2, epochs=3), made_run(folder, "other", done=3)
     train_curves.accuracy(run, other)
     train_curves.loss(run, None)
@@ -96,4 +107,7 @@ def test_a_baseline_that_cannot_be_is_none(folder, baseline):
     made_run(folder, "mine")
     made_run(folder, "fresh", done=0, state="stopped")
     (folder / "broken").mkdir()
-    assert open_page(TRAIN, run="mine", baseline=baseline).selectbox(key="baseline").value == "no baseline"
+    assert (
+        open_page(TRAIN, run="mine", baseline=baseline).selectbox(key="baseline").value
+        == "no baseline"
+    )
