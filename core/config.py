@@ -16,9 +16,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from core import aliases
 from core.errors import ConfigError, LimitError, listed
 
-SCHEDULES = ("constant", "one-cycle", "seed-one-cycle", "cosine", "triangle", "exponential")
+SCHEDULES = ("constant", "one-cycle", "original-one-cycle", "cosine", "triangle", "exponential")
 OPTIMIZERS = ("sgd", "adam", "adamw", "adadelta", "muon")
 INITIALISATIONS = ("torch", "xavier", "he")
 DEVICES = ("auto", "cuda", "mps", "cpu")
@@ -47,7 +48,7 @@ class RunConfig:
         ConfigError: a value is of the wrong type or out of range; the sentence names the field.
     """
 
-    architecture: str = _setting("seed-3762", "Network: a name from the list of architectures.")
+    architecture: str = _setting("original-3762", "Network: a name from the list of architectures.")
     layers: tuple[Mapping[str, Any], ...] = _setting(
         (), "Layer rows of one's own network; empty: those of the name."
     )
@@ -65,7 +66,7 @@ class RunConfig:
     transforms: tuple[Mapping[str, Any], ...] = _setting(
         (), "Transforms of one's own; empty: those of the preset."
     )
-    augmented: float = _setting(
+    augment_fraction: float = _setting(
         1.0,
         "Share of the epochs, from the first, that see augmented images; the others see "
         "them as they are.",
@@ -77,12 +78,12 @@ class RunConfig:
     )
     lr: float = _setting(
         0.01,
-        "Learning rate at the start (seed-one-cycle, constant, cosine, exponential).",
+        "Learning rate at the start (original-one-cycle, constant, cosine, exponential).",
         0.0,
         10.0,
     )
     max_lr: float = _setting(
-        0.01, "Highest learning rate (one-cycle, seed-one-cycle, triangle).", 0.0, 10.0
+        0.01, "Highest learning rate (one-cycle, original-one-cycle, triangle).", 0.0, 10.0
     )
     warmup: float = _setting(
         0.3, "Share of the run in which one-cycle and triangle rise.", 0.0, 1.0
@@ -90,7 +91,7 @@ class RunConfig:
     anneal: str = _setting(
         "linear", "Shape of one-cycle's rise and fall.", choices=("linear", "cos")
     )
-    decay: float = _setting(
+    gamma: float = _setting(
         0.7, "What exponential multiplies the rate by after each epoch.", 0.01, 1.0
     )
     momentum_cycle: bool = _setting(
@@ -122,7 +123,7 @@ class RunConfig:
         2.0, "How much the teacher's answers are softened; 1: not at all.", 1.0, 20.0
     )
     clip_norm: float = _setting(0.0, "Longest gradient allowed; 0: no clipping.", 0.0, 1_000.0)
-    ema: float = _setting(
+    ema_decay: float = _setting(
         0.0,
         "Decay per step of the averaged weights that are validated; 0: no averaging.",
         0.0,
@@ -155,7 +156,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         for name, spec in FIELDS.items():
             object.__setattr__(self, name, _checked(name, getattr(self, name), spec))
-        if self.schedule in ("one-cycle", "triangle", "seed-one-cycle") and self.max_lr == 0:
+        if self.schedule in ("one-cycle", "triangle", "original-one-cycle") and self.max_lr == 0:
             raise ConfigError(
                 f"max_lr is 0, but the {self.schedule} schedule climbs to it; give it a rate above 0."
             )
@@ -186,11 +187,14 @@ class RunConfig:
     def from_dict(cls, values: Mapping[str, Any]) -> RunConfig:
         """The config that a mapping of JSON values describes; missing fields take their defaults.
 
+        Old names of fields and values are understood (`core.aliases`).
+
         Raises:
             ConfigError: the mapping is none, names an unknown field, or holds a wrong value.
         """
         if not isinstance(values, Mapping):
             raise ConfigError(f"a config is a set of named fields, not {type(values).__name__}.")
+        values = aliases.current_names(values)
         for name in values:
             if name not in FIELDS:
                 raise ConfigError(
@@ -207,6 +211,7 @@ class RunConfig:
         """
         parsed: dict[str, Any] = {}
         for name, text in values.items():
+            name = aliases.FIELDS.get(name, name)
             parsed[name] = parse(name, text) if name in FIELDS else text
         return (base or cls()).changed(**parsed)
 

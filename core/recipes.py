@@ -20,7 +20,7 @@ class Recipe:
     """Whether a run of it, with the recipe's name, comes with the app."""
 
 
-_SEED = RunConfig(initialisation="xavier", momentum=0.9, dropout=0.01)
+_ORIGINAL = RunConfig(initialisation="xavier", momentum=0.9, dropout=0.01)
 
 # The record recipes share what a search on held-out training images settled (tests/benchmarks/search.py).
 _RECORD = RunConfig(
@@ -31,9 +31,9 @@ _RECORD = RunConfig(
     warmup=0.15,
     nesterov=True,
     batch_size=64,
-    ema=0.998,
+    ema_decay=0.998,
     augmentation="stretch",
-    augmented=0.87,
+    augment_fraction=0.87,
 )
 _TAUGHT = _RECORD.changed(teacher="teacher", teacher_share=0.9, temperature=2.0)
 
@@ -46,7 +46,7 @@ RECIPES: dict[str, Recipe] = {
             "Transformations through Albumentations",
             "Look at its outputs",
         ),
-        _SEED.changed(
+        _ORIGINAL.changed(
             architecture="initial", schedule="one-cycle", lr=0.01, max_lr=0.01, augmentation="none"
         ),
     ),
@@ -55,8 +55,8 @@ RECIPES: dict[str, Recipe] = {
         "The same goal with fewer than a quarter of the parameters.",
         ("A network below 8,000 parameters", "Look at its outputs"),
         # The network underfits at this low rate; more momentum lengthens the steps without changing the seed's rates.
-        _SEED.changed(
-            architecture="seed-3762",
+        _ORIGINAL.changed(
+            architecture="original-3762",
             schedule="one-cycle",
             lr=0.01,
             max_lr=0.01,
@@ -77,8 +77,8 @@ RECIPES: dict[str, Recipe] = {
         # The network is full, and what it lacks is to be trained well: orthogonal steps did more for it on held-out
         # images than anything else.
         _TAUGHT.changed(
-            architecture="seed-3762",
-            schedule="seed-one-cycle",
+            architecture="original-3762",
+            schedule="original-one-cycle",
             lr=0.05,
             max_lr=0.1,
             optimizer="muon",
@@ -98,7 +98,7 @@ RECIPES: dict[str, Recipe] = {
             momentum=0.93,
             weight_decay=5e-4,
             batch_size=256,
-            ema=0.99,
+            ema_decay=0.99,
             threads=2,
         ),
     ),
@@ -130,7 +130,7 @@ RECIPES: dict[str, Recipe] = {
             optimizer="adadelta",
             schedule="exponential",
             lr=1.0,
-            decay=0.7,
+            gamma=0.7,
             batch_size=64,
             epochs=14,
         ),

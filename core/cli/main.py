@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from core.aliases import current_value
 from core.cli import experiments as cli_experiments
 from core.cli import runs as cli_runs
 from core.cli import sweeps as cli_sweeps
@@ -90,6 +91,7 @@ def summary(
     from core.models.architectures import rows_of
     from core.models.summary import summarise
 
+    architecture = current_value("architecture", architecture)
     known = architecture in ARCHITECTURES
     config = RunConfig(architecture=architecture)
     if not known and architecture in {

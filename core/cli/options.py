@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from core import aliases
 from core.config import FIELDS, FieldSpec, RunConfig, parse
 from core.errors import ConfigError
 from core.recipes import RECIPES, recipe
@@ -120,7 +121,8 @@ def _option(name: str, spec: FieldSpec) -> inspect.Parameter:
         metavar=metavar,
     )
     flag = f"--{name.replace('_', '-')}"
-    option = _named(f"{flag}/--no-{flag[2:]}" if spec.type is bool else flag, option)
+    old = [f"--{other}" for other, present in aliases.FIELDS.items() if present == name]
+    option = _named(f"{flag}/--no-{flag[2:]}" if spec.type is bool else flag, option, *old)
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
@@ -129,6 +131,6 @@ def _option(name: str, spec: FieldSpec) -> inspect.Parameter:
     )
 
 
-def _named(flag: str, option: Any) -> Any:
-    option.param_decls = (flag,)
+def _named(flag: str, option: Any, *old: str) -> Any:
+    option.param_decls = (flag, *old)
     return option

@@ -64,7 +64,7 @@ def start(
     vary: Annotated[
         list[str] | None,
         typer.Option(
-            help="What to vary, as often as needed: max_lr=0.02..0.2:log, epochs=5..15, ema=0.9,0.99,0.999, "
+            help="What to vary, as often as needed: max_lr=0.02..0.2:log, epochs=5..15, ema_decay=0.9,0.99,0.999, "
             "rows.2.channels=8..24..4, or rows.2+4.channels for rows that change together.",
             show_default=False,
         ),

@@ -164,8 +164,8 @@ def _prepared(config: RunConfig, data: Mnist, steps: int) -> RunConfig:
     cycled = config.schedule == "one-cycle" and config.momentum_cycle
     return config.changed(
         epochs=min(1_000, -(-steps // per_epoch) + 1),
-        augmented=1.0 if config.augmented else 0.0,
-        ema=0.0,
+        augment_fraction=1.0 if config.augment_fraction else 0.0,
+        ema_decay=0.0,
         schedule="constant",
         # At the highest rate, which is what is looked for, the cycle's momentum is at its lowest.
         momentum=schedules.BASE_MOMENTUM if cycled else config.momentum,

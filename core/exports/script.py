@@ -33,13 +33,13 @@ HELD = {
     "initialisation",
     "augmentation",
     "transforms",
-    "augmented",
+    "augment_fraction",
     "schedule",
     "lr",
     "max_lr",
     "warmup",
     "anneal",
-    "decay",
+    "gamma",
     "momentum_cycle",
     "batch_size",
     "epochs",
@@ -49,7 +49,7 @@ HELD = {
     "weight_decay",
     "label_smoothing",
     "clip_norm",
-    "ema",
+    "ema_decay",
     "seed",
     "holdout",
     "holdout_seed",
@@ -97,7 +97,7 @@ def source(run: Run) -> str:
         *([_filled(parts.ROUNDED, layout=_layout(run))] if _rounds(run) else []),
         _filled(parts.EVALUATE, logits=_asked(run, "model", "normalise(some.to(device))")),
     ]
-    if config.ema:
+    if config.ema_decay:
         sections.append(parts.AVERAGE)
     if config.optimizer == "muon":
         sections.append(_muon())
@@ -183,9 +183,9 @@ def _constants(run: Run, constants: Mapping[str, Any]) -> str:
         **constants,
     }
     if transforms_of(config):
-        values["AUGMENTED_EPOCHS"] = round(config.augmented * config.epochs)
-    if config.ema:
-        values["EMA"] = config.ema
+        values["AUGMENTED_EPOCHS"] = round(config.augment_fraction * config.epochs)
+    if config.ema_decay:
+        values["EMA"] = config.ema_decay
     if config.holdout:
         values |= {"HOLDOUT": config.holdout, "HOLDOUT_SEED": config.holdout_seed}
     if config.teacher != "none":
@@ -318,7 +318,7 @@ _MOMENTA = {
 
 def _main(run: Run) -> str:
     config = run.config
-    held, averaged, taught = config.holdout > 0, config.ema > 0, config.teacher != "none"
+    held, averaged, taught = config.holdout > 0, config.ema_decay > 0, config.teacher != "none"
     smoothing = f", label_smoothing={config.label_smoothing!r}" if config.label_smoothing else ""
     scored = "average.model" if averaged else "model"
     batch = "normalise(images.to(device))"

@@ -47,7 +47,7 @@ def batch_at(config: RunConfig, images: Images, labels: Labels, epoch: int, step
         transforms_of(config),
         config.seed,
         workers=0,
-        augmented_epochs=round(config.augmented * config.epochs),
+        augmented_epochs=round(config.augment_fraction * config.epochs),
     )
     if not (1 <= epoch <= config.epochs and 1 <= step <= batches.steps_per_epoch):
         raise DataError(

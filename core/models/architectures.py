@@ -30,7 +30,7 @@ def _normed(channels: int, **more: Any) -> Row:
     return _conv(channels, **{"padding": 1, "bias": False, "norm": "batch", **more})
 
 
-def _seed_blocks(bias: bool) -> tuple[Row, ...]:
+def _original_blocks(bias: bool) -> tuple[Row, ...]:
     four, eight = (_normed(channels, bias=bias) for channels in (4, 8))
     return (
         four,
@@ -91,15 +91,15 @@ ARCHITECTURES: Mapping[str, Architecture] = {
             _conv(10, 2, activation="none"),
         ),
     ),
-    "seed-3762": Architecture(
+    "original-3762": Architecture(
         "Seed",
         "The seed's small network: nine 3x3 convolutions with batch norm, 3,762 parameters.",
-        _seed_blocks(bias=True),
+        _original_blocks(bias=True),
     ),
-    "seed-3702": Architecture(
+    "original-3702": Architecture(
         "Seed without idle biases",
         "Computes what the seed's does, less the 60 biases that batch norm takes away.",
-        _seed_blocks(bias=False),
+        _original_blocks(bias=False),
     ),
     "unshuffle-7786": Architecture(
         "Unshuffle",

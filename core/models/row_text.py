@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from core.aliases import current_value
 from core.config import MAX_ROWS
 from core.errors import ArchitectureError, listed
 from core.models.architectures import ARCHITECTURES
@@ -51,6 +52,7 @@ def from_text(text: str) -> tuple[dict[str, Any], ...]:
         ArchitectureError: the text is too long, neither a name nor a list, or a row of it is no set of plain values.
     """
     text = text.strip()
+    text = current_value("architecture", text)
     if text in ARCHITECTURES:
         return tuple(dict(row) for row in ARCHITECTURES[text].rows)
     if len(text) > MAX_TEXT:

@@ -113,7 +113,7 @@ def progress(gained: float, on: str) -> str:
 def augmented(run: Run, epoch: int) -> bool:
     """Whether an epoch, counted from 1, saw augmented images."""
     return bool(transforms_of(run.config)) and epoch <= round(
-        run.config.augmented * run.config.epochs
+        run.config.augment_fraction * run.config.epochs
     )
 
 

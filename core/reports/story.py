@@ -116,7 +116,7 @@ def augmented_epochs(run: Run) -> int:
     """How many epochs saw augmented images."""
     if not transforms_of(run.config):
         return 0
-    return min(run.config.epochs, round(run.config.augmented * run.config.epochs))
+    return min(run.config.epochs, round(run.config.augment_fraction * run.config.epochs))
 
 
 def augmentation(run: Run) -> list[str]:

@@ -42,7 +42,7 @@ def one_cycle(config: RunConfig, step: int, steps_per_epoch: int) -> float:
     return _two_phases(config, step, steps_per_epoch, low, config.max_lr, low / FINAL_DIV_FACTOR)
 
 
-def seed_one_cycle(config: RunConfig, step: int, steps_per_epoch: int) -> float:
+def original_one_cycle(config: RunConfig, step: int, steps_per_epoch: int) -> float:
     """One rate an epoch: from `lr` up to `max_lr`, down to lr/5 and lr/10, and towards 0.
 
     The knots stand at epochs 0, 2, 8, 12 and 15 of the seed's 15, and move with the length of the run.
@@ -68,7 +68,7 @@ def triangle(config: RunConfig, step: int, steps_per_epoch: int) -> float:
 
 def exponential(config: RunConfig, step: int, steps_per_epoch: int) -> float:
     """One rate an epoch: `lr` at first, then `decay` times the last (torch's `ExponentialLR`)."""
-    return config.lr * config.decay ** (step // steps_per_epoch)
+    return config.lr * config.gamma ** (step // steps_per_epoch)
 
 
 SCHEDULES: dict[str, Schedule] = {
@@ -78,10 +78,10 @@ SCHEDULES: dict[str, Schedule] = {
         "A short climb, then a long way down, per batch: torch's OneCycleLR.",
         one_cycle,
     ),
-    "seed-one-cycle": Schedule(
+    "original-one-cycle": Schedule(
         "Custom one-cycle",
         "The Final recipe's: one rate an epoch, with three slopes down.",
-        seed_one_cycle,
+        original_one_cycle,
     ),
     "cosine": Schedule("Cosine", "Starts high and glides down to zero, per batch.", cosine),
     "triangle": Schedule("Triangle", "Straight up, straight down to zero, per batch.", triangle),

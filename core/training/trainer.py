@@ -149,7 +149,7 @@ class Training:
             prepared.transforms,
             config.seed,
             self.facts["workers"],
-            round(config.augmented * config.epochs),
+            round(config.augment_fraction * config.epochs),
             # On the CPU it answers where images are augmented, ahead of training; a GPU in the step.
             self.teacher if self.device.type == "cpu" else None,
         )
@@ -168,8 +168,8 @@ class Training:
         self.model.to(self.device).to(memory_format=WEIGHTS[self.layout])
         self.optimizer = optimizers.build(config, self.model)
         self.average = (
-            optimizers.Average(self.model.state_dict(keep_vars=True).values(), config.ema)
-            if config.ema
+            optimizers.Average(self.model.state_dict(keep_vars=True).values(), config.ema_decay)
+            if config.ema_decay
             else None
         )
         sums = torch.float32 if self.device.type == "mps" else torch.float64

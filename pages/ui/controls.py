@@ -35,15 +35,15 @@ LABELS = {
     "batch_size": "Batch size",
     "epochs": "Epochs",
     "optimizer": "Optimizer",
-    "ema": "Weight averaging",
+    "ema_decay": "Weight averaging",
     "clip_norm": "Gradient clipping",
     "holdout": "Hold-out",
-    "decay": "Factor per epoch",
+    "gamma": "Factor per epoch",
     "holdout_seed": "Hold-out seed",
     "anneal": "Shape of the one-cycle",
     "device": "Device",
     "initialisation": "First weights",
-    "augmented": "Augmented epochs",
+    "augment_fraction": "Augmented epochs",
     "teacher_share": "Teacher's share",
 }
 
@@ -65,7 +65,7 @@ LADDERS["max_lr"] = LADDERS["lr"]
 RATES = {
     "constant": {"lr"},
     "one-cycle": {"max_lr"},
-    "seed-one-cycle": {"lr", "max_lr"},
+    "original-one-cycle": {"lr", "max_lr"},
     "cosine": {"lr"},
     "triangle": {"lr", "max_lr"},
     "exponential": {"lr"},
@@ -75,7 +75,7 @@ SHAPES = {
     "warmup": {"one-cycle", "triangle"},
     "anneal": {"one-cycle"},
     "momentum_cycle": {"one-cycle"},
-    "decay": {"exponential"},
+    "gamma": {"exponential"},
 }
 ALONE = "none"  # no teacher
 NEEDS_TEACHER = ("teacher_share", "temperature")
@@ -281,5 +281,5 @@ def _field(name: str, base: RunConfig) -> Any:
         return st.toggle(label(name), own, **common)
     if spec.type is int:
         return st.number_input(label(name), int(spec.low or 0), int(spec.high or 0), own, **common)
-    step = {"weight_decay": 1e-4, "ema": 1e-3, "clip_norm": 0.5}.get(name, 0.01)
+    step = {"weight_decay": 1e-4, "ema_decay": 1e-3, "clip_norm": 0.5}.get(name, 0.01)
     return st.number_input(label(name), spec.low, spec.high, own, step=step, format="%g", **common)

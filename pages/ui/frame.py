@@ -10,6 +10,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from core import aliases
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 
@@ -41,6 +43,7 @@ SECTIONS = (
     ),
 )
 
+
 # Widgets made with these keep their value across pages and reloads, and in the link: Streamlit writes it under the
 # widget's key, and leaves it out while it is the default.
 KEPT = {"bind": "query-params", "persist_state": "session"}
@@ -59,6 +62,7 @@ def page(title: str, lead: str = "", heading: str = "", style: str = "") -> None
     st.html(HERE / "frame.css")
     if style:
         st.html(HERE / style)
+    _rename_link()
     _sidebar()
     _warm_up()
     st.title(heading or title, anchor=False)
@@ -78,6 +82,16 @@ def strip() -> None:
         f'<div class="strip" role="img" aria-label="Ten handwritten digits, 0 to 9" '
         f'style="mask-image: url(data:image/png;base64,{pixels})"></div>'
     )
+
+
+def _rename_link() -> None:
+    """Bring a link that was made with old names to the present ones."""
+    for name, value in st.query_params.to_dict().items():
+        field = aliases.FIELDS.get(name, name)
+        present = aliases.current_value(field, value)
+        if (field, present) != (name, value):
+            del st.query_params[name]
+            st.query_params.setdefault(field, present)
 
 
 def _sidebar() -> None:

@@ -41,7 +41,7 @@ TERMS = {
     "temperature": "How much the teacher's answers are softened, so that the digits it holds possible count too; "
     "1: not at all.",
     "clip_norm": "Steps that would be longer are shortened to this; 0: none is.",
-    "ema": "Validate and save a running mean of the network's numbers instead of the last ones: how much of the old "
+    "ema_decay": "Validate and save a running mean of the network's numbers instead of the last ones: how much of the old "
     "mean each step keeps; 0: none.",
     "holdout": "Training images kept back to validate on; 0: validate on the test images, as the seed does.",
     "seed": "Number that fixes every random choice: the same one gives the same run.",

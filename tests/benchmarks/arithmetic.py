@@ -289,7 +289,9 @@ def epoch_seconds(config: RunConfig, data: dataset.Mnist, images: int) -> float:
 
 def augmented(name: str) -> RunConfig:
     """A recipe as it is, on the CPU, with every epoch augmented."""
-    return recipe(name).config.changed(device="cpu", augmented=1.0, teacher="none", holdout=0)
+    return recipe(name).config.changed(
+        device="cpu", augment_fraction=1.0, teacher="none", holdout=0
+    )
 
 
 def where_it_goes(name: str, config: RunConfig, data: dataset.Mnist, seconds: float) -> list[str]:

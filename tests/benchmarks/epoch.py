@@ -65,7 +65,13 @@ def main() -> None:
     data = first_images(dataset.load(), chosen.images)
     # What the seed's loop has no word for is left out on both sides.
     base = RECIPES["final"].config.changed(
-        batch_size=32, epochs=1, holdout=0, teacher="none", ema=0.0, optimizer="sgd", nesterov=False
+        batch_size=32,
+        epochs=1,
+        holdout=0,
+        teacher="none",
+        ema_decay=0.0,
+        optimizer="sgd",
+        nesterov=False,
     )
     where, rows, tried = machine(), [], []
     with tempfile.TemporaryDirectory() as folder:

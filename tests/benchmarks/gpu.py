@@ -208,7 +208,9 @@ def images(base: RunConfig, data: dataset.Mnist, chosen: Any) -> str:
 
 def augmented(base: RunConfig, data: dataset.Mnist, chosen: Any) -> str:
     """The table of an augmented epoch, by the processes that augment."""
-    config = recipe(chosen.recipe).config.changed(**ONE_EPOCH, augmented=1.0, device=chosen.device)
+    config = recipe(chosen.recipe).config.changed(
+        **ONE_EPOCH, augment_fraction=1.0, device=chosen.device
+    )
     if not plan(config).transforms:
         return f"{chosen.recipe} augments nothing."
     ways = {

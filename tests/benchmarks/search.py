@@ -33,10 +33,10 @@ BASE = RunConfig(
     warmup=0.15,
     nesterov=True,
     batch_size=128,
-    ema=0.998,
+    ema_decay=0.998,
     initialisation="he",
     augmentation="stretch",
-    augmented=0.87,
+    augment_fraction=0.87,
     precision="bf16",
     holdout=10_000,
 )
@@ -49,7 +49,7 @@ QUICK = BASE.changed(
     max_lr=0.3,
     lr=0.03,
     epochs=12,
-    augmented=0.84,
+    augment_fraction=0.84,
     augmentation="final-moves",
 )
 
@@ -74,7 +74,7 @@ VARIANTS: dict[str, tuple[str, RunConfig]] = {
     "tiny": ("the same, one teacher at temperature 2", SMALL.changed(architecture="tiny-2650")),
     "tiny-cycle": (
         "the same with the seed's custom one-cycle, 0.1 to 0.2",
-        SMALL.changed(architecture="tiny-2650", schedule="seed-one-cycle", lr=0.1),
+        SMALL.changed(architecture="tiny-2650", schedule="original-one-cycle", lr=0.1),
     ),
     "tiny-2416": (
         "six separable convolutions, the early ones with 14 channels",
@@ -93,11 +93,11 @@ VARIANTS: dict[str, tuple[str, RunConfig]] = {
     "sprint-stretch": ("the same, stretched", QUICK.changed(augmentation="stretch")),
     "sprint-cycle": (
         "the same, with the seed's custom one-cycle, 0.15 to 0.3",
-        QUICK.changed(augmentation="stretch", schedule="seed-one-cycle", lr=0.15),
+        QUICK.changed(augmentation="stretch", schedule="original-one-cycle", lr=0.15),
     ),
     "sprint-15": (
         "Sprint's network, batch 128, 15 epochs, stretched",
-        QUICK.changed(augmentation="stretch", epochs=15, augmented=0.87),
+        QUICK.changed(augmentation="stretch", epochs=15, augment_fraction=0.87),
     ),
     "best": (
         "six separable convolutions of 26 and 34 channels, batch 128, stretched",
@@ -110,48 +110,53 @@ VARIANTS: dict[str, tuple[str, RunConfig]] = {
     "best-64": ("the same, stretched, at batch 64", SMALL.changed(architecture="wide-7124")),
     "best-cycle": (
         "the same with the seed's custom one-cycle, 0.1 to 0.2",
-        SMALL.changed(architecture="wide-7124", schedule="seed-one-cycle", lr=0.1),
+        SMALL.changed(architecture="wide-7124", schedule="original-one-cycle", lr=0.1),
     ),
     "best-deeper": (
         "eight separable convolutions of 24 and 28 channels (Best has 24 and 29)",
         TAUGHT.changed(layers=stacked(12, (24,) * 4, (28,) * 4)),
     ),
-    "final": ("the seed's network, triangle, batch 64", SMALL.changed(architecture="seed-3762")),
+    "final": (
+        "the seed's network, triangle, batch 64",
+        SMALL.changed(architecture="original-3762"),
+    ),
     "final-moves": (
         "the seed's network, triangle to 0.1, batch 32, moves only",
         SMALL.changed(
-            architecture="seed-3762",
+            architecture="original-3762",
             batch_size=32,
             max_lr=0.1,
             lr=0.01,
-            ema=0.999,
+            ema_decay=0.999,
             augmentation="final-moves",
         ),
     ),
     "final-cycle": (
         "the seed's network, custom one-cycle 0.1 to 0.2, batch 64",
-        SMALL.changed(architecture="seed-3762", schedule="seed-one-cycle", lr=0.1),
+        SMALL.changed(architecture="original-3762", schedule="original-one-cycle", lr=0.1),
     ),
     "final-cycle-low": (
         "the seed's rates, batch 64",
-        SMALL.changed(architecture="seed-3762", schedule="seed-one-cycle", lr=0.05, max_lr=0.1),
+        SMALL.changed(
+            architecture="original-3762", schedule="original-one-cycle", lr=0.05, max_lr=0.1
+        ),
     ),
     "final-cycle-32": (
         "the seed's rates, batch 32",
         SMALL.changed(
-            architecture="seed-3762",
-            schedule="seed-one-cycle",
+            architecture="original-3762",
+            schedule="original-one-cycle",
             lr=0.05,
             max_lr=0.1,
             batch_size=32,
-            ema=0.999,
+            ema_decay=0.999,
         ),
     ),
     "final-muon": (
         "Final: the seed's rates, batch 64, Muon instead of SGD",
         SMALL.changed(
-            architecture="seed-3762",
-            schedule="seed-one-cycle",
+            architecture="original-3762",
+            schedule="original-one-cycle",
             lr=0.05,
             max_lr=0.1,
             optimizer="muon",
@@ -161,8 +166,8 @@ VARIANTS: dict[str, tuple[str, RunConfig]] = {
     "final-muon-2": (
         "the same with seed 2",
         SMALL.changed(
-            architecture="seed-3762",
-            schedule="seed-one-cycle",
+            architecture="original-3762",
+            schedule="original-one-cycle",
             lr=0.05,
             max_lr=0.1,
             optimizer="muon",

@@ -51,7 +51,7 @@ def test_every_field_has_help_and_a_default_within_its_range():
         (
             "schedule",
             "zigzag",
-            "constant, one-cycle, seed-one-cycle, cosine, triangle or exponential",
+            "constant, one-cycle, original-one-cycle, cosine, triangle or exponential",
         ),
         ("nesterov", 1, "nesterov takes true or false"),
         ("architecture", "", "architecture is a name"),

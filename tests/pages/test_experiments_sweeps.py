@@ -100,7 +100,7 @@ def test_a_finished_sweep_shows_what_it_found(started):
     assert {button.key for button in app.button} >= {"winner"}
     assert not {button.key for button in app.button} & {"stop_sweep", "go_on"}
     assert len(app.dataframe[0].value) == 6
-    app.selectbox(key="slice").set_value("ema")
+    app.selectbox(key="slice").set_value("ema_decay")
     well(app.run())
 
 

@@ -59,7 +59,7 @@ def press(app: AppTest, label: str) -> AppTest:
 def test_it_begins_with_the_seeds_network():
     app = opened()
     assert metrics(app) == ["3,762", "4,238", "0.62 M", "70 × 70"]
-    assert app.selectbox(key="start").value == "seed-3762"
+    assert app.selectbox(key="start").value == "original-3762"
     data = table(app)
     assert len(data["rows"]) == len(data["layers"]) == 15
     assert data["layers"][0] == {"gives": "4 × 28 × 28", "parameters": 48}

@@ -163,7 +163,9 @@ def test_rows_handed_over_are_trained_until_they_are_dropped(folder, idle):
     config = store.open_run("my-final").config
     assert len(config.layers) == len(config.transforms) == 1
     app.selectbox(key="run").set_value("new run")
-    next(button for button in well(app.run()).button if button.label == "Back to seed-3762").click()
+    next(
+        button for button in well(app.run()).button if button.label == "Back to original-3762"
+    ).click()
     assert well(app.run()).metric[0].value == "3,762"
 
 

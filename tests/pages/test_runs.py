@@ -58,7 +58,7 @@ def keep_trying(app: AppTest, key: str) -> AppTest:
 
 @pytest.fixture
 def some(folder) -> Path:
-    made_run(folder, "final", recipe="final", done=15, epochs=15, architecture="seed-3762")
+    made_run(folder, "final", recipe="final", done=15, epochs=15, architecture="original-3762")
     made_run(folder, "other", done=3, max_lr=0.05)
     made_run(folder, "cut", done=1, state="stopped", epochs=4)
     made_run(folder, "fresh", done=0, state="stopped", epochs=4)
@@ -79,7 +79,7 @@ def test_the_table_tells_of_every_run_what_it_is_and_which_accuracy_is_which(som
     assert list(table["Run"]) == ["fresh", "cut", "other", "final"], "newest first"
     row = table.set_index("Run").loc["final"]
     assert (row["Parameters"], row["Epochs"]) == (3_762, "15 of 15")
-    assert (row["Network"], row["Recipe"]) == ("seed-3762", "final")
+    assert (row["Network"], row["Recipe"]) == ("original-3762", "final")
     assert (row["Last"], row["Best"], row["Time"]) == (99.2, 99.2, 30)
     assert len(row["Curve"]) == 15
     columns = json.loads(app.dataframe[0].proto.columns)
@@ -173,7 +173,7 @@ def test_two_runs_are_overlaid_and_only_what_differs_is_told(some):
         "7,850",
         "Highest learning rate",
         "0.05",
-        "seed-3762",
+        "original-3762",
         "15 of 15",
         "3 of 3",
     ):

@@ -104,7 +104,7 @@ def test_what_changed_stands_beside_what_was_before(folder):
     rows = told(opened(chapter="Final"))
     config = RECIPES["final"].config
     assert f"| Augmentation | none | {config.augmentation} |" in rows
-    assert f"| Augmented epochs | 0 of 15 | {round(15 * config.augmented)} of 15 |" in rows
+    assert f"| Augmented epochs | 0 of 15 | {round(15 * config.augment_fraction)} of 15 |" in rows
 
 
 def test_the_words_are_those_of_the_runs(folder):

@@ -125,7 +125,7 @@ def test_a_link_that_starts_anew_drops_the_fork(folder):
     app.query_params["start"] = "final"
     well(app.run())
     assert FORK not in app.query_params
-    assert app.selectbox(key="architecture").value == "seed-3762"
+    assert app.selectbox(key="architecture").value == "original-3762"
 
 
 def test_another_network_handed_over_ends_the_fork_with_a_word(folder):

@@ -89,7 +89,7 @@ def test_the_batch_is_that_of_the_latest_step_as_augmented(augmentation, folder,
 
 
 def test_epochs_that_are_not_augmented_any_more_are_told(folder, here):
-    run_of(folder, augmentation="affine", augmented=0.4)
+    run_of(folder, augmentation="affine", augment_fraction=0.4)
     assert "not augmented" in words(open_page(TRAIN, run="mine", inside="Batch"))
 
 

@@ -43,10 +43,10 @@ RANGES = {
     "epochs": "5..15",
     "momentum": "0.8..0.98",
     "weight_decay": "0.00001..0.001:log",
-    "ema": "0,0.99,0.999",
+    "ema_decay": "0,0.99,0.999",
     "dropout": "0..0.1",
     "label_smoothing": "0..0.1",
-    "augmented": "0.5..1",
+    "augment_fraction": "0.5..1",
 }
 NAMES = {
     "architecture": ARCHITECTURES,

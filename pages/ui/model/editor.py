@@ -20,7 +20,7 @@ from pages.ui.components.component import component
 from pages.ui.frame import KEPT
 from pages.ui.words import sentence
 
-START = "seed-3762"
+START = "original-3762"
 TEXT, TABLE = (
     "net",
     "rows",

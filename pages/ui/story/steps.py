@@ -80,12 +80,12 @@ def targets(run: Run, before: Run | None) -> None:
             rows = [
                 (label(name), _brief(was), _brief(now))
                 for name, (was, now) in story.changes(run, before).items()
-                if name != "augmented"
+                if name != "augment_fraction"
             ]
             if (epochs := [story.augmented_epochs(each) for each in (before, run)]) != [0, 0]:
                 rows.append(
                     (
-                        label("augmented"),
+                        label("augment_fraction"),
                         *(
                             f"{count} of {each.config.epochs}"
                             for count, each in zip(epochs, (before, run), strict=True)

@@ -119,7 +119,7 @@ def _about_batch(run: Run, epoch: int, size: int) -> str:
     config = run.config
     if not transforms_of(config):
         how = "as they are: this run augments nothing"
-    elif epoch > round(config.augmented * config.epochs):
+    elif epoch > round(config.augment_fraction * config.epochs):
         how = "as they are, since the last epochs of this run are not augmented"
     else:
         how = "as augmentation left them"

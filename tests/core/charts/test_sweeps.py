@@ -62,9 +62,11 @@ def test_a_setting_is_a_scale_or_names(values, log):
 
 
 def test_what_mattered_stands_in_order():
-    chart = charts_sweeps.importance(pd.DataFrame({"name": ["max_lr", "ema"], "share": [0.8, 0.2]}))
+    chart = charts_sweeps.importance(
+        pd.DataFrame({"name": ["max_lr", "ema_decay"], "share": [0.8, 0.2]})
+    )
     bars, rows = layer(chart, "bar")
-    assert [row["name"] for row in rows] == bars["encoding"]["y"]["sort"] == ["max_lr", "ema"]
+    assert [row["name"] for row in rows] == bars["encoding"]["y"]["sort"] == ["max_lr", "ema_decay"]
 
 
 @pytest.mark.parametrize(
@@ -74,4 +76,4 @@ def test_any_accuracies_make_charts(accuracies):
     shown = frame(*accuracies)
     charts_sweeps.history(shown).to_json()
     charts_sweeps.front(shown.assign(price=1.0), "seconds").to_json()
-    charts_sweeps.slice_(shown.assign(value=1.0), "ema").to_json()
+    charts_sweeps.slice_(shown.assign(value=1.0), "ema_decay").to_json()

@@ -83,9 +83,9 @@ def test_a_config_is_trained_several_times(core, quick):
 
 def test_a_group_is_named_by_what_it_trains(core, quick):
     text = core("train", *QUICK, "--repeats", "2")[1]
-    assert "seed-3762: " in text
+    assert "original-3762: " in text
     assert "as the mean of 2 seeds" in text
-    assert core("train", *QUICK, "--repeats", "2")[1].count("seed-3762-2: ") == 1
+    assert core("train", *QUICK, "--repeats", "2")[1].count("original-3762-2: ") == 1
 
 
 def test_a_group_can_be_left_to_itself(core, monkeypatch, folder):

@@ -97,7 +97,7 @@ def test_summary_in_json(name, core):
 
 
 def test_summary_in_words(core):
-    text = core("summary", "seed-3762")[1]
+    text = core("summary", "original-3762")[1]
     assert "Total params: 3,762" in text
     assert "4,238 below the budget of 8,000" in text
     assert "8,530 above the budget of 8,000" in core("summary", "initial")[1]

@@ -72,7 +72,7 @@ def test_a_sweep_is_stopped_and_goes_on(core, monkeypatch):
         "start",
         "mine",
         "--vary",
-        "ema=0,0.9",
+        "ema_decay=0,0.9",
         "--runs",
         "2",
         "--epochs",
@@ -93,13 +93,24 @@ def test_ctrl_c_says_how_to_go_on(core, monkeypatch):
         yield
 
     monkeypatch.setattr(sweep_worker, "through_queue", interrupted)
-    error = refused(core, "sweep", "start", "mine", "--vary", "ema=0,0.9", "--runs", "1")
+    error = refused(core, "sweep", "start", "mine", "--vary", "ema_decay=0,0.9", "--runs", "1")
     assert "`python -m core sweep work mine` goes on" in error
 
 
 def test_a_storage_is_named_by_the_operator(core, tmp_path):
     address = f"sqlite:///{tmp_path / 'shared.db'}"
-    read(core, "sweep", "start", "mine", "--vary", "ema=0,0.9", "--runs", "1", "--storage", address)
+    read(
+        core,
+        "sweep",
+        "start",
+        "mine",
+        "--vary",
+        "ema_decay=0,0.9",
+        "--runs",
+        "1",
+        "--storage",
+        address,
+    )
     assert read(core, "sweep", "status") == []
     assert read(core, "sweep", "status", "mine", "--storage", address)["over"]
 
@@ -117,7 +128,9 @@ def test_the_winner_is_trained_with_several_seeds(core, monkeypatch):
 
 def test_a_sweep_is_forgotten_when_it_is_said_so(core, monkeypatch):
     monkeypatch.setattr("sys.stdin.readline", lambda: "n\n", raising=False)
-    read(core, "sweep", "start", "mine", "--vary", "ema=0,0.9", "--runs", "1", "--epochs", "1")
+    read(
+        core, "sweep", "start", "mine", "--vary", "ema_decay=0,0.9", "--runs", "1", "--epochs", "1"
+    )
     assert "nothing was done" in core("sweep", "delete", "mine")[2]
     assert read(core, "sweep", "delete", "mine", "--yes") == {"name": "mine"}
     assert "There is no sweep yet" in core("sweep", "status")[1]
@@ -127,16 +140,19 @@ def test_a_sweep_is_forgotten_when_it_is_said_so(core, monkeypatch):
     ("arguments", "words"),
     [
         (("start", "mine"), "at least one field to vary"),
-        (("start", "mine", "--vary", "ema"), "NAME=VALUES"),
+        (("start", "mine", "--vary", "ema_decay"), "NAME=VALUES"),
         (("start", "mine", "--vary", "speed=1,2"), "cannot vary 'speed'"),
-        (("start", "mine", "--vary", "ema=0,0.9", "--aim", "speed"), "aim is 'speed'"),
-        (("start", "mine", "--vary", "ema=0,0.9", "--holdout", "0"), "never by the test images"),
-        (("start", "a/b", "--vary", "ema=0,0.9"), "cannot be a run's name"),
+        (("start", "mine", "--vary", "ema_decay=0,0.9", "--aim", "speed"), "aim is 'speed'"),
+        (
+            ("start", "mine", "--vary", "ema_decay=0,0.9", "--holdout", "0"),
+            "never by the test images",
+        ),
+        (("start", "a/b", "--vary", "ema_decay=0,0.9"), "cannot be a run's name"),
         (
             ("start", "mine", "--architecture", "linear-7850", "--widths", "4..8"),
             "no row whose width",
         ),
-        (("start", "mine", "--vary", "ema=0,0.9", "--storage", "nowhere"), "postgresql://"),
+        (("start", "mine", "--vary", "ema_decay=0,0.9", "--storage", "nowhere"), "postgresql://"),
         (("work", "none"), "no sweep 'none'"),
         (("status", "none"), "no sweep 'none'"),
         (("stop", "none"), "no sweep"),

@@ -47,18 +47,18 @@ CONFIGS = {
     # Everything at once that a script can hold, in two runs, since the two optimizers exclude each other.
     "rich": PLAIN.changed(
         augmentation="final",
-        augmented=0.5,
+        augment_fraction=0.5,
         schedule="one-cycle",
         momentum_cycle=True,
         anneal="cos",
-        ema=0.9,
+        ema_decay=0.9,
         weight_decay=0.001,
         nesterov=True,
         label_smoothing=0.1,
         clip_norm=1.0,
         initialisation="he",
     ),
-    "adadelta": PLAIN.changed(optimizer="adadelta", schedule="exponential", lr=1.0, decay=0.5),
+    "adadelta": PLAIN.changed(optimizer="adadelta", schedule="exponential", lr=1.0, gamma=0.5),
     "muon": PLAIN.changed(
         optimizer="muon", weight_decay=0.01, schedule="one-cycle", momentum_cycle=True
     ),
@@ -72,9 +72,13 @@ CONFIGS = {
         holdout_seed=2,
     ),
     "taught": PLAIN.changed(
-        teacher="old", teacher_share=0.7, temperature=3.0, augmentation="final", augmented=0.5
+        teacher="old",
+        teacher_share=0.7,
+        temperature=3.0,
+        augmentation="final",
+        augment_fraction=0.5,
     ),
-    "rounded": PLAIN.changed(precision="bf16", teacher="old", ema=0.9),
+    "rounded": PLAIN.changed(precision="bf16", teacher="old", ema_decay=0.9),
 }
 
 

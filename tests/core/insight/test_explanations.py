@@ -37,7 +37,7 @@ def reads_the_bar() -> Network:
 
 
 def diverged() -> Network:
-    model = Network(ARCHITECTURES["seed-3762"].rows).eval()
+    model = Network(ARCHITECTURES["original-3762"].rows).eval()
     with torch.no_grad():
         next(model.parameters()).fill_(float("nan"))
     return model
@@ -97,7 +97,7 @@ def test_saliency_is_the_slope_of_the_score_however_rows_bend_it(cross):
 
 
 def test_saliency_comes_out_the_same_again(cross):
-    model = Network(ARCHITECTURES["seed-3762"].rows).eval()
+    model = Network(ARCHITECTURES["original-3762"].rows).eval()
     np.testing.assert_array_equal(saliency(model, cross, 7), saliency(model, cross, 7))
 
 

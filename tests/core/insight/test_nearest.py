@@ -50,7 +50,7 @@ def test_there_may_be_fewer_images_than_are_asked_for(images):
 
 def test_features_find_the_image_itself(images):
     torch.manual_seed(0)
-    reader = read_all(Reader(Network(ARCHITECTURES["seed-3762"].rows).eval(), images))
+    reader = read_all(Reader(Network(ARCHITECTURES["original-3762"].rows).eval(), images))
     found = reader.nearest(images[23], 4)
     assert found.indices[0] == 23
     assert found.distances[0] == pytest.approx(0, abs=1e-4)
@@ -99,7 +99,7 @@ def test_what_is_read_so_far_can_be_asked_and_reading_rests_when_nobody_does(ima
 
 
 def test_a_network_that_diverged_is_named_in_words(images):
-    model = Network(ARCHITECTURES["seed-3762"].rows).eval()
+    model = Network(ARCHITECTURES["original-3762"].rows).eval()
     reader = Reader(model, images)
     with torch.no_grad():
         next(model.parameters()).fill_(float("nan"))

@@ -13,7 +13,7 @@ from core.models.network import Network
 @pytest.fixture
 def model() -> Network:
     torch.manual_seed(0)
-    return Network(ARCHITECTURES["seed-3762"].rows)
+    return Network(ARCHITECTURES["original-3762"].rows)
 
 
 def test_images_are_read_in_parts_without_a_difference(model, digits):

@@ -16,8 +16,8 @@ from core.models.shapes import smallest_batch, total_parameters, trace
 
 PARAMETERS = {
     "initial": 16_530,
-    "seed-3762": 3_762,
-    "seed-3702": 3_702,
+    "original-3762": 3_762,
+    "original-3702": 3_702,
     "unshuffle-7786": 7_786,
     "pytorch-example": 1_199_882,
     "keras-style": 34_826,
@@ -114,7 +114,7 @@ def test_rows_of_prefers_the_configs_own_layers():
 def test_rows_of_names_what_is_wrong():
     with pytest.raises(
         ConfigError,
-        match="unknown architecture 'lenet'; the architectures are initial, seed-3762, ",
+        match="unknown architecture 'lenet'; the architectures are initial, original-3762, ",
     ):
         rows_of(RunConfig(architecture="lenet"))
     with pytest.raises(ArchitectureError, match="row 2: unknown kind 'pool'"):

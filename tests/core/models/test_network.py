@@ -36,7 +36,7 @@ def plain_seed_network() -> nn.Sequential:
 
 
 def test_logits_gradients_and_statistics_equal_plain_torch():
-    plain, model = plain_seed_network(), build(RunConfig(architecture="seed-3762"))
+    plain, model = plain_seed_network(), build(RunConfig(architecture="original-3762"))
     for mine, theirs in zip(model.state_dict().values(), plain.state_dict().values(), strict=True):
         theirs.copy_(mine)
     for network in (plain, model):

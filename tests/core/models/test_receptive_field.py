@@ -47,7 +47,13 @@ def smooth(rows):
         ROWS,
         *(
             ARCHITECTURES[name].rows
-            for name in ("initial", "seed-3762", "unshuffle-7786", "residual-7850", "keras-style")
+            for name in (
+                "initial",
+                "original-3762",
+                "unshuffle-7786",
+                "residual-7850",
+                "keras-style",
+            )
         ),
     ],
 )
@@ -68,7 +74,7 @@ def test_a_field_is_the_part_of_the_image_that_has_a_gradient(rows):
 
 
 def test_a_field_tells_whether_it_leaves_the_image():
-    layers = trace(ARCHITECTURES["seed-3762"].rows)
+    layers = trace(ARCHITECTURES["original-3762"].rows)
     assert central(layers, 1) == Field(13, 13, 3)
     assert not central(layers, 1).exceeds
     assert places(layers, 1)[0][0] == Field(-1, -1, 3)

@@ -77,7 +77,7 @@ Estimated Total Size (MB): 0.27
 ----------------------------------------------------------------"""
 
 
-@pytest.mark.parametrize(("name", "expected"), [("initial", INITIAL), ("seed-3762", SEED_3762)])
+@pytest.mark.parametrize(("name", "expected"), [("initial", INITIAL), ("original-3762", SEED_3762)])
 def test_the_seeds_tables(name, expected):
     assert table(build(RunConfig(architecture=name))) == expected
     assert summarise(ARCHITECTURES[name].rows).text() == expected
@@ -92,7 +92,7 @@ def test_the_summary_without_torch_equals_torchsummary(name):
 
 
 def test_figures_that_torchsummary_leaves_out():
-    summary = summarise(ARCHITECTURES["seed-3762"].rows)
+    summary = summarise(ARCHITECTURES["original-3762"].rows)
     assert (summary.total_params, summary.budget, summary.left) == (3762, 8000, 4238)
     assert summarise(ARCHITECTURES["initial"].rows, budget=16_000).left == -530
     # nine 3x3 convolutions at 28, 14 and 7 pixels, and the 1x1 to the classes

@@ -104,7 +104,7 @@ def test_augmentation_to_the_end_and_none_at_all(tmp_path):
     assert story.augmented_epochs(none) == 0
     assert "not augmented" in story.augmentation(none)[0]
     stopped = made_run(
-        tmp_path, "stopped", augmentation="final-moves", augmented=0.9, done=2, epochs=10
+        tmp_path, "stopped", augmentation="final-moves", augment_fraction=0.9, done=2, epochs=10
     )
     assert "In epoch 2" in story.augmentation(stopped)[0]
 

@@ -56,7 +56,7 @@ def tiny() -> RunConfig:
 def full(tiny: RunConfig) -> RunConfig:
     """As tiny, with everything that a state must hold: dropout, norms, momentum, averaging."""
     return tiny.changed(
-        layers=NORMED, ema=0.9, weight_decay=0.001, nesterov=True, momentum_cycle=True
+        layers=NORMED, ema_decay=0.9, weight_decay=0.001, nesterov=True, momentum_cycle=True
     )
 
 

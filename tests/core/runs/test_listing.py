@@ -7,7 +7,7 @@ from tests.made import made_run
 
 @pytest.fixture
 def runs(checkpoints):
-    made_run(checkpoints, "Alpha", done=3, recipe="final", architecture="seed-3762")
+    made_run(checkpoints, "Alpha", done=3, recipe="final", architecture="original-3762")
     made_run(checkpoints, "beta", done=1, state="stopped", epochs=4, lr=0.5)
     made_run(checkpoints, "gamma", done=0, state="stopped", architecture="initial", max_lr=0.5)
     store.annotate("beta", tags=("quick", "Final-try"))
@@ -21,7 +21,7 @@ def runs(checkpoints):
         ("alp", None, "Alpha"),
         ("FINAL", None, "beta Alpha"),
         ("final quick", None, "beta"),
-        ("seed-3762", None, "Alpha"),
+        ("original-3762", None, "Alpha"),
         ("", "stopped", "gamma beta"),
         ("initial", "finished", ""),
         ("nix", None, ""),

@@ -39,7 +39,7 @@ def counted(monkeypatch) -> list:
 
 
 def test_they_agree_with_the_trainers_own_score(tmp_path, pair, digits):
-    run = made_run(tmp_path, "mine", architecture="seed-3762")
+    run = made_run(tmp_path, "mine", architecture="original-3762")
     found = predictions_of(run, test=pair)
     loss, correct = evaluate(
         load_model(run), digits.test_images, digits.test_labels, torch.device("cpu")

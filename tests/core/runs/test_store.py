@@ -167,7 +167,9 @@ def _corrupt(run: Run, how: str) -> None:
     elif how == "unknown architecture":
         files.write_json(folder / "run.json", {**values, "config": {"architecture": "gone"}})
     elif how == "wrong shapes":
-        files.write_json(folder / "run.json", {**values, "config": {"architecture": "seed-3762"}})
+        files.write_json(
+            folder / "run.json", {**values, "config": {"architecture": "original-3762"}}
+        )
     elif how == "wrong row":
         files.write_json(folder / "epochs.json", [{**rows[0], "val_correct": 10**6}, *rows[1:]])
     elif how == "row missing":
@@ -360,7 +362,9 @@ def test_whatever_changes_in_a_run_is_noticed(trained, name):
 
 def test_a_run_knows_how_many_numbers_it_learns(trained, tiny):
     assert trained("a").parameters == 7 * 7 * 10 + 10
-    assert store.create(tiny.changed(architecture="seed-3762", layers=()), "b").parameters == 3_762
+    assert (
+        store.create(tiny.changed(architecture="original-3762", layers=()), "b").parameters == 3_762
+    )
 
 
 def test_listing_runs_loads_no_torch(trained, checkpoints):

@@ -25,10 +25,10 @@ TOTAL = 1_000
 
 def made(name: str = "made", vary: dict[str, Any] | None = None, **more: Any) -> Sweep:
     """The description of a quick sweep."""
-    config = RunConfig(architecture="seed-3762", epochs=more.pop("epochs", 2), holdout=TOTAL)
+    config = RunConfig(architecture="original-3762", epochs=more.pop("epochs", 2), holdout=TOTAL)
     space = vary or {
         "max_lr": {"low": 0.01, "high": 0.1, "log": True},
-        "ema": {"choices": [0.0, 0.9]},
+        "ema_decay": {"choices": [0.0, 0.9]},
     }
     return Sweep(
         name,

@@ -66,19 +66,19 @@ def test_what_is_no_sweep_is_refused(values):
 
 def test_a_grid_counts_through_every_combination():
     sweep = made(
-        vary={"epochs": {"low": 1, "high": 3}, "ema": {"choices": [0.0, 0.9]}},
+        vary={"epochs": {"low": 1, "high": 3}, "ema_decay": {"choices": [0.0, 0.9]}},
         sampler="grid",
         runs=50,
     )
-    assert sweep.grid()[0] == {"epochs": 1, "ema": 0.0}
+    assert sweep.grid()[0] == {"epochs": 1, "ema_decay": 0.0}
     assert sweep.places == len(sweep.grid()) == 6
     with pytest.raises(ConfigError, match=r"max_lr=0.01..0.1..STEP"):
         made(sampler="grid").grid()
     sweeps.create(sweep)
     found, _ = work()
     assert sorted(
-        (trial.params["epochs"], trial.params["ema"]) for trial in found.trials
-    ) == sorted((point["epochs"], point["ema"]) for point in sweep.grid())
+        (trial.params["epochs"], trial.params["ema_decay"]) for trial in found.trials
+    ) == sorted((point["epochs"], point["ema_decay"]) for point in sweep.grid())
 
 
 # ---- in the storage
@@ -126,13 +126,13 @@ def test_every_place_is_tried_once_and_the_best_stands_out():
 def test_two_aims_leave_a_front():
     sweeps.create(
         made(
-            vary={"architecture": {"choices": ["tiny-2650", "seed-3762", "wide-7124"]}},
+            vary={"architecture": {"choices": ["tiny-2650", "original-3762", "wide-7124"]}},
             sampler="grid",
             aim="accuracy-parameters",
             runs=3,
         )
     )
-    reached = {"tiny-2650": 900, "seed-3762": 890, "wide-7124": 950}
+    reached = {"tiny-2650": 900, "original-3762": 890, "wide-7124": 950}
 
     def train(job, go_on):
         yield row(1, reached[job.config.architecture])
@@ -183,7 +183,7 @@ def test_every_sampler_serves_every_aim_and_keeps_to_the_size(sampler, aim):
     runs = 12 if sampler == "tpe" else 3  # after the tenth it draws no longer at random
     sweeps.create(
         made(
-            vary={"rows.1.channels": {"low": 2, "high": 8}, "ema": {"choices": [0.0, 0.9]}},
+            vary={"rows.1.channels": {"low": 2, "high": 8}, "ema_decay": {"choices": [0.0, 0.9]}},
             runs=runs,
             sampler=sampler,
             aim=aim,
@@ -363,13 +363,13 @@ def test_importance_tells_what_mattered(aim):
         made(
             runs=16,
             aim=aim,
-            vary={"max_lr": {"low": 0.01, "high": 0.1}, "ema": {"choices": [0.0, 0.9]}},
+            vary={"max_lr": {"low": 0.01, "high": 0.1}, "ema_decay": {"choices": [0.0, 0.9]}},
         )
     )
     assert sweeps.importance("made") == {}
     work()
     shares = sweeps.importance("made")
-    assert shares["max_lr"] > shares["ema"]
+    assert shares["max_lr"] > shares["ema_decay"]
     assert sum(shares.values()) == pytest.approx(1)
 
 

@@ -32,7 +32,7 @@ BASE = RunConfig(
     threads=1,
 )
 TAUGHT = BASE.changed(
-    teacher="big", teacher_share=1.0, epochs=4, augmentation="final", augmented=0.5
+    teacher="big", teacher_share=1.0, epochs=4, augmentation="final", augment_fraction=0.5
 )
 
 

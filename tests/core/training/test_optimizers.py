@@ -71,7 +71,7 @@ def test_pytorchs_example_is_set_as_pytorch_sets_it():
     config = RECIPES["pytorch-example"].config
     group = optimizers.build(config, lone_weight()).param_groups[0]
     assert (group["lr"], group["rho"], group["eps"], group["weight_decay"]) == (1.0, 0.9, 1e-6, 0.0)
-    assert (config.batch_size, config.epochs, config.decay, config.augmentation) == (
+    assert (config.batch_size, config.epochs, config.gamma, config.augmentation) == (
         64,
         14,
         0.7,

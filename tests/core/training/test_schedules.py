@@ -107,7 +107,7 @@ def test_triangle_peaks_at_the_end_of_its_warm_up_and_ends_near_zero():
 
 @pytest.mark.parametrize("decay", [0.7, 0.95, 1.0])
 def test_exponential_equals_torch(decay):
-    config = RunConfig(schedule="exponential", lr=1.0, decay=decay, epochs=14)
+    config = RunConfig(schedule="exponential", lr=1.0, gamma=decay, epochs=14)
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
     theirs = torch.optim.lr_scheduler.ExponentialLR(optimizer, decay)
     for epoch in range(config.epochs):

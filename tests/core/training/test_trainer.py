@@ -34,7 +34,12 @@ SMALL = RunConfig(
     precision="fp32",
     threads=1,
 )
-MOVING = {"augmentation": "final", "ema": 0.9, "schedule": "seed-one-cycle", "weight_decay": 1e-4}
+MOVING = {
+    "augmentation": "final",
+    "ema_decay": 0.9,
+    "schedule": "original-one-cycle",
+    "weight_decay": 1e-4,
+}
 
 
 def bare(row: EpochResult) -> dict:
@@ -117,7 +122,7 @@ def test_the_same_config_gives_the_same_table_and_another_seed_another(digits):
         MOVING,
         {"optimizer": "adamw", "lr": 0.01, "holdout": 100},
         {"optimizer": "adadelta", "schedule": "exponential", "lr": 1.0},
-        {"optimizer": "muon", "ema": 0.9, "weight_decay": 0.01},
+        {"optimizer": "muon", "ema_decay": 0.9, "weight_decay": 0.01},
     ],
     ids=["plain", "moving", "adamw", "adadelta", "muon"],
 )
@@ -172,7 +177,7 @@ def test_a_hold_out_is_validated_on_and_the_test_images_scored_once_at_the_end(d
 
 
 def test_the_averaged_weights_are_the_ones_validated(digits):
-    training, rows = finished(SMALL.changed(ema=0.9), digits)
+    training, rows = finished(SMALL.changed(ema_decay=0.9), digits)
     model = build(SMALL)
     model.load_state_dict(training.weights())
     loss, correct = evaluate(model, digits.test_images, digits.test_labels, torch.device("cpu"))

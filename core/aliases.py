@@ -1,0 +1,36 @@
+"""Names that stored configs, runs and links may still use, and what they are called now.
+
+This is the one table of old names. Nothing is written with an old name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+# Old name of a config field -> its name.
+FIELDS = {"augmented": "augment_fraction", "decay": "gamma", "ema": "ema_decay"}
+
+# Field -> {old value: its value}.
+VALUES = {
+    "architecture": {"seed-3762": "original-3762", "seed-3702": "original-3702"},
+    "schedule": {"seed-one-cycle": "original-one-cycle"},
+}
+
+
+def current_value(field: str, value: Any) -> Any:
+    """A field's value under its present name; any value that is not an old name stays as it is."""
+    return VALUES.get(field, {}).get(value, value) if isinstance(value, str) else value
+
+
+def current_names(values: Mapping[Any, Any]) -> dict[Any, Any]:
+    """A config's fields and values under their present names.
+
+    Where a field stands under both names, the present one counts.
+    """
+    renamed = {}
+    for name, value in values.items():
+        field = FIELDS.get(name, name) if isinstance(name, str) else name
+        if field == name or field not in values:
+            renamed[field] = current_value(field, value)
+    return renamed
