@@ -1,4 +1,4 @@
-"""The README stays true: its commands, files and settings exist."""
+"""The READMEs stay true: their commands, files, settings, links and code exist and work."""
 
 from __future__ import annotations
 
@@ -6,54 +6,69 @@ import dataclasses
 import re
 from pathlib import Path
 
+import pytest
+
 from core.cli import main as cli
 from core.config import Limits
 from core.data import dataset
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+READMES = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for path in [ROOT / "README.md", *ROOT.glob("*/README.md"), *ROOT.glob("*/*/README.md")]
+    if not path.is_relative_to(ROOT / ".venv")
+}
+MOST_WORDS = 900
 
 
-def test_every_command_it_names_exists():
-    names = {command.name or command.callback.__name__ for command in cli.app.registered_commands}
-    names |= {group.name or group.typer_instance.info.name for group in cli.app.registered_groups}
-    named = set(re.findall(r"python -m core ([\w-]+)", README))
-    assert named
-    assert named <= names
+@pytest.mark.parametrize("name", READMES)
+def test_every_command_it_names_exists(name):
+    commands = {
+        command.name or command.callback.__name__ for command in cli.app.registered_commands
+    }
+    commands |= {
+        group.name or group.typer_instance.info.name for group in cli.app.registered_groups
+    }
+    assert set(re.findall(r"python -m core ([a-z][\w-]*)", READMES[name])) <= commands
 
 
-def test_every_file_of_its_tree_exists():
-    tree = README.split("## How it is built")[1].split("```")[1]
-    folder = ""
-    for line in tree.strip().splitlines():
-        indent, name = re.match(r"( *)(\S+)", line).groups()
-        folder = name if not indent else folder
-        path = ROOT / (name if not indent else folder + name)
-        assert path.exists(), f"{path} is in the README but not there"
-
-
-def test_every_script_it_names_exists():
-    for script in re.findall(r"python (tests/\S+\.py)", README):
+@pytest.mark.parametrize("name", READMES)
+def test_every_script_and_linked_file_exists(name):
+    folder = (ROOT / name).parent
+    for script in re.findall(r"python (tests/\S+\.py)", READMES[name]):
         assert (ROOT / script).is_file(), script
+    for link in re.findall(r"\]\(([^)#:]+)\)", READMES[name]):
+        assert (folder / link).exists(), link
 
 
-def test_every_setting_it_names_is_read():
+def test_every_file_of_the_layout_exists():
+    tree = README.split("## Layout")[1].split("```")[1]
+    folder = ""
+    for line in tree.strip("\n").splitlines():
+        indent, words = re.match(r"( *)(.*)", line).groups()
+        names = [word for word in re.split(r"\s{2,}", words)[0].split() if word]
+        for name in names:
+            path = ROOT / (folder if indent else "") / name
+            assert path.exists(), f"{path} is in the README but does not exist"
+        if not indent:
+            folder = names[0]
+
+
+def test_every_setting_is_documented_and_every_documented_setting_is_read():
     known = {f"INKLING_{field.name.upper()}" for field in dataclasses.fields(Limits)}
-    named = set(re.findall(r"INKLING_[A-Z_]+", README))
-    assert known <= named, "a limit that nobody is told of"
+    named = set(re.findall(r"INKLING_[A-Z_]+", " ".join(READMES.values())))
+    assert known <= named
     assert named <= known | {"INKLING_DATA", "INKLING_CHECKPOINTS", "INKLING_STORAGE"}
 
 
-def test_its_lines_in_python_train_evaluate_and_predict(monkeypatch, capsys):
+def test_the_code_in_cores_readme_trains_evaluates_and_predicts(monkeypatch, capsys):
     monkeypatch.setattr(dataset, "load", lambda: dataset.synthetic(train=6_000, test=100))
-    code = README.split("## In Python")[1].split("```python\n")[1].split("```")[0]
-    assert len([line for line in code.splitlines() if line]) == 10
+    code = READMES["core/README.md"].split("```python\n")[1].split("```")[0]
     exec(compile(code, "README.md", "exec"), {})
-    told, read = capsys.readouterr().out.strip().splitlines()
-    assert re.fullmatch(
-        r"\d+\.\d\d % of 5,000 held-out images, \d+\.\d\d % of the test images", told
-    )
-    assert re.fullmatch(r"\[\d( \d){4}\] \[\d( \d){4}\]", read)
+    accuracies, predictions = capsys.readouterr().out.strip().splitlines()
+    assert len(re.findall(r"\d+\.\d\d %", accuracies)) == 2
+    assert re.fullmatch(r"\[\d( \d){4}\] \[\d( \d){4}\]", predictions)
 
 
 def test_its_two_commands_make_the_environment_they_need():
@@ -63,4 +78,8 @@ def test_its_two_commands_make_the_environment_they_need():
         assert "python3 -m venv .venv" in command
         assert "-r requirements.txt" in command
     assert commands[0].endswith("streamlit run streamlit_app.py")
-    assert commands[1].endswith("pytest")
+    assert commands[1].endswith("-m pytest -n auto")
+
+
+def test_the_readme_is_short():
+    assert len(README.split()) <= MOST_WORDS
