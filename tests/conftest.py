@@ -11,13 +11,14 @@ import torch
 
 from core.data import dataset
 
-# No deadlines, since machines are busy; in CI the same inputs each time, so that a red build is never chance.
-# `pytest --hypothesis-profile thorough` tries thousands.
+# No deadlines, since machines are busy; in CI the same inputs each time, so that a red build is
+# never chance. `pytest --hypothesis-profile thorough` tries thousands.
 hypothesis.settings.register_profile("quick", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=5_000)
 hypothesis.settings.load_profile("quick")
 
-# Networks as small as the tests' gain nothing from more, and where the cores are busy threads wait for each other.
+# Networks as small as the tests' gain nothing from more, and where the cores are busy threads wait
+# for each other.
 torch.set_num_threads(1)
 
 

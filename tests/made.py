@@ -1,4 +1,4 @@
-"""Runs made up for page and browser tests: a whole folder in a moment, with weights that have learnt nothing."""
+"""Fake runs for page and browser tests: complete folders with random weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ten digits as one would draw them: strokes of points, 0 to 1 from the pad's top left corner."""
+"""The ten digits as pen strokes: points from 0 to 1, from the pad's top left corner."""
 
 from __future__ import annotations
 

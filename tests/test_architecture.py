@@ -1,4 +1,4 @@
-"""The house holds: imports run one way, core knows no streamlit, and what pages load first is light."""
+"""Imports run one way, core does not import Streamlit, and a first paint loads little."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ LAYERS = [
     ["__main__"],
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-# The modules that may load heavy libraries when they are imported; a page imports them only where it needs them.
+# The modules that may load heavy libraries when they are imported; a page imports them only where
+# it needs them.
 MAY_BE_HEAVY = {
     "core.models.network",
     "core.models.batch_last.layers",

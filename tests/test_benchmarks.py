@@ -52,11 +52,11 @@ def test_what_a_gpu_is_measured_with_runs_without_one(tmp_path, mnist):
     assert "only on CUDA" in told
 
 
-def test_ways_are_measured_in_turn():
-    from measuring import in_turn
+def test_variants_are_measured_alternately():
+    from measuring import alternate
 
     order = []
-    figures = in_turn(
+    figures = alternate(
         {"a": lambda: order.append("a") or 1.0, "b": lambda: order.append("b") or 2.0}, 2
     )
     assert order == ["a", "b", "a", "b"]
@@ -79,9 +79,9 @@ def test_a_part_of_an_epoch_is_scaled_but_for_its_first_step():
 
 
 def test_a_profile_divides_into_sections_and_kinds():
-    from arithmetic import divided
+    from profiling import divide_events
 
-    sections, kinds = divided(
+    sections, kinds = divide_events(
         [
             ("images", True, 1.0, 0.5),
             ("aten::relu", False, 0.2, 0.2),

@@ -53,7 +53,8 @@ def test_its_report_tells_what_the_run_holds(name, mnist):
     )
     assert list(kept) == list(made)
     for title, text in kept.items():
-        # Another processor may round another way, and tip an image or two of what the network was asked anew.
+        # Another processor may round another way, and tip an image or two of what the network was
+        # asked anew.
         answers = title.startswith("Changes since") or title == "What it gets wrong"
         assert len(text.splitlines()) == len(made[title].splitlines())
         assert answers or text == made[title]

@@ -2,20 +2,18 @@
 
     python tests/benchmarks/arithmetic.py
 
-A step's arithmetic is three times the forward pass's multiply-adds (forward, gradient of the inputs, gradient of the
-weights); divided by the rate at which this machine multiplies large matrices it is the time that a step would take if
-nothing else cost any. The tables: that rate; the share for several batch sizes, on images as they are; the growth with
-batch, images, parameters and multiply-adds, as exponents (1: twice as much costs twice as much); where a step goes, by
-section and by kind of operation, from torch's profiler.
+A step's arithmetic is three times the forward pass's multiply-adds (forward, gradient of the
+inputs, gradient of the weights); divided by the rate at which this machine multiplies large
+matrices it is the time that a step would take if nothing else cost any. The tables: that rate; the
+share for several batch sizes, on images as they are; the growth with batch, images, parameters and
+multiply-adds, as exponents (1: twice as much costs twice as much); where a step goes, by section
+and by kind of operation, from torch's profiler.
 """
 
 from __future__ import annotations
 
-import re
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +21,8 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
-from measuring import in_turn, machine, median, parser, slope, table, tell  # noqa: E402
-from torch.profiler import ProfilerActivity, profile, record_function  # noqa: E402
+from measuring import alternate, machine, median, parser, report, slope, table  # noqa: E402
+from profiling import WARM_UP, profile_steps  # noqa: E402
 
 from core.config import RunConfig  # noqa: E402
 from core.data import dataset  # noqa: E402
@@ -38,7 +36,6 @@ from core.training.trainer import Training  # noqa: E402
 BATCHES = (32, 64, 128, 256, 512)
 GROWTH_BATCH = 128
 IMAGES = (3_750, 7_500, 15_000)
-WARM_UP = 3
 PLAIN = {
     "augmentation": "none",
     "transforms": [],
@@ -47,39 +44,6 @@ PLAIN = {
     "epochs": 1_000,
     "device": "cpu",
 }
-
-# Operations by the start of their names; the first that fits counts.
-KINDS = (
-    ("convolution with its norm, backward", r".*_NormedBackward"),
-    ("convolution with its norm, forward", r"_Normed"),
-    ("convolution, backward", r".*(ConvolutionBackward|convolution_backward)"),
-    (
-        "convolution, forward",
-        r"(_Convolution$|aten::(_?convolution|conv2d|mkldnn_convolution|cudnn_convolution|"
-        r"_slow_conv2d|thnn))",
-    ),
-    ("batch norm", r".*(batch_norm|BatchNorm)"),
-    (
-        "pooling",
-        r".*(max_pool|avg_pool|MaxPool|_MaxPool|AvgPool|aten::mean|MeanBackward|AdaptiveAvg)",
-    ),
-    ("activation", r".*(relu|Relu|ReLU|threshold|clamp_min|silu|Silu|gelu|Gelu)"),
-    (
-        "linear layer",
-        r".*(addmm|AddmmBackward|aten::mm|aten::linear|aten::t$|aten::transpose|TBackward)",
-    ),
-    ("optimizer", r"(Optimizer|aten::_fused|aten::_foreach_(add|mul|div|sqrt|addc))"),
-    ("averaging of weights", r"aten::(_foreach_lerp|lerp)"),
-    ("gradients put in place", r".*(AccumulateGrad|aten::detach|detach$)"),
-    (
-        "loss and counting",
-        r".*(log_softmax|LogSoftmax|nll_loss|NllLoss|argmax|aten::(eq|sum|item|_local_scalar))",
-    ),
-    (
-        "formats and copies",
-        r".*(aten::(to|_to_copy|copy_|contiguous|clone|empty|as_strided|resize|view)|ToCopy|CopyB)",
-    ),
-)
 
 
 def main() -> None:
@@ -113,8 +77,8 @@ def main() -> None:
             [(*key, f"{rate / 1e9:.0f}") for key, rate in rates.items()],
         ),
     ]
-    parts += by_batch(base, data, rates, chosen)
-    parts += growth(base, data, rates, chosen)
+    parts += batch_tables(base, data, rates, chosen)
+    parts += growth_tables(base, data, rates, chosen)
     for name, config in (
         ("images as they are", base),
         ("augmented as the recipe says", augmented(chosen.recipe)),
@@ -122,13 +86,13 @@ def main() -> None:
         for batch in sorted(
             {base.batch_size, max(chosen.batches)} if config is base else {base.batch_size}
         ):
-            parts += where_it_goes(
+            parts += profile_tables(
                 name,
                 config.changed(batch_size=batch, precision=chosen.precisions[0]),
                 data,
                 chosen.seconds,
             )
-    tell(parts, chosen.output)
+    report(parts, chosen.output)
 
 
 def matrix_rate(dtype: torch.dtype, threads: int, size: int, seconds: float) -> float:
@@ -147,7 +111,7 @@ def matrix_rate(dtype: torch.dtype, threads: int, size: int, seconds: float) -> 
         torch.set_num_threads(before)
 
 
-def by_batch(
+def batch_tables(
     base: RunConfig, data: dataset.Mnist, rates: dict[tuple[str, int], float], chosen: Any
 ) -> list[str]:
     """The table of batch sizes: how long a step takes and how much of it is arithmetic."""
@@ -184,7 +148,8 @@ def by_batch(
                 )
             )
     return [
-        f"{chosen.recipe}'s network ({plan(base).parameters:,} parameters, {plan(base).multiply_adds:,} "
+        f"{chosen.recipe}'s network ({plan(base).parameters:,} parameters, "
+        f"{plan(base).multiply_adds:,} "
         "multiply-adds an image forward), images as they are:",
         table(
             (
@@ -200,7 +165,7 @@ def by_batch(
     ]
 
 
-def growth(
+def growth_tables(
     base: RunConfig, data: dataset.Mnist, rates: dict[tuple[str, int], float], chosen: Any
 ) -> list[str]:
     """The tables of networks and of images."""
@@ -224,7 +189,7 @@ def growth(
     if len(costs) > 1:
         grown = [f"{slope(sizes, seconds_of):.2f}" for sizes in (parameters, adds)]
         rows.append(("growth of a step with it", *grown, "", ""))
-    times = in_turn(
+    times = alternate(
         {
             str(images): lambda images=images: epoch_seconds(base.changed(**settings), data, images)
             for images in chosen.images
@@ -294,14 +259,14 @@ def augmented(name: str) -> RunConfig:
     )
 
 
-def where_it_goes(name: str, config: RunConfig, data: dataset.Mnist, seconds: float) -> list[str]:
+def profile_tables(name: str, config: RunConfig, data: dataset.Mnist, seconds: float) -> list[str]:
     """The tables of a profile, in percent of the wall time under the profiler."""
     if name.startswith("augmented") and not plan(config).transforms:
         return []
     plainly = step_seconds(config, data, seconds)
     run = training(config, data)
     count = max(3, min(200, round(seconds / plainly)))
-    wall, sections, kinds = profiled(run, count)
+    wall, sections, kinds = profile_steps(run, count)
     rows = [
         (what, f"{1e3 * spent / count:.3f}", f"{100 * spent / wall:.1f} %")
         for what, spent in sections.items()
@@ -311,94 +276,12 @@ def where_it_goes(name: str, config: RunConfig, data: dataset.Mnist, seconds: fl
         for what, spent in kinds.items()
     ]
     return [
-        f"Where a step of batch {config.batch_size} goes, {name}, {config.precision}: {1e3 * plainly:.2f} ms "
+        f"Where a step of batch {config.batch_size} goes, {name}, {config.precision}: "
+        f"{1e3 * plainly:.2f} ms "
         f"without the profiler, {1e3 * wall / count:.2f} ms under it ({count} steps)",
         table(("section", "ms", "share"), rows),
         table(("kind of operation", "ms", "share"), more),
     ]
-
-
-def profiled(run: Training, count: int) -> tuple[float, dict[str, float], dict[str, float]]:
-    """Wall seconds of so many steps, and how they divide into sections and into kinds of operation."""
-    stream, forward = run.batches.stream, run.model.forward
-
-    def labelled_stream(*arguments: Any) -> Iterator[Any]:
-        batches = stream(*arguments)
-        while True:
-            with record_function("images"):
-                batch = next(batches, None)
-            if batch is None:
-                return
-            yield batch
-
-    def labelled_forward(images: torch.Tensor) -> torch.Tensor:
-        with record_function("forward"):
-            return forward(images)
-
-    run.batches.stream = labelled_stream  # type: ignore[method-assign,assignment]
-    run.model.forward = labelled_forward  # type: ignore[method-assign,assignment]
-    results = run.run()
-    for _ in range(WARM_UP):
-        next(results)
-    with profile(activities=[ProfilerActivity.CPU]) as found:
-        began = time.perf_counter()
-        for _ in range(count):
-            next(results)
-        wall = time.perf_counter() - began
-    results.close()
-    sections, kinds = divided(
-        [
-            (
-                event.name,
-                event.cpu_parent is None,
-                event.cpu_time_total / 1e6,
-                event.self_cpu_time_total / 1e6,
-            )
-            for event in found.events()
-        ]
-    )
-    return wall, sections | {"Python between them": max(0.0, wall - sum(sections.values()))}, kinds
-
-
-def divided(
-    events: list[tuple[str, bool, float, float]],
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Seconds by section and by kind, most first.
-
-    Args:
-        events: name, whether no other event contains it, seconds with what it contains, seconds without.
-    """
-    sections: defaultdict[str, float] = defaultdict(float)
-    kinds: defaultdict[str, float] = defaultdict(float)
-    for name, outermost, total, alone in events:
-        if outermost:
-            sections[section(name)] += total
-        if name == "images":
-            kinds["waiting for images, or making them"] += total
-        elif name == "forward":
-            kinds["Python between the layers"] += alone
-        else:
-            kinds[kind(name)] += alone
-    return tuple(
-        dict(sorted(each.items(), key=lambda item: -item[1]))  # type: ignore[return-value]
-        for each in (sections, kinds)
-    )
-
-
-def section(name: str) -> str:
-    """The part of a step that an outermost event belongs to."""
-    if name in ("images", "forward"):
-        return {"images": "waiting for images, or making them", "forward": "forward"}[name]
-    if name.startswith("autograd::") or "Backward" in name:
-        return "backward"
-    if name.startswith("Optimizer"):
-        return "optimizer"
-    return "averaging of weights" if "lerp" in name else "normalising, loss and counting"
-
-
-def kind(name: str) -> str:
-    """The kind of operation that an event's name stands for."""
-    return next((what for what, pattern in KINDS if re.match(pattern, name)), "other operations")
 
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
 
     python tests/benchmarks/epoch.py --share 0.2 --rounds 3
 
-The seed's way: torchvision's MNIST through PIL, Albumentations for every image, normalised there, a DataLoader with its
-best number of workers and of threads, and a plain loop that reads the loss at every step. Both train the same network
-on the same augmentations in the same precision with plain SGD, without averaging weights; the app too has its better
-number of threads. Both keep the memory that a step frees, since the app asks for it in this process. With a share below
-1 only so much of the epoch is done: the time to the first batch counts once, the rest is scaled to the whole epoch.
+The usual way: torchvision's MNIST through PIL, Albumentations for every image, normalised there, a
+DataLoader with its best number of workers and of threads, and a plain loop that reads the loss at
+every step. Both train the same network on the same augmentations in the same precision with plain
+SGD, without averaging weights; the app too has its better number of threads. Both keep the memory
+that a step frees, since the app asks for it in this process. With a share below
+1 only so much of the epoch is done: the time to the first batch counts once, the rest is scaled to
+    the whole epoch.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 import torch.nn.functional as F  # noqa: E402
-from measuring import in_turn, machine, median, parser, table, tell  # noqa: E402
+from measuring import alternate, machine, median, parser, report, table  # noqa: E402
 from torch.utils.data import DataLoader  # noqa: E402
 
 from core.config import RunConfig  # noqa: E402
@@ -99,7 +101,7 @@ def main() -> None:
             app_way = functools.partial(
                 app, config.changed(threads=min(own, key=own.__getitem__)), data, chosen.share
             )
-            figures = in_turn(
+            figures = alternate(
                 {
                     "app": noting(checks["app"], app_way),
                     "seed": noting(checks["seed"], functools.partial(way, chosen.share, *best)),
@@ -107,7 +109,7 @@ def main() -> None:
                 chosen.rounds,
             )
             rows.append(row(precision, figures, checks, "{} workers, {} threads".format(*best)))
-    tell(
+    report(
         [
             f"{where}; {chosen.share:g} of an epoch of {chosen.images:,} images, {chosen.rounds} rounds, medians",
             table(
@@ -259,7 +261,7 @@ def validate(
 
 
 def timed(results: Any, steps: int, share: float, limit: float = math.inf) -> float:
-    """Seconds that so many results take: the first as it is, the others scaled from those of a share or a time."""
+    """Seconds for a number of results: the first as measured, the others scaled."""
     counted = min(steps, max(2, round(share * steps)))
     began = time.perf_counter()
     next(results)
@@ -278,7 +280,7 @@ def scaled(first: float, seconds: float, counted: int, steps: int) -> float:
 
 
 def loader(config: RunConfig, root: Path, train: bool, images: int, workers: int) -> Any:
-    """The seed's way to batches, on torchvision's dataset."""
+    """The usual way to batches, on torchvision's dataset."""
     import albumentations as A
     import cv2
     import torchvision

@@ -2,10 +2,11 @@
 
     python tests/benchmarks/gpu.py --output gpu.md
 
-Where there is no GPU it says so and ends well. The tables: whether a replayed CUDA graph trains as ordinary steps do;
-an epoch for several batch sizes, in both precisions, replayed and not, in turn; batches from images that the GPU holds
-against images sent to it; an augmented epoch by the number of processes that augment; and several runs side by side.
-`--device cpu` with small sizes tries the script itself.
+Where there is no GPU it says so and ends well. The tables: whether a replayed CUDA graph trains as
+ordinary steps do; an epoch for several batch sizes, in both precisions, replayed and not, in turn;
+batches from images that the GPU holds against images sent to it; an augmented epoch by the number
+of processes that augment; and several runs side by side. `--device cpu` with small sizes tries the
+script itself.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
-from measuring import in_turn, machine, median, parser, table, tell  # noqa: E402
+from measuring import alternate, machine, median, parser, report, table  # noqa: E402
 
 from core.config import RunConfig  # noqa: E402
 from core.data import dataset  # noqa: E402
@@ -40,7 +41,7 @@ WORKERS = (0, 1, 2, 4, 8)
 SIDE_BY_SIDE = (1, 2, 4, 8)
 PARTS = ("agreement", "epoch", "images", "augmented", "side")
 WARM_UP = 10  # steps; more than a recording needs
-NO_GPU = "There is no CUDA GPU here, so there is nothing to measure; on a machine that has one the same command does."
+NO_GPU = "There is no CUDA GPU here, so there is nothing to measure."
 ONE_EPOCH = {"transforms": [], "teacher": "none", "holdout": 0, "epochs": 1}
 PLAIN = {"augmentation": "none", **ONE_EPOCH}
 
@@ -65,7 +66,7 @@ def main() -> None:
     )
     chosen = options.parse_args()
     if chosen.device == "cuda" and not torch.cuda.is_available():
-        tell([NO_GPU], chosen.output)
+        report([NO_GPU], chosen.output)
         return
     base, data = recipe(chosen.recipe).config.changed(**PLAIN, device=chosen.device), dataset.load()
     if chosen.one is not None:
@@ -78,7 +79,7 @@ def main() -> None:
         "augmented": augmented,
         "side": side_by_side,
     }
-    tell(
+    report(
         [
             machine() + f"; medians of {chosen.rounds} rounds of {chosen.steps} steps",
             *(measures[part](base, data, chosen) for part in chosen.parts),
@@ -88,7 +89,7 @@ def main() -> None:
 
 
 def agreement(base: RunConfig, data: dataset.Mnist, chosen: Any) -> str:
-    """Whether a run whose steps are replayed learns as one whose steps are not, in its first steps."""
+    """Whether replayed steps train as ordinary steps do, for the first few."""
     rows = []
     for precision in DTYPES:
         losses = {
@@ -140,7 +141,7 @@ def epochs(base: RunConfig, data: dataset.Mnist, chosen: Any) -> str:
         for batch in chosen.batches:
             config = base.changed(batch_size=batch, precision=precision)
             refused: list[str] = []
-            times = in_turn(
+            times = alternate(
                 {
                     "ordinary": partial(step_seconds, config, data, chosen.steps, False, refused),
                     "replayed": partial(step_seconds, config, data, chosen.steps, True, refused),
@@ -185,7 +186,7 @@ def images(base: RunConfig, data: dataset.Mnist, chosen: Any) -> str:
     rows = []
     for batch in sorted({min(chosen.batches), max(chosen.batches)}):
         config = base.changed(batch_size=batch)
-        times = in_turn(
+        times = alternate(
             {
                 "sent": partial(sent, config),
                 "held": partial(step_seconds, config, data, chosen.steps, True, []),
@@ -217,7 +218,7 @@ def augmented(base: RunConfig, data: dataset.Mnist, chosen: Any) -> str:
         str(workers): partial(step_seconds, config, data, chosen.steps, True, [], workers=workers)
         for workers in chosen.workers
     }
-    times = in_turn(ways, chosen.rounds)
+    times = alternate(ways, chosen.rounds)
     return (
         f"{chosen.recipe} as it augments, batch {config.batch_size}, {os.cpu_count()} cores:\n\n"
         + table(

@@ -1,9 +1,10 @@
-"""Twenty people at once on one server while two runs train: is anything wrong, mixed up, slow or growing?
+"""Open many sessions on one server while two runs train, and look for errors and growth.
 
     python tests/benchmarks/many_users.py --sessions 20 --minutes 10
 
-Each session is a raw websocket that speaks Streamlit's protocol: it opens pages, polls what a page asks it to poll,
-and checks that what comes back is its own. Prints a table of figures, and ends with status 1 if anything was wrong.
+Each session is a raw websocket that speaks Streamlit's protocol: it opens pages, polls what a page
+asks it to poll, and checks that what comes back is its own. Prints a table of figures, and ends
+with status 1 if anything was wrong.
 """
 
 from __future__ import annotations

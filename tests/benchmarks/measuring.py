@@ -1,4 +1,4 @@
-"""What the benchmarks share: ways measured in turn, the machine in words, and a table that is printed and kept."""
+"""Shared by the benchmarks: alternating measurements, the machine's name, and tables."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 
 
-def in_turn(ways: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Each way's figures, measured A B A B, so that what slows the machine for a while slows them all."""
+def alternate(ways: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """Figures of several variants, measured A B A B, so that a slow phase affects them all."""
     figures: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, measure in ways.items():
@@ -33,7 +33,7 @@ def percentile(values: Iterable[float], percent: float) -> float:
 
 
 def slope(xs: Sequence[float], ys: Sequence[float]) -> float:
-    """The exponent a of y = c x^a that fits best, in logarithms; 1: twice as much costs twice as much."""
+    """The exponent a of the least-squares fit y = c x^a, in logarithms."""
     return statistics.linear_regression(
         [torch.tensor(x).log().item() for x in xs], [torch.tensor(y).log().item() for y in ys]
     ).slope
@@ -52,7 +52,8 @@ def machine() -> str:
         name = names[0] if names else name
     load = f", load {os.getloadavg()[0]:.1f} at the start" if hasattr(os, "getloadavg") else ""
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    return f"{os.cpu_count()} cores of {name or platform.machine()}{gpu}, torch {torch.__version__}{load}"
+    cores = f"{os.cpu_count()} cores of {name or platform.machine()}"
+    return f"{cores}{gpu}, torch {torch.__version__}{load}"
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -70,7 +71,7 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     return made
 
 
-def tell(parts: Sequence[str], output: Path | None) -> None:
+def report(parts: Sequence[str], output: Path | None) -> None:
     """Print a report made of paragraphs and tables, and keep it where it was asked for."""
     text = "\n\n".join(parts)
     print(text)

@@ -1,9 +1,10 @@
-"""Train recipes with several seeds and print what they reach on the test images: the README's table of recipes.
+"""Train recipes with several random seeds and print the README's table of results.
 
     python tests/benchmarks/recipes.py --seeds 1 2 3 --folder bench-runs
 
-The runs are ordinary ones, in a folder of their own; started again, it goes on where it was and trains only what is
-missing. Each trains on all 60,000 images; the figure is the accuracy after the last epoch, nothing is chosen.
+The runs are ordinary ones, in a folder of their own; started again, it goes on where it was and
+trains only what is missing. Each trains on all 60,000 images; the figure is the accuracy after the
+last epoch, nothing is chosen.
 """
 
 from __future__ import annotations

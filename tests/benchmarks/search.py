@@ -1,11 +1,12 @@
-"""Try variants on 10,000 held-out training images: how the record recipes were searched. Prints search.md's table.
+"""Train variants of recipes, validate on 10,000 training images, print search.md's table.
 
     python tests/benchmarks/search.py teacher tiny best           # those named; none named: all
     python tests/benchmarks/search.py --table                     # only prints what has been tried
 
-The variants are ordinary runs in a folder of their own, with 50,000 images to learn from; a teacher is trained on the
-same 50,000, so that it has not seen the held-out ones either. Started again, it trains only what is missing. The table
-shows held-out accuracy and loss after the last epoch, by which recipes were chosen, and no test result.
+The variants are ordinary runs in a folder of their own, with 50,000 images to learn from; a teacher
+is trained on the same 50,000, so that it has not seen the held-out ones either. Started again, it
+trains only what is missing. The table shows held-out accuracy and loss after the last epoch, by
+which recipes were chosen, and no test result.
 """
 
 from __future__ import annotations
@@ -192,7 +193,8 @@ def main() -> None:
     for name in [] if options.table else options.variants or VARIANTS:
         train(name, folder)
     print(
-        "| variant | parameters | epochs | held-out accuracy | held-out loss |\n|---|---|---|---|---|"
+        "| variant | parameters | epochs | validation accuracy | validation loss |\n"
+        "|---|---|---|---|---|"
     )
     for name, (words, config) in VARIANTS.items():
         print(line(name, words, config, folder), end="")

@@ -1,11 +1,11 @@
-"""Kill a real MNIST run again and again, and compare what it ends with to the run that was left alone.
+"""Kill a run on MNIST many times, and compare its end with that of an undisturbed run.
 
     python tests/benchmarks/soak_kill.py --kills 100
 
-Two runs of one config: the first trains undisturbed; the second is killed with SIGKILL at random moments (while it
-starts, trains, validates and saves) and resumed each time. Both must end with the same weights bit for bit and the
-same epoch table, the time column aside. Where the second is finished before it was killed often enough, ask for more
-`--epochs`.
+Two runs of one config: the first trains undisturbed; the second is killed with SIGKILL at random
+moments (while it starts, trains, validates and saves) and resumed each time. Both must end with the
+same weights bit for bit and the same epoch table, the time column aside. Where the second is
+finished before it was killed often enough, ask for more `--epochs`.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from core.config import RunConfig  # noqa: E402
 from core.runs import status, store  # noqa: E402
 from core.runs.run import Run  # noqa: E402
 
-# Everything that a state has to hold: dropout, batch norm, momentum that cycles, averaged weights, augmentation in a
-# background process, a hold-out.
+# Everything that a state has to hold: dropout, batch norm, momentum that cycles, averaged weights,
+# augmentation in a background process, a hold-out.
 CONFIG = RunConfig(
     layers=(
         {"kind": "space_to_depth", "block": 4},
@@ -84,7 +84,8 @@ def main() -> None:
     started = time.monotonic()
     while sum(where.values()) < options.kills:
         process = train(cut, options.save_every)
-        # A third of the kills falls into the start, where nothing is saved yet; the others into training.
+        # A third of the kills falls into the start, where nothing is saved yet; the others into
+        # training.
         if chance.random() < 0.67:
             wait_until_it_trains(process, cut)
         with_luck(process, chance.uniform(0, options.longest))

@@ -1,11 +1,13 @@
-"""Seconds from the images in memory to a trained network, and the accuracy that they buy, for any recipes.
+"""Measure the seconds from images in memory to a trained network, and its accuracy.
 
-    python tests/benchmarks/time_to_accuracy.py sprint final pytorch-example keras-style --seeds 1 2 3
+    python tests/benchmarks/time_to_accuracy.py sprint final pytorch-example keras-style --seeds 1 2
+    3
 
-Each run is a fresh process, one at a time, the recipes in turn. The clock starts when the images are in memory and
-stops with the last validation: building, trying formats, starting what augments, warm-up and validation are all in it.
-The accuracy is that of the last epoch. The column "first at the goal" shows the first epoch that reached it: that epoch
-is picked on the test images, so it flatters.
+Each run is a fresh process, one at a time, the recipes in turn. The clock starts when the images
+are in memory and
+stops with the last validation: building, trying formats, starting what augments, warm-up and
+validation are all in it. The accuracy is that of the last epoch. The column "first at the goal"
+shows the first epoch that reached it: that epoch is picked on the test images, so it flatters.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from measuring import machine, parser, table, tell  # noqa: E402
+from measuring import machine, parser, report, table  # noqa: E402
 
 from core.data import dataset  # noqa: E402
 from core.errors import UserError  # noqa: E402
@@ -74,7 +76,7 @@ def main() -> None:
                 file=sys.stderr,
                 flush=True,
             )
-    tell(
+    report(
         [
             f"{where}; seeds {', '.join(map(str, chosen.seeds))}, {chosen.images:,} images",
             table(

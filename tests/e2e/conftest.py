@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory) -> Path:
-    """A folder with the three recipes' runs: the shipped ones where they are there, else made up."""
+    """A folder with the runs of three recipes: the shipped ones, or fake ones."""
     folder = tmp_path_factory.mktemp("app") / "checkpoints"
     folder.mkdir()
     for name in ("initial", "intermediate", "final"):
@@ -43,7 +43,7 @@ def checkpoints(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def guests(checkpoints) -> Iterator[None]:
-    """Whatever a test adds to the runs is stopped and goes when it is over, and what it deletes comes back."""
+    """After the test, remove the runs that it added and restore those that it deleted."""
     before = {path.name for path in entries(checkpoints)}
     yield
     for name in {path.name for path in entries(checkpoints)} - before:
@@ -80,7 +80,7 @@ def browser(driver) -> Iterator[Any]:
 
 @pytest.fixture
 def tab(browser, app, request) -> Iterator[Any]:
-    """A page in a fresh context; fails the test over an error in the console or a request to another host.
+    """A page in a fresh context; console errors and foreign requests fail the test.
 
     Parametrise it indirectly with settings of the context, such as a viewport.
     """

@@ -1,4 +1,4 @@
-"""Drawing on the pad in the browser tests, with the mouse and with a finger, and the answer to it."""
+"""Draw on the pad in browser tests, with the mouse or a finger, and read the prediction."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Take a picture of every page in light and dark, on a laptop and on a phone: `python tests/e2e/screenshots.py`.
+"""Take screenshots of every page: `python tests/e2e/screenshots.py [FOLDER] [CHECKPOINTS]`.
 
-They land in tests/e2e/screenshots/, or in the folder given; a second argument names the checkpoints to show.
+Each page is taken in light and dark, at laptop and phone width. FOLDER is where they are written
+(default tests/e2e/screenshots/), CHECKPOINTS the folder of runs to show.
 """
 
 from __future__ import annotations

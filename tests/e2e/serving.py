@@ -89,7 +89,7 @@ def chromium(playwright: Any, *flags: str) -> Any:
 
 @contextlib.contextmanager
 def launched(driver: Any, *flags: str) -> Iterator[Any]:
-    """An installed Chromium or Chrome, else Playwright's own, started with these flags beside the usual ones."""
+    """An installed Chromium or Chrome, else Playwright's own, started with extra flags."""
     try:
         started = chromium(driver, *flags)
     except Error as error:

@@ -1,4 +1,4 @@
-"""The Data page in a real browser: a digit picked, its pixels read, the map hovered over, transforms sent to Train."""
+"""The Data page in a browser: select a digit, read its pixels, hover the map, use transforms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Draw page in a real browser: drawing with mouse and finger, every view of a digit, numbers and pictures."""
+"""The Draw page in a browser: mouse and finger, every view, numbers and pictures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REST = 5  # looks at the pixels, half a second apart, that must agree
 
 
 def settled(tab, unlike: str = "") -> str:
-    """The 28x28 pixels that the page shows, as a data URL, once they have changed and come to rest."""
+    """The 28x28 pixels on the page, as a data URL, once they have changed and are stable."""
     seen: list[str] = []
     for _ in range(60):
         seen.append(tab.locator(".readout canvas").evaluate("each => each.toDataURL()"))

@@ -1,4 +1,4 @@
-"""Experiments in a real browser: an answer to quote, what a sweep found, and a file that is made, checked and saved."""
+"""The Experiments page in a browser: a comparison, a sweep, and an exported file."""
 
 from __future__ import annotations
 

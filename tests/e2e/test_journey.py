@@ -1,4 +1,4 @@
-"""The app in a real browser: a new user's way from the first page to a drawn digit, and what may happen on it."""
+"""A new user's journey in a browser, from the first page to a drawn digit."""
 
 from __future__ import annotations
 

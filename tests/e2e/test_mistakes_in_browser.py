@@ -1,4 +1,4 @@
-"""The Mistakes page in a real browser: a cell of the matrix clicked, two runs compared, an image sent to Draw."""
+"""The Mistakes page in a browser: a matrix cell, two runs compared, an image sent to Draw."""
 
 from __future__ import annotations
 

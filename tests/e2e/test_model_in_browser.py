@@ -1,4 +1,4 @@
-"""The table of layer rows in a real browser: changed, moved, undone, shared by its link, saved and sent to Train."""
+"""The table of layer rows in a browser: edit, move, undo, share, save, send to Train."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs in a real browser: two compared, one taken along and taken in again, one deleted and brought back."""
+"""The Runs page in a browser: compare, export and import, delete and restore."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Train page in a real browser: one run in two tabs, a page that stands still, charts to keep, a link, a phone."""
+"""The Train page in a browser: two tabs, a stable layout, saved charts, a link, a phone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ WATCHED = "watched"
 STANDING = """async (seconds) => {
   const seen = new Set(), end = performance.now() + 1000 * seconds;
   while (performance.now() < end) {
-    const tops = [...document.querySelectorAll(".stMain h5")].map((each) => Math.round(each.getBoundingClientRect().y));
+    const headings = [...document.querySelectorAll(".stMain h5")];
+    const tops = headings.map((heading) => Math.round(heading.getBoundingClientRect().y));
     seen.add(`${tops} ${document.querySelectorAll(".stVegaLiteChart svg").length}`);
     await new Promise(requestAnimationFrame);
   }

@@ -127,7 +127,11 @@ def test_a_stop_ends_the_process_within_seconds(how):
 def test_a_run_outlives_the_process_that_started_it():
     store.create(SMALL.changed(epochs=1), "a")
     shell = subprocess.run(
-        [sys.executable, "-c", "from core.runs import queue; print(queue.submit('a').state)"],
+        [
+            sys.executable,
+            "-c",
+            "from core.runs import run_queue; print(run_queue.submit('a').state)",
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,

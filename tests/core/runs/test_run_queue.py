@@ -218,10 +218,10 @@ def test_a_starter_that_dies_between_starting_and_writing_is_put_right(
 
 SUBMIT = """
 import sys, time
-from core.runs import processes, queue
+from core.runs import processes, run_queue
 processes.start = lambda folder: (print("started", folder.name), processes.identity(int(sys.argv[3])))[1]
 time.sleep(max(0, float(sys.argv[2]) - time.time()))
-queue.submit(sys.argv[1])
+run_queue.submit(sys.argv[1])
 """
 
 

@@ -370,8 +370,8 @@ def test_a_run_knows_how_many_numbers_it_learns(trained, tiny):
 def test_listing_runs_loads_no_torch(trained, checkpoints):
     trained("a")
     code = (
-        "import sys; from core.runs import archive, bin, control, progress, queue, store; "
-        "print(len(store.list_runs()), queue.pump(), [m for m in sys.modules if m in "
+        "import sys; from core.runs import archive, control, progress, run_queue, store, trash; "
+        "print(len(store.list_runs()), run_queue.pump(), [m for m in sys.modules if m in "
         "('torch', 'numpy', 'albumentations', 'streamlit')])"
     )
     result = subprocess.run(

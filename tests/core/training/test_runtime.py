@@ -98,7 +98,7 @@ def test_a_stated_precision_is_followed_without_trying(monkeypatch):
 
 
 def test_without_the_compiler_our_loops_are_left_out(monkeypatch):
-    monkeypatch.setattr(runtime.batch_last, "available", lambda: False)
+    monkeypatch.setattr(runtime.layers, "available", lambda: False)
     assert runtime.facts_for(plan(SMALL.changed(precision="fp32")))["layout"] == "contiguous"
     assert not any(
         "batch_last" in way for way in runtime.choose(SMALL, CPU, 1, seconds=0.01)["tried"]
