@@ -111,7 +111,8 @@ def main() -> None:
             rows.append(row(precision, figures, checks, "{} workers, {} threads".format(*best)))
     report(
         [
-            f"{where}; {chosen.share:g} of an epoch of {chosen.images:,} images, {chosen.rounds} rounds, medians",
+            f"{where}; {chosen.share:g} of an epoch of {chosen.images:,} images, "
+            f"{chosen.rounds} rounds, medians",
             table(
                 (
                     "precision",

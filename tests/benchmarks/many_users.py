@@ -228,7 +228,8 @@ def report(figures: Figures, options: Any) -> None:
             )
     if settled:
         print(
-            f"\nserver: {settled[0]:.0f} MB after the first minute, {settled[-1]:.0f} MB at the end, "
+            f"\nserver: {settled[0]:.0f} MB after the first minute, "
+            f"{settled[-1]:.0f} MB at the end, "
             f"{max(settled):.0f} MB at most"
         )
     print(f"wrong: {len(figures.wrong)}")

@@ -57,7 +57,8 @@ def main() -> None:
                 )
         time.sleep(POLL)
     print(
-        "| recipe | parameters | epochs | seeds | mean | deviation | smallest | largest | seconds a run |"
+        "| recipe | parameters | epochs | seeds | mean | deviation | smallest | largest "
+        "| seconds per run |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
     for name, names in runs.items():
@@ -96,7 +97,8 @@ def row(name: str, runs: list[Run]) -> str:
     parameters = summarise(rows_of(config)).total_params
     return (
         f"| {name} | {parameters:,} | {config.epochs} | {accuracy.count} | {accuracy.mean:.3f} % | "
-        f"{accuracy.deviation:.3f} | {accuracy.smallest:.2f} | {accuracy.largest:.2f} | {seconds.mean:.0f} |"
+        f"{accuracy.deviation:.3f} | {accuracy.smallest:.2f} | {accuracy.largest:.2f} "
+        f"| {seconds.mean:.0f} |"
     )
 
 

@@ -75,7 +75,8 @@ def main() -> None:
     started = time.monotonic()
     train(whole, options.save_every).wait()
     print(
-        f"undisturbed: {store.open_run('whole', folder).state} after {time.monotonic() - started:.0f} s",
+        f"undisturbed: {store.open_run('whole', folder).state} "
+        f"after {time.monotonic() - started:.0f} s",
         flush=True,
     )
 

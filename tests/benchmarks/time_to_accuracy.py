@@ -203,7 +203,8 @@ def first_at(runs: list[dict[str, Any]], goal: float) -> str:
     epochs = sorted(epoch for _, epoch in found)
     return (
         f"{sum(seconds for seconds, _ in found) / len(found):.1f} s, epoch "
-        f"{epochs[0]}{f' to {epochs[-1]}' if epochs[-1] > epochs[0] else ''}, {len(found)} of {len(runs)} runs"
+        f"{epochs[0]}{f' to {epochs[-1]}' if epochs[-1] > epochs[0] else ''}, "
+        f"{len(found)} of {len(runs)} runs"
     )
 
 
