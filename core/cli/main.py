@@ -171,7 +171,7 @@ def predict(
     import numpy as np
     from PIL import Image, UnidentifiedImageError
 
-    from core.drawing import preparation
+    from core.drawing import pictures, preparation
     from core.insight import predictions
 
     model = store.load_model(store.open_run(run), which)
@@ -179,7 +179,7 @@ def predict(
     for path in images:
         try:
             with Image.open(path) as picture:
-                digit = preparation.to_mnist(preparation.from_picture(picture))
+                digit = preparation.to_mnist(pictures.picture_to_ink(picture))
         except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError):
             raise UserError(
                 f"{path} is no picture that can be read; give it as PNG or JPEG."

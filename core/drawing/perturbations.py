@@ -22,14 +22,14 @@ _FINE = 8  # the work is done on so many pixels for one, so that strokes move an
 
 
 @dataclass(frozen=True, slots=True)
-class Nudge:
+class Perturbation:
     """One way to change a digit.
 
     Args:
         title: in a word.
         help: what it does, in a line.
         low, high, step: the range.
-        still: the amount that changes nothing.
+        neutral: the amount that changes nothing.
         unit: of the amount.
     """
 
@@ -38,7 +38,7 @@ class Nudge:
     low: float
     high: float
     step: float
-    still: float
+    neutral: float
     unit: str
 
     def amounts(self) -> list[float]:
@@ -49,38 +49,42 @@ class Nudge:
         ]
 
 
-NUDGES = {
-    "right": Nudge(
+PERTURBATIONS = {
+    "right": Perturbation(
         "Right", "Moves it to the right, or to the left below 0.", -10, 10, 0.5, 0, "px"
     ),
-    "down": Nudge("Down", "Moves it down, or up below 0.", -10, 10, 0.5, 0, "px"),
-    "turn": Nudge("Turn", "Turns it clockwise about the middle of the image.", -90, 90, 3, 0, "°"),
-    "size": Nudge("Size", "Scales it about the middle of the image.", 0.4, 1.6, 0.05, 1, "×"),
-    "thickness": Nudge(
+    "down": Perturbation("Down", "Moves it down, or up below 0.", -10, 10, 0.5, 0, "px"),
+    "turn": Perturbation(
+        "Turn", "Turns it clockwise about the middle of the image.", -90, 90, 3, 0, "°"
+    ),
+    "size": Perturbation(
+        "Size", "Scales it about the middle of the image.", 0.4, 1.6, 0.05, 1, "×"
+    ),
+    "thickness": Perturbation(
         "Thickness", "Widens its strokes by so much, or thins them below 0.", -3, 4, 0.25, 0, "px"
     ),
 }
 
 
-def nudged(image: Image, **amounts: float) -> Image:
+def perturb(image: Image, **amounts: float) -> Image:
     """A digit changed: its strokes thickened or thinned, then scaled and turned, then moved.
 
     Args:
         image: (28, 28) uint8, ink bright.
-        amounts: by the names in NUDGES; what is left out stays as it is.
+        amounts: by the names in PERTURBATIONS; what is left out stays as it is.
 
     Returns:
         (28, 28) uint8; with nothing to change, the image itself.
 
     Raises:
-        UserError: there is no such nudge, or the amount is out of its range.
+        UserError: there is no such perturbation, or the amount is out of its range.
     """
     import cv2
 
     asked = _checked(amounts)
-    if all(asked[name] == nudge.still for name, nudge in NUDGES.items()):
+    if all(asked[name] == perturbation.neutral for name, perturbation in PERTURBATIONS.items()):
         return image
-    # Pixels stay squares: brought back to size they are what they were, so that the smallest nudge changes least.
+    # Pixels stay squares: brought back to size they are what they were, so that the smallest perturbation changes least.
     fine = np.kron(image, np.ones((_FINE, _FINE), np.uint8))
     fine = _thickened(fine, asked["thickness"])
     centre = (SIDE * _FINE - 1) / 2
@@ -91,24 +95,24 @@ def nudged(image: Image, **amounts: float) -> Image:
     return np.asarray(cv2.resize(moved, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def along(image: Image, name: str, **others: float) -> tuple[list[float], Images]:
-    """A digit at every amount of one nudge, the others held.
+def perturb_over_range(image: Image, name: str, **others: float) -> tuple[list[float], Images]:
+    """A digit at every amount of one perturbation, the others held.
 
     Args:
         image: (28, 28) uint8.
-        name: of the nudge.
+        name: of the perturbation.
         others: amounts of the others.
 
     Returns:
         The amounts, and (N, 28, 28) uint8, one image for each.
 
     Raises:
-        UserError: as `nudged`.
+        UserError: as `perturb`.
     """
-    if name not in NUDGES:
-        raise UserError(f"a digit can be changed by {listed(NUDGES)}, not {name[:40]!r}.")
-    amounts = NUDGES[name].amounts()
-    return amounts, np.stack([nudged(image, **{**others, name: amount}) for amount in amounts])
+    if name not in PERTURBATIONS:
+        raise UserError(f"a digit can be changed by {listed(PERTURBATIONS)}, not {name[:40]!r}.")
+    amounts = PERTURBATIONS[name].amounts()
+    return amounts, np.stack([perturb(image, **{**others, name: amount}) for amount in amounts])
 
 
 def _thickened(fine: Any, pixels: float) -> Any:
@@ -123,14 +127,19 @@ def _thickened(fine: Any, pixels: float) -> Any:
 
 
 def _checked(amounts: Mapping[str, float]) -> dict[str, float]:
-    found = {name: nudge.still for name, nudge in NUDGES.items()}
+    found = {name: perturbation.neutral for name, perturbation in PERTURBATIONS.items()}
     for name, amount in amounts.items():
-        if name not in NUDGES:
-            raise UserError(f"a digit can be changed by {listed(NUDGES)}, not {name[:40]!r}.")
-        nudge = NUDGES[name]
-        if not isinstance(amount, int | float) or not nudge.low <= amount <= nudge.high:
+        if name not in PERTURBATIONS:
             raise UserError(
-                f"{name} goes from {nudge.low:g} to {nudge.high:g} {nudge.unit}, not {str(amount)[:20]}."
+                f"a digit can be changed by {listed(PERTURBATIONS)}, not {name[:40]!r}."
+            )
+        perturbation = PERTURBATIONS[name]
+        if (
+            not isinstance(amount, int | float)
+            or not perturbation.low <= amount <= perturbation.high
+        ):
+            raise UserError(
+                f"{name} goes from {perturbation.low:g} to {perturbation.high:g} {perturbation.unit}, not {str(amount)[:20]}."
             )
         found[name] = amount
     return found

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from core.drawing.preparation import checked_strokes, strokes_to_ink, to_mnist
+from core.drawing.preparation import to_mnist
+from core.drawing.strokes import strokes_to_ink, validate_strokes
 from core.errors import UserError
 
 Ink = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int32]
 
-MOST = 20  # digits in a line
+MAX_DIGITS = 20  # digits in a line
 _FINE = 200  # pixels of a drawing's height while it is cut
 _LINE = (
     7  # of them that a line is wide then: thinner than it is drawn, so that neighbours don't touch
@@ -74,17 +75,17 @@ class _Piece:
         )
 
 
-def cut_ink(ink: npt.NDArray[Any]) -> list[Ink]:
+def segment_ink(ink: npt.NDArray[Any]) -> list[Ink]:
     """The digits in the ink of a picture, as MNIST would show each.
 
     Args:
-        ink: (H, W), ink bright on zero, as `drawing.from_picture` gives it.
+        ink: (H, W), ink bright on zero, as `drawing.picture_to_ink` gives it.
 
     Returns:
         A (28, 28) uint8 for each digit, from left to right; none for a blank picture.
 
     Raises:
-        UserError: as `drawing.to_mnist`, or there are more than MOST digits.
+        UserError: as `drawing.to_mnist`, or there are more than MAX_DIGITS digits.
     """
     import cv2
 
@@ -95,7 +96,7 @@ def cut_ink(ink: npt.NDArray[Any]) -> list[Ink]:
     # A pen that skipped leaves gaps of a pixel or two.
     side = max(3, round(max(ink.shape) / 150) | 1)
     closed = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
-    labels = digits(closed)
+    labels = label_digits(closed)
     found = []
     for number in range(1, int(labels.max()) + 1):
         # Its soft edges belong to a digit as well, but not the ink of its neighbours.
@@ -106,7 +107,7 @@ def cut_ink(ink: npt.NDArray[Any]) -> list[Ink]:
     return found
 
 
-def cut_strokes(strokes: Any, aspect: float = 1.0) -> list[Ink]:
+def segment_strokes(strokes: Any, aspect: float = 1.0) -> list[Ink]:
     """The digits of a drawing, each drawn by itself with a line that fits its size.
 
     Args:
@@ -117,11 +118,11 @@ def cut_strokes(strokes: Any, aspect: float = 1.0) -> list[Ink]:
         A (28, 28) uint8 for each digit, from left to right.
 
     Raises:
-        UserError: as `drawing.strokes_to_ink`, or there are more than MOST digits.
+        UserError: as `drawing.strokes_to_ink`, or there are more than MAX_DIGITS digits.
     """
     import cv2
 
-    lines: list[Any] = [line * (aspect, 1.0) for line in checked_strokes(strokes)]
+    lines: list[Any] = [line * (aspect, 1.0) for line in validate_strokes(strokes)]
     if not lines:
         return []
     if len(lines) > _PIECES:
@@ -146,7 +147,7 @@ def cut_strokes(strokes: Any, aspect: float = 1.0) -> list[Ink]:
     return [to_mnist(strokes_to_ink(_alone(share))) for share in shares if share]
 
 
-def digits(mask: npt.NDArray[Any]) -> Labels:
+def label_digits(mask: npt.NDArray[Any]) -> Labels:
     """To which digit of a line each pixel of ink belongs.
 
     Args:
@@ -156,7 +157,7 @@ def digits(mask: npt.NDArray[Any]) -> Labels:
         (H, W) int32: 0 for paper and specks, then 1, 2, ... in reading order.
 
     Raises:
-        UserError: there are more than MOST digits.
+        UserError: there are more than MAX_DIGITS digits.
     """
     import cv2
 
@@ -186,8 +187,8 @@ def _arranged(
     for piece in _together(pieces):
         edges = _cuts(region(piece)[:, piece.left : piece.right], piece)
         found += [replace(piece, left=start, right=end) for start, end in itertools.pairwise(edges)]
-    if len(found) > MOST:
-        raise UserError(f"there are {len(found)} digits; at most {MOST} in a line are read.")
+    if len(found) > MAX_DIGITS:
+        raise UserError(f"there are {len(found)} digits; at most {MAX_DIGITS} in a line are read.")
     return sorted(found, key=lambda digit: digit.left + digit.right)
 
 

@@ -79,11 +79,11 @@ class Answer:
         }
         if self.images is not None:
             values["images"] = {
-                "both_right": self.images.both_right,
+                "both_right": self.images.both_correct,
                 "only_first": len(self.images.only_first),
                 "only_second": len(self.images.only_second),
                 "both_wrong": len(self.images.both_wrong),
-                "p": self.images.chance,
+                "p": self.images.p_value,
             }
         return values
 
@@ -121,10 +121,10 @@ def of_runs(first: str, one: Predictions, second: str, two: Predictions) -> Answ
     """
     found = mistakes.compare(one, two)
     total, only_first, only_second = len(one.labels), len(found.only_first), len(found.only_second)
-    accuracies = tuple(100 * float(each.right.mean()) for each in (one, two))
+    accuracies = tuple(100 * float(each.correct.mean()) for each in (one, two))
     method = (
         f"On the same {total:,} test images {first} alone is right about {only_first:,} and {second} alone about "
-        f"{only_second:,}; McNemar's exact test gives p = {_chance(found.chance)}. This is about these two "
+        f"{only_second:,}; McNemar's exact test gives p = {_chance(found.p_value)}. This is about these two "
         "trained networks: another seed may come out otherwise."
     )
     return Answer(
@@ -209,7 +209,7 @@ def counts(answer: Answer) -> Mapping[str, int]:
         return {}
     found = answer.images
     return {
-        "both right": found.both_right,
+        "both right": found.both_correct,
         f"only {answer.first} right": len(found.only_first),
         f"only {answer.second} right": len(found.only_second),
         "both wrong": len(found.both_wrong),

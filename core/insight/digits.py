@@ -24,18 +24,18 @@ Floats = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, eq=False)
-class Window:
+class DigitPage:
     """One page of the digits of a class, or of all."""
 
     indices: Labels  # in the dataset, of the digits on this page
-    at: int  # index of the digit in question
-    first: int  # place of the page's first digit among all of the class, from 0
+    selected: int  # index of the digit in question
+    offset: int  # place of the page's first digit among all of the class, from 0
     total: int  # digits of the class
-    before: int | None  # index that leads to the page before; None: this is the first
-    after: int | None
+    previous: int | None  # index that leads to the page before; None: this is the first
+    next: int | None
 
 
-def window(labels: Labels, digit: int | None, index: int, size: int) -> Window:
+def page_of_digits(labels: Labels, digit: int | None, index: int, size: int) -> DigitPage:
     """The page on which a digit stands when the digits of its class are laid out in order.
 
     Args:
@@ -52,7 +52,7 @@ def window(labels: Labels, digit: int | None, index: int, size: int) -> Window:
         raise DataError("there is no digit of this class.")
     place = min(int(np.searchsorted(members, index)), len(members) - 1)
     first = place // size * size
-    return Window(
+    return DigitPage(
         members[first : first + size],
         int(members[place]),
         first,
@@ -62,7 +62,7 @@ def window(labels: Labels, digit: int | None, index: int, size: int) -> Window:
     )
 
 
-def one_of_each(labels: Labels, index: int) -> Labels:
+def first_of_each_class(labels: Labels, index: int) -> Labels:
     """The first digit of every class from an index on, in the order of the classes; past the end from the start."""
     found = []
     for digit in range(CLASSES):
@@ -80,8 +80,8 @@ class Statistics:
     mean: Floats  # (10, 28, 28)
     variance: Floats  # (10, 28, 28)
     histogram: Labels  # (256,) pixels of each grey value
-    ink: Floats  # (10, 5): 5 %, 25 %, 50 %, 75 % and 95 % of a class's images carry at most this mean grey
-    never: int  # pixels, of 784, that no image has ink in
+    ink_quantiles: Floats  # (10, 5): 5 %, 25 %, 50 %, 75 % and 95 % of a class's images carry at most this mean grey
+    never_inked: int  # pixels, of 784, that no image has ink in
 
     @property
     def grey_mean(self) -> float:
@@ -96,7 +96,7 @@ class Statistics:
         )
 
     @property
-    def blank(self) -> float:
+    def blank_share(self) -> float:
         """Share of the pixels without any ink."""
         return float(self.histogram[0] / self.histogram.sum())
 
@@ -105,7 +105,7 @@ _GREYS = np.arange(256) / WHITE
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-def statistics(images: Images, labels: Labels) -> Statistics:
+def compute_statistics(images: Images, labels: Labels) -> Statistics:
     """The figures of a set of digits.
 
     Args:
@@ -154,17 +154,17 @@ def statistics(images: Images, labels: Labels) -> Statistics:
 
 
 @dataclass(frozen=True, eq=False)
-class Map:
+class PcaMap:
     """Digits laid out so that those with similar pixels stand together (principal components)."""
 
     indices: Labels  # (n,) the sample, in the dataset's order
     points: Floats  # (n, k) places along the axes, in the units of the pixels
-    axes: Floats  # (k, 784) of unit length
-    shares: Floats  # (k,) of the sample's variance that an axis carries
-    centre: Floats  # (784,) mean of the sample, grey as a share of white
+    components: Floats  # (k, 784) of unit length
+    explained_variance: Floats  # (k,) of the sample's variance that an axis carries
+    mean: Floats  # (784,) mean of the sample, grey as a share of white
 
 
-def pca(images: Images, sample: int = 1_500, axes: int = 6, seed: int = 0) -> Map:
+def compute_pca(images: Images, sample: int = 1_500, axes: int = 6, seed: int = 0) -> PcaMap:
     """The principal components of a sample, by randomised subspace iteration (Halko, Martinsson and Tropp, 2011).
 
     Args:
@@ -189,7 +189,7 @@ def pca(images: Images, sample: int = 1_500, axes: int = 6, seed: int = 0) -> Ma
         np.take_along_axis(found, abs(found).argmax(axis=1)[:, None], axis=1) < 0, -1, 1
     )
     shares = lengths**2 / max(float((pixels**2).sum()), 1e-12)
-    return Map(indices, pixels @ found.T, found, shares, centre)
+    return PcaMap(indices, pixels @ found.T, found, shares, centre)
 
 
 def _components(pixels: Floats, axes: int, generator: np.random.Generator) -> tuple[Floats, Floats]:
@@ -206,7 +206,7 @@ def _components(pixels: Floats, axes: int, generator: np.random.Generator) -> tu
     return (turns @ basis.T)[:axes].numpy(), lengths[:axes].numpy()
 
 
-def along(chart: Map, axis: int, steps: int = 7) -> Images:
+def images_along_component(chart: PcaMap, axis: int, steps: int = 7) -> Images:
     """What changes along an axis of a map: the mean digit moved from one end to the other.
 
     Args:
@@ -218,5 +218,5 @@ def along(chart: Map, axis: int, steps: int = 7) -> Images:
         (steps, 28, 28) uint8, from the axis's low end to its high end (5 % to 95 % of the sample).
     """
     low, high = np.quantile(chart.points[:, axis], (0.05, 0.95))
-    moved = chart.centre + np.linspace(low, high, steps)[:, None] * chart.axes[axis]
+    moved = chart.mean + np.linspace(low, high, steps)[:, None] * chart.components[axis]
     return np.round(moved.clip(0, 1) * WHITE).astype(np.uint8).reshape(steps, SIDE, SIDE)

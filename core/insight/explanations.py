@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.errors import UserError
-from core.insight.predictions import affordable, network_input, predict
+from core.insight.predictions import affordable_images, network_input, predict
 
 if TYPE_CHECKING:
     from core.models.network import Network
@@ -27,7 +27,7 @@ MOST_SIDE = 56  # pixels of a map; none of the shipped networks comes near
 
 
 @dataclass(frozen=True, eq=False)
-class RowMaps:
+class FeatureMaps:
     """What one row gives for an image.
 
     Args:
@@ -46,7 +46,7 @@ class RowMaps:
     high: float
 
 
-def row_maps(model: Network, image: Image, most: int = MOST_CHANNELS) -> list[RowMaps]:
+def feature_maps(model: Network, image: Image, most: int = MOST_CHANNELS) -> list[FeatureMaps]:
     """What each row of a network makes of an image, in the order of the rows.
 
     Args:
@@ -75,7 +75,7 @@ def row_maps(model: Network, image: Image, most: int = MOST_CHANNELS) -> list[Ro
         kept = np.sort(np.argsort(-strength, kind="stable")[:most])
         step = math.ceil(max(maps.shape[1:]) / MOST_SIDE)
         found.append(
-            RowMaps(
+            FeatureMaps(
                 number,
                 maps[kept, ::step, ::step],
                 tuple(int(at) + 1 for at in kept),
@@ -121,7 +121,7 @@ def saliency(
     x = network_input(model, image[None])
     per_white = _per_white(model)
     copies = min(
-        samples, max(4, affordable(model) // 4)
+        samples, max(4, affordable_images(model) // 4)
     )  # forward and back cost about three times forward
     generator = torch.Generator().manual_seed(seed)
     grain = torch.randn((copies, *x.shape[1:]), generator=generator).to(x) * (noise * per_white)
@@ -139,14 +139,14 @@ class Occlusion:
     Args:
         drop: (28, 28) float32: by how much the probability falls when a patch over this pixel is hidden, on average
             over all patches that cover it; below 0: it rises.
-        before: the probability with nothing hidden.
-        after: the lowest that one hidden patch leaves.
+        probability: the probability with nothing hidden.
+        lowest: the lowest that one hidden patch leaves.
         top, left: corner of that patch; it may reach beyond the image.
     """
 
     drop: Floats
-    before: float
-    after: float
+    probability: float
+    lowest: float
     top: int
     left: int
 
@@ -169,7 +169,7 @@ def occlusion(model: Network, image: Image, digit: int, patch: int = 5) -> Occlu
     places = [(top, left) for top in range(1 - patch, SIDE) for left in range(1 - patch, SIDE)]
     # Hiding bare paper changes nothing, exactly.
     inked = [place for place in places if image[_under(place, patch)].any()]
-    step = max(1, math.ceil(math.sqrt(len(inked) / affordable(model))))
+    step = max(1, math.ceil(math.sqrt(len(inked) / affordable_images(model))))
     tried = [
         place
         for place in inked

@@ -53,17 +53,17 @@ class Predictions:
         return -np.log(np.maximum(given, _SMALLEST))
 
     @cached_property
-    def right(self) -> npt.NDArray[np.bool_]:
+    def correct(self) -> npt.NDArray[np.bool_]:
         """(N,) whether the predicted digit is the label."""
         return self.predicted == self.labels
 
     @property
-    def wrong(self) -> int:
+    def error_count(self) -> int:
         """How many are wrong."""
-        return int((~self.right).sum())
+        return int((~self.correct).sum())
 
 
-def measured(model: nn.Module, images: npt.NDArray[Any], labels: Indices) -> Predictions:
+def predict_labelled(model: nn.Module, images: npt.NDArray[Any], labels: Indices) -> Predictions:
     """What a network says of labelled images, in batches and without gradients.
 
     Args:
@@ -84,7 +84,7 @@ def measured(model: nn.Module, images: npt.NDArray[Any], labels: Indices) -> Pre
     return Predictions(probabilities, np.asarray(labels, np.int64))
 
 
-def confusion(labels: Indices, predicted: Indices) -> Counts:
+def confusion_matrix(labels: Indices, predicted: Indices) -> Counts:
     """How often each digit was taken for each.
 
     Args:
@@ -114,12 +114,12 @@ def _shares(some: Floats, of: Counts) -> Floats:
     return np.divide(some, of, out=np.full(len(some), np.nan), where=of > 0)
 
 
-def hardest(found: Predictions, count: int | None = None) -> Indices:
+def worst_errors(found: Predictions, count: int | None = None) -> Indices:
     """Indices of the wrong predictions, the highest loss first; None: all of them."""
-    return by_loss(found, ~found.right)[:count]
+    return sort_by_loss(found, ~found.correct)[:count]
 
 
-def by_loss(found: Predictions, chosen: npt.NDArray[np.bool_]) -> Indices:
+def sort_by_loss(found: Predictions, chosen: npt.NDArray[np.bool_]) -> Indices:
     """Indices of the chosen images, the highest loss first, among equals in the dataset's order.
 
     Args:
@@ -134,14 +134,14 @@ def by_loss(found: Predictions, chosen: npt.NDArray[np.bool_]) -> Indices:
 class Comparison:
     """Two networks on the same images; each array holds indices, in the dataset's order."""
 
-    both_right: int
+    both_correct: int
     only_first: Indices
     """Right by the first, wrong by the second."""
     only_second: Indices
     both_wrong: Indices
 
     @property
-    def chance(self) -> float:
+    def p_value(self) -> float:
         """How often a fair coin would divide the images that only one gets right as unevenly, or more: 0 to 1.
 
         Source: the exact form of McNemar's test (Psychometrika 12 (1947) 153).
@@ -161,7 +161,7 @@ def compare(first: Predictions, second: Predictions) -> Comparison:
     """
     if not np.array_equal(first.labels, second.labels):
         raise UserError("only predictions on the same images can be compared.")
-    one, two = first.right, second.right
+    one, two = first.correct, second.correct
     return Comparison(
         int((one & two).sum()),
         np.flatnonzero(one & ~two),
@@ -171,22 +171,22 @@ def compare(first: Predictions, second: Predictions) -> Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class LabelError:
     """A test image whose label fewer than three of five people kept when they were asked."""
 
-    given: int
+    label: int
     """The label in the dataset."""
-    guess: int
+    suggested: int
     """What it was suspected to be instead."""
-    for_given: int
+    votes_label: int
     """People of five who chose the label."""
-    for_guess: int
-    for_neither: int
+    votes_suggested: int
+    votes_neither: int
     """People who chose both or neither."""
 
 
 @cache
-def known_wrong() -> dict[int, Doubt]:
+def load_label_errors() -> dict[int, LabelError]:
     """The known wrong labels of MNIST's test images, by index.
 
     Source: cleanlab/label-errors, mnist_mturk.json; Northcutt, Athalye and Mueller, arXiv 2103.14749. Of the 100
@@ -198,7 +198,7 @@ def known_wrong() -> dict[int, Doubt]:
         if not line.startswith("#")
     ]
     return {
-        int(row["index"]): Doubt(
+        int(row["index"]): LabelError(
             int(row["given"]),
             int(row["guess"]),
             int(row["votes_given"]),
@@ -209,10 +209,10 @@ def known_wrong() -> dict[int, Doubt]:
     }
 
 
-def doubted(labels: Indices) -> dict[int, Doubt]:
+def label_errors_for(labels: Indices) -> dict[int, LabelError]:
     """The known wrong labels, where these are MNIST's test labels; of other images nothing is known."""
-    doubts = known_wrong()
+    doubts = load_label_errors()
     same = len(labels) > max(doubts) and all(
-        labels[index] == doubt.given for index, doubt in doubts.items()
+        labels[index] == doubt.label for index, doubt in doubts.items()
     )
     return doubts if same else {}

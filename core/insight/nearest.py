@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.errors import UserError
-from core.insight.predictions import at_once, network_input
+from core.insight.predictions import inference_batch_size, network_input
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +26,7 @@ Images = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
-MOST_FEATURES = 128  # kept of an image; more are projected, see `Reader`
+MOST_FEATURES = 128  # kept of an image; more are projected, see `FeatureIndex`
 _AT_ONCE = 2_000  # images turned into floats at a time
 IDLE = 10.0  # seconds after which a reader that nobody waits for rests
 _LEARNED = ("conv", "linear")
@@ -40,8 +40,8 @@ class Neighbours:
     distances: Floats
 
 
-def square_lengths(images: Images) -> Floats:
-    """The square of each image's length, which `by_pixels` needs for every search.
+def squared_norms(images: Images) -> Floats:
+    """The square of each image's length, which `nearest_by_pixels` needs for every search.
 
     Args:
         images: (N, 28, 28) uint8.
@@ -60,12 +60,12 @@ def square_lengths(images: Images) -> Floats:
     )
 
 
-def by_pixels(images: Images, lengths: Floats, image: Images, count: int) -> Neighbours:
+def nearest_by_pixels(images: Images, lengths: Floats, image: Images, count: int) -> Neighbours:
     """The images whose pixels differ least from an image's.
 
     Args:
         images: (N, 28, 28) uint8.
-        lengths: (N,) of them, by `square_lengths`.
+        lengths: (N,) of them, by `squared_norms`.
         image: (28, 28) uint8.
         count: how many to find.
     """
@@ -87,7 +87,7 @@ def by_pixels(images: Images, lengths: Floats, image: Images, count: int) -> Nei
     return Neighbours(some[order], (np.sqrt(exact[order]) / 255).astype(np.float32))
 
 
-class Reader:
+class FeatureIndex:
     """What a network makes of many images, read in the background and kept.
 
     More than `MOST_FEATURES` values are brought down to so many by a fixed random projection, which keeps distances
@@ -103,12 +103,12 @@ class Reader:
 
     def __init__(self, model: Network, images: Images):
         self._model, self._images = model, images
-        self._row = features_row(model)
+        self._row = last_hidden_row(model)
         self._projection: Tensor | None = None
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._asked = 0.0
-        self.done = 0
+        self.num_read = 0
         """Images read so far, in the order they stand in."""
         self._failed: UserError | None = None
         self._features = np.zeros((len(images), self._read(images[:1]).shape[1]), np.float32)
@@ -118,11 +118,11 @@ class Reader:
         """Images there are."""
         return len(self._images)
 
-    def read_on(self) -> None:
+    def keep_reading(self) -> None:
         """See to it that the reading goes on in the background for as long as somebody asks."""
         with self._lock:
             self._asked = time.monotonic()
-            if self.done < self.total and (self._thread is None or not self._thread.is_alive()):
+            if self.num_read < self.total and (self._thread is None or not self._thread.is_alive()):
                 self._thread = threading.Thread(target=self._go_on, daemon=True, name="features")
                 self._thread.start()
 
@@ -131,13 +131,13 @@ class Reader:
         end = time.monotonic() + seconds
         wanted = self.total if images is None else min(images, self.total)
         while (
-            self.done < wanted
+            self.num_read < wanted
             and time.monotonic() < end
             and self._thread is not None
             and self._thread.is_alive()
         ):
             time.sleep(0.02)
-        return self.done
+        return self.num_read
 
     def nearest(self, image: Images, count: int) -> Neighbours:
         """Of the images read so far, those that the network makes the most alike of.
@@ -153,7 +153,7 @@ class Reader:
 
         if self._failed is not None:
             raise self._failed
-        done = self.done
+        done = self.num_read
         own = torch.from_numpy(self._read(image[None])[0])
         distances = torch.cat(
             [
@@ -168,12 +168,12 @@ class Reader:
         return Neighbours(found.indices.numpy(), found.values.numpy())
 
     def _go_on(self) -> None:
-        step = at_once(self._model)
+        step = inference_batch_size(self._model)
         try:
-            while self.done < self.total and time.monotonic() - self._asked < IDLE:
-                end = min(self.done + step, self.total)
-                self._features[self.done : end] = self._read(self._images[self.done : end])
-                self.done = end
+            while self.num_read < self.total and time.monotonic() - self._asked < IDLE:
+                end = min(self.num_read + step, self.total)
+                self._features[self.num_read : end] = self._read(self._images[self.num_read : end])
+                self.num_read = end
         except UserError as error:  # for whoever asks next
             self._failed = error
 
@@ -198,7 +198,7 @@ class Reader:
         return values
 
 
-def features_row(model: Network) -> int:
+def last_hidden_row(model: Network) -> int:
     """The row whose output the last learned row is given, counted from 1; 0: that is the image itself."""
     learned = [number for number, row in enumerate(model.rows, 1) if row["kind"] in _LEARNED]
     return learned[-1] - 1

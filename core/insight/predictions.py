@@ -39,7 +39,7 @@ def predict(model: nn.Module, images: npt.NDArray[Any]) -> npt.NDArray[np.float3
     import torch
 
     _check(images)
-    training, step = model.training, at_once(model)
+    training, step = model.training, inference_batch_size(model)
     model.eval()
     rows = []
     try:
@@ -76,7 +76,7 @@ def network_input(model: nn.Module, images: npt.NDArray[Any]) -> Tensor:
     return normalise(torch.from_numpy(np.array(images, order="C")), device)
 
 
-def at_once(model: nn.Module) -> int:
+def inference_batch_size(model: nn.Module) -> int:
     """How many images a network had best be given at a time: fewer, the larger it is inside."""
     rows = getattr(model, "rows", None)
     if rows is None:
@@ -86,7 +86,7 @@ def at_once(model: nn.Module) -> int:
     )
 
 
-def affordable(model: Network, seconds: float = 0.2) -> int:
+def affordable_images(model: Network, seconds: float = 0.2) -> int:
     """About how many images a network reads on one core in a time; at least one.
 
     Args:

@@ -49,9 +49,9 @@ def sections(found: Predictions | None, test: Pair | None) -> list[Section]:
     """
     if found is None or test is None:
         return []
-    if not found.wrong:
+    if not found.error_count:
         return [Section(TITLE, [Words("Not one of the test images.")])]
-    hardest = mistakes.hardest(found, HARDEST)
+    hardest = mistakes.worst_errors(found, HARDEST)
     predicted, sure = found.predicted[hardest], found.probabilities[hardest].max(axis=1)
     return [
         Section(
@@ -75,16 +75,16 @@ def group_sections(found: Sequence[Predictions], test: Pair | None) -> list[Sect
     if not found or test is None:
         return []
     labels, count = found[0].labels, len(found)
-    wrong = np.sum([~each.right for each in found], axis=0)  # (N,) runs that get it wrong
+    wrong = np.sum([~each.correct for each in found], axis=0)  # (N,) runs that get it wrong
     mean = np.mean([each.probabilities for each in found], axis=0)  # (N, 10)
     every, some = int((wrong == count).sum()), int((wrong > 0).sum())
     together = Predictions(mean, labels)
     lines = [
         f"{every:,} of the {len(labels):,} test images are misread by all {count} runs, and {some:,} by at least "
         f"one; a run misreads {wrong.sum() / count:.0f} on average",
-        f"Asked together, by the mean of their probabilities, they misread {together.wrong:,}",
+        f"Asked together, by the mean of their probabilities, they misread {together.error_count:,}",
     ]
-    hardest = mistakes.by_loss(together, wrong == count)[:HARDEST]
+    hardest = mistakes.sort_by_loss(together, wrong == count)[:HARDEST]
     blocks = [Lines(lines)]
     if len(hardest):
         return [
@@ -102,13 +102,13 @@ def group_sections(found: Sequence[Predictions], test: Pair | None) -> list[Sect
 
 def classes(found: Predictions) -> list[str]:
     """The digits that are read worst, and what is taken for what."""
-    counts = mistakes.confusion(found.labels, found.predicted)
+    counts = mistakes.confusion_matrix(found.labels, found.predicted)
     _, recall = mistakes.precision_recall(counts)
     missed = counts.sum(axis=1) - counts.diagonal()
     worst = sorted(
         (digit for digit in range(10) if missed[digit]), key=lambda digit: (recall[digit], digit)
     )[:WORST]
-    lines = [f"{found.wrong:,} of the {len(found.labels):,} test images"]
+    lines = [f"{found.error_count:,} of the {len(found.labels):,} test images"]
     if worst:
         lines.append(
             "Read worst: "
@@ -145,11 +145,11 @@ def _shown(
     test: Pair, indices: Indices, predicted: Indices, sure: npt.NDArray[np.floating[Any]]
 ) -> Digits:
     images, labels = test
-    doubts = mistakes.doubted(labels)
+    doubts = mistakes.label_errors_for(labels)
     captions, lines = [], []
     for index, label, taken, share in zip(indices, labels[indices], predicted, sure, strict=True):
         doubt = doubts.get(int(index))
-        kept = f" (a label that {doubt.for_given} of 5 people kept)" if doubt else ""
+        kept = f" (a label that {doubt.votes_label} of 5 people kept)" if doubt else ""
         captions.append(
             f"**{label}** as {taken}, {100 * share:.0f} %\nno. {index}{', doubted' if doubt else ''}"
         )

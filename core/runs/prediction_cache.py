@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.errors import RunError, UserError
-from core.insight.mistakes import Predictions, measured
+from core.insight.mistakes import Predictions, predict_labelled
 from core.models.architectures import rows_of
 from core.runs import files
 from core.runs.run import Run
@@ -55,7 +55,7 @@ def predictions_of(run: Run, which: str = "last", test: Pair | None = None) -> P
     if kept is not None:
         return Predictions(kept, labels)
     try:
-        found = measured(load_model(run, which), images, labels)
+        found = predict_labelled(load_model(run, which), images, labels)
     except UserError as error:
         raise RunError(f"{run.name} cannot be asked: {error}") from None
     _keep(place, found.probabilities)

@@ -141,7 +141,8 @@ def digit(folder: Path, count: int) -> str:
     """The table of drawn digits: strokes, 28x28, probabilities."""
     import torch
 
-    from core.drawing.preparation import strokes_to_ink, to_mnist
+    from core.drawing.preparation import to_mnist
+    from core.drawing.strokes import strokes_to_ink
     from core.insight.predictions import predict
     from core.models.network import build
 

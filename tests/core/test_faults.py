@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from core.config import FIELDS, Limits, RunConfig
 from core.data import augmentations
 from core.drawing import preparation
+from core.drawing import strokes as drawn
 from core.errors import UserError
 from core.training import schedules
 from core.training.plan import plan
@@ -111,7 +112,7 @@ points = st.lists(st.floats(-3, 3) | st.just(math.nan), min_size=1, max_size=3)
 
 @given(junk | st.lists(st.lists(points, max_size=5), max_size=4))
 def test_any_strokes_are_drawn_or_refused(strokes):
-    image = taken(lambda: preparation.to_mnist(preparation.strokes_to_ink(strokes)))
+    image = taken(lambda: preparation.to_mnist(drawn.strokes_to_ink(strokes)))
     if image is not None:
         assert (image.shape, image.dtype) == ((28, 28), np.uint8)
 

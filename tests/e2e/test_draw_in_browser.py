@@ -11,7 +11,7 @@ from PIL import Image
 from playwright.sync_api import expect
 from serving import PHONE, ROOT, launched, watched_page
 
-from core.drawing.preparation import strokes_to_ink
+from core.drawing.strokes import strokes_to_ink
 from core.library import digits as own_digits
 from tests.strokes import DIGITS
 

@@ -19,7 +19,7 @@ from core.data import dataset, sources
 from core.data.augmentations import KINDS, PRESETS, Augmenter, check
 from core.data.transform_text import from_text, to_text
 from core.errors import DataError
-from core.insight.digits import one_of_each
+from core.insight.digits import first_of_each_class
 from tests.opening import open_page, well
 
 ROOT = Path(__file__).parents[2]
@@ -217,7 +217,7 @@ def transforms(app: AppTest) -> tuple:
 
 def test_the_draws_are_the_trainers(here):
     app = studio(transforms=to_text(OWN), round="3")
-    originals = here.train_images[one_of_each(here.train_labels.numpy(), 0)].numpy()
+    originals = here.train_images[first_of_each_class(here.train_labels.numpy(), 0)].numpy()
     expected = Augmenter(check(OWN), 1)(np.repeat(originals, 8, axis=0), (3, 0)).reshape(
         10, 8, 28, 28
     )

@@ -14,7 +14,8 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core.data import dataset
-from core.drawing.preparation import strokes_to_ink, to_mnist
+from core.drawing.preparation import to_mnist
+from core.drawing.strokes import strokes_to_ink
 from core.library import digits as own_digits
 from core.runs import files
 from pages.ui.draw import nearest as draw_nearest

@@ -78,23 +78,23 @@ def test_it_counts_what_the_run_gets_wrong(folder, here):
     run = made_run(folder, "mine")
     found = found_of(run, here)
     app = opened(run="mine")
-    assert figures(app)[:2] == [str(found.wrong), f"{100 * found.right.mean():.2f}\u00a0%"]
+    assert figures(app)[:2] == [str(found.error_count), f"{100 * found.correct.mean():.2f}\u00a0%"]
     shown = component(app, "matrix")
     np.testing.assert_array_equal(
-        shown["counts"], mistakes.confusion(found.labels, found.predicted)
+        shown["counts"], mistakes.confusion_matrix(found.labels, found.predicted)
     )
     cells = component(app, "gallery")["cells"]
     assert [cell["note"].split(", ")[1] for cell in cells] == [
-        str(index) for index in mistakes.hardest(found, 56)
+        str(index) for index in mistakes.worst_errors(found, 56)
     ]
-    assert cells[0]["label"] == f"{found.labels[mistakes.hardest(found)[0]]} → " + str(
-        found.predicted[mistakes.hardest(found)[0]]
+    assert cells[0]["label"] == f"{found.labels[mistakes.worst_errors(found)[0]]} → " + str(
+        found.predicted[mistakes.worst_errors(found)[0]]
     )
 
 
 def test_a_cell_that_is_clicked_shows_its_images_and_all_again(folder, here):
     found = found_of(made_run(folder, "mine"), here)
-    counts = mistakes.confusion(found.labels, found.predicted)
+    counts = mistakes.confusion_matrix(found.labels, found.predicted)
     label, answer = next((a, b) for a in range(10) for b in range(10) if a != b and counts[a, b])
     app = opened(run="mine", labelled=str(label), read=str(answer))
     shown = component(app, "gallery")["cells"]
@@ -103,7 +103,7 @@ def test_a_cell_that_is_clicked_shows_its_images_and_all_again(folder, here):
     assert component(app, "matrix")["picked"] == [label, answer]
     app.selectbox(key="labelled").set_value("any")
     app.selectbox(key="read").set_value("any")
-    assert len(component(well(app.run()), "gallery")["cells"]) == min(56, found.wrong)
+    assert len(component(well(app.run()), "gallery")["cells"]) == min(56, found.error_count)
 
 
 def test_the_diagonal_shows_what_is_read_rightly(folder, here):
@@ -116,7 +116,7 @@ def test_the_diagonal_shows_what_is_read_rightly(folder, here):
 
 def test_an_empty_cell_says_so(folder, here):
     found = found_of(made_run(folder, "mine"), here)
-    counts = mistakes.confusion(found.labels, found.predicted)
+    counts = mistakes.confusion_matrix(found.labels, found.predicted)
     label, answer = (int(each[0]) for each in np.nonzero(counts == 0))
     assert "There is none" in told(opened(run="mine", labelled=str(label), read=str(answer)))
 
@@ -133,7 +133,7 @@ def test_any_image_can_be_looked_at_and_sent_to_draw(folder, here):
 
 def test_pages_of_mistakes_are_walked_through(folder, here):
     found = found_of(made_run(folder, "mine"), here)
-    order = mistakes.hardest(found)
+    order = mistakes.worst_errors(found)
     app = opened(run="mine")
     next(button for button in app.button if button.label == "Later").click()
     cells = component(well(app.run()), "gallery")["cells"]
@@ -169,7 +169,7 @@ def test_two_runs_are_compared_image_by_image(folder, here):
     found = mistakes.compare(found_of(first, here), found_of(second, here))
     app = opened(run="one", view="two runs", other="two", split="second right")
     assert figures(app) == [
-        str(found.both_right),
+        str(found.both_correct),
         *(str(len(each)) for each in (found.only_first, found.only_second, found.both_wrong)),
     ]
     cells = component(app, "gallery")["cells"]
@@ -215,7 +215,9 @@ def test_doubtful_labels_are_marked_and_shown_with_the_votes(folder, mnist, monk
 
 
 def test_votes_are_put_into_words():
-    assert votes(mistakes.Doubt(4, 9, 2, 2, 1)).endswith("two said 4, two 9, one both or neither.")
+    assert votes(mistakes.LabelError(4, 9, 2, 2, 1)).endswith(
+        "two said 4, two 9, one both or neither."
+    )
 
 
 @pytest.mark.parametrize("view", ["one run", "two runs", "doubtful labels", "?"])
@@ -232,7 +234,7 @@ def test_mistakes_can_be_taken_along(folder, here):
     table = pd.read_csv(
         io.StringIO(csv(found, Digits("test", here.test_images.numpy(), found.labels)))
     )
-    assert list(table["index"]) == list(mistakes.hardest(found))
+    assert list(table["index"]) == list(mistakes.worst_errors(found))
     assert list(table.columns[:5]) == ["index", "label", "predicted", "loss", "suspected_label"]
     np.testing.assert_allclose(
         table[[f"p{digit}" for digit in range(10)]].sum(axis=1), 1, atol=1e-4

@@ -136,7 +136,7 @@ def test_a_run_with_a_hold_out_is_asked_about_it(folder, here):
 
 
 def test_a_large_network_is_asked_about_an_even_sample(folder, here, monkeypatch):
-    monkeypatch.setattr(asking, "affordable", lambda model, seconds: 50)
+    monkeypatch.setattr(asking, "affordable_images", lambda model, seconds: 50)
     run_of(folder)
     assert "of 50 of 200 validation images" in words(
         open_page(TRAIN, run="mine", inside="Mistakes")

@@ -21,7 +21,7 @@ def matrix(
     """Labels down, answers across.
 
     Args:
-        counts: (10, 10), as `core.insight.mistakes.confusion` gives them.
+        counts: (10, 10), as `core.insight.mistakes.confusion_matrix` gives them.
         picked: label and answer that are marked; None: any.
         on_pick: called when a cell with images was clicked, its label and answer in `st.session_state[key].picked`.
         key: of the component.

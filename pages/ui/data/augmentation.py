@@ -12,7 +12,7 @@ import streamlit as st
 from core.data.augmentations import KINDS, PRESETS, Augmenter, Parameter, Transform, check
 from core.data.transform_text import MAX_TEXT, changed, from_text, to_text
 from core.errors import ConfigError
-from core.insight.digits import one_of_each
+from core.insight.digits import first_of_each_class
 from pages.ui.components.gallery import gallery
 from pages.ui.data.digits import chosen_index
 from pages.ui.dataset import Digits
@@ -225,7 +225,9 @@ def _draws(some: Digits, rows: Rows, subject: str, index: int, rounds: int) -> N
         help="All transforms one after the other, as in training, or one of them by itself.",
     )
     used = rows if only not in options[1:] else (rows[options.index(only) - 1],)
-    indices = one_of_each(some.labels, index) if subject == SUBJECTS[0] else np.full(10, index)
+    indices = (
+        first_of_each_class(some.labels, index) if subject == SUBJECTS[0] else np.full(10, index)
+    )
     originals = some.images[indices]
     drawn = _augmented(to_text(used), originals.tobytes(), rounds)
     if subject == SUBJECTS[0]:

@@ -17,7 +17,7 @@ from pages.ui.frame import KEPT, heading
 from pages.ui.tables import figures
 
 if TYPE_CHECKING:
-    from core.insight.digits import Map, Statistics
+    from core.insight.digits import PcaMap, Statistics
 
 PAGE = 72
 ALL = "all"
@@ -59,7 +59,7 @@ def browse(some: Digits) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="picks"):
         digit = chosen_class()
         index = chosen_index(some)
-    shown = insight.window(some.labels, digit, index, PAGE)
+    shown = insight.page_of_digits(some.labels, digit, index, PAGE)
     left, right = st.columns([7, 3], gap="large")
     with left:
         labels = some.labels[shown.indices]
@@ -73,22 +73,22 @@ def browse(some: Digits) -> None:
             ],
             labels=[str(label) for label in labels],
             notes=[str(at) for at in shown.indices],
-            picked=int(np.flatnonzero(shown.indices == shown.at)[0]),
+            picked=int(np.flatnonzero(shown.indices == shown.selected)[0]),
             on_pick=lambda: _go(int(shown.indices[st.session_state["digits"].picked])),
         )
         with st.container(horizontal=True, vertical_alignment="center"):
-            _step("Earlier", "chevron_left", shown.before)
-            _step("Later", "chevron_right", shown.after)
+            _step("Earlier", "chevron_left", shown.previous)
+            _step("Later", "chevron_right", shown.next)
             st.caption(
-                f"{shown.first + 1:,} to {shown.first + len(shown.indices):,} of {shown.total:,} "
+                f"{shown.offset + 1:,} to {shown.offset + len(shown.indices):,} of {shown.total:,} "
                 + ("digits" if digit is None else NAMES[digit])
             )
     with right, st.container(key="seen"):
-        label, image = int(some.labels[shown.at]), some.images[shown.at]
-        heading("An 8" if label == 8 else f"A {label}", f"{some.name} image {shown.at:,}")
+        label, image = int(some.labels[shown.selected]), some.images[shown.selected]
+        heading("An 8" if label == 8 else f"A {label}", f"{some.name} image {shown.selected:,}")
         closeup(
             image,
-            f"{some.name} image {shown.at}, a {label}, 28 by 28 pixels; arrow keys read out their values",
+            f"{some.name} image {shown.selected}, a {label}, 28 by 28 pixels; arrow keys read out their values",
             f"Ink on {np.count_nonzero(image)} of 784 pixels. Point at one to read its value.",
         )
         st.page_link(
@@ -97,7 +97,7 @@ def browse(some: Digits) -> None:
             query_params={
                 "part": "Augmentation",
                 "set": some.name,
-                "index": str(shown.at),
+                "index": str(shown.selected),
                 "subject": "this one",
             },
         )
@@ -115,7 +115,7 @@ def _go(index: int) -> None:
 
 @st.cache_data(max_entries=4, show_spinner="Counting pixels")
 def _statistics(name: str, _some: Digits) -> Statistics:
-    return insight.statistics(_some.images, _some.labels)
+    return insight.compute_statistics(_some.images, _some.labels)
 
 
 def statistics(some: Digits) -> None:
@@ -126,7 +126,7 @@ def statistics(some: Digits) -> None:
             "digit": range(10),
             "images": found.counts,
             "share": found.counts / found.counts.sum(),
-            **dict(zip(QUANTILES, found.ink.T, strict=True)),
+            **dict(zip(QUANTILES, found.ink_quantiles.T, strict=True)),
         }
     )
     _classes(some.name, classes)
@@ -202,7 +202,7 @@ def _pixels(some: Digits, found: Statistics) -> None:
             file=f"mnist-{some.name}-greys",
             of=some.name,
             table=lambda: bars,
-            alt=f"{found.blank:.0%} of the pixels are bare paper, most others full ink.",
+            alt=f"{found.blank_share:.0%} of the pixels are bare paper, most others full ink.",
         )
     with right:
         heading("Pixels", "white is 1; networks are given (x − 0.1307) / 0.3081")
@@ -210,15 +210,15 @@ def _pixels(some: Digits, found: Statistics) -> None:
             {
                 "Mean": f"{found.grey_mean:.4f}",
                 "Standard deviation": f"{found.grey_std:.4f}",
-                "Without ink": f"{100 * found.blank:.1f} %",
-                "Never inked": f"{found.never} of 784",
+                "Without ink": f"{100 * found.blank_share:.1f} %",
+                "Never inked": f"{found.never_inked} of 784",
             }
         )
 
 
 @st.cache_data(max_entries=8, show_spinner="Laying out the map")
-def _map(name: str, sample: int, _some: Digits) -> Map:
-    return insight.pca(_some.images, sample)
+def _map(name: str, sample: int, _some: Digits) -> PcaMap:
+    return insight.compute_pca(_some.images, sample)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -259,7 +259,7 @@ def atlas(some: Digits) -> None:
             some,
             frame,
             [
-                f"component {axis + 1}, {100 * chart.shares[axis]:.1f} % of the differences"
+                f"component {axis + 1}, {100 * chart.explained_variance[axis]:.1f} % of the differences"
                 for axis in (across, up)
             ],
             sample,
@@ -269,14 +269,14 @@ def atlas(some: Digits) -> None:
         for axis, ends in ((across, "left to right"), (up, "bottom to top")):
             heading(f"Component {axis + 1}", ends)
             gallery(
-                insight.along(chart, axis, 5),
+                insight.images_along_component(chart, axis, 5),
                 f"The mean digit moved along component {axis + 1}",
                 f"along{axis}",
                 columns=(5,),
                 alts=[f"step {step} of 5" for step in range(1, 6)],
             )
         st.caption(
-            f"Together they carry {100 * (chart.shares[across] + chart.shares[up]):.0f} % of the differences "
+            f"Together they carry {100 * (chart.explained_variance[across] + chart.explained_variance[up]):.0f} % of the differences "
             "between pixels. Digits that lie on each other here can still be told apart: "
             "a network sees all 784 pixels."
         )

@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.charts.diagrams import operation, size
 from core.insight import explanations
-from core.insight.explanations import RowMaps
+from core.insight.explanations import FeatureMaps
 from core.models.shapes import Layer, trace
 from core.runs.run import Run
 from pages.ui import checkpoints
@@ -30,7 +30,7 @@ LEAST = 0.01  # of probability: less of a drop is drawn pale
 def layers(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
     """The maps of every row."""
     model = checkpoints.model(run)
-    rows = explanations.row_maps(model, image)
+    rows = explanations.feature_maps(model, image)
     st.caption(
         "What each row of the network makes of the digit: blue where a value is above 0, orange where it is "
         "below, each row on its own scale. The first rows find strokes and edges; the last ones are coarse, and "
@@ -45,7 +45,7 @@ def layers(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
     )
 
 
-def _line(layer: Layer, row: RowMaps, last: bool) -> Line:
+def _line(layer: Layer, row: FeatureMaps, last: bool) -> Line:
     what = " ".join(filter(None, operation(layer.row)))
     title = f"{row.number} · {what}"
     if layer.row["kind"] == "dropout":
@@ -129,7 +129,11 @@ def reasons(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
         )
     with right:
         st.markdown("##### What must not be missing :gray[:small[occlusion]]")
-        box = (hidden.left, hidden.top, patch) if hidden.before - hidden.after >= LEAST else None
+        box = (
+            (hidden.left, hidden.top, patch)
+            if hidden.probability - hidden.lowest >= LEAST
+            else None
+        )
         _over(
             hidden.drop / max(float(np.abs(hidden.drop).max()), LEAST),
             image,
@@ -142,11 +146,11 @@ def reasons(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
 
 def _said(hidden: explanations.Occlusion, name: str, patch: int) -> str:
     start = f"Blue: with this part hidden it would be less sure of {name}. Orange: more sure. "
-    if hidden.before - hidden.after < LEAST:
+    if hidden.probability - hidden.lowest < LEAST:
         return (
             f"{start}No square of {patch} by {patch} pixels takes away more than {percent(LEAST)}."
         )
-    return f"{start}Hiding the square that is marked brings {percent(hidden.before)} down to {percent(hidden.after)}."
+    return f"{start}Hiding the square that is marked brings {percent(hidden.probability)} down to {percent(hidden.lowest)}."
 
 
 def _over(

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from core.insight import nearest as insight
-from core.insight.nearest import Neighbours, Reader
+from core.insight.nearest import FeatureIndex, Neighbours
 from core.runs.run import Run
 from pages.ui import checkpoints, dataset
 from pages.ui.components.gallery import gallery
@@ -52,20 +52,22 @@ def nearest(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
     reader = _reader(
         run.name, checkpoints.changed(run), os.environ.get("INKLING_DATA", ""), run, some
     )
-    reader.read_on()
+    reader.keep_reading()
     st.fragment(
-        _by_features, run_every=POLL if reader.done < reader.total else None, key="features"
-    )(reader, run, image, some, reader.done < reader.total)
+        _by_features, run_every=POLL if reader.num_read < reader.total else None, key="features"
+    )(reader, run, image, some, reader.num_read < reader.total)
 
 
-def _by_features(reader: Reader, run: Run, image: np.ndarray, some: Digits, reading: bool) -> None:
-    reader.read_on()
-    if not reader.done:
+def _by_features(
+    reader: FeatureIndex, run: Run, image: np.ndarray, some: Digits, reading: bool
+) -> None:
+    reader.keep_reading()
+    if not reader.num_read:
         reader.wait(PATIENCE, images=1)
-    if reading and reader.done >= reader.total:
+    if reading and reader.num_read >= reader.total:
         st.rerun()  # the whole page, which then asks no more
     found = reader.nearest(image, COUNT)
-    inside = insight.features_row(checkpoints.model(run))
+    inside = insight.last_hidden_row(checkpoints.model(run))
     what = (
         f"what {run.name} hands to its last learned row"
         if inside
@@ -74,7 +76,7 @@ def _by_features(reader: Reader, run: Run, image: np.ndarray, some: Digits, read
     so_far = (
         ""
         if not reading
-        else f" Of the first {reader.done:,} of {reader.total:,}: it is reading on."
+        else f" Of the first {reader.num_read:,} of {reader.total:,}: it is reading on."
     )
     _show(
         found, some, f"The training images most alike in {what}; this is how it sees them.{so_far}"
@@ -120,17 +122,17 @@ def _votes(labels: np.ndarray) -> str:
 
 @st.cache_resource(max_entries=1, show_spinner="Measuring the training images")
 def _lengths(count: int, folder: str, _some: Digits) -> np.ndarray:
-    return insight.square_lengths(_some.images)
+    return insight.squared_norms(_some.images)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _by_pixels(count: int, image: bytes, _some: Digits) -> Neighbours:
     lengths = _lengths(count, os.environ.get("INKLING_DATA", ""), _some)
-    return insight.by_pixels(
+    return insight.nearest_by_pixels(
         _some.images, lengths, np.frombuffer(image, np.uint8).reshape(28, 28), COUNT
     )
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)
-def _reader(name: str, changed: int, folder: str, _run: Run, _some: Digits) -> Reader:
-    return Reader(checkpoints.model(_run), _some.images)
+def _reader(name: str, changed: int, folder: str, _run: Run, _some: Digits) -> FeatureIndex:
+    return FeatureIndex(checkpoints.model(_run), _some.images)

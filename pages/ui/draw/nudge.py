@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.drawing.perturbations import NUDGES, along, nudged
+from core.drawing.perturbations import PERTURBATIONS, perturb, perturb_over_range
 from core.runs.run import Run
 from pages.ui.components import pad
 from pages.ui.components.chart import draw
@@ -14,7 +14,7 @@ from pages.ui.draw.networks import Runs, answers, ask
 from pages.ui.draw.subject import Subject
 from pages.ui.frame import KEPT
 
-TITLES = {nudge.title: name for name, nudge in NUDGES.items()}
+TITLES = {nudge.title: name for name, nudge in PERTURBATIONS.items()}
 
 
 def nudge(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
@@ -24,8 +24,8 @@ def nudge(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
     left, right = st.columns([5, 7], gap="large")
     with left:
         picture = st.container()
-        amounts = {name: _slider(name) for name in NUDGES}
-        changed = nudged(image, **amounts)
+        amounts = {name: _slider(name) for name in PERTURBATIONS}
+        changed = perturb(image, **amounts)
         with picture:
             answer, said = ask(run, changed)
             pad.readout(changed, answer, said, key="nudged", bars=False)
@@ -34,7 +34,7 @@ def nudge(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
             icon=":material/restart_alt:",
             type="tertiary",
             on_click=_reset,
-            disabled=all(amounts[name] == each.still for name, each in NUDGES.items()),
+            disabled=all(amounts[name] == each.neutral for name, each in PERTURBATIONS.items()),
         )
     with right:
         title = st.segmented_control(
@@ -42,7 +42,7 @@ def nudge(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
         )
         name = TITLES[title]
         others = {each: amount for each, amount in amounts.items() if each != name}
-        steps, images = along(image, name, **others)
+        steps, images = perturb_over_range(image, name, **others)
         found = answers(run, images)  # (N, 10)
         frame = pd.DataFrame(
             {
@@ -51,10 +51,10 @@ def nudge(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
                 "probability": found.astype(np.float64).ravel(),
             }
         )
-        unit = NUDGES[name].unit
+        unit = PERTURBATIONS[name].unit
         draw(
             charts_draw.curves(
-                frame, f"{title.lower()}, {unit}", amounts[name], NUDGES[name].still
+                frame, f"{title.lower()}, {unit}", amounts[name], PERTURBATIONS[name].neutral
             ),
             "nudge",
             title="Probability",
@@ -72,13 +72,13 @@ def nudge(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
 
 
 def _slider(name: str) -> float:
-    each = NUDGES[name]
+    each = PERTURBATIONS[name]
     places = "%.2f" if each.step < 0.1 or each.step == 0.25 else "%.1f" if each.step < 1 else "%.0f"
     return st.slider(
         each.title,
         float(each.low),
         float(each.high),
-        float(each.still),
+        float(each.neutral),
         float(each.step),
         format=f"{places} {each.unit}",
         key=f"nudge_{name}",
@@ -88,8 +88,8 @@ def _slider(name: str) -> float:
 
 
 def _reset() -> None:
-    for name, each in NUDGES.items():
-        st.session_state[f"nudge_{name}"] = float(each.still)
+    for name, each in PERTURBATIONS.items():
+        st.session_state[f"nudge_{name}"] = float(each.neutral)
 
 
 def _said(found: np.ndarray, steps: list[float], title: str, unit: str) -> str:

@@ -10,8 +10,10 @@ import numpy as np
 import streamlit as st
 
 from core.charts.sprites import sheet
-from core.drawing.preparation import from_picture, open_picture, strokes_to_ink, to_mnist
-from core.drawing.segmentation import cut_ink, cut_strokes
+from core.drawing.pictures import open_picture, picture_to_ink
+from core.drawing.preparation import to_mnist
+from core.drawing.segmentation import segment_ink, segment_strokes
+from core.drawing.strokes import strokes_to_ink
 from core.errors import UserError
 from pages.ui import dataset
 from pages.ui.components import pad
@@ -130,7 +132,7 @@ def _drawing(several: bool) -> Subject:
 
 
 def _cut_strokes(strokes: pad.Strokes) -> list[np.ndarray]:
-    return cut_strokes(strokes, WIDE)
+    return segment_strokes(strokes, WIDE)
 
 
 def _one(strokes: pad.Strokes) -> list[np.ndarray]:
@@ -167,7 +169,7 @@ def _picture(several: bool) -> Subject:
     if file is not None and kept.get("picture_id") != file.file_id:
         kept["picture_id"], kept["picture"] = file.file_id, None
         try:
-            kept["picture"] = from_picture(open_picture(file.getvalue()))
+            kept["picture"] = picture_to_ink(open_picture(file.getvalue()))
         except UserError as error:
             kept["picture_error"] = str(error)
         else:
@@ -190,7 +192,7 @@ def _picture(several: bool) -> Subject:
 def _read(ink: np.ndarray, several: bool) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The digits in a picture's ink, and the same again: nothing in it moves."""
     try:
-        found = cut_ink(ink)
+        found = segment_ink(ink)
     except UserError:  # a page of text, say; as one digit it can be read all the same
         if several:
             raise

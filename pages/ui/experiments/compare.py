@@ -136,17 +136,17 @@ def _sureness(found: Comparison) -> str:
     """What the two accuracies were measured on, and how sure each is by itself."""
     wrong = len(found.both_wrong)
     alone = len(found.only_first), len(found.only_second)
-    total = found.both_right + sum(alone) + wrong
+    total = found.both_correct + sum(alone) + wrong
     ends = [
         f"{low:.2f} to {high:.2f}"
-        for low, high in (wilson(found.both_right + each, total) for each in alone)
+        for low, high in (wilson(found.both_correct + each, total) for each in alone)
     ]
     return f"Last epoch, on the {total:,} test images. 95 % intervals: {ends[0]} and {ends[1]}."
 
 
 def _disagreements(answer: Answer, found: Comparison) -> None:
     rows = (
-        (f"{answer.first} right", found.both_right, len(found.only_first)),
+        (f"{answer.first} right", found.both_correct, len(found.only_first)),
         (f"{answer.first} wrong", len(found.only_second), len(found.both_wrong)),
     )
     body = "".join(

@@ -24,9 +24,9 @@ def labels(run: Run, found: Predictions, test: Digits) -> None:
         st.markdown(":gray[Nothing is known of the labels of these images.]")
         return
     indices = np.array(sorted(known))
-    wrong = int((~found.right[indices]).sum())
-    sides = sum(int(found.predicted[index]) == doubt.guess for index, doubt in known.items())
-    rest, missed = len(found.labels) - len(known), found.wrong - wrong
+    wrong = int((~found.correct[indices]).sum())
+    sides = sum(int(found.predicted[index]) == doubt.suggested for index, doubt in known.items())
+    rest, missed = len(found.labels) - len(known), found.error_count - wrong
     tables.figures(
         {
             "Labels in doubt": str(len(known)),
@@ -53,10 +53,12 @@ def labels(run: Run, found: Predictions, test: Digits) -> None:
             "doubtful",
             tile=4.25,
             stacked=True,
-            labels=[f"{known[index].given} or {known[index].guess}" for index in indices.tolist()],
+            labels=[
+                f"{known[index].label} or {known[index].suggested}" for index in indices.tolist()
+            ],
             notes=[f"read as {found.predicted[index]}" for index in indices],
             alts=[
-                f"Test image {index}, labelled {known[index].given}, suspected to be a {known[index].guess}, "
+                f"Test image {index}, labelled {known[index].label}, suspected to be a {known[index].suggested}, "
                 f"read as {found.predicted[index]}"
                 for index in indices.tolist()
             ],

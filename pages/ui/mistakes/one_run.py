@@ -27,7 +27,7 @@ _DIGITS = tuple(map(str, range(10)))
 @st.fragment
 def one_run(run: Run, found: Predictions, test: Digits) -> None:
     """The mistakes of a run: counted, by digit, and one by one."""
-    counts = mistakes.confusion(found.labels, found.predicted)
+    counts = mistakes.confusion_matrix(found.labels, found.predicted)
     _figures(run, found, test)
     left, right = st.columns([7, 5], gap="large")
     st.space("small")
@@ -67,19 +67,19 @@ def one_run(run: Run, found: Predictions, test: Digits) -> None:
             "Recall: of a digit's images, those read rightly. Precision: of a digit's answers, those that are "
             "right."
         )
-    chosen = mistakes.by_loss(found, _chosen(found, label, answer))
+    chosen = mistakes.sort_by_loss(found, _chosen(found, label, answer))
     with title:
         heading(*_title(label, answer, len(chosen)))
     _images(run, found, test, chosen, image)
 
 
 def _figures(run: Run, found: Predictions, test: Digits) -> None:
-    total, wrong = len(found.labels), ~found.right
+    total, wrong = len(found.labels), ~found.correct
     sure = int((found.probabilities.max(axis=1)[wrong] > SURE).sum())
-    low, high = wilson(total - found.wrong, total)
+    low, high = wilson(total - found.error_count, total)
     figures = {
-        f"Wrong of {total:,}": f"{found.wrong:,}",
-        "Right": f"{100 - 100 * found.wrong / total:.2f}\u00a0%",
+        f"Wrong of {total:,}": f"{found.error_count:,}",
+        "Right": f"{100 - 100 * found.error_count / total:.2f}\u00a0%",
         f"Wrong, over {100 * SURE:.0f}\u00a0% sure": f"{sure:,}",
     }
     if known := doubts(test):
@@ -158,7 +158,7 @@ def _images(
 
 def _chosen(found: Predictions, label: str, answer: str) -> np.ndarray:
     """Which images two filters let through: mistakes, unless they ask for one digit read as itself."""
-    chosen = found.right if label == answer != ANY else ~found.right
+    chosen = found.correct if label == answer != ANY else ~found.correct
     for value, wanted in ((found.labels, label), (found.predicted, answer)):
         if wanted != ANY:
             chosen = chosen & (value == int(wanted))

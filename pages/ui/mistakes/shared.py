@@ -12,7 +12,7 @@ import streamlit as st
 
 from core.charts import training as charts
 from core.errors import RunError
-from core.insight.mistakes import Doubt, Predictions, doubted, hardest
+from core.insight.mistakes import LabelError, Predictions, label_errors_for, worst_errors
 from core.runs.prediction_cache import predictions_of
 from core.runs.run import Run
 from core.runs.store import open_run
@@ -41,9 +41,9 @@ def _predictions(name: str, folder: str, changed: int, count: int, _test: Digits
     return predictions_of(open_run(name, Path(folder)), test=(_test.images, _test.labels))
 
 
-def doubts(test: Digits) -> dict[int, Doubt]:
+def doubts(test: Digits) -> dict[int, LabelError]:
     """The known wrong labels among the test images."""
-    return doubted(test.labels)
+    return label_errors_for(test.labels)
 
 
 def one_image(index: int, test: Digits, asked: Mapping[str, Predictions], key: str) -> None:
@@ -92,12 +92,12 @@ def said(index: int, label: int, asked: Mapping[str, Predictions]) -> str:
     return " ".join(words)
 
 
-def votes(doubt: Doubt) -> str:
+def votes(doubt: LabelError) -> str:
     """What people said of a doubtful label, in words."""
-    neither = f", {_COUNTS[doubt.for_neither]} both or neither" if doubt.for_neither else ""
+    neither = f", {_COUNTS[doubt.votes_neither]} both or neither" if doubt.votes_neither else ""
     return (
-        f"Is the label right? Of five people who were asked, {_COUNTS[doubt.for_given]} said {doubt.given}, "
-        f"{_COUNTS[doubt.for_guess]} {doubt.guess}{neither}."
+        f"Is the label right? Of five people who were asked, {_COUNTS[doubt.votes_label]} said {doubt.label}, "
+        f"{_COUNTS[doubt.votes_suggested]} {doubt.suggested}{neither}."
     )
 
 
@@ -137,8 +137,8 @@ def _colour(name: str, shares: Mapping[str, np.ndarray]) -> str:
 
 def csv(found: Predictions, test: Digits) -> str:
     """The wrong predictions, the highest loss first, as comma-separated values."""
-    indices = hardest(found)
-    suspected = {index: doubt.guess for index, doubt in doubts(test).items()}
+    indices = worst_errors(found)
+    suspected = {index: doubt.suggested for index, doubt in doubts(test).items()}
     table = pd.DataFrame(
         {
             "index": indices,

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from core.experiments.comparison import of_runs
-from core.insight.mistakes import Predictions, by_loss
+from core.insight.mistakes import Predictions, sort_by_loss
 from pages.ui import tables
 from pages.ui.components.gallery import gallery
 from pages.ui.dataset import Digits
@@ -30,7 +30,7 @@ def two_runs(asked: dict[str, Predictions], test: Digits) -> None:
     found = answer.images
     tables.figures(
         {
-            "Both right": f"{found.both_right:,}",
+            "Both right": f"{found.both_correct:,}",
             f"Only {first}": f"{len(found.only_first):,}",
             f"Only {second}": f"{len(found.only_second):,}",
             "Both wrong": f"{len(found.both_wrong):,}",
@@ -62,7 +62,7 @@ def two_runs(asked: dict[str, Predictions], test: Digits) -> None:
         )
     )
     loser = one if part == PARTS[1] else two
-    chosen = by_loss(loser, np.isin(np.arange(len(test.images)), chosen))
+    chosen = sort_by_loss(loser, np.isin(np.arange(len(test.images)), chosen))
     heading(titles[part], f"{len(chosen):,}, the highest loss first")
     if not len(chosen):
         st.markdown(":gray[There is none.]")

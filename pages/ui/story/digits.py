@@ -8,8 +8,8 @@ import streamlit as st
 from core.data.augmentations import Augmenter, transforms_of
 from core.errors import UserError
 from core.experiments.comparison import Answer, of_runs
-from core.insight.digits import one_of_each
-from core.insight.mistakes import Predictions, by_loss, hardest
+from core.insight.digits import first_of_each_class
+from core.insight.mistakes import Predictions, sort_by_loss, worst_errors
 from core.reports import story
 from core.runs.run import Run
 from pages.ui import dataset
@@ -26,7 +26,7 @@ def augmented(run: Run) -> None:
     if not (sets := dataset.digits()):
         return
     some = sets["training"]
-    originals = some.images[one_of_each(some.labels, 0)[list(SHOWN_DIGITS)]]
+    originals = some.images[first_of_each_class(some.labels, 0)[list(SHOWN_DIGITS)]]
     both = np.concatenate([originals[:, None], _draws(run.name, originals.tobytes(), run)], axis=1)
     gallery(
         both.reshape(-1, 28, 28),
@@ -85,8 +85,8 @@ def mistakes(run: Run, before: Run | None) -> None:
 
 
 def _first(test: Digits, found: Predictions) -> None:
-    st.header(f"{found.wrong} mistakes", anchor=False)
-    order = hardest(found, SHOWN)
+    st.header(f"{found.error_count} mistakes", anchor=False)
+    order = worst_errors(found, SHOWN)
     st.markdown(
         f"Those that surprised it most, of {len(found.labels):,} test images. Below each: its label, and what "
         "was read.",
@@ -106,7 +106,7 @@ def _paired(run: Run, before: Run, test: Digits, found: list[Predictions]) -> No
         (f"Went away: wrong in {names[0]}, right in {names[1]}", gone, was, "gone"),
         (f"New: right in {names[0]}, wrong in {names[1]}", new, now, "new"),
     ):
-        order = by_loss(wrong, np.isin(np.arange(len(test.labels)), indices))[: SHOWN // 2]
+        order = sort_by_loss(wrong, np.isin(np.arange(len(test.labels)), indices))[: SHOWN // 2]
         st.markdown(f"##### {title} :gray[:small[{_some(len(order), len(indices))}]]")
         _tiles(test, order, [f"{wrong.labels[at]} → {wrong.predicted[at]}" for at in order], key)
 
@@ -132,11 +132,11 @@ def _tiles(test: Digits, indices: np.ndarray, labels: list[str], key: str) -> No
 
 def left_over(test: Digits, found: list[Predictions]) -> None:
     """The images that all of them misread."""
-    wrong = np.all([~each.right for each in found], axis=0)
+    wrong = np.all([~each.correct for each in found], axis=0)
     known = doubts(test)
     doubted = sum(bool(wrong[index]) for index in known)
     last = found[-1]
-    order = by_loss(last, wrong)
+    order = sort_by_loss(last, wrong)
     st.markdown(
         f"##### Misread by all three :gray[:small[{len(order)} images"
         + (f"; ? marks {doubted} whose label most people doubted" if doubted else "")

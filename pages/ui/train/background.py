@@ -10,8 +10,8 @@ import numpy as np
 import streamlit as st
 
 from core.config import RunConfig
-from core.insight.mistakes import Predictions, measured
-from core.insight.predictions import affordable
+from core.insight.mistakes import Predictions, predict_labelled
+from core.insight.predictions import affordable_images
 from core.insight.training_batch import validation
 from core.runs.run import Run
 from core.runs.store import load_model, open_run
@@ -74,16 +74,16 @@ def _answers(
     training, test = ((sets[each].images, sets[each].labels) for each in SETS)
     images, labels = validation(config, training, test)
     model = load_model(open_run(name, folder))
-    total, most = len(images), affordable(model, MOST_SECONDS)
+    total, most = len(images), affordable_images(model, MOST_SECONDS)
     chosen = (
         np.arange(total) if total <= most else np.linspace(0, total - 1, most).round().astype(int)
     )
     images, labels = images[chosen], labels[chosen]
     parts = []
-    for start in range(0, len(images), step := affordable(model, A_MOMENT)):
+    for start in range(0, len(images), step := affordable_images(model, A_MOMENT)):
         began = time.perf_counter()
         parts.append(
-            measured(
+            predict_labelled(
                 model, images[start : start + step], labels[start : start + step]
             ).probabilities
         )

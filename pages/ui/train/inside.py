@@ -10,9 +10,10 @@ import numpy as np
 import streamlit as st
 
 from core.data.augmentations import transforms_of
-from core.drawing.preparation import strokes_to_ink, to_mnist
+from core.drawing.preparation import to_mnist
+from core.drawing.strokes import strokes_to_ink
 from core.errors import UserError
-from core.insight.mistakes import hardest
+from core.insight.mistakes import worst_errors
 from core.insight.training_batch import batch_at
 from core.runs.run import Run
 from core.runs.store import open_run
@@ -137,7 +138,7 @@ def mistakes(run: Run, moving: bool) -> None:
     if asked is None:
         heading("Mistakes", f"asking the weights after epoch {len(run.epochs)}")
         return
-    found, worst = asked.found, hardest(asked.found, WORST)
+    found, worst = asked.found, worst_errors(asked.found, WORST)
     of = (
         f"{len(found.labels):,} of {asked.total:,}"
         if len(found.labels) < asked.total
@@ -145,7 +146,7 @@ def mistakes(run: Run, moving: bool) -> None:
     )
     heading(
         "Mistakes",
-        f"after epoch {epoch}: {found.wrong:,} of {of} validation images, the worst first",
+        f"after epoch {epoch}: {found.error_count:,} of {of} validation images, the worst first",
     )
     reads = [
         (int(found.labels[at]), int(found.predicted[at]), 100 * found.probabilities[at].max())

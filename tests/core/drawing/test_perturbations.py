@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.drawing.perturbations import NUDGES, along, nudged
+from core.drawing.perturbations import PERTURBATIONS, perturb, perturb_over_range
 from core.errors import UserError
 
 
@@ -22,61 +22,64 @@ def centre(image: np.ndarray) -> tuple[float, float]:
 
 
 def test_at_rest_nothing_changes(bar):
-    assert nudged(bar) is bar
+    assert perturb(bar) is bar
     np.testing.assert_array_equal(
-        nudged(bar, **{name: nudge.still for name, nudge in NUDGES.items()}), bar
+        perturb(
+            bar, **{name: perturbation.neutral for name, perturbation in PERTURBATIONS.items()}
+        ),
+        bar,
     )
 
 
 @pytest.mark.parametrize(("name", "axis"), [("down", 0), ("right", 1)])
 @pytest.mark.parametrize("amount", [-4, -0.5, 3])
 def test_a_shift_moves_the_middle_by_so_many_pixels(bar, name, axis, amount):
-    before, after = centre(bar), centre(nudged(bar, **{name: amount}))
+    before, after = centre(bar), centre(perturb(bar, **{name: amount}))
     assert after[axis] - before[axis] == pytest.approx(amount, abs=0.1)
     assert after[1 - axis] == pytest.approx(before[1 - axis], abs=0.1)
 
 
 def test_a_turn_is_clockwise(bar):
-    turned = nudged(bar, turn=90)
+    turned = perturb(bar, turn=90)
     np.testing.assert_allclose(turned.astype(int), np.rot90(bar, -1), atol=2)
 
 
 def test_size_and_thickness_change_the_ink(bar):
     ink = bar.sum(dtype=int)
-    assert nudged(bar, size=1.4).sum(dtype=int) / ink == pytest.approx(1.96, rel=0.1)
-    assert nudged(bar, size=0.5).sum(dtype=int) / ink == pytest.approx(0.25, rel=0.15)
-    thick, thin = nudged(bar, thickness=2), nudged(bar, thickness=-2)
+    assert perturb(bar, size=1.4).sum(dtype=int) / ink == pytest.approx(1.96, rel=0.1)
+    assert perturb(bar, size=0.5).sum(dtype=int) / ink == pytest.approx(0.25, rel=0.15)
+    thick, thin = perturb(bar, thickness=2), perturb(bar, thickness=-2)
     assert (thick[14] > 127).sum() == 6
     assert (thin[14] > 127).sum() == 2
     assert thin.sum(dtype=int) < ink < thick.sum(dtype=int)
 
 
 def test_the_smallest_nudge_changes_least(bar):
-    for name, nudge in NUDGES.items():
-        amounts, images = along(bar, name)
+    for name, perturbation in PERTURBATIONS.items():
+        amounts, images = perturb_over_range(bar, name)
         changes = np.abs(images.astype(int) - bar).mean(axis=(1, 2))
-        at = amounts.index(nudge.still)
+        at = amounts.index(perturbation.neutral)
         assert changes[at + 1] <= changes[at + 2], name
         assert changes[at + 1] < 6, name
 
 
-@pytest.mark.parametrize("name", NUDGES)
+@pytest.mark.parametrize("name", PERTURBATIONS)
 def test_a_range_holds_every_step_and_the_digit_as_it_is(bar, name):
-    amounts, images = along(bar, name)
-    nudge = NUDGES[name]
-    assert (amounts[0], amounts[-1]) == (nudge.low, nudge.high)
+    amounts, images = perturb_over_range(bar, name)
+    perturbation = PERTURBATIONS[name]
+    assert (amounts[0], amounts[-1]) == (perturbation.low, perturbation.high)
     assert images.shape == (len(amounts), 28, 28)
-    np.testing.assert_array_equal(images[amounts.index(nudge.still)], bar)
+    np.testing.assert_array_equal(images[amounts.index(perturbation.neutral)], bar)
     assert all(
         (image != bar).any()
         for amount, image in zip(amounts, images, strict=True)
-        if amount != nudge.still
+        if amount != perturbation.neutral
     )
 
 
 def test_the_others_are_held_along_a_range(bar):
-    amounts, images = along(bar, "turn", right=5)
-    np.testing.assert_array_equal(images[amounts.index(0)], nudged(bar, right=5))
+    amounts, images = perturb_over_range(bar, "turn", right=5)
+    np.testing.assert_array_equal(images[amounts.index(0)], perturb(bar, right=5))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +87,7 @@ def test_the_others_are_held_along_a_range(bar):
 )
 def test_what_is_no_nudge_is_refused_in_words(bar, amounts):
     with pytest.raises(UserError):
-        nudged(bar, **amounts)
+        perturb(bar, **amounts)
     if "cake" in amounts:
         with pytest.raises(UserError):
-            along(bar, "cake")
+            perturb_over_range(bar, "cake")

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.drawing.preparation import from_picture, strokes_to_ink, to_mnist
-from core.drawing.segmentation import MOST, cut_ink, cut_strokes, digits
+from core.drawing.pictures import picture_to_ink
+from core.drawing.preparation import to_mnist
+from core.drawing.segmentation import MAX_DIGITS, label_digits, segment_ink, segment_strokes
+from core.drawing.strokes import strokes_to_ink
 from core.errors import UserError
 from tests.strokes import DIGITS, Strokes
 
@@ -60,46 +62,46 @@ def assert_reads(found: list[np.ndarray], numbers: list[int], least: float = 0.9
 def test_a_drawn_number_comes_apart_digit_by_digit(seed):
     chance = random.Random(seed)
     numbers = [chance.randrange(10) for _ in range(4)]
-    assert_reads(cut_strokes(written(numbers, seed=seed), ASPECT), numbers)
+    assert_reads(segment_strokes(written(numbers, seed=seed), ASPECT), numbers)
 
 
 def test_reading_order_is_not_the_order_of_drawing():
     lines = written([1, 2, 3])
-    assert_reads(cut_strokes(lines[::-1], ASPECT), [1, 2, 3])
+    assert_reads(segment_strokes(lines[::-1], ASPECT), [1, 2, 3])
 
 
 def test_a_lone_digit_is_what_the_pad_for_one_makes_of_it():
     for digit, strokes in DIGITS.items():
-        (found,) = cut_strokes(strokes)
+        (found,) = segment_strokes(strokes)
         assert likeness(found, to_mnist(strokes_to_ink(strokes))) > 0.93, digit
 
 
 @pytest.mark.parametrize("bar", [BAR_5, [BAR_5[0], [[0.45, 0.1], [0.75, 0.08]]]])
 def test_the_separate_bar_of_a_5_belongs_to_it(bar):
-    assert len(cut_strokes(bar)) == 1
-    found = cut_strokes(written([3, 5, 1], strokes={**DIGITS, 5: bar}), ASPECT)
+    assert len(segment_strokes(bar)) == 1
+    found = segment_strokes(written([3, 5, 1], strokes={**DIGITS, 5: bar}), ASPECT)
     assert len(found) == 3
     assert found[1][:8].any(), "the bar is on top of it"
-    assert len(cut_ink(strokes_to_ink(bar))) == 1
+    assert len(segment_ink(strokes_to_ink(bar))) == 1
 
 
 @pytest.mark.parametrize("gap", [0.02, 0.0])
 def test_strokes_that_touch_are_told_apart(gap):
-    assert_reads(cut_strokes(written([3, 0, 8, 2], gap=gap), ASPECT), [3, 0, 8, 2], least=0.8)
+    assert_reads(segment_strokes(written([3, 0, 8, 2], gap=gap), ASPECT), [3, 0, 8, 2], least=0.8)
 
 
 def test_one_stroke_through_two_digits_is_cut_where_it_is_thin():
     ring = DIGITS[0][0]
     left = [[0.1 + 0.4 * x, y] for x, y in ring]
     right = [[0.4 + 0.4 * x, y] for x, y in ring]
-    found = cut_strokes([left + right], 2.0)
+    found = segment_strokes([left + right], 2.0)
     assert len(found) == 2
     assert [image.any() for image in found] == [True, True]
 
 
 def test_specks_are_left_out_and_a_lone_bar_is_not():
-    assert len(cut_strokes([*written([4, 7]), [[0.98, 0.05]]], ASPECT)) == 2
-    assert len(cut_strokes([[[0.2, 0.5], [0.6, 0.5]]], ASPECT)) == 1
+    assert len(segment_strokes([*written([4, 7]), [[0.98, 0.05]]], ASPECT)) == 2
+    assert len(segment_strokes([[[0.2, 0.5], [0.6, 0.5]]], ASPECT)) == 1
 
 
 @pytest.mark.parametrize("paper", ["ink", "photograph"])
@@ -109,10 +111,10 @@ def test_a_picture_comes_apart_digit_by_digit(paper):
     if paper == "photograph":
         light = np.linspace(0.6, 1.0, ink.shape[1])[None]
         grain = np.random.default_rng(0).normal(0, 3, ink.shape)
-        ink = from_picture(
+        ink = picture_to_ink(
             np.clip((235 - 195 * (ink / 255.0)) * light + grain, 0, 255).astype(np.uint8)
         )
-    assert_reads(cut_ink(ink), numbers, least=0.85)
+    assert_reads(segment_ink(ink), numbers, least=0.85)
 
 
 @pytest.mark.mnist
@@ -121,7 +123,7 @@ def test_real_digits_in_a_row_come_apart(mnist):
     right = 0
     for at in range(0, 200, 4):
         some = images[at : at + 4]
-        found = cut_ink(
+        found = segment_ink(
             np.concatenate([np.kron(image, np.ones((5, 5), np.uint8)) for image in some], axis=1)
         )
         right += len(found) == 4 and all(
@@ -133,28 +135,28 @@ def test_real_digits_in_a_row_come_apart(mnist):
 def test_digits_that_touch_in_a_picture_do_not_break_it():
     ink = np.concatenate([strokes_to_ink(DIGITS[digit])[:, 80:200] for digit in (0, 0, 8)], axis=1)
     ink[130:140] = np.where(np.arange(ink.shape[1])[None] < 340, 255, ink[130:140])
-    assert 1 <= len(cut_ink(ink)) <= 3
+    assert 1 <= len(segment_ink(ink)) <= 3
 
 
 def test_nothing_drawn_gives_no_digits():
-    assert cut_strokes([]) == []
-    assert cut_strokes([[]]) == []
-    assert cut_ink(np.zeros((50, 90), np.uint8)) == []
-    assert digits(np.zeros((9, 9), np.uint8)).max() == 0
+    assert segment_strokes([]) == []
+    assert segment_strokes([[]]) == []
+    assert segment_ink(np.zeros((50, 90), np.uint8)) == []
+    assert label_digits(np.zeros((9, 9), np.uint8)).max() == 0
 
 
 def test_too_many_are_refused_in_words():
-    with pytest.raises(UserError, match=f"at most {MOST}"):
-        cut_strokes([[[x / 60, 0.4], [x / 60, 0.6]] for x in range(2, 58, 2)], 6.0)
+    with pytest.raises(UserError, match=f"at most {MAX_DIGITS}"):
+        segment_strokes([[[x / 60, 0.4], [x / 60, 0.6]] for x in range(2, 58, 2)], 6.0)
     with pytest.raises(UserError, match="no line of digits"):
-        cut_ink(
+        segment_ink(
             np.kron(
                 (np.indices((60, 60)).sum(axis=0) % 3 == 0).astype(np.uint8) * 255,
                 np.eye(8, dtype=np.uint8),
             )
         )
     with pytest.raises(UserError):
-        cut_strokes([[["a", 1]]])
+        segment_strokes([[["a", 1]]])
 
 
 points = st.tuples(st.floats(-0.2, 1.2), st.floats(-0.2, 1.2)).map(list)
@@ -163,11 +165,11 @@ points = st.tuples(st.floats(-0.2, 1.2), st.floats(-0.2, 1.2)).map(list)
 @given(st.lists(st.lists(points, max_size=12), max_size=12))
 def test_any_scribble_is_cut_or_refused_in_words(strokes):
     try:
-        found = cut_strokes(strokes, ASPECT)
+        found = segment_strokes(strokes, ASPECT)
     except UserError:
         return
     assert all(image.shape == (28, 28) and image.any() for image in found)
-    assert len(found) <= MOST
+    assert len(found) <= MAX_DIGITS
     assert bool(found) == any(strokes)
 
 
@@ -175,7 +177,7 @@ def test_any_scribble_is_cut_or_refused_in_words(strokes):
 def test_any_ink_is_cut_or_refused_in_words(seed, share, height, width):
     ink = (np.random.default_rng(seed).random((height, width)) < share).astype(np.uint8) * 255
     try:
-        found = cut_ink(ink)
+        found = segment_ink(ink)
     except UserError:
         return
     assert all(image.shape == (28, 28) for image in found)

@@ -62,7 +62,7 @@ def test_an_interval_of_a_gain_leaves_0_out_exactly_when_mcnemars_test_finds_a_d
         for only_second in range(0, 40):
             low, high = gain_interval(only_first, only_second, total)
             some, others = np.zeros(only_first, int), np.zeros(only_second, int)
-            found = Comparison(0, some, others, np.zeros(0, int)).chance <= 0.05
+            found = Comparison(0, some, others, np.zeros(0, int)).p_value <= 0.05
             assert (low > 0 or high < 0) == found, (only_first, only_second)
             assert low <= 100 * (only_second - only_first) / total <= high
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from core.errors import UserError
-from core.insight.explanations import MOST_CHANNELS, occlusion, row_maps, saliency
-from core.insight.predictions import affordable, at_once, predict
+from core.insight.explanations import MOST_CHANNELS, feature_maps, occlusion, saliency
+from core.insight.predictions import affordable_images, inference_batch_size, predict
 from core.models.architectures import ARCHITECTURES
 from core.models.network import Network
 from core.models.shapes import trace
@@ -45,7 +45,7 @@ def diverged() -> Network:
 
 def test_hiding_the_stroke_that_matters_takes_the_answer_away(cross):
     found = occlusion(reads_the_bar(), cross, 3, patch=4)
-    assert found.before > 0.9 > 0.5 > found.after
+    assert found.probability > 0.9 > 0.5 > found.lowest
     top, left = np.unravel_index(found.drop.argmax(), found.drop.shape)
     assert 7 <= top <= 10
     assert 17 <= left <= 22
@@ -56,7 +56,7 @@ def test_hiding_the_stroke_that_matters_takes_the_answer_away(cross):
     assert found.top + 4 >= 10, "the patch that hurts most covers the bar's end"
     hidden = cross.copy()
     hidden[max(0, found.top) : found.top + 4, max(0, found.left) : found.left + 4] = 0
-    assert predict(reads_the_bar(), hidden[None])[0, 3] == pytest.approx(found.after, abs=1e-6)
+    assert predict(reads_the_bar(), hidden[None])[0, 3] == pytest.approx(found.lowest, abs=1e-6)
 
 
 def test_hiding_it_makes_the_other_digit_likelier(cross):
@@ -67,7 +67,7 @@ def test_hiding_it_makes_the_other_digit_likelier(cross):
 def test_bare_paper_rests_on_nothing():
     found = occlusion(reads_the_bar(), np.zeros((28, 28), np.uint8), 3)
     assert not found.drop.any()
-    assert found.before == found.after
+    assert found.probability == found.lowest
 
 
 @pytest.mark.parametrize("patch", [1, 2, 5, 28])
@@ -104,7 +104,7 @@ def test_saliency_comes_out_the_same_again(cross):
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_row_of_every_network_has_its_maps(name, cross):
     model = Network(ARCHITECTURES[name].rows).eval()
-    for row, layer in zip(row_maps(model, cross), trace(model.rows), strict=True):
+    for row, layer in zip(feature_maps(model, cross), trace(model.rows), strict=True):
         channels, *sides = layer.output_shape
         assert row.total == channels
         assert row.maps.shape[0] == len(row.channels) == min(channels, MOST_CHANNELS)
@@ -118,7 +118,7 @@ def test_of_many_channels_the_strongest_are_shown(cross):
         {"kind": "linear", "activation": "none"},
     )
     model = Network(rows).eval()
-    first, _ = row_maps(model, cross, most=5)
+    first, _ = feature_maps(model, cross, most=5)
     values = model.features((torch.from_numpy(cross).float() / 255 - 0.1307)[None, None] / 0.3081)[
         0
     ][0]
@@ -129,7 +129,7 @@ def test_of_many_channels_the_strongest_are_shown(cross):
 @pytest.mark.parametrize(
     "look",
     [
-        lambda model, image: row_maps(model, image),
+        lambda model, image: feature_maps(model, image),
         lambda model, image: saliency(model, image, 1),
         lambda model, image: occlusion(model, image, 1),
     ],
@@ -142,11 +142,11 @@ def test_a_network_that_diverged_is_named_in_words(cross, look):
 
 def test_a_large_network_is_asked_less_often():
     small, large = Network(LINEAR), Network(ARCHITECTURES["pytorch-example"].rows)
-    assert affordable(small) > 5 * affordable(large) >= 5
-    assert at_once(large) <= at_once(small)
+    assert affordable_images(small) > 5 * affordable_images(large) >= 5
+    assert inference_batch_size(large) <= inference_batch_size(small)
 
 
 def test_a_large_network_is_covered_in_larger_steps(cross, monkeypatch):
-    monkeypatch.setattr("core.insight.explanations.affordable", lambda model: 20)
+    monkeypatch.setattr("core.insight.explanations.affordable_images", lambda model: 20)
     found = occlusion(reads_the_bar(), cross, 3)
     assert found.drop[8:10, 19:21].max() > 0

@@ -27,7 +27,7 @@ def predictions(
 
 def test_confusion_counts_labels_down_and_answers_across():
     found = predictions([3, 3, 3, 8, 9], [3, 8, 8, 8, 3])
-    counts = mistakes.confusion(found.labels, found.predicted)
+    counts = mistakes.confusion_matrix(found.labels, found.predicted)
     assert counts.shape == (10, 10)
     assert {
         (int(row), int(column)): int(counts[row, column])
@@ -37,7 +37,7 @@ def test_confusion_counts_labels_down_and_answers_across():
 
 def test_precision_and_recall():
     precision, recall = mistakes.precision_recall(
-        mistakes.confusion(np.array([3, 3, 3, 8, 9]), np.array([3, 8, 8, 8, 3]))
+        mistakes.confusion_matrix(np.array([3, 3, 3, 8, 9]), np.array([3, 8, 8, 8, 3]))
     )
     assert (recall[3], precision[3]) == pytest.approx((1 / 3, 1 / 2))
     assert (recall[8], precision[8]) == pytest.approx((1, 1 / 3))
@@ -61,12 +61,12 @@ def test_a_loss_stays_a_number():
 
 def test_the_hardest_come_first_and_the_right_ones_not_at_all():
     found = predictions([1, 2, 3, 4, 5], [1, 7, 7, 4, 6], [0.3, 0.6, 0.99, 0.9, 0.6])
-    assert list(mistakes.hardest(found)) == [2, 1, 4]
-    assert list(mistakes.hardest(found, 1)) == [2]
-    assert list(mistakes.by_loss(found, found.right)) == [0, 3], (
+    assert list(mistakes.worst_errors(found)) == [2, 1, 4]
+    assert list(mistakes.worst_errors(found, 1)) == [2]
+    assert list(mistakes.sort_by_loss(found, found.correct)) == [0, 3], (
         "equals stay in the dataset's order"
     )
-    assert found.wrong == 3
+    assert found.error_count == 3
 
 
 def test_two_networks_are_told_apart_image_by_image():
@@ -75,7 +75,7 @@ def test_two_networks_are_told_apart_image_by_image():
         predictions([1, 2, 3, 4, 5], [1, 7, 7, 4, 0]),
     )
     found = mistakes.compare(first, second)
-    assert found.both_right == 1
+    assert found.both_correct == 1
     assert [list(each) for each in (found.only_first, found.only_second, found.both_wrong)] == [
         [1, 4],
         [3],
@@ -91,49 +91,49 @@ def test_two_networks_are_told_apart_image_by_image():
 )
 def test_how_often_a_coin_would_do_the_same(first, second, chance):
     found = mistakes.Comparison(0, np.arange(first), np.arange(second), np.arange(0))
-    assert found.chance == pytest.approx(chance)
+    assert found.p_value == pytest.approx(chance)
 
 
 def test_a_great_many_images_are_no_trouble():
     assert mistakes.Comparison(
         0, np.arange(9_000), np.arange(500), np.arange(0)
-    ).chance == pytest.approx(0, abs=1e-9)
+    ).p_value == pytest.approx(0, abs=1e-9)
 
 
 def test_a_network_is_asked_as_it_is(digits):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10)).train()
     images, labels = digits.test_images.numpy(), digits.test_labels.numpy()
-    found = mistakes.measured(model, images, labels)
+    found = mistakes.predict_labelled(model, images, labels)
     assert found.probabilities.shape == (len(images), 10)
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, rtol=1e-5)
     assert model.training, "it is left as it was"
     with pytest.raises(UserError, match="labels"):
-        mistakes.measured(model, images, labels[:5])
+        mistakes.predict_labelled(model, images, labels[:5])
 
 
 def test_a_network_that_gives_no_numbers_is_named(digits):
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
     nn.init.constant_(model[1].weight, float("nan"))
     with pytest.raises(UserError, match="no numbers"):
-        mistakes.measured(model, digits.test_images.numpy(), digits.test_labels.numpy())
+        mistakes.predict_labelled(model, digits.test_images.numpy(), digits.test_labels.numpy())
 
 
 def test_known_wrong_labels_come_with_five_votes_and_a_minority_for_the_label():
-    doubts = mistakes.known_wrong()
+    doubts = mistakes.load_label_errors()
     assert len(doubts) == 15
     for doubt in doubts.values():
-        assert doubt.for_given + doubt.for_guess + doubt.for_neither == 5
-        assert doubt.for_given < 3
-        assert doubt.given != doubt.guess
+        assert doubt.votes_label + doubt.votes_suggested + doubt.votes_neither == 5
+        assert doubt.votes_label < 3
+        assert doubt.label != doubt.suggested
 
 
 @pytest.mark.mnist
 def test_known_wrong_labels_stand_where_the_dataset_has_them(mnist):
     labels = mnist.test_labels.numpy()
-    assert mistakes.doubted(labels) == mistakes.known_wrong()
-    assert not mistakes.doubted(mnist.train_labels.numpy())
+    assert mistakes.label_errors_for(labels) == mistakes.load_label_errors()
+    assert not mistakes.label_errors_for(mnist.train_labels.numpy())
 
 
 def test_nothing_is_known_of_other_images(digits):
-    assert mistakes.doubted(digits.test_labels.numpy()) == {}
+    assert mistakes.label_errors_for(digits.test_labels.numpy()) == {}

@@ -8,7 +8,13 @@ import torch
 
 from core.errors import UserError
 from core.insight import nearest
-from core.insight.nearest import MOST_FEATURES, Reader, by_pixels, features_row, square_lengths
+from core.insight.nearest import (
+    MOST_FEATURES,
+    FeatureIndex,
+    last_hidden_row,
+    nearest_by_pixels,
+    squared_norms,
+)
 from core.models.architectures import ARCHITECTURES
 from core.models.network import Network
 
@@ -23,14 +29,14 @@ def images(digits) -> np.ndarray:
     return digits.train_images.numpy()
 
 
-def read_all(reader: Reader) -> Reader:
-    reader.read_on()
+def read_all(reader: FeatureIndex) -> FeatureIndex:
+    reader.keep_reading()
     assert reader.wait(30) == reader.total
     return reader
 
 
 def test_an_image_is_nearest_to_itself_at_distance_0(images):
-    found = by_pixels(images, square_lengths(images), images[17], 5)
+    found = nearest_by_pixels(images, squared_norms(images), images[17], 5)
     assert found.indices[0] == 17
     assert found.distances[0] == 0
     assert (np.diff(found.distances) >= 0).all()
@@ -40,17 +46,17 @@ def test_pixels_give_the_neighbours_that_numpy_gives(images, digits, monkeypatch
     monkeypatch.setattr(nearest, "_AT_ONCE", 70)
     image = digits.test_images[3].numpy()
     distances = np.sqrt(np.square(images.astype(float) - image).sum(axis=(1, 2))) / 255
-    found = by_pixels(images, square_lengths(images), image, 12)
+    found = nearest_by_pixels(images, squared_norms(images), image, 12)
     np.testing.assert_allclose(found.distances, np.sort(distances)[:12], rtol=1e-5)
 
 
 def test_there_may_be_fewer_images_than_are_asked_for(images):
-    assert len(by_pixels(images[:3], square_lengths(images[:3]), images[0], 12).indices) == 3
+    assert len(nearest_by_pixels(images[:3], squared_norms(images[:3]), images[0], 12).indices) == 3
 
 
 def test_features_find_the_image_itself(images):
     torch.manual_seed(0)
-    reader = read_all(Reader(Network(ARCHITECTURES["original-3762"].rows).eval(), images))
+    reader = read_all(FeatureIndex(Network(ARCHITECTURES["original-3762"].rows).eval(), images))
     found = reader.nearest(images[23], 4)
     assert found.indices[0] == 23
     assert found.distances[0] == pytest.approx(0, abs=1e-4)
@@ -63,15 +69,15 @@ def test_features_are_what_the_last_learned_row_is_given(images):
         model.layers[0].weight.reshape(300, 28, 28)[:, 14:] = 0
     other = images.copy()
     other[:, 14:] = 0
-    reader = read_all(Reader(model, images))
+    reader = read_all(FeatureIndex(model, images))
     assert reader.nearest(other[40], 1).indices[0] == 40
-    assert by_pixels(images, square_lengths(images), other[40], 1).distances[0] > 0.5
+    assert nearest_by_pixels(images, squared_norms(images), other[40], 1).distances[0] > 0.5
 
 
 def test_many_features_are_projected_and_keep_their_distances(images):
     torch.manual_seed(1)
     model = Network(WIDE).eval()
-    reader = read_all(Reader(model, images[:60]))
+    reader = read_all(FeatureIndex(model, images[:60]))
     with torch.no_grad():
         x = (torch.from_numpy(images[:60]).float() / 255 - 0.1307)[:, None] / 0.3081
         full = model.features(x)[0].numpy()
@@ -83,15 +89,15 @@ def test_many_features_are_projected_and_keep_their_distances(images):
 
 def test_a_network_of_one_row_compares_the_image_itself(images):
     model = Network(({"kind": "linear", "activation": "none"},)).eval()
-    assert features_row(model) == 0
-    assert read_all(Reader(model, images[:50])).nearest(images[9], 1).indices[0] == 9
+    assert last_hidden_row(model) == 0
+    assert read_all(FeatureIndex(model, images[:50])).nearest(images[9], 1).indices[0] == 9
 
 
 def test_what_is_read_so_far_can_be_asked_and_reading_rests_when_nobody_does(images, monkeypatch):
     monkeypatch.setattr(nearest, "IDLE", 0.0)
-    reader = Reader(Network(WIDE).eval(), images)
+    reader = FeatureIndex(Network(WIDE).eval(), images)
     assert not len(reader.nearest(images[0], 3).indices)
-    reader.read_on()
+    reader.keep_reading()
     time.sleep(0.05)
     assert reader.wait(0.2) == 0, "it was told to rest at once"
     monkeypatch.setattr(nearest, "IDLE", 10.0)
@@ -100,12 +106,12 @@ def test_what_is_read_so_far_can_be_asked_and_reading_rests_when_nobody_does(ima
 
 def test_a_network_that_diverged_is_named_in_words(images):
     model = Network(ARCHITECTURES["original-3762"].rows).eval()
-    reader = Reader(model, images)
+    reader = FeatureIndex(model, images)
     with torch.no_grad():
         next(model.parameters()).fill_(float("nan"))
-    reader.read_on()
+    reader.keep_reading()
     reader.wait(10)
-    for ask in (lambda: reader.nearest(images[0], 3), lambda: Reader(model, images)):
+    for ask in (lambda: reader.nearest(images[0], 3), lambda: FeatureIndex(model, images)):
         with pytest.raises(UserError, match="diverged"):
             ask()
 
@@ -113,9 +119,9 @@ def test_a_network_that_diverged_is_named_in_words(images):
 @pytest.mark.mnist
 def test_the_60000_are_searched_in_a_moment(mnist):
     images = mnist.train_images.numpy()
-    lengths = square_lengths(images)
-    by_pixels(images, lengths, images[0], 24)
+    lengths = squared_norms(images)
+    nearest_by_pixels(images, lengths, images[0], 24)
     start = time.perf_counter()
-    found = by_pixels(images, lengths, mnist.test_images[0].numpy(), 24)
+    found = nearest_by_pixels(images, lengths, mnist.test_images[0].numpy(), 24)
     assert time.perf_counter() - start < 2, "about 0.1 s where nothing else runs"
     assert (mnist.train_labels.numpy()[found.indices] == 7).all()

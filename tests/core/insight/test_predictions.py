@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from core.errors import UserError
-from core.insight.predictions import at_once, network_input, predict
+from core.insight.predictions import inference_batch_size, network_input, predict
 from core.models.architectures import ARCHITECTURES
 from core.models.network import Network
 
@@ -17,7 +17,7 @@ def model() -> Network:
 
 
 def test_images_are_read_in_parts_without_a_difference(model, digits):
-    images = digits.train_images[: at_once(model) + 20].numpy()
+    images = digits.train_images[: inference_batch_size(model) + 20].numpy()
     found = predict(model, images)
     assert model.training, "it is left in the mode it was in"
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)

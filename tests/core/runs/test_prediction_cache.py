@@ -33,8 +33,8 @@ def counted(monkeypatch) -> list:
         asked.append(model)
         return measured(model, *rest)
 
-    measured = prediction_cache.measured
-    monkeypatch.setattr(prediction_cache, "measured", ask)
+    measured = prediction_cache.predict_labelled
+    monkeypatch.setattr(prediction_cache, "predict_labelled", ask)
     return asked
 
 
@@ -44,7 +44,7 @@ def test_they_agree_with_the_trainers_own_score(tmp_path, pair, digits):
     loss, correct = evaluate(
         load_model(run), digits.test_images, digits.test_labels, torch.device("cpu")
     )
-    assert int(found.right.sum()) == correct
+    assert int(found.correct.sum()) == correct
     assert float(found.loss.mean()) == pytest.approx(loss, rel=1e-4)
 
 

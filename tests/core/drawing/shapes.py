@@ -1,0 +1,28 @@
+"""Shapes that the tests draw, and how much two images are alike."""
+
+import math
+
+import numpy as np
+
+SEVEN = [[[0.3, 0.25], [0.7, 0.25], [0.5, 0.5], [0.42, 0.78]]]
+ONE = [[[0.5, 0.2], [0.5, 0.8]]]
+TWO = [
+    [[0.32, 0.32], [0.4, 0.22], [0.58, 0.22], [0.66, 0.36], [0.56, 0.52], [0.32, 0.78], [0.7, 0.78]]
+]
+ZERO = [[[0.5 + 0.2 * math.sin(a / 6), 0.5 - 0.3 * math.cos(a / 6)] for a in range(39)]]
+SHIFTS = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
+
+
+def ring(
+    size: int = 280, centre: tuple[int, int] = (140, 140), radius: int = 70, width: int = 20
+) -> np.ndarray:
+    y, x = np.ogrid[:size, :size]
+    distance = np.hypot(y - centre[0], x - centre[1])
+    return np.where(abs(distance - radius) < width / 2, 255, 0).astype(np.uint8)
+
+
+def likeness(image: np.ndarray, other: np.ndarray) -> float:
+    """Correlation of two images, at the shift of at most a pixel that fits best: a hair's breadth decides on it."""
+    return max(
+        np.corrcoef(image.ravel(), np.roll(other, shift, (0, 1)).ravel())[0, 1] for shift in SHIFTS
+    )
