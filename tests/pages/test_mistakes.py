@@ -108,7 +108,7 @@ def test_a_cell_that_is_clicked_shows_its_images_and_all_again(folder, here):
 
 def test_the_diagonal_shows_what_is_read_rightly(folder, here):
     found = found_of(made_run(folder, "mine"), here)
-    digit = int(np.bincount(found.labels[found.right]).argmax())
+    digit = int(np.bincount(found.labels[found.correct]).argmax())
     app = opened(run="mine", labelled=str(digit), read=str(digit))
     assert f"{digit} read rightly" in told(app)
     assert {cell["label"] for cell in component(app, "gallery")["cells"]} == {f"{digit} → {digit}"}
