@@ -1,1 +1,1 @@
-"""Drawings and pictures brought to MNIST's form, split into digits, and perturbed."""
+"""Drawings and pictures: read, converted to MNIST's form, split into digits, and perturbed."""

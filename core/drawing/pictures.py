@@ -1,4 +1,7 @@
-"""Picture files: opened within bounds, and turned into ink."""
+"""Picture files opened within bounds, and pictures converted to ink.
+
+The page and the command line open pictures with the same function, so both accept the same files.
+"""
 
 from __future__ import annotations
 
@@ -17,21 +20,24 @@ if TYPE_CHECKING:
 Ink = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating[Any]]
 
-MAX_PIXELS = 50_000_000
 MAX_FILE = 20_000_000  # bytes
+MAX_PIXELS = 50_000_000  # of a JPEG, which can be decoded at a fraction of its size
+MAX_DECODED = 20_000_000  # pixels that are decoded at most
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
-MAX_UNPACKED = 20_000_000  # pixels of a file that has to be unpacked whole
-LARGE = 1_600  # pixels: a picture's longer side once it is open
+LONGER_SIDE = 1_600  # pixels: larger pictures are reduced to it
+INK_SIDE = 800  # pixels: longer side of the ink
+MIN_SIDE = 8  # pixels
+MIN_CONTRAST = 12  # of 255: anything fainter is grain
 
 
 def open_picture(data: bytes) -> Image:
-    """The picture in a file, brought down to a size that is quick to work with.
+    """Open a picture file, upright and reduced to a size that is quick to work with.
 
     Args:
-        data: a PNG, JPEG, WebP, BMP or GIF file, at most MAX_FILE bytes and MAX_PIXELS pixels.
+        data: A PNG, JPEG, WebP, BMP or GIF file of at most MAX_FILE bytes.
 
     Raises:
-        UserError: it is too large, or no picture; nothing is unpacked before its size is known.
+        UserError: The file is too large or not a picture. The size is checked before decoding.
     """
     from PIL import Image as pillow
     from PIL import ImageOps
@@ -42,155 +48,173 @@ def open_picture(data: bytes) -> Image:
         )
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a size that Pillow only warns of is refused below
+            warnings.simplefilter("ignore")  # sizes are checked below; metadata does not matter
             picture = pillow.open(io.BytesIO(data), formats=FORMATS)
-        # Only a JPEG can be unpacked at a fraction of its size.
-        _check_size(
-            picture.size[::-1], MAX_PIXELS if picture.format in ("JPEG", "MPO") else MAX_UNPACKED
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # remarks on metadata that are of no use here
-            picture.draft(None, (LARGE, LARGE))
+            reducible = picture.format in ("JPEG", "MPO")
+            _check_size(picture.size[::-1], MAX_PIXELS if reducible else MAX_DECODED)
+            picture.draft(None, (LONGER_SIDE, LONGER_SIDE))
             upright: Any = ImageOps.exif_transpose(picture)
-            if max(upright.size) > LARGE:
-                upright = upright.convert({"P": "RGBA", "1": "L"}.get(upright.mode, upright.mode))
-                grained = upright.mode.startswith("I")  # of 16 bits, which Pillow cannot average
-                upright.thumbnail(
-                    (LARGE, LARGE),
-                    pillow.Resampling.NEAREST if grained else pillow.Resampling.BICUBIC,
-                )
+            if max(upright.size) > LONGER_SIDE:
+                upright = _reduce(upright)
             upright.load()
     except UserError:
         raise
     except pillow.DecompressionBombError:
+        raise UserError(f"the picture has far more than {MAX_DECODED:,} pixels.") from None
+    except Exception:  # Pillow raises a dozen types for broken files
         raise UserError(
-            f"the picture has far more than the {MAX_UNPACKED:,} pixels that are read."
-        ) from None
-    except Exception:  # Pillow raises a dozen kinds over a broken file
-        raise UserError(
-            "the file is no picture that can be read; save it as PNG or JPEG."
+            "the file is not a picture that can be read; save it as PNG or JPEG."
         ) from None
     return upright
 
 
 def picture_to_ink(picture: Image | npt.NDArray[Any]) -> Ink:
-    """The ink of a picture of a digit: dark on light or light on dark, scanned or photographed.
+    """Extract the ink from a picture: dark on light or light on dark, scanned or photographed.
 
     Args:
-        picture: a Pillow image, or (H, W), (H, W, 1), (H, W, 3) or (H, W, 4): uint8, or float from 0 to 1.
+        picture: A Pillow image, or an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4): uint8, or
+            float from 0 to 1.
 
     Returns:
-        (H, W) uint8, ink bright; shading of the paper and specks removed, at most 800 pixels a side.
+        (H, W) uint8, ink bright, at most 800 pixels a side; shading and specks are removed. All
+        zeros if nothing stands out from the background.
 
     Raises:
-        UserError: it is no picture, too small, or too large.
+        UserError: It is not a picture, too small, or too large.
     """
     import cv2
 
-    grey: Any = _grey(picture)
-    if max(grey.shape) > 800:
-        scale = 800 / max(grey.shape)
+    grey: Any = _to_grey(picture)
+    if max(grey.shape) > INK_SIDE:
+        scale = INK_SIDE / max(grey.shape)
         size = [max(1, round(side * scale)) for side in grey.shape[::-1]]
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    paper = float(np.median(border))
-    ink = grey - paper if grey.mean() > paper else paper - grey
-    if np.percentile(np.abs(border - paper), 90) > 4:  # no even paper: a photograph or a scan
-        ink = _unshaded(grey)
+    background = float(np.median(border))
+    ink = grey - background if grey.mean() > background else background - grey
+    if np.percentile(np.abs(border - background), 90) > 4:  # uneven: a photograph or a scan
+        ink = _remove_shading(grey)
     ink = np.maximum(ink, 0)
-    if ink.max() < 12:  # of 255: nothing that could be told from the paper's grain
+    if ink.max() < MIN_CONTRAST:
         return np.zeros(grey.shape, np.uint8)
     return np.round(ink * (255 / ink.max())).astype(np.uint8)
 
 
-def _unshaded(grey: Floats) -> Floats:
-    """Ink above uneven paper, with grain and specks removed; the sign is chosen by what covers less."""
+def _reduce(picture: Any) -> Any:
+    """Scale a picture down to LONGER_SIDE."""
+    from PIL.Image import Resampling
+
+    # Palette and bilevel pixels cannot be averaged, nor can Pillow average 16 bits.
+    picture = picture.convert({"P": "RGBA", "1": "L"}.get(picture.mode, picture.mode))
+    sixteen_bits = picture.mode.startswith("I")
+    picture.thumbnail(
+        (LONGER_SIDE, LONGER_SIDE), Resampling.NEAREST if sixteen_bits else Resampling.BICUBIC
+    )
+    return picture
+
+
+def _remove_shading(grey: Floats) -> Floats:
+    """Return the ink on an uneven background, without grain and specks.
+
+    Whether the ink is darker or lighter than the background is decided by what departs most from
+    a wide median.
+    """
     import cv2
 
     smooth = cv2.GaussianBlur(grey, (0, 0), max(grey.shape) / 250 + 0.3)
     small = cv2.resize(smooth, (96, 96), interpolation=cv2.INTER_AREA)
-    # Ink covers the lesser part of its surroundings, so a wide median is paper; ink is what departs from it most.
+    # Ink covers less than half of any neighbourhood, so a wide median is the background.
     departure = small - cv2.medianBlur(small.astype(np.uint8), 61)
     low, high = np.percentile(departure, [1, 99])
     dark = -low >= high
-    paper = _paper(smooth, cv2.MORPH_CLOSE if dark else cv2.MORPH_OPEN)
-    # Of dark ink the share, to take out the light that falls unevenly on the paper.
-    ink: Any = (1 - smooth / np.maximum(paper, 1)) * 255 if dark else smooth - paper
+
+    background = _estimate_background(smooth, cv2.MORPH_CLOSE if dark else cv2.MORPH_OPEN)
+    # Light multiplies: for dark ink the ratio to the background removes uneven lighting.
+    ink: Any = (1 - smooth / np.maximum(background, 1)) * 255 if dark else smooth - background
     ink = np.minimum(np.maximum(ink, 0), 255)
+
     level, mask = cv2.threshold(ink.astype(np.uint8), 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
     if count > 1:
         areas = stats[1:, cv2.CC_STAT_AREA]
-        kept = np.flatnonzero(areas >= 0.08 * areas.max()) + 1
-        near = cv2.dilate(np.isin(labels, kept).astype(np.uint8), np.ones((5, 5), np.uint8))
-        ink = ink * near
+        large = np.flatnonzero(areas >= 0.08 * areas.max()) + 1
+        ink = ink * cv2.dilate(np.isin(labels, large).astype(np.uint8), np.ones((5, 5), np.uint8))
     return np.where(ink < 0.5 * level, 0, np.minimum(ink, 2 * level))
 
 
-def _paper(smooth: Any, without_ink: int) -> Any:
-    """The paper's grey below the ink. It changes slowly, and in small the work is a hundred times less."""
+def _estimate_background(smooth: Any, operation: int) -> Any:
+    """Estimate the grey values behind the ink by a morphological operation that removes ink.
+
+    They change slowly, so a reduced picture is enough and takes a hundredth of the time.
+    """
     import cv2
 
     height, width = smooth.shape
     scale = min(1.0, 200 / max(height, width))
-    small = cv2.resize(
-        smooth,
-        (max(1, round(width * scale)), max(1, round(height * scale))),
-        interpolation=cv2.INTER_AREA,
-    )
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = cv2.resize(smooth, size, interpolation=cv2.INTER_AREA)
     side = max(15, round(max(small.shape) / 4) | 1)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    paper = cv2.GaussianBlur(cv2.morphologyEx(small, without_ink, kernel), (0, 0), side / 4)
-    return cv2.resize(paper, (width, height), interpolation=cv2.INTER_LINEAR)
+    background = cv2.GaussianBlur(cv2.morphologyEx(small, operation, kernel), (0, 0), side / 4)
+    return cv2.resize(background, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def _grey(picture: Any) -> Floats:
-    """A picture's grey values, (H, W) float32 from 0 to 255; transparent parts become white paper."""
+def _to_grey(picture: Any) -> Floats:
+    """Convert a picture to grey values (H, W), float32 from 0 to 255."""
     from PIL import Image as pillow
-    from PIL import ImageOps
 
     if isinstance(picture, pillow.Image):
-        _check_size(picture.size[::-1])
-        try:
-            if picture.mode.startswith(
-                "I;16"
-            ):  # Pillow's own way to 8 bits would cut off instead of scaling
-                picture = pillow.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-            picture = np.asarray(ImageOps.exif_transpose(picture).convert("RGBA"))
-        except (OSError, ValueError, SyntaxError) as error:
-            raise UserError(
-                f"the picture cannot be read ({error}); save it again as PNG or JPEG."
-            ) from None
+        picture = _to_array(picture)
     if not isinstance(picture, np.ndarray) or picture.dtype.kind not in "buif":
-        raise UserError(f"a picture is an image or an array of pixels, not {_named(picture)}.")
+        raise UserError(f"a picture is an image or an array of pixels, not {_type_name(picture)}.")
     if picture.ndim == 2:
         picture = picture[..., None]
     if picture.ndim != 3 or picture.shape[2] not in (1, 3, 4):
         raise UserError(f"a picture is grey, RGB or RGBA, not of shape {picture.shape}.")
     _check_size(picture.shape[:2])
-    if min(picture.shape[:2]) < 8:
+    if min(picture.shape[:2]) < MIN_SIDE:
+        height, width = picture.shape[:2]
         raise UserError(
-            f"the picture has {picture.shape[1]}x{picture.shape[0]} pixels; a digit needs at least 8x8."
+            f"the picture has {width}x{height} pixels; a digit needs at least "
+            f"{MIN_SIDE}x{MIN_SIDE}."
         )
     values = picture.astype(np.float32) * (255 if picture.dtype.kind in "bf" else 1)
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > 255:
-        raise UserError("a picture's values go from 0 to 255, or from 0 to 1 as fractions.")
+        raise UserError("the values of a picture range from 0 to 255, or from 0 to 1 as floats.")
+
     if values.shape[2] == 1:
         return values[..., 0]
     grey = values[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32)
     if values.shape[2] == 4:
         alpha = values[..., 3] / 255
-        paper = (
-            0.0 if alpha.min() < 0.5 and grey[alpha > 0.5].mean() > 160 else 255.0
-        )  # light ink, clear ground
-        grey = grey * alpha + paper * (1 - alpha)
+        # Light ink on a transparent ground gets a black background, anything else a white one.
+        light_ink = alpha.min() < 0.5 and grey[alpha > 0.5].mean() > 160
+        grey = grey * alpha + (0.0 if light_ink else 255.0) * (1 - alpha)
     return grey
+
+
+def _to_array(picture: Any) -> npt.NDArray[np.uint8]:
+    from PIL import Image as pillow
+    from PIL import ImageOps
+
+    _check_size(picture.size[::-1])
+    try:
+        if picture.mode.startswith("I;16"):  # Pillow's conversion to 8 bits clips, not scales
+            picture = pillow.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+        return np.asarray(ImageOps.exif_transpose(picture).convert("RGBA"))
+    except (OSError, ValueError, SyntaxError) as error:
+        raise UserError(
+            f"the picture cannot be read ({error}); save it again as PNG or JPEG."
+        ) from None
 
 
 def _check_size(shape: tuple[int, ...], most: int = MAX_PIXELS) -> None:
     if int(np.prod(shape, dtype=np.int64)) > most:
-        raise UserError(f"the picture has {shape[1]}x{shape[0]} pixels; at most {most:,} are read.")
+        raise UserError(
+            f"the picture has {shape[1]:,}x{shape[0]:,} pixels; at most {most:,} are read."
+        )
 
 
-def _named(value: Any) -> str:
+def _type_name(value: Any) -> str:
     return f"{value.dtype} values" if isinstance(value, np.ndarray) else type(value).__name__

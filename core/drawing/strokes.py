@@ -1,4 +1,7 @@
-"""Strokes of a drawing: checked, and rendered as ink."""
+"""Strokes drawn on the pad: validated, and rendered as ink.
+
+Ink is an array that is 0 where nothing is drawn, and larger where the line is darker.
+"""
 
 from __future__ import annotations
 
@@ -13,24 +16,26 @@ Ink = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating[Any]]
 
 MAX_POINTS = 50_000
-# Share of the digit's longer side; with it drawn digits carry as much ink as MNIST's.
+# Line width as a fraction of the digit's longer side; drawings then hold as much ink as MNIST.
 STROKE_WIDTH = 0.145
-# A tap is a dot, not a digit: nothing smaller than this share of the pad is blown up.
-SMALLEST = 0.12
+# Smallest extent, as a fraction of the pad, that the line width follows: a tap stays a dot.
+MIN_EXTENT = 0.12
+FRACTIONAL_BITS = 4  # of OpenCV's fixed-point coordinates
 
 
 def strokes_to_ink(strokes: Any, size: int = 280) -> Ink:
-    """Strokes drawn as lines whose width fits the digit's size, so that small digits don't come out fat.
+    """Render strokes with a line width proportional to the size of the digit.
 
     Args:
-        strokes: lists of points [x, y], both 0 to 1 from the pad's top left corner; points outside are cut off.
-        size: side of the result in pixels, 28 to 1,000.
+        strokes: Lists of points [x, y], both from 0 to 1, measured from the pad's top left corner.
+            Points outside are moved to the edge.
+        size: Side of the result in pixels, 28 to 1,000.
 
     Returns:
-        (size, size) uint8, ink bright; all zero when there are no strokes.
+        (size, size) uint8, ink bright; all zeros when there are no strokes.
 
     Raises:
-        UserError: the strokes are no lists of points, or too many.
+        UserError: The strokes are not lists of points, or there are too many points.
     """
     import cv2
 
@@ -38,23 +43,26 @@ def strokes_to_ink(strokes: Any, size: int = 280) -> Ink:
     canvas = np.zeros((size, size), np.uint8)
     if not lines:
         return canvas
-    points = np.concatenate(lines)
-    extent = max(float(np.ptp(points, axis=0).max()), SMALLEST)
-    fine = 16  # OpenCV's fixed-point coordinates: four fractional bits
+
+    extent = max(float(np.ptp(np.concatenate(lines), axis=0).max()), MIN_EXTENT)
     thickness = max(1, round(STROKE_WIDTH * extent * size))
+    scale = 2**FRACTIONAL_BITS
     for line in lines:
-        pixels = np.round(line * size * fine).astype(np.int32)
-        cv2.polylines(canvas, [pixels.reshape(-1, 1, 2)], False, 255, thickness, cv2.LINE_AA, 4)
+        points = np.round(line * size * scale).astype(np.int32)
+        cv2.polylines(
+            canvas, [points.reshape(-1, 1, 2)], False, 255, thickness, cv2.LINE_AA, FRACTIONAL_BITS
+        )
         if len(line) == 1:
-            cv2.circle(canvas, pixels[0].tolist(), thickness * fine // 2, 255, -1, cv2.LINE_AA, 4)
+            radius = thickness * scale // 2
+            cv2.circle(canvas, points[0].tolist(), radius, 255, -1, cv2.LINE_AA, FRACTIONAL_BITS)
     return canvas
 
 
 def validate_strokes(strokes: Any) -> list[Floats]:
-    """Strokes as arrays of points, (n, 2) from 0 to 1; what lies outside is moved to the edge.
+    """Convert strokes to arrays of points (n, 2) from 0 to 1; points outside move to the edge.
 
     Raises:
-        UserError: the strokes are no lists of points, or too many.
+        UserError: The strokes are not lists of points, or there are too many points.
     """
     if not isinstance(strokes, list | tuple):
         raise UserError(f"a drawing is a list of strokes, not {type(strokes).__name__}.")
@@ -62,15 +70,15 @@ def validate_strokes(strokes: Any) -> list[Floats]:
     total = 0
     for number, stroke in enumerate(strokes, 1):
         if not isinstance(stroke, list | tuple) or len(stroke) > MAX_POINTS:
-            raise UserError(f"stroke {number} is no list of points.")
+            raise UserError(f"stroke {number} is not a list of at most {MAX_POINTS:,} points.")
         try:
             line = np.array(stroke, np.float64)
         except (TypeError, ValueError, OverflowError):
-            raise UserError(f"stroke {number} holds something that is no point.") from None
+            raise UserError(f"stroke {number} contains something other than points.") from None
         if line.size == 0:
             continue
         if line.ndim != 2 or line.shape[1] != 2 or not np.isfinite(line).all():
-            raise UserError(f"stroke {number} holds something that is no point.")
+            raise UserError(f"stroke {number} contains something other than points [x, y].")
         total += len(line)
         if total > MAX_POINTS:
             raise UserError(

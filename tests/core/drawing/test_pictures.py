@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.drawing.pictures import LARGE, MAX_FILE, open_picture, picture_to_ink
+from core.drawing.pictures import LONGER_SIDE, MAX_FILE, open_picture, picture_to_ink
 from core.drawing.preparation import to_mnist
 from core.drawing.strokes import strokes_to_ink
 from core.errors import UserError
@@ -109,7 +109,7 @@ def test_large_pictures_are_brought_down(mode):
     else:
         large = large.convert(mode)
     found = open_picture(saved(large))
-    assert max(found.size) == LARGE
+    assert max(found.size) == LONGER_SIDE
     assert to_mnist(picture_to_ink(found)).any()
 
 
