@@ -124,16 +124,16 @@ def lr_range_(
     if run is not None and recipe_name is not None:
         raise UserError("name a run or a recipe to begin with, not both.")
     config = _config(run, recipe_name, changes)
-    climb = lr_range.rates(config, steps, low, high)
+    climb = lr_range.learning_rates(config, steps, low, high)
     plan(config)
-    state, teacher = lr_range_job.starting_weights(run), store.load_teacher(config)
+    state, teacher = lr_range_job.initial_weights(run), store.load_teacher(config)
     cli_watch.fetch_data(err, json_)
     from core.data.dataset import load
 
     found = []
     with cli_watch.progress_bar(err, json_) as bar:
         task = bar.add_task("Climbing", total=steps)
-        for point in lr_range.points(config, load(), climb, state, teacher):
+        for point in lr_range.run_test(config, load(), climb, state, teacher):
             found.append(point)
             bar.update(
                 task,
@@ -149,7 +149,7 @@ def lr_range_(
     print("| LR       | Loss   |")
     for point in found[:: max(1, len(found) // 20)]:
         print(f"| {point.lr:<8.2g} | {point.smoothed:.4f} |")
-    print(f"\n{suggestion.words}")
+    print(f"\n{suggestion.explanation}")
 
 
 def report(

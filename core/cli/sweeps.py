@@ -18,6 +18,7 @@ from core.cli.output import Detach, Json, Yes, ask, err, out, print_json, say
 from core.config import RunConfig
 from core.errors import ConfigError, UserError, listed
 from core.recipes import RECIPES, recipe
+from core.runs import jobs
 from core.sweeps import space as sweep_space
 from core.sweeps import storage as sweep_storage
 from core.sweeps import sweep as sweeps
@@ -215,7 +216,7 @@ def _texts(vary: list[str], widths: str | None) -> dict[str, str]:
 def _work(name: str, storage: str | None, json_: bool) -> None:
     cli_watch.fetch_data(err, json_)
     try:
-        with sweep_worker.interruptible():
+        with jobs.interrupt_on_signals():
             found = sweep_worker.work(
                 name, storage, say=lambda words: err.print(words, markup=False)
             )

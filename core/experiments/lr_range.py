@@ -1,7 +1,7 @@
-"""The learning-rate range test: a few hundred steps on a copy of the weights while the rate climbs, and what they say.
+"""The learning-rate range test: train a copy of the weights while the rate climbs, and read the loss.
 
-The steps are those of the trainer, with its batches and its optimizer; only the rate is another one. What is done in a
-process of its own, for a page, is in `rate_finder`. No torch at import.
+The steps are those of the trainer, with its batches and its optimizer; only the learning rate is
+replaced. `lr_range_job` runs the test in a process of its own, for a page. No torch at import.
 
 Source: Smith, arXiv 1506.01186, section 3.3, with the loss in place of the accuracy.
 """
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from core.data.dataset import Mnist
 
 STEPS = 300
-FEWEST, MOST = 50, 2_000
-LOWEST, HIGHEST = 1e-8, 10.0
+MIN_STEPS, MAX_STEPS = 50, 2_000
+MIN_LR, MAX_LR = 1e-8, 10.0
 RANGES = {
     "sgd": (1e-4, 10.0),
     "adam": (1e-5, 1.0),
@@ -35,10 +35,10 @@ RANGES = {
     "adadelta": (1e-3, 10.0),
     "muon": (1e-4, 10.0),
 }
-HALF_LIFE = 13.5  # steps; about what a decay of 0.95 a step gives
-FALLS = 0.9  # the loss must reach this share of where it began before anything can be said
-BURSTS = 4  # a loss so many times the first has nothing more to tell
-BELOW_LOWEST = 10  # the suggestion stands at so many times less than the rate of the lowest loss
+HALF_LIFE = 13.5  # steps of the running mean; a decay of about 0.95 a step
+CLEAR_FALL = 0.9  # the smoothed loss must fall below this share of its first value
+DIVERGENCE = 4  # the test stops at so many times the first loss, if the loss never fell clearly
+SAFETY_FACTOR = 10  # the suggested rate is the rate of the lowest loss divided by this
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,9 @@ class Point:
     """From 1."""
     lr: float
     loss: float
-    """Mean nll of the step's images, before it."""
+    """Mean nll of the batch before the step, in nats."""
     smoothed: float
-    """The running mean of the losses so far."""
+    """Exponential moving average of the losses so far."""
 
     def to_dict(self) -> dict[str, Any]:
         """The point as JSON values."""
@@ -60,60 +60,60 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """What the test says."""
+    """The result of the test."""
 
     lr: float | None
-    """The highest rate to train with; None: the test doesn't tell."""
-    lowest: float | None
-    """The rate at which the smoothed loss was lowest."""
-    words: str
-    """How it was found, as sentences."""
+    """The highest learning rate to train with; None: the test is inconclusive."""
+    lowest_loss_lr: float | None
+    """The learning rate at which the smoothed loss was lowest."""
+    explanation: str
+    """How the rate was chosen, in sentences."""
 
     def to_dict(self) -> dict[str, Any]:
         """The suggestion as JSON values."""
         return dataclasses.asdict(self)
 
 
-def rates(
+def learning_rates(
     config: RunConfig, steps: int = STEPS, low: float | None = None, high: float | None = None
 ) -> list[float]:
-    """The rates of the test, each the same factor above the one before.
+    """The learning rate of each step, on a geometric grid.
 
     Args:
-        config: its optimizer chooses the range.
+        config: its optimizer chooses the default range.
         steps: 50 to 2,000.
-        low, high: first and last rate; None: the optimizer's usual range.
+        low, high: first and last rate; None: the default for the optimizer.
 
     Raises:
-        ConfigError: they make no range.
+        ConfigError: the steps or rates are out of range.
     """
     first, last = RANGES[config.optimizer]
     first, last = first if low is None else low, last if high is None else high
-    if not FEWEST <= steps <= MOST:
-        raise ConfigError(f"a range test takes {FEWEST} to {MOST:,} steps, not {steps:,}.")
-    if not LOWEST <= first < last <= HIGHEST:
+    if not MIN_STEPS <= steps <= MAX_STEPS:
+        raise ConfigError(f"a range test takes {MIN_STEPS} to {MAX_STEPS:,} steps, not {steps:,}.")
+    if not MIN_LR <= first < last <= MAX_LR:
         raise ConfigError(
-            f"the rates of a range test climb from one of at least {LOWEST:g} to one of at most "
-            f"{HIGHEST:g}, not from {first:g} to {last:g}."
+            f"the rates of a range test must increase between {MIN_LR:g} and {MAX_LR:g}, "
+            f"but they go from {first:g} to {last:g}."
         )
     return [first * (last / first) ** (step / (steps - 1)) for step in range(steps)]
 
 
-def points(
+def run_test(
     config: RunConfig,
     data: Mnist,
-    climb: Sequence[float],
+    rates: Sequence[float],
     weights: Mapping[str, Tensor] | None = None,
     teacher: Module | None = None,
 ) -> Iterator[Point]:
-    """Take the steps; ends early when the loss is back where it began, or no number any more.
+    """Train with increasing rates; stops early when the loss diverges.
 
     Args:
-        config: what would be trained; its own rates and schedule play no part.
-        data: what to train on.
-        climb: the rates, as `rates` gives them.
-        weights: a state_dict to begin with, which is copied; None: the config's fresh weights.
-        teacher: the network that the config names as its teacher, if it names one.
+        config: what would be trained; its own learning rates and schedule are not used.
+        data: the dataset.
+        rates: as `learning_rates` gives them.
+        weights: a state_dict to start from, which is copied; None: the config's fresh weights.
+        teacher: the teacher network, if the config names one.
 
     Raises:
         UserError: as `core.training.trainer.Training`.
@@ -121,17 +121,16 @@ def points(
     from core.training.results import BatchResult
     from core.training.trainer import Diverged, Training
 
-    class Climbing(Training):
-        """Training whose rate only climbs."""
+    class RangeTraining(Training):
+        """Training with the rates of the test."""
 
         def rate(self) -> float:
-            return climb[min(self.epoch * self.steps + self.step, len(climb) - 1)]
+            return rates[min(self.epoch * self.steps + self.step, len(rates) - 1)]
 
-    training = Climbing(_prepared(config, data, len(climb)), data, weights=weights, teacher=teacher)
-    training.validation = (
-        data.test_images[:1],
-        data.test_labels[:1],
-    )  # nobody asks how good it gets
+    prepared = _config_for_test(config, data, len(rates))
+    training = RangeTraining(prepared, data, weights=weights, teacher=teacher)
+    # The accuracy is not used, so one image is enough.
+    training.validation = (data.test_images[:1], data.test_labels[:1])
     keep = 0.5 ** (1 / HALF_LIFE)
     mean, first, best = 0.0, 0.0, math.inf
     with contextlib.closing(cast(Generator[Any, None, None], training.run())) as results:
@@ -145,19 +144,19 @@ def points(
                     return
                 step += 1
                 mean = keep * mean + (1 - keep) * loss
-                smoothed = mean / (1 - keep**step)  # as if it had begun at the first loss, not at 0
+                smoothed = mean / (1 - keep**step)  # corrects the bias of starting at 0
                 first = first or smoothed
                 best = min(best, smoothed)
                 yield Point(step, result.lr, loss, smoothed)
-                lost = smoothed >= (first if best < FALLS * first else BURSTS * first)
-                if lost or step == len(climb):
+                limit = first if best < CLEAR_FALL * first else DIVERGENCE * first
+                if smoothed >= limit or step == len(rates):
                     return
         except Diverged:
             return
 
 
-def _prepared(config: RunConfig, data: Mnist, steps: int) -> RunConfig:
-    """The config with room for so many steps, all of them like those of the first epochs, and nothing else going on."""
+def _config_for_test(config: RunConfig, data: Mnist, steps: int) -> RunConfig:
+    """The config with room for the steps, all of them like those of the first epochs."""
     per_epoch = schedules.steps_per_epoch(
         len(data.train_labels) - config.holdout, config.batch_size
     )
@@ -167,44 +166,46 @@ def _prepared(config: RunConfig, data: Mnist, steps: int) -> RunConfig:
         augment_fraction=1.0 if config.augment_fraction else 0.0,
         ema_decay=0.0,
         schedule="constant",
-        # At the highest rate, which is what is looked for, the cycle's momentum is at its lowest.
+        # The test looks for the highest rate, at which the cycle's momentum is lowest.
         momentum=schedules.BASE_MOMENTUM if cycled else config.momentum,
     )
 
 
-def suggest(found: Sequence[Point], planned: int) -> Suggestion:
-    """The highest rate that the points speak for.
+def suggest(points: Sequence[Point], steps: int) -> Suggestion:
+    """Suggest the highest learning rate: a tenth of the rate at which the smoothed loss is lowest.
 
-    A tenth of the rate at which the smoothed loss was lowest: where it is lowest the steps already undo each other, and
-    the climb was so quick that the loss lags behind the rate.
+    At the lowest loss the steps already begin to diverge, and since the rate climbs quickly the loss
+    lags behind it.
 
     Args:
-        found: the test's points, in order.
-        planned: steps that the test was to take.
+        points: of the test, in order.
+        steps: how many were requested.
     """
-    if len(found) < FEWEST // 2:
+    if len(points) < MIN_STEPS // 2:
         return Suggestion(
             None,
             None,
-            f"The loss grew beyond all bounds within {len(found)} steps: the lowest rates "
-            "are too high already; test lower ones.",
+            f"The loss diverged within {len(points)} steps: even the lowest rates are too high. "
+            "Test lower rates.",
         )
-    first = found[0].smoothed
-    best = min(found, key=lambda point: point.smoothed)
-    if best.smoothed >= FALLS * first:
+    first = points[0].smoothed
+    best = min(points, key=lambda point: point.smoothed)
+    if best.smoothed >= CLEAR_FALL * first:
         return Suggestion(
             None,
             None,
-            f"The smoothed loss never fell clearly below the {first:.2f} that it began with, "
-            "so no rate stands out; test other ones, or take more steps.",
+            f"The smoothed loss never fell clearly below its first value, {first:.2f}, so the test "
+            "is inconclusive. Test other rates, or take more steps.",
         )
-    lr = float(f"{best.lr / BELOW_LOWEST:.2g}")
-    words = (
-        f"The smoothed loss was lowest, {best.smoothed:.2f}, at a rate of {best.lr:.2g}; a tenth of that, {lr:g}, "
-        "leaves room before the steps undo each other."
+    lr = float(f"{best.lr / SAFETY_FACTOR:.2g}")
+    explanation = (
+        f"The smoothed loss was lowest, {best.smoothed:.2f}, at a learning rate of {best.lr:.2g}. "
+        f"A tenth of that, {lr:g}, leaves a margin before training diverges."
     )
-    if len(found) < planned:
-        words += f" At {found[-1].lr:.2g} the loss was back where it began, and the test stopped."
-    elif best.step >= planned - HALF_LIFE:
-        words += " It was still falling at the last rate, so higher ones may do as well."
-    return Suggestion(lr, best.lr, words)
+    if len(points) < steps:
+        explanation += f" At {points[-1].lr:.2g} the loss had diverged and the test stopped."
+    elif best.step >= steps - HALF_LIFE:
+        explanation += (
+            " The loss was still falling at the last rate, so higher ones may work as well."
+        )
+    return Suggestion(lr, best.lr, explanation)

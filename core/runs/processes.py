@@ -1,77 +1,71 @@
-"""Processes of our own: starting one that outlives its starter, and telling a live one from a dead one."""
+"""Identify processes: a pid alone is given out again, so a process is known by its pid and its start."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import threading
 from pathlib import Path
-from typing import Literal
+from typing import NamedTuple
 
 import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
-# A start time is told in hundredths of a second, counted from a moment that the system's clock may correct a little.
-START_TOLERANCE = 1.5
+# Where the start is not counted in ticks, the system may correct it a little.
+START_TOLERANCE = 1.5  # seconds
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_BOOT_TIME = psutil.boot_time()
 
 
-def identity(pid: int | None = None) -> tuple[int, float]:
-    """Pid and start time (seconds since 1970) of a process, by default this one; start 0 when it is gone already."""
+class ProcessId(NamedTuple):
+    """A process of this machine; the names of the fields are those of our JSON files."""
+
+    pid: int
+    pid_started: str
+    """Start of the process, independent of the clock; "" for a process that is gone."""
+
+
+def identity(pid: int | None = None) -> ProcessId:
+    """Identify a process, by default this one."""
+    pid = os.getpid() if pid is None else pid
     try:
-        process = psutil.Process(pid)
-        return process.pid, process.create_time()
+        return ProcessId(pid, _start_of(psutil.Process(pid)))
     except psutil.Error:
-        return pid or os.getpid(), 0.0
+        return ProcessId(pid, "")
 
 
-def alive(pid: object, started: object) -> bool:
-    """Whether the process of that pid and start time still runs; a zombie does not."""
-    if type(pid) is not int or not isinstance(started, int | float) or pid < 1:
+def is_alive(pid: object, pid_started: object) -> bool:
+    """Whether the process of that pid and start still runs; a zombie does not."""
+    if type(pid) is not int or not 0 < pid < 2**31 or not isinstance(pid_started, str):
         return False
     try:
         process = psutil.Process(pid)
-        return abs(process.create_time() - started) < START_TOLERANCE and process.status() not in (
-            psutil.STATUS_ZOMBIE,
-            psutil.STATUS_DEAD,
-        )
+        ended = process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+        return not ended and _is_same_start(_start_of(process), pid_started)
     except psutil.NoSuchProcess:
         return False
     except psutil.Error:
-        return True  # it is there, but belongs to someone else
+        return True  # it exists, but belongs to another user
 
 
-def start(run_folder: Path) -> tuple[int, float]:
-    """Start a worker for a run; as `launch`."""
-    return launch("core.runs.worker", run_folder, log=run_folder / "log.txt", mode="ab")
+def _start_of(process: psutil.Process) -> str:
+    """The start of a process, as a value that stays the same when the clock is set.
 
-
-def launch(
-    module: str, *arguments: str | Path, log: Path, mode: Literal["ab", "wb"] = "wb"
-) -> tuple[int, float]:
-    """Start `python -m MODULE ARGUMENTS` in a session of its own, so that it outlives this process and its terminal.
-
-    Args:
-        module: of this project.
-        arguments: of its command line.
-        log: the file for what it prints.
-        mode: whether to write behind what stands there, or anew.
-
-    Returns:
-        Pid and start time.
-
-    Raises:
-        OSError: the system starts no more processes, or the log cannot be written.
+    On Linux the boot's id and the clock ticks from boot to start; elsewhere seconds since 1970 by
+    the clock at that time: psutil moves them along with the boot time, which is undone here.
     """
-    with open(log, mode) as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", module, *map(str, arguments)],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    # Whoever starts a process must take note of its end, or it stays in the process table as a zombie.
-    threading.Thread(target=process.wait, name=f"reaper-{process.pid}", daemon=True).start()
-    return identity(process.pid)
+    if not _BOOT_ID.exists():
+        return f"{process.create_time() - (psutil.boot_time() - _BOOT_TIME):.2f}"
+    try:
+        stat = Path(f"/proc/{process.pid}/stat").read_text()
+    except OSError:
+        raise psutil.NoSuchProcess(process.pid) from None
+    # Field 22 of proc_pid_stat(5); the command's name before it may hold spaces and brackets.
+    return f"{_BOOT_ID.read_text().strip()}/{stat.rpartition(')')[2].split()[19]}"
+
+
+def _is_same_start(start: str, other: str) -> bool:
+    if start == other:
+        return True
+    try:
+        return abs(float(start) - float(other)) < START_TOLERANCE
+    except ValueError:
+        return False  # counted in ticks, which are exact

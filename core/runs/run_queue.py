@@ -14,7 +14,7 @@ from typing import Any
 
 from core.config import Limits
 from core.errors import LimitError, RunError
-from core.runs import files, processes, status
+from core.runs import files, jobs, processes, status
 from core.runs.run import Run
 from core.runs.store import check_name, checkpoints_folder, disk_used, entries, open_run
 from core.training.plan import plan
@@ -183,15 +183,25 @@ def check_startable(run: Run, limits: Limits) -> None:
         )
 
 
+def start_worker(run_folder: Path) -> processes.ProcessId:
+    """Start a worker for a run.
+
+    Raises:
+        RunError: as `jobs.start`.
+    """
+    log = run_folder / status.LOG
+    return jobs.start("core.runs.worker", run_folder, log=log, append=True)
+
+
 def _pump(folder: Path, limits: Limits) -> list[str]:
     started: list[str] = []
     waiting = _waiting(folder)
     free = places(limits) - len(_training(folder))
     for name in waiting[: max(0, free)]:
         try:
-            process = processes.start(folder / name)
-        except OSError as error:
-            status.write(folder / name, "failed", f"no process could be started: {error.strerror}")
+            process = start_worker(folder / name)
+        except RunError as error:
+            status.write(folder / name, "failed", str(error))
         else:
             status.write(folder / name, "running", "starting", process)
             started.append(name)

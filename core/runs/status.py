@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import RunError
-from core.runs import files, processes
+from core.runs import files, jobs
+from core.runs.processes import ProcessId
 
 STATES = (
     "queued",
@@ -33,7 +34,6 @@ RESUMABLE = ("paused", "stopped", "failed", "crashed")
 ACTIONS = ("stop", "pause", "pause-after-epoch")
 MIN_FACTOR, MAX_FACTOR = 0.001, 1_000.0  # of the learning rate
 LOG = "log.txt"
-LOG_BYTES = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Status:
     message: str
     updated: datetime
     pid: int | None
-    pid_started: float | None
+    pid_started: str | None
 
     @property
     def is_live(self) -> bool:
@@ -72,7 +72,7 @@ def read(folder: Path) -> Status:
         value.get("pid_started"),
     )
     if state in LIVE:
-        if not processes.alive(pid, started):
+        if not jobs.is_alive(value):
             state, message = "crashed", _last_words(folder)
         elif (asked := read_request(folder)) is not None:
             state, message = {
@@ -83,10 +83,8 @@ def read(folder: Path) -> Status:
     return Status(state, message, parse_time(value.get("updated")), pid, started)
 
 
-def write(
-    folder: Path, state: str, message: str = "", process: tuple[int, float] | None = None
-) -> None:
-    """Record a state; `process` is the pid and start time of whoever trains."""
+def write(folder: Path, state: str, message: str = "", process: ProcessId | None = None) -> None:
+    """Record a state; `process` is the one that trains."""
     pid, started = process or (None, None)
     files.write_json(
         folder / "status.json",
@@ -136,13 +134,7 @@ def clear_rate(folder: Path) -> None:
 
 def log_end(folder: Path, lines: int = 20) -> str:
     """The last lines that a run's worker printed."""
-    try:
-        with open(folder / LOG, "rb") as file:
-            file.seek(max(0, file.seek(0, 2) - LOG_BYTES))
-            text = file.read(LOG_BYTES).decode(errors="replace")
-    except OSError:
-        return ""
-    return "\n".join(text.splitlines()[-lines:])
+    return jobs.last_lines(folder / LOG, lines)
 
 
 def now() -> str:

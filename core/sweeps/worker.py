@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import platform
-import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.config import RunConfig
 from core.errors import RunError, UserError
-from core.runs import control, files, processes, run_queue, store
+from core.runs import control, files, jobs, run_queue, store
 from core.sweeps import slots as sweep_places
 from core.sweeps import space as sweep_space
 from core.sweeps import storage as sweep_storage
@@ -318,67 +317,29 @@ def start(name: str, folder: Path | None = None) -> None:
     with files.locked(folder):
         if working(name, folder):
             return
-        place = folder / sweep_storage.FOLDER
-        place.mkdir(exist_ok=True)
-        try:
-            pid, started = processes.launch(
-                "core.sweeps.worker", folder, name, log=place / f"{name}.log"
-            )
-        except OSError as error:
-            raise RunError(f"no process could be started: {error.strerror}.") from None
-        files.write_json(place / f"{name}.json", {"pid": pid, "started": started})
+        _job(name, folder).start("core.sweeps.worker", folder, name)
 
 
 def working(name: str, folder: Path | None = None) -> bool:
     """Whether a process that `start` began on this machine works on a sweep."""
-    try:
-        found = files.read_json(
-            (folder or store.checkpoints_folder()) / sweep_storage.FOLDER / f"{name}.json"
-        )
-    except RunError:
-        return False
-    return isinstance(found, dict) and processes.alive(found.get("pid"), found.get("started"))
+    return _job(name, folder).is_alive
 
 
 def last_words(name: str, folder: Path | None = None) -> str:
-    """Why the process that `start` began could not go on; empty where it said nothing of the kind."""
-    try:
-        log = (folder or store.checkpoints_folder()) / sweep_storage.FOLDER / f"{name}.log"
-        text = log.read_text(errors="replace")
-    except OSError:
-        return ""
-    lines = text.strip().splitlines()
-    return (
-        lines[-1].removeprefix("Error: ")[:300] if lines and lines[-1].startswith("Error: ") else ""
-    )
+    """The error that ended the process that `start` began; "" for none."""
+    return _job(name, folder).last_error
 
 
-@contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """Take SIGTERM for Ctrl-C: the run is stopped, and its place is free for others."""
-
-    def leave(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    old = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, old)
+def _job(name: str, folder: Path | None) -> jobs.Job:
+    return jobs.Job((folder or store.checkpoints_folder()) / sweep_storage.FOLDER, name)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Work on the sweep that the command line names: FOLDER NAME."""
     folder, name = (arguments or sys.argv[1:])[:2]
-    try:
-        with interruptible():
-            work(name, folder=Path(folder), say=lambda words: print(words, flush=True))
-    except UserError as error:
-        print(f"Error: {error}", flush=True)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return jobs.run(
+        lambda: work(name, folder=Path(folder), say=lambda line: print(line, flush=True))
+    )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import streamlit as st
 
-from core.runs import processes
+from core.runs import processes, run_queue
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def idle(monkeypatch) -> list[Path]:
         asked.append(place)
         return processes.identity()
 
-    monkeypatch.setattr(processes, "start", start)
+    monkeypatch.setattr(run_queue, "start_worker", start)
     return asked
 
 

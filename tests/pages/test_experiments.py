@@ -13,7 +13,7 @@ from core.data import dataset
 from core.data.dataset import Mnist
 from core.experiments import lr_range_job, repeats
 from core.experiments.lr_range import Point
-from core.experiments.lr_range_job import Finding, Request
+from core.experiments.lr_range_job import RangeTest, Request
 from core.models.network import build
 from core.recipes import RECIPES
 from core.runs import files, run_queue, store
@@ -216,7 +216,7 @@ def climb(config, steps: int = 100, end: float = 3.0) -> tuple[Point, ...]:
     losses = [
         2.3 - 2 * at / 50 if at < 50 else 0.3 + (end - 0.3) * (at - 50) / 50 for at in range(steps)
     ]
-    rates = experiments_rates.lr_range.rates(config, steps)
+    rates = experiments_rates.lr_range.learning_rates(config, steps)
     return tuple(
         Point(at + 1, rate, loss, loss)
         for at, (rate, loss) in enumerate(zip(rates, losses, strict=True))
@@ -249,7 +249,7 @@ def test_a_range_test_is_asked_for_as_it_is_set_up(folder, asked):
 def test_while_it_climbs_it_says_how_far_it_is(folder, monkeypatch):
     points = climb(RECIPES["final"].config)[:40]
     monkeypatch.setattr(
-        lr_range_job, "find", lambda request: Finding(points, 100, "running", "", 12.0)
+        lr_range_job, "read", lambda request: RangeTest(points, 100, "running", "", 12.0)
     )
     app = opened(RATES)
     assert "The rate is climbing" in text(app)
@@ -258,8 +258,8 @@ def test_while_it_climbs_it_says_how_far_it_is(folder, monkeypatch):
 
 def test_its_suggestion_goes_to_train_with_the_set_up(folder, monkeypatch):
     config = RECIPES["intermediate"].config
-    found = Finding(climb(config), 100, "done")
-    monkeypatch.setattr(lr_range_job, "find", lambda request: found)
+    found = RangeTest(climb(config), 100, "done")
+    monkeypatch.setattr(lr_range_job, "read", lambda request: found)
     app = opened(RATES, tested="intermediate")
     lr = found.suggestion.lr
     assert f"A highest learning rate of {lr:g}." in text(app)
@@ -272,8 +272,8 @@ def test_its_suggestion_goes_to_train_with_the_set_up(folder, monkeypatch):
 
 def test_a_schedule_without_a_highest_rate_gets_it_as_its_rate(folder, monkeypatch):
     made_run(folder, "flat", schedule="cosine", lr=0.3)
-    found = Finding(climb(RECIPES["final"].config), 100, "done")
-    monkeypatch.setattr(lr_range_job, "find", lambda request: found)
+    found = RangeTest(climb(RECIPES["final"].config), 100, "done")
+    monkeypatch.setattr(lr_range_job, "read", lambda request: found)
     app = opened(RATES, tested="flat", begin_with="trained weights")
     assert {each.label: each.value for each in app.metric}["The set-up's own"] == "0.3"
     press(app, "send")
@@ -284,12 +284,12 @@ def test_a_schedule_without_a_highest_rate_gets_it_as_its_rate(folder, monkeypat
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        (Finding(climb(RECIPES["final"].config)[:10], 100, "done"), "No rate stands out"),
-        (Finding((), 100, "failed", "MNIST cannot be kept."), "MNIST cannot be kept."),
+        (RangeTest(climb(RECIPES["final"].config)[:10], 100, "done"), "No rate stands out"),
+        (RangeTest((), 100, "failed", "MNIST cannot be kept."), "MNIST cannot be kept."),
     ],
 )
 def test_a_test_that_tells_nothing_says_why_and_suggests_nothing(folder, monkeypatch, found, words):
-    monkeypatch.setattr(lr_range_job, "find", lambda request: found)
+    monkeypatch.setattr(lr_range_job, "read", lambda request: found)
     app = opened(RATES)
     assert words in text(app)
     assert "send" not in [each.key for each in app.button]

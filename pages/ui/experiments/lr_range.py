@@ -12,7 +12,7 @@ from core.charts import experiments as charts_experiments
 from core.config import RunConfig
 from core.errors import UserError
 from core.experiments import lr_range, lr_range_job
-from core.experiments.lr_range_job import Finding, Request
+from core.experiments.lr_range_job import RangeTest, Request
 from core.recipes import RECIPES
 from core.runs.run import Run
 from pages.ui import dataset, tables, words
@@ -69,7 +69,7 @@ def finder(runs: Sequence[Run]) -> None:
         except UserError as error:
             st.error(str(error), icon=":material/error:")
     try:
-        found = lr_range_job.find(request)
+        found = lr_range_job.read(request)
     except UserError as error:
         st.error(str(error), icon=":material/error:")
         return
@@ -78,7 +78,7 @@ def finder(runs: Sequence[Run]) -> None:
 
 
 def _watch(request: Request, recipe: str | None, moving: bool) -> None:
-    found = lr_range_job.find(request)
+    found = lr_range_job.read(request)
     if moving and (found is None or found.state != "running"):
         st.rerun()  # the whole page, which then asks no more
     if found is None:
@@ -89,44 +89,46 @@ def _watch(request: Request, recipe: str | None, moving: bool) -> None:
         )
         return
     _answer(found, request, recipe)
-    climb = lr_range.rates(request.config, request.steps)
+    climb = lr_range.learning_rates(request.config, request.steps)
     frame = pd.DataFrame(
         [(point.lr, point.loss, point.smoothed) for point in found.points],
         columns=["lr", "loss", "smoothed"],
         dtype=float,
     )
     suggestion = found.suggestion
-    lr, lowest = (suggestion.lr, suggestion.lowest) if suggestion else (None, None)
+    lr, lowest = (suggestion.lr, suggestion.lowest_loss_lr) if suggestion else (None, None)
     draw(
         charts_experiments.range_test(frame, lr, lowest, (climb[0], climb[-1])),
         "range",
         title="Loss",
         quiet="while the rate climbs; thin: of each batch, thick: smoothed",
-        alt=suggestion.words if suggestion else "Loss against learning rate; the test is not done.",
+        alt=suggestion.explanation
+        if suggestion
+        else "Loss against learning rate; the test is not done.",
         file=f"{request.run or request.config.architecture}-rates",
         table=lambda: frame,
     )
 
 
-def _answer(found: Finding, request: Request, recipe: str | None) -> None:
+def _answer(found: RangeTest, request: Request, recipe: str | None) -> None:
     with st.container(key="finding_answer"):
         suggestion = found.suggestion
         if found.state == "running":
-            share = len(found.points) / found.planned
+            share = len(found.points) / found.steps
             experiments_parts.verdict("The rate is climbing …")
             st.progress(
                 share,
-                text=f"Step {len(found.points)} of {found.planned}{words.left(found.seconds_left)}",
+                text=f"Step {len(found.points)} of {found.steps}{words.left(found.seconds_left)}",
             )
         elif suggestion is None:
             experiments_parts.verdict("The test did not come to its end.")
             st.error(found.message, icon=":material/error:")
         elif suggestion.lr is None:
             experiments_parts.verdict("No rate stands out.")
-            experiments_parts.method(suggestion.words)
+            experiments_parts.method(suggestion.explanation)
         else:
             experiments_parts.verdict(f"A highest learning rate of {suggestion.lr:g}.")
-            experiments_parts.method(suggestion.words)
+            experiments_parts.method(suggestion.explanation)
             used = ", ".join(
                 f"{getattr(request.config, field):g}" for field in _fields(request.config)
             )
@@ -134,7 +136,7 @@ def _answer(found: Finding, request: Request, recipe: str | None) -> None:
                 {
                     "Suggested": f"{suggestion.lr:g}",
                     "The set-up's own": used,
-                    "Lowest loss at": f"{suggestion.lowest:.2g}",
+                    "Lowest loss at": f"{suggestion.lowest_loss_lr:.2g}",
                 }
             )
             if st.button(

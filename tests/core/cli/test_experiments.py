@@ -55,7 +55,7 @@ def quick(monkeypatch, digits):
         return me
 
     pending: list[Path] = []
-    monkeypatch.setattr(processes, "start", start)
+    monkeypatch.setattr(run_queue, "start_worker", start)
     opened = store.open_run
 
     def open_run(name, *given):
@@ -89,7 +89,7 @@ def test_a_group_is_named_by_what_it_trains(core, quick):
 
 
 def test_a_group_can_be_left_to_itself(core, monkeypatch, folder):
-    monkeypatch.setattr(processes, "start", lambda place: processes.identity())
+    monkeypatch.setattr(run_queue, "start_worker", lambda place: processes.identity())
     monkeypatch.setattr("core.cli.watch.fetch_data", lambda console, quiet: None)
     answer = read(core, "train", *QUICK, "--repeats", "3", "--name", "many", "--detach")
     assert (answer["finished"], answer["mean"]) == (0, None)
@@ -97,7 +97,7 @@ def test_a_group_can_be_left_to_itself(core, monkeypatch, folder):
 
 
 def test_a_group_that_is_interrupted_leaves_nothing_in_the_queue(core, monkeypatch, folder):
-    monkeypatch.setattr(processes, "start", lambda place: processes.identity())
+    monkeypatch.setattr(run_queue, "start_worker", lambda place: processes.identity())
     monkeypatch.setattr("core.cli.watch.fetch_data", lambda console, quiet: None)
 
     def stopped(name, *given, **more):
@@ -166,7 +166,7 @@ def test_a_range_test_suggests_a_rate(core, quick):
     assert answer["suggestion"]["lr"] > 0
     text = core("lr-range", *QUICK, "--batch-size", "20", "--steps", "80")[1]
     assert text.startswith("| LR ")
-    assert answer["suggestion"]["words"] in text
+    assert answer["suggestion"]["explanation"] in text
 
 
 def test_a_range_test_begins_with_a_recipe_or_a_run(core, quick, folder):
@@ -181,8 +181,8 @@ def test_a_range_test_begins_with_a_recipe_or_a_run(core, quick, folder):
         core, "lr-range", "run", "--architecture", "initial"
     )
     assert "no run 'nobody'" in refused(core, "lr-range", "nobody")
-    assert f"{lr_range.FEWEST} to" in refused(core, "lr-range", "run", "--steps", "3")
-    assert "climb from one of at least" in refused(core, "lr-range", "run", "--low", "nan")
+    assert f"{lr_range.MIN_STEPS} to" in refused(core, "lr-range", "run", "--steps", "3")
+    assert "must increase" in refused(core, "lr-range", "run", "--low", "nan")
 
 
 @pytest.mark.parametrize(("ending", "begins"), [("md", "# run\n"), ("html", "<!DOCTYPE html>")])

@@ -26,7 +26,7 @@ def idle(monkeypatch) -> list[str]:
     """Keeps processes from being started; gives the names of the runs that would have been trained."""
     started: list[str] = []
     monkeypatch.setattr(
-        processes, "start", lambda place: started.append(place.name) or processes.identity()
+        run_queue, "start_worker", lambda place: started.append(place.name) or processes.identity()
     )
     monkeypatch.setattr("core.cli.watch.fetch_data", lambda console, quiet: None)
     return started

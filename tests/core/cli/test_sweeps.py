@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.experiments import repeats
-from core.runs import processes
+from core.runs import processes, run_queue
 from core.sweeps import storage as sweep_storage
 from core.sweeps import sweep as sweeps
 from core.sweeps import worker as sweep_worker
@@ -116,7 +116,7 @@ def test_a_storage_is_named_by_the_operator(core, tmp_path):
 
 
 def test_the_winner_is_trained_with_several_seeds(core, monkeypatch):
-    monkeypatch.setattr(processes, "start", lambda place: processes.identity())
+    monkeypatch.setattr(run_queue, "start_worker", lambda place: processes.identity())
     best = read(
         core, "sweep", "start", "mine", "--vary", "max_lr=0.02..0.2", "--runs", "2", "--epochs", "1"
     )["best"]

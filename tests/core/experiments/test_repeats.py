@@ -18,8 +18,8 @@ def idle(monkeypatch) -> list[str]:
     """Keeps processes from being started; gives the names of the runs that would have been trained."""
     asked: list[str] = []
     monkeypatch.setattr(
-        run_queue.processes,
-        "start",
+        run_queue,
+        "start_worker",
         lambda place: asked.append(place.name) or run_queue.processes.identity(),
     )
     return asked

@@ -10,7 +10,7 @@ def no_start(monkeypatch):
     """Submitting starts nothing: this very process stands for the worker."""
     started = []
     monkeypatch.setattr(
-        processes, "start", lambda folder: started.append(folder.name) or processes.identity()
+        run_queue, "start_worker", lambda folder: started.append(folder.name) or processes.identity()
     )
     return started
 

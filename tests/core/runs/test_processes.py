@@ -1,18 +1,42 @@
+"""Processes are recognised by what no clock can move."""
+
+from __future__ import annotations
+
 import os
 import subprocess
 import sys
 import time
 
 import psutil
+import pytest
 
 from core.runs import processes
 
 
-def test_this_process_is_alive_and_another_start_time_is_another_process():
+def test_this_process_is_alive_and_another_start_is_another_process():
     pid, started = processes.identity()
     assert pid == os.getpid()
-    assert processes.alive(pid, started)
-    assert not processes.alive(pid, started - 60), "the pid was given to another process since"
+    assert processes.is_alive(pid, started)
+    assert not processes.is_alive(pid, started + "1"), "the pid was given to another process since"
+
+
+@pytest.mark.parametrize("seconds", [-86_400, 86_400])
+def test_a_clock_that_is_set_makes_no_process_another(monkeypatch, seconds):
+    pid, started = processes.identity()
+    boot_time, create_time = psutil.boot_time, psutil.Process.create_time
+    monkeypatch.setattr(psutil, "boot_time", lambda: boot_time() + seconds)
+    monkeypatch.setattr(psutil.Process, "create_time", lambda self: create_time(self) + seconds)
+    assert processes.is_alive(pid, started)
+
+
+@pytest.mark.parametrize("seconds", [-86_400, 86_400])
+def test_a_clock_that_is_set_makes_no_process_another_without_proc(monkeypatch, tmp_path, seconds):
+    # Stands for macOS and Windows, where psutil moves start times along with the boot time.
+    monkeypatch.setattr(processes, "_BOOT_ID", tmp_path / "missing")
+    test_a_clock_that_is_set_makes_no_process_another(monkeypatch, seconds)
+    pid, started = processes.identity()
+    assert processes.is_alive(pid, f"{float(started) + 0.3:.2f}")
+    assert not processes.is_alive(pid, f"{float(started) - 60:.2f}")
 
 
 def test_a_zombie_is_dead():
@@ -23,31 +47,29 @@ def test_a_zombie_is_dead():
         while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE and time.monotonic() < until:
             time.sleep(0.01)
         assert psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-        assert not processes.alive(pid, started)
+        assert not processes.is_alive(pid, started)
     finally:
         process.wait()
-    assert not processes.alive(pid, started)
+    assert not processes.is_alive(pid, started)
 
 
-def test_what_is_no_process_is_dead():
-    for pid, started in [
+@pytest.mark.parametrize(
+    ("pid", "started"),
+    [
         (None, None),
-        ("1", 0.0),
-        (-1, 0.0),
-        (0, 0.0),
-        (True, 1.0),
-        (2**60, 1.0),
+        ("1", ""),
+        (-1, ""),
+        (0, ""),
+        (True, ""),
+        (2**60, ""),
+        (10**400, "1"),
         (os.getpid(), None),
-    ]:
-        assert not processes.alive(pid, started)
-
-
-def test_a_worker_is_reaped_and_stands_in_a_session_of_its_own(tmp_path):
-    pid, started = processes.start(tmp_path)  # an empty folder: it says so and ends
-    assert started > 0
-    assert os.getsid(pid) == pid
-    until = time.monotonic() + 30
-    while psutil.pid_exists(pid) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert not psutil.pid_exists(pid), "it stays as a zombie"
-    assert "damaged: run.json is missing" in (tmp_path / "log.txt").read_text()
+        (os.getpid(), 1.5),
+        (os.getpid(), 10**400),
+        (os.getpid(), "9" * 400),
+        (os.getpid(), "nan"),
+        (os.getpid(), ""),
+    ],
+)
+def test_what_is_no_process_is_dead(pid, started):
+    assert not processes.is_alive(pid, started)

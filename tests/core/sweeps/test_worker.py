@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("quick")
 @pytest.fixture
 def trained_at_once(monkeypatch, digits):
     """Runs are trained by this process, on made-up digits, as soon as they are submitted."""
-    from core.runs import processes
+    from core.runs import processes, run_queue
     from core.runs.worker import train
 
     pending = []
@@ -35,7 +35,7 @@ def trained_at_once(monkeypatch, digits):
             train(pending.pop(), digits)
         return opened(name, *given)
 
-    monkeypatch.setattr(processes, "start", start)
+    monkeypatch.setattr(run_queue, "start_worker", start)
     monkeypatch.setattr("core.sweeps.worker.store.open_run", open_run)
 
 
