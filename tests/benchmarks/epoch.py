@@ -1,4 +1,4 @@
-"""One epoch of `final` at batch 32, in this app and in the seed's way, measured in turn.
+"""One epoch of `final` at batch 32, here and in the usual way, measured alternately.
 
     python tests/benchmarks/epoch.py --share 0.2 --rounds 3
 
@@ -53,7 +53,7 @@ LIMIT = 20.0  # seconds after which a trial is scaled from what it has done by t
 
 
 def main() -> None:
-    """Find the seed's best settings, measure both ways in turn, and report."""
+    """Find the usual way's best settings, measure both alternately, and report."""
     options = parser(__doc__)
     options.add_argument(
         "--share", type=float, default=1.0, help="of the epoch that is done, above 0 to 1"
@@ -65,7 +65,7 @@ def main() -> None:
     )
     chosen = options.parse_args()
     data = first_images(dataset.load(), chosen.images)
-    # What the seed's loop has no word for is left out on both sides.
+    # Settings that the usual loop does not have are left out on both sides.
     base = RECIPES["final"].config.changed(
         batch_size=32,
         epochs=1,
@@ -116,14 +116,14 @@ def main() -> None:
             table(
                 (
                     "precision",
-                    "seed's way s",
+                    "usual way s",
                     "app s",
                     "ratio",
                     "lowest, highest",
-                    "validation: seed's s",
+                    "validation: usual s",
                     "app s",
                     "ratio of both together",
-                    "seed's way with",
+                    "usual way with",
                 ),
                 rows,
             ),
@@ -208,7 +208,7 @@ def seeds(
     threads: int,
     limit: float = math.inf,
 ) -> tuple[float, float]:
-    """Seconds of an epoch's training and of its validation in the seed's way."""
+    """Seconds of an epoch's training and of its validation in the usual way."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     before = torch.get_num_threads()
     torch.set_num_threads(threads)

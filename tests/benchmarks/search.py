@@ -5,7 +5,7 @@
 
 The variants are ordinary runs in a folder of their own, with 50,000 images to learn from; a teacher
 is trained on the same 50,000, so that it has not seen the held-out ones either. Started again, it
-trains only what is missing. The table shows held-out accuracy and loss after the last epoch, by
+trains only what is missing. The table shows validation accuracy and loss after the last epoch, by
 which recipes were chosen, and no test result.
 """
 
@@ -61,7 +61,7 @@ def small(stem: int, early: tuple[int, ...], late: tuple[int, ...], **more: Any)
 
 
 VARIANTS: dict[str, tuple[str, RunConfig]] = {
-    "teacher": ("the teacher: folded pixels, 64 and 96 channels, batch 128", TEACHER),
+    "teacher": ("the teacher: pixels folded into channels, 64 and 96 channels, batch 128", TEACHER),
     "teacher-2": ("the teacher with seed 2", TEACHER.changed(seed=2)),
     "teacher-3": ("the teacher with seed 3", TEACHER.changed(seed=3)),
     "tiny-three": (
@@ -74,7 +74,7 @@ VARIANTS: dict[str, tuple[str, RunConfig]] = {
     ),
     "tiny": ("the same, one teacher at temperature 2", SMALL.changed(architecture="tiny-2650")),
     "tiny-cycle": (
-        "the same with the seed's custom one-cycle, 0.1 to 0.2",
+        "the same with the original's custom one-cycle, 0.1 to 0.2",
         SMALL.changed(architecture="tiny-2650", schedule="original-one-cycle", lr=0.1),
     ),
     "tiny-2416": (
@@ -90,10 +90,10 @@ VARIANTS: dict[str, tuple[str, RunConfig]] = {
         small(8, (16,) * 4, (16,) * 4),
     ),
     "tiny-2900": ("eight separable convolutions of 14 channels", small(8, (14,) * 4, (14,) * 4)),
-    "sprint": ("Sprint's network, batch 128, 12 epochs, moves only", QUICK),
+    "sprint": ("Sprint's network, batch 128, 12 epochs, affine only", QUICK),
     "sprint-stretch": ("the same, stretched", QUICK.changed(augmentation="stretch")),
     "sprint-cycle": (
-        "the same, with the seed's custom one-cycle, 0.15 to 0.3",
+        "the same, with the original's custom one-cycle, 0.15 to 0.3",
         QUICK.changed(augmentation="stretch", schedule="original-one-cycle", lr=0.15),
     ),
     "sprint-15": (
@@ -105,12 +105,12 @@ VARIANTS: dict[str, tuple[str, RunConfig]] = {
         TAUGHT.changed(architecture="wide-7124"),
     ),
     "best-moves": (
-        "the same, moves only",
+        "the same, affine only",
         TAUGHT.changed(architecture="wide-7124", augmentation="final-moves"),
     ),
     "best-64": ("the same, stretched, at batch 64", SMALL.changed(architecture="wide-7124")),
     "best-cycle": (
-        "the same with the seed's custom one-cycle, 0.1 to 0.2",
+        "the same with the original's custom one-cycle, 0.1 to 0.2",
         SMALL.changed(architecture="wide-7124", schedule="original-one-cycle", lr=0.1),
     ),
     "best-deeper": (
@@ -118,11 +118,11 @@ VARIANTS: dict[str, tuple[str, RunConfig]] = {
         TAUGHT.changed(layers=stacked(12, (24,) * 4, (28,) * 4)),
     ),
     "final": (
-        "the seed's network, triangle, batch 64",
+        "the original's network, triangle, batch 64",
         SMALL.changed(architecture="original-3762"),
     ),
     "final-moves": (
-        "the seed's network, triangle to 0.1, batch 32, moves only",
+        "the original's network, triangle to 0.1, batch 32, affine only",
         SMALL.changed(
             architecture="original-3762",
             batch_size=32,
@@ -133,17 +133,17 @@ VARIANTS: dict[str, tuple[str, RunConfig]] = {
         ),
     ),
     "final-cycle": (
-        "the seed's network, custom one-cycle 0.1 to 0.2, batch 64",
+        "the original's network, custom one-cycle 0.1 to 0.2, batch 64",
         SMALL.changed(architecture="original-3762", schedule="original-one-cycle", lr=0.1),
     ),
     "final-cycle-low": (
-        "the seed's rates, batch 64",
+        "the original's rates, batch 64",
         SMALL.changed(
             architecture="original-3762", schedule="original-one-cycle", lr=0.05, max_lr=0.1
         ),
     ),
     "final-cycle-32": (
-        "the seed's rates, batch 32",
+        "the original's rates, batch 32",
         SMALL.changed(
             architecture="original-3762",
             schedule="original-one-cycle",
@@ -154,7 +154,7 @@ VARIANTS: dict[str, tuple[str, RunConfig]] = {
         ),
     ),
     "final-muon": (
-        "Final: the seed's rates, batch 64, Muon instead of SGD",
+        "Final: the original's rates, batch 64, Muon instead of SGD",
         SMALL.changed(
             architecture="original-3762",
             schedule="original-one-cycle",
