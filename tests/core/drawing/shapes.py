@@ -22,7 +22,7 @@ def ring(
 
 
 def likeness(image: np.ndarray, other: np.ndarray) -> float:
-    """Correlation of two images, at the shift of at most a pixel that fits best: a hair's breadth decides on it."""
+    """Return the highest correlation of two images over shifts of at most a pixel."""
     return max(
         np.corrcoef(image.ravel(), np.roll(other, shift, (0, 1)).ravel())[0, 1] for shift in SHIFTS
     )

@@ -1,4 +1,4 @@
-"""Cutting: digits side by side come out one by one, in reading order, from drawings and from pictures."""
+"""Digits side by side are segmented one by one, in reading order, in drawings and in pictures."""
 
 import random
 
