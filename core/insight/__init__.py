@@ -1,1 +1,1 @@
-"""What a trained network sees: predictions, mistakes, drawings, statistics."""
+"""Insight into the digits and into what networks predict for them."""

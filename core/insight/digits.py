@@ -1,7 +1,7 @@
-"""What can be said of the digits themselves: classes, mean and variance images, grey values, a map of a sample.
+"""Statistics of the digits themselves: classes, mean images, grey values, principal components.
 
-All of it with numpy from images (N, 28, 28) uint8, ink 255 on 0, and labels (N,) int64. How networks read them is in
-`predictions`; how they are drawn on a page is in `pictures`.
+All computed from images (N, 28, 28) uint8, ink 255 on 0, and labels (N,) int64. Predictions are in
+`core.insight.predictions`; charts and sprites in `core.charts`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from core.errors import DataError
 
 CLASSES, SIDE = 10, 28
 WHITE = 255.0
-_AT_ONCE = 5_000  # images turned into floats at a time: some 16 MB
+CHUNK = 5_000  # images converted to floats at a time: about 16 MB
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -25,36 +26,43 @@ Floats = npt.NDArray[np.floating[Any]]
 
 @dataclass(frozen=True, eq=False)
 class DigitPage:
-    """One page of the digits of a class, or of all."""
+    """One page of the digits of a class, or of all digits."""
 
-    indices: Labels  # in the dataset, of the digits on this page
-    selected: int  # index of the digit in question
-    offset: int  # place of the page's first digit among all of the class, from 0
-    total: int  # digits of the class
-    previous: int | None  # index that leads to the page before; None: this is the first
+    indices: Labels
+    """Indices in the dataset of the digits on this page."""
+    selected: int
+    """Index in the dataset of the selected digit."""
+    offset: int
+    """Position of the page's first digit among all of the class, from 0."""
+    total: int
+    """Number of digits of the class."""
+    previous: int | None
+    """Index of a digit on the previous page; None on the first page."""
     next: int | None
+    """Index of a digit on the next page; None on the last page."""
 
 
 def page_of_digits(labels: Labels, digit: int | None, index: int, size: int) -> DigitPage:
-    """The page on which a digit stands when the digits of its class are laid out in order.
+    """Return the page that contains a digit when the digits of a class are listed in order.
 
     Args:
-        labels: of all images.
-        digit: 0 to 9; None: all of them.
-        index: of a digit in the dataset; if it is of another class, the next one of the class is taken.
-        size: digits on a page.
+        labels: Labels of all images.
+        digit: The class, 0 to 9; None for all classes.
+        index: Index in the dataset. If that image is of another class, the next of the class is
+            selected.
+        size: Digits per page.
 
     Raises:
-        DataError: there is no such digit at all.
+        DataError: There is no digit of this class.
     """
     members = np.arange(len(labels)) if digit is None else np.flatnonzero(labels == digit)
     if not len(members):
         raise DataError("there is no digit of this class.")
-    place = min(int(np.searchsorted(members, index)), len(members) - 1)
-    first = place // size * size
+    position = min(int(np.searchsorted(members, index)), len(members) - 1)
+    first = position // size * size
     return DigitPage(
         members[first : first + size],
-        int(members[place]),
+        int(members[position]),
         first,
         len(members),
         int(members[first - size]) if first else None,
@@ -63,25 +71,31 @@ def page_of_digits(labels: Labels, digit: int | None, index: int, size: int) -> 
 
 
 def first_of_each_class(labels: Labels, index: int) -> Labels:
-    """The first digit of every class from an index on, in the order of the classes; past the end from the start."""
-    found = []
+    """Return the first digit of each class from an index onwards, continuing at the start."""
+    firsts = []
     for digit in range(CLASSES):
         members = np.flatnonzero(labels == digit)
         if len(members):
-            found.append(members[int(np.searchsorted(members, index)) % len(members)])
-    return np.array(found, np.int64)
+            firsts.append(members[int(np.searchsorted(members, index)) % len(members)])
+    return np.array(firsts, np.int64)
 
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """Figures of a set of digits; grey values as shares of white."""
+    """Statistics of a set of digits; grey values are fractions of white."""
 
-    counts: Labels  # (10,) images of each class
-    mean: Floats  # (10, 28, 28)
-    variance: Floats  # (10, 28, 28)
-    histogram: Labels  # (256,) pixels of each grey value
-    ink_quantiles: Floats  # (10, 5): 5 %, 25 %, 50 %, 75 % and 95 % of a class's images carry at most this mean grey
-    never_inked: int  # pixels, of 784, that no image has ink in
+    counts: Labels
+    """(10,) images per class."""
+    mean: Floats
+    """(10, 28, 28) mean image of each class."""
+    variance: Floats
+    """(10, 28, 28) variance of each pixel within a class."""
+    histogram: Labels
+    """(256,) pixels per grey value."""
+    ink_quantiles: Floats
+    """(10, 5): QUANTILES of the mean grey value of an image, for each class."""
+    never_inked: int
+    """Pixels, of 784, that no image has ink in."""
 
     @property
     def grey_mean(self) -> float:
@@ -97,50 +111,50 @@ class Statistics:
 
     @property
     def blank_share(self) -> float:
-        """Share of the pixels without any ink."""
+        """Fraction of the pixels without any ink."""
         return float(self.histogram[0] / self.histogram.sum())
 
 
 _GREYS = np.arange(256) / WHITE
-_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def compute_statistics(images: Images, labels: Labels) -> Statistics:
-    """The figures of a set of digits.
+    """Compute the statistics of a set of digits.
 
     Args:
         images: (N, 28, 28) uint8.
         labels: (N,) int64.
 
     Raises:
-        DataError: there are no images.
+        DataError: There are no images.
     """
     if not len(images):
         raise DataError("there are no digits to count.")
-    total, squares = np.zeros((CLASSES, SIDE * SIDE)), np.zeros((CLASSES, SIDE * SIDE))
+    sums, squares = np.zeros((CLASSES, SIDE * SIDE)), np.zeros((CLASSES, SIDE * SIDE))
     pairs, ink = np.zeros(256**2, np.int64), np.empty(len(images), np.float32)
-    for start in range(0, len(images), _AT_ONCE):
-        some, classes = images[start : start + _AT_ONCE], labels[start : start + _AT_ONCE]
-        # Two pixels at a time, which is four times as fast.
+    for start in range(0, len(images), CHUNK):
+        chunk = images[start : start + CHUNK].reshape(-1, SIDE * SIDE)  # (n, 784)
+        classes = labels[start : start + CHUNK]
+        # Counting pairs of pixels is four times as fast as counting pixels.
         pairs += np.bincount(
-            np.ascontiguousarray(some).reshape(-1).view(np.uint16), minlength=256**2
+            np.ascontiguousarray(chunk).reshape(-1).view(np.uint16), minlength=256**2
         )
-        pixels = some.reshape(len(some), -1).astype(np.float32)  # (n, 784)
-        ink[start : start + _AT_ONCE] = pixels.mean(axis=1)
+        pixels = chunk.astype(np.float32)
+        ink[start : start + CHUNK] = pixels.mean(axis=1)
         for digit in range(CLASSES):
-            mine = pixels[classes == digit]
-            total[digit] += mine.sum(axis=0)
-            squares[digit] += np.einsum("ij,ij->j", mine, mine)
+            members = pixels[classes == digit]
+            sums[digit] += members.sum(axis=0)
+            squares[digit] += np.einsum("ij,ij->j", members, members)
+
     histogram = pairs.reshape(256, 256).sum(axis=0) + pairs.reshape(256, 256).sum(axis=1)
-    total, squares, ink = total / WHITE, squares / WHITE**2, ink / WHITE
     counts = np.bincount(labels, minlength=CLASSES)
-    each = np.maximum(counts, 1)[:, None]
-    mean = total / each
-    variance = np.maximum(squares / each - mean**2, 0)
-    quantiles = [
-        np.quantile(ink[labels == digit], _QUANTILES)
+    divisor = np.maximum(counts, 1)[:, None]
+    mean = sums / WHITE / divisor
+    variance = np.maximum(squares / WHITE**2 / divisor - mean**2, 0)
+    ink_quantiles = [
+        np.quantile(ink[labels == digit] / WHITE, QUANTILES)
         if counts[digit]
-        else np.zeros(len(_QUANTILES))
+        else np.zeros(len(QUANTILES))
         for digit in range(CLASSES)
     ]
     return Statistics(
@@ -148,75 +162,83 @@ def compute_statistics(images: Images, labels: Labels) -> Statistics:
         mean.reshape(CLASSES, SIDE, SIDE),
         variance.reshape(CLASSES, SIDE, SIDE),
         histogram,
-        np.stack(quantiles),
-        int((total.sum(axis=0) == 0).sum()),
+        np.stack(ink_quantiles),
+        int((sums.sum(axis=0) == 0).sum()),
     )
 
 
 @dataclass(frozen=True, eq=False)
 class PcaMap:
-    """Digits laid out so that those with similar pixels stand together (principal components)."""
+    """Principal components of a sample of digits; similar pixels give nearby points."""
 
-    indices: Labels  # (n,) the sample, in the dataset's order
-    points: Floats  # (n, k) places along the axes, in the units of the pixels
-    components: Floats  # (k, 784) of unit length
-    explained_variance: Floats  # (k,) of the sample's variance that an axis carries
-    mean: Floats  # (784,) mean of the sample, grey as a share of white
+    indices: Labels
+    """(n,) the sample, in the dataset's order."""
+    points: Floats
+    """(n, k) coordinates along the components, in units of white."""
+    components: Floats
+    """(k, 784) of unit length."""
+    explained_variance: Floats
+    """(k,) fraction of the sample's variance along each component."""
+    mean: Floats
+    """(784,) mean of the sample, as a fraction of white."""
 
 
-def compute_pca(images: Images, sample: int = 1_500, axes: int = 6, seed: int = 0) -> PcaMap:
-    """The principal components of a sample, by randomised subspace iteration (Halko, Martinsson and Tropp, 2011).
+def compute_pca(images: Images, sample: int = 1_500, components: int = 6, seed: int = 0) -> PcaMap:
+    """Compute the principal components of a random sample of digits.
+
+    Source: randomised subspace iteration; Halko, Martinsson and Tropp, SIAM Review 53 (2011) 217.
 
     Args:
         images: (N, 28, 28) uint8.
-        sample: digits to take; a larger sample holds the smaller ones.
-        axes: components to find.
-        seed: fixes the sample.
+        sample: Size of the sample; larger samples contain the smaller ones.
+        components: Number of components.
+        seed: Seed of the sample.
 
     Raises:
-        DataError: there are fewer than three images.
+        DataError: There are fewer than three images.
     """
     if min(len(images), sample) < 3:
         raise DataError("a map needs at least three digits.")
     generator = np.random.default_rng(seed)
     indices = np.sort(generator.permutation(len(images))[:sample])
     pixels = images[indices].reshape(len(indices), -1).astype(np.float32) / WHITE  # (n, 784)
-    centre = pixels.mean(axis=0)
-    pixels -= centre
-    found, lengths = _components(pixels, axes, generator)
-    # An axis may point either way; fixed, so that a map doesn't flip over when the sample grows.
-    found *= np.where(
-        np.take_along_axis(found, abs(found).argmax(axis=1)[:, None], axis=1) < 0, -1, 1
-    )
-    shares = lengths**2 / max(float((pixels**2).sum()), 1e-12)
-    return PcaMap(indices, pixels @ found.T, found, shares, centre)
+    mean = pixels.mean(axis=0)
+    pixels -= mean
+    vectors, lengths = _truncated_svd(pixels, components, generator)
+    # The sign of a component is arbitrary; fix it, so that a larger sample doesn't flip the map.
+    largest = np.take_along_axis(vectors, abs(vectors).argmax(axis=1)[:, None], axis=1)
+    vectors *= np.where(largest < 0, -1, 1)
+    explained_variance = lengths**2 / max(float((pixels**2).sum()), 1e-12)
+    return PcaMap(indices, pixels @ vectors.T, vectors, explained_variance, mean)
 
 
-def _components(pixels: Floats, axes: int, generator: np.random.Generator) -> tuple[Floats, Floats]:
-    """The first right singular vectors (k, 784) and singular values (k,) of centred pixels (n, 784)."""
-    import torch  # numpy's products run on all cores, and take twenty times as long where others keep those busy
+def _truncated_svd(
+    pixels: Floats, components: int, generator: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Return the first right singular vectors (k, 784) and singular values (k,) of (n, 784)."""
+    import torch  # NumPy's products use all cores, and become slow while other processes do, too
 
-    # A full decomposition of 784 by 784 would take ten times as long for axes that nobody asks for.
-    width = min(axes + 10, *pixels.shape)
+    # A full decomposition takes ten times as long.
+    width = min(components + 10, *pixels.shape)
     data = torch.from_numpy(pixels)
     basis = torch.from_numpy(generator.standard_normal((pixels.shape[1], width)).astype(np.float32))
     for _ in range(6):
         basis = torch.linalg.qr(data.T @ (data @ basis))[0]
-    _, lengths, turns = torch.linalg.svd(data @ basis, full_matrices=False)
-    return (turns @ basis.T)[:axes].numpy(), lengths[:axes].numpy()
+    _, lengths, right = torch.linalg.svd(data @ basis, full_matrices=False)
+    return (right @ basis.T)[:components].numpy(), lengths[:components].numpy()
 
 
-def images_along_component(chart: PcaMap, axis: int, steps: int = 7) -> Images:
-    """What changes along an axis of a map: the mean digit moved from one end to the other.
+def images_along_component(pca: PcaMap, component: int, steps: int = 7) -> Images:
+    """Move the mean digit along a component, from 5 % to 95 % of the sample.
 
     Args:
-        chart: the map.
-        axis: from 0.
-        steps: images to make.
+        pca: The principal components.
+        component: Index of the component, from 0.
+        steps: Number of images.
 
     Returns:
-        (steps, 28, 28) uint8, from the axis's low end to its high end (5 % to 95 % of the sample).
+        (steps, 28, 28) uint8.
     """
-    low, high = np.quantile(chart.points[:, axis], (0.05, 0.95))
-    moved = chart.mean + np.linspace(low, high, steps)[:, None] * chart.components[axis]
+    low, high = np.quantile(pca.points[:, component], (0.05, 0.95))
+    moved = pca.mean + np.linspace(low, high, steps)[:, None] * pca.components[component]
     return np.round(moved.clip(0, 1) * WHITE).astype(np.uint8).reshape(steps, SIDE, SIDE)

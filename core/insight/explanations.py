@@ -1,7 +1,4 @@
-"""Looking inside a network's answer: what each row made of an image, and which pixels the answer rests on.
-
-All of it is about one image and one network; what the network answers is in `predictions`.
-"""
+"""Explanations of one prediction of one network: feature maps, saliency, occlusion."""
 
 from __future__ import annotations
 
@@ -22,69 +19,67 @@ Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 SIDE = 28
-MOST_CHANNELS = 64  # of a row; more of them would be a wall of pictures
-MOST_SIDE = 56  # pixels of a map; none of the shipped networks comes near
+MAX_CHANNELS = 64  # of a row: more are too many to look at
+MAX_MAP_SIDE = 56  # pixels; larger maps are subsampled
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureMaps:
-    """What one row gives for an image.
-
-    Args:
-        number: of the row, counted from 1.
-        maps: (C, H, W) of the channels that are shown; single values are maps of one pixel.
-        channels: numbers of those channels, counted from 1.
-        total: channels that the row has.
-        low, high: the smallest and the largest value in the row, shown or not.
-    """
+    """Outputs of one row of a network for one image."""
 
     number: int
+    """Number of the row, from 1."""
     maps: Floats
+    """(C, H, W) of the channels kept; H and W are 1 where a row has single values."""
     channels: tuple[int, ...]
+    """Numbers of the channels kept, from 1."""
     total: int
+    """Channels of the row."""
     low: float
+    """Smallest value of all channels."""
     high: float
+    """Largest value of all channels."""
 
 
-def feature_maps(model: Network, image: Image, most: int = MOST_CHANNELS) -> list[FeatureMaps]:
-    """What each row of a network makes of an image, in the order of the rows.
+def feature_maps(model: Network, image: Image, most: int = MAX_CHANNELS) -> list[FeatureMaps]:
+    """Compute the outputs of each row of a network for an image, in the order of the rows.
 
     Args:
-        model: the network, in eval mode.
+        model: The network, in eval mode.
         image: (28, 28) uint8, ink bright.
-        most: channels to keep of a row; of more, those with the largest values are kept, in their order.
+        most: Channels to keep per row: those with the largest absolute values, in their order.
 
     Raises:
-        UserError: a row gives values that are no numbers, as after training that diverged.
+        UserError: A value is not finite, as after training that diverged.
     """
     import torch
 
     with torch.inference_mode():
         outputs = [
-            each[0].float().cpu().numpy()
-            for each in model.features(network_input(model, image[None]))
+            output[0].float().cpu().numpy()
+            for output in model.features(network_input(model, image[None]))
         ]
-    found = []
+    rows = []
     for number, values in enumerate(outputs, 1):
-        maps = values.reshape(len(values), *(values.shape[1:] or (1, 1)))
+        maps = values.reshape(len(values), *(values.shape[1:] or (1, 1)))  # (C, H, W)
         if not np.isfinite(maps).all():
             raise UserError(
-                f"row {number} of this network gives values that are no numbers: its training diverged."
+                f"the outputs of this network's row {number} are not finite: its training diverged."
             )
         strength = np.abs(maps).max(axis=(1, 2))
         kept = np.sort(np.argsort(-strength, kind="stable")[:most])
-        step = math.ceil(max(maps.shape[1:]) / MOST_SIDE)
-        found.append(
+        step = math.ceil(max(maps.shape[1:]) / MAX_MAP_SIDE)
+        rows.append(
             FeatureMaps(
                 number,
                 maps[kept, ::step, ::step],
-                tuple(int(at) + 1 for at in kept),
+                tuple(int(channel) + 1 for channel in kept),
                 len(maps),
                 float(maps.min()),
                 float(maps.max()),
             )
         )
-    return found
+    return rows
 
 
 def saliency(
@@ -96,122 +91,115 @@ def saliency(
     noise: float = 0.15,
     seed: int = 0,
 ) -> Floats:
-    """Where more ink would raise a digit's score, and where it would lower it: a smoothed gradient.
+    """Compute the gradient of a digit's logit with respect to the pixels, averaged over noise.
 
-    The gradient of the class score (the logit) with respect to the pixels (Simonyan, Vedaldi and Zisserman,
-    arXiv:1312.6034), averaged over copies of the image with Gaussian noise added, since the gradient at one point
-    jumps about (SmoothGrad; Smilkov et al., arXiv:1706.03825).
+    Sources: Simonyan, Vedaldi and Zisserman, arXiv:1312.6034; SmoothGrad, Smilkov et al.,
+    arXiv:1706.03825, which averages over copies with Gaussian noise since the gradient at a
+    single point fluctuates.
 
     Args:
-        model: the network, in eval mode; its weights gather no gradients.
+        model: The network, in eval mode; its weights get no gradients.
         image: (28, 28) uint8, ink bright.
         digit: 0 to 9.
-        samples: noisy copies at most; a large network reads fewer of them.
-        noise: standard deviation, as a share of white.
-        seed: of the noise.
+        samples: Noisy copies at most; fewer for a large network.
+        noise: Standard deviation, as a fraction of white.
+        seed: Seed of the noise.
 
     Returns:
-        (28, 28) float32: change of the score for a pixel's way from paper to ink.
+        (28, 28) float32: change of the logit per change of the pixel from black to white.
 
     Raises:
-        UserError: the gradient is no number.
+        UserError: The gradient is not finite.
     """
     import torch
 
     x = network_input(model, image[None])
-    per_white = _per_white(model)
-    copies = min(
-        samples, max(4, affordable_images(model) // 4)
-    )  # forward and back cost about three times forward
+    white = _white_in_network_units(model)
+    # A forward and backward pass takes about three times as long as a forward pass.
+    copies = min(samples, max(4, affordable_images(model) // 4))
     generator = torch.Generator().manual_seed(seed)
-    grain = torch.randn((copies, *x.shape[1:]), generator=generator).to(x) * (noise * per_white)
+    grain = torch.randn((copies, *x.shape[1:]), generator=generator).to(x) * (noise * white)
     with torch.enable_grad():
         noisy = (x + grain).requires_grad_()
-        score = model(noisy)[:, digit].sum()
-        (gradient,) = torch.autograd.grad(score, noisy)
-    return _numbers(gradient.mean(dim=0)[0].float().cpu().numpy() * per_white)
+        logit = model(noisy)[:, digit].sum()
+        (gradient,) = torch.autograd.grad(logit, noisy)
+    return _require_finite(gradient.mean(dim=0)[0].float().cpu().numpy() * white)
 
 
 @dataclass(frozen=True, eq=False)
 class Occlusion:
-    """What hiding parts of an image does to the probability of one digit.
-
-    Args:
-        drop: (28, 28) float32: by how much the probability falls when a patch over this pixel is hidden, on average
-            over all patches that cover it; below 0: it rises.
-        probability: the probability with nothing hidden.
-        lowest: the lowest that one hidden patch leaves.
-        top, left: corner of that patch; it may reach beyond the image.
-    """
+    """Effect of hiding parts of an image on the probability of one digit."""
 
     drop: Floats
+    """(28, 28) float32: mean decrease of the probability over the patches that cover a pixel."""
     probability: float
+    """Probability with nothing hidden."""
     lowest: float
+    """Lowest probability with one patch hidden."""
     top: int
+    """Top edge of that patch, which may extend beyond the image."""
     left: int
+    """Left edge of that patch."""
 
 
 def occlusion(model: Network, image: Image, digit: int, patch: int = 5) -> Occlusion:
-    """Slide a patch of bare paper over the image and watch the probability of a digit.
+    """Hide a square patch at every position and compute the probability of a digit.
 
-    Source: Zeiler and Fergus, arXiv:1311.2901, section 4.2. They show the probability at each place of the patch;
-    here a pixel shows the mean over all patches that cover it, so that the map lies on the digit.
+    Source: Zeiler and Fergus, arXiv:1311.2901, section 4.2. They show the probability by position
+    of the patch; here a pixel shows the mean over the patches that cover it, so that the map
+    aligns with the digit.
 
     Args:
-        model: the network, in eval mode.
+        model: The network, in eval mode.
         image: (28, 28) uint8, ink bright.
         digit: 0 to 9.
-        patch: side in pixels, 1 to 28.
+        patch: Side in pixels, 1 to 28.
 
     Raises:
-        UserError: the network's answer is no number.
+        UserError: A probability is not finite.
     """
-    places = [(top, left) for top in range(1 - patch, SIDE) for left in range(1 - patch, SIDE)]
-    # Hiding bare paper changes nothing, exactly.
-    inked = [place for place in places if image[_under(place, patch)].any()]
+    positions = [(top, left) for top in range(1 - patch, SIDE) for left in range(1 - patch, SIDE)]
+    # Hiding a patch without ink changes nothing, exactly.
+    inked = [position for position in positions if image[_covered(position, patch)].any()]
     step = max(1, math.ceil(math.sqrt(len(inked) / affordable_images(model))))
-    tried = [
-        place
-        for place in inked
-        if (place[0] + patch) % step == 0 and (place[1] + patch) % step == 0
-    ]
-    hidden = np.repeat(image[None], len(tried) + 1, axis=0)  # the first as it is
-    for number, place in enumerate(tried, 1):
-        hidden[number][_under(place, patch)] = 0
-    chances = _numbers(predict(model, hidden)[:, digit])
-    before = float(chances[0])
+
+    def on_grid(position: tuple[int, int]) -> bool:
+        return all((edge + patch) % step == 0 for edge in position)
+
+    hidden_at = [position for position in inked if on_grid(position)]
+    images = np.repeat(image[None], len(hidden_at) + 1, axis=0)  # the first is unchanged
+    for number, position in enumerate(hidden_at, 1):
+        images[number][_covered(position, patch)] = 0
+    probabilities = _require_finite(predict(model, images)[:, digit])
+    probability = float(probabilities[0])
+
     total, count = np.zeros((SIDE, SIDE), np.float32), np.zeros((SIDE, SIDE), np.float32)
-    for place, chance in zip(tried, chances[1:], strict=True):
-        total[_under(place, patch)] += before - chance
-    for top, left in places:
-        if (top + patch) % step == 0 and (left + patch) % step == 0:
-            count[_under((top, left), patch)] += 1
-    best = int(chances[1:].argmin()) if tried else -1
-    top, left = tried[best] if tried else (0, 0)
-    return Occlusion(
-        (total / np.maximum(count, 1)).astype(np.float32),
-        before,
-        float(chances[best + 1]),
-        top,
-        left,
-    )
+    for position, remaining in zip(hidden_at, probabilities[1:], strict=True):
+        total[_covered(position, patch)] += probability - remaining
+    for position in filter(on_grid, positions):
+        count[_covered(position, patch)] += 1
+
+    drop = (total / np.maximum(count, 1)).astype(np.float32)
+    if not hidden_at:
+        return Occlusion(drop, probability, probability, 0, 0)
+    lowest = int(probabilities[1:].argmin())
+    return Occlusion(drop, probability, float(probabilities[lowest + 1]), *hidden_at[lowest])
 
 
-def _under(place: tuple[int, int], patch: int) -> tuple[slice, slice]:
-    """The pixels below a patch, as far as it lies on the image."""
-    top, left = place
+def _covered(position: tuple[int, int], patch: int) -> tuple[slice, slice]:
+    """Return the pixels of the image that a patch covers."""
+    top, left = position
     return slice(max(0, top), top + patch), slice(max(0, left), left + patch)
 
 
-def _per_white(model: Any) -> float:
-    """How far a pixel moves in the network's own units on its way from paper to white."""
-    both = network_input(
-        model, np.array([np.zeros((SIDE, SIDE)), np.full((SIDE, SIDE), 255)], np.uint8)
-    )
-    return float(both[1, 0, 0, 0] - both[0, 0, 0, 0])
+def _white_in_network_units(model: Any) -> float:
+    """Return the difference between white and black after normalisation."""
+    images = np.array([np.zeros((SIDE, SIDE)), np.full((SIDE, SIDE), 255)], np.uint8)
+    black, white = network_input(model, images)[:, 0, 0, 0].tolist()
+    return float(white - black)
 
 
-def _numbers(values: Any) -> Any:
+def _require_finite(values: Any) -> Any:
     if not np.isfinite(values).all():
-        raise UserError("this network's answers are no numbers: its training diverged.")
+        raise UserError("this network's outputs are not finite: its training diverged.")
     return values

@@ -1,13 +1,12 @@
-"""What a network gets wrong on labelled images: which, how sure of it, which digits it takes for which.
+"""Errors of a network on labelled images: confusion matrix, losses, comparison of two networks.
 
-All of it with numpy from probabilities and labels. A run's own predictions on the test images are made, and kept, in
-`core.runs.prediction_cache`; how they are drawn is the pages' business.
+All computed from probabilities and labels. A run's predictions on the test images are computed
+and cached in `core.runs.prediction_cache`.
 """
 
 from __future__ import annotations
 
 import csv
-import math
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -26,18 +25,16 @@ Indices = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.floating[Any]]
 
-_LABEL_ERRORS = Path(__file__).with_name("label_errors.csv")
-_SMALLEST = np.finfo(
-    np.float32
-).tiny  # a probability below it counts as this: its loss stays a number
+LABEL_ERRORS = Path(__file__).with_name("label_errors.csv")
+MIN_PROBABILITY = np.finfo(np.float32).tiny  # lower values count as this: the loss stays finite
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What a network says of labelled images."""
+    """Predictions of a network for labelled images."""
 
     probabilities: Floats
-    """(N, 10) float32, each row adding up to 1."""
+    """(N, 10) float32; each row sums to 1."""
     labels: Indices
     """(N,) int64, 0 to 9."""
 
@@ -48,119 +45,112 @@ class Predictions:
 
     @cached_property
     def loss(self) -> Floats:
-        """(N,) nll in nats: minus the logarithm of the probability that the label was given."""
-        given = np.take_along_axis(self.probabilities, self.labels[:, None], axis=1)[:, 0]
-        return -np.log(np.maximum(given, _SMALLEST))
+        """(N,) negative log-likelihood of the label, in nats."""
+        likelihood = np.take_along_axis(self.probabilities, self.labels[:, None], axis=1)[:, 0]
+        return -np.log(np.maximum(likelihood, MIN_PROBABILITY))
 
     @cached_property
     def correct(self) -> npt.NDArray[np.bool_]:
-        """(N,) whether the predicted digit is the label."""
+        """(N,) whether the predicted digit equals the label."""
         return self.predicted == self.labels
 
     @property
     def error_count(self) -> int:
-        """How many are wrong."""
+        """Number of images whose predicted digit differs from the label."""
         return int((~self.correct).sum())
 
 
 def predict_labelled(model: nn.Module, images: npt.NDArray[Any], labels: Indices) -> Predictions:
-    """What a network says of labelled images, in batches and without gradients.
+    """Predict labelled images, in batches and without gradients.
 
     Args:
-        model: gives logits (B, 10).
+        model: Returns logits (B, 10).
         images: (N, 28, 28) uint8.
         labels: (N,) int64.
 
     Raises:
-        UserError: images and labels don't go together, or the network gives no numbers.
+        UserError: The numbers of images and labels differ, or a probability is not finite.
     """
     if len(images) != len(labels):
-        raise UserError(f"{len(images):,} images cannot be judged by {len(labels):,} labels.")
+        raise UserError(f"there are {len(images):,} images, but {len(labels):,} labels.")
     probabilities = predict(model, images)
     if not np.isfinite(probabilities).all():
-        raise UserError(
-            "the network answers with no numbers: its weights have grown beyond all bounds."
-        )
+        raise UserError("this network's outputs are not finite: its training diverged.")
     return Predictions(probabilities, np.asarray(labels, np.int64))
 
 
 def confusion_matrix(labels: Indices, predicted: Indices) -> Counts:
-    """How often each digit was taken for each.
+    """Count how often each digit is predicted for each label.
 
     Args:
         labels, predicted: (N,) int64, 0 to 9.
 
     Returns:
-        (10, 10): a row for each label, a column for each predicted digit; what is right lies on the diagonal.
+        (10, 10): one row per label, one column per predicted digit; the diagonal is correct.
     """
     return np.bincount(CLASSES * labels + predicted, minlength=CLASSES**2).reshape(CLASSES, CLASSES)
 
 
 def precision_recall(counts: Counts) -> tuple[Floats, Floats]:
-    """Precision and recall of each digit.
+    """Compute the precision and the recall of each digit.
 
     Args:
-        counts: (10, 10), as `confusion` gives them.
+        counts: (10, 10) from `confusion_matrix`.
 
     Returns:
-        Two (10,) shares: of the images taken for a digit those that are it, and of the images of a digit those taken
-        for it. NaN where there is nothing to share: a digit that is never predicted has no precision.
+        Two (10,) arrays of fractions; NaN where the denominator is 0, such as the precision of a
+        digit that is never predicted.
     """
-    right = counts.diagonal().astype(float)
-    return _shares(right, counts.sum(axis=0)), _shares(right, counts.sum(axis=1))
+    correct = counts.diagonal().astype(float)
+    return _divide(correct, counts.sum(axis=0)), _divide(correct, counts.sum(axis=1))
 
 
-def _shares(some: Floats, of: Counts) -> Floats:
-    return np.divide(some, of, out=np.full(len(some), np.nan), where=of > 0)
+def _divide(numerator: Floats, denominator: Counts) -> Floats:
+    result = np.full(len(numerator), np.nan)
+    return np.divide(numerator, denominator, out=result, where=denominator > 0)
 
 
-def worst_errors(found: Predictions, count: int | None = None) -> Indices:
-    """Indices of the wrong predictions, the highest loss first; None: all of them."""
-    return sort_by_loss(found, ~found.correct)[:count]
+def worst_errors(predictions: Predictions, count: int | None = None) -> Indices:
+    """Return the indices of the errors, highest loss first; all of them if count is None."""
+    return sort_by_loss(predictions, ~predictions.correct)[:count]
 
 
-def sort_by_loss(found: Predictions, chosen: npt.NDArray[np.bool_]) -> Indices:
-    """Indices of the chosen images, the highest loss first, among equals in the dataset's order.
-
-    Args:
-        found: the predictions.
-        chosen: (N,) which images.
-    """
-    indices = np.flatnonzero(chosen)
-    return indices[np.argsort(-found.loss[indices], kind="stable")]
+def sort_by_loss(predictions: Predictions, mask: npt.NDArray[np.bool_]) -> Indices:
+    """Return the indices of the images in a mask (N,), highest loss first; ties by index."""
+    indices = np.flatnonzero(mask)
+    return indices[np.argsort(-predictions.loss[indices], kind="stable")]
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Two networks on the same images; each array holds indices, in the dataset's order."""
+    """Two networks on the same images; the arrays hold indices in the dataset's order."""
 
     both_correct: int
     only_first: Indices
-    """Right by the first, wrong by the second."""
+    """Correct by the first network, an error of the second."""
     only_second: Indices
     both_wrong: Indices
 
     @property
     def p_value(self) -> float:
-        """How often a fair coin would divide the images that only one gets right as unevenly, or more: 0 to 1.
+        """Two-sided p-value of McNemar's exact test, for equal error rates.
 
-        Source: the exact form of McNemar's test (Psychometrika 12 (1947) 153).
+        Source: McNemar, Psychometrika 12 (1947) 153; the binomial test on the discordant images.
         """
-        some, other = len(self.only_first), len(self.only_second)
-        total, fewer = some + other, min(some, other)
-        if some == other:
-            return 1.0
-        return min(1.0, 2 * sum(math.comb(total, each) for each in range(fewer + 1)) / 2**total)
+        from scipy.stats import binomtest
+
+        first, second = len(self.only_first), len(self.only_second)
+        return float(binomtest(first, first + second).pvalue) if first + second else 1.0
 
 
 def compare(first: Predictions, second: Predictions) -> Comparison:
-    """Where two networks agree and where not.
+    """Compare the predictions of two networks image by image.
 
     Raises:
-        UserError: they were not asked about the same images.
+        UserError: The predictions are for different images.
     """
     if not np.array_equal(first.labels, second.labels):
-        raise UserError("only predictions on the same images can be compared.")
+        raise UserError("only predictions for the same images can be compared.")
     one, two = first.correct, second.correct
     return Comparison(
         int((one & two).sum()),
@@ -172,29 +162,29 @@ def compare(first: Predictions, second: Predictions) -> Comparison:
 
 @dataclass(frozen=True, slots=True)
 class LabelError:
-    """A test image whose label fewer than three of five people kept when they were asked."""
+    """A test image whose label was confirmed by fewer than three of five annotators."""
 
     label: int
-    """The label in the dataset."""
+    """Label in the dataset."""
     suggested: int
-    """What it was suspected to be instead."""
+    """Label suggested instead."""
     votes_label: int
-    """People of five who chose the label."""
+    """Annotators, of five, who chose the label."""
     votes_suggested: int
     votes_neither: int
-    """People who chose both or neither."""
+    """Annotators who chose both or neither."""
 
 
 @cache
 def load_label_errors() -> dict[int, LabelError]:
-    """The known wrong labels of MNIST's test images, by index.
+    """Return the known label errors of MNIST's test images, keyed by index.
 
-    Source: cleanlab/label-errors, mnist_mturk.json; Northcutt, Athalye and Mueller, arXiv 2103.14749. Of the 100
-    images suspected there, those whose label fewer than three of five people kept.
+    Source: github.com/cleanlab/label-errors, mnist_mturk.json; Northcutt, Athalye and Mueller,
+    arXiv:2103.14749. Of their 100 candidates, those with fewer than three votes for the label.
     """
     lines = [
         line
-        for line in _LABEL_ERRORS.read_text(encoding="utf-8").splitlines()
+        for line in LABEL_ERRORS.read_text(encoding="utf-8").splitlines()
         if not line.startswith("#")
     ]
     return {
@@ -210,9 +200,9 @@ def load_label_errors() -> dict[int, LabelError]:
 
 
 def label_errors_for(labels: Indices) -> dict[int, LabelError]:
-    """The known wrong labels, where these are MNIST's test labels; of other images nothing is known."""
-    doubts = load_label_errors()
-    same = len(labels) > max(doubts) and all(
-        labels[index] == doubt.label for index, doubt in doubts.items()
+    """Return the known label errors if these are MNIST's test labels, else an empty dict."""
+    errors = load_label_errors()
+    is_mnist = len(labels) > max(errors) and all(
+        labels[index] == error.label for index, error in errors.items()
     )
-    return doubts if same else {}
+    return errors if is_mnist else {}

@@ -1,4 +1,7 @@
-"""What a network says of images, and how many it can read in a moment. Why it says so is in `explanations`."""
+"""What a network predicts for images, and how many images it can process in a given time.
+
+Explanations of single predictions are in `core.insight.explanations`.
+"""
 
 from __future__ import annotations
 
@@ -17,87 +20,86 @@ if TYPE_CHECKING:
     from core.models.network import Network
 
 CLASSES = 10
-_AT_ONCE = 250  # images; no faster with more
-_VALUES = 20_000_000  # that a network may hold at a time; 80 MB
-# Multiply-adds a second on one core, and what even the smallest network costs: it was 0.6 M in 0.25 ms on a busy one.
-_SPEED, _SMALL = 2.5e9, 400_000
+MAX_BATCH = 250  # images; larger batches are no faster
+MAX_ACTIVATIONS = 20_000_000  # float32 values of one batch: 80 MB
+# Measured on one busy core: multiply-adds per second, and the overhead of a small network in
+# multiply-adds (0.6 M took 0.25 ms).
+MULTIPLY_ADDS_PER_SECOND, OVERHEAD = 2.5e9, 400_000
 
 
 def predict(model: nn.Module, images: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """The probability that a network gives to each digit.
+    """Predict the probability of each digit.
 
     Args:
-        model: gives logits (B, 10); it is used in eval mode and left in the mode it was in.
+        model: Returns logits (B, 10). It runs in eval mode; its mode is restored afterwards.
         images: (N, 28, 28) uint8, ink bright.
 
     Returns:
-        (N, 10) float32, each row adding up to 1.
+        (N, 10) float32; each row sums to 1.
 
     Raises:
-        UserError: the images have another shape or type.
+        UserError: The images have another shape or dtype.
     """
     import torch
 
-    _check(images)
+    _validate_images(images)
     training, step = model.training, inference_batch_size(model)
     model.eval()
-    rows = []
+    probabilities = []
     try:
         with torch.inference_mode():
             for start in range(0, len(images), step):
-                logits = model(
-                    network_input(model, images[start : start + step])
-                ).float()  # (B, 10)
-                rows.append(logits.softmax(dim=1).cpu().numpy())
+                batch = network_input(model, images[start : start + step])
+                logits = model(batch).float()  # (B, 10)
+                probabilities.append(logits.softmax(dim=1).cpu().numpy())
     finally:
         model.train(training)
-    return np.concatenate(rows) if rows else np.zeros((0, CLASSES), np.float32)
+    return np.concatenate(probabilities) if probabilities else np.zeros((0, CLASSES), np.float32)
 
 
 def network_input(model: nn.Module, images: npt.NDArray[Any]) -> Tensor:
-    """Images as a network takes them, where it is.
+    """Normalise images and move them to the device of a network.
 
     Args:
-        model: the network.
+        model: The network.
         images: (N, 28, 28) uint8, ink bright.
 
     Returns:
-        (N, 1, 28, 28) float32, normalised.
+        (N, 1, 28, 28) float32.
 
     Raises:
-        UserError: the images have another shape or type.
+        UserError: The images have another shape or dtype.
     """
     import torch
 
     from core.data.batches import normalise
 
-    _check(images)
+    _validate_images(images)
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     return normalise(torch.from_numpy(np.array(images, order="C")), device)
 
 
 def inference_batch_size(model: nn.Module) -> int:
-    """How many images a network had best be given at a time: fewer, the larger it is inside."""
+    """Return the batch size that keeps activations within 80 MB, at most MAX_BATCH."""
     rows = getattr(model, "rows", None)
     if rows is None:
-        return _AT_ONCE
-    return min(
-        _AT_ONCE, max(1, _VALUES // sum(math.prod(layer.output_shape) for layer in trace(rows)))
-    )
+        return MAX_BATCH
+    activations = sum(math.prod(layer.output_shape) for layer in trace(rows))
+    return min(MAX_BATCH, max(1, MAX_ACTIVATIONS // activations))
 
 
 def affordable_images(model: Network, seconds: float = 0.2) -> int:
-    """About how many images a network reads on one core in a time; at least one.
+    """Estimate how many images a network processes on one core in a given time; at least 1.
 
     Args:
-        model: a network made of rows.
-        seconds: to spend.
+        model: A network made of rows.
+        seconds: Time to spend.
     """
     multiply_adds = sum(layer.multiply_adds for layer in trace(model.rows))
-    return max(1, int(seconds * _SPEED / max(multiply_adds, _SMALL)))
+    return max(1, int(seconds * MULTIPLY_ADDS_PER_SECOND / max(multiply_adds, OVERHEAD)))
 
 
-def _check(images: Any) -> None:
+def _validate_images(images: Any) -> None:
     if (
         not isinstance(images, np.ndarray)
         or images.dtype != np.uint8

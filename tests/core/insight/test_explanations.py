@@ -1,18 +1,18 @@
-"""What an answer rests on: made networks whose reasons are known."""
+"""Explanations of networks whose weights are chosen, so that the explanation is known."""
 
 import numpy as np
 import pytest
 import torch
 
 from core.errors import UserError
-from core.insight.explanations import MOST_CHANNELS, feature_maps, occlusion, saliency
+from core.insight.explanations import MAX_CHANNELS, feature_maps, occlusion, saliency
 from core.insight.predictions import affordable_images, inference_batch_size, predict
 from core.models.architectures import ARCHITECTURES
 from core.models.network import Network
 from core.models.shapes import trace
 
 LINEAR = ({"kind": "linear", "channels": 10, "activation": "none"},)
-PER_WHITE = 1 / 0.3081  # of a pixel's way from paper to ink, in the network's units
+PER_WHITE = 1 / 0.3081  # difference between white and black in the network's units
 
 
 @pytest.fixture
@@ -24,8 +24,8 @@ def cross() -> np.ndarray:
     return image
 
 
-def reads_the_bar() -> Network:
-    """A network that takes for a 3 whatever has ink at the bar's right end, and for a 5 what has none there."""
+def network_for_the_bar() -> Network:
+    """Predict a 3 for ink at the right end of the bar, and a 5 for none there."""
     model = Network(LINEAR).eval()
     with torch.no_grad():
         weights = torch.zeros(10, 28, 28)
@@ -43,76 +43,78 @@ def diverged() -> Network:
     return model
 
 
-def test_hiding_the_stroke_that_matters_takes_the_answer_away(cross):
-    found = occlusion(reads_the_bar(), cross, 3, patch=4)
-    assert found.probability > 0.9 > 0.5 > found.lowest
-    top, left = np.unravel_index(found.drop.argmax(), found.drop.shape)
+def test_occlusion_finds_the_stroke_that_decides_the_prediction(cross):
+    result = occlusion(network_for_the_bar(), cross, 3, patch=4)
+    assert result.probability > 0.9 > 0.5 > result.lowest
+    top, left = np.unravel_index(result.drop.argmax(), result.drop.shape)
     assert 7 <= top <= 10
     assert 17 <= left <= 22
-    assert found.drop[8:10, 18:22].min() > 10 * abs(found.drop[16:22]).max(), (
-        "the upright stroke says nothing"
+    assert result.drop[8:10, 18:22].min() > 10 * abs(result.drop[16:22]).max(), (
+        "the upright stroke does not matter"
     )
-    assert found.top <= 8
-    assert found.top + 4 >= 10, "the patch that hurts most covers the bar's end"
+    assert result.top <= 8
+    assert result.top + 4 >= 10, "the patch with the lowest probability covers the end of the bar"
     hidden = cross.copy()
-    hidden[max(0, found.top) : found.top + 4, max(0, found.left) : found.left + 4] = 0
-    assert predict(reads_the_bar(), hidden[None])[0, 3] == pytest.approx(found.lowest, abs=1e-6)
+    hidden[max(0, result.top) : result.top + 4, max(0, result.left) : result.left + 4] = 0
+    assert predict(network_for_the_bar(), hidden[None])[0, 3] == pytest.approx(
+        result.lowest, abs=1e-6
+    )
 
 
-def test_hiding_it_makes_the_other_digit_likelier(cross):
-    found = occlusion(reads_the_bar(), cross, 5, patch=4)
-    assert found.drop[8:10, 19:21].max() < 0
+def test_occlusion_raises_the_probability_of_the_other_digit(cross):
+    result = occlusion(network_for_the_bar(), cross, 5, patch=4)
+    assert result.drop[8:10, 19:21].max() < 0
 
 
-def test_bare_paper_rests_on_nothing():
-    found = occlusion(reads_the_bar(), np.zeros((28, 28), np.uint8), 3)
-    assert not found.drop.any()
-    assert found.probability == found.lowest
+def test_occlusion_of_a_blank_image_is_zero():
+    result = occlusion(network_for_the_bar(), np.zeros((28, 28), np.uint8), 3)
+    assert not result.drop.any()
+    assert result.probability == result.lowest
 
 
 @pytest.mark.parametrize("patch", [1, 2, 5, 28])
-def test_patches_of_any_size_stay_on_the_image(cross, patch):
-    assert np.isfinite(occlusion(reads_the_bar(), cross, 3, patch).drop).all()
+def test_occlusion_takes_patches_of_any_size(cross, patch):
+    assert np.isfinite(occlusion(network_for_the_bar(), cross, 3, patch).drop).all()
 
 
 def test_saliency_of_a_linear_network_is_its_weights(cross):
-    model = reads_the_bar()
-    found = saliency(model, cross, 3)
+    model = network_for_the_bar()
+    result = saliency(model, cross, 3)
     np.testing.assert_allclose(
-        found, model.layers[0].weight[3].detach().reshape(28, 28).numpy() * PER_WHITE, atol=1e-4
+        result, model.layers[0].weight[3].detach().reshape(28, 28).numpy() * PER_WHITE, atol=1e-4
     )
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-def test_saliency_is_the_slope_of_the_score_however_rows_bend_it(cross):
+def test_saliency_is_the_numerical_gradient(cross):
     torch.manual_seed(0)
     model = Network(ARCHITECTURES["initial"].rows).eval()
-    found = saliency(model, cross, 2, samples=1, noise=0.0)
+    result = saliency(model, cross, 2, samples=1, noise=0.0)
     steps = torch.zeros(2, 1, 28, 28)
     steps[0, 0, 12, 10], steps[1, 0, 12, 10] = 1e-2, -1e-2
     x = (torch.from_numpy(cross).float() / 255 - 0.1307) / 0.3081
     with torch.no_grad():
         up, down = model(x + steps)[:, 2].tolist()
-    assert found[12, 10] == pytest.approx((up - down) / 2e-2 * PER_WHITE, rel=0.05, abs=1e-3)
+    assert result[12, 10] == pytest.approx((up - down) / 2e-2 * PER_WHITE, rel=0.05, abs=1e-3)
 
 
-def test_saliency_comes_out_the_same_again(cross):
+def test_saliency_is_reproducible(cross):
     model = Network(ARCHITECTURES["original-3762"].rows).eval()
     np.testing.assert_array_equal(saliency(model, cross, 7), saliency(model, cross, 7))
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_every_row_of_every_network_has_its_maps(name, cross):
+def test_every_row_of_every_network_has_feature_maps(name, cross):
     model = Network(ARCHITECTURES[name].rows).eval()
     for row, layer in zip(feature_maps(model, cross), trace(model.rows), strict=True):
         channels, *sides = layer.output_shape
         assert row.total == channels
-        assert row.maps.shape[0] == len(row.channels) == min(channels, MOST_CHANNELS)
+        assert row.maps.shape[0] == len(row.channels) == min(channels, MAX_CHANNELS)
         assert row.maps.shape[1:] == tuple(sides or (1, 1))
         assert row.low <= row.maps.min() <= row.maps.max() <= row.high
 
 
-def test_of_many_channels_the_strongest_are_shown(cross):
+def test_the_strongest_of_many_channels_are_kept(cross):
     rows = (
         {"kind": "linear", "channels": 100, "activation": "none"},
         {"kind": "linear", "activation": "none"},
@@ -127,7 +129,7 @@ def test_of_many_channels_the_strongest_are_shown(cross):
 
 
 @pytest.mark.parametrize(
-    "look",
+    "explain",
     [
         lambda model, image: feature_maps(model, image),
         lambda model, image: saliency(model, image, 1),
@@ -135,18 +137,18 @@ def test_of_many_channels_the_strongest_are_shown(cross):
     ],
     ids=["maps", "saliency", "occlusion"],
 )
-def test_a_network_that_diverged_is_named_in_words(cross, look):
+def test_a_diverged_network_is_refused(cross, explain):
     with pytest.raises(UserError, match="diverged"):
-        look(diverged(), cross)
+        explain(diverged(), cross)
 
 
-def test_a_large_network_is_asked_less_often():
+def test_a_large_network_affords_fewer_images():
     small, large = Network(LINEAR), Network(ARCHITECTURES["pytorch-example"].rows)
     assert affordable_images(small) > 5 * affordable_images(large) >= 5
     assert inference_batch_size(large) <= inference_batch_size(small)
 
 
-def test_a_large_network_is_covered_in_larger_steps(cross, monkeypatch):
+def test_occlusion_of_a_large_network_takes_larger_steps(cross, monkeypatch):
     monkeypatch.setattr("core.insight.explanations.affordable_images", lambda model: 20)
-    found = occlusion(reads_the_bar(), cross, 3)
-    assert found.drop[8:10, 19:21].max() > 0
+    result = occlusion(network_for_the_bar(), cross, 3)
+    assert result.drop[8:10, 19:21].max() > 0

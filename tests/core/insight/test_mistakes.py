@@ -1,4 +1,4 @@
-"""Mistakes in figures: counted right, in the right order, and with the known wrong labels told apart."""
+"""Errors are counted, sorted by loss and compared, and known label errors are identified."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from core.insight.mistakes import Predictions
 
 
 def predictions(
-    labels: list[int], predicted: list[int], sure: list[float] | None = None
+    labels: list[int], predicted: list[int], confidence: list[float] | None = None
 ) -> Predictions:
-    """Predictions as certain as said; what is left goes to the label where that is another digit."""
+    """Predictions with given confidences; the rest of the probability goes to the label."""
     rows = np.zeros((len(labels), 10), np.float32)
-    for row, label, digit, share in zip(
-        rows, labels, predicted, sure or [0.9] * len(labels), strict=True
+    for row, label, digit, probability in zip(
+        rows, labels, predicted, confidence or [0.9] * len(labels), strict=True
     ):
-        row[label] += 1 - share
-        row[digit] += share
+        row[label] += 1 - probability
+        row[digit] += probability
     return Predictions(rows, np.array(labels))
 
 
-def test_confusion_counts_labels_down_and_answers_across():
+def test_the_confusion_matrix_has_a_row_per_label_and_a_column_per_prediction():
     found = predictions([3, 3, 3, 8, 9], [3, 8, 8, 8, 3])
     counts = mistakes.confusion_matrix(found.labels, found.predicted)
     assert counts.shape == (10, 10)
@@ -54,12 +54,12 @@ def test_the_loss_is_torchs():
     np.testing.assert_allclose(found.loss, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_a_loss_stays_a_number():
+def test_the_loss_of_probability_0_is_finite():
     found = Predictions(np.eye(10, dtype=np.float32)[[1]], np.array([2]))
     assert 80 < found.loss[0] < 100
 
 
-def test_the_hardest_come_first_and_the_right_ones_not_at_all():
+def test_errors_are_sorted_by_loss():
     found = predictions([1, 2, 3, 4, 5], [1, 7, 7, 4, 6], [0.3, 0.6, 0.99, 0.9, 0.6])
     assert list(mistakes.worst_errors(found)) == [2, 1, 4]
     assert list(mistakes.worst_errors(found, 1)) == [2]
@@ -69,7 +69,7 @@ def test_the_hardest_come_first_and_the_right_ones_not_at_all():
     assert found.error_count == 3
 
 
-def test_two_networks_are_told_apart_image_by_image():
+def test_two_networks_are_compared_image_by_image():
     first, second = (
         predictions([1, 2, 3, 4, 5], [1, 2, 7, 7, 5]),
         predictions([1, 2, 3, 4, 5], [1, 7, 7, 4, 0]),
@@ -86,54 +86,54 @@ def test_two_networks_are_told_apart_image_by_image():
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "chance"),
+    ("first", "second", "p_value"),
     [(0, 0, 1.0), (5, 5, 1.0), (0, 5, 2 / 32), (1, 9, 22 / 1024), (10, 0, 2 / 1024)],
 )
-def test_how_often_a_coin_would_do_the_same(first, second, chance):
+def test_mcnemars_exact_test(first, second, p_value):
     found = mistakes.Comparison(0, np.arange(first), np.arange(second), np.arange(0))
-    assert found.p_value == pytest.approx(chance)
+    assert found.p_value == pytest.approx(p_value)
 
 
-def test_a_great_many_images_are_no_trouble():
+def test_mcnemars_exact_test_of_many_images():
     assert mistakes.Comparison(
         0, np.arange(9_000), np.arange(500), np.arange(0)
     ).p_value == pytest.approx(0, abs=1e-9)
 
 
-def test_a_network_is_asked_as_it_is(digits):
+def test_predicting_leaves_the_mode_of_the_network(digits):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10)).train()
     images, labels = digits.test_images.numpy(), digits.test_labels.numpy()
     found = mistakes.predict_labelled(model, images, labels)
     assert found.probabilities.shape == (len(images), 10)
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, rtol=1e-5)
-    assert model.training, "it is left as it was"
+    assert model.training, "the mode is restored"
     with pytest.raises(UserError, match="labels"):
         mistakes.predict_labelled(model, images, labels[:5])
 
 
-def test_a_network_that_gives_no_numbers_is_named(digits):
+def test_a_diverged_network_is_refused(digits):
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
     nn.init.constant_(model[1].weight, float("nan"))
-    with pytest.raises(UserError, match="no numbers"):
+    with pytest.raises(UserError, match="diverged"):
         mistakes.predict_labelled(model, digits.test_images.numpy(), digits.test_labels.numpy())
 
 
-def test_known_wrong_labels_come_with_five_votes_and_a_minority_for_the_label():
-    doubts = mistakes.load_label_errors()
-    assert len(doubts) == 15
-    for doubt in doubts.values():
-        assert doubt.votes_label + doubt.votes_suggested + doubt.votes_neither == 5
-        assert doubt.votes_label < 3
-        assert doubt.label != doubt.suggested
+def test_label_errors_have_five_votes_and_a_minority_for_the_label():
+    errors = mistakes.load_label_errors()
+    assert len(errors) == 15
+    for error in errors.values():
+        assert error.votes_label + error.votes_suggested + error.votes_neither == 5
+        assert error.votes_label < 3
+        assert error.label != error.suggested
 
 
 @pytest.mark.mnist
-def test_known_wrong_labels_stand_where_the_dataset_has_them(mnist):
+def test_label_errors_are_known_for_mnists_test_labels_only(mnist):
     labels = mnist.test_labels.numpy()
     assert mistakes.label_errors_for(labels) == mistakes.load_label_errors()
     assert not mistakes.label_errors_for(mnist.train_labels.numpy())
 
 
-def test_nothing_is_known_of_other_images(digits):
+def test_label_errors_of_other_datasets_are_unknown(digits):
     assert mistakes.label_errors_for(digits.test_labels.numpy()) == {}

@@ -1,4 +1,4 @@
-"""The nearest images: by pixels as numpy finds them, by features as the network sees them."""
+"""Nearest images by pixels agree with numpy, and those by features with the network."""
 
 import time
 
@@ -9,7 +9,7 @@ import torch
 from core.errors import UserError
 from core.insight import nearest
 from core.insight.nearest import (
-    MOST_FEATURES,
+    MAX_FEATURES,
     FeatureIndex,
     last_hidden_row,
     nearest_by_pixels,
@@ -36,34 +36,34 @@ def read_all(reader: FeatureIndex) -> FeatureIndex:
 
 
 def test_an_image_is_nearest_to_itself_at_distance_0(images):
-    found = nearest_by_pixels(images, squared_norms(images), images[17], 5)
-    assert found.indices[0] == 17
-    assert found.distances[0] == 0
-    assert (np.diff(found.distances) >= 0).all()
+    neighbours = nearest_by_pixels(images, squared_norms(images), images[17], 5)
+    assert neighbours.indices[0] == 17
+    assert neighbours.distances[0] == 0
+    assert (np.diff(neighbours.distances) >= 0).all()
 
 
-def test_pixels_give_the_neighbours_that_numpy_gives(images, digits, monkeypatch):
-    monkeypatch.setattr(nearest, "_AT_ONCE", 70)
+def test_nearest_by_pixels_agrees_with_numpy(images, digits, monkeypatch):
+    monkeypatch.setattr(nearest, "CHUNK", 70)
     image = digits.test_images[3].numpy()
     distances = np.sqrt(np.square(images.astype(float) - image).sum(axis=(1, 2))) / 255
-    found = nearest_by_pixels(images, squared_norms(images), image, 12)
-    np.testing.assert_allclose(found.distances, np.sort(distances)[:12], rtol=1e-5)
+    neighbours = nearest_by_pixels(images, squared_norms(images), image, 12)
+    np.testing.assert_allclose(neighbours.distances, np.sort(distances)[:12], rtol=1e-5)
 
 
-def test_there_may_be_fewer_images_than_are_asked_for(images):
+def test_fewer_images_than_requested_are_all_returned(images):
     assert len(nearest_by_pixels(images[:3], squared_norms(images[:3]), images[0], 12).indices) == 3
 
 
 def test_features_find_the_image_itself(images):
     torch.manual_seed(0)
     reader = read_all(FeatureIndex(Network(ARCHITECTURES["original-3762"].rows).eval(), images))
-    found = reader.nearest(images[23], 4)
-    assert found.indices[0] == 23
-    assert found.distances[0] == pytest.approx(0, abs=1e-4)
+    neighbours = reader.nearest(images[23], 4)
+    assert neighbours.indices[0] == 23
+    assert neighbours.distances[0] == pytest.approx(0, abs=1e-4)
 
 
-def test_features_are_what_the_last_learned_row_is_given(images):
-    """A network that sees only the upper half: what is below makes no difference to it."""
+def test_features_are_the_inputs_of_the_last_row_with_weights(images):
+    """A network whose weights for the lower half are 0 ignores changes there."""
     model = Network(WIDE).eval()
     with torch.no_grad():
         model.layers[0].weight.reshape(300, 28, 28)[:, 14:] = 0
@@ -81,30 +81,30 @@ def test_many_features_are_projected_and_keep_their_distances(images):
     with torch.no_grad():
         x = (torch.from_numpy(images[:60]).float() / 255 - 0.1307)[:, None] / 0.3081
         full = model.features(x)[0].numpy()
-    assert full.shape[1] > MOST_FEATURES
-    found = reader.nearest(images[0], 60)
-    own = np.linalg.norm(full[found.indices] - full[0], axis=1)
-    assert np.corrcoef(own, found.distances)[0, 1] > 0.9
+    assert full.shape[1] > MAX_FEATURES
+    neighbours = reader.nearest(images[0], 60)
+    own = np.linalg.norm(full[neighbours.indices] - full[0], axis=1)
+    assert np.corrcoef(own, neighbours.distances)[0, 1] > 0.9
 
 
-def test_a_network_of_one_row_compares_the_image_itself(images):
+def test_the_features_of_a_network_with_one_row_are_the_pixels(images):
     model = Network(({"kind": "linear", "activation": "none"},)).eval()
     assert last_hidden_row(model) == 0
     assert read_all(FeatureIndex(model, images[:50])).nearest(images[9], 1).indices[0] == 9
 
 
-def test_what_is_read_so_far_can_be_asked_and_reading_rests_when_nobody_does(images, monkeypatch):
+def test_reading_stops_without_requests_and_resumes(images, monkeypatch):
     monkeypatch.setattr(nearest, "IDLE", 0.0)
     reader = FeatureIndex(Network(WIDE).eval(), images)
     assert not len(reader.nearest(images[0], 3).indices)
     reader.keep_reading()
     time.sleep(0.05)
-    assert reader.wait(0.2) == 0, "it was told to rest at once"
+    assert reader.wait(0.2) == 0, "it stopped at once"
     monkeypatch.setattr(nearest, "IDLE", 10.0)
     assert read_all(reader).nearest(images[5], 1).indices[0] == 5
 
 
-def test_a_network_that_diverged_is_named_in_words(images):
+def test_a_diverged_network_is_refused(images):
     model = Network(ARCHITECTURES["original-3762"].rows).eval()
     reader = FeatureIndex(model, images)
     with torch.no_grad():
@@ -117,11 +117,11 @@ def test_a_network_that_diverged_is_named_in_words(images):
 
 
 @pytest.mark.mnist
-def test_the_60000_are_searched_in_a_moment(mnist):
+def test_60000_images_are_searched_within_two_seconds(mnist):
     images = mnist.train_images.numpy()
     lengths = squared_norms(images)
     nearest_by_pixels(images, lengths, images[0], 24)
     start = time.perf_counter()
-    found = nearest_by_pixels(images, lengths, mnist.test_images[0].numpy(), 24)
+    neighbours = nearest_by_pixels(images, lengths, mnist.test_images[0].numpy(), 24)
     assert time.perf_counter() - start < 2, "about 0.1 s where nothing else runs"
-    assert (mnist.train_labels.numpy()[found.indices] == 7).all()
+    assert (mnist.train_labels.numpy()[neighbours.indices] == 7).all()

@@ -1,4 +1,4 @@
-"""Predictions: probabilities in the order of the images, whatever their number."""
+"""Predictions are probabilities in the order of the images, for any number of images."""
 
 import numpy as np
 import pytest
@@ -16,12 +16,12 @@ def model() -> Network:
     return Network(ARCHITECTURES["original-3762"].rows)
 
 
-def test_images_are_read_in_parts_without_a_difference(model, digits):
+def test_batches_do_not_change_the_predictions(model, digits):
     images = digits.train_images[: inference_batch_size(model) + 20].numpy()
-    found = predict(model, images)
-    assert model.training, "it is left in the mode it was in"
-    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
-    np.testing.assert_allclose(found[-3:], predict(model, images[-3:]), atol=1e-5)
+    probabilities = predict(model, images)
+    assert model.training, "the mode is restored"
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(probabilities[-3:], predict(model, images[-3:]), atol=1e-5)
     assert predict(model, images[:0]).shape == (0, 10)
 
 
@@ -37,6 +37,6 @@ def test_images_are_normalised_as_in_training(model):
     "images",
     [None, np.zeros((1, 28, 28)), np.zeros((28, 28), np.uint8), np.zeros((1, 27, 28), np.uint8)],
 )
-def test_what_is_no_image_is_refused_in_words(model, images):
+def test_anything_but_images_is_refused(model, images):
     with pytest.raises(UserError):
         predict(model, images)
