@@ -4,8 +4,8 @@ import streamlit as st
 
 from core.experiments import overview
 from core.runs import run_queue
-from core.runs.progress import progress
-from core.runs.run import Damaged, Run
+from core.runs.progress import estimate_progress
+from core.runs.run import DamagedRun, Run
 from core.runs.store import list_runs
 from pages.ui import words
 from pages.ui.frame import page, strip
@@ -14,14 +14,14 @@ from pages.ui.home import runs as home_runs
 
 @st.fragment(run_every=2.0)
 def running() -> None:
-    run_queue.pump()
+    run_queue.start_waiting()
     live = [
         run
         for run in list_runs()
         if isinstance(run, Run) and (run.is_live or run.state == "queued")
     ]
     for run in sorted(live, key=lambda run: not run.is_live):
-        now, so_far = progress(run), words.accuracy(run) if run.last else ""
+        now, so_far = estimate_progress(run), words.accuracy(run) if run.last else ""
         with st.container(border=True):
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.page_link(
@@ -95,4 +95,4 @@ running()
 ways(runs)
 st.space("small")
 home_runs.frontier(entries)
-home_runs.past(runs, entries, [each for each in everything if isinstance(each, Damaged)])
+home_runs.past(runs, entries, [each for each in everything if isinstance(each, DamagedRun)])

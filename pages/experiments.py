@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.runs import run_queue
-from core.runs.run import Damaged, Run
+from core.runs.run import DamagedRun, Run
 from core.runs.store import list_runs
 from pages.ui.experiments import compare as experiments_compare
 from pages.ui.experiments import exports as experiments_exports
@@ -35,12 +35,12 @@ part = st.segmented_control(
     wrap=True,
     **KEPT,
 )
-run_queue.pump()
+run_queue.start_waiting()
 everything = list_runs()
 asked = {
     st.query_params.get(key) for key in ("first", "second", "repeated", "tested", "swept", "taken")
 }
 for each in everything:
-    if isinstance(each, Damaged) and each.name in asked:
+    if isinstance(each, DamagedRun) and each.name in asked:
         st.warning(f"{each.name} cannot be read: {each.reason}", icon=":material/error:")
 PARTS[part]([run for run in everything if isinstance(run, Run)])

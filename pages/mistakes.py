@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.errors import UserError
-from core.runs.run import Damaged
+from core.runs.run import DamagedRun
 from core.runs.store import list_runs
 from pages.ui import checkpoints, dataset
 from pages.ui.frame import KEPT, page
@@ -48,7 +48,7 @@ for each in list_runs():
     if each.name == wanted and wanted not in runs:
         st.warning(
             f"{each.name} cannot be read: {each.reason}"
-            if isinstance(each, Damaged)
+            if isinstance(each, DamagedRun)
             else f"{each.name} has no weights yet; they are saved at the end of its first epoch.",
             icon=":material/error:",
         )

@@ -12,7 +12,7 @@ from pages.ui.model import views
 
 @st.fragment
 def workshop() -> None:
-    kept = own_architectures.listed()
+    kept = own_architectures.list_saved()
     bar, figures, table = (st.container() for _ in range(3))
     draft = inspect(rows.written())
     with bar.container(horizontal=True, vertical_alignment="bottom", gap="small"):

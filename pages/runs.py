@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.experiments import overview
 from core.runs import run_queue, store
-from core.runs.run import Damaged, Run
+from core.runs.run import DamagedRun, Run
 from pages.ui.frame import page
 from pages.ui.runs import dialogs as runs_ask
 from pages.ui.runs import queue_and_trash as runs_rest
@@ -46,7 +46,7 @@ page(
     style="runs/runs.css",
 )
 runs_ask.begin()
-run_queue.pump()
+run_queue.start_waiting()
 everything = store.list_runs()
 runs = [run for run in everything if isinstance(run, Run)]
 if runs:
@@ -63,7 +63,7 @@ else:
         icon=":material/arrow_forward:",
         query_params={"start": "final"},
     )
-runs_rest.damaged([each for each in everything if isinstance(each, Damaged)])
+runs_rest.damaged([each for each in everything if isinstance(each, DamagedRun)])
 st.divider()
 left, right = st.columns(2, gap="large")
 with left:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from core.config import RunConfig
-from core.runs import events, files, status, store
+from core.runs import creation, events, files, status, store, torch_file
 from core.runs.run import Run
 from core.training import schedules
 from core.training.results import EpochResult
@@ -39,7 +39,9 @@ def made_run(
     from core.models.network import build
 
     values = {"architecture": "linear-7850", "epochs": max(done, 1), "batch_size": 3_000, **config}
-    run = store.create(RunConfig.from_dict(values), name, recipe=recipe, group=group, folder=folder)
+    run = creation.create_run(
+        RunConfig.from_dict(values), name, recipe=recipe, group=group, folder=folder
+    )
     rows = [
         EpochResult(
             epoch,
@@ -54,22 +56,22 @@ def made_run(
         )
         for epoch in range(1, done + 1)
     ]
-    lines = [events.line("started", 1, 0)]
+    lines = [events.format_event("started", 1, 0)]
     for row in rows:
         lines += [
-            events.line(
+            events.format_event(
                 "batch", row.epoch, step, steps=5, loss=1 / (row.epoch + step / STEPS), lr=row.lr
             )
             for step in range(5, STEPS + 1, 5)
         ]
-        lines.append(events.line("epoch", row.epoch, STEPS, row=row.to_dict()))
+        lines.append(events.format_event("epoch", row.epoch, STEPS, row=row.to_dict()))
     files.write_bytes(run.folder / events.NAME, b"".join(lines))
     if rows:
         weights = build(run.config).state_dict()
         for which in ("last", "best"):
-            files.save_tensors(run.folder / f"{which}.pt", weights)
+            torch_file.save(run.folder / f"{which}.pt", weights)
     files.write_json(run.folder / "epochs.json", [row.to_dict() for row in rows])
-    store.change(
+    store.update_run_json(
         run.folder,
         facts={
             "device": "cpu",

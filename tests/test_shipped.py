@@ -9,7 +9,8 @@ import torch
 
 from core.recipes import RECIPES
 from core.reports.report import markdown
-from core.runs.store import load_model, open_run
+from core.runs.loading import load_model
+from core.runs.store import open_run
 from core.training.runtime import DTYPES
 from core.training.trainer import evaluate
 

@@ -20,7 +20,7 @@ from core.experiments import comparison, lr_range, lr_range_job, repeats
 from core.experiments.repeats import Group
 from core.exports import export as exports
 from core.recipes import recipe
-from core.runs import files, run_queue, store, weights
+from core.runs import files, loading, run_queue, store, weights
 from core.training.plan import plan
 
 Named = Annotated[str, typer.Argument(help="A run's name, or a group's.")]
@@ -58,10 +58,10 @@ def follow_group(group: Group, detach: bool, json_: bool) -> None:
         if not json_:
             err.print(f"{run.name}, seed {run.config.seed}:", markup=False)
         if (state := cli_watch.follow(run.name, out, err, quiet=json_).state) == "stopped":
-            waiting = set(run_queue.order())
+            waiting = set(run_queue.list_waiting())
             for other in group.runs:
                 if other.name in waiting:
-                    run_queue.drop(other.name)
+                    run_queue.remove(other.name)
             raise UserError(
                 f"{run.name} is {state}, and the rest of {name} is out of the queue; `resume` goes on."
             )
@@ -126,7 +126,7 @@ def lr_range_(
     config = _config(run, recipe_name, changes)
     climb = lr_range.learning_rates(config, steps, low, high)
     plan(config)
-    state, teacher = lr_range_job.initial_weights(run), store.load_teacher(config)
+    state, teacher = lr_range_job.initial_weights(run), loading.load_teacher(config)
     cli_watch.fetch_data(err, json_)
     from core.data.dataset import load
 

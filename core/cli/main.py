@@ -26,7 +26,7 @@ from core.errors import UserError
 from core.experiments import repeats, scores
 from core.experiments.statistics import wilson
 from core.models.architectures import ARCHITECTURES
-from core.runs import run_queue, store
+from core.runs import creation, folders, loading, run_names, run_queue, store
 from core.training import schedules
 
 app = typer.Typer(
@@ -63,8 +63,8 @@ def train(
         group = name or repeats.free_name(recipe_name or config.architecture)
         cli_experiments.train_group(config, group, count, recipe_name, detach, json_)
         return
-    wanted = name or store.free_name(recipe_name or config.architecture)
-    run = store.create(config, wanted, recipe=recipe_name)
+    wanted = name or run_names.find_free_name(recipe_name or config.architecture)
+    run = creation.create_run(config, wanted, recipe=recipe_name)
     cli_watch.fetch_data(err, json_)
     run_queue.submit(run.name)
     if detach:
@@ -95,7 +95,7 @@ def summary(
     known = architecture in ARCHITECTURES
     config = RunConfig(architecture=architecture)
     if not known and architecture in {
-        path.name for path in store.entries(store.checkpoints_folder())
+        path.name for path in folders.list_entries(folders.checkpoints_folder())
     }:
         config = store.open_run(architecture).config
     facts = summarise(rows_of(config), budget)
@@ -132,7 +132,7 @@ def evaluate(run: RunName, which: Which = "last", json_: Json = False) -> None:
     from core.training.trainer import evaluate as score
 
     opened = store.open_run(run)
-    model = store.load_model(opened, which)
+    model = loading.load_model(opened, which)
     device = choose_device("auto")
     data = load()
     loss, correct = score(model.to(device), data.test_images, data.test_labels, device)
@@ -174,7 +174,7 @@ def predict(
     from core.drawing import pictures, preparation
     from core.insight import predictions
 
-    model = store.load_model(store.open_run(run), which)
+    model = loading.load_model(store.open_run(run), which)
     digits = []
     for path in images:
         try:

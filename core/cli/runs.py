@@ -15,7 +15,7 @@ from core.cli import watch as cli_watch
 from core.cli.options import with_changes
 from core.cli.output import Detach, Json, RunName, Which, Yes, ask, err, out, print_json, say
 from core.errors import LimitError, RunError, UserError
-from core.runs import archive, control, files, run_queue, store, trash
+from core.runs import archive, control, files, folders, run_names, run_queue, store, trash
 from core.runs.run import Run
 
 NewName = Annotated[
@@ -51,7 +51,7 @@ def runs(
     json_: Json = False,
 ) -> None:
     """List the runs, newest first."""
-    run_queue.pump()
+    run_queue.start_waiting()
     if groups:
         cli_experiments.tell_groups(json_)
         return
@@ -126,7 +126,7 @@ def fork(
     json_: Json = False,
 ) -> None:
     """Train a new run that begins with a run's weights; the options say what is different this time."""
-    forked = control.fork(run, name or store.free_name(f"{run}-fork"), changes, which)
+    forked = control.fork(run, name or run_names.find_free_name(f"{run}-fork"), changes, which)
     cli_watch.fetch_data(err, json_)
     opened = run_queue.submit(forked.name)
     if detach:
@@ -153,10 +153,10 @@ def queue(
             raise UserError(f"places in the queue count from 1, not {move[1]}.")
         run_queue.move(move[0], move[1] - 1)
     if drop is not None:
-        run_queue.drop(drop)
-    run_queue.pump()
+        run_queue.remove(drop)
+    run_queue.start_waiting()
     training = [run.name for run in store.list_runs() if isinstance(run, Run) and run.is_live]
-    waiting = run_queue.order()
+    waiting = run_queue.list_waiting()
     words = [f"trains: {name}" for name in training] + [
         f"{n:>5}.: {name}" for n, name in enumerate(waiting, 1)
     ]
@@ -204,7 +204,7 @@ def delete(
     json_: Json = False,
 ) -> None:
     """Put runs into the bin, from which `restore` brings them back."""
-    known = {path.name for path in store.entries(store.checkpoints_folder())}
+    known = {path.name for path in folders.list_entries(folders.checkpoints_folder())}
     for name in runs:
         if name not in known:
             raise RunError(f"there is no run {name[:60]!r}.")
@@ -225,7 +225,7 @@ def bin_(
     json_: Json = False,
 ) -> None:
     """List the deleted runs, or remove them for good."""
-    there = trash.binned()
+    there = trash.list_trash()
     if not empty:
         lines = [
             f"{item.deleted.astimezone():%Y-%m-%d %H:%M}  {item.bytes / 1e6:7.2f} MB  {item.name}"
@@ -256,7 +256,7 @@ def restore(
     json_: Json = False,
 ) -> None:
     """Bring a deleted run back."""
-    restored = trash.restore(trash.latest(run).key, name)
+    restored = trash.restore(trash.find_latest(run).key, name)
     _tell(restored, f"{restored.name} is back.", json_)
 
 
@@ -269,7 +269,7 @@ def export_run(
 ) -> None:
     """Save a whole run as a zip file, which `import-run` takes in, here or on another machine."""
     target = output or Path(f"{run}-run.zip")
-    data = archive.export(store.open_run(run))
+    data = archive.export_run(store.open_run(run))
     if target.exists():
         raise UserError(f"{target} is there already; name another file with --output.")
     if not target.parent.is_dir():
@@ -289,7 +289,7 @@ def import_run(
 ) -> None:
     """Take in a run from a zip file; nothing in it is run."""
     try:
-        made = archive.take_in(archive.read_upload(file), name)
+        made = archive.import_run(archive.read_zip(file), name)
     except (RunError, LimitError) as error:
         raise UserError(f"{file} is not taken in: {error}") from None
     _tell(made, f"{file} is here as {made.name}.", json_)
@@ -303,7 +303,7 @@ def _tags(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, (tag.strip() for tag in text.split(",")))))
 
 
-def _binned(item: trash.Binned) -> dict[str, Any]:
+def _binned(item: trash.TrashedRun) -> dict[str, Any]:
     return {
         "key": item.key,
         "name": item.name,

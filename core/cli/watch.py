@@ -13,7 +13,7 @@ from rich.table import Table
 from core.cli.output import err, out, print_json
 from core.errors import UserError
 from core.runs import run_queue, status, store
-from core.runs.run import Damaged, Run
+from core.runs.run import DamagedRun, Run
 from core.training.results import HEADER, EpochResult, format_row
 
 POLL = 0.25  # seconds
@@ -86,11 +86,11 @@ def follow(name: str, out: Console, err: Console, quiet: bool) -> Run:
     except KeyboardInterrupt:
         run = store.open_run(name)
         if run.state == "queued":
-            run_queue.drop(name)
+            run_queue.remove(name)
         elif run.is_live:
             if not quiet:
                 print(f"\nStopping {name} ...", file=sys.stderr)
-            status.request(run.folder, "stop")
+            status.write_request(run.folder, "stop")
             wait_until_left(name)
         return store.open_run(name)
 
@@ -100,7 +100,7 @@ def _follow(name: str, out: Console, err: Console, quiet: bool) -> Run:
     with progress_bar(err, quiet) as bar:
         task = bar.add_task(f"{name}: starting", total=None)
         while True:
-            run_queue.pump()
+            run_queue.start_waiting()
             run = store.open_run(name)
             if not quiet:
                 if run.state == "queued" and not waiting:
@@ -140,7 +140,8 @@ def _header(run: Run) -> str:
 def _advance(bar: Progress, task: Any, run: Run) -> None:
     steps = run.facts.get("steps_per_epoch")
     last = next(
-        (event for event in reversed(run.events()) if event["kind"] in ("batch", "epoch")), None
+        (event for event in reversed(run.read_events()) if event["kind"] in ("batch", "epoch")),
+        None,
     )
     if not steps or last is None:
         return
@@ -168,9 +169,9 @@ def wait_until_left(name: str) -> None:
         time.sleep(POLL)
 
 
-def as_json(run: Run | Damaged) -> dict[str, Any]:
+def as_json(run: Run | DamagedRun) -> dict[str, Any]:
     """A run as JSON values: name, state, config, epoch rows and what else there is to tell."""
-    if isinstance(run, Damaged):
+    if isinstance(run, DamagedRun):
         return {
             "name": run.name,
             "state": run.state,
@@ -207,7 +208,7 @@ def _row(row: EpochResult) -> dict[str, Any]:
     return {**row.to_dict(), "train_accuracy": row.train_accuracy, "val_accuracy": row.val_accuracy}
 
 
-def table_of(runs: list[Run | Damaged]) -> Table:
+def table_of(runs: list[Run | DamagedRun]) -> Table:
     """All runs as a table for a terminal."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("Run", "State", "Epochs", "Parameters", "Last", "Best", "Measured on", "Device"):
@@ -215,7 +216,7 @@ def table_of(runs: list[Run | Damaged]) -> Table:
             title, justify="right" if title in ("Epochs", "Parameters", "Last", "Best") else "left"
         )
     for run in runs:
-        if isinstance(run, Damaged):
+        if isinstance(run, DamagedRun):
             table.add_row(run.name, "damaged", "", "", "", "", run.reason, "")
             continue
         accuracies = [f"{row.val_accuracy:.2f} %" if row else "" for row in (run.last, run.best)]

@@ -15,8 +15,8 @@ from core.experiments.repeats import Group, open_group
 from core.experiments.statistics import gain_interval, paired_interval, spread, welch_interval
 from core.insight import mistakes
 from core.insight.mistakes import Predictions
-from core.runs import store
-from core.runs.prediction_cache import predictions_of
+from core.runs import folders, store
+from core.runs.prediction_cache import load_predictions
 from core.runs.run import Run
 
 ALIKE = 5e-4  # points: smaller than any count of images can make it
@@ -100,7 +100,7 @@ def compare(first: str, second: str) -> Answer:
         raise RunError(f"{first} is the same as itself; name two.")
     one, two = named(first), named(second)
     if isinstance(one, Run) and isinstance(two, Run):
-        return of_runs(first, predictions_of(one), second, predictions_of(two))
+        return of_runs(first, load_predictions(one), second, load_predictions(two))
     if isinstance(one, Group) and isinstance(two, Group):
         return of_groups(one, two)
     run, group = (first, second) if isinstance(one, Run) else (second, first)
@@ -184,7 +184,7 @@ def named(name: str) -> Run | Group:
     Raises:
         RunError: there is neither, or it is damaged.
     """
-    if name in {path.name for path in store.entries(store.checkpoints_folder())}:
+    if name in {path.name for path in folders.list_entries(folders.checkpoints_folder())}:
         return store.open_run(name)
     return open_group(name)
 

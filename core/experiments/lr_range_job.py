@@ -20,7 +20,7 @@ from core.config import RunConfig
 from core.errors import RunError
 from core.experiments import lr_range
 from core.experiments.lr_range import Point, Suggestion
-from core.runs import files, store
+from core.runs import files, folders, loading, store
 from core.runs.jobs import Job
 from core.runs.jobs import run as run_job
 from core.training.plan import plan
@@ -86,11 +86,11 @@ def start(request: Request, folder: Path | None = None) -> None:
         RunError: another test is running, or no process could be started.
         UserError: the request is not valid.
     """
-    folder = folder or store.checkpoints_folder()
+    folder = folder or folders.checkpoints_folder()
     plan(request.config)
     lr_range.learning_rates(request.config, request.steps)
     job = _job(request, folder)
-    with files.locked(folder):
+    with files.lock_folder(folder):
         for record in job.folder.glob("*.json"):
             other = Job(job.folder, record.stem)
             if other.is_alive and not _is_done(_read_lines(other)):
@@ -106,7 +106,7 @@ def start(request: Request, folder: Path | None = None) -> None:
 
 def read(request: Request, folder: Path | None = None) -> RangeTest | None:
     """Read the state of a test; None: it was never started."""
-    job = _job(request, folder or store.checkpoints_folder())
+    job = _job(request, folder or folders.checkpoints_folder())
     if not job.was_started:
         return None
     is_alive = job.is_alive  # before the lines are read: the last one is written while it lives
@@ -130,7 +130,7 @@ def initial_weights(run: str | None, folder: Path | None = None) -> dict[str, Te
     Raises:
         RunError: there is no such run, or it has no weights yet.
     """
-    return None if run is None else store.load_model(store.open_run(run, folder)).state_dict()
+    return None if run is None else loading.load_model(store.open_run(run, folder)).state_dict()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -145,16 +145,16 @@ def _test(path: Path) -> None:
 
     config = request.config
     folder = path.parent.parent
-    weights, teacher = initial_weights(request.run, folder), store.load_teacher(config, folder)
+    weights, teacher = initial_weights(request.run, folder), loading.load_teacher(config, folder)
     rates = lr_range.learning_rates(config, request.steps)
     waiting: list[bytes] = []
     written = time.monotonic()
     for point in lr_range.run_test(config, dataset.load(), rates, weights, teacher):
         waiting.append(_to_line({"point": point.to_dict(), "time": time.monotonic()}))
         if time.monotonic() - written > WRITE_SECONDS:
-            files.append(path, b"".join(waiting))
+            files.append_bytes(path, b"".join(waiting))
             waiting, written = [], time.monotonic()
-    files.append(path, b"".join([*waiting, _DONE]))
+    files.append_bytes(path, b"".join([*waiting, _DONE]))
 
 
 def _job(request: Request, folder: Path) -> Job:

@@ -133,7 +133,7 @@ def curve(entry: Entry, value: Callable[[EpochResult], float]) -> pd.DataFrame:
 
 
 def _place(entry: Entry, order: str) -> Any:
-    rank = listing.ORDERS[order]
+    rank = listing.SORT_KEYS[order]
     if isinstance(entry, Run):
         return rank(entry)
     if order == "name":

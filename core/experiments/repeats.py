@@ -16,7 +16,7 @@ from core.config import Limits, RunConfig
 from core.errors import LimitError, RunError, UserError
 from core.experiments.scores import Score, meets_goal, score
 from core.experiments.statistics import Spread, spread, t_interval
-from core.runs import run_queue, store
+from core.runs import creation, folders, run_names, run_queue, store
 from core.runs.run import Run
 
 MOST = 100
@@ -138,9 +138,9 @@ def create(
 
     Raises:
         RunError: the name cannot be had, or there are too few or too many runs.
-        UserError: as `core.runs.store.create`; then none of the runs is made.
+        UserError: as `core.runs.creation.create_run`; then none of the runs is made.
     """
-    folder, limits = folder or store.checkpoints_folder(), limits or Limits.from_environment()
+    folder, limits = folder or folders.checkpoints_folder(), limits or Limits.from_environment()
     if not 2 <= count <= MOST:
         raise RunError(f"a group takes 2 to {MOST} runs, not {count}.")
     if count > limits.max_queue:
@@ -165,7 +165,7 @@ def more(
         RunError: there is no such group, or it would get too large.
         UserError: as `create`.
     """
-    folder, limits = folder or store.checkpoints_folder(), limits or Limits.from_environment()
+    folder, limits = folder or folders.checkpoints_folder(), limits or Limits.from_environment()
     group = open_group(name, folder)
     if count < 1 or len(group.runs) + count > MOST:
         raise RunError(
@@ -239,9 +239,9 @@ def check_name(name: str, folder: Path | None = None) -> str:
     Raises:
         RunError: it is no name, or a run or another group has it.
     """
-    folder = folder or store.checkpoints_folder()
-    store.check_name(name)
-    store.check_free(folder, name)
+    folder = folder or folders.checkpoints_folder()
+    run_names.check_name(name)
+    run_names.check_name_is_free(folder, name)
     if any(group.name.lower() == name.lower() for group in list_groups(folder)):
         raise RunError(f"there is already a group {name!r}; choose another name.")
     return name
@@ -250,10 +250,10 @@ def check_name(name: str, folder: Path | None = None) -> str:
 def free_name(wanted: str, folder: Path | None = None) -> str:
     """A name that neither a run nor a group has yet: the wanted one, or with a number behind it."""
     taken = {group.name.lower() for group in list_groups(folder)}
-    name, number = store.free_name(wanted, folder), 1
+    name, number = run_names.find_free_name(wanted, folder), 1
     while name.lower() in taken:
         number += 1
-        name = store.free_name(f"{wanted}-{number}", folder)
+        name = run_names.find_free_name(f"{wanted}-{number}", folder)
     return name
 
 
@@ -271,9 +271,9 @@ def _make(
     try:
         for seed in seeds:
             made.append(
-                store.create(
+                creation.create_run(
                     config.changed(seed=seed),
-                    store.free_name(f"{name}-s{seed}", folder),
+                    run_names.find_free_name(f"{name}-s{seed}", folder),
                     recipe=recipe,
                     group=name,
                     folder=folder,

@@ -20,9 +20,9 @@ from core.experiments.scores import score
 from core.exports import onnx as onnx_graph
 from core.exports import script
 from core.models.architectures import rows_of
+from core.runs.loading import load_model
 from core.runs.prediction_cache import Pair
 from core.runs.run import Run
-from core.runs.store import load_model
 
 if TYPE_CHECKING:
     from core.models.network import Network

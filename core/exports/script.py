@@ -21,8 +21,8 @@ from core.exports import script_network, script_schedule
 from core.exports import script_parts as parts
 from core.models.architectures import rows_of
 from core.models.shapes import total_parameters, trace
+from core.runs.loading import load_teacher
 from core.runs.run import Run
-from core.runs.store import load_teacher
 
 WIDTH = 110
 # The fields of a config that a script follows; one of another value than usual that is not here must not be lost.
@@ -116,7 +116,7 @@ def _docstring(run: Run, parameters: int) -> str:
         notes.append(
             "The run itself began with the weights of another run; this begins with fresh ones."
         )
-    if any(event["kind"] == "rate" for event in run.events()):
+    if any(event["kind"] == "rate" for event in run.read_events()):
         notes.append(
             "The run's learning rate was changed by hand on the way; this follows the plan."
         )

@@ -13,20 +13,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from core.aliases import current_value
 from core.errors import LimitError, RunError, UserError
 from core.models.architectures import ARCHITECTURES
 from core.models.row_text import shortened
 from core.models.rows import Row
 from core.models.shapes import total_parameters, trace
-from core.runs import files, status, store
+from core.runs import files, folders, run_names, status
 
 FOLDER = ".architectures"
 FORMAT, ENDING = 1, ".json"
-MOST = 500
+MAX_SAVED = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class SavedArchitecture:
     """A saved architecture; its rows are checked and have their defaults filled in."""
 
     name: str
@@ -46,7 +47,7 @@ class DamagedFile:
 
 def save(
     name: str, rows: Sequence[Row], *, replace: bool = False, folder: Path | None = None
-) -> Own:
+) -> SavedArchitecture:
     """Keep rows under a name.
 
     Args:
@@ -60,10 +61,10 @@ def save(
         ArchitectureError: the rows make no network.
         LimitError: too many are kept already.
     """
-    folder = folder or store.checkpoints_folder()
+    folder = folder or folders.checkpoints_folder()
     _check(name)
     layers = trace(tuple(rows))
-    with files.locked(folder):
+    with files.lock_folder(folder):
         place = folder / FOLDER
         try:
             place.mkdir(exist_ok=True)
@@ -77,26 +78,26 @@ def save(
             raise RunError(
                 f"there is already an architecture {path.stem!r}; choose another name, or replace it."
             )
-        if name.lower() not in taken and len(taken) >= MOST:
-            raise LimitError(f"{MOST} architectures are kept already; delete some.")
-        files.sweep(place)
+        if name.lower() not in taken and len(taken) >= MAX_SAVED:
+            raise LimitError(f"{MAX_SAVED} architectures are kept already; delete some.")
+        files.remove_partial_files(place)
         files.write_json(
             path,
             {
                 "format": FORMAT,
                 "name": path.stem,
-                "created": status.now(),
+                "created": status.current_time(),
                 "rows": [shortened(layer.row) for layer in layers],
             },
         )
     return _read(path)
 
 
-def listed(folder: Path | None = None) -> list[Own | DamagedFile]:
+def list_saved(folder: Path | None = None) -> list[SavedArchitecture | DamagedFile]:
     """All that are kept, newest first, then what is damaged; one damaged file never hides the others."""
-    own: list[Own] = []
+    own: list[SavedArchitecture] = []
     damaged: list[DamagedFile] = []
-    for path in _paths((folder or store.checkpoints_folder()) / FOLDER):
+    for path in _paths((folder or folders.checkpoints_folder()) / FOLDER):
         try:
             own.append(_read(path))
         except RunError as error:
@@ -116,8 +117,8 @@ def delete(name: str, folder: Path | None = None) -> None:
     Raises:
         RunError: there is none of that name.
     """
-    folder = folder or store.checkpoints_folder()
-    with files.locked(folder):
+    folder = folder or folders.checkpoints_folder()
+    with files.lock_folder(folder):
         for path in _paths(folder / FOLDER):
             if name in (path.stem, path.name):
                 try:
@@ -134,7 +135,7 @@ def _paths(place: Path) -> list[Path]:
     return []
 
 
-def _read(path: Path) -> Own:
+def _read(path: Path) -> SavedArchitecture:
     if path.is_symlink():
         raise RunError("it is a link, and links out of this folder are not followed.")
     if path.suffix != ENDING:
@@ -152,7 +153,7 @@ def _read(path: Path) -> Own:
         layers = trace(values["rows"])
     except UserError as error:
         raise RunError(f"it describes no network: {error}") from None
-    return Own(
+    return SavedArchitecture(
         path.stem,
         tuple(layer.row for layer in layers),
         total_parameters(layers),
@@ -162,8 +163,8 @@ def _read(path: Path) -> Own:
 
 def _check(name: Any) -> None:
     try:
-        store.check_name(name)
+        run_names.check_name(name)
     except RunError as error:
         raise RunError(str(error).replace("a run's name", "an architecture's name")) from None
-    if name.lower() in ARCHITECTURES:
+    if current_value("architecture", name.lower()) in ARCHITECTURES:
         raise RunError(f"{name!r} is the name of a shipped architecture; choose another one.")

@@ -21,11 +21,11 @@ import numpy as np
 import numpy.typing as npt
 
 from core.errors import LimitError, RunError
-from core.runs import files, status, store
+from core.runs import files, folders, status
 
 FOLDER, NAME = ".digits", "own.json"
 FORMAT = 1
-MOST = 2_000
+MAX_DIGITS = 2_000
 MAX_BYTES = 4_000_000  # of a file that is taken in; 2,000 digits take 2.4 MB
 _PIXELS = 28 * 28
 
@@ -33,11 +33,11 @@ Image = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class OwnDigit:
+class SavedDigit:
     """A digit that somebody drew or photographed, and says what it is."""
 
     label: int
-    kept: datetime
+    saved: datetime
     pixels: bytes
     """784 grey values, row by row."""
 
@@ -47,13 +47,13 @@ class OwnDigit:
         return hashlib.sha256(bytes([self.label]) + self.pixels).hexdigest()[:16]
 
 
-def images(digits: Sequence[OwnDigit]) -> tuple[Image, npt.NDArray[np.int64]]:
+def to_arrays(digits: Sequence[SavedDigit]) -> tuple[Image, npt.NDArray[np.int64]]:
     """Digits as arrays: (N, 28, 28) uint8 and (N,) int64."""
     pixels = np.frombuffer(b"".join(digit.pixels for digit in digits), np.uint8).reshape(-1, 28, 28)
     return pixels, np.array([digit.label for digit in digits], np.int64)
 
 
-def kept(folder: Path | None = None) -> list[OwnDigit]:
+def list_digits(folder: Path | None = None) -> list[SavedDigit]:
     """All that are kept, the latest last.
 
     Args:
@@ -68,7 +68,7 @@ def kept(folder: Path | None = None) -> list[OwnDigit]:
     return _digits(files.read_json(path), f"{FOLDER}/{NAME}") if path.exists() else []
 
 
-def keep(image: Image, label: int, folder: Path | None = None) -> OwnDigit:
+def save_digit(image: Image, label: int, folder: Path | None = None) -> SavedDigit:
     """Keep a digit; one that is kept already, with this label, is not kept twice.
 
     Args:
@@ -89,7 +89,7 @@ def keep(image: Image, label: int, folder: Path | None = None) -> OwnDigit:
         raise RunError("a digit to keep has 28x28 pixels, and ink on some of them.")
     if type(label) is not int or not 0 <= label <= 9:
         raise RunError(f"a digit is one from 0 to 9, not {str(label)[:20]}.")
-    digit = OwnDigit(label, status.parse_time(status.now()), image.tobytes())
+    digit = SavedDigit(label, status.parse_time(status.current_time()), image.tobytes())
     _change(folder, lambda digits: _joined(digits, [digit]))
     return digit
 
@@ -112,16 +112,16 @@ def clear(folder: Path | None = None) -> None:
     _change(folder, None)
 
 
-def export(folder: Path | None = None) -> bytes:
+def export_digits(folder: Path | None = None) -> bytes:
     """All of them as a file to take along.
 
     Raises:
         RunError: the file is damaged.
     """
-    return json.dumps(_values(kept(folder)), indent=1).encode()
+    return json.dumps(_values(list_digits(folder)), indent=1).encode()
 
 
-def take_in(data: bytes, folder: Path | None = None) -> tuple[int, int]:
+def import_digits(data: bytes, folder: Path | None = None) -> tuple[int, int]:
     """Add the digits of a file that `export` made; those that are kept already are left out.
 
     Args:
@@ -137,13 +137,13 @@ def take_in(data: bytes, folder: Path | None = None) -> tuple[int, int]:
     """
     if len(data) > MAX_BYTES:
         raise LimitError(
-            f"the file has {len(data) / 1e6:.1f} MB; {MOST:,} digits take less than "
+            f"the file has {len(data) / 1e6:.1f} MB; {MAX_DIGITS:,} digits take less than "
             f"{MAX_BYTES / 1e6:.0f} MB."
         )
     offered = _digits(files.parse_json(data, "the file"), "the file")
     before = after = 0
 
-    def add(digits: list[OwnDigit]) -> list[OwnDigit]:
+    def add(digits: list[SavedDigit]) -> list[SavedDigit]:
         nonlocal before, after
         joined = _joined(digits, offered)
         before, after = len(digits), len(joined)
@@ -154,14 +154,16 @@ def take_in(data: bytes, folder: Path | None = None) -> tuple[int, int]:
 
 
 def _path(folder: Path | None) -> Path:
-    return (folder or store.checkpoints_folder()) / FOLDER / NAME
+    return (folder or folders.checkpoints_folder()) / FOLDER / NAME
 
 
-def _change(folder: Path | None, how: Callable[[list[OwnDigit]], list[OwnDigit]] | None) -> None:
+def _change(
+    folder: Path | None, how: Callable[[list[SavedDigit]], list[SavedDigit]] | None
+) -> None:
     """Write the list anew under the lock, so that tabs don't lose each other's digits; None: begin with none."""
-    folder = folder or store.checkpoints_folder()
-    with files.locked(folder):
-        digits = how(kept(folder)) if how else []
+    folder = folder or folders.checkpoints_folder()
+    with files.lock_folder(folder):
+        digits = how(list_digits(folder)) if how else []
         path = _path(folder)
         try:
             if path.parent.is_symlink() or path.is_symlink():
@@ -171,28 +173,28 @@ def _change(folder: Path | None, how: Callable[[list[OwnDigit]], list[OwnDigit]]
             raise RunError(
                 f"{FOLDER} is no folder that can be written to: {error.strerror}."
             ) from None
-        files.sweep(path.parent)
+        files.remove_partial_files(path.parent)
         files.write_json(path, _values(digits))
 
 
-def _joined(digits: Sequence[OwnDigit], more: Sequence[OwnDigit]) -> list[OwnDigit]:
+def _joined(digits: Sequence[SavedDigit], more: Sequence[SavedDigit]) -> list[SavedDigit]:
     found = list(
         {digit.key: digit for digit in (*more, *digits)}.values()
     )  # of two alike the one that was there
-    if len(found) > max(MOST, len(digits)):
+    if len(found) > max(MAX_DIGITS, len(digits)):
         raise LimitError(
-            f"{len(digits):,} digits are kept already, and at most {MOST:,} can be; delete some."
+            f"{len(digits):,} digits are kept already, and at most {MAX_DIGITS:,} can be; delete some."
         )
-    return sorted(found, key=lambda digit: (digit.kept, digit.key))
+    return sorted(found, key=lambda digit: (digit.saved, digit.key))
 
 
-def _values(digits: Sequence[OwnDigit]) -> dict[str, Any]:
+def _values(digits: Sequence[SavedDigit]) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "digits": [
             {
                 "label": digit.label,
-                "kept": digit.kept.isoformat(timespec="milliseconds"),
+                "kept": digit.saved.isoformat(timespec="milliseconds"),
                 "pixels": base64.b64encode(digit.pixels).decode(),
             }
             for digit in digits
@@ -200,7 +202,7 @@ def _values(digits: Sequence[OwnDigit]) -> dict[str, Any]:
     }
 
 
-def _digits(values: Any, name: str) -> list[OwnDigit]:
+def _digits(values: Any, name: str) -> list[SavedDigit]:
     if not isinstance(values, Mapping) or not isinstance(values.get("digits"), list):
         raise RunError(f"{name} holds no digits of this app.")
     if values.get("format") != FORMAT:
@@ -208,14 +210,14 @@ def _digits(values: Any, name: str) -> list[OwnDigit]:
             f"{name} was written in format {str(values.get('format'))[:20]} by another version of the app; "
             f"this one reads format {FORMAT}."
         )
-    if len(values["digits"]) > MOST:
+    if len(values["digits"]) > MAX_DIGITS:
         raise LimitError(
-            f"{name} holds {len(values['digits']):,} digits; at most {MOST:,} can be kept."
+            f"{name} holds {len(values['digits']):,} digits; at most {MAX_DIGITS:,} can be kept."
         )
     return [_digit(value, number, name) for number, value in enumerate(values["digits"], 1)]
 
 
-def _digit(value: Any, number: int, name: str) -> OwnDigit:
+def _digit(value: Any, number: int, name: str) -> SavedDigit:
     try:
         label, pixels = value["label"], base64.b64decode(value["pixels"], validate=True)
         if (
@@ -225,6 +227,6 @@ def _digit(value: Any, number: int, name: str) -> OwnDigit:
             or not any(pixels)
         ):
             raise ValueError
-        return OwnDigit(label, status.parse_time(value.get("kept")), pixels)
+        return SavedDigit(label, status.parse_time(value.get("kept")), pixels)
     except (AttributeError, KeyError, TypeError, ValueError, RunError, binascii.Error):
         raise RunError(f"{name} is damaged: its digit {number} is none.") from None

@@ -10,7 +10,7 @@ from core.recipes import RECIPES
 from core.reports.blocks import Block, Lines, Words
 from core.reports.story import PATH
 from core.runs import store
-from core.runs.prediction_cache import Pair, predictions_of
+from core.runs.prediction_cache import Pair, load_predictions
 from core.runs.run import Run
 
 # Where a run was trained changes nothing of what it is; its seed does, but is not what anybody changes to do better.
@@ -62,7 +62,7 @@ def changes(run: Run, before: Run, found: Predictions | None, test: Pair | None)
     blocks: list[Block] = [Lines(lines) if lines else Words("Nothing but the seed was changed.")]
     if found is not None and test is not None:
         try:
-            answer = of_runs(before.name, predictions_of(before, test=test), run.name, found)
+            answer = of_runs(before.name, load_predictions(before, test=test), run.name, found)
         except UserError:  # of this one the answers cannot be had
             return blocks
         blocks.append(Words(f"What that bought: **{answer.words}** {answer.method}"))

@@ -12,7 +12,7 @@ from core.errors import UserError
 from core.insight import mistakes
 from core.insight.mistakes import Indices, Predictions
 from core.reports.blocks import Digits, Lines, Section, Words
-from core.runs.prediction_cache import Pair, predictions_of
+from core.runs.prediction_cache import Pair, load_predictions
 from core.runs.run import Run
 
 HARDEST, WORST = 12, 3
@@ -35,7 +35,7 @@ def test_set() -> Pair | None:
 def asked(run: Run, test: Pair | None) -> Predictions | None:
     """What a run says of the test images; None where they or its weights are not here."""
     try:
-        return None if test is None else predictions_of(run, test=test)
+        return None if test is None else load_predictions(run, test=test)
     except UserError:
         return None
 

@@ -93,7 +93,7 @@ def charts_of(run: Run) -> list[Block]:
     batches = pd.DataFrame(
         [
             (event["epoch"] - 1 + event["step"] / steps, event["loss"], event["lr"])
-            for event in run.events()
+            for event in run.read_events()
             if event["kind"] == "batch"
         ],
         columns=["epoch", "loss", "rate"],

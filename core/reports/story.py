@@ -14,7 +14,7 @@ from core.experiments.statistics import wilson
 from core.models.architectures import rows_of
 from core.models.summary import BUDGET
 from core.recipes import RECIPES
-from core.runs import processes, store
+from core.runs import folders, processes, store
 from core.runs.run import Run
 from core.training.results import EpochResult
 
@@ -33,7 +33,7 @@ def told(name: str, folder: Path | None = None) -> Run:
     Raises:
         RunError: it is not there, damaged, or was never trained to its end.
     """
-    places = [folder] if folder else [SHIPPED, store.checkpoints_folder()]
+    places = [folder] if folder else [SHIPPED, folders.checkpoints_folder()]
     found = next((place for place in places if (place / name).is_dir()), None)
     if found is None:
         raise RunError(

@@ -16,16 +16,21 @@ from typing import Any
 
 from core.config import Limits, RunConfig
 from core.errors import LimitError, RunError
-from core.runs import events, files, safe_zip, status, store, weights
-from core.runs.run import FORMAT, PARENT, Run, is_parent, parse_rows, parse_test, read
-from core.runs.store import (
-    check_free,
-    check_room,
-    checkpoints_folder,
-    free_name,
-    new_folder,
-    open_run,
+from core.runs import events, files, loading, run_names, safe_zip, status, weights
+from core.runs.disk_limits import check_limits
+from core.runs.folders import checkpoints_folder, new_folder
+from core.runs.run import (
+    FORMAT,
+    PARENT_FIELDS,
+    Run,
+    check_notes_and_tags,
+    is_parent,
+    parse_epochs,
+    parse_test,
+    read_run,
 )
+from core.runs.run_names import check_name_is_free, find_free_name
+from core.runs.store import open_run
 from core.training.plan import plan
 
 TEXTS = ("run.json", "status.json", "epochs.json", events.NAME)
@@ -34,7 +39,7 @@ MOST_FACTS, LONGEST_FACT = 40, 200
 _ENDINGS = ("finished", "stopped", "diverged", "failed")
 
 
-def export(run: Run) -> bytes:
+def export_run(run: Run) -> bytes:
     """The run as a zip file: config, table, events and weights.
 
     Raises:
@@ -43,7 +48,7 @@ def export(run: Run) -> bytes:
     for _ in range(50):
         before = _times(run.folder)
         # A worker saves an epoch's weights first; of a run that nobody trains, the times tell only when it was copied.
-        if not read(run.folder).is_live or before.get("last.pt", 0) <= before["epochs.json"]:
+        if not read_run(run.folder).is_live or before.get("last.pt", 0) <= before["epochs.json"]:
             contents = {name: (run.folder / name).read_bytes() for name in before}
             if _times(run.folder) == before:
                 break
@@ -57,7 +62,7 @@ def export(run: Run) -> bytes:
     return buffer.getvalue()
 
 
-def read_upload(path: Path, limits: Limits | None = None) -> bytes:
+def read_zip(path: Path, limits: Limits | None = None) -> bytes:
     """A zip file from the disk, as `take_in` takes it; one that is too large is not read.
 
     Raises:
@@ -71,7 +76,7 @@ def read_upload(path: Path, limits: Limits | None = None) -> bytes:
         raise RunError(f"it cannot be read: {error.strerror}.") from None
 
 
-def take_in(
+def import_run(
     data: bytes, name: str | None = None, folder: Path | None = None, limits: Limits | None = None
 ) -> Run:
     """Make a run of an uploaded zip file; nothing in it is run, and nothing lands outside the new run's folder.
@@ -91,17 +96,17 @@ def take_in(
     folder, limits = folder or checkpoints_folder(), limits or Limits.from_environment()
     own, contents = _unpacked(data, limits)
     run = _run(_json(contents, "run.json"), limits)
-    rows = parse_rows(_json(contents, "epochs.json"))
+    rows = parse_epochs(_json(contents, "epochs.json"))
     if not rows:
         run["facts"] = {}  # it will be started here, by the facts of this machine
     ending = _json(contents, "status.json")
     state = ending.get("state") if isinstance(ending, Mapping) else None
-    past = [_event(event) for event in events.parsed(contents.get(events.NAME, b""))]
+    past = [_event(event) for event in events.parse(contents.get(events.NAME, b""))]
     shapes = weights.expected(plan(RunConfig.from_dict(run["config"])).rows)
-    with files.locked(folder):
-        check_room(folder, limits)
-        name = name or free_name(own, folder)
-        check_free(folder, store.check_name(name))
+    with files.lock_folder(folder):
+        check_limits(folder, limits)
+        name = name or find_free_name(own, folder)
+        check_name_is_free(folder, run_names.check_name(name))
         with new_folder(folder, name) as place:
             files.write_json(place / "run.json", run)
             files.write_json(place / "epochs.json", [row.to_dict() for row in rows])
@@ -114,9 +119,9 @@ def take_in(
             for which in TENSORS if rows else ():
                 files.write_bytes(place / which, contents.get(which, b""))
                 weights.check(place / which, shapes)
-            made = read(place)
+            made = read_run(place)
             for which in ("last", "best") if rows else ():
-                store.load_model(made, which)  # every value a number
+                loading.load_model(made, which)  # every value a number
     return open_run(name, folder)
 
 
@@ -183,7 +188,7 @@ def _run(values: Any, limits: Limits) -> dict[str, Any]:
     parent, recipe, notes = values.get("parent"), values.get("recipe"), values.get("notes")
     tags = values.get("tags")
     tags = tuple(tags) if isinstance(tags, list) else ()
-    store.check_words(notes, tags)
+    check_notes_and_tags(notes, tags)
     facts = values.get("facts")
     facts = {
         name[:LONGEST_FACT]: value[:LONGEST_FACT] if isinstance(value, str) else value
@@ -196,7 +201,9 @@ def _run(values: Any, limits: Limits) -> dict[str, Any]:
         "created": status.parse_time(values.get("created")).isoformat(timespec="milliseconds"),
         "config": config.to_dict(),
         "recipe": recipe[:80] if isinstance(recipe, str) else None,
-        "parent": {name: parent[name] for name in PARENT} if parent and is_parent(parent) else None,
+        "parent": {name: parent[name] for name in PARENT_FIELDS}
+        if parent and is_parent(parent)
+        else None,
         "notes": notes,
         "tags": list(tags),
         "facts": facts,

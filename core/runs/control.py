@@ -13,8 +13,10 @@ from typing import Any
 from core.config import Limits
 from core.errors import RunError
 from core.runs import files, run_queue, status, weights
+from core.runs.creation import create_run
+from core.runs.folders import checkpoints_folder
 from core.runs.run import Run
-from core.runs.store import checkpoints_folder, create, open_run
+from core.runs.store import open_run
 from core.training.plan import plan
 
 WAIT_SECONDS = 0.1
@@ -27,14 +29,14 @@ def stop(name: str, folder: Path | None = None) -> Run:
         RunError: it does neither.
     """
     folder = folder or checkpoints_folder()
-    with files.locked(folder):
+    with files.lock_folder(folder):
         run = open_run(name, folder)
         if run.is_live:
-            status.request(run.folder, "stop")
+            status.write_request(run.folder, "stop")
         elif run.state == "paused":
             status.write(run.folder, "stopped", run.message)
     if run.state == "queued":
-        return run_queue.drop(name, folder)
+        return run_queue.remove(name, folder)
     if not run.is_live and run.state != "paused":
         raise RunError(f"{name} does not train: it is {run.state}.")
     return open_run(name, folder)
@@ -47,11 +49,11 @@ def pause(name: str, folder: Path | None = None, *, after_epoch: bool = False) -
         RunError: it does not train.
     """
     folder = folder or checkpoints_folder()
-    with files.locked(folder):
+    with files.lock_folder(folder):
         run = open_run(name, folder)
         if not run.is_live:
             raise RunError(f"{name} does not train: it is {run.state}.")
-        status.request(run.folder, "pause-after-epoch" if after_epoch else "pause")
+        status.write_request(run.folder, "pause-after-epoch" if after_epoch else "pause")
     return open_run(name, folder)
 
 
@@ -63,7 +65,7 @@ def resume(name: str, folder: Path | None = None, *, limits: Limits | None = Non
         LimitError: the queue is full, or the run is larger than the machine lends.
     """
     folder = folder or checkpoints_folder()
-    with files.locked(folder):
+    with files.lock_folder(folder):
         run = open_run(name, folder)
         if run.is_live and status.read_request(run.folder) in ("pause", "pause-after-epoch"):
             status.clear_request(run.folder)
@@ -83,7 +85,7 @@ def step(name: str, folder: Path | None = None, *, limits: Limits | None = None)
     return run_queue.submit(name, folder, one_epoch=True, limits=limits)
 
 
-def change_rate(name: str, factor: float, folder: Path | None = None) -> Run:
+def scale_lr(name: str, factor: float, folder: Path | None = None) -> Run:
     """Multiply the schedule's learning rate from now on; the worker writes down where, and resuming keeps it.
 
     Args:
@@ -95,18 +97,18 @@ def change_rate(name: str, factor: float, folder: Path | None = None) -> Run:
         RunError: the run is done, or the factor is out of range.
     """
     folder = folder or checkpoints_folder()
-    if not status.MIN_FACTOR <= factor <= status.MAX_FACTOR:
+    if not status.MIN_LR_FACTOR <= factor <= status.MAX_LR_FACTOR:
         raise RunError(
-            f"the learning rate can be multiplied by {status.MIN_FACTOR:g} to {status.MAX_FACTOR:g}, "
+            f"the learning rate can be multiplied by {status.MIN_LR_FACTOR:g} to {status.MAX_LR_FACTOR:g}, "
             f"not by {factor:g}."
         )
-    with files.locked(folder):
+    with files.lock_folder(folder):
         run = open_run(name, folder)
         if not (run.is_live or run.state == "queued" or run.can_resume):
             raise RunError(
                 f"{name} is {run.state}; only a run that goes on can change its learning rate."
             )
-        status.request_rate(run.folder, float(factor))
+        status.write_lr_factor(run.folder, float(factor))
     return open_run(name, folder)
 
 
@@ -143,7 +145,7 @@ def fork(
             f"the weights of {name} do not fit another network; keep its architecture and layers."
         )
     origin = {"name": name, "which": which, "epoch": row.epoch if row else 0}
-    return create(
+    return create_run(
         config,
         to,
         recipe=parent.recipe,
@@ -154,7 +156,7 @@ def fork(
     )
 
 
-def wait(name: str, folder: Path | None = None, *, seconds: float = 10.0) -> Run:
+def wait_until_idle(name: str, folder: Path | None = None, *, seconds: float = 10.0) -> Run:
     """The run once it neither trains nor waits, or as it is after so many seconds."""
     folder = folder or checkpoints_folder()
     until = time.monotonic() + seconds

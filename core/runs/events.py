@@ -23,7 +23,7 @@ MAX_LINE = 4_000
 Event = Mapping[str, Any]
 
 
-def line(kind: str, epoch: int, step: int, **values: Any) -> bytes:
+def format_event(kind: str, epoch: int, step: int, **values: Any) -> bytes:
     """An event as it stands in the file."""
     event = {"kind": kind, "time": round(time.time(), 3), "epoch": epoch, "step": step, **values}
     return json.dumps(event, allow_nan=False).encode() + b"\n"
@@ -51,11 +51,11 @@ def read(path: Path) -> list[Event]:
                 added = file.read(MAX_BYTES - known.offset)
             whole = added[: added.rfind(b"\n") + 1]
             known.offset += len(whole)
-            known.events.extend(parsed(whole))
+            known.events.extend(parse(whole))
         return list(known.events)
 
 
-def parsed(data: bytes) -> list[Event]:
+def parse(data: bytes) -> list[Event]:
     """The events in some lines; what is no event is left out."""
     events = []
     for text in data.split(b"\n"):
@@ -84,7 +84,7 @@ def rewind(path: Path, epoch: int, step: int, rows: int) -> list[Event]:
     data = path.read_bytes()[:MAX_BYTES] if path.exists() else b""
     kept = [
         event
-        for event in parsed(data[: data.rfind(b"\n") + 1])
+        for event in parse(data[: data.rfind(b"\n") + 1])
         if (event["epoch"], event["step"]) <= (epoch, step)
         and (event["kind"] != "epoch" or event["epoch"] <= rows)
     ]

@@ -1,10 +1,9 @@
-"""Files that appear whole or not at all, and are read without trusting them. No torch at import."""
+"""Writing files so that they appear whole or not at all, and reading JSON with care. No torch."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import io
 import json
 import os
 import threading
@@ -15,146 +14,121 @@ from typing import Any
 import filelock
 
 from core.errors import RunError
+from core.runs.file_cache import FileCache, file_signature
 
 LOCK = ".lock"
 LOCK_SECONDS = 30.0
 RESERVE = ".reserve"
-RESERVE_BYTES = 32_768  # a status, an event and some lines of a log, each in blocks of their own
+RESERVE_BYTES = 32_768  # enough for a status, an event and some lines of the log
 MAX_JSON_BYTES = 8_000_000
-Signature = tuple[int, int, int]
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
+# Pages poll hundreds of small files that hardly ever change.
+_parsed: FileCache[Path, Any] = FileCache(max_entries=4_000)
 
-class DiskFull(RunError):
-    """The disk took no more; what was there before is intact."""
+
+class DiskFullError(RunError):
+    """The disk is full; what was there before is intact."""
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Put a file in place whole: written beside it, flushed to the disk, renamed over it.
+    """Replace a file atomically: write a temporary file, flush it to the disk, rename it.
 
     Raises:
-        DiskFull: the disk or the user's quota is full; the old file is still there.
+        DiskFullError: the disk or the user's quota is full; the old file is still there.
+        RunError: the system refused for another reason.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         try:
-            with open(beside, "wb") as file:
+            with open(temporary, "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(beside, path)
+            os.replace(temporary, path)
         except BaseException:
-            # First of all give the space back: the words about the failure need some.
+            # Free the space first: the message about the failure needs some.
             with contextlib.suppress(OSError):
-                beside.unlink()
+                temporary.unlink()
             raise
     except OSError as error:
-        raise _worded(error, path) from error
+        raise _to_run_error(error, path) from error
     _sync_folder(path.parent)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Put a JSON file in place whole.
+    """Replace a JSON file atomically.
 
     Raises:
-        DiskFull: as `write_bytes`.
+        DiskFullError, RunError: as `write_bytes`.
     """
     write_bytes(path, json.dumps(value, indent=1, allow_nan=False).encode())
 
 
-def save_tensors(path: Path, value: Any) -> None:
-    """Put a torch file of tensors and plain values in place whole; equal values give equal bytes.
+def append_bytes(path: Path, data: bytes) -> None:
+    """Append to a file in one write.
 
     Raises:
-        DiskFull: as `write_bytes`.
-    """
-    import torch
-
-    # Through memory: torch's own writer reports a full disk as a failure without a reason.
-    buffer = io.BytesIO()
-    torch.save(value, buffer)
-    write_bytes(path, buffer.getvalue())
-
-
-def append(path: Path, data: bytes) -> None:
-    """Add to the end of a file in one write.
-
-    Raises:
-        DiskFull: as `write_bytes`; the file may end in a piece of the data.
+        DiskFullError: the disk is full; the file may end with a part of the data.
+        RunError: the system refused for another reason.
     """
     try:
         with open(path, "ab", buffering=0) as file:
             file.write(data)
     except OSError as error:
-        raise _worded(error, path) from error
-
-
-def signature(path: Path) -> Signature | None:
-    """What tells one state of a file from another; None: there is no file.
-
-    Ours are replaced, never written in place, so a file with the same inode, size and time is the same file.
-    """
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+        raise _to_run_error(error, path) from error
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds. The value may be shared with other readers: look, don't touch.
+    """Read a JSON file. The value is shared with other readers and must not be changed.
 
     Raises:
-        RunError: the file is missing, larger than any of ours or no JSON.
+        RunError: the file is missing, too large or not JSON.
     """
-    now, known = signature(path), _parsed.get(path)
-    if known is not None and known[0] == now:
-        return known[1]
-    if now is not None and now[1] > MAX_JSON_BYTES:
-        raise RunError(f"{path.name} has {now[1]:,} bytes; at most {MAX_JSON_BYTES:,} are read.")
-    try:
-        value = parse_json(path.read_bytes(), path.name)
-    except FileNotFoundError:
-        raise RunError(f"{path.name} is missing.") from None
-    except OSError as error:
-        raise RunError(f"{path.name} cannot be read: {error.strerror}.") from None
-    with _parsed_lock:
-        _parsed.pop(path, None)
-        _parsed[path] = (now, value)
-        while len(_parsed) > _PARSED_MOST:
-            del _parsed[next(iter(_parsed))]
-    return value
+
+    def read() -> Any:
+        try:
+            with open(path, "rb") as file:
+                data = file.read(MAX_JSON_BYTES + 1)
+        except FileNotFoundError:
+            raise RunError(f"{path.name} is missing.") from None
+        except OSError as error:
+            raise RunError(f"{path.name} cannot be read: {error.strerror}.") from None
+        if len(data) > MAX_JSON_BYTES:
+            raise RunError(f"{path.name} is larger than {MAX_JSON_BYTES:,} bytes.")
+        return parse_json(data, path.name)
+
+    return _parsed.get(path, file_signature(path), read)
 
 
 def parse_json(data: bytes, name: str) -> Any:
-    """What JSON text holds; infinities and NaN, which JSON doesn't have, are refused too.
+    """Parse JSON; infinities and NaN, which JSON does not have, are refused.
+
+    Args:
+        data: the text.
+        name: name of the file, for the error message.
 
     Raises:
-        RunError: it is no JSON.
+        RunError: the text is not JSON.
     """
     try:
-        return json.loads(data, parse_constant=_refused)
+        return json.loads(data, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        raise RunError(f"{name} is damaged: it holds no JSON.") from None
+        raise RunError(f"{name} is damaged: it is not valid JSON.") from None
 
 
-def _refused(word: str) -> None:
+def _refuse_constant(word: str) -> None:
     raise ValueError(word)
 
 
-# Pages poll hundreds of small files that hardly ever change.
-_parsed: dict[Path, tuple[Signature | None, Any]] = {}
-_parsed_lock = threading.Lock()
-_PARSED_MOST = 4_000
-
-
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the one lock of a checkpoints folder; the system frees it when its holder dies.
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Hold the lock of a checkpoints folder; the system releases it when its holder dies.
 
     Raises:
-        RunError: somebody else held it for half a minute, or the system refused what was done under it.
-        DiskFull: there was no room for it.
+        RunError: another process held it for `LOCK_SECONDS`, or the system refused something that
+            was done while it was held.
+        DiskFullError: there was no room for the lock file.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -162,53 +136,52 @@ def locked(folder: Path) -> Iterator[None]:
             yield
     except filelock.Timeout:
         raise RunError(
-            f"the list of runs has been in use for {LOCK_SECONDS:.0f} seconds; "
+            f"the list of runs has been locked for {LOCK_SECONDS:.0f} seconds; "
             f"see which program holds {folder / LOCK}."
         ) from None
     except OSError as error:
-        raise _worded(error, Path(str(error.filename or folder))) from error
+        raise _to_run_error(error, Path(str(error.filename or folder))) from error
 
 
-def reserve(folder: Path) -> None:
-    """Keep a little room on the disk, so that there is some left to say that it is full.
+def reserve_space(folder: Path) -> None:
+    """Reserve a little disk space, so that a full disk can still be reported.
 
     Raises:
-        DiskFull: there is none already.
+        DiskFullError: there is none left.
     """
-    write_bytes(
-        folder / RESERVE, os.urandom(RESERVE_BYTES)
-    )  # zeros would take no room on a disk that packs
+    # Random bytes: zeros would take no space on a file system that compresses.
+    write_bytes(folder / RESERVE, os.urandom(RESERVE_BYTES))
 
 
-def release(folder: Path) -> None:
-    """Give the reserved room back."""
+def release_space(folder: Path) -> None:
+    """Release the reserved disk space."""
     with contextlib.suppress(OSError):
         (folder / RESERVE).unlink()
 
 
-def sweep(folder: Path) -> None:
-    """Remove what writers that were killed have left half written in a folder."""
+def remove_partial_files(folder: Path) -> None:
+    """Remove the temporary files that killed writers have left in a folder."""
     for path in folder.glob(".*.tmp"):
         with contextlib.suppress(OSError):
             path.unlink()
 
 
-def full_disk(path: Path) -> DiskFull:
-    """The sentence that names a full disk."""
-    return DiskFull(
+def disk_full_error(path: Path) -> DiskFullError:
+    """Return the error that reports a full disk."""
+    return DiskFullError(
         f"the disk is full: {path.name} could not be saved; what was saved before is intact. "
-        "Make room, then resume."
+        "Free some space, then resume."
     )
 
 
-def _worded(error: OSError, path: Path) -> RunError:
+def _to_run_error(error: OSError, path: Path) -> RunError:
     if error.errno in _FULL:
-        return full_disk(path)
+        return disk_full_error(path)
     return RunError(f"{path.name} could not be written: {error.strerror}.")
 
 
 def _sync_folder(folder: Path) -> None:
-    # A rename is on the disk only when its folder is; Windows can neither do this nor needs it.
+    # A rename is on the disk only when its folder is; Windows neither can nor needs to do this.
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:

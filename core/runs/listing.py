@@ -12,17 +12,17 @@ from core.runs.run import Run
 _UNMEASURED = -1.0
 
 # What runs can be ordered by, the first one first.
-ORDERS: dict[str, Callable[[Run], Any]] = {
+SORT_KEYS: dict[str, Callable[[Run], Any]] = {
     "newest": lambda run: (-run.created.timestamp(), run.name),
     "last accuracy": lambda run: -(run.last.val_accuracy if run.last else _UNMEASURED),
     "best accuracy": lambda run: -(run.best.val_accuracy if run.best else _UNMEASURED),
     "fewest parameters": lambda run: run.parameters,
-    "shortest time": lambda run: seconds(run) or float("inf"),
+    "shortest time": lambda run: total_seconds(run) or float("inf"),
     "name": lambda run: run.name.lower(),
 }
 
 
-def matching(runs: Iterable[Run], text: str = "", state: str | None = None) -> list[Run]:
+def filter_runs(runs: Iterable[Run], text: str = "", state: str | None = None) -> list[Run]:
     """Those runs in which every word of a text occurs, whatever its case: in name, tags, recipe, network or parent.
 
     Args:
@@ -38,23 +38,23 @@ def matching(runs: Iterable[Run], text: str = "", state: str | None = None) -> l
     ]
 
 
-def ordered(runs: Iterable[Run], by: str) -> list[Run]:
+def sort_runs(runs: Iterable[Run], by: str) -> list[Run]:
     """The runs by one of ORDERS; equals stay as they were.
 
     Raises:
         RunError: there is no such order.
     """
-    if by not in ORDERS:
-        raise RunError(f"runs are ordered by {listed(ORDERS)}, not {by[:40]!r}.")
-    return sorted(runs, key=ORDERS[by])
+    if by not in SORT_KEYS:
+        raise RunError(f"runs are ordered by {listed(SORT_KEYS)}, not {by[:40]!r}.")
+    return sorted(runs, key=SORT_KEYS[by])
 
 
-def seconds(run: Run) -> float:
+def total_seconds(run: Run) -> float:
     """How long its epochs took, together."""
     return sum(row.seconds for row in run.epochs)
 
 
-def differing(runs: Sequence[Run]) -> list[str]:
+def differing_fields(runs: Sequence[Run]) -> list[str]:
     """The fields of the config in which not all runs agree."""
     configs = [run.config.to_dict() for run in runs]
     return [

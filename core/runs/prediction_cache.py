@@ -22,15 +22,15 @@ from core.errors import RunError, UserError
 from core.insight.mistakes import Predictions, predict_labelled
 from core.models.architectures import rows_of
 from core.runs import files
+from core.runs.loading import load_model
 from core.runs.run import Run
-from core.runs.store import load_model
 
 FOLDER = ".predictions"
-KEPT = 40  # files of 400 kB
+MAX_FILES = 40  # files of 400 kB
 Pair = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]
 
 
-def predictions_of(run: Run, which: str = "last", test: Pair | None = None) -> Predictions:
+def load_predictions(run: Run, which: str = "last", test: Pair | None = None) -> Predictions:
     """The probabilities that a run's network gives the test images, with labels, predicted digits and losses.
 
     It takes seconds the first time, on the CPU, and next to nothing from then on.
@@ -93,8 +93,8 @@ def _keep(place: Path, probabilities: npt.NDArray[Any]) -> None:
     with contextlib.suppress(OSError, RunError):
         place.parent.mkdir(exist_ok=True)
         files.write_bytes(place, buffer.getvalue())
-        files.sweep(place.parent)
+        files.remove_partial_files(place.parent)
         for old in sorted(place.parent.glob("*.npz"), key=lambda path: path.stat().st_mtime)[
-            :-KEPT
+            :-MAX_FILES
         ]:
             old.unlink()

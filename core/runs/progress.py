@@ -24,11 +24,11 @@ class Progress:
     """At the speed since it was last started; None while there is nothing to judge by."""
 
 
-def progress(run: Run) -> Progress:
+def estimate_progress(run: Run) -> Progress:
     """Where the run stands, by its last event."""
     steps = run.facts.get("steps_per_epoch", 0)
     steps = steps if type(steps) is int and steps > 0 else 0
-    past = run.events()
+    past = run.read_events()
     if not past or not steps:
         return Progress(1, run.config.epochs, 0, steps, 0.0, None)
     total = run.config.epochs * steps

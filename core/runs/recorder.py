@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import RunError
-from core.runs import events, files, store, weights
-from core.runs.run import best_row, parse_rows
+from core.runs import events, files, store, torch_file, weights
+from core.runs.run import find_best_epoch, parse_epochs
 
 if TYPE_CHECKING:
     from core.training.results import BatchResult, EpochResult, TestResult
@@ -30,7 +30,7 @@ EVENT_SLOWER_AFTER, EVENT_SLOW_SECONDS = (
 )  # so that a run of hours stays a file of some hundred kB
 
 
-class Record:
+class Recorder:
     """The writing side of a run's folder.
 
     Args:
@@ -79,16 +79,16 @@ class Record:
         Raises:
             RunError: the state and its epoch table contradict each other.
         """
-        self.rows = parse_rows(saved.get("rows")) if saved else []
+        self.rows = parse_epochs(saved.get("rows")) if saved else []
         if len(self.rows) != training.epoch:
             raise RunError(
                 f"state.pt stands at epoch {training.epoch}, but its table has {len(self.rows)} rows."
             )
         epoch, step = position(training)
         with self.busy:
-            files.sweep(self.folder)
-            with files.locked(self.folder.parent):
-                store.change(self.folder, facts=training.facts)
+            files.remove_partial_files(self.folder)
+            with files.lock_folder(self.folder.parent):
+                store.update_run_json(self.folder, facts=training.facts)
             past = events.rewind(self.folder / events.NAME, epoch, step, len(self.rows))
             if self.rows and training.step == 0:
                 self._save_weights(training)
@@ -122,8 +122,8 @@ class Record:
 
     def test(self, result: TestResult) -> None:
         """Save the score on the test images."""
-        with self.busy, files.locked(self.folder.parent):
-            store.change(
+        with self.busy, files.lock_folder(self.folder.parent):
+            store.update_run_json(
                 self.folder,
                 test={"loss": result.loss, "correct": result.correct, "total": result.total},
             )
@@ -145,7 +145,7 @@ class Record:
             if self._steps:
                 self._flush()  # no event reaches across the place where a run may be taken up
             began = time.monotonic()
-            files.save_tensors(
+            torch_file.save(
                 self.folder / "state.pt",
                 {
                     "format": STATE_FORMAT,
@@ -159,7 +159,9 @@ class Record:
     def event(self, kind: str, epoch: int, step: int, **values: Any) -> None:
         """Append an event."""
         with self.busy:
-            files.append(self.folder / events.NAME, events.line(kind, epoch, step, **values))
+            files.append_bytes(
+                self.folder / events.NAME, events.format_event(kind, epoch, step, **values)
+            )
         self._lines += 1
 
     def ended(self, state: str, message: str) -> None:
@@ -184,10 +186,10 @@ class Record:
 
     def _save_weights(self, training: Training) -> None:
         state = training.weights()
-        files.save_tensors(self.folder / "last.pt", state)
-        best = best_row(self.rows)
+        torch_file.save(self.folder / "last.pt", state)
+        best = find_best_epoch(self.rows)
         if best is not None and best.epoch == len(self.rows):
-            files.save_tensors(self.folder / "best.pt", state)
+            torch_file.save(self.folder / "best.pt", state)
 
     def _save_table(self) -> None:
         files.write_json(self.folder / "epochs.json", [row.to_dict() for row in self.rows])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,13 +15,16 @@ from core.errors import RunError, UserError, listed
 from core.models.architectures import rows_of
 from core.models.shapes import total_parameters, trace
 from core.runs import events, files, status, weights
+from core.runs.file_cache import FileCache, file_signature
 from core.training.plan import plan
 from core.training.results import EpochResult, TestResult
 
 FORMAT = 1
-WEIGHTS = ("last", "best")
-PARENT = ("name", "which", "epoch")
-MOST = 10**9  # far above any count of ours
+MAX_NOTES = 10_000
+MAX_TAGS = 20
+WHICH_WEIGHTS = ("last", "best")
+PARENT_FIELDS = ("name", "which", "epoch")
+MAX_COUNT = 10**9  # far above any count of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Run:
     @property
     def best(self) -> EpochResult | None:
         """The row whose weights are in best.pt: chosen on the validation images, so no fair score on them."""
-        return best_row(self.epochs)
+        return find_best_epoch(self.epochs)
 
     @property
     def parameters(self) -> int:
@@ -68,16 +70,16 @@ class Run:
     @property
     def is_live(self) -> bool:
         """Whether a process is training it."""
-        return self.state in status.LIVE
+        return self.state in status.LIVE_STATES
 
     @property
     def can_resume(self) -> bool:
         """Whether it can go on from where it stands."""
-        return self.state in status.RESUMABLE and (
+        return self.state in status.RESUMABLE_STATES and (
             not self.epochs or (self.folder / "state.pt").is_file()
         )
 
-    def events(self) -> list[events.Event]:
+    def read_events(self) -> list[events.Event]:
         """What has happened so far, oldest first; cheap to ask again."""
         return events.read(self.folder / events.NAME)
 
@@ -87,21 +89,21 @@ class Run:
         Raises:
             RunError: there is none yet, or no such choice.
         """
-        if which not in WEIGHTS:
-            raise RunError(f"weights are {listed(WEIGHTS)}, not {str(which)[:40]!r}.")
+        if which not in WHICH_WEIGHTS:
+            raise RunError(f"weights are {listed(WHICH_WEIGHTS)}, not {str(which)[:40]!r}.")
         if not self.epochs:
             raise RunError(
                 f"{self.name} has no weights yet; they are saved at the end of each epoch."
             )
         return self.folder / f"{which}.pt"
 
-    def log_end(self, lines: int = 20) -> str:
+    def read_log_tail(self, lines: int = 20) -> str:
         """The last lines that its worker printed."""
-        return status.log_end(self.folder, lines)
+        return status.read_log_tail(self.folder, lines)
 
 
 @dataclass(frozen=True, slots=True)
-class Damaged:
+class DamagedRun:
     """Something among the runs that cannot be read as one, and why."""
 
     name: str
@@ -110,12 +112,12 @@ class Damaged:
     state: str = "damaged"
 
 
-def best_row(rows: Sequence[EpochResult]) -> EpochResult | None:
+def find_best_epoch(rows: Sequence[EpochResult]) -> EpochResult | None:
     """The epoch with most validation images right; among equals the lower loss, then the earlier one."""
     return max(rows, key=lambda row: (row.val_correct, -row.val_loss, -row.epoch), default=None)
 
 
-def read(folder: Path) -> Run:
+def read_run(folder: Path) -> Run:
     """Read and check a run's folder; quick where nothing but its status has changed since the last time.
 
     Raises:
@@ -125,19 +127,13 @@ def read(folder: Path) -> Run:
         raise RunError("it is a link, and links out of the list of runs are not followed.")
     if not folder.is_dir():
         raise RunError("it is not a folder.")
-    signature = tuple(files.signature(folder / name) for name in _READ)
-    known = _known.get(folder)
-    if known is None or known[0] != signature:
-        known = (signature, _checked(folder))
-        with _known_lock:
-            _known[folder] = known
-            while len(_known) > _KNOWN_MOST:
-                del _known[next(iter(_known))]
+    signature = tuple(file_signature(folder / name) for name in _READ)
+    run = _checked_runs.get(folder, signature, lambda: _read_checked(folder))
     now = status.read(folder)
-    return replace(known[1], state=now.state, message=now.message, updated=now.updated)
+    return replace(run, state=now.state, message=now.message, updated=now.updated)
 
 
-def _checked(folder: Path) -> Run:
+def _read_checked(folder: Path) -> Run:
     """All of a run but its status, which stands still as long as its files do."""
     values = files.read_json(folder / "run.json")
     if not isinstance(values, Mapping) or "format" not in values or "config" not in values:
@@ -165,10 +161,10 @@ def _checked(folder: Path) -> Run:
         raise RunError(
             "run.json is damaged: parent, facts, notes, tags, recipe or group is not what it should be."
         )
-    rows = read_rows(folder)
+    rows = read_epochs(folder)
     if rows:
         shapes = weights.expected(prepared.rows)
-        for which in WEIGHTS:
+        for which in WHICH_WEIGHTS:
             weights.check(folder / f"{which}.pt", shapes)
     created = status.parse_time(values.get("created"))
     return Run(
@@ -190,16 +186,16 @@ def _checked(folder: Path) -> Run:
     )
 
 
-def read_rows(folder: Path) -> list[EpochResult]:
+def read_epochs(folder: Path) -> list[EpochResult]:
     """The epoch table of a run's folder.
 
     Raises:
         RunError: epochs.json is missing or damaged.
     """
-    return parse_rows(files.read_json(folder / "epochs.json"))
+    return parse_epochs(files.read_json(folder / "epochs.json"))
 
 
-def parse_rows(values: Any) -> list[EpochResult]:
+def parse_epochs(values: Any) -> list[EpochResult]:
     """An epoch table from JSON values.
 
     Raises:
@@ -227,7 +223,10 @@ def parse_rows(values: Any) -> list[EpochResult]:
 
 def _counts(correct: Any, total: Any) -> bool:
     return (
-        type(correct) is int and type(total) is int and 0 <= correct <= total and 1 <= total < MOST
+        type(correct) is int
+        and type(total) is int
+        and 0 <= correct <= total
+        and 1 <= total < MAX_COUNT
     )
 
 
@@ -236,7 +235,7 @@ def is_parent(value: Any) -> bool:
     return (
         isinstance(value, Mapping)
         and isinstance(value.get("name"), str)
-        and value.get("which") in WEIGHTS
+        and value.get("which") in WHICH_WEIGHTS
         and type(value.get("epoch")) is int
     )
 
@@ -268,6 +267,16 @@ def _parameters(architecture: str, layers: str) -> int:
 
 # What is checked of a folder depends on these; pages list hundreds that hardly ever change.
 _READ = ("run.json", "epochs.json", "last.pt", "best.pt")
-_known: dict[Path, tuple[tuple[files.Signature | None, ...], Run]] = {}
-_known_lock = threading.Lock()
-_KNOWN_MOST = 2_000
+_checked_runs: FileCache[Path, Run] = FileCache(max_entries=2_000)
+
+
+def check_notes_and_tags(notes: Any, tags: tuple[Any, ...]) -> None:
+    """Refuse notes and tags that are too long, too many, or not text.
+
+    Raises:
+        RunError: says which.
+    """
+    if not isinstance(notes, str) or len(notes) > MAX_NOTES:
+        raise RunError(f"notes take up to {MAX_NOTES:,} characters.")
+    if len(tags) > MAX_TAGS or not all(isinstance(tag, str) and 0 < len(tag) <= 40 for tag in tags):
+        raise RunError(f"a run takes up to {MAX_TAGS} tags of 1 to 40 characters.")

@@ -15,19 +15,22 @@ from typing import Any
 from core.config import Limits
 from core.errors import LimitError, RunError
 from core.runs import files, jobs, processes, status
+from core.runs.disk_limits import measure_bytes
+from core.runs.folders import checkpoints_folder, list_entries
 from core.runs.run import Run
-from core.runs.store import check_name, checkpoints_folder, disk_used, entries, open_run
+from core.runs.run_names import check_name
+from core.runs.store import open_run
 from core.training.plan import plan
 
-ORDER = ".queue.json"
-ON_A_GPU = 3  # networks this small leave most of a GPU idle
+ORDER_FILE = ".queue.json"
+GPU_SLOTS = 3  # networks this small leave most of a GPU idle
 
 
-def places(limits: Limits | None = None) -> int:
+def count_slots(limits: Limits | None = None) -> int:
     """How many runs train at once: INKLING_RUNNING, else one, or several where there is a GPU."""
     limits = limits or Limits.from_environment()
     several = "INKLING_RUNNING" not in os.environ and Path("/dev/nvidia0").exists()
-    return max(limits.running, ON_A_GPU) if several else limits.running
+    return max(limits.running, GPU_SLOTS) if several else limits.running
 
 
 def submit(
@@ -46,7 +49,7 @@ def submit(
         LimitError: the queue is full, or the run is larger than the machine lends.
     """
     folder, limits = folder or checkpoints_folder(), limits or Limits.from_environment()
-    with files.locked(folder):
+    with files.lock_folder(folder):
         run = open_run(name, folder)
         check_startable(run, limits)
         waiting = _waiting(folder)
@@ -59,14 +62,14 @@ def submit(
             )
         status.clear_request(run.folder)
         if one_epoch:
-            status.request(run.folder, "pause-after-epoch")
+            status.write_request(run.folder, "pause-after-epoch")
         status.write(run.folder, "queued", "waits for a place")
         _write_order(folder, [*waiting, name])
         _pump(folder, limits)
     return open_run(name, folder)
 
 
-def pump(folder: Path | None = None, limits: Limits | None = None) -> list[str]:
+def start_waiting(folder: Path | None = None, limits: Limits | None = None) -> list[str]:
     """Start what waits, as far as places are free; cheap when nothing does.
 
     Returns:
@@ -76,11 +79,11 @@ def pump(folder: Path | None = None, limits: Limits | None = None) -> list[str]:
     if not _waiting(folder):
         return []
     limits = limits or Limits.from_environment()
-    with files.locked(folder):
+    with files.lock_folder(folder):
         return _pump(folder, limits)
 
 
-def order(folder: Path | None = None) -> list[str]:
+def list_waiting(folder: Path | None = None) -> list[str]:
     """The names of the waiting runs, the next one first."""
     return _waiting(folder or checkpoints_folder())
 
@@ -100,7 +103,7 @@ def move(name: str, place: int, folder: Path | None = None) -> list[str]:
         RunError: it does not wait.
     """
     folder = folder or checkpoints_folder()
-    with files.locked(folder):
+    with files.lock_folder(folder):
         waiting = _waiting(folder)
         _check_waits(name, waiting)
         waiting.remove(name)
@@ -109,14 +112,14 @@ def move(name: str, place: int, folder: Path | None = None) -> list[str]:
     return waiting
 
 
-def drop(name: str, folder: Path | None = None) -> Run:
+def remove(name: str, folder: Path | None = None) -> Run:
     """Take a waiting run out of the queue; the run itself stays as it was.
 
     Raises:
         RunError: it does not wait.
     """
     folder = folder or checkpoints_folder()
-    with files.locked(folder):
+    with files.lock_folder(folder):
         waiting = _waiting(folder)
         _check_waits(name, waiting)
         status.clear_request(folder / name)
@@ -136,7 +139,7 @@ def claim(run_folder: Path, limits: Limits | None = None) -> bool:
     """
     folder, limits = run_folder.parent, limits or Limits.from_environment()
     me = processes.identity()
-    with files.locked(folder):
+    with files.lock_folder(folder):
         now = status.read(run_folder)
         if now.is_live and now.pid != me[0]:
             return False
@@ -144,7 +147,7 @@ def claim(run_folder: Path, limits: Limits | None = None) -> bool:
             not now.is_live
         ):  # nobody kept a place for us: started by hand, or by a starter that died over it
             check_startable(open_run(run_folder.name, folder), limits)
-            if len(_training(folder)) >= places(limits):
+            if len(_training(folder)) >= count_slots(limits):
                 waiting = _waiting(folder)
                 status.write(run_folder, "queued", "waits for a place")
                 _write_order(
@@ -164,7 +167,7 @@ def check_startable(run: Run, limits: Limits) -> None:
         LimitError: it is larger than the machine lends.
     """
     plan(run.config, limits)
-    if disk_used(run.folder.parent) >= limits.max_disk_mb * 1_000_000:
+    if measure_bytes(run.folder.parent) >= limits.max_disk_mb * 1_000_000:
         raise LimitError(
             f"the runs take all of the {limits.max_disk_mb:,} MB that this machine lends them; delete "
             "some and empty the bin, or raise INKLING_MAX_DISK_MB."
@@ -196,7 +199,7 @@ def start_worker(run_folder: Path) -> processes.ProcessId:
 def _pump(folder: Path, limits: Limits) -> list[str]:
     started: list[str] = []
     waiting = _waiting(folder)
-    free = places(limits) - len(_training(folder))
+    free = count_slots(limits) - len(_training(folder))
     for name in waiting[: max(0, free)]:
         try:
             process = start_worker(folder / name)
@@ -212,7 +215,7 @@ def _pump(folder: Path, limits: Limits) -> list[str]:
 
 def _states(folder: Path) -> Mapping[str, status.Status]:
     states = {}
-    for path in entries(folder):
+    for path in list_entries(folder):
         if path.is_symlink():
             continue
         try:
@@ -238,14 +241,14 @@ def _waiting(folder: Path) -> list[str]:
 
 def _read_order(folder: Path) -> list[str]:
     try:
-        value: Any = files.read_json(folder / ORDER)
+        value: Any = files.read_json(folder / ORDER_FILE)
     except RunError:
         return []  # only the order is lost; who waits stands in the runs
     return [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
 
 
 def _write_order(folder: Path, names: list[str]) -> None:
-    files.write_json(folder / ORDER, names)
+    files.write_json(folder / ORDER_FILE, names)
 
 
 def _check_waits(name: str, waiting: list[str]) -> None:

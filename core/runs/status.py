@@ -29,10 +29,10 @@ STATES = (
     "failed",
     "crashed",
 )
-LIVE = ("running", "pausing")
-RESUMABLE = ("paused", "stopped", "failed", "crashed")
+LIVE_STATES = ("running", "pausing")
+RESUMABLE_STATES = ("paused", "stopped", "failed", "crashed")
 ACTIONS = ("stop", "pause", "pause-after-epoch")
-MIN_FACTOR, MAX_FACTOR = 0.001, 1_000.0  # of the learning rate
+MIN_LR_FACTOR, MAX_LR_FACTOR = 0.001, 1_000.0  # of the learning rate
 LOG = "log.txt"
 
 
@@ -49,7 +49,7 @@ class Status:
     @property
     def is_live(self) -> bool:
         """Whether a process is training."""
-        return self.state in LIVE
+        return self.state in LIVE_STATES
 
 
 def read(folder: Path) -> Status:
@@ -71,7 +71,7 @@ def read(folder: Path) -> Status:
         value.get("pid"),
         value.get("pid_started"),
     )
-    if state in LIVE:
+    if state in LIVE_STATES:
         if not jobs.is_alive(value):
             state, message = "crashed", _last_words(folder)
         elif (asked := read_request(folder)) is not None:
@@ -93,12 +93,12 @@ def write(folder: Path, state: str, message: str = "", process: ProcessId | None
             "message": message[:2_000],
             "pid": pid,
             "pid_started": started,
-            "updated": now(),
+            "updated": current_time(),
         },
     )
 
 
-def request(folder: Path, action: str, **more: Any) -> None:
+def write_request(folder: Path, action: str, **more: Any) -> None:
     """Ask the worker for one of ACTIONS; a later request takes the place of an earlier one."""
     files.write_json(folder / "request.json", {"action": action, **more})
 
@@ -115,29 +115,31 @@ def clear_request(folder: Path) -> None:
         (folder / "request.json").unlink()
 
 
-def request_rate(folder: Path, factor: float) -> None:
+def write_lr_factor(folder: Path, factor: float) -> None:
     """Ask the worker to multiply the schedule's learning rate by a factor from now on."""
     files.write_json(folder / "rate.json", {"factor": factor})
 
 
-def read_rate(folder: Path) -> float | None:
+def read_lr_factor(folder: Path) -> float | None:
     """The factor asked for and not yet applied, if any."""
     factor = _asked(folder / "rate.json", "factor")
-    return factor if isinstance(factor, float) and MIN_FACTOR <= factor <= MAX_FACTOR else None
+    return (
+        factor if isinstance(factor, float) and MIN_LR_FACTOR <= factor <= MAX_LR_FACTOR else None
+    )
 
 
-def clear_rate(folder: Path) -> None:
+def clear_lr_factor(folder: Path) -> None:
     """Take note that the factor is applied and saved."""
     with contextlib.suppress(FileNotFoundError):
         (folder / "rate.json").unlink()
 
 
-def log_end(folder: Path, lines: int = 20) -> str:
+def read_log_tail(folder: Path, lines: int = 20) -> str:
     """The last lines that a run's worker printed."""
     return jobs.last_lines(folder / LOG, lines)
 
 
-def now() -> str:
+def current_time() -> str:
     """The time as our files hold it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
@@ -167,9 +169,9 @@ def _asked(path: Path, name: str) -> Any:
 
 
 def _last_words(folder: Path) -> str:
-    words = log_end(folder, 1).strip()
+    words = read_log_tail(folder, 1).strip()
     if not words and shutil.disk_usage(folder).free < files.RESERVE_BYTES:
-        words = str(files.full_disk(folder / LOG))  # which is why it could not say so itself
+        words = str(files.disk_full_error(folder / LOG))  # which is why it could not say so itself
     said = (
         f" its last words were: {words}"
         if words

@@ -12,22 +12,17 @@ from pathlib import Path
 from core.config import Limits
 from core.errors import RunError
 from core.runs import files, status
+from core.runs.disk_limits import check_limits, measure_bytes
+from core.runs.folders import checkpoints_folder, list_entries
 from core.runs.run import Run
-from core.runs.store import (
-    check_free,
-    check_name,
-    check_room,
-    checkpoints_folder,
-    disk_used,
-    entries,
-    open_run,
-)
+from core.runs.run_names import check_name, check_name_is_free
+from core.runs.store import open_run
 
-BIN = ".bin"
+FOLDER = ".bin"
 
 
 @dataclass(frozen=True, slots=True)
-class Binned:
+class TrashedRun:
     """A deleted run."""
 
     key: str
@@ -37,29 +32,29 @@ class Binned:
     bytes: int
 
 
-def delete(name: str, folder: Path | None = None) -> Binned:
+def delete(name: str, folder: Path | None = None) -> TrashedRun:
     """Put a run, or something damaged among the runs, into the bin.
 
     Raises:
         RunError: there is no such run, or it trains.
     """
     folder = folder or checkpoints_folder()
-    with files.locked(folder):
+    with files.lock_folder(folder):
         # By comparison with what is there, never by building a path from what was asked.
-        path = next((entry for entry in entries(folder) if entry.name == name), None)
+        path = next((entry for entry in list_entries(folder) if entry.name == name), None)
         if path is None:
             raise RunError(f"there is no run {str(name)[:60]!r}.")
         if path.is_dir() and not path.is_symlink():
             _check_rests(path)
         key = f"{path.name}~{time.time_ns() // 1_000_000}"
-        (folder / BIN).mkdir(exist_ok=True)
-        path.rename(folder / BIN / key)
-    return _binned(folder / BIN / key)
+        (folder / FOLDER).mkdir(exist_ok=True)
+        path.rename(folder / FOLDER / key)
+    return _binned(folder / FOLDER / key)
 
 
-def binned(folder: Path | None = None) -> list[Binned]:
+def list_trash(folder: Path | None = None) -> list[TrashedRun]:
     """What is in the bin, last deleted first."""
-    place = (folder or checkpoints_folder()) / BIN
+    place = (folder or checkpoints_folder()) / FOLDER
     if not place.is_dir():
         return []
     return sorted(
@@ -69,13 +64,13 @@ def binned(folder: Path | None = None) -> list[Binned]:
     )
 
 
-def latest(name: str, folder: Path | None = None) -> Binned:
+def find_latest(name: str, folder: Path | None = None) -> TrashedRun:
     """The deleted run of that name, the last one if there are several; or that of a key.
 
     Raises:
         RunError: there is none.
     """
-    for item in binned(folder):
+    for item in list_trash(folder):
         if name in (item.name, item.key):
             return item
     raise RunError(f"{str(name)[:60]!r} is not in the bin.")
@@ -97,11 +92,11 @@ def restore(
         LimitError: no room for another run.
     """
     folder, limits = folder or checkpoints_folder(), limits or Limits.from_environment()
-    with files.locked(folder):
+    with files.lock_folder(folder):
         path = _find(key, folder)
         name = check_name(to or _binned(path).name)
-        check_room(folder, limits)
-        check_free(folder, name)
+        check_limits(folder, limits)
+        check_name_is_free(folder, name)
         path.rename(folder / name)
     return open_run(name, folder)
 
@@ -116,11 +111,11 @@ def empty(key: str | None = None, folder: Path | None = None) -> int:
         RunError: it is not in the bin, or the system would not remove it.
     """
     folder = folder or checkpoints_folder()
-    with files.locked(folder):
+    with files.lock_folder(folder):
         paths = (
             [_find(key, folder)]
             if key is not None
-            else [folder / BIN / item.key for item in binned(folder)]
+            else [folder / FOLDER / item.key for item in list_trash(folder)]
         )
         freed = sum(_binned(path).bytes for path in paths)
         for path in paths:
@@ -148,14 +143,16 @@ def _check_rests(path: Path) -> None:
 
 
 def _find(key: str, folder: Path) -> Path:
-    for item in binned(folder):
+    for item in list_trash(folder):
         if item.key == key:
-            return folder / BIN / key
+            return folder / FOLDER / key
     raise RunError(f"{str(key)[:60]!r} is not in the bin.")
 
 
-def _binned(path: Path) -> Binned:
+def _binned(path: Path) -> TrashedRun:
     name, _, stamp = path.name.rpartition("~")
     seconds = int(stamp) / 1_000 if stamp.isascii() and stamp.isdigit() and len(stamp) < 15 else 0
-    size = disk_used(path) if path.is_dir() and not path.is_symlink() else os.lstat(path).st_size
-    return Binned(path.name, name, datetime.fromtimestamp(seconds, UTC), size)
+    size = (
+        measure_bytes(path) if path.is_dir() and not path.is_symlink() else os.lstat(path).st_size
+    )
+    return TrashedRun(path.name, name, datetime.fromtimestamp(seconds, UTC), size)

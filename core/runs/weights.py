@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import math
 import pickle
-import threading
 import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,9 @@ from typing import Any
 
 from core.errors import RunError
 from core.models.shapes import trace
-from core.runs import files, safe_zip
+from core.runs import safe_zip
+from core.runs.file_cache import FileCache, file_signature
+from core.runs.torch_file import load as load_state
 
 Shapes = Mapping[str, tuple[int, ...]]
 MAX_PICKLE_BYTES = 2_000_000
@@ -87,16 +88,7 @@ def check(path: Path, shapes: Shapes) -> None:
     Raises:
         RunError: says in one sentence what does not fit.
     """
-    now, known = files.signature(path), _seen.get(path)
-    if now is None:
-        raise RunError(f"{path.name} is missing.")
-    if known is None or known[0] != now:
-        known = (now, shapes_in(path))
-        with _seen_lock:
-            _seen[path] = known
-            while len(_seen) > _SEEN_MOST:
-                del _seen[next(iter(_seen))]
-    found = known[1]
+    found = _shapes.get(path, file_signature(path), lambda: shapes_in(path))
     if set(found) != set(shapes):
         raise RunError(
             f"{path.name} belongs to another network: it holds {len(found)} tensors, "
@@ -118,27 +110,6 @@ def load_tensors(path: Path) -> dict[str, Any]:
     """
     shapes_in(path)
     return load_state(path)
-
-
-def load_state(path: Path) -> dict[str, Any]:
-    """What `files.save_tensors` saved, on the CPU.
-
-    Raises:
-        RunError: the file is missing, damaged, or holds anything but tensors and plain values.
-    """
-    import torch
-
-    try:
-        value = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise RunError(f"{path.name} is missing.") from None
-    except MemoryError:
-        raise
-    except Exception as error:  # torch raises nearly anything over a damaged file
-        raise RunError(f"{path.name} is damaged ({type(error).__name__}).") from None
-    if not isinstance(value, dict):
-        raise RunError(f"{path.name} holds something other than named values.")
-    return value
 
 
 @lru_cache(maxsize=16)  # networks of one kind have the same list of tensors
@@ -199,6 +170,4 @@ class _Reader(pickle.Unpickler):
         return pid[4]
 
 
-_seen: dict[Path, tuple[files.Signature, Shapes]] = {}
-_seen_lock = threading.Lock()
-_SEEN_MOST = 4_000
+_shapes: FileCache[Path, Shapes] = FileCache(max_entries=4_000)

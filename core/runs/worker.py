@@ -21,8 +21,8 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
 from core.errors import UserError
-from core.runs import files, processes, run_queue, status, store
-from core.runs.recorder import Record, position
+from core.runs import files, loading, processes, run_queue, status, store
+from core.runs.recorder import Recorder, position
 
 if TYPE_CHECKING:
     from core.data.dataset import Mnist
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from core.training.trainer import Training
 
 SAVE_SECONDS = 10.0
-LOOK_SECONDS = 0.1
-PATIENCE = 1.2  # seconds that a stop waits for the step under way
+POLL_SECONDS = 0.1
+STOP_SECONDS = 1.2  # seconds that a stop waits for the step under way
 IN_A_STEP = "left in the middle of a step; goes on from the last saved state"
 
 
@@ -53,7 +53,7 @@ class Worker:
         own_process: bool = False,
     ):
         self.folder, self.data, self.own_process = folder, data, own_process
-        self.record = Record(folder, save_every)
+        self.record = Recorder(folder, save_every)
         self.me = processes.identity()
         self._signalled = False
         self._asked: str | None = None
@@ -81,13 +81,13 @@ class Worker:
                     self._end(state, message)
             finally:
                 self._ended.set()
-        run_queue.pump(self.folder.parent)
+        run_queue.start_waiting(self.folder.parent)
         return state
 
     def _train_in_words(self) -> tuple[str, str]:
         batch_size = 0
         try:
-            files.reserve(self.folder)
+            files.reserve_space(self.folder)
             run = store.open_run(self.folder.name, self.folder.parent)
             batch_size = run.config.batch_size
             from core.training.trainer import Diverged
@@ -102,7 +102,7 @@ class Worker:
             Exception
         ) as error:  # whatever it is, the person who looks at the run must hear of it
             traceback.print_exc()
-            return "failed", in_words(error, batch_size)
+            return "failed", describe_error(error, batch_size)
 
     def _train(self, run: Run) -> tuple[str, str]:
         from core.data import dataset
@@ -117,7 +117,7 @@ class Worker:
             saved["training"] if saved else None,
             run.facts,
             self.record.start_weights(),
-            store.load_teacher(run.config, self.folder.parent),
+            loading.load_teacher(run.config, self.folder.parent),
         )
         self.record.take_up(training, saved)
         status.write(self.folder, "running", "", self.me)
@@ -148,11 +148,11 @@ class Worker:
         factor, self._factor = self._factor, None
         if factor is not None and factor != training.rate_factor:
             self.record.rate(training, factor)
-        status.clear_rate(self.folder)
+        status.clear_lr_factor(self.folder)
 
     def _end(self, state: str, message: str) -> None:
-        files.release(self.folder)
-        with contextlib.suppress(files.DiskFull):  # the status matters more
+        files.release_space(self.folder)
+        with contextlib.suppress(files.DiskFullError):  # the status matters more
             self.record.ended(state, message)
         status.write(self.folder, state, message)
         status.clear_request(self.folder)
@@ -163,19 +163,19 @@ class Worker:
         status.write(self.folder, "running", f"{text} ({share:.0%})", self.me)
 
     def _look(self) -> None:
-        self._factor = status.read_rate(self.folder)
+        self._factor = status.read_lr_factor(self.folder)
         self._asked = "stop" if self._signalled else status.read_request(self.folder)
 
     def _watch(self) -> None:
         """Look for requests; where a stop cannot be had in time between two steps, have it at once."""
         since: float | None = None
-        while not self._ended.wait(LOOK_SECONDS):
+        while not self._ended.wait(POLL_SECONDS):
             self._look()
             if self._asked not in ("stop", "pause"):
                 since = None
                 continue
             since = since or time.monotonic()
-            if self.own_process and time.monotonic() - since > PATIENCE:
+            if self.own_process and time.monotonic() - since > STOP_SECONDS:
                 with self.record.busy:
                     if not self._ended.is_set():
                         self._leave(
@@ -188,7 +188,7 @@ class Worker:
     def _leave(self, state: str, message: str) -> None:
         try:
             self._end(state, message)
-            run_queue.pump(self.folder.parent)
+            run_queue.start_waiting(self.folder.parent)
         except UserError as error:
             print(error, file=sys.stderr, flush=True)
         finally:
@@ -219,7 +219,7 @@ def train(folder: Path, data: Mnist | None = None, save_every: float = SAVE_SECO
     return Worker(folder, data, save_every).run()
 
 
-def in_words(error: Exception, batch_size: int) -> str:
+def describe_error(error: Exception, batch_size: int) -> str:
     """Why training failed, in a sentence; the usual suspects, memory and disk, by name."""
     text = str(error).strip()
     if (
@@ -231,7 +231,7 @@ def in_words(error: Exception, batch_size: int) -> str:
             f"; try {batch_size // 2}" if batch_size > 1 else ""
         )
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return str(files.full_disk(Path(error.filename or "a file")))
+        return str(files.disk_full_error(Path(error.filename or "a file")))
     return f"{type(error).__name__}: {(text.splitlines() or ['no reason given'])[0][:300]}"
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import ConfigError, RunError
-from core.runs import store
+from core.runs import folders
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -108,7 +108,7 @@ def reached(url: str | None = None) -> Iterator[None]:
 
 
 def _file(folder: Path | None) -> Path:
-    return (folder or store.checkpoints_folder()) / FOLDER / "sweeps.db"
+    return (folder or folders.checkpoints_folder()) / FOLDER / "sweeps.db"
 
 
 def _shown(address: str) -> str:

@@ -21,7 +21,7 @@ from core.errors import ConfigError, RunError, listed
 from core.experiments import repeats
 from core.experiments.repeats import Group
 from core.recipes import RECIPES
-from core.runs import store
+from core.runs import run_names
 from core.sweeps import slots as sweep_places
 from core.sweeps import space as sweep_space
 from core.sweeps import storage as sweep_storage
@@ -75,7 +75,7 @@ class Sweep:
     recipe: str | None = None
 
     def __post_init__(self) -> None:
-        store.check_name(self.name)
+        run_names.check_name(self.name)
         if len(self.name) > MOST_NAME:
             raise ConfigError(
                 f"a sweep's name has up to {MOST_NAME} characters, so that its runs can carry it."

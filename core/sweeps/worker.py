@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.config import RunConfig
 from core.errors import RunError, UserError
-from core.runs import control, files, jobs, run_queue, store
+from core.runs import control, creation, files, folders, jobs, run_names, run_queue, store
 from core.sweeps import slots as sweep_places
 from core.sweeps import space as sweep_space
 from core.sweeps import storage as sweep_storage
@@ -91,7 +91,7 @@ def work(
         RunError: there is no such sweep, the storage cannot be reached, or nothing can be trained here.
         UserError: the machine lends no more room.
     """
-    folder = folder or store.checkpoints_folder()
+    folder = folder or folders.checkpoints_folder()
     with sweep_storage.reached(url):
         study, sweep = sweeps.load(name, url, folder)
         study.set_user_attr("stopped", False)
@@ -254,7 +254,7 @@ def through_queue(job: Job, go_on: Callable[[], bool]) -> Epochs:
     """
     name, folder = job.name, job.folder
     if not (folder / name).exists():
-        store.create(
+        creation.create_run(
             job.config, name, recipe=job.sweep.recipe, tags=(job.sweep.name,), folder=folder
         )
     if store.open_run(name, folder).can_resume:
@@ -262,7 +262,7 @@ def through_queue(job: Job, go_on: Callable[[], bool]) -> Epochs:
     shown = crashes = 0
     try:
         while True:
-            run_queue.pump(folder)
+            run_queue.start_waiting(folder)
             run = store.open_run(name, folder)
             for row in run.epochs[shown:]:
                 shown += 1
@@ -288,7 +288,7 @@ def through_queue(job: Job, go_on: Callable[[], bool]) -> Epochs:
 def _halt(name: str, folder: Path) -> None:
     with contextlib.suppress(RunError):  # it has ended meanwhile
         control.stop(name, folder)
-    control.wait(name, folder, seconds=STOP_SECONDS)
+    control.wait_until_idle(name, folder, seconds=STOP_SECONDS)
 
 
 def _run_name(sweep: Sweep, place: int, config: RunConfig, folder: Path) -> str:
@@ -300,7 +300,7 @@ def _run_name(sweep: Sweep, place: int, config: RunConfig, folder: Path) -> str:
         mine = store.open_run(wanted, folder).config == config
     except RunError:
         mine = False
-    return wanted if mine else store.free_name(wanted, folder)
+    return wanted if mine else run_names.find_free_name(wanted, folder)
 
 
 # ---- a worker in a process of its own, for a page
@@ -312,9 +312,9 @@ def start(name: str, folder: Path | None = None) -> None:
     Raises:
         RunError: no process could be started.
     """
-    folder = folder or store.checkpoints_folder()
-    store.check_name(name)
-    with files.locked(folder):
+    folder = folder or folders.checkpoints_folder()
+    run_names.check_name(name)
+    with files.lock_folder(folder):
         if working(name, folder):
             return
         _job(name, folder).start("core.sweeps.worker", folder, name)
@@ -331,7 +331,7 @@ def last_words(name: str, folder: Path | None = None) -> str:
 
 
 def _job(name: str, folder: Path | None) -> jobs.Job:
-    return jobs.Job((folder or store.checkpoints_folder()) / sweep_storage.FOLDER, name)
+    return jobs.Job((folder or folders.checkpoints_folder()) / sweep_storage.FOLDER, name)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,8 +8,10 @@ import streamlit as st
 
 from core.errors import RunError
 from core.recipes import RECIPES
+from core.runs.folders import SHIPPED, checkpoints_folder
+from core.runs.loading import load_model
 from core.runs.run import Run
-from core.runs.store import SHIPPED, checkpoints_folder, list_runs, load_model, open_run
+from core.runs.store import list_runs, open_run
 
 if TYPE_CHECKING:
     from core.models.network import Network

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core.reports.report import markdown
-from core.runs.archive import export
+from core.runs.archive import export_run
 from core.runs.run import Run
 
 
@@ -16,7 +16,7 @@ def downloads(run: Run) -> None:
         for title, ending, mime, make in (
             ("Epoch table (CSV)", "epochs.csv", "text/csv", lambda: csv(run)),
             ("Report (Markdown)", "report.md", "text/markdown", lambda: markdown(run)),
-            ("Whole run (zip)", "run.zip", "application/zip", lambda: export(run)),
+            ("Whole run (zip)", "run.zip", "application/zip", lambda: export_run(run)),
         ):
             st.download_button(
                 title,

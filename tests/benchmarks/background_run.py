@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from core.config import RunConfig
-from core.runs import events, store
+from core.runs import creation, events
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120.0  # seconds for a run to begin, or a page to answer
@@ -20,7 +20,7 @@ PATIENCE = 120.0  # seconds for a run to begin, or a page to answer
 @contextlib.contextmanager
 def training(config: RunConfig, name: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A run that trains in a process as the queue starts it, until the context ends."""
-    run = store.create(config, name, folder=folder)
+    run = creation.create_run(config, name, folder=folder)
     with open(run.folder / "log.txt", "ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "core.runs.worker", str(run.folder)],

@@ -29,7 +29,10 @@ from measuring import machine, median, parser, percentile, report, table  # noqa
 from page_costs import measure_pages  # noqa: E402
 
 from core.recipes import RECIPES, recipe  # noqa: E402
-from core.runs import store  # noqa: E402
+from core.runs import (  # noqa: E402
+    loading,
+    store,
+)
 
 PARTS = ("start", "memory", "digit", "pages", "clicks", "polling")
 
@@ -154,7 +157,7 @@ def digit(folder: Path, count: int) -> str:
     shipped = [name for name in RECIPES if (folder / name).is_dir()] or ["final"]
     for name in shipped:
         model = (
-            store.load_model(store.open_run(name, folder))
+            loading.load_model(store.open_run(name, folder))
             if (folder / name).is_dir()
             else build(recipe(name).config)
         )

@@ -34,7 +34,11 @@ from serving import serve  # noqa: E402
 
 from core.config import Limits  # noqa: E402
 from core.recipes import RECIPES  # noqa: E402
-from core.runs import run_queue, store  # noqa: E402
+from core.runs import (  # noqa: E402
+    creation,
+    run_queue,
+    store,
+)
 
 RUNS = ("first", "second")
 BATCH_SIZES = (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
@@ -191,7 +195,7 @@ def main() -> None:
         folder.mkdir()
         with serve(folder, INKLING_RUNNING="2") as address:
             for number, name in enumerate(RUNS):
-                store.create(
+                creation.create_run(
                     RECIPES["final"].config.changed(seed=number, epochs=100),
                     name,
                     recipe="final",

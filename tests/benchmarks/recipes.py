@@ -22,7 +22,11 @@ from core.experiments.statistics import spread  # noqa: E402
 from core.models.architectures import rows_of  # noqa: E402
 from core.models.summary import summarise  # noqa: E402
 from core.recipes import RECIPES, recipe  # noqa: E402
-from core.runs import run_queue, store  # noqa: E402
+from core.runs import (  # noqa: E402
+    creation,
+    run_queue,
+    store,
+)
 from core.runs.run import Run  # noqa: E402
 
 POLL = 2.0
@@ -45,7 +49,7 @@ def main() -> None:
     runs = {name: [start(name, seed, folder) for seed in options.seeds] for name in options.recipes}
     waiting = {name for names in runs.values() for name in names}
     while waiting:
-        run_queue.pump(folder)
+        run_queue.start_waiting(folder)
         for name in sorted(waiting):
             run = store.open_run(name, folder)
             if not run.is_live and run.state != "queued":
@@ -71,7 +75,7 @@ def start(name: str, seed: int, folder: Path) -> str:
     try:
         run = store.open_run(run_name, folder)
     except RunError:
-        run = store.create(
+        run = creation.create_run(
             recipe(name).config.changed(seed=seed), run_name, recipe=name, folder=folder
         )
     if run.config != recipe(name).config.changed(seed=seed):

@@ -24,7 +24,11 @@ from core.config import RunConfig  # noqa: E402
 from core.errors import RunError  # noqa: E402
 from core.models.architectures import rows_of, stacked  # noqa: E402
 from core.models.summary import summarise  # noqa: E402
-from core.runs import run_queue, store  # noqa: E402
+from core.runs import (  # noqa: E402
+    creation,
+    run_queue,
+    store,
+)
 
 POLL = 2.0
 BASE = RunConfig(
@@ -206,14 +210,14 @@ def train(name: str, folder: Path) -> None:
     try:
         run = store.open_run(name, folder)
     except RunError:
-        run = store.create(config, name, folder=folder)
+        run = creation.create_run(config, name, folder=folder)
     if run.config != config:
         sys.exit(f"{name} in {folder} was made by another version of the variant; delete it first.")
     if run.state not in ("finished", "queued") and not run.is_live:
         run = run_queue.submit(name, folder)
     while run.is_live or run.state == "queued":
         time.sleep(POLL)
-        run_queue.pump(folder)
+        run_queue.start_waiting(folder)
         run = store.open_run(name, folder)
     last = run.last
     print(

@@ -28,7 +28,11 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from core.config import RunConfig  # noqa: E402
-from core.runs import status, store  # noqa: E402
+from core.runs import (  # noqa: E402
+    creation,
+    status,
+    store,
+)
 from core.runs.run import Run  # noqa: E402
 
 # Everything that a state has to hold: dropout, batch norm, momentum that cycles, averaged weights,
@@ -70,7 +74,7 @@ def main() -> None:
     options = parser.parse_args()
     folder = (options.folder or Path(tempfile.mkdtemp(prefix="inkling-soak-"))).resolve()
     config = CONFIG.changed(epochs=options.epochs)
-    whole, cut = (store.create(config, name, folder=folder) for name in ("whole", "cut"))
+    whole, cut = (creation.create_run(config, name, folder=folder) for name in ("whole", "cut"))
 
     started = time.monotonic()
     train(whole, options.save_every).wait()
@@ -101,7 +105,7 @@ def main() -> None:
         run = store.open_run("cut", folder)  # raises where the folder is damaged
         if run.state not in ("crashed", "stopped") or not run.can_resume:
             sys.exit(f"after a kill the run is {run.state} and cannot be resumed: {run.message}")
-        last = run.events()[-1] if run.events() else {"kind": "nothing yet"}
+        last = run.read_events()[-1] if run.read_events() else {"kind": "nothing yet"}
         where[last["kind"]] += 1
         if sum(where.values()) % 10 == 0:
             print(
@@ -138,7 +142,7 @@ def wait_until_it_trains(process: subprocess.Popen[bytes], run: Run) -> None:
     """Return once this process has written a batch, or is gone."""
     while process.poll() is None:
         now = status.read(run.folder)
-        past = run.events()
+        past = run.read_events()
         if now.pid == process.pid and not now.message and past and past[-1]["kind"] == "batch":
             return
         time.sleep(0.02)
@@ -165,7 +169,7 @@ def report(whole: Run, cut: Run, where: Counter[str]) -> None:
     equal["epoch table"] = table(whole) == table(cut)
     equal["test result"] = whole.test == cut.test
     equal["finished"] = whole.state == cut.state == "finished"
-    resumed = sum(event["kind"] in ("resumed", "started") for event in cut.events())
+    resumed = sum(event["kind"] in ("resumed", "started") for event in cut.read_events())
     print(
         json.dumps(
             {

@@ -30,7 +30,7 @@ from core.data import dataset  # noqa: E402
 from core.errors import UserError  # noqa: E402
 from core.experiments.statistics import spread  # noqa: E402
 from core.recipes import RECIPES, recipe  # noqa: E402
-from core.runs.store import load_teacher  # noqa: E402
+from core.runs.loading import load_teacher  # noqa: E402
 from core.training.plan import plan  # noqa: E402
 from core.training.results import EpochResult  # noqa: E402
 from core.training.trainer import Training  # noqa: E402

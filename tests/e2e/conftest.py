@@ -12,7 +12,8 @@ from playwright.sync_api import expect, sync_playwright
 from serving import ROOT, launched, serve, watched_page
 
 from core.runs import control, trash
-from core.runs.store import entries, open_run
+from core.runs.folders import list_entries
+from core.runs.store import open_run
 from tests.made import made_run
 
 expect.set_options(
@@ -44,14 +45,14 @@ def checkpoints(tmp_path_factory) -> Path:
 @pytest.fixture
 def guests(checkpoints) -> Iterator[None]:
     """After the test, remove the runs that it added and restore those that it deleted."""
-    before = {path.name for path in entries(checkpoints)}
+    before = {path.name for path in list_entries(checkpoints)}
     yield
-    for name in {path.name for path in entries(checkpoints)} - before:
+    for name in {path.name for path in list_entries(checkpoints)} - before:
         if open_run(name, checkpoints).is_live:
             control.stop(name, checkpoints)
-            control.wait(name, checkpoints, seconds=60)
+            control.wait_until_idle(name, checkpoints, seconds=60)
         trash.delete(name, checkpoints)
-    for item in trash.binned(checkpoints):
+    for item in trash.list_trash(checkpoints):
         if item.name in before and not (checkpoints / item.name).exists():
             trash.restore(item.key, folder=checkpoints)
     trash.empty(folder=checkpoints)

@@ -186,7 +186,7 @@ def test_own_digits_are_kept_and_tested(tab, checkpoints, own):
         )
     ).to_be_visible()
     expect(tab.get_by_text(re.compile(r"final \d of 1,"))).to_be_visible()
-    assert [digit.label for digit in own_digits.kept(checkpoints)] == [7]
+    assert [digit.label for digit in own_digits.list_digits(checkpoints)] == [7]
     with tab.expect_download() as waiting:
         tab.get_by_role("button", name="Save as a file").click()
     assert waiting.value.suggested_filename == "my-digits.json"

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from serving import PHONE, serve
 
 from core.config import RunConfig
-from core.runs import control, run_queue, store
+from core.runs import control, creation, run_queue, store
 
 WATCHED = "watched"
 # Where the headings stand, and how many curves there are, frame by frame for a while.
@@ -32,12 +32,12 @@ STANDING = """async (seconds) => {
 def running(checkpoints: Path, mnist) -> Iterator[Path]:
     """A run that trains for longer than the test."""
     config = RunConfig(architecture="linear-7850", epochs=200, batch_size=128, holdout=1_000)
-    store.create(config, WATCHED, folder=checkpoints)
+    creation.create_run(config, WATCHED, folder=checkpoints)
     run_queue.submit(WATCHED, checkpoints)
     yield checkpoints
     if store.open_run(WATCHED, checkpoints).is_live:
         control.stop(WATCHED, checkpoints)
-        control.wait(WATCHED, checkpoints, seconds=60)
+        control.wait_until_idle(WATCHED, checkpoints, seconds=60)
     shutil.rmtree(checkpoints / WATCHED, ignore_errors=True)
 
 
@@ -58,7 +58,7 @@ def test_what_one_tab_changes_the_other_shows(tab, browser, app, running):
     other.get_by_role("button", name="Stop").click()
     expect(tab.get_by_text("stopped")).to_be_visible()
     run = store.open_run(WATCHED, running)
-    assert [event["factor"] for event in run.events() if event["kind"] == "rate"] == [0.5]
+    assert [event["factor"] for event in run.read_events() if event["kind"] == "rate"] == [0.5]
     assert run.state == "stopped"
     context.close()
 

@@ -17,7 +17,7 @@ from core.data import dataset
 from core.drawing.preparation import to_mnist
 from core.drawing.strokes import strokes_to_ink
 from core.library import digits as own_digits
-from core.runs import files
+from core.runs import torch_file
 from pages.ui.draw import nearest as draw_nearest
 from pages.ui.draw import views as draw_views
 from tests.made import made_run
@@ -94,7 +94,7 @@ def spoil(folder: Path, name: str, filling: float) -> None:
         key: torch.full_like(value, filling) if value.is_floating_point() else value
         for key, value in torch.load(folder / name / "last.pt", weights_only=True).items()
     }
-    files.save_tensors(folder / name / "last.pt", weights)
+    torch_file.save(folder / name / "last.pt", weights)
 
 
 def seen(app: AppTest) -> np.ndarray:
@@ -133,7 +133,7 @@ def test_every_view_of_a_drawing_opens(view, own, folder):
 def test_a_network_that_diverged_is_answered_in_words(view, filling, folder):
     made_run(folder, "final", layers=CONV, architecture="own")
     spoil(folder, "final", filling)
-    own_digits.keep(to_mnist(strokes_to_ink(DIGITS[3])), 3)
+    own_digits.save_digit(to_mnist(strokes_to_ink(DIGITS[3])), 3)
     app = opened(3, view=view, space=draw_nearest.FEATURES)
     assert "no number" in words(app)
     assert component(app, "readout")["probabilities"] is None
@@ -145,7 +145,7 @@ def test_weights_that_vanish_meanwhile_are_answered_in_words(view, folder, monke
     made_run(folder, "final")
     run = made_run(folder, "mine")
     monkeypatch.setattr("pages.ui.checkpoints.trained", lambda: [run])
-    own_digits.keep(to_mnist(strokes_to_ink(DIGITS[3])), 3)
+    own_digits.save_digit(to_mnist(strokes_to_ink(DIGITS[3])), 3)
     shutil.rmtree(folder / "mine")
     app = opened(3, view=view, space=draw_nearest.FEATURES)
     assert "mine is gone" in words(app) + component(app, "readout")["said"]
@@ -400,43 +400,43 @@ def test_own_digits_are_kept_counted_and_deleted(folder):
     app = opened(3, view="Own digits")
     assert "None yet" in words(app)
     press(app, "3")
-    assert [digit.label for digit in own_digits.kept()] == [3]
+    assert [digit.label for digit in own_digits.list_digits()] == [3]
     assert "final 1 of 1, 100.0" in words(app)
     press(app, "8")
     assert "final 1 of 2, 50.0\u00a0% (from 9.5 to 90.5)" in words(app)
-    app.session_state["own_picked"] = own_digits.kept()[0].key
+    app.session_state["own_picked"] = own_digits.list_digits()[0].key
     well(app.run())
     press(app, "Delete the marked one")
-    assert len(own_digits.kept()) == 1
+    assert len(own_digits.list_digits()) == 1
     press(app, "Forget them")
-    assert own_digits.kept() == []
+    assert own_digits.list_digits() == []
 
 
 def test_own_digits_go_out_and_come_in_as_a_file(folder):
     made_run(folder, "final")
     for label in (3, 8):
-        own_digits.keep(to_mnist(strokes_to_ink(DIGITS[label])), label)
-    data = own_digits.export()
+        own_digits.save_digit(to_mnist(strokes_to_ink(DIGITS[label])), label)
+    data = own_digits.export_digits()
     own_digits.clear()
     app = opened(3, view="Own digits")
     app.file_uploader(key="own_file").set_value(("digits.json", data, "application/json"))
     well(app.run())
     assert "2 of its 2 digits are new" in words(app)
-    assert len(own_digits.kept()) == 2
+    assert len(own_digits.list_digits()) == 2
     app.file_uploader(key="own_file").set_value(("digits.json", b"\x80\x04.", "application/json"))
     well(app.run())
     assert "holds no JSON" in words(app)
-    assert len(own_digits.kept()) == 2
+    assert len(own_digits.list_digits()) == 2
 
 
 def test_a_damaged_file_of_own_digits_is_named_and_begun_anew(folder):
     made_run(folder, "final")
-    own_digits.keep(to_mnist(strokes_to_ink(DIGITS[3])), 3)
+    own_digits.save_digit(to_mnist(strokes_to_ink(DIGITS[3])), 3)
     (folder / own_digits.FOLDER / own_digits.NAME).write_bytes(b"{")
     app = opened(3, view="Own digits")
     assert "own.json" in app.error[0].value
     press(app, "Begin anew")
-    assert own_digits.kept() == []
+    assert own_digits.list_digits() == []
 
 
 def test_digits_of_mnist_are_not_ones_own(folder):

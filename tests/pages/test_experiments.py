@@ -11,12 +11,13 @@ from streamlit.testing.v1 import AppTest
 
 from core.data import dataset
 from core.data.dataset import Mnist
+from core.errors import RunError
 from core.experiments import lr_range_job, repeats
 from core.experiments.lr_range import Point
 from core.experiments.lr_range_job import RangeTest, Request
 from core.models.network import build
 from core.recipes import RECIPES
-from core.runs import files, run_queue, store
+from core.runs import files, run_queue, store, torch_file
 from pages.ui.controls import LADDERS
 from pages.ui.experiments import lr_range as experiments_rates
 from tests.made import made_run
@@ -76,7 +77,7 @@ def weights(folder: Path, name: str, seed: int, factor: float = 1.0) -> None:
     """Give a run the first weights of a seed, times a factor."""
     run = store.open_run(name, folder)
     drawn = build(run.config.changed(seed=seed)).state_dict()
-    files.save_tensors(
+    torch_file.save(
         run.folder / "last.pt", {name: tensor * factor for name, tensor in drawn.items()}
     )
 
@@ -170,7 +171,7 @@ def test_a_group_is_made_and_started(folder, idle):
         RECIPES["final"].config.changed(seed=seed) for seed in (1, 2, 3)
     ]
     assert {run.recipe for run in made.runs} == {"final"}
-    assert len(idle) + len(run_queue.order()) == 3
+    assert len(idle) + len(run_queue.list_waiting()) == 3
     assert "none of its 3 runs is finished" in text(app)
     well(app.text_input(key="group_name").set_value("final-repeats").run())
     press(app, "start_group")
@@ -203,12 +204,12 @@ def test_seeds_are_added_and_what_stands_still_goes_on(folder, idle):
     group(folder, "mine", [9_900, 9_904], epochs=3)
     press(opened(REPEATS), "two_more")
     assert [run.config.seed for run in repeats.open_group("mine").runs] == [1, 2, 3, 4]
-    assert ([place.name for place in idle], run_queue.order()) == (["mine-s3"], ["mine-s4"])
-    run_queue.drop("mine-s4")
+    assert ([place.name for place in idle], run_queue.list_waiting()) == (["mine-s3"], ["mine-s4"])
+    run_queue.remove("mine-s4")
     app = opened(REPEATS)
     assert "as the mean of 2 seeds" in text(app)
     press(app, "rest")
-    assert run_queue.order() == ["mine-s4"]
+    assert run_queue.list_waiting() == ["mine-s4"]
 
 
 def climb(config, steps: int = 100, end: float = 3.0) -> tuple[Point, ...]:
@@ -297,7 +298,7 @@ def test_a_test_that_tells_nothing_says_why_and_suggests_nothing(folder, monkeyp
 
 def test_a_range_test_that_cannot_be_begun_is_an_error_in_words(folder, here, monkeypatch):
     def refuse(request: Request) -> None:
-        raise store.RunError("another range test is under way; it takes less than a minute.")
+        raise RunError("another range test is under way; it takes less than a minute.")
 
     monkeypatch.setattr(lr_range_job, "start", refuse)
     assert "another range test is under way" in press(opened(RATES), "find_rate").error[0].value

@@ -187,12 +187,12 @@ def test_a_network_of_ones_own_is_saved_found_replaced_and_deleted(folder):
     well(app.run())
     app.selectbox(key="beside").set_value("mine")
     well(app.run())
-    assert own_architectures.listed()[0].parameters < 16_530
+    assert own_architectures.list_saved()[0].parameters < 16_530
     assert metrics(app)[4] == f"{summarise(OWN).total_params:,}"
     press(app, "Replace it")
-    assert own_architectures.listed()[0].parameters == 16_530
+    assert own_architectures.list_saved()[0].parameters == 16_530
     press(app, "Delete")
-    assert own_architectures.listed() == []
+    assert own_architectures.list_saved() == []
     assert app.selectbox(key="beside").value == "none", "what it was compared with is gone"
 
 
@@ -202,7 +202,7 @@ def test_a_name_that_cannot_be_had_is_refused_in_words(name, folder):
     app.text_input(key="net_name").set_value(name)
     press(app, "Save")
     assert name in app.toast[0].value
-    assert own_architectures.listed() == []
+    assert own_architectures.list_saved() == []
 
 
 def test_damaged_files_are_named_and_break_nothing(folder):

@@ -264,7 +264,7 @@ def test_the_rate_of_a_running_run_can_be_changed(folder, idle):
     app = open_page("pages/train.py", run="mine")
     app.select_slider(key="factor_mine").set_value(0.5)
     well(app.run())
-    assert status.read_rate(run.folder) == 0.5
+    assert status.read_lr_factor(run.folder) == 0.5
 
 
 def test_an_accuracy_comes_with_its_interval(folder):

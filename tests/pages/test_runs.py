@@ -14,8 +14,9 @@ from streamlit.testing.v1 import AppTest
 
 from core.charts import training as charts
 from core.config import FIELDS
+from core.errors import RunError
 from core.runs import archive, control, processes, run_queue, status, store, trash
-from core.runs.run import Damaged
+from core.runs.run import DamagedRun
 from pages.ui.runs import compare as runs_compare
 from pages.ui.runs import queue_and_trash as runs_rest
 from pages.ui.runs import table as runs_table
@@ -314,7 +315,7 @@ def test_notes_that_cannot_be_kept_are_not_lost(some, monkeypatch):
     app = opened("final")
 
     def full(*args, **values):
-        raise store.RunError("the disk is full.")
+        raise RunError("the disk is full.")
 
     monkeypatch.setattr(store, "annotate", full)
     well(app.text_area(key="notes_final").set_value("Long thoughts.").run())
@@ -362,9 +363,9 @@ def test_emptying_the_bin_asks_first(some):
     app = open_page(PAGE)
     well(app.button(key="empty").click().run())
     assert "removed for good" in text(app)
-    assert len(trash.binned()) == 1
+    assert len(trash.list_trash()) == 1
     keep_trying(app, "agree")
-    assert trash.binned() == []
+    assert trash.list_trash() == []
     assert "Nothing was deleted." in text(app)
 
 
@@ -372,7 +373,7 @@ def test_a_run_whose_name_is_taken_stays_in_the_bin_with_a_word(some):
     trash.delete("final")
     made_run(some, "final")
     app = keep_trying(open_page(PAGE), "restore")
-    assert len(trash.binned()) == 1
+    assert len(trash.list_trash()) == 1
     assert app.selectbox(key="binned")
 
 
@@ -385,7 +386,7 @@ def test_what_trains_can_neither_be_renamed_nor_deleted(some):
 
 
 def zipped(name: str) -> tuple[str, bytes, str]:
-    return f"{name}-run.zip", archive.export(store.open_run(name)), "application/zip"
+    return f"{name}-run.zip", archive.export_run(store.open_run(name)), "application/zip"
 
 
 def test_a_run_is_taken_in_and_shown(some):
@@ -446,15 +447,15 @@ def test_the_order_of_the_queue_is_changed_on_the_page(folder, idle):
     for name in ("a", "b", "c"):
         run_queue.submit(name)
     app = open_page(PAGE)
-    assert run_queue.order() == ["a", "b", "c"]
+    assert run_queue.list_waiting() == ["a", "b", "c"]
     assert app.button(key="arrow_upward_a").disabled
     assert app.button(key="arrow_downward_c").disabled
     keep_trying(app, "arrow_upward_b")
-    assert run_queue.order() == ["b", "a", "c"]
+    assert run_queue.list_waiting() == ["b", "a", "c"]
     keep_trying(app, "arrow_downward_b")
-    assert run_queue.order() == ["a", "b", "c"]
+    assert run_queue.list_waiting() == ["a", "b", "c"]
     keep_trying(app, "drop_b")
-    assert run_queue.order() == ["a", "c"]
+    assert run_queue.list_waiting() == ["a", "c"]
     assert store.open_run("b").state == "stopped"
     assert "live" in text(app)
 
@@ -472,7 +473,7 @@ def test_damaged_folders_are_named_with_the_reason_and_can_be_deleted(some):
     well(app.button(key="delete_newer").click().run())
     keep_trying(app, "agree")
     assert not [
-        each for each in store.list_runs() if isinstance(each, Damaged) and each.name == "newer"
+        each for each in store.list_runs() if isinstance(each, DamagedRun) and each.name == "newer"
     ]
 
 

@@ -163,7 +163,7 @@ def test_delete_asks_first_and_says_where_the_run_is(folder):
     assert "bring it back" in words(app)
     well(app.button(key="delete").click().run())
     assert not (folder / "mine").exists()
-    assert [each.name for each in trash.binned()] == ["mine"]
+    assert [each.name for each in trash.list_trash()] == ["mine"]
     assert app.selectbox(key="run").value == "new run"
     assert "Runs page" in app.toast[0].value
 

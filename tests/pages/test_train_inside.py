@@ -12,7 +12,7 @@ from core.charts.sprites import sheet
 from core.data import dataset
 from core.insight.predictions import predict
 from core.insight.training_batch import batch_at
-from core.runs import files, processes, status, store
+from core.runs import files, loading, processes, status
 from core.runs.run import Run
 from pages.ui.train import background as asking
 from pages.ui.train import inside as train_inside
@@ -119,7 +119,7 @@ def test_the_mistakes_are_those_of_the_newest_weights(folder, here):
     run = run_of(folder)
     app = open_page(TRAIN, run="mine", inside="Mistakes")
     images, labels = here.test_images.numpy(), here.test_labels.numpy()
-    odds = predict(store.load_model(run), images)
+    odds = predict(loading.load_model(run), images)
     wrong = np.flatnonzero(odds.argmax(1) != labels)
     worst = sorted(wrong, key=lambda at: odds[at, labels[at]])[: train_inside.WORST]
     assert f"after epoch 2: {len(wrong)} of 200 validation images" in words(app)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from core.runs import events, files, store, trash
+from core.runs import events, files, folders, store, trash
 from pages.ui import checkpoints
 from tests.made import made_run
 from tests.opening import open_page, well
@@ -21,7 +21,7 @@ def words(app) -> str:
 @pytest.fixture
 def shipped(tmp_path, monkeypatch):
     """A folder of runs that came with the app, beside one's own."""
-    monkeypatch.setattr(store, "SHIPPED", tmp_path / "shipped")
+    monkeypatch.setattr(folders, "SHIPPED", tmp_path / "shipped")
     monkeypatch.setattr(checkpoints, "SHIPPED", tmp_path / "shipped")
     (tmp_path / "shipped").mkdir()
     return tmp_path / "shipped"
@@ -83,11 +83,11 @@ def test_a_recipe_can_do_without_its_teacher(folder):
 
 def test_changes_of_the_rate_are_told_in_the_run(folder):
     run = made_run(folder, "mine", epochs=5, state="stopped")
-    files.append(
+    files.append_bytes(
         run.folder / events.NAME,
-        events.line("rate", 2, 7, factor=0.5)
-        + events.line("rate", 3, 1)
-        + events.line("rate", 3, 2, factor="much"),
+        events.format_event("rate", 2, 7, factor=0.5)
+        + events.format_event("rate", 3, 1)
+        + events.format_event("rate", 3, 2, factor="much"),
     )
     assert "**Learning rate** × 0.5 from epoch 2, step 7" in words(open_page(TRAIN, run="mine"))
 

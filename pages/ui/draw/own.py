@@ -11,7 +11,7 @@ import streamlit as st
 from core.errors import UserError
 from core.experiments.statistics import wilson
 from core.library import digits as own_digits
-from core.library.digits import OwnDigit
+from core.library.digits import SavedDigit
 from core.runs.run import Run
 from pages.ui import checkpoints
 from pages.ui.components.chart import draw
@@ -31,7 +31,7 @@ def own(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
     )
     _keep(image, subject)
     try:
-        digits = own_digits.kept()
+        digits = own_digits.list_digits()
     except UserError as error:
         st.error(
             f"{error} Nothing is lost while it is left alone; begin anew to put it away.",
@@ -71,7 +71,7 @@ def _keep(image: np.ndarray, subject: Subject) -> None:
                 key=f"was_{digit}",
                 disabled=not image.any(),
                 on_click=_try,
-                args=(own_digits.keep, image, digit),
+                args=(own_digits.save_digit, image, digit),
                 help=f"Keep it as a {digit}.",
             )
 
@@ -84,7 +84,7 @@ def _try(act, *arguments) -> None:  # type: ignore[no-untyped-def]
         st.toast(str(error), icon=":material/error:")
 
 
-def _shown(digits: Sequence[OwnDigit]) -> None:
+def _shown(digits: Sequence[SavedDigit]) -> None:
     if not digits:
         st.markdown(":gray[None yet. Draw one, and press what it is.]")
         return
@@ -93,7 +93,7 @@ def _shown(digits: Sequence[OwnDigit]) -> None:
         (at for at, digit in enumerate(some) if digit.key == st.session_state.get("own_picked")),
         None,
     )
-    images, labels = own_digits.images(some)
+    images, labels = own_digits.to_arrays(some)
     gallery(
         images,
         "Digits of your own",
@@ -101,7 +101,7 @@ def _shown(digits: Sequence[OwnDigit]) -> None:
         picked=picked,
         labels=[str(label) for label in labels],
         alts=[
-            f"{label}, kept {digit.kept:%d %B %Y}"
+            f"{label}, kept {digit.saved:%d %B %Y}"
             for label, digit in zip(labels, some, strict=True)
         ],
         on_pick=lambda: _mark(some),
@@ -118,17 +118,17 @@ def _shown(digits: Sequence[OwnDigit]) -> None:
     )
 
 
-def _mark(some: Sequence[OwnDigit]) -> None:
+def _mark(some: Sequence[SavedDigit]) -> None:
     at = int(st.session_state["own"].picked)
     st.session_state["own_picked"] = some[at].key if at < len(some) else None
 
 
-def _files(digits: Sequence[OwnDigit]) -> None:
+def _files(digits: Sequence[SavedDigit]) -> None:
     with st.container(horizontal=True, gap="small"):
         if digits:
             st.download_button(
                 "Save as a file",
-                own_digits.export,
+                own_digits.export_digits,
                 "my-digits.json",
                 "application/json",
                 on_click="ignore",
@@ -152,7 +152,7 @@ def _files(digits: Sequence[OwnDigit]) -> None:
 
 def _take_in(data: bytes) -> None:
     try:
-        held, new = own_digits.take_in(data)
+        held, new = own_digits.import_digits(data)
     except UserError as error:
         st.session_state["own_file_said"] = f":red[{error}]"
         return
@@ -162,7 +162,7 @@ def _take_in(data: bytes) -> None:
     st.rerun()  # those shown were read before
 
 
-def _accuracy(runs: Sequence[Run], digits: Sequence[OwnDigit]) -> None:
+def _accuracy(runs: Sequence[Run], digits: Sequence[SavedDigit]) -> None:
     from core.charts import draw as charts_draw
 
     key = "".join(digit.key for digit in digits)
@@ -212,6 +212,6 @@ def _accuracy(runs: Sequence[Run], digits: Sequence[OwnDigit]) -> None:
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
-def _right(name: str, changed: int, key: str, _run: Run, _digits: Sequence[OwnDigit]) -> int:
-    images, labels = own_digits.images(_digits)
+def _right(name: str, changed: int, key: str, _run: Run, _digits: Sequence[SavedDigit]) -> int:
+    images, labels = own_digits.to_arrays(_digits)
     return int((draw_networks.answers(_run, images).argmax(axis=1) == labels).sum())

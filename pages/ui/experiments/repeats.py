@@ -81,7 +81,7 @@ def _start(make: Callable[[], Group]) -> None:
 
 
 def _watch(moving: bool) -> None:
-    run_queue.pump()
+    run_queue.start_waiting()
     found = repeats.groups_of(run for run in list_runs() if isinstance(run, Run))
     if moving and not any(
         run.is_live or run.state == "queued" for group in found for run in group.runs

@@ -13,7 +13,7 @@ from core.experiments.overview import Entry
 from core.experiments.repeats import Group
 from core.experiments.scores import GOAL_EPOCHS
 from core.models.summary import BUDGET
-from core.runs.run import Damaged, Run
+from core.runs.run import DamagedRun, Run
 from pages.ui import checkpoints
 
 SHOWN, DAMAGED, REACHED = 8, 5, 3
@@ -111,7 +111,7 @@ def _pick() -> None:
         st.session_state[_OPENED] = points[0]["run"]
 
 
-def past(runs: Sequence[Run], entries: Sequence[Entry], damaged: Sequence[Damaged]) -> None:
+def past(runs: Sequence[Run], entries: Sequence[Entry], damaged: Sequence[DamagedRun]) -> None:
     """The newest runs in a table, and what cannot be read."""
     st.subheader("Runs so far", anchor=False)
     if not runs:

@@ -13,7 +13,7 @@ import streamlit as st
 from core.charts import training as charts
 from core.errors import RunError
 from core.insight.mistakes import LabelError, Predictions, label_errors_for, worst_errors
-from core.runs.prediction_cache import predictions_of
+from core.runs.prediction_cache import load_predictions
 from core.runs.run import Run
 from core.runs.store import open_run
 from pages.ui.components.gallery import closeup
@@ -38,7 +38,7 @@ def predictions(run: Run, test: Digits) -> Predictions:
 
 @st.cache_resource(max_entries=16, show_spinner="Reading the test images")
 def _predictions(name: str, folder: str, changed: int, count: int, _test: Digits) -> Predictions:
-    return predictions_of(open_run(name, Path(folder)), test=(_test.images, _test.labels))
+    return load_predictions(open_run(name, Path(folder)), test=(_test.images, _test.labels))
 
 
 def doubts(test: Digits) -> dict[int, LabelError]:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.errors import UserError
 from core.library import architectures as own_architectures
-from core.library.architectures import DamagedFile, Own
+from core.library.architectures import DamagedFile, SavedArchitecture
 from core.models.architectures import ARCHITECTURES
 from core.models.drafts import Draft
 from core.models.row_text import name_of, shortened
@@ -16,7 +16,7 @@ from pages.ui.frame import KEPT
 from pages.ui.model.editor import Rows, write
 
 OTHER, NONE, UNNAMED = "", "none", "my-network"
-Kept = Sequence[Own | DamagedFile]
+Kept = Sequence[SavedArchitecture | DamagedFile]
 
 
 def title(name: str) -> str:
@@ -33,9 +33,9 @@ def told(name: str, kept: Kept) -> str:
     return "Rows of your own. The link holds them; save them to find them here again."
 
 
-def own(kept: Kept) -> dict[str, Own]:
+def own(kept: Kept) -> dict[str, SavedArchitecture]:
     """Those of one's own that can be read, by name."""
-    return {each.name: each for each in kept if isinstance(each, Own)}
+    return {each.name: each for each in kept if isinstance(each, SavedArchitecture)}
 
 
 def called(rows: Rows, kept: Kept) -> str:
@@ -110,7 +110,9 @@ def save(draft: Draft, kept: Kept) -> None:
         for each in kept:
             with st.container(horizontal=True, vertical_alignment="center"):
                 note = (
-                    f"{each.parameters:,} parameters" if isinstance(each, Own) else "cannot be read"
+                    f"{each.parameters:,} parameters"
+                    if isinstance(each, SavedArchitecture)
+                    else "cannot be read"
                 )
                 st.markdown(f"{each.name}  \n:gray[:small[{note}]]", width="stretch")
                 st.button(

@@ -133,7 +133,7 @@ def said(entries: Sequence[Entry], measure: str) -> str:
 def differences(entries: Sequence[Entry]) -> None:
     """What runs and groups have reached, and the settings in which they differ."""
     st.markdown("##### What differs :gray[:small[results above, settings below]]")
-    fields = listing.differing([_first(entry) for entry in entries])
+    fields = listing.differing_fields([_first(entry) for entry in entries])
     rows = results(entries) | {
         label(name): [_setting(entry, name) for entry in entries] for name in fields
     }
@@ -170,7 +170,7 @@ def results(entries: Sequence[Entry]) -> dict[str, list[str]]:
         "Parameters": [f"{_first(entry).parameters:,}" for entry in entries],
         "Time": [
             words.duration(seconds)
-            if (seconds := sum(map(listing.seconds, overview.members(entry))))
+            if (seconds := sum(map(listing.total_seconds, overview.members(entry))))
             else "–"
             for entry in entries
         ],

@@ -82,7 +82,7 @@ def _delete(names: Sequence[str]) -> None:
 
 @st.dialog("Empty the bin?", icon=":material/delete_forever:", on_dismiss=_dismissed)
 def _empty() -> None:
-    there = trash.binned()
+    there = trash.list_trash()
     st.markdown(
         f"{'1 run' if len(there) == 1 else f'{len(there):,} runs'} and "
         f"{sum(item.bytes for item in there) / 1e6:,.1f} MB are removed for good."

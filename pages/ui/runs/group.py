@@ -49,7 +49,7 @@ def look_at_group(group: Group) -> None:
             "Deviation": f"{found.deviation:.2f}" if found and found.deviation is not None else "–",
             "95 % interval": "–" if half is None else f"± {half:.2f}",
             "Parameters": f"{group.runs[0].parameters:,}",
-            "Time": words.duration(sum(listing.seconds(run) for run in group.runs)),
+            "Time": words.duration(sum(listing.total_seconds(run) for run in group.runs)),
         }
     )
     st.caption(group.words)

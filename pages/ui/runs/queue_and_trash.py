@@ -11,8 +11,8 @@ from streamlit.delta_generator import DeltaGenerator
 from core.config import Limits
 from core.errors import UserError
 from core.runs import archive, run_queue, store, trash
-from core.runs.progress import progress
-from core.runs.run import Damaged, Run
+from core.runs.progress import estimate_progress
+from core.runs.run import DamagedRun, Run
 from pages.ui import words
 from pages.ui.runs.dialogs import ask_delete, ask_empty, say, turn_to
 from pages.ui.runs.table import MOST
@@ -28,12 +28,12 @@ def queue(runs: Sequence[Run]) -> None:
 
 
 def _queue(drawn: object) -> None:
-    run_queue.pump()
+    run_queue.start_waiting()
     runs = [run for run in store.list_runs() if isinstance(run, Run)]
     if _pace(runs) != drawn:
         st.rerun()  # the table, too, has something new to show
     by_name = {run.name: run for run in runs}
-    waiting = [by_name[name] for name in run_queue.order() if name in by_name]
+    waiting = [by_name[name] for name in run_queue.list_waiting() if name in by_name]
     st.subheader("Queue", anchor=False)
     for run in runs:
         if run.is_live:
@@ -48,7 +48,7 @@ def _queue(drawn: object) -> None:
                 f"drop_{run.name}",
                 "close",
                 "Take it out; it can be started again later.",
-                lambda name=run.name: run_queue.drop(name),
+                lambda name=run.name: run_queue.remove(name),
             )
 
 
@@ -61,7 +61,7 @@ def _moving(run: Run, place: str) -> DeltaGenerator:
     row = st.container(border=True, horizontal=True, vertical_alignment="center", gap="small")
     with row:
         st.markdown(
-            f":gray[{place}] **{run.name}** :gray[:small[{words.standing(run, progress(run))}]]",
+            f":gray[{place}] **{run.name}** :gray[:small[{words.standing(run, estimate_progress(run))}]]",
             width="stretch",
         )
     return row
@@ -82,7 +82,7 @@ def _act(key: str, icon: str, help: str, act: Callable[[], object], disabled: bo
         st.rerun()
 
 
-def damaged(each: Sequence[Damaged]) -> None:
+def damaged(each: Sequence[DamagedRun]) -> None:
     """What among the runs cannot be read, and why."""
     if not each:
         return
@@ -95,7 +95,7 @@ def damaged(each: Sequence[Damaged]) -> None:
                 _damaged(item)
 
 
-def _damaged(item: Damaged) -> None:
+def _damaged(item: DamagedRun) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(
             f":material/error: **{_plain(item.name)}** :gray[{_plain(item.reason)}]",
@@ -139,7 +139,7 @@ def _take_in(key: str) -> None:
     refused, taken = [], []
     for file in st.session_state[key]:
         try:
-            taken.append(archive.take_in(file.getvalue()).name)
+            taken.append(archive.import_run(file.getvalue()).name)
         except UserError as error:
             refused.append((file.name[:80], str(error)))
     st.session_state["refused"] = refused
@@ -151,7 +151,7 @@ def _take_in(key: str) -> None:
 
 def bin() -> None:
     """What was deleted: one to bring back, all to remove."""
-    there = trash.binned()
+    there = trash.list_trash()
     st.markdown("##### Bin")
     if not there:
         st.markdown(":gray[Nothing was deleted.]")

@@ -9,7 +9,7 @@ import streamlit as st
 from core.errors import UserError
 from core.recipes import RECIPES
 from core.runs import listing, store
-from core.runs.run import Run
+from core.runs.run import MAX_NOTES, MAX_TAGS, Run
 from pages.ui import tables, words
 from pages.ui.run_files import downloads
 from pages.ui.runs.dialogs import ask_delete, say, turn_to
@@ -43,7 +43,7 @@ def look(run: Run, runs: Sequence[Run]) -> None:
             "Best epoch": f"{run.best.val_accuracy:.2f} %" if run.best else "–",
             "Parameters": f"{run.parameters:,}",
             "Epochs": f"{len(run.epochs)} of {run.config.epochs}",
-            "Time": words.duration(listing.seconds(run)) if run.epochs else "–",
+            "Time": words.duration(listing.total_seconds(run)) if run.epochs else "–",
         }
     )
     st.caption(" ".join(said for said in (words.interval(run), words.tested(run)) if said))
@@ -131,7 +131,7 @@ def _notes(run: Run) -> None:
         "Notes",
         key=key,
         height=110,
-        max_chars=store.MAX_NOTES,
+        max_chars=MAX_NOTES,
         on_change=_keep_notes,
         args=(run.name, key),
         placeholder="What was tried, what was seen. Kept with the run as soon as you leave the box.",
@@ -159,7 +159,7 @@ def _tags(run: Run, runs: Sequence[Run]) -> None:
         known,
         key=key,
         accept_new_options=True,
-        max_selections=store.MAX_TAGS,
+        max_selections=MAX_TAGS,
         placeholder="Words to find it by",
         on_change=_keep_tags,
         args=(run.name, key),

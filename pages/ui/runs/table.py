@@ -55,14 +55,14 @@ def controls(runs: Sequence[Run]) -> list[Entry]:
         )
         order = st.selectbox(
             "Order",
-            list(listing.ORDERS),
+            list(listing.SORT_KEYS),
             key=ORDER,
             width=190,
             label_visibility="collapsed",
             help="A click on a column's head orders, too.",
             **KEPT,
         )
-        found = listing.matching(runs, text, None if state == ANY else state)
+        found = listing.filter_runs(runs, text, None if state == ANY else state)
         apart = bool(overview.groups(runs)) and st.toggle(
             "Each seed", key=APART, **KEPT, help="Show the runs of a group below it, one by one."
         )
@@ -154,13 +154,16 @@ def _row(entry: Entry) -> dict[str, object]:
             **measured,
             "Best": entry.best.val_accuracy if entry.best else None,
             "Epochs": f"{len(entry.epochs)} of {entry.config.epochs}",
-            "Time": round(listing.seconds(entry)) or None,
+            "Time": round(listing.total_seconds(entry)) or None,
             "Forked from": entry.parent and entry.parent["name"],
             "Tags": list(entry.tags),
             **_set_up(entry),
         }
     best = [run.best.val_accuracy for run in counted if run.best]
-    time, epochs = sum(listing.seconds(run) for run in entry.runs), entry.runs[0].config.epochs
+    time, epochs = (
+        sum(listing.total_seconds(run) for run in entry.runs),
+        entry.runs[0].config.epochs,
+    )
     return {
         "": dot(entry.name),
         "Run": entry.name,

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.errors import UserError
 from core.runs import control, status, trash
-from core.runs.run import Damaged, Run
+from core.runs.run import DamagedRun, Run
 from pages.ui.train import fork as train_fork
 
 MENU = "more_actions"
@@ -70,7 +70,7 @@ def _rest(run: Run) -> None:
     delete_button(run, quiet=True)
 
 
-def delete_button(run: Run | Damaged, quiet: bool = False) -> None:
+def delete_button(run: Run | DamagedRun, quiet: bool = False) -> None:
     """The button that asks whether a run is to be deleted."""
     live = isinstance(run, Run) and run.is_live
     _button(
@@ -88,7 +88,7 @@ def _button(
     title: str,
     icon: str,
     act: Callable[[str], object],
-    run: Run | Damaged,
+    run: Run | DamagedRun,
     help: str,
     *,
     disabled: bool = False,

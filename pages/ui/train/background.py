@@ -13,8 +13,9 @@ from core.config import RunConfig
 from core.insight.mistakes import Predictions, predict_labelled
 from core.insight.predictions import affordable_images
 from core.insight.training_batch import validation
+from core.runs.loading import load_model
 from core.runs.run import Run
-from core.runs.store import load_model, open_run
+from core.runs.store import open_run
 from pages.ui import checkpoints
 from pages.ui.dataset import SETS, Digits
 

@@ -102,7 +102,7 @@ def _batches(run: Run, field: str, name: str) -> pd.DataFrame:
     steps = steps_per_epoch(run)
     rows = [
         (event["epoch"] - 1 + event["step"] / steps, event[field])
-        for event in run.events()
+        for event in run.read_events()
         if event["kind"] == "batch"
     ]
     return pd.DataFrame(rows, columns=["epoch", name])

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from core.errors import UserError
-from core.runs.run import Run, best_row
+from core.runs.run import Run, find_best_epoch
 from core.runs.store import open_run
 from core.training.results import EpochResult
 from pages.ui import words
@@ -78,7 +78,7 @@ def figures(run: Run, baseline: Run | None) -> list[Figure]:
     mine, theirs = run.last, _same_epoch(run, baseline)
     apart = [""] * 4
     if baseline is not None:
-        best = (run.best, best_row(baseline.epochs[: len(run.epochs)]))
+        best = (run.best, find_best_epoch(baseline.epochs[: len(run.epochs)]))
         apart = [
             points(*(row.val_accuracy if row else None for row in pair))
             for pair in ((mine, theirs), best)

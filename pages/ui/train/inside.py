@@ -96,7 +96,7 @@ def batch(run: Run, moving: bool) -> None:
 
 def _place(run: Run, moving: bool) -> tuple[int, int] | None:
     """Epoch and step of the batch to show: a new one every few seconds, so that it can be looked at."""
-    last = next((event for event in reversed(run.events()) if event["kind"] == "batch"), None)
+    last = next((event for event in reversed(run.read_events()) if event["kind"] == "batch"), None)
     if last is None:
         return None
     held = st.session_state.get("batch_held")

@@ -11,8 +11,8 @@ from streamlit.delta_generator import DeltaGenerator
 from core.errors import UserError
 from core.recipes import RECIPES
 from core.runs import control, run_queue
-from core.runs.progress import progress
-from core.runs.run import Damaged, Run
+from core.runs.progress import estimate_progress
+from core.runs.run import DamagedRun, Run
 from core.runs.store import open_run
 from pages.ui import words
 from pages.ui.controls import START_RECIPE, label
@@ -37,7 +37,7 @@ TOLD = (
 FACTORS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
-def look(run: Run | Damaged, bar: DeltaGenerator, others: Sequence[str]) -> None:
+def look(run: Run | DamagedRun, bar: DeltaGenerator, others: Sequence[str]) -> None:
     """Show a run; while it trains or waits, again and again.
 
     Args:
@@ -45,7 +45,7 @@ def look(run: Run | Damaged, bar: DeltaGenerator, others: Sequence[str]) -> None
         bar: where its state and its buttons go.
         others: names of the runs that it can be compared with.
     """
-    if isinstance(run, Damaged):
+    if isinstance(run, DamagedRun):
         _damaged(run, bar)
         return
     moving = run.is_live or run.state == "queued"
@@ -57,7 +57,7 @@ def look(run: Run | Damaged, bar: DeltaGenerator, others: Sequence[str]) -> None
     )
 
 
-def _damaged(run: Damaged, bar: DeltaGenerator) -> None:
+def _damaged(run: DamagedRun, bar: DeltaGenerator) -> None:
     with bar:
         st.badge("damaged", icon=":material/error:", color="red")
         st.space("stretch")
@@ -78,7 +78,7 @@ def _damaged(run: Damaged, bar: DeltaGenerator) -> None:
 
 def _show(name: str, bar: DeltaGenerator, others: Sequence[str], moving: bool) -> None:
     finish()
-    run_queue.pump()
+    run_queue.start_waiting()
     try:
         run = open_run(name)
     except UserError:  # deleted, or damaged meanwhile: for the whole page to say
@@ -109,7 +109,7 @@ def _curves(run: Run, baseline: Run | None, others: Sequence[str]) -> None:
 
 def _head(run: Run, bar: DeltaGenerator, others: Sequence[str]) -> Run | None:
     """State, buttons, progress and figures; gives the run to compare with, if there is one."""
-    now = progress(run)
+    now = estimate_progress(run)
     colour, icon = words.badge(run.state)
     with bar:
         st.badge(run.state, icon=icon, color=colour)
@@ -145,7 +145,7 @@ def _rate_control(run: Run) -> None:
 
 def _change_rate(name: str, key: str) -> None:
     try:
-        control.change_rate(name, st.session_state[key])
+        control.scale_lr(name, st.session_state[key])
     except UserError as error:
         st.toast(str(error), icon=":material/error:")
 
@@ -182,7 +182,7 @@ def _rates(run: Run) -> list[tuple[int, int, float]]:
     """Epoch, step and factor of each change of the learning rate."""
     return [
         (event["epoch"], event["step"], event["factor"])
-        for event in run.events()
+        for event in run.read_events()
         if event["kind"] == "rate" and isinstance(event.get("factor"), float)
     ]
 

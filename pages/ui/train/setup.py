@@ -11,7 +11,7 @@ from core.errors import UserError
 from core.models.architectures import rows_of
 from core.models.summary import summarise
 from core.recipes import RECIPES
-from core.runs import control, run_queue, store
+from core.runs import control, creation, run_names, run_queue
 from core.runs.run import Run
 from core.training.schedules import steps_per_epoch
 from pages.ui import tables
@@ -42,7 +42,7 @@ def set_up(bar: DeltaGenerator) -> None:
         except UserError as error:
             st.error(str(error))
             return
-    wanted = store.free_name(f"{parent.name}-fork" if parent else f"my-{recipe}")
+    wanted = run_names.find_free_name(f"{parent.name}-fork" if parent else f"my-{recipe}")
     with bar:
         st.space("stretch")
         name = st.text_input(
@@ -64,7 +64,7 @@ def _start(config: RunConfig, name: str, parent: Run | None, recipe: str | None)
     """Make the run that the controls describe, put it into the queue, and turn to it."""
     try:
         run = (
-            store.create(config, name, recipe=recipe)
+            creation.create_run(config, name, recipe=recipe)
             if parent is None
             else control.fork(parent.name, name, config.to_dict())
         )

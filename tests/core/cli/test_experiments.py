@@ -93,7 +93,7 @@ def test_a_group_can_be_left_to_itself(core, monkeypatch, folder):
     monkeypatch.setattr("core.cli.watch.fetch_data", lambda console, quiet: None)
     answer = read(core, "train", *QUICK, "--repeats", "3", "--name", "many", "--detach")
     assert (answer["finished"], answer["mean"]) == (0, None)
-    assert run_queue.order() == ["many-s2", "many-s3"]
+    assert run_queue.list_waiting() == ["many-s2", "many-s3"]
 
 
 def test_a_group_that_is_interrupted_leaves_nothing_in_the_queue(core, monkeypatch, folder):
@@ -110,7 +110,7 @@ def test_a_group_that_is_interrupted_leaves_nothing_in_the_queue(core, monkeypat
     status, _, error = core("train", *QUICK, "--repeats", "3", "--name", "many", "--json")
     assert status == 1
     assert "many-s1 is stopped, and the rest of many is out of the queue" in error
-    assert run_queue.order() == []
+    assert run_queue.list_waiting() == []
 
 
 def test_no_groups_are_told_as_such(core):

@@ -8,7 +8,8 @@ import zipfile
 
 import pytest
 
-from core.runs import control, processes, run_queue, status, store, trash
+from core.config import RunConfig
+from core.runs import control, creation, processes, run_queue, status, store, trash
 from tests.core.asking import read, refused
 from tests.made import made_run
 
@@ -72,7 +73,7 @@ def test_nothing_is_deleted_unless_somebody_says_yes(typed, core, folder, answer
     code, _, error = core("bin", "--empty")
     assert code == 1
     assert "Remove 1 run" in error
-    assert len(trash.binned()) == 1
+    assert len(trash.list_trash()) == 1
 
 
 def test_runs_are_deleted_listed_restored_and_removed(core, folder, answers):
@@ -98,7 +99,7 @@ def test_of_two_deleted_runs_of_a_name_the_last_comes_back(core, folder):
         made_run(folder, "a")
         store.annotate("a", notes=notes)
         core("delete", "a", "--yes")
-    key = trash.binned()[-1].key
+    key = trash.list_trash()[-1].key
     assert read(core, "restore", "a")["notes"] == "second"
     assert "already a run 'a'" in refused(core, "restore", "a")
     assert read(core, "restore", key, "--name", "b")["notes"] == "first"
@@ -188,7 +189,7 @@ def test_a_fork_takes_weights_and_what_changes(core, folder, idle):
     assert idle == ["a-fork"]
     assert core("fork", "a", "--name", "b", "--which", "best", "--detach")[1] == "b is started.\n"
     assert store.open_run("b").state == "queued", "one trains already"
-    assert run_queue.order() == ["b"]
+    assert run_queue.list_waiting() == ["b"]
 
 
 @pytest.mark.parametrize(
@@ -222,10 +223,8 @@ def test_a_real_run_does_an_epoch_pauses_and_is_forked(core, mnist):
         "--threads",
         "1",
     )
-    store.create(
-        store.RunConfig(
-            architecture="linear-7850", batch_size=2048, epochs=2, device="cpu", threads=1
-        ),
+    creation.create_run(
+        RunConfig(architecture="linear-7850", batch_size=2048, epochs=2, device="cpu", threads=1),
         "a",
     )
     first = read(core, "step", "a")

@@ -7,7 +7,7 @@ import pytest
 from core.config import Limits, RunConfig
 from core.errors import LimitError, RunError
 from core.experiments import repeats
-from core.runs import run_queue, store
+from core.runs import folders, run_queue
 from tests.made import made_run
 
 QUICK = RunConfig(architecture="linear-7850", epochs=1, batch_size=3_000)
@@ -44,7 +44,7 @@ def test_all_of_a_group_wait_and_train(idle):
     group = repeats.create(QUICK, "both", 2)
     assert repeats.submit(group) == ["both-s1", "both-s2"]
     assert idle == ["both-s1"]
-    assert run_queue.order() == ["both-s2"]
+    assert run_queue.list_waiting() == ["both-s2"]
     assert repeats.submit(repeats.open_group("both")) == [], "nobody is submitted twice"
 
 
@@ -52,7 +52,7 @@ def test_a_group_is_made_whole_or_not_at_all(folder):
     limits = Limits(max_runs=3)
     with pytest.raises(LimitError, match="3 runs are kept already"):
         repeats.create(QUICK, "many", 5, limits=limits)
-    assert store.entries(folder) == []
+    assert folders.list_entries(folder) == []
     with pytest.raises(LimitError, match="more than this machine's queue"):
         repeats.create(QUICK, "many", 5, limits=Limits(max_queue=4))
     for count in (0, 1, 101):

@@ -24,9 +24,9 @@ from core.models.architectures import ARCHITECTURES
 from core.models.network import build
 from core.models.rows import ACTIVATIONS, KINDS
 from core.recipes import RECIPES
-from core.runs import files
+from core.runs import torch_file
+from core.runs.loading import load_model, load_teacher
 from core.runs.run import Run
-from core.runs.store import load_model, load_teacher
 from core.training import schedules
 from core.training.schedules import SCHEDULES
 from tests.made import made_run
@@ -92,7 +92,7 @@ def trained(folder):
             if tensor.is_floating_point() and tensor.ndim == 1:
                 tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.5)
         for which in ("last", "best"):
-            files.save_tensors(run.folder / f"{which}.pt", weights)
+            torch_file.save(run.folder / f"{which}.pt", weights)
         return run
 
     return make
@@ -261,7 +261,7 @@ def test_a_run_that_began_elsewhere_says_so(folder):
     run = made_run(folder, "net")
     from core.runs import store
 
-    store.change(run.folder, parent=parent)
+    store.update_run_json(run.folder, parent=parent)
     assert "began with the weights of another run" in script.source(store.open_run("net"))
 
 

@@ -14,7 +14,7 @@ import torch
 from core.config import RunConfig
 from core.data.dataset import FILES, Mnist
 from core.exports import script
-from core.runs import store
+from core.runs import creation, loading, store
 from core.runs.worker import train
 from core.training import runtime
 from core.training.results import HEADER, EpochResult
@@ -108,7 +108,7 @@ def test_a_script_trains_to_the_runs_own_table(name, digits, folder, tmp_path, m
     # Our own loops sum in another order than torch, which the script uses; over a few steps that grows.
     monkeypatch.setattr(runtime.layers, "available", lambda: False)
     made_run(folder, "old", layers=OLDER, seed=7)
-    run = store.create(CONFIGS[name], name)
+    run = creation.create_run(CONFIGS[name], name)
     assert train(run.folder, digits) == "finished"
     run = store.open_run(name)
     write_idx(tmp_path / "data", digits)
@@ -144,13 +144,13 @@ def test_a_script_trains_to_the_runs_own_table(name, digits, folder, tmp_path, m
     if run.test:
         assert f"On the test images, once: {run.test.correct} of 200 right" in done.stdout
     saved = torch.load(tmp_path / "weights.pt", weights_only=True)
-    own = store.load_model(run).state_dict()
+    own = loading.load_model(run).state_dict()
     for mine, theirs in zip(saved.values(), own.values(), strict=True):
         assert not mine.is_floating_point() or torch.allclose(mine, theirs, rtol=0.02, atol=0.01)
 
 
 def test_a_script_without_its_data_says_what_to_do(tmp_path):
-    run = store.create(PLAIN, "plain")
+    run = creation.create_run(PLAIN, "plain")
     text = script.source(run).replace("https://", "nowhere://")
     (tmp_path / "script.py").write_text(text)
     done = subprocess.run(

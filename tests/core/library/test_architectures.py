@@ -6,7 +6,7 @@ import pytest
 
 from core.errors import ArchitectureError, LimitError, RunError
 from core.library import architectures as own_architectures
-from core.library.architectures import DamagedFile, Own, delete, listed, save
+from core.library.architectures import DamagedFile, SavedArchitecture, delete, list_saved, save
 from core.models.architectures import ARCHITECTURES
 from core.models.shapes import trace
 from core.runs import store
@@ -23,7 +23,7 @@ def place(tmp_path):
 def test_what_is_saved_is_listed_newest_first(tmp_path, place):
     save("first", ROWS, folder=tmp_path)
     kept = save("second.2", ARCHITECTURES["initial"].rows, folder=tmp_path)
-    assert [each.name for each in listed(tmp_path)] == ["second.2", "first"]
+    assert [each.name for each in list_saved(tmp_path)] == ["second.2", "first"]
     assert kept.parameters == 16_530
     assert trace(kept.rows) == trace(ARCHITECTURES["initial"].rows)
     assert json.loads((place / "first.json").read_text())["rows"] == [
@@ -34,7 +34,7 @@ def test_what_is_saved_is_listed_newest_first(tmp_path, place):
 
 
 def test_nothing_is_listed_before_anything_is_saved(tmp_path):
-    assert listed(tmp_path) == []
+    assert list_saved(tmp_path) == []
 
 
 @pytest.mark.parametrize("name", ["../out", "a/b", "", "con", ".hidden", "x" * 61, "a b"])
@@ -60,12 +60,12 @@ def test_a_name_is_taken_in_any_case_until_it_is_replaced(tmp_path):
     with pytest.raises(RunError, match="already an architecture 'Mine'"):
         save("mine", ROWS[1:], folder=tmp_path)
     assert save("mine", ROWS[1:], replace=True, folder=tmp_path).name == "Mine"
-    (only,) = listed(tmp_path)
+    (only,) = list_saved(tmp_path)
     assert len(only.rows) == 1
 
 
 def test_there_is_an_end_to_how_many_are_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(own_architectures, "MOST", 1)
+    monkeypatch.setattr(own_architectures, "MAX_SAVED", 1)
     save("mine", ROWS, folder=tmp_path)
     with pytest.raises(LimitError, match="delete some"):
         save("other", ROWS, folder=tmp_path)
@@ -89,15 +89,15 @@ def test_what_is_damaged_is_named_and_hides_nothing(tmp_path, place):
         "undated.json": json.dumps({"format": 1, "rows": ROWS}),
     }.items():
         (place / name).write_text(words)
-    own, *damaged = listed(tmp_path)
-    assert isinstance(own, Own)
+    own, *damaged = list_saved(tmp_path)
+    assert isinstance(own, SavedArchitecture)
     reasons = {each.name: each.reason for each in damaged if isinstance(each, DamagedFile)}
     for name, words in {
-        "cut.json": "no JSON",
+        "cut.json": "not valid JSON",
         "list.json": "no architecture",
         "newer.json": "another version",
         "wrong.json": "row 1: unknown kind",
-        "notes.txt": "no JSON file",
+        "notes.txt": "JSON",
         "link.json": "a link",
         "number.json": "a list of rows",
         "initial.json": "shipped",
@@ -114,7 +114,7 @@ def test_deleting_takes_one_and_leaves_the_rest(tmp_path, place):
     (place / "cut.json").write_text("{")
     delete("mine", tmp_path)
     delete("cut.json", tmp_path)
-    assert [each.name for each in listed(tmp_path)] == ["other"]
+    assert [each.name for each in list_saved(tmp_path)] == ["other"]
     with pytest.raises(RunError, match="no architecture 'mine'"):
         delete("mine", tmp_path)
     with pytest.raises(RunError, match="no architecture"):
@@ -123,6 +123,6 @@ def test_deleting_takes_one_and_leaves_the_rest(tmp_path, place):
 
 def test_a_file_in_the_folders_place_is_told_in_words(tmp_path, place):
     place.write_text("")
-    assert listed(tmp_path) == []
+    assert list_saved(tmp_path) == []
     with pytest.raises(RunError, match="no folder"):
         save("mine", ROWS, folder=tmp_path)

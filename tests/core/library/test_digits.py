@@ -15,15 +15,15 @@ from core.library import digits as own_digits
 from core.library.digits import (
     FOLDER,
     MAX_BYTES,
-    MOST,
+    MAX_DIGITS,
     NAME,
     clear,
     delete,
-    export,
-    images,
-    keep,
-    kept,
-    take_in,
+    export_digits,
+    import_digits,
+    list_digits,
+    save_digit,
+    to_arrays,
 )
 from core.runs import files, store
 
@@ -47,11 +47,11 @@ def file(*digits: object, **values: object) -> bytes:
 
 
 def test_what_is_kept_is_there_in_order_and_after_a_restart(tmp_path):
-    assert kept(tmp_path) == []
+    assert list_digits(tmp_path) == []
     for seed in range(3):
-        keep(image(seed), seed + 4, tmp_path)
-    files._parsed.clear()  # as in a new process
-    pixels, labels = images(kept(tmp_path))
+        save_digit(image(seed), seed + 4, tmp_path)
+    files._parsed._entries.clear()  # as in a new process
+    pixels, labels = to_arrays(list_digits(tmp_path))
     assert sorted(labels.tolist()) == [4, 5, 6]
     for label, one in zip(labels, pixels, strict=True):
         np.testing.assert_array_equal(one, image(int(label) - 4))
@@ -62,24 +62,24 @@ def test_what_is_kept_is_there_in_order_and_after_a_restart(tmp_path):
 
 
 def test_none_at_all_are_arrays_too():
-    pixels, labels = images([])
+    pixels, labels = to_arrays([])
     assert pixels.shape == (0, 28, 28)
     assert labels.shape == (0,)
 
 
 def test_a_digit_is_kept_once_for_each_label(tmp_path):
     for label in (7, 7, 1):
-        keep(image(0), label, tmp_path)
-    assert sorted(digit.label for digit in kept(tmp_path)) == [1, 7]
+        save_digit(image(0), label, tmp_path)
+    assert sorted(digit.label for digit in list_digits(tmp_path)) == [1, 7]
 
 
 def test_one_is_deleted_and_all_are_cleared(tmp_path):
-    first, second = (keep(image(seed), 2, tmp_path) for seed in range(2))
+    first, second = (save_digit(image(seed), 2, tmp_path) for seed in range(2))
     delete(first.key, tmp_path)
     delete(first.key, tmp_path)  # another tab was faster
-    assert [digit.key for digit in kept(tmp_path)] == [second.key]
+    assert [digit.key for digit in list_digits(tmp_path)] == [second.key]
     clear(tmp_path)
-    assert kept(tmp_path) == []
+    assert list_digits(tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -97,31 +97,31 @@ def test_one_is_deleted_and_all_are_cleared(tmp_path):
 )
 def test_what_is_no_digit_is_refused(tmp_path, pixels, label):
     with pytest.raises(RunError):
-        keep(pixels, label, tmp_path)
-    assert kept(tmp_path) == []
+        save_digit(pixels, label, tmp_path)
+    assert list_digits(tmp_path) == []
 
 
 def test_tabs_do_not_lose_each_others_digits(tmp_path):
     def draw(tab: int) -> None:
         for number in range(5):
-            keep(image(10 * tab + number), tab, tmp_path)
+            save_digit(image(10 * tab + number), tab, tmp_path)
 
     tabs = [threading.Thread(target=draw, args=(tab,)) for tab in range(4)]
     for tab in tabs:
         tab.start()
     for tab in tabs:
         tab.join()
-    assert len(kept(tmp_path)) == 20
+    assert len(list_digits(tmp_path)) == 20
 
 
 def test_what_is_taken_along_is_taken_in_elsewhere(tmp_path):
     here, there = tmp_path / "here", tmp_path / "there"
     for seed in range(3):
-        keep(image(seed), seed, here)
-    keep(image(0), 0, there)
-    assert take_in(export(here), there) == (3, 2)
-    assert {digit.key for digit in kept(there)} == {digit.key for digit in kept(here)}
-    assert take_in(export(here), there) == (3, 0), "twice makes no difference"
+        save_digit(image(seed), seed, here)
+    save_digit(image(0), 0, there)
+    assert import_digits(export_digits(here), there) == (3, 2)
+    assert {digit.key for digit in list_digits(there)} == {digit.key for digit in list_digits(here)}
+    assert import_digits(export_digits(here), there) == (3, 0), "twice makes no difference"
 
 
 @pytest.mark.parametrize(
@@ -156,10 +156,10 @@ def test_what_is_taken_along_is_taken_in_elsewhere(tmp_path):
     ids=range(25),
 )
 def test_a_file_that_is_none_is_refused_in_words_and_changes_nothing(tmp_path, data):
-    keep(image(5), 5, tmp_path)
+    save_digit(image(5), 5, tmp_path)
     with pytest.raises(RunError):
-        take_in(data, tmp_path)
-    assert [digit.label for digit in kept(tmp_path)] == [5]
+        import_digits(data, tmp_path)
+    assert [digit.label for digit in list_digits(tmp_path)] == [5]
 
 
 def test_nothing_in_a_file_is_run(tmp_path):
@@ -170,52 +170,52 @@ def test_nothing_in_a_file_is_run(tmp_path):
             return (trace.touch, ())
 
     with pytest.raises(RunError, match="JSON"):
-        take_in(pickle.dumps(Trap()), tmp_path)
+        import_digits(pickle.dumps(Trap()), tmp_path)
     assert not trace.exists()
 
 
 def test_there_are_limits(tmp_path, monkeypatch):
     with pytest.raises(LimitError, match="MB"):
-        take_in(bytes(MAX_BYTES + 1), tmp_path)
+        import_digits(bytes(MAX_BYTES + 1), tmp_path)
     with pytest.raises(LimitError):
-        take_in(file(*[entry()] * (MOST + 1)), tmp_path)
-    monkeypatch.setattr(own_digits, "MOST", 2)
+        import_digits(file(*[entry()] * (MAX_DIGITS + 1)), tmp_path)
+    monkeypatch.setattr(own_digits, "MAX_DIGITS", 2)
     for seed in range(2):
-        keep(image(seed), 1, tmp_path)
+        save_digit(image(seed), 1, tmp_path)
     with pytest.raises(LimitError, match="delete some"):
-        keep(image(2), 1, tmp_path)
-    keep(image(1), 1, tmp_path)  # is there already
-    assert len(kept(tmp_path)) == 2
+        save_digit(image(2), 1, tmp_path)
+    save_digit(image(1), 1, tmp_path)  # is there already
+    assert len(list_digits(tmp_path)) == 2
 
 
 def test_all_that_may_be_kept_fit_into_the_file_and_come_back(tmp_path):
     data = file(
         *[
             entry(pixels=base64.b64encode(image(at).tobytes()).decode(), label=at % 10)
-            for at in range(MOST)
+            for at in range(MAX_DIGITS)
         ]
     )
     assert len(data) < MAX_BYTES
-    assert take_in(data, tmp_path) == (MOST, MOST)
-    assert take_in(export(tmp_path), tmp_path) == (MOST, 0)
+    assert import_digits(data, tmp_path) == (MAX_DIGITS, MAX_DIGITS)
+    assert import_digits(export_digits(tmp_path), tmp_path) == (MAX_DIGITS, 0)
 
 
 @pytest.mark.parametrize("harm", [b"", b"{", file(entry(label=99)), file(format=9)])
 def test_a_damaged_file_is_named_kept_and_cleared_on_purpose(tmp_path, harm):
-    keep(image(0), 1, tmp_path)
+    save_digit(image(0), 1, tmp_path)
     path = tmp_path / FOLDER / NAME
     path.write_bytes(harm)
     for act in (
-        lambda: kept(tmp_path),
-        lambda: keep(image(1), 1, tmp_path),
-        lambda: export(tmp_path),
+        lambda: list_digits(tmp_path),
+        lambda: save_digit(image(1), 1, tmp_path),
+        lambda: export_digits(tmp_path),
         lambda: delete("x", tmp_path),
     ):
         with pytest.raises(RunError, match=r"own\.json"):
             act()
     assert path.read_bytes() == harm
     clear(tmp_path)
-    assert kept(tmp_path) == []
+    assert list_digits(tmp_path) == []
 
 
 def test_links_are_not_followed(tmp_path):
@@ -224,8 +224,8 @@ def test_links_are_not_followed(tmp_path):
     (tmp_path / "folder" / FOLDER).mkdir(parents=True)
     (tmp_path / "folder" / FOLDER / NAME).symlink_to(outside)
     for act in (
-        lambda: kept(tmp_path / "folder"),
-        lambda: keep(image(1), 1, tmp_path / "folder"),
+        lambda: list_digits(tmp_path / "folder"),
+        lambda: save_digit(image(1), 1, tmp_path / "folder"),
         lambda: clear(tmp_path / "folder"),
     ):
         with pytest.raises(RunError, match="link"):
@@ -236,7 +236,7 @@ def test_links_are_not_followed(tmp_path):
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / FOLDER).write_text("in the way")
     with pytest.raises(RunError):
-        keep(image(0), 1, tmp_path)
+        save_digit(image(0), 1, tmp_path)
 
 
 values = st.recursive(
@@ -252,6 +252,6 @@ values = st.recursive(
 def test_any_json_is_taken_in_or_refused_in_words(tmp_path_factory, value):
     folder = tmp_path_factory.mktemp("any")
     try:
-        take_in(json.dumps(value).encode(), folder)
+        import_digits(json.dumps(value).encode(), folder)
     except UserError:
         assert not (folder / FOLDER).exists()

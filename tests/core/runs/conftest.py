@@ -10,7 +10,7 @@ import pytest
 
 from core.config import RunConfig
 from core.data.dataset import Mnist
-from core.runs import events, store, worker
+from core.runs import creation, events, store, worker
 from core.runs.run import Run
 
 LINEAR = (
@@ -65,7 +65,7 @@ def trained(tiny: RunConfig, digits: Mnist) -> Callable[..., Run]:
     """Makes and trains a run in this process."""
 
     def make(name: str = "trained", config: RunConfig = tiny) -> Run:
-        run = store.create(config, name)
+        run = creation.create_run(config, name)
         assert worker.train(run.folder, digits) == "finished"
         return store.open_run(name)
 

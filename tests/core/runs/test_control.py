@@ -1,8 +1,19 @@
 import pytest
 
 from core.errors import ConfigError, LimitError, RunError
-from core.runs import control, files, processes, run_queue, status, store, worker
-from core.runs.progress import progress
+from core.runs import (
+    control,
+    creation,
+    events,
+    files,
+    processes,
+    run_queue,
+    status,
+    store,
+    weights,
+    worker,
+)
+from core.runs.progress import estimate_progress
 
 
 @pytest.fixture
@@ -10,14 +21,16 @@ def no_start(monkeypatch):
     """Submitting starts nothing: this very process stands for the worker."""
     started = []
     monkeypatch.setattr(
-        run_queue, "start_worker", lambda folder: started.append(folder.name) or processes.identity()
+        run_queue,
+        "start_worker",
+        lambda folder: started.append(folder.name) or processes.identity(),
     )
     return started
 
 
 @pytest.fixture
 def live(tiny):
-    run = store.create(tiny, "live")
+    run = creation.create_run(tiny, "live")
     status.write(run.folder, "running", "", processes.identity())
     return run
 
@@ -44,9 +57,9 @@ def test_one_epoch_of_a_live_run_is_a_pause_at_its_end(live):
 
 
 def test_one_epoch_of_a_resting_run_starts_it(tiny, no_start, digits, monkeypatch):
-    run = store.create(tiny, "a")
+    run = creation.create_run(tiny, "a")
     monkeypatch.setattr(
-        worker, "LOOK_SECONDS", 60.0
+        worker, "POLL_SECONDS", 60.0
     )  # all that is asked before the start is known at the start
     for done in (1, 2):
         assert control.step("a").state == "running"
@@ -58,7 +71,7 @@ def test_one_epoch_of_a_resting_run_starts_it(tiny, no_start, digits, monkeypatc
 
 
 def test_a_paused_run_can_be_stopped_for_good_and_a_queued_one_dropped(tiny):
-    run = store.create(tiny, "a")
+    run = creation.create_run(tiny, "a")
     status.write(run.folder, "paused", "after epoch 1")
     assert control.stop("a").state == "stopped"
     with pytest.raises(RunError, match="does not train: it is stopped"):
@@ -70,8 +83,8 @@ def test_a_paused_run_can_be_stopped_for_good_and_a_queued_one_dropped(tiny):
 
 
 def test_an_old_request_does_not_stop_a_run_that_is_started_again(tiny, no_start, digits):
-    run = store.create(tiny, "a")
-    status.request(run.folder, "stop")
+    run = creation.create_run(tiny, "a")
+    status.write_request(run.folder, "stop")
     control.resume("a")
     assert worker.train(run.folder, digits) == "finished"
 
@@ -83,13 +96,13 @@ def test_what_is_done_does_not_go_on(trained, state):
     with pytest.raises(RunError, match="fork it"):
         control.resume("a")
     with pytest.raises(RunError, match="only a run that goes on"):
-        control.change_rate("a", 0.5)
+        control.scale_lr("a", 0.5)
 
 
 @pytest.mark.parametrize("factor", [0.0, -1.0, 0.0001, 2000.0, float("nan"), float("inf")])
 def test_a_rate_out_of_range_is_refused(live, factor):
     with pytest.raises(RunError, match="can be multiplied by"):
-        control.change_rate("live", factor)
+        control.scale_lr("live", factor)
 
 
 def test_a_damaged_request_is_no_request(live):
@@ -104,7 +117,7 @@ def test_a_damaged_request_is_no_request(live):
         (live.folder / "request.json").write_bytes(data)
         (live.folder / "rate.json").write_bytes(data)
         assert status.read_request(live.folder) is None
-        assert status.read_rate(live.folder) is None
+        assert status.read_lr_factor(live.folder) is None
 
 
 def test_a_fork_begins_with_its_parents_weights_and_says_so(trained, tiny, digits, monkeypatch):
@@ -114,16 +127,16 @@ def test_a_fork_begins_with_its_parents_weights_and_says_so(trained, tiny, digit
     assert child.config == tiny.changed(max_lr=0.02, epochs=1)
     assert (child.state, child.epochs) == ("stopped", ())
     begun = []
-    real = worker.Record.take_up
+    real = worker.Recorder.take_up
     monkeypatch.setattr(
-        worker.Record,
+        worker.Recorder,
         "take_up",
         lambda self, training, saved: (
             begun.append(training.weights()) or real(self, training, saved)
         ),
     )
     assert worker.train(child.folder, digits) == "finished"
-    theirs = store.weights.load_tensors(parent.folder / "best.pt")
+    theirs = weights.load_tensors(parent.folder / "best.pt")
     assert all((begun[0][name] == tensor).all() for name, tensor in theirs.items())
     child = store.open_run("b")
     assert child.epochs[0].train_loss < parent.epochs[0].train_loss
@@ -134,7 +147,7 @@ def test_a_fork_that_is_stopped_does_not_begin_again(trained, digits, outcome):
     trained("a")
     whole, cut = (control.fork("a", name, {"epochs": 2}) for name in ("whole", "cut"))
     worker.train(whole.folder, digits)
-    status.request(cut.folder, "pause-after-epoch")
+    status.write_request(cut.folder, "pause-after-epoch")
     assert worker.train(cut.folder, digits) == "paused"
     assert worker.train(cut.folder, digits) == "finished"
     assert outcome(store.open_run("cut")) == outcome(store.open_run("whole"))
@@ -142,7 +155,7 @@ def test_a_fork_that_is_stopped_does_not_begin_again(trained, digits, outcome):
 
 def test_forks_that_cannot_be(trained, tiny, monkeypatch):
     trained("a")
-    store.create(tiny, "new")
+    creation.create_run(tiny, "new")
     with pytest.raises(RunError, match="no weights yet"):
         control.fork("new", "b")
     with pytest.raises(RunError, match="do not fit another network"):
@@ -168,16 +181,16 @@ def test_a_damaged_start_is_told(trained, digits):
 
 
 def test_waiting_has_an_end(live):
-    assert control.wait("live", seconds=0.2).is_live
+    assert control.wait_until_idle("live", seconds=0.2).is_live
     status.write(live.folder, "paused")
-    assert control.wait("live").state == "paused"
+    assert control.wait_until_idle("live").state == "paused"
 
 
 def test_progress_tells_how_far_and_how_long(tiny, checkpoints):
-    run = store.create(tiny, "a")
-    assert progress(run).share == 0.0
-    with files.locked(checkpoints):
-        store.change(run.folder, facts={"steps_per_epoch": 6})
+    run = creation.create_run(tiny, "a")
+    assert estimate_progress(run).share == 0.0
+    with files.lock_folder(checkpoints):
+        store.update_run_json(run.folder, facts={"steps_per_epoch": 6})
     for kind, epoch, step, at in (
         ("started", 1, 0, 100.0),
         ("batch", 1, 6, 160.0),
@@ -186,16 +199,16 @@ def test_progress_tells_how_far_and_how_long(tiny, checkpoints):
         ("batch", 2, 3, 515.0),
     ):
         more = {"steps": 6, "loss": 1.0, "lr": 0.1} if kind == "batch" else {}
-        line = store.events.line(kind, epoch, step, **more)
-        files.append(
+        line = events.format_event(kind, epoch, step, **more)
+        files.append_bytes(
             run.folder / "events.jsonl",
             line.replace(
                 line[line.index(b'"time": ') : line.index(b', "epoch"')], f'"time": {at}'.encode()
             ),
         )
-    assert progress(store.open_run("a")).seconds_left is None, "nobody trains it"
+    assert estimate_progress(store.open_run("a")).seconds_left is None, "nobody trains it"
     status.write(run.folder, "running", "", processes.identity())
-    now = progress(store.open_run("a"))
+    now = estimate_progress(store.open_run("a"))
     assert (now.epoch, now.epochs, now.step, now.steps, now.share) == (2, 3, 3, 6, 0.5)
     assert now.seconds_left == pytest.approx(9 * 5.0), "five seconds a step since it was resumed"
 
@@ -208,8 +221,8 @@ def test_names_are_checked_everywhere(checkpoints, tmp_path):
         control.step,
         run_queue.submit,
         store.annotate,
-        lambda name: control.change_rate(name, 0.5),
-        lambda name: control.wait(name),
+        lambda name: control.scale_lr(name, 0.5),
+        lambda name: control.wait_until_idle(name),
         lambda name: store.rename(name, "x"),
         lambda name: control.fork(name, "x"),
     ):

@@ -8,25 +8,25 @@ from core.runs import events, files
 
 
 def _batch(epoch, step):
-    return events.line("batch", epoch, step, steps=6, loss=0.5, lr=0.1)
+    return events.format_event("batch", epoch, step, steps=6, loss=0.5, lr=0.1)
 
 
 def test_an_unfinished_last_line_is_left_out_until_it_is_whole(tmp_path):
     path = tmp_path / events.NAME
     whole = _batch(1, 2)
-    files.append(path, _batch(1, 1) + whole[:20])
+    files.append_bytes(path, _batch(1, 1) + whole[:20])
     assert [event["step"] for event in events.read(path)] == [1]
-    files.append(path, whole[20:])
+    files.append_bytes(path, whole[20:])
     assert [event["step"] for event in events.read(path)] == [1, 2]
 
 
 def test_only_what_was_added_is_read(tmp_path, monkeypatch):
     path = tmp_path / events.NAME
     seen = []
-    real = events.parsed
-    monkeypatch.setattr(events, "parsed", lambda data: seen.append(len(data)) or real(data))
+    real = events.parse
+    monkeypatch.setattr(events, "parse", lambda data: seen.append(len(data)) or real(data))
     for step in range(1, 6):
-        files.append(path, _batch(1, step))
+        files.append_bytes(path, _batch(1, step))
         assert [event["step"] for event in events.read(path)] == list(range(1, step + 1))
     events.read(path)
     assert sum(seen) == path.stat().st_size
@@ -34,19 +34,19 @@ def test_only_what_was_added_is_read(tmp_path, monkeypatch):
 
 def test_a_reader_may_change_its_list(tmp_path):
     path = tmp_path / events.NAME
-    files.append(path, _batch(1, 1))
+    files.append_bytes(path, _batch(1, 1))
     events.read(path).clear()
     assert len(events.read(path)) == 1
 
 
 def test_rewinding_drops_what_will_happen_again_and_readers_notice(tmp_path):
     path = tmp_path / events.NAME
-    files.append(
+    files.append_bytes(
         path,
-        events.line("started", 1, 0)
+        events.format_event("started", 1, 0)
         + _batch(1, 3)
         + _batch(1, 6)
-        + events.line("epoch", 1, 6, row={})
+        + events.format_event("epoch", 1, 6, row={})
         + _batch(2, 3)
         + _batch(2, 6)
         + b'{"kind": "ba',
@@ -76,7 +76,7 @@ def test_a_missing_file_has_no_events(tmp_path):
 
 def test_what_readers_remember_is_bounded(tmp_path):
     for number in range(40):
-        files.append(tmp_path / f"{number}.jsonl", _batch(1, 1))
+        files.append_bytes(tmp_path / f"{number}.jsonl", _batch(1, 1))
         assert len(events.read(tmp_path / f"{number}.jsonl")) == 1
     assert len(events._read) <= events._READ_MOST
 
@@ -97,7 +97,7 @@ almost = st.fixed_dictionaries(
     )
 )
 def test_any_file_can_be_read_and_what_comes_out_is_whole(lines):
-    for event in events.parsed(b"\n".join(lines)):
+    for event in events.parse(b"\n".join(lines)):
         assert isinstance(event["kind"], str)
         assert type(event["epoch"]) is int
         assert type(event["step"]) is int
@@ -108,7 +108,7 @@ def test_any_file_can_be_read_and_what_comes_out_is_whole(lines):
 
 def test_the_file_can_be_deleted_while_it_is_read(tmp_path):
     path = tmp_path / events.NAME
-    files.append(path, _batch(1, 1))
+    files.append_bytes(path, _batch(1, 1))
     events.read(path)
     os.unlink(path)
     assert events.read(path) == []

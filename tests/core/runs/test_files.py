@@ -46,7 +46,7 @@ def test_a_full_disk_is_named_and_leaves_the_old_file(tmp_path, monkeypatch, cal
     else:
         monkeypatch.setattr(os, call, full)
     with pytest.raises(
-        files.DiskFull, match=r"the disk is full: state\.pt could not be saved.*intact"
+        files.DiskFullError, match=r"the disk is full: state\.pt could not be saved.*intact"
     ):
         files.write_bytes(path, b"new")
     monkeypatch.undo()
@@ -64,13 +64,13 @@ def test_other_faults_of_the_system_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"", "holds no JSON"),
-        (b"{", "holds no JSON"),
-        (b"\xff\xfe", "holds no JSON"),
-        (b"NaN", "holds no JSON"),
-        (b"[1, Infinity]", "holds no JSON"),
-        (b"[" * 100_000, "holds no JSON"),
-        (b"1" * 9_000, "holds no JSON"),
+        (b"", "not valid JSON"),
+        (b"{", "not valid JSON"),
+        (b"\xff\xfe", "not valid JSON"),
+        (b"NaN", "not valid JSON"),
+        (b"[1, Infinity]", "not valid JSON"),
+        (b"[" * 100_000, "not valid JSON"),
+        (b"1" * 9_000, "not valid JSON"),
     ],
 )
 def test_what_is_no_json_is_refused(tmp_path, data, says):
@@ -95,21 +95,13 @@ def test_reading_again_sees_every_change(tmp_path):
         assert files.read_json(path) == value % 10
 
 
-def test_what_readers_remember_is_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "_PARSED_MOST", 3)
-    for number in range(10):
-        files.write_json(tmp_path / f"{number}.json", number)
-        files.read_json(tmp_path / f"{number}.json")
-    assert len(files._parsed) == 3
-
-
 def test_the_lock_admits_one_at_a_time(tmp_path):
     inside, most = 0, 0
 
     def work():
         nonlocal inside, most
         for _ in range(20):
-            with files.locked(tmp_path):
+            with files.lock_folder(tmp_path):
                 inside += 1
                 most = max(most, inside)
                 inside -= 1
@@ -128,12 +120,12 @@ def test_a_lock_that_is_never_given_back_is_an_error_and_no_hang(tmp_path, monke
 
     def other():
         try:
-            with files.locked(tmp_path):
+            with files.lock_folder(tmp_path):
                 pass
         except RunError as error:
             errors.append(str(error))
 
-    with files.locked(tmp_path):
+    with files.lock_folder(tmp_path):
         thread = threading.Thread(target=other)
         thread.start()
         thread.join()
@@ -144,19 +136,19 @@ def test_a_lock_that_is_never_given_back_is_an_error_and_no_hang(tmp_path, monke
 @pytest.mark.parametrize(
     ("number", "kind", "says"),
     [
-        (errno.ENOSPC, files.DiskFull, "the disk is full: new could not be saved"),
+        (errno.ENOSPC, files.DiskFullError, "the disk is full: new could not be saved"),
         (errno.EACCES, RunError, "new could not be written: Permission denied"),
     ],
 )
 def test_what_the_system_refuses_under_the_lock_is_told_in_words(tmp_path, number, kind, says):
-    with pytest.raises(kind, match=says), files.locked(tmp_path):
+    with pytest.raises(kind, match=says), files.lock_folder(tmp_path):
         raise OSError(number, os.strerror(number), str(tmp_path / "new"))
-    with files.locked(tmp_path):
+    with files.lock_folder(tmp_path):
         pass
 
 
 def test_sweeping_takes_only_what_writers_left(tmp_path: Path):
     (tmp_path / ".state.pt.123-456.tmp").write_bytes(b"half")
     (tmp_path / "state.pt").write_bytes(b"whole")
-    files.sweep(tmp_path)
+    files.remove_partial_files(tmp_path)
     assert os.listdir(tmp_path) == ["state.pt"]

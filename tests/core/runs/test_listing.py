@@ -28,7 +28,7 @@ def runs(checkpoints):
     ],
 )
 def test_runs_are_found_by_all_words_whatever_their_case(runs, text, state, names):
-    assert [run.name for run in listing.matching(runs, text, state)] == names.split()
+    assert [run.name for run in listing.filter_runs(runs, text, state)] == names.split()
 
 
 @pytest.mark.parametrize(
@@ -43,20 +43,20 @@ def test_runs_are_found_by_all_words_whatever_their_case(runs, text, state, name
     ],
 )
 def test_runs_are_put_in_order_and_those_without_a_figure_come_last(runs, by, names):
-    assert [run.name for run in listing.ordered(runs, by)] == names.split()
+    assert [run.name for run in listing.sort_runs(runs, by)] == names.split()
 
 
 def test_every_order_is_tried_and_no_other_taken(runs):
-    assert len(listing.ORDERS) == 6
+    assert len(listing.SORT_KEYS) == 6
     with pytest.raises(RunError, match=r"by newest, .* or name, not 'colour'"):
-        listing.ordered(runs, "colour")
+        listing.sort_runs(runs, "colour")
 
 
 def test_only_fields_that_differ_are_told(runs):
     by_name = {run.name: run for run in runs}
-    assert listing.differing([by_name["beta"]]) == listing.differing([]) == []
-    assert listing.differing([by_name["beta"], by_name["beta"]]) == []
-    assert listing.differing([by_name["beta"], by_name["gamma"]]) == [
+    assert listing.differing_fields([by_name["beta"]]) == listing.differing_fields([]) == []
+    assert listing.differing_fields([by_name["beta"], by_name["beta"]]) == []
+    assert listing.differing_fields([by_name["beta"], by_name["gamma"]]) == [
         "architecture",
         "lr",
         "max_lr",
@@ -65,4 +65,4 @@ def test_only_fields_that_differ_are_told(runs):
 
 
 def test_seconds_are_those_of_all_epochs(runs):
-    assert [listing.seconds(run) for run in runs] == [0.0, 2.0, 6.0]
+    assert [listing.total_seconds(run) for run in runs] == [0.0, 2.0, 6.0]

@@ -8,9 +8,10 @@ import torch
 
 from core.errors import RunError
 from core.models.network import build
-from core.runs import files, prediction_cache
-from core.runs.prediction_cache import FOLDER, predictions_of
-from core.runs.store import list_runs, load_model
+from core.runs import prediction_cache, torch_file
+from core.runs.loading import load_model
+from core.runs.prediction_cache import FOLDER, load_predictions
+from core.runs.store import list_runs
 from core.training.trainer import evaluate
 from tests.made import made_run
 
@@ -40,7 +41,7 @@ def counted(monkeypatch) -> list:
 
 def test_they_agree_with_the_trainers_own_score(tmp_path, pair, digits):
     run = made_run(tmp_path, "mine", architecture="original-3762")
-    found = predictions_of(run, test=pair)
+    found = load_predictions(run, test=pair)
     loss, correct = evaluate(
         load_model(run), digits.test_images, digits.test_labels, torch.device("cpu")
     )
@@ -50,17 +51,17 @@ def test_they_agree_with_the_trainers_own_score(tmp_path, pair, digits):
 
 def test_a_network_is_asked_once(tmp_path, pair, counted):
     run = made_run(tmp_path, "mine")
-    first, second = (predictions_of(run, test=pair) for _ in range(2))
+    first, second = (load_predictions(run, test=pair) for _ in range(2))
     assert len(counted) == len(kept(tmp_path)) == 1
     np.testing.assert_array_equal(first.probabilities, second.probabilities)
 
 
 def test_other_weights_or_other_images_are_asked_anew(tmp_path, pair, counted):
     run = made_run(tmp_path, "mine")
-    predictions_of(run, test=pair)
-    predictions_of(run, test=(pair[0][::-1].copy(), pair[1][::-1].copy()))
-    files.save_tensors(run.folder / "last.pt", build(run.config.changed(seed=2)).state_dict())
-    predictions_of(run, test=pair)
+    load_predictions(run, test=pair)
+    load_predictions(run, test=(pair[0][::-1].copy(), pair[1][::-1].copy()))
+    torch_file.save(run.folder / "last.pt", build(run.config.changed(seed=2)).state_dict())
+    load_predictions(run, test=pair)
     assert len(counted) == 3
 
 
@@ -76,42 +77,44 @@ def test_other_weights_or_other_images_are_asked_anew(tmp_path, pair, counted):
 )
 def test_what_was_kept_and_went_bad_is_made_anew(tmp_path, pair, counted, harm):
     run = made_run(tmp_path, "mine")
-    first = predictions_of(run, test=pair)
+    first = load_predictions(run, test=pair)
     harm(kept(tmp_path)[0])
-    np.testing.assert_array_equal(predictions_of(run, test=pair).probabilities, first.probabilities)
+    np.testing.assert_array_equal(
+        load_predictions(run, test=pair).probabilities, first.probabilities
+    )
     assert len(counted) == 2
 
 
 def test_where_nothing_can_be_kept_it_still_answers(tmp_path, pair):
     run = made_run(tmp_path, "mine")
     (tmp_path / FOLDER).write_text("a file where the folder should be")
-    assert len(predictions_of(run, test=pair).labels) == 200
+    assert len(load_predictions(run, test=pair).labels) == 200
 
 
 def test_only_so_many_are_kept(tmp_path, pair, monkeypatch):
-    monkeypatch.setattr(prediction_cache, "KEPT", 2)
+    monkeypatch.setattr(prediction_cache, "MAX_FILES", 2)
     for seed in (1, 2, 3):
-        predictions_of(made_run(tmp_path, f"mine-{seed}", seed=seed), test=pair)
+        load_predictions(made_run(tmp_path, f"mine-{seed}", seed=seed), test=pair)
     assert len(kept(tmp_path)) == 2
 
 
 def test_what_is_kept_is_no_run(tmp_path, pair):
-    predictions_of(made_run(tmp_path, "mine"), test=pair)
+    load_predictions(made_run(tmp_path, "mine"), test=pair)
     assert [run.name for run in list_runs(tmp_path)] == ["mine"]
 
 
 def test_a_run_without_weights_is_named(tmp_path, pair):
     with pytest.raises(RunError, match="no weights yet"):
-        predictions_of(made_run(tmp_path, "new", done=0, state="stopped"), test=pair)
+        load_predictions(made_run(tmp_path, "new", done=0, state="stopped"), test=pair)
     run = made_run(tmp_path, "gone")
     (run.folder / "last.pt").unlink()
     with pytest.raises(RunError, match="gone"):
-        predictions_of(run, test=pair)
+        load_predictions(run, test=pair)
 
 
 def test_a_network_that_gives_no_numbers_is_named(tmp_path, pair):
     run = made_run(tmp_path, "wild")
     weights = {name: value * float("nan") for name, value in build(run.config).state_dict().items()}
-    files.save_tensors(run.folder / "last.pt", weights)
+    torch_file.save(run.folder / "last.pt", weights)
     with pytest.raises(RunError, match="wild cannot be asked"):
-        predictions_of(run, test=pair)
+        load_predictions(run, test=pair)

@@ -13,7 +13,7 @@ import pytest
 
 from core.config import RunConfig
 from core.data import dataset
-from core.runs import control, files, processes, run_queue, status, store
+from core.runs import control, creation, files, processes, run_queue, status, store
 
 pytestmark = [pytest.mark.mnist, pytest.mark.timeout(600)]
 
@@ -50,8 +50,8 @@ def _until(condition, seconds=60.0):
 
 
 def _finish(name):
-    run = control.wait(name, seconds=300)
-    assert run.state == "finished", f"{run.state}: {run.message}\n{run.log_end()}"
+    run = control.wait_until_idle(name, seconds=300)
+    assert run.state == "finished", f"{run.state}: {run.message}\n{run.read_log_tail()}"
     return run
 
 
@@ -60,14 +60,14 @@ def _pid(name):
 
 
 def _batches(name):
-    return [event for event in store.open_run(name).events() if event["kind"] == "batch"]
+    return [event for event in store.open_run(name).read_events() if event["kind"] == "batch"]
 
 
 def test_killed_at_random_moments_it_ends_bit_for_bit_the_same(outcome, kinds):
     # Long enough to be killed three times on its way.
     config = SMALL.changed(augmentation="final", holdout=30_000, epochs=6)
-    store.create(config, "whole")
-    store.create(config, "cut")
+    creation.create_run(config, "whole")
+    creation.create_run(config, "cut")
     run_queue.submit("whole")
     whole = _finish("whole")
     chance = random.Random(3)
@@ -105,7 +105,7 @@ def test_killed_at_random_moments_it_ends_bit_for_bit_the_same(outcome, kinds):
 
 @pytest.mark.parametrize("how", ["pause", "SIGTERM", "at the start"])
 def test_a_stop_ends_the_process_within_seconds(how):
-    store.create(SMALL.changed(augmentation="final", epochs=50), "a")
+    creation.create_run(SMALL.changed(augmentation="final", epochs=50), "a")
     run_queue.submit("a")
     if how != "at the start":
         _until(lambda: len(_batches("a")) > 2)
@@ -125,7 +125,7 @@ def test_a_stop_ends_the_process_within_seconds(how):
 
 
 def test_a_run_outlives_the_process_that_started_it():
-    store.create(SMALL.changed(epochs=1), "a")
+    creation.create_run(SMALL.changed(epochs=1), "a")
     shell = subprocess.run(
         [
             sys.executable,
@@ -144,39 +144,39 @@ def test_a_run_outlives_the_process_that_started_it():
 
 def test_the_queue_runs_on_from_one_run_to_the_next():
     for name in ("a", "b", "c"):
-        store.create(SMALL.changed(epochs=1), name)
+        creation.create_run(SMALL.changed(epochs=1), name)
         run_queue.submit(name)
-    assert run_queue.order() == ["b", "c"]
+    assert run_queue.list_waiting() == ["b", "c"]
     run_queue.move("c", 0)
     _finish("b")
-    ends = {name: store.open_run(name).events()[-1]["time"] for name in ("a", "b", "c")}
+    ends = {name: store.open_run(name).read_events()[-1]["time"] for name in ("a", "b", "c")}
     assert ends["a"] < ends["c"] < ends["b"]
 
 
 def test_one_epoch_and_pause_by_real_processes(outcome):
     for name in ("whole", "steps"):
-        store.create(SMALL.changed(epochs=2), name)
+        creation.create_run(SMALL.changed(epochs=2), name)
     run_queue.submit("whole")
     whole = _finish("whole")
     control.step("steps")
-    run = control.wait("steps", seconds=120)
+    run = control.wait_until_idle("steps", seconds=120)
     assert (run.state, len(run.epochs)) == ("paused", 1)
     control.resume("steps")
     assert outcome(_finish("steps")) == outcome(whole)
 
 
 def test_a_changed_rate_reaches_the_worker():
-    store.create(SMALL.changed(schedule="constant", lr=0.01, epochs=50), "a")
+    creation.create_run(SMALL.changed(schedule="constant", lr=0.01, epochs=50), "a")
     run_queue.submit("a")
     _until(lambda: len(_batches("a")) > 2)
-    control.change_rate("a", 0.5)
+    control.scale_lr("a", 0.5)
     _until(lambda: _batches("a")[-1]["lr"] == 0.005)
     assert [
-        event["factor"] for event in store.open_run("a").events() if event["kind"] == "rate"
+        event["factor"] for event in store.open_run("a").read_events() if event["kind"] == "rate"
     ] == [0.5]
     _until(lambda: not (store.open_run("a").folder / "rate.json").exists(), 5)
     control.stop("a")
-    assert control.wait("a").state == "stopped"
+    assert control.wait_until_idle("a").state == "stopped"
 
 
 @pytest.mark.parametrize("free", [0, 56, 80])
@@ -190,28 +190,28 @@ def test_a_full_disk_is_named_by_a_real_process(tmp_path, monkeypatch, free):
         pytest.skip("no file system may be mounted here")
     try:
         monkeypatch.setenv("INKLING_CHECKPOINTS", str(small))
-        run = store.create(SMALL.changed(epochs=1), "a")
-        with files.locked(small):
+        run = creation.create_run(SMALL.changed(epochs=1), "a")
+        with files.lock_folder(small):
             status.write(run.folder, "queued")
         room = os.statvfs(small)
         (small / ".ballast").write_bytes(bytes(room.f_bavail * room.f_bsize - free * 1024))
         try:
-            run_queue.pump()
-        except files.DiskFull:
+            run_queue.start_waiting()
+        except files.DiskFullError:
             assert free == 0
-        run = control.wait("a", seconds=120) if free else store.open_run("a")
+        run = control.wait_until_idle("a", seconds=120) if free else store.open_run("a")
         if free:
-            assert run.state in ("failed", "crashed"), run.log_end()
+            assert run.state in ("failed", "crashed"), run.read_log_tail()
             assert "the disk is full" in run.message
         (small / ".ballast").unlink()
-        control.resume("a") if free else run_queue.pump()
+        control.resume("a") if free else run_queue.start_waiting()
         _finish("a")
     finally:
         subprocess.run(["umount", "--lazy", str(small)], check=True)
 
 
 def test_a_zombie_is_no_training_process():
-    run = store.create(SMALL, "a")
+    run = creation.create_run(SMALL, "a")
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     status.write(run.folder, "running", "", processes.identity(child.pid))
     assert store.open_run("a").is_live

@@ -8,7 +8,7 @@ import pytest
 
 from core.config import Limits
 from core.errors import LimitError, RunError
-from core.runs import files, processes, run_queue, status, store, worker
+from core.runs import creation, files, folders, processes, run_queue, status, store, worker
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def started(monkeypatch):
 
 
 def _kill(name):
-    pid = files.read_json(store.checkpoints_folder() / name / "status.json")["pid"]
+    pid = files.read_json(folders.checkpoints_folder() / name / "status.json")["pid"]
     os.kill(pid, 9)
     while processes.is_alive(*processes.identity(pid)):
         time.sleep(0.01)
@@ -38,20 +38,20 @@ def _kill(name):
 
 def _make(config, *names):
     for name in names:
-        store.create(config, name)
+        creation.create_run(config, name)
 
 
 def test_more_runs_than_places_wait_in_order(tiny, started):
     _make(tiny, "a", "b", "c", "d")
     states = [run_queue.submit(name).state for name in ("b", "a", "d", "c")]
     assert states == ["running", "queued", "queued", "queued"]
-    assert run_queue.order() == ["a", "d", "c"]
+    assert run_queue.list_waiting() == ["a", "d", "c"]
     assert started == ["b"]
-    assert run_queue.pump() == []
+    assert run_queue.start_waiting() == []
     _kill("b")
     assert store.open_run("b").state == "crashed"
-    assert run_queue.pump() == ["a"]
-    assert (started, run_queue.order()) == (["b", "a"], ["d", "c"])
+    assert run_queue.start_waiting() == ["a"]
+    assert (started, run_queue.list_waiting()) == (["b", "a"], ["d", "c"])
 
 
 def test_as_many_train_as_the_settings_say(tiny, started, monkeypatch):
@@ -59,7 +59,7 @@ def test_as_many_train_as_the_settings_say(tiny, started, monkeypatch):
     _make(tiny, "a", "b", "c")
     assert [run_queue.submit(name).state for name in "abc"] == ["running", "running", "queued"]
     monkeypatch.setenv("INKLING_RUNNING", "3")
-    assert run_queue.pump() == ["c"]
+    assert run_queue.start_waiting() == ["c"]
 
 
 def test_the_order_can_be_changed_and_entries_dropped(tiny, started):
@@ -69,18 +69,18 @@ def test_the_order_can_be_changed_and_entries_dropped(tiny, started):
     assert run_queue.move("d", 0) == ["d", "b", "c", "e"]
     assert run_queue.move("b", 99) == ["d", "c", "e", "b"]
     assert run_queue.move("e", -5) == ["e", "d", "c", "b"]
-    dropped = run_queue.drop("d")
+    dropped = run_queue.remove("d")
     assert (dropped.state, dropped.can_resume) == ("stopped", True)
-    assert run_queue.order() == ["e", "c", "b"]
+    assert run_queue.list_waiting() == ["e", "c", "b"]
     for call in (
-        lambda: run_queue.drop("d"),
+        lambda: run_queue.remove("d"),
         lambda: run_queue.move("a", 0),
-        lambda: run_queue.drop("../x"),
+        lambda: run_queue.remove("../x"),
     ):
         with pytest.raises(RunError, match="does not wait"):
             call()
     _kill("a")
-    run_queue.pump()
+    run_queue.start_waiting()
     assert started == ["a", "e"]
 
 
@@ -91,10 +91,10 @@ def test_a_lost_or_damaged_order_loses_no_run(tiny, started, checkpoints):
         time.sleep(0.002)
     for data in (None, b"", b"{", b'{"x": 1}', b'[1, ["c"], "gone", "../x", "a"]'):
         if data is None:
-            (checkpoints / run_queue.ORDER).unlink()
+            (checkpoints / run_queue.ORDER_FILE).unlink()
         else:
-            (checkpoints / run_queue.ORDER).write_bytes(data)
-        assert run_queue.order() == ["c", "b"], "by the time they came"
+            (checkpoints / run_queue.ORDER_FILE).write_bytes(data)
+        assert run_queue.list_waiting() == ["c", "b"], "by the time they came"
     assert run_queue.move("b", 0) == ["b", "c"]
 
 
@@ -106,7 +106,7 @@ def test_submitting_twice_is_refused_or_keeps_one_entry(tiny, started):
     run_queue.submit("b")
     with pytest.raises(RunError, match="b waits already"):
         run_queue.submit("b")
-    assert run_queue.order() == ["b"]
+    assert run_queue.list_waiting() == ["b"]
 
 
 def test_the_queue_has_an_end(tiny, started):
@@ -134,9 +134,9 @@ def test_damaged_and_deleted_runs_do_not_block_the_queue(tiny, started, checkpoi
     (checkpoints / "b" / "run.json").write_text("{")
     (checkpoints / "c" / "status.json").write_text("{")
     _kill("a")
-    run_queue.pump()
+    run_queue.start_waiting()
     _kill("b")
-    run_queue.pump()
+    run_queue.start_waiting()
     assert started == ["a", "b", "d"], (
         "b's worker will say what is wrong with it, c's status names no state"
     )
@@ -160,17 +160,17 @@ def test_a_process_that_cannot_be_started_is_told(tiny, monkeypatch):
     run = run_queue.submit("a")
     assert run.state == "failed"
     assert "Resource temporarily unavailable" in run.message
-    assert run_queue.order() == []
+    assert run_queue.list_waiting() == []
 
 
 def test_a_worker_started_by_hand_takes_a_place_or_waits(tiny, started, digits):
     _make(tiny, "a", "b")
     run_queue.submit("a")
     assert worker.train(store.open_run("b").folder, digits) == "queued"
-    assert run_queue.order() == ["b"]
+    assert run_queue.list_waiting() == ["b"]
     _kill("a")
     assert worker.train(store.open_run("b").folder, digits) == "finished"
-    assert run_queue.order() == []
+    assert run_queue.list_waiting() == []
 
 
 def test_two_workers_never_train_one_run(tiny, started, digits):
@@ -205,7 +205,7 @@ def test_a_starter_that_dies_between_starting_and_writing_is_put_right(
         patch.setattr(status, "write", write)
         with pytest.raises(KeyboardInterrupt):
             run_queue.submit("a")
-    assert run_queue.order() == ["a"]
+    assert run_queue.list_waiting() == ["a"]
     assert run_queue.submit("b").state == "queued"
     assert started == ["a", "a"]
     assert store.open_run("a").state == "running"
@@ -243,14 +243,14 @@ def test_starts_at_the_same_instant_never_both_take_the_last_place(tiny):
     assert sum("started" in output for output, _ in outputs) == 1
     states = sorted(store.open_run(name).state for name in names)
     assert states == ["queued"] * 5 + ["running"]
-    assert len(run_queue.order()) == 5
+    assert len(run_queue.list_waiting()) == 5
 
 
 def test_places_on_a_gpu(monkeypatch):
     monkeypatch.setattr(Path, "exists", lambda self: str(self) == "/dev/nvidia0")
-    assert run_queue.places() == run_queue.ON_A_GPU
+    assert run_queue.count_slots() == run_queue.GPU_SLOTS
     monkeypatch.setenv("INKLING_RUNNING", "1")
-    assert run_queue.places() == 1
+    assert run_queue.count_slots() == 1
     monkeypatch.setattr(Path, "exists", lambda self: False)
     monkeypatch.delenv("INKLING_RUNNING")
-    assert run_queue.places() == 1
+    assert run_queue.count_slots() == 1

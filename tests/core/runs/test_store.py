@@ -11,8 +11,18 @@ from hypothesis import strategies as st
 from core.config import Limits, RunConfig
 from core.errors import ArchitectureError, ConfigError, LimitError, RunError
 from core.models.architectures import ARCHITECTURES
-from core.runs import files, status, store, weights
-from core.runs.run import Damaged, Run
+from core.runs import (
+    creation,
+    files,
+    loading,
+    processes,
+    run_names,
+    status,
+    store,
+    torch_file,
+    weights,
+)
+from core.runs.run import DamagedRun, Run
 from tests.made import made_run
 
 BAD_NAMES = [
@@ -43,7 +53,7 @@ BAD_NAMES = [
 
 @pytest.mark.parametrize("name", BAD_NAMES)
 def test_a_name_that_could_reach_elsewhere_is_refused(tiny, name, checkpoints):
-    for call in (lambda: store.create(tiny, name), lambda: store.open_run(name)):
+    for call in (lambda: creation.create_run(tiny, name), lambda: store.open_run(name)):
         with pytest.raises(RunError, match="cannot be a run's name"):
             call()
     assert not [path for path in checkpoints.iterdir() if path.name != files.LOCK]
@@ -51,29 +61,29 @@ def test_a_name_that_could_reach_elsewhere_is_refused(tiny, name, checkpoints):
 
 @given(st.text(max_size=80))
 def test_any_wanted_name_becomes_one_that_can_be_had(wanted):
-    name = store.free_name(wanted, Path("nowhere"))
-    assert store.check_name(name) == name
+    name = run_names.find_free_name(wanted, Path("nowhere"))
+    assert run_names.check_name(name) == name
 
 
 @given(st.text(alphabet=st.sampled_from("./\\abC-_ ~\0:"), max_size=12))
 def test_whatever_name_passes_stays_inside(name):
     try:
-        store.check_name(name)
+        run_names.check_name(name)
     except RunError:
         return
     assert Path("/x/checkpoints", name).resolve().parent == Path("/x/checkpoints")
 
 
 def test_a_free_name_counts_up(tiny):
-    assert store.free_name("final") == "final"
-    store.create(tiny, "final")
-    store.create(tiny, "Final-2")
-    assert store.free_name("final") == "final-3"
-    assert store.free_name("Größe: 5 / x") == "Gr-e-5-x"
+    assert run_names.find_free_name("final") == "final"
+    creation.create_run(tiny, "final")
+    creation.create_run(tiny, "Final-2")
+    assert run_names.find_free_name("final") == "final-3"
+    assert run_names.find_free_name("Größe: 5 / x") == "Gr-e-5-x"
 
 
 def test_what_was_made_can_be_opened(tiny):
-    made = store.create(tiny, "a", recipe="final", notes="mine", tags=("x", "y"))
+    made = creation.create_run(tiny, "a", recipe="final", notes="mine", tags=("x", "y"))
     assert made == store.open_run("a")
     assert (made.config, made.recipe, made.notes, made.tags, made.parent) == (
         tiny,
@@ -90,9 +100,9 @@ def test_what_was_made_can_be_opened(tiny):
 
 
 def test_a_name_is_had_once_whatever_its_case(tiny):
-    store.create(tiny, "Run")
+    creation.create_run(tiny, "Run")
     with pytest.raises(RunError, match="already a run 'run'; choose another name, such as 'run-2'"):
-        store.create(tiny, "run")
+        creation.create_run(tiny, "run")
 
 
 def test_no_such_run():
@@ -110,7 +120,7 @@ def test_no_such_run():
 )
 def test_a_config_that_makes_no_run_makes_no_folder(tiny, checkpoints, change, error):
     with pytest.raises(error):
-        store.create(tiny.changed(**change), "a")
+        creation.create_run(tiny.changed(**change), "a")
     assert store.list_runs() == []
 
 
@@ -120,27 +130,27 @@ def test_a_config_that_makes_no_run_makes_no_folder(tiny, checkpoints, change, e
         ("MAX_BATCH_SIZE", "99", "batch size 100 is more than"),
         ("MAX_EPOCHS", "2", "epochs 3 is more than"),
         ("MAX_PARAMETERS", "100", "parameters 500 is more than"),
-        ("MAX_RUNS", "1", "1 runs are kept already"),
+        ("MAX_RUNS", "1", "1 runs"),
     ],
 )
 def test_limits_are_held_in_the_core(tiny, monkeypatch, variable, value, says):
-    store.create(tiny, "first")
+    creation.create_run(tiny, "first")
     monkeypatch.setenv(f"INKLING_{variable}", value)
     with pytest.raises(LimitError, match=says):
-        store.create(tiny, "second")
+        creation.create_run(tiny, "second")
     assert [run.name for run in store.list_runs()] == ["first"]
 
 
 def test_the_disk_limit_counts_the_bin_too(tiny, checkpoints):
     (checkpoints / ".bin").mkdir()
     (checkpoints / ".bin" / "big").write_bytes(bytes(2_000_000))
-    with pytest.raises(LimitError, match="the runs take 2 MB of the 1 MB"):
-        store.create(tiny, "a", limits=Limits(max_disk_mb=1))
+    with pytest.raises(LimitError, match="2 MB of the 1 MB"):
+        creation.create_run(tiny, "a", limits=Limits(max_disk_mb=1))
 
 
 def test_the_list_is_newest_first(tiny):
     for name in ("b", "a", "c"):
-        store.create(tiny, name)
+        creation.create_run(tiny, name)
         time.sleep(0.002)
     assert [run.name for run in store.list_runs()] == ["c", "a", "b"]
     assert store.list_runs(Path("nowhere")) == []
@@ -198,10 +208,10 @@ def _corrupt(run: Run, how: str) -> None:
         ("missing epochs.json", "epochs.json is missing"),
         ("missing last.pt", "last.pt is missing"),
         ("missing best.pt", "best.pt is missing"),
-        ("bad JSON run.json", "run.json is damaged: it holds no JSON"),
+        ("bad JSON run.json", "run.json is damaged"),
         ("bad JSON status.json", "status.json is damaged"),
         ("bad JSON epochs.json", "epochs.json is damaged"),
-        ("foreign run.json", "holds no JSON"),
+        ("foreign run.json", "not valid JSON"),
         ("foreign last.pt", "last.pt is no zip file"),
         ("foreign best.pt", "best.pt is no zip file"),
         ("a list", "is not a run of this app"),
@@ -220,12 +230,12 @@ def _corrupt(run: Run, how: str) -> None:
     ],
 )
 def test_a_damaged_run_is_listed_with_the_reason_beside_the_others(trained, tiny, how, says):
-    run, other = trained("a"), store.create(tiny, "b")
+    run, other = trained("a"), creation.create_run(tiny, "b")
     _corrupt(run, how)
     assert [item.name for item in store.list_runs()] == ["b", "a"]
     good, bad = store.list_runs()
     assert good == other
-    assert isinstance(bad, Damaged)
+    assert isinstance(bad, DamagedRun)
     assert says in bad.reason
     with pytest.raises(RunError, match="run 'a' is damaged"):
         store.open_run("a")
@@ -240,7 +250,7 @@ def test_what_else_lies_among_the_runs_is_told_and_not_followed(trained, tmp_pat
     (checkpoints / "empty").mkdir()
     (checkpoints / "bad name").mkdir()
     (checkpoints / ".hidden").mkdir()
-    reasons = {item.name: item.reason for item in store.list_runs() if isinstance(item, Damaged)}
+    reasons = {item.name: item.reason for item in store.list_runs() if isinstance(item, DamagedRun)}
     assert set(reasons) == {"link", "note.txt", "empty", "bad name"}
     assert "is a link" in reasons["link"]
     assert "not a folder" in reasons["note.txt"]
@@ -259,7 +269,7 @@ def test_a_maker_that_was_killed_leaves_nothing_in_the_way(tiny, checkpoints):
     left.mkdir()
     (left / "run.json").write_text("{")
     assert store.list_runs() == []
-    store.create(tiny, "a")
+    creation.create_run(tiny, "a")
     assert sorted(path.name for path in checkpoints.iterdir()) == [".lock", "a"]
 
 
@@ -268,18 +278,18 @@ def test_a_full_disk_leaves_no_half_made_run(tiny, checkpoints, monkeypatch):
 
     def write(path, data):
         if path.name == "status.json":
-            raise files.full_disk(path)
+            raise files.disk_full_error(path)
         real(path, data)
 
     monkeypatch.setattr(files, "write_bytes", write)
-    with pytest.raises(files.DiskFull):
-        store.create(tiny, "a")
+    with pytest.raises(files.DiskFullError):
+        creation.create_run(tiny, "a")
     assert [path.name for path in checkpoints.iterdir()] == [".lock"]
 
 
 def test_renaming_takes_children_along(trained, tiny):
     trained("a")
-    store.create(tiny, "child", parent={"name": "a", "which": "last", "epoch": 3})
+    creation.create_run(tiny, "child", parent={"name": "a", "which": "last", "epoch": 3})
     renamed = store.rename("a", "b")
     assert (renamed.name, len(renamed.epochs)) == ("b", 3)
     assert store.open_run("child").parent == {"name": "b", "which": "last", "epoch": 3}
@@ -293,7 +303,7 @@ def test_renaming_takes_children_along(trained, tiny):
 
 
 def test_notes_and_tags_can_be_changed(tiny):
-    store.create(tiny, "a", notes="old", tags=("x",))
+    creation.create_run(tiny, "a", notes="old", tags=("x",))
     assert store.annotate("a", notes="new").tags == ("x",)
     assert store.annotate("a", tags=("y", "z")).notes == "new"
     for wrong in ({"notes": "x" * 10_001}, {"tags": ("",)}, {"tags": ("x",) * 21}, {"tags": (3,)}):
@@ -303,7 +313,7 @@ def test_notes_and_tags_can_be_changed(tiny):
 
 @pytest.mark.parametrize("which", ["last", "best"])
 def test_a_loaded_model_is_ready_to_use(trained, which):
-    model = store.load_model(trained("a"), which)
+    model = loading.load_model(trained("a"), which)
     assert not model.training
 
 
@@ -311,11 +321,11 @@ def test_weights_with_no_number_are_refused(trained):
     import torch
 
     run = trained("a")
-    weights = store.weights.load_tensors(run.folder / "last.pt")
-    weights["layers.1.bias"][3] = torch.nan
-    files.save_tensors(run.folder / "last.pt", weights)
+    tensors = weights.load_tensors(run.folder / "last.pt")
+    tensors["layers.1.bias"][3] = torch.nan
+    torch_file.save(run.folder / "last.pt", tensors)
     with pytest.raises(RunError, match=r"layers\.1\.bias that is no number"):
-        store.load_model(store.open_run("a"))
+        loading.load_model(store.open_run("a"))
 
 
 def test_three_hundred_runs_are_listed_fast(trained, tiny, checkpoints):
@@ -363,7 +373,8 @@ def test_whatever_changes_in_a_run_is_noticed(trained, name):
 def test_a_run_knows_how_many_numbers_it_learns(trained, tiny):
     assert trained("a").parameters == 7 * 7 * 10 + 10
     assert (
-        store.create(tiny.changed(architecture="original-3762", layers=()), "b").parameters == 3_762
+        creation.create_run(tiny.changed(architecture="original-3762", layers=()), "b").parameters
+        == 3_762
     )
 
 
@@ -371,7 +382,7 @@ def test_listing_runs_loads_no_torch(trained, checkpoints):
     trained("a")
     code = (
         "import sys; from core.runs import archive, control, progress, run_queue, store, trash; "
-        "print(len(store.list_runs()), run_queue.pump(), [m for m in sys.modules if m in "
+        "print(len(store.list_runs()), run_queue.start_waiting(), [m for m in sys.modules if m in "
         "('torch', 'numpy', 'albumentations', 'streamlit')])"
     )
     result = subprocess.run(
@@ -391,7 +402,7 @@ def test_a_dead_process_is_noticed_and_its_log_quoted(trained):
     run = store.open_run("a")
     assert (run.state, run.is_live) == ("crashed", False)
     assert run.message.endswith("RuntimeError: the roof is on fire")
-    assert run.log_end().splitlines()[0] == "starting"
+    assert run.read_log_tail().splitlines()[0] == "starting"
     (run.folder / "log.txt").unlink()
     assert "it said nothing" in store.open_run("a").message
 
@@ -406,9 +417,9 @@ def test_a_dead_process_is_noticed_and_its_log_quoted(trained):
     ],
 )
 def test_what_is_asked_of_a_live_worker_is_told(tiny, action, state, message):
-    run = store.create(tiny, "a")
-    status.write(run.folder, "running", "", store.processes.identity())
-    status.request(run.folder, action)
+    run = creation.create_run(tiny, "a")
+    status.write(run.folder, "running", "", processes.identity())
+    status.write_request(run.folder, action)
     run = store.open_run("a")
     assert (run.state, run.message) == (state, message)
 
@@ -419,13 +430,13 @@ def test_shapes_without_torch_are_those_of_the_network(name):
 
     config = RunConfig(architecture=name)
     model = build(config)
-    assert store.weights.expected(ARCHITECTURES[name].rows) == {
+    assert weights.expected(ARCHITECTURES[name].rows) == {
         key: tuple(tensor.shape) for key, tensor in model.state_dict().items()
     }
 
 
 def test_a_group_is_kept_and_older_runs_have_none(tiny):
-    run = store.create(tiny, "a", group="several")
+    run = creation.create_run(tiny, "a", group="several")
     assert store.open_run("a").group == "several"
     values = files.read_json(run.folder / "run.json")
     files.write_json(
@@ -436,13 +447,13 @@ def test_a_group_is_kept_and_older_runs_have_none(tiny):
     with pytest.raises(RunError, match="recipe or group is not what it should be"):
         store.open_run("a")
     with pytest.raises(RunError, match="cannot be a run's name"):
-        store.create(tiny, "b", group="../up")
+        creation.create_run(tiny, "b", group="../up")
 
 
 @pytest.mark.parametrize(
     ("asked", "answer"),
     [
-        ("old+gone", "the teacher gone is no run here"),
+        ("old+gone", "no run gone"),
         ("old+fresh", "fresh has no weights yet"),
         ("old+../old", "cannot be a run's name"),
         ("old+", "cannot be a run's name"),
@@ -452,5 +463,8 @@ def test_every_one_of_several_teachers_must_be_a_trained_run(asked, answer, tiny
     made_run(checkpoints, "old")
     made_run(checkpoints, "fresh", done=0, state="stopped")
     with pytest.raises(RunError, match=answer):
-        store.create(tiny.changed(teacher=asked), "net")
-    assert store.create(tiny.changed(teacher="old+old"), "net").config.teachers == ("old", "old")
+        creation.create_run(tiny.changed(teacher=asked), "net")
+    assert creation.create_run(tiny.changed(teacher="old+old"), "net").config.teachers == (
+        "old",
+        "old",
+    )

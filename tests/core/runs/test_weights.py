@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from core.errors import RunError
-from core.runs import files, weights
+from core.runs import torch_file, weights
 
 
 class Runs:
@@ -44,17 +44,17 @@ def test_names_and_shapes_are_read_without_torch(tmp_path, dtype):
         "d": torch.zeros(0, 3, dtype=dtype),
         "e": whole.contiguous(memory_format=torch.channels_last),
     }
-    files.save_tensors(path, tensors)
+    torch_file.save(path, tensors)
     assert weights.shapes_in(path) == {
         name: tuple(tensor.shape) for name, tensor in tensors.items()
     }
-    files.save_tensors(path, OrderedDict(tensors))
+    torch_file.save(path, OrderedDict(tensors))
     assert set(weights.load_tensors(path)) == set(tensors)
 
 
 def test_equal_weights_give_equal_bytes(tmp_path):
     for name in ("a.pt", "b.pt"):
-        files.save_tensors(tmp_path / name, {"w": torch.arange(6.0), "n": torch.tensor(3)})
+        torch_file.save(tmp_path / name, {"w": torch.arange(6.0), "n": torch.tensor(3)})
     assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "b.pt").read_bytes()
 
 
@@ -172,7 +172,7 @@ def test_a_tensor_as_torch_writes_it_is_not_refused(tmp_path):
     "value", [[1], {"w": 3}, {3: torch.zeros(1)}, {"w": [torch.zeros(1)]}, torch.zeros(3), None]
 )
 def test_anything_but_named_tensors_is_refused(tmp_path, value):
-    files.save_tensors(tmp_path / "a.pt", value)
+    torch_file.save(tmp_path / "a.pt", value)
     with pytest.raises(RunError, match="something other than named tensors"):
         weights.shapes_in(tmp_path / "a.pt")
 
@@ -180,7 +180,7 @@ def test_anything_but_named_tensors_is_refused(tmp_path, value):
 def test_a_packed_file_of_weights_is_refused(tmp_path):
     """torch never packs; a packed tensor of zeros could fill the memory."""
     path = tmp_path / "a.pt"
-    files.save_tensors(path, {"w": torch.zeros(1_000_000)})
+    torch_file.save(path, {"w": torch.zeros(1_000_000)})
     with (
         zipfile.ZipFile(path) as source,
         zipfile.ZipFile(tmp_path / "b.pt", "w", zipfile.ZIP_DEFLATED) as packed,
@@ -204,7 +204,7 @@ def test_a_zip_of_endless_entries_is_refused_before_it_is_listed(tmp_path, monke
 @pytest.mark.parametrize("cut", [0, 1, 21, 22, 100, 1_000])
 def test_a_truncated_file_is_refused(tmp_path, cut):
     path = tmp_path / "a.pt"
-    files.save_tensors(path, {"w": torch.zeros(1000)})
+    torch_file.save(path, {"w": torch.zeros(1000)})
     data = path.read_bytes()
     path.write_bytes(data[:cut] if cut < 100 else data[:-cut])
     with pytest.raises(RunError):
@@ -213,7 +213,7 @@ def test_a_truncated_file_is_refused(tmp_path, cut):
 
 def test_flipped_bytes_are_refused_or_harmless(tmp_path):
     path = tmp_path / "a.pt"
-    files.save_tensors(path, {"layers.0.weight": torch.arange(8.0).view(2, 4)})
+    torch_file.save(path, {"layers.0.weight": torch.arange(8.0).view(2, 4)})
     data = path.read_bytes()
     refused = 0
     for place in range(0, len(data), 7):
@@ -227,19 +227,11 @@ def test_flipped_bytes_are_refused_or_harmless(tmp_path):
 
 def test_check_looks_again_when_the_file_changes(tmp_path):
     path = tmp_path / "a.pt"
-    files.save_tensors(path, {"w": torch.zeros(2)})
+    torch_file.save(path, {"w": torch.zeros(2)})
     weights.check(path, {"w": (2,)})
     with pytest.raises(RunError, match=r"w has the shape \(2,\) instead of \(3,\)"):
         weights.check(path, {"w": (3,)})
-    files.save_tensors(path, {"w": torch.zeros(3)})
+    torch_file.save(path, {"w": torch.zeros(3)})
     weights.check(path, {"w": (3,)})
     with pytest.raises(RunError, match="holds 1 tensors, not the 2"):
         weights.check(path, {"w": (3,), "b": (3,)})
-
-
-def test_what_is_remembered_of_files_is_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr(weights, "_SEEN_MOST", 2)
-    for number in range(5):
-        files.save_tensors(tmp_path / f"{number}.pt", {"w": torch.zeros(2)})
-        weights.check(tmp_path / f"{number}.pt", {"w": (2,)})
-    assert len(weights._seen) == 2

@@ -9,7 +9,18 @@ import pytest
 
 from core.errors import RunError
 from core.models.architectures import ARCHITECTURES
-from core.runs import control, events, files, run_queue, status, store, worker
+from core.runs import (
+    control,
+    creation,
+    events,
+    files,
+    loading,
+    run_queue,
+    status,
+    store,
+    torch_file,
+    worker,
+)
 from core.training import trainer
 from core.training.results import BatchResult
 
@@ -20,12 +31,12 @@ class Killed(BaseException):
 
 def _ask_at(monkeypatch, action, epoch, step):
     """Ask the worker after one step, as the watcher would."""
-    real = worker.Record.batch
+    real = worker.Recorder.batch
 
     def batch(self, result):
         real(self, result)
         if (result.epoch, result.step) == (epoch, step):
-            status.request(self.folder, action)
+            status.write_request(self.folder, action)
             self.worker._asked = action
 
     made = worker.Worker.__init__
@@ -35,11 +46,11 @@ def _ask_at(monkeypatch, action, epoch, step):
         self.record.worker = self
 
     monkeypatch.setattr(worker.Worker, "__init__", init)
-    monkeypatch.setattr(worker.Record, "batch", batch)
+    monkeypatch.setattr(worker.Recorder, "batch", batch)
 
 
 def test_a_run_from_start_to_end(tiny, digits, kinds, checkpoints):
-    run = store.create(tiny, "one")
+    run = creation.create_run(tiny, "one")
     assert (run.state, run.message, run.epochs) == ("stopped", "not started yet", ())
     assert worker.train(run.folder, digits) == "finished"
     run = store.open_run("one")
@@ -47,7 +58,7 @@ def test_a_run_from_start_to_end(tiny, digits, kinds, checkpoints):
     assert [row.epoch for row in run.epochs] == [1, 2, 3]
     assert run.epochs[-1].train_loss < run.epochs[0].train_loss
     assert kinds(run) == ["started", "epoch", "epoch", "epoch", "finished"]
-    batches = [event for event in run.events() if event["kind"] == "batch"]
+    batches = [event for event in run.read_events() if event["kind"] == "batch"]
     assert [
         (event["epoch"], event["step"], event["steps"])
         for event in batches
@@ -64,19 +75,22 @@ def test_a_run_from_start_to_end(tiny, digits, kinds, checkpoints):
         "status.json",
     ], "state.pt goes, nothing is left over"
     loss, correct = trainer.evaluate(
-        store.load_model(run), digits.test_images, digits.test_labels, trainer.choose_device("cpu")
+        loading.load_model(run),
+        digits.test_images,
+        digits.test_labels,
+        trainer.choose_device("cpu"),
     )
     assert (loss, correct) == (run.last.val_loss, run.last.val_correct)
 
 
 def test_the_best_weights_are_those_of_the_best_row(full, digits):
-    run = store.create(
+    run = creation.create_run(
         full.changed(epochs=6, max_lr=1.5), "wild"
     )  # a rate that makes some epochs worse
     worker.train(run.folder, digits)
     run = store.open_run("wild")
     assert run.best.val_correct == max(row.val_correct for row in run.epochs)
-    model = store.load_model(run, "best")
+    model = loading.load_model(run, "best")
     assert trainer.evaluate(
         model, digits.test_images, digits.test_labels, trainer.choose_device("cpu")
     )[1] == (run.best.val_correct)
@@ -87,7 +101,7 @@ def test_the_best_weights_are_those_of_the_best_row(full, digits):
 def test_a_stopped_run_goes_on_to_the_same_end(
     full, digits, monkeypatch, outcome, kinds, action, state, place
 ):
-    whole, cut = store.create(full, "whole"), store.create(full, "cut")
+    whole, cut = creation.create_run(full, "whole"), creation.create_run(full, "cut")
     worker.train(whole.folder, digits)
     with monkeypatch.context() as patch:
         _ask_at(patch, action, *place)
@@ -103,7 +117,7 @@ def test_a_stopped_run_goes_on_to_the_same_end(
 
 
 def test_one_epoch_and_pause(tiny, digits, monkeypatch, outcome):
-    whole, steps = store.create(tiny, "whole"), store.create(tiny, "steps")
+    whole, steps = creation.create_run(tiny, "whole"), creation.create_run(tiny, "steps")
     worker.train(whole.folder, digits)
     for done in (1, 2):
         _ask_at(monkeypatch, "pause-after-epoch", done, 2)
@@ -120,7 +134,7 @@ def test_one_epoch_and_pause(tiny, digits, monkeypatch, outcome):
 def test_killed_at_any_write_it_ends_the_same(full, digits, monkeypatch, outcome, kinds, how):
     """Each write of each file in turn: killed there, resumed, and compared with the run that was left alone."""
     config = full.changed(epochs=2, batch_size=200, holdout=100)
-    whole, cut = store.create(config, "whole"), store.create(config, "cut")
+    whole, cut = creation.create_run(config, "whole"), creation.create_run(config, "cut")
     worker.train(whole.folder, digits)
     pristine = cut.folder.with_name(".pristine")
     shutil.copytree(cut.folder, pristine)
@@ -148,7 +162,7 @@ def test_killed_at_any_write_it_ends_the_same(full, digits, monkeypatch, outcome
 
 
 def test_killed_again_and_again_it_ends_the_same(full, digits, monkeypatch, outcome, kinds):
-    whole, cut = store.create(full, "whole"), store.create(full, "cut")
+    whole, cut = creation.create_run(full, "whole"), creation.create_run(full, "cut")
     worker.train(whole.folder, digits)
     for kills in range(1_000):
         with monkeypatch.context() as patch:
@@ -165,7 +179,7 @@ def test_killed_again_and_again_it_ends_the_same(full, digits, monkeypatch, outc
 def _kill(patch, at, how):
     """Let the process die at its write of that number."""
     calls = 0
-    write, append = files.write_bytes, files.append
+    write, append = files.write_bytes, files.append_bytes
 
     def dying(real, path, data):
         nonlocal calls
@@ -182,36 +196,38 @@ def _kill(patch, at, how):
         raise Killed
 
     patch.setattr(files, "write_bytes", lambda path, data: dying(write, path, data))
-    patch.setattr(files, "append", lambda path, data: dying(append, path, data))
+    patch.setattr(files, "append_bytes", lambda path, data: dying(append, path, data))
 
 
 def test_events_tell_each_step_once(tiny, digits, monkeypatch):
-    run = store.create(tiny, "cut")
+    run = creation.create_run(tiny, "cut")
     monkeypatch.setattr("core.runs.recorder.EVENT_SECONDS", 0.0)
     with monkeypatch.context() as patch:
-        patch.setattr(worker.Record, "is_due", lambda self: False)
-        real = worker.Record.batch
+        patch.setattr(worker.Recorder, "is_due", lambda self: False)
+        real = worker.Recorder.batch
 
         def batch(self, result):
             real(self, result)
             if (result.epoch, result.step) == (2, 4):
                 raise Killed
 
-        patch.setattr(worker.Record, "batch", batch)
+        patch.setattr(worker.Recorder, "batch", batch)
         with pytest.raises(Killed):
             worker.train(run.folder, digits)
     with open(run.folder / events.NAME, "ab") as file:
         file.write(b'{"kind": "batch", "epo')
     worker.train(run.folder, digits)
-    places = [(event["epoch"], event["step"]) for event in run.events() if event["kind"] == "batch"]
+    places = [
+        (event["epoch"], event["step"]) for event in run.read_events() if event["kind"] == "batch"
+    ]
     assert places == [(epoch, step) for epoch in (1, 2, 3) for step in range(1, 7)]
 
 
 def test_a_stop_in_a_long_step_is_had_at_once(tiny, digits, monkeypatch):
     """The step never ends here; the process is left all the same, with what was saved before."""
-    run = store.create(tiny, "slow")
+    run = creation.create_run(tiny, "slow")
     left, hung = threading.Event(), threading.Event()
-    monkeypatch.setattr(worker, "PATIENCE", 0.2)
+    monkeypatch.setattr(worker, "STOP_SECONDS", 0.2)
 
     monkeypatch.setattr(os, "_exit", lambda code: left.set())
     real = trainer.Training._step
@@ -238,16 +254,16 @@ def test_a_stop_in_a_long_step_is_had_at_once(tiny, digits, monkeypatch):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops(tiny, digits, monkeypatch, number):
-    run = store.create(tiny, "signalled")
+    run = creation.create_run(tiny, "signalled")
     before = signal.getsignal(number)
-    real = worker.Record.batch
+    real = worker.Recorder.batch
 
     def batch(self, result):
         real(self, result)
         if (result.epoch, result.step) == (2, 2):
             os.kill(os.getpid(), number)
 
-    monkeypatch.setattr(worker.Record, "batch", batch)
+    monkeypatch.setattr(worker.Recorder, "batch", batch)
     assert worker.train(run.folder, digits) == "stopped"
     assert signal.getsignal(number) is before
     assert store.open_run("signalled").can_resume
@@ -277,7 +293,7 @@ def test_a_signal_stops(tiny, digits, monkeypatch, number):
 def test_a_failure_is_named_and_what_was_saved_is_intact(
     tiny, digits, monkeypatch, outcome, capfd, error, says
 ):
-    run = store.create(tiny, "fails")
+    run = creation.create_run(tiny, "fails")
     real = trainer.Training._step
 
     def step(self, *batch):
@@ -294,28 +310,28 @@ def test_a_failure_is_named_and_what_was_saved_is_intact(
     assert run.message.startswith(says)
     assert "\n" not in run.message
     assert (len(run.epochs), run.can_resume) == (1, True)
-    assert run.events()[-1]["kind"] == "failed"
+    assert run.read_events()[-1]["kind"] == "failed"
     assert worker.train(run.folder, digits) == "finished"
-    whole = store.create(tiny, "whole")
+    whole = creation.create_run(tiny, "whole")
     worker.train(whole.folder, digits)
     assert outcome(store.open_run("fails")) == outcome(store.open_run("whole"))
 
 
 def test_a_batch_of_one_cannot_be_made_smaller():
-    assert worker.in_words(MemoryError(), 1) == "out of memory at batch size 1"
+    assert worker.describe_error(MemoryError(), 1) == "out of memory at batch size 1"
 
 
 @pytest.mark.parametrize("file", ["state.pt", "last.pt", "best.pt", "epochs.json", "events.jsonl"])
 def test_a_full_disk_is_named_and_the_run_goes_on_once_there_is_room(
     tiny, digits, monkeypatch, outcome, file
 ):
-    run = store.create(tiny, "full")
+    run = creation.create_run(tiny, "full")
     name = "append" if file == "events.jsonl" else "write_bytes"
     real = getattr(files, name)
 
     def write(path, data):
         if path.name == file and (run.folder / "last.pt").exists():
-            raise files.full_disk(path)
+            raise files.disk_full_error(path)
         real(path, data)
 
     with monkeypatch.context() as patch:
@@ -327,13 +343,13 @@ def test_a_full_disk_is_named_and_the_run_goes_on_once_there_is_room(
         "Make room, then resume."
     )
     assert worker.train(run.folder, digits) == "finished"
-    whole = store.create(tiny, "whole")
+    whole = creation.create_run(tiny, "whole")
     worker.train(whole.folder, digits)
     assert outcome(store.open_run("full")) == outcome(store.open_run("whole"))
 
 
 def test_a_diverged_run_keeps_its_last_good_weights(tiny, digits, monkeypatch):
-    run = store.create(tiny, "wild")
+    run = creation.create_run(tiny, "wild")
     real = trainer.Training._step
 
     def step(self, *batch):
@@ -347,7 +363,7 @@ def test_a_diverged_run_keeps_its_last_good_weights(tiny, digits, monkeypatch):
     run = store.open_run("wild")
     assert run.state == "diverged"
     assert "epoch 2" in run.message
-    store.load_model(run)
+    loading.load_model(run)
     with pytest.raises(RunError, match="lower learning rate"):
         run_queue.submit("wild")
 
@@ -358,13 +374,13 @@ def test_a_rate_that_was_changed_is_kept_by_a_resumed_run(tiny, digits, monkeypa
     config = tiny.changed(schedule="constant", lr=0.01)
     results = {}
     for name, kill in (("unchanged", False), ("changed", False), ("killed", True)):
-        run = store.create(config, name)
-        real = worker.Record.batch
+        run = creation.create_run(config, name)
+        real = worker.Recorder.batch
 
         def batch(self, result, name=name, kill=kill, real=real):
             real(self, result)
             if (result.epoch, result.step) == (2, 2) and name != "unchanged":
-                control.change_rate(name, 3.0)
+                control.scale_lr(name, 3.0)
                 self.worker._factor = 3.0
             if (result.epoch, result.step) == (3, 3) and kill:
                 raise Killed
@@ -377,8 +393,8 @@ def test_a_rate_that_was_changed_is_kept_by_a_resumed_run(tiny, digits, monkeypa
 
         with monkeypatch.context() as patch:
             patch.setattr(worker.Worker, "__init__", init)
-            patch.setattr(worker.Record, "batch", batch)
-            patch.setattr(worker.Record, "is_due", lambda self: False)
+            patch.setattr(worker.Recorder, "batch", batch)
+            patch.setattr(worker.Recorder, "is_due", lambda self: False)
             if kill:
                 with pytest.raises(Killed):
                     worker.train(run.folder, digits)
@@ -389,13 +405,13 @@ def test_a_rate_that_was_changed_is_kept_by_a_resumed_run(tiny, digits, monkeypa
         run = store.open_run(name)
         assert not (run.folder / "rate.json").exists()
         results[name] = outcome(run)
-        changes = [event for event in run.events() if event["kind"] == "rate"]
+        changes = [event for event in run.read_events() if event["kind"] == "rate"]
         assert [(event["epoch"], event["step"], event["factor"]) for event in changes] == (
             [] if name == "unchanged" else [(2, 2, 3.0)]
         )
         rates = {
             event["lr"]
-            for event in run.events()
+            for event in run.read_events()
             if event["kind"] == "batch" and event["epoch"] == 3
         }
         assert rates == {0.01 if name == "unchanged" else 0.03}
@@ -404,7 +420,7 @@ def test_a_rate_that_was_changed_is_kept_by_a_resumed_run(tiny, digits, monkeypa
 
 
 def test_a_run_with_a_holdout_is_scored_once_on_the_test_images(tiny, digits):
-    run = store.create(tiny.changed(holdout=100), "held")
+    run = creation.create_run(tiny.changed(holdout=100), "held")
     worker.train(run.folder, digits)
     run = store.open_run("held")
     assert run.facts["validated_on"] == "hold-out"
@@ -413,7 +429,7 @@ def test_a_run_with_a_holdout_is_scored_once_on_the_test_images(tiny, digits):
 
 
 def test_a_resumed_run_uses_the_facts_it_was_started_with(tiny, digits, monkeypatch):
-    run = store.create(tiny.changed(threads=0, precision="auto"), "facts")
+    run = creation.create_run(tiny.changed(threads=0, precision="auto"), "facts")
     _ask_at(monkeypatch, "stop", 1, 3)
     worker.train(run.folder, digits)
     before = store.open_run("facts").facts
@@ -434,11 +450,11 @@ def test_a_resumed_run_uses_the_facts_it_was_started_with(tiny, digits, monkeypa
 
 @pytest.mark.parametrize("damage", ["missing", "torn", "format", "rows", "other network"])
 def test_a_state_that_does_not_fit_is_refused_in_words(tiny, digits, monkeypatch, damage):
-    run = store.create(tiny, "run")
+    run = creation.create_run(tiny, "run")
     _ask_at(monkeypatch, "stop", 2, 3)
     worker.train(run.folder, digits)
     path = run.folder / "state.pt"
-    state = store.weights.load_state(path)
+    state = torch_file.load(path)
     if damage == "missing":
         path.unlink()
         assert not store.open_run("run").can_resume
@@ -448,20 +464,20 @@ def test_a_state_that_does_not_fit_is_refused_in_words(tiny, digits, monkeypatch
     if damage == "torn":
         path.write_bytes(path.read_bytes()[:1000])
     elif damage == "format":
-        files.save_tensors(path, {**state, "format": 2})
+        torch_file.save(path, {**state, "format": 2})
     elif damage == "rows":
-        files.save_tensors(path, {**state, "rows": []})
+        torch_file.save(path, {**state, "rows": []})
     else:
         state["training"]["model"] = {
             "layers.0.weight": state["training"]["model"]["layers.1.weight"]
         }
-        files.save_tensors(path, state)
+        torch_file.save(path, state)
     assert worker.train(run.folder, digits) == "failed"
     assert store.open_run("run").message.endswith(".")
 
 
 def test_a_device_that_is_gone_is_an_error_and_no_silent_change(tiny, digits, monkeypatch):
-    run = store.create(tiny.changed(device="auto"), "moved")
+    run = creation.create_run(tiny.changed(device="auto"), "moved")
     _ask_at(monkeypatch, "stop", 1, 3)
     worker.train(run.folder, digits)
     values = json.loads((run.folder / "run.json").read_text())
@@ -474,11 +490,11 @@ def test_a_device_that_is_gone_is_an_error_and_no_silent_change(tiny, digits, mo
 def test_losses_are_summed_where_they_are_and_read_now_and_then(tiny, digits, monkeypatch):
     """Asking a device for a number at every step would make it wait."""
     reads = []
-    real = worker.Record._flush
+    real = worker.Recorder._flush
     monkeypatch.setattr(
-        worker.Record, "_flush", lambda self: reads.append(self._steps) or real(self)
+        worker.Recorder, "_flush", lambda self: reads.append(self._steps) or real(self)
     )
-    run = store.create(tiny.changed(batch_size=10), "often")
+    run = creation.create_run(tiny.changed(batch_size=10), "often")
     worker.train(run.folder, digits)
     assert sum(reads) == 180
     assert len(reads) < 60
@@ -486,16 +502,18 @@ def test_losses_are_summed_where_they_are_and_read_now_and_then(tiny, digits, mo
 
 def test_batch_losses_in_events_are_means(tiny, digits, monkeypatch):
     losses = {}
-    real = worker.Record.batch
+    real = worker.Recorder.batch
 
     def batch(self, result: BatchResult):
         losses[result.epoch, result.step] = float(result.loss)
         real(self, result)
 
-    monkeypatch.setattr(worker.Record, "batch", batch)
-    run = store.create(tiny, "mean")
+    monkeypatch.setattr(worker.Recorder, "batch", batch)
+    run = creation.create_run(tiny, "mean")
     worker.train(run.folder, digits)
-    past = [event for event in run.events() if event["kind"] == "batch" and event["epoch"] == 2]
+    past = [
+        event for event in run.read_events() if event["kind"] == "batch" and event["epoch"] == 2
+    ]
     first = 1
     for event in past:
         steps = range(first, event["step"] + 1)
@@ -507,8 +525,10 @@ def test_batch_losses_in_events_are_means(tiny, digits, monkeypatch):
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_architecture_trains_stops_and_goes_on(name, tiny, digits, monkeypatch):
-    run = store.create(tiny.changed(layers=[], architecture=name, epochs=1, batch_size=200), "run")
+    run = creation.create_run(
+        tiny.changed(layers=[], architecture=name, epochs=1, batch_size=200), "run"
+    )
     _ask_at(monkeypatch, "stop", 1, 1)
     assert worker.train(run.folder, digits) == "stopped"
     assert worker.train(run.folder, digits) == "finished"
-    store.load_model(store.open_run("run"))
+    loading.load_model(store.open_run("run"))

@@ -6,7 +6,7 @@ import pytest
 
 from core.config import Limits
 from core.errors import UserError
-from core.runs import store
+from core.runs import creation, store
 from core.sweeps import sweep as sweeps
 from core.sweeps import worker as sweep_worker
 from core.sweeps.slots import OPEN
@@ -62,7 +62,7 @@ def test_trials_are_ordinary_runs_that_are_compared_on_the_holdout(trained_at_on
 
 def test_a_run_of_that_name_that_is_another_keeps_it(trained_at_once, folder):
     sweep = tiny(runs=1)
-    store.create(sweep.config, "made-001")
+    creation.create_run(sweep.config, "made-001")
     sweeps.create(sweep)
     found, _ = work(train=None)
     assert found.trials[0].run == "made-001-2"
@@ -83,7 +83,7 @@ def test_a_finished_run_is_not_trained_again(trained_at_once, folder):
 def test_a_machine_without_room_says_so_and_leaves_the_place(folder, monkeypatch):
     monkeypatch.setenv("INKLING_MAX_RUNS", "1")
     sweep = tiny(runs=1)
-    store.create(sweep.config, "other", limits=Limits(max_runs=5))
+    creation.create_run(sweep.config, "other", limits=Limits(max_runs=5))
     sweeps.create(sweep)
     with pytest.raises(UserError, match="INKLING_MAX_RUNS"):
         work(train=None)

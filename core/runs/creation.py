@@ -1,0 +1,82 @@
+"""Creating a run's folder. No torch at import; nothing trains until the run is queued."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from core.config import Limits, RunConfig
+from core.runs import events, files, status, weights
+from core.runs.disk_limits import check_limits
+from core.runs.folders import checkpoints_folder, new_folder
+from core.runs.loading import find_teacher
+from core.runs.run import FORMAT, Run, check_notes_and_tags
+from core.runs.run_names import check_name, check_name_is_free
+from core.runs.store import open_run
+from core.training.plan import plan
+
+
+def create_run(
+    config: RunConfig,
+    name: str,
+    *,
+    recipe: str | None = None,
+    parent: Mapping[str, Any] | None = None,
+    start: bytes | None = None,
+    notes: str = "",
+    tags: tuple[str, ...] = (),
+    group: str | None = None,
+    folder: Path | None = None,
+    limits: Limits | None = None,
+) -> Run:
+    """Create a run's folder.
+
+    Args:
+        config: what to train.
+        name: name of the folder; must be free.
+        recipe: name of the recipe that the config came from.
+        parent: of a forked run: `name`, `which` weights and `epoch` of the run it starts from.
+        start: contents of a weights file to start from instead of random weights.
+        notes, tags: the user's own text.
+        group: name shared by runs that differ only in their seed.
+        folder: the checkpoints folder; None: `checkpoints_folder()`.
+        limits: limits of this machine; None: from the environment.
+
+    Raises:
+        RunError: the name is invalid or taken, or a teacher cannot be used.
+        LimitError: the run is larger than the limits allow, or there is no room for another run.
+        UserError: the config cannot be trained.
+    """
+    folder, limits = folder or checkpoints_folder(), limits or Limits.from_environment()
+    check_name(name)
+    check_notes_and_tags(notes, tags)
+    if group is not None:
+        check_name(group)
+    rows = plan(config, limits).rows
+    for teacher in config.teachers:
+        find_teacher(teacher, folder)
+    values = {
+        "format": FORMAT,
+        "created": status.current_time(),
+        "config": config.to_dict(),
+        "recipe": recipe,
+        "parent": dict(parent) if parent else None,
+        "notes": notes,
+        "tags": list(tags),
+        "group": group,
+        "facts": {},
+        "test": None,
+    }
+    with files.lock_folder(folder):
+        check_limits(folder, limits)
+        check_name_is_free(folder, name)
+        with new_folder(folder, name) as place:
+            files.write_json(place / "run.json", values)
+            files.write_json(place / "epochs.json", [])
+            files.write_bytes(place / events.NAME, b"")
+            status.write(place, "stopped", "not started yet")
+            if start is not None:
+                files.write_bytes(place / "start.pt", start)
+                weights.check(place / "start.pt", weights.expected(rows))
+    return open_run(name, folder)
