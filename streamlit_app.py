@@ -8,7 +8,7 @@ from core.runs.progress import estimate_progress
 from core.runs.run import DamagedRun, Run
 from core.runs.store import list_runs
 from pages.ui import words
-from pages.ui.frame import page, strip
+from pages.ui.frame import page, draw_digit_strip
 from pages.ui.home import runs as home_runs
 
 
@@ -21,17 +21,17 @@ def running() -> None:
         if isinstance(run, Run) and (run.is_live or run.state == "queued")
     ]
     for run in sorted(live, key=lambda run: not run.is_live):
-        now, so_far = estimate_progress(run), words.accuracy(run) if run.last else ""
+        now, so_far = estimate_progress(run), words.format_accuracy(run) if run.last else ""
         with st.container(border=True):
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.page_link(
                     "pages/train.py",
                     label=f"**{run.name}**",
-                    icon=words.badge(run.state)[1],
+                    icon=words.state_badge(run.state)[1],
                     query_params={"run": run.name},
                 )
                 st.space("stretch")
-                st.markdown(f"{so_far} :gray[{words.standing(run, now)}]", width="content")
+                st.markdown(f"{so_far} :gray[{words.describe_progress(run, now)}]", width="content")
             st.progress(now.share)
     if live:
         st.space("xsmall")
@@ -45,7 +45,7 @@ def ways(runs: list[Run]) -> None:
         else "See your writing as a network would: 28 by 28 pixels."
     )
     final = next((run for run in runs if run.name == "final" and run.last), None)
-    to = f"to {words.accuracy(final)}" if final else "towards 99.4\u00a0%"
+    to = f"to {words.format_accuracy(final)}" if final else "towards 99.4\u00a0%"
     for column, (title, text, link, file, settings) in zip(
         st.columns(3, gap="medium"),
         (
@@ -79,7 +79,7 @@ def ways(runs: list[Run]) -> None:
 
 
 page("Home", "", heading="99.4\u00a0% with fewer than 8,000 parameters")
-strip()
+draw_digit_strip()
 st.markdown(
     "That is the goal: a network small enough to print on a page which, after 15 epochs, "
     "misreads at most 60 of 10,000 handwritten digits that it has never seen.",
@@ -88,11 +88,11 @@ st.markdown(
 everything = list_runs()
 runs = [run for run in everything if isinstance(run, Run)]
 entries = overview.folded(runs, runs, "newest")
-home_runs.go_on(entries)
-home_runs.reached(entries)
+home_runs.open_selected(entries)
+home_runs.draw_goal_badges(entries)
 st.space("small")
 running()
 ways(runs)
 st.space("small")
-home_runs.frontier(entries)
-home_runs.past(runs, entries, [each for each in everything if isinstance(each, DamagedRun)])
+home_runs.draw_frontier(entries)
+home_runs.draw_recent_runs(runs, entries, [each for each in everything if isinstance(each, DamagedRun)])

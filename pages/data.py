@@ -8,10 +8,10 @@ from pages.ui.data import digits
 from pages.ui.frame import KEPT, page
 
 PARTS = {
-    "Digits": digits.browse,
-    "Statistics": digits.statistics,
-    "Map": digits.atlas,
-    "Augmentation": studio.studio,
+    "Digits": digits.draw_browser,
+    "Statistics": digits.draw_statistics,
+    "Map": digits.draw_map,
+    "Augmentation": studio.draw_augmentation,
 }
 
 
@@ -26,7 +26,7 @@ page(
     "and ways to make more of them.",
     style="data/data.css",
 )
-studio.warm_up()
+studio.load_augmentation_library()
 with st.container(horizontal=True, gap="medium"):
     part = st.segmented_control(
         "Part",
@@ -47,5 +47,5 @@ with st.container(horizontal=True, gap="medium"):
         on_change=from_start,
         **KEPT,
     )
-if sets := dataset.digits():
+if sets := dataset.load_digits():
     PARTS[part](sets[name])

@@ -12,7 +12,7 @@ from pages.ui.draw import subject as draw_subject
 from pages.ui.draw import views as draw_views
 from pages.ui.draw.subject import DRAWING, Subject
 from pages.ui.frame import KEPT, page
-from pages.ui.words import sentence
+from pages.ui.words import capitalise
 
 
 @st.fragment
@@ -25,7 +25,7 @@ def sketch(runs: dict[str, Run]) -> None:
         try:
             subject = draw_subject.look(source, several)
         except UserError as error:
-            st.error(sentence(str(error)), icon=":material/error:")
+            st.error(capitalise(str(error)), icon=":material/error:")
             subject = Subject(several=several, waiting="")
     with right:
         if not runs:
@@ -71,4 +71,4 @@ def sketch(runs: dict[str, Run]) -> None:
 
 
 page("Draw", "Write a digit and watch the networks read it.", style="draw/draw.css")
-sketch({run.name: run for run in checkpoints.trained()})
+sketch({run.name: run for run in checkpoints.trained_runs()})

@@ -17,7 +17,7 @@ ONE, TWO, LABELS = VIEWS = ("one run", "two runs", "doubtful labels")
 
 def show(first: str, second: str | None, view: str) -> None:
     """The view that was asked for, or why it cannot be had."""
-    sets = dataset.digits()
+    sets = dataset.load_digits()
     if not sets:
         return
     test = sets["test"]
@@ -43,7 +43,7 @@ page(
     style="mistakes/mistakes.css",
 )
 wanted = st.query_params.get("run")
-runs = {run.name: run for run in checkpoints.trained()}
+runs = {run.name: run for run in checkpoints.trained_runs()}
 for each in list_runs():
     if each.name == wanted and wanted not in runs:
         st.warning(

@@ -14,42 +14,44 @@ from pages.ui.model import views
 def workshop() -> None:
     kept = own_architectures.list_saved()
     bar, figures, table = (st.container() for _ in range(3))
-    draft = inspect(rows.written())
+    draft = inspect(rows.read_rows())
     with bar.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        networks.start_from(draft.rows, kept)
-        other = networks.beside(kept)
+        networks.draw_start_control(draft.rows, kept)
+        other = networks.draw_compare_control(kept)
         st.space("stretch")
-        networks.save(draft, kept)
-        networks.train(draft)
-    name = networks.called(draft.rows, kept)
-    networks.said()
-    shown = [views.Shown(networks.title(name), name or "network", draft)]
+        networks.draw_save_popover(draft, kept)
+        networks.draw_train_button(draft)
+    name = networks.matching_name(draft.rows, kept)
+    networks.show_messages()
+    shown = [views.Shown(networks.network_title(name), name or "network", draft)]
     if other:
         shown.append(
-            views.Shown(networks.title(other), other, inspect(networks.rows_of(other, kept)))
+            views.Shown(
+                networks.network_title(other), other, inspect(networks.rows_of(other, kept))
+            )
         )
     with figures:
-        st.caption(networks.told(name, kept))
-        views.figures(shown)
+        st.caption(networks.describe_network(name, kept))
+        views.draw_figures(shown)
     with table:
         heading(
             "Rows",
             "an image of 1 × 28 × 28 goes in at the top, ten scores have to come out at the end",
         )
-        rows.table(draft)
+        rows.draw_rows_table(draft)
     pictures(shown)
-    networks.damaged(kept)
+    networks.show_damaged_files(kept)
 
 
 def pictures(shown: list[views.Shown]) -> None:
     """What the networks come to, drawn."""
-    views.shapes(shown)
+    views.draw_shapes(shown)
     left, right = (st.container(), st.container()) if len(shown) > 1 else st.columns(2, gap="large")
     with left:
-        views.parameters(shown)
+        views.draw_parameters(shown)
     with right:
-        views.receptive_field(shown)
-    views.summary(shown)
+        views.draw_receptive_field(shown)
+    views.draw_summary(shown)
 
 
 page(

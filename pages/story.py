@@ -5,7 +5,7 @@ import streamlit as st
 from core.errors import UserError
 from core.reports import story
 from pages.ui.frame import KEPT, page
-from pages.ui.story.steps import STEPS, end, goal
+from pages.ui.story.steps import STEPS, draw_end, draw_goal
 
 GOAL, END = "The goal", "The end"
 FIRST = next(iter(STEPS))
@@ -93,9 +93,9 @@ with bar:
     )
 with st.container(key="story"):
     if chapter == GOAL:
-        goal()
+        draw_goal()
     elif chapter == END:
-        end(runs)
+        draw_end(runs)
     else:
         before = [each for each in story.PATH[: story.PATH.index(name)] if each in runs]
         STEPS[step](runs[name], runs[before[-1]] if before else None)

@@ -4,12 +4,12 @@ import streamlit as st
 
 from core.runs import store
 from core.runs.run import Run
-from pages.ui.controls import take
+from pages.ui.controls import set_recipe
 from pages.ui.frame import KEPT, page
 from pages.ui.train import actions as train_actions
 from pages.ui.train import fork as train_fork
-from pages.ui.train.run import look
-from pages.ui.train.setup import set_up
+from pages.ui.train.run import show_run
+from pages.ui.train.setup import draw_setup
 
 NEW = "new run"
 
@@ -22,9 +22,9 @@ def turn() -> None:
         "start", None
     ):  # a link that begins anew, whatever was set before
         st.session_state["run"] = NEW
-        train_fork.forget()
-        take(recipe)
-    elif train_fork.arrived():
+        train_fork.drop_fork()
+        set_recipe(recipe)
+    elif train_fork.read_fork_link():
         st.session_state["run"] = NEW
 
 
@@ -45,12 +45,12 @@ shown = bar.selectbox(
     "Show", [NEW, *runs], key="run", width=240, label_visibility="collapsed", **KEPT
 )
 if shown == NEW:
-    set_up(bar)
+    draw_setup(bar)
 else:
-    st.query_params.pop(train_fork.NAME, None)
-    look(
+    st.query_params.pop(train_fork.FORK, None)
+    show_run(
         runs[shown],
         bar,
         [name for name, run in runs.items() if isinstance(run, Run) and run.epochs],
     )
-train_actions.said()
+train_actions.show_messages()

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from core.models.network import Network
 
 
-def trained() -> list[Run]:
+def trained_runs() -> list[Run]:
     """The runs that have weights: those shipped, in the order of the recipes, then the others, newest first."""
     order = list(RECIPES)
     runs = [run for run in list_runs() if isinstance(run, Run) and run.epochs]
     return sorted(runs, key=lambda run: order.index(run.name) if run.name in order else len(order))
 
 
-def teachers() -> list[str]:
+def teacher_names() -> list[str]:
     """Names of the runs that another can learn from: those here, and those that came with the app."""
     elsewhere = [] if checkpoints_folder() == SHIPPED else list_runs(SHIPPED)
-    found = [*trained(), *(run for run in elsewhere if isinstance(run, Run) and run.epochs)]
+    found = [*trained_runs(), *(run for run in elsewhere if isinstance(run, Run) and run.epochs)]
     return list(dict.fromkeys(run.name for run in found))
 
 
@@ -36,16 +36,16 @@ def is_shipped(run: Run) -> bool:
     return run.name in RECIPES and RECIPES[run.name].shipped
 
 
-def model(run: Run, which: str = "last") -> Network:
+def load_cached_model(run: Run, which: str = "last") -> Network:
     """The network of a run, loaded once for all sessions until its weights change.
 
     Raises:
         RunError: the weights are missing or don't fit.
     """
-    return _model(run.name, which, changed(run, which))
+    return _model(run.name, which, weights_time(run, which))
 
 
-def changed(run: Run, which: str = "last") -> int:
+def weights_time(run: Run, which: str = "last") -> int:
     """When the weights of a run were written: what was worked out from them is good for as long as this is the same.
 
     Raises:

@@ -20,11 +20,11 @@ from core.models.architectures import ARCHITECTURES
 from core.models.shapes import trace
 from core.recipes import RECIPES
 from core.training.schedules import SCHEDULES
-from pages.ui.checkpoints import teachers
+from pages.ui.checkpoints import teacher_names
 from pages.ui.frame import KEPT
-from pages.ui.terms import term
+from pages.ui.terms import explain
 
-START_RECIPE = "final"
+DEFAULT_RECIPE = "final"
 
 LABELS = {
     "architecture": "Network",
@@ -49,7 +49,7 @@ LABELS = {
 
 # Values of a slider that climbs by factors rather than by steps.
 _MANTISSAS = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)
-LADDERS: dict[str, tuple[float, ...]] = {
+SLIDER_VALUES: dict[str, tuple[float, ...]] = {
     "lr": tuple(
         float(f"{digit}e{power}")
         for power in range(-4, 1)
@@ -59,10 +59,10 @@ LADDERS: dict[str, tuple[float, ...]] = {
     "batch_size": (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192),
     "epochs": (*range(1, 21), 25, 30, 40, 50, 60, 80, 100, 120, 150, 200),
 }
-LADDERS["max_lr"] = LADDERS["lr"]
+SLIDER_VALUES["max_lr"] = SLIDER_VALUES["lr"]
 
 # Which of the two rates a schedule follows.
-RATES = {
+RATE_FIELDS = {
     "constant": {"lr"},
     "one-cycle": {"max_lr"},
     "original-one-cycle": {"lr", "max_lr"},
@@ -77,7 +77,7 @@ SHAPES = {
     "momentum_cycle": {"one-cycle"},
     "gamma": {"exponential"},
 }
-ALONE = "none"  # no teacher
+NO_TEACHER = "none"  # no teacher
 NEEDS_TEACHER = ("teacher_share", "temperature")
 FIRST = ("architecture", "augmentation", "schedule", "lr", "max_lr", "batch_size", "epochs")
 # How a field made of rows is read from the link, and written into it.
@@ -92,15 +92,15 @@ _TEXTS: dict[str, tuple[Callable[[str], Any], Callable[[Any], str]]] = {
 OWN = {"architecture": ("own_layers", "layers"), "augmentation": ("own_transforms", "transforms")}
 
 
-def recipe_control() -> str:
+def draw_recipe_control() -> str:
     """The control that chooses a recipe; tells its name."""
     names = list(RECIPES)
     recipe = st.selectbox(
         "Recipe",
         names,
-        index=names.index(START_RECIPE),
+        index=names.index(DEFAULT_RECIPE),
         key="recipe",
-        on_change=lambda: take(st.session_state["recipe"]),
+        on_change=lambda: set_recipe(st.session_state["recipe"]),
         help="A set-up with a name. Choosing one sets everything below.",
         **KEPT,
     )
@@ -108,7 +108,7 @@ def recipe_control() -> str:
     return recipe
 
 
-def config_controls(base: RunConfig, parent: str = "") -> RunConfig:
+def draw_config_controls(base: RunConfig, parent: str = "") -> RunConfig:
     """Draw the controls and make the config that they describe.
 
     Args:
@@ -132,7 +132,7 @@ def config_controls(base: RunConfig, parent: str = "") -> RunConfig:
             if parent and name == "architecture"
             else _named(name, base, titles)
         )
-    used = RATES[values["schedule"]]
+    used = RATE_FIELDS[values["schedule"]]
     for name in ("lr", "max_lr"):
         values[name] = _ladder(name, base, disabled=name not in used)
     values["batch_size"] = _ladder("batch_size", base)
@@ -144,7 +144,7 @@ def config_controls(base: RunConfig, parent: str = "") -> RunConfig:
     return base.changed(**values)
 
 
-def keep_own(locked: bool = False) -> None:
+def sync_rows_with_link(locked: bool = False) -> None:
     """Take rows of one's own that the link brings, and keep those of the session in it.
 
     Args:
@@ -166,20 +166,20 @@ def keep_own(locked: bool = False) -> None:
             st.query_params.pop(field, None)
 
 
-def label(name: str) -> str:
+def field_label(name: str) -> str:
     """What a field is called on a page."""
     return LABELS.get(name, name.replace("_", " ").capitalize())
 
 
-def take(recipe: str) -> None:
+def set_recipe(recipe: str) -> None:
     """Set every control to what a recipe says; an unknown one changes nothing."""
     if recipe not in RECIPES:
         return
     st.session_state["recipe"] = recipe
-    take_config(RECIPES[recipe].config)
+    set_controls(RECIPES[recipe].config)
 
 
-def take_config(config: RunConfig, but: Collection[str] = ()) -> None:
+def set_controls(config: RunConfig, but: Collection[str] = ()) -> None:
     """Set every control to what a config says, except those of some fields."""
     own = {field: key for key, field in OWN.values()}
     for name, value in config.to_dict().items():
@@ -193,7 +193,7 @@ def _has_use(name: str, values: Mapping[str, Any], parent: str) -> bool:
         parent and name == "initialisation"
     ):
         return False
-    if name in NEEDS_TEACHER and values.get("teacher", ALONE) == ALONE:
+    if name in NEEDS_TEACHER and values.get("teacher", NO_TEACHER) == NO_TEACHER:
         return False
     return values["schedule"] in SHAPES.get(name, SCHEDULES)
 
@@ -201,11 +201,11 @@ def _has_use(name: str, values: Mapping[str, Any], parent: str) -> bool:
 def _locked(base: RunConfig, parent: str) -> dict[str, Any]:
     shown = f"{len(base.layers)} rows of its own" if base.layers else base.architecture
     st.selectbox(
-        label("architecture"),
+        field_label("architecture"),
         [shown],
         key="locked_architecture",
         disabled=True,
-        help=term("architecture"),
+        help=explain("architecture"),
     )
     st.caption(f"As in {parent}: its weights fit no other network.")
     return {"architecture": base.architecture, "layers": base.layers}
@@ -217,12 +217,12 @@ def _named(name: str, base: RunConfig, entries: Mapping[str, Any]) -> dict[str, 
     options = list(entries)
     # Shown by name, not by title: Streamlit writes what is shown into the link.
     chosen = st.selectbox(
-        label(name),
+        field_label(name),
         options,
         index=options.index(getattr(base, name)),
         key=name,
         disabled=bool(own),
-        help=term(name),
+        help=explain(name),
         **KEPT,
     )
     if not own:
@@ -242,13 +242,13 @@ def _drop(key: str) -> None:
 
 def _teacher(base: RunConfig) -> str:
     """The control for the run that teaches."""
-    options = list(dict.fromkeys([ALONE, base.teacher, *teachers()]))
+    options = list(dict.fromkeys([NO_TEACHER, base.teacher, *teacher_names()]))
     return st.selectbox(
-        label("teacher"),
+        field_label("teacher"),
         options,
         options.index(base.teacher),
         key="teacher",
-        help=term("teacher"),
+        help=explain("teacher"),
         **KEPT,
     )
 
@@ -259,14 +259,14 @@ def _ladder(name: str, base: RunConfig, disabled: bool = False) -> Any:
         name, float("inf")
     )
     own = getattr(base, name)
-    options = sorted({*(value for value in LADDERS[name] if value <= most), own})
+    options = sorted({*(value for value in SLIDER_VALUES[name] if value <= most), own})
     return st.select_slider(
-        label(name),
+        field_label(name),
         options,
         value=own,
         key=name,
         format_func=lambda value: f"{value:g}",
-        help=term(name),
+        help=explain(name),
         disabled=disabled,
         **KEPT,
     )
@@ -274,12 +274,18 @@ def _ladder(name: str, base: RunConfig, disabled: bool = False) -> Any:
 
 def _field(name: str, base: RunConfig) -> Any:
     spec, own = FIELDS[name], getattr(base, name)
-    common = {"key": name, "help": term(name), **KEPT}
+    common = {"key": name, "help": explain(name), **KEPT}
     if spec.choices:
-        return st.selectbox(label(name), spec.choices, index=spec.choices.index(own), **common)
+        return st.selectbox(
+            field_label(name), spec.choices, index=spec.choices.index(own), **common
+        )
     if spec.type is bool:
-        return st.toggle(label(name), own, **common)
+        return st.toggle(field_label(name), own, **common)
     if spec.type is int:
-        return st.number_input(label(name), int(spec.low or 0), int(spec.high or 0), own, **common)
+        return st.number_input(
+            field_label(name), int(spec.low or 0), int(spec.high or 0), own, **common
+        )
     step = {"weight_decay": 1e-4, "ema_decay": 1e-3, "clip_norm": 0.5}.get(name, 0.01)
-    return st.number_input(label(name), spec.low, spec.high, own, step=step, format="%g", **common)
+    return st.number_input(
+        field_label(name), spec.low, spec.high, own, step=step, format="%g", **common
+    )

@@ -49,7 +49,7 @@ class _Absent(Exception):
     """The dataset would have to be fetched first."""
 
 
-def digits() -> dict[str, Digits] | None:
+def load_digits() -> dict[str, Digits] | None:
     """The images by name of their set; None if they are not here, and the page has offered to fetch them."""
     place = st.empty()  # what is said in it goes when the digits are there
     try:
@@ -100,7 +100,9 @@ def _fetched(place: st.delta_generator.DeltaGenerator) -> bool:
         bar, pace = st.progress(0.0, "Looking for them"), _Pace()
 
         def tell(text: str, share: float) -> None:
-            bar.progress(share, text + words.left(pace.seconds_left(share, time.monotonic())))
+            bar.progress(
+                share, text + words.format_remaining(pace.seconds_left(share, time.monotonic()))
+            )
 
         try:
             dataset.fetch(dataset.data_folder(), tell)

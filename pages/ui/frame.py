@@ -75,7 +75,7 @@ def heading(title: str, quiet: str) -> None:
     st.markdown(f"##### {title} :gray[:small[{quiet}]]")
 
 
-def strip() -> None:
+def draw_digit_strip() -> None:
     """The digits 0 to 9, one of each."""
     pixels = base64.b64encode((HERE / "digits.png").read_bytes()).decode()
     st.html(

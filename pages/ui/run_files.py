@@ -10,11 +10,11 @@ from core.runs.archive import export_run
 from core.runs.run import Run
 
 
-def downloads(run: Run) -> None:
+def draw_downloads(run: Run) -> None:
     """Buttons for what a run with at least one epoch can be saved as; each file is made when it is asked for."""
     with st.container(horizontal=True, gap="small"):
         for title, ending, mime, make in (
-            ("Epoch table (CSV)", "epochs.csv", "text/csv", lambda: csv(run)),
+            ("Epoch table (CSV)", "epochs.csv", "text/csv", lambda: epochs_csv(run)),
             ("Report (Markdown)", "report.md", "text/markdown", lambda: markdown(run)),
             ("Whole run (zip)", "run.zip", "application/zip", lambda: export_run(run)),
         ):
@@ -30,7 +30,7 @@ def downloads(run: Run) -> None:
             )
 
 
-def csv(run: Run) -> str:
+def epochs_csv(run: Run) -> str:
     """The epoch table as comma-separated values, accuracies in percent."""
     rows = [
         {**row.to_dict(), "train_accuracy": row.train_accuracy, "val_accuracy": row.val_accuracy}

@@ -18,14 +18,14 @@ LONG, IN_SIGHT, AHEAD = (
 )  # epochs: of a run that is long; rows of it in sight; those to come among them
 
 
-def figures(values: Mapping[str, str]) -> None:
+def draw_metrics(values: Mapping[str, str]) -> None:
     """A row of figures with their titles, two abreast on a phone."""
     with st.container(horizontal=True, gap="small"):
         for title, value in values.items():
             st.metric(title, value, width=150)
 
 
-def epoch_table(rows: Sequence[EpochResult], planned: Sequence[float]) -> None:
+def draw_epoch_table(rows: Sequence[EpochResult], planned: Sequence[float]) -> None:
     """The epoch table as it grows; epochs to come stand below with their planned rate.
 
     That of a long run keeps to its newest rows.
@@ -48,7 +48,7 @@ def epoch_table(rows: Sequence[EpochResult], planned: Sequence[float]) -> None:
     _table(columns, [*done, *ahead], "Epoch table", quiet_from=len(done), even=True, tail=long)
 
 
-def summary_table(summary: Summary) -> None:
+def draw_summary_table(summary: Summary) -> None:
     """The rows of torchsummary's table, with their work and how much of the image one output has seen."""
     rows = [
         [
@@ -65,7 +65,7 @@ def summary_table(summary: Summary) -> None:
     st.caption("Sees: the pixels that one output depends on, its receptive field.")
 
 
-def side_by_side(
+def draw_comparison_table(
     names: Mapping[str, str],
     rows: Mapping[str, Sequence[str]],
     caption: str,

@@ -48,6 +48,6 @@ TERMS = {
 }
 
 
-def term(name: str) -> str:
+def explain(name: str) -> str:
     """What to say of a term, or of a config's field."""
     return TERMS[name] if name in TERMS else FIELDS[name].help

@@ -27,7 +27,7 @@ _ICONS = {
 }
 
 
-def sentence(words: str) -> str:
+def capitalise(words: str) -> str:
     """The words, begun with a capital; not for those that begin with a name, which stays as it is."""
     return words[:1].upper() + words[1:]
 
@@ -37,12 +37,12 @@ def parameters(run: Run) -> int:
     return run.parameters
 
 
-def accuracy(run: Run) -> str:
+def format_accuracy(run: Run) -> str:
     """Validation accuracy after its last epoch."""
     return f"{run.last.val_accuracy:.2f}\u00a0%" if run.last else "–"
 
 
-def interval(run: Run) -> str:
+def describe_interval(run: Run) -> str:
     """How sure the last epoch's accuracy is, as a sentence; empty before there is one."""
     if run.last is None:
         return ""
@@ -53,7 +53,7 @@ def interval(run: Run) -> str:
     )
 
 
-def tested(run: Run) -> str:
+def describe_test(run: Run) -> str:
     """What a run with a hold-out reached on the test images, as a sentence; empty where they were not asked apart."""
     if run.test is None:
         return ""
@@ -69,7 +69,7 @@ def reaches_goal(run: Run) -> bool:
     return overview.reaches_goal(run)
 
 
-def goal(entry: Run | Group) -> str:
+def describe_goal(entry: Run | Group) -> str:
     """By how much evidence it meets the goal, in words; empty where it does not."""
     if not overview.reaches_goal(entry):
         return ""
@@ -80,12 +80,12 @@ def goal(entry: Run | Group) -> str:
     )
 
 
-def badge(state: str) -> tuple[str, str]:
+def state_badge(state: str) -> tuple[str, str]:
     """Colour and icon of a state."""
     return _COLOURS.get(state, "red"), f":material/{_ICONS.get(state, 'error')}:"
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A span of time as one would say it: `45 s`, `3 min 20 s`, `2 h 5 min`."""
     seconds = round(seconds)
     if seconds < 60:
@@ -97,12 +97,12 @@ def duration(seconds: float) -> str:
     return f"{hours} h {rest} min" if rest else f"{hours} h"
 
 
-def left(seconds: float | None) -> str:
+def format_remaining(seconds: float | None) -> str:
     """How long work will still take, to be said behind how far it is; empty while that cannot be told."""
-    return "" if seconds is None else f", about {duration(seconds)} left"
+    return "" if seconds is None else f", about {format_duration(seconds)} left"
 
 
-def standing(run: Run, now: Progress) -> str:
+def describe_progress(run: Run, now: Progress) -> str:
     """Where a run stands, in one line."""
     if run.state == "queued":
         return "Waits for its turn"
@@ -110,5 +110,7 @@ def standing(run: Run, now: Progress) -> str:
         return (run.message or "starting").capitalize()
     line = f"Epoch {min(max(now.epoch, 1), now.epochs)} of {now.epochs}"
     if run.is_live:
-        return f"{line}{left(now.seconds_left)}" + (f", {run.message}" if run.message else "")
+        return f"{line}{format_remaining(now.seconds_left)}" + (
+            f", {run.message}" if run.message else ""
+        )
     return line

@@ -144,7 +144,7 @@ def test_a_network_that_diverged_is_answered_in_words(view, filling, folder):
 def test_weights_that_vanish_meanwhile_are_answered_in_words(view, folder, monkeypatch):
     made_run(folder, "final")
     run = made_run(folder, "mine")
-    monkeypatch.setattr("pages.ui.checkpoints.trained", lambda: [run])
+    monkeypatch.setattr("pages.ui.checkpoints.trained_runs", lambda: [run])
     own_digits.save_digit(to_mnist(strokes_to_ink(DIGITS[3])), 3)
     shutil.rmtree(folder / "mine")
     app = opened(3, view=view, space=draw_nearest.FEATURES)

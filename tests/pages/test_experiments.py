@@ -18,7 +18,7 @@ from core.experiments.lr_range_job import RangeTest, Request
 from core.models.network import build
 from core.recipes import RECIPES
 from core.runs import files, run_queue, store, torch_file
-from pages.ui.controls import LADDERS
+from pages.ui.controls import SLIDER_VALUES
 from pages.ui.experiments import lr_range as experiments_rates
 from tests.made import made_run
 from tests.opening import open_page, well
@@ -307,8 +307,8 @@ def test_a_range_test_that_cannot_be_begun_is_an_error_in_words(folder, here, mo
 @pytest.mark.parametrize("rate", [0.0004, 0.0351, 0.9, 7.3])
 def test_a_rate_lands_on_the_nearest_step_of_trains_slider(rate):
     found = experiments_rates.on_ladder(rate)
-    assert found in LADDERS["max_lr"]
-    assert max(found / rate, rate / found) < 1.25 or rate > LADDERS["max_lr"][-1]
+    assert found in SLIDER_VALUES["max_lr"]
+    assert max(found / rate, rate / found) < 1.25 or rate > SLIDER_VALUES["max_lr"][-1]
 
 
 def test_a_network_is_made_checked_and_handed_out_under_the_runs_name(folder, here):

@@ -16,7 +16,7 @@ from core.recipes import RECIPES
 from core.runs import files, processes, status, store
 from core.training.results import TestResult
 from pages.ui import words
-from pages.ui.run_files import csv
+from pages.ui.run_files import epochs_csv
 from tests.made import made_run
 from tests.opening import open_page, well
 from tests.strokes import DIGITS
@@ -251,7 +251,7 @@ def test_a_run_can_be_taken_along_as_files_named_after_it(folder):
         "Report (Markdown)",
         "Whole run (zip)",
     ]
-    table = pd.read_csv(io.StringIO(csv(run)))
+    table = pd.read_csv(io.StringIO(epochs_csv(run)))
     assert list(table["epoch"]) == [1, 2]
     assert list(table["val_accuracy"]) == [row.val_accuracy for row in run.epochs]
     made_run(folder, "new", done=0, state="stopped")
@@ -270,14 +270,14 @@ def test_the_rate_of_a_running_run_can_be_changed(folder, idle):
 def test_an_accuracy_comes_with_its_interval(folder):
     run = made_run(folder, "mine", done=2)
     assert (
-        words.interval(run)
+        words.describe_interval(run)
         == "On 10,000 test images its 95\u00a0% interval goes from 93.52 to 94.45\u00a0%."
     )
-    assert words.interval(made_run(folder, "new", done=0, state="stopped")) == ""
-    assert words.tested(run) == ""
+    assert words.describe_interval(made_run(folder, "new", done=0, state="stopped")) == ""
+    assert words.describe_test(run) == ""
     held = made_run(folder, "held", holdout=10_000)
-    assert "10,000 held-out training images" in words.interval(held)
-    told = words.tested(dataclasses.replace(held, test=TestResult(0.02, 9_938, 10_000)))
+    assert "10,000 held-out training images" in words.describe_interval(held)
+    told = words.describe_test(dataclasses.replace(held, test=TestResult(0.02, 9_938, 10_000)))
     assert (
         told == "Scored once, at its end, on the 10,000 test images: 99.38\u00a0% (99.21 to 99.52)."
     )

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.runs import processes, status, store, trash
 from core.runs.run import Run
-from pages.ui.train.fork import NAME as FORK
+from pages.ui.train.fork import FORK as FORK
 from tests.made import made_run
 from tests.opening import open_page, well
 

@@ -111,7 +111,7 @@ def test_a_batch_stays_a_while_so_that_it_can_be_looked_at(folder, idle, here, m
             '{"kind": "batch", "time": 1.0, "epoch": 3, "step": 4, "steps": 20, "loss": 0.5, "lr": 0.1}\n'
         )
     assert "epoch 2, step 20" in words(well(app.run()))
-    monkeypatch.setattr(train_inside, "LOOK", 0.0)
+    monkeypatch.setattr(train_inside, "BATCH_SECONDS", 0.0)
     assert "epoch 3, step 4" in words(well(app.run()))
 
 
@@ -146,7 +146,9 @@ def test_a_large_network_is_asked_about_an_even_sample(folder, here, monkeypatch
 def test_mistakes_of_a_run_under_way_come_when_they_are_there(folder, idle, here, monkeypatch):
     live(run_of(folder))
     slow: list[asking.Future] = []
-    monkeypatch.setattr(asking, "ask", lambda run, sets: slow.append(asking.Future()) or slow[-1])
+    monkeypatch.setattr(
+        asking, "predict_validation", lambda run, sets: slow.append(asking.Future()) or slow[-1]
+    )
     app = open_page(TRAIN, run="mine", inside="Mistakes")
     assert "asking the weights after epoch 2" in words(app)
 
@@ -161,9 +163,9 @@ def test_weights_that_went_bad_while_they_are_asked_are_told(folder, here, harm,
     monkeypatch.setattr(train_inside, "open_run", lambda name: opened)
 
     def page() -> None:
-        from pages.ui.train.inside import inside
+        from pages.ui.train.inside import draw_inside
 
-        inside("mine", False)
+        draw_inside("mine", False)
 
     app = AppTest.from_function(page)
     app.session_state["inside"] = "Mistakes"
@@ -182,7 +184,7 @@ def test_a_drawing_is_read_by_the_newest_weights(folder, here):
 
 def test_only_the_chosen_view_costs_anything(folder, here, monkeypatch):
     run_of(folder)
-    for name in ("digits", "to_mnist"):
+    for name in ("load_digits", "to_mnist"):
         monkeypatch.setattr(
             train_inside, name, lambda *given: pytest.fail("another view was worked out")
         )

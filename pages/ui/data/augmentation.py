@@ -14,10 +14,10 @@ from core.data.transform_text import MAX_TEXT, changed, from_text, to_text
 from core.errors import ConfigError
 from core.insight.digits import first_of_each_class
 from pages.ui.components.gallery import gallery
-from pages.ui.data.digits import chosen_index
+from pages.ui.data.digits import draw_index_control
 from pages.ui.dataset import Digits
 from pages.ui.frame import KEPT, heading
-from pages.ui.terms import term
+from pages.ui.terms import explain
 
 Rows = tuple[Transform, ...]
 START = to_text(PRESETS["final"].transforms)
@@ -28,7 +28,7 @@ SEED = 1
 
 
 @cache
-def warm_up() -> None:
+def load_augmentation_library() -> None:
     """Load Albumentations behind the page, once for the server, so that the first draws are there at once."""
     timer = threading.Timer(1.5, _first_draw)
     timer.daemon = True
@@ -40,7 +40,7 @@ def _first_draw() -> None:
 
 
 @st.fragment
-def studio(some: Digits) -> None:
+def draw_augmentation(some: Digits) -> None:
     """Change the transforms at the left, see what they do at the right."""
     bar = st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="picks")
     left, right = st.columns([5, 7], gap="large")
@@ -58,7 +58,7 @@ def studio(some: Digits) -> None:
         subject = st.segmented_control(
             "Digits", SUBJECTS, default=SUBJECTS[0], required=True, key="subject", **KEPT
         )
-        index = chosen_index(
+        index = draw_index_control(
             some,
             "Index",
             "Place in the dataset: of this one, or where the search for the first of each begins.",
@@ -110,13 +110,13 @@ def _write(rows: Sequence[Transform]) -> None:
     st.session_state[TEXT] = to_text(rows)
 
 
-def preset_of(rows: Rows) -> str | None:
+def matching_preset(rows: Rows) -> str | None:
     """The name of the preset that consists of these transforms."""
     return next((name for name, preset in PRESETS.items() if preset.transforms == rows), None)
 
 
 def _preset(rows: Rows) -> None:
-    name = preset_of(rows)
+    name = matching_preset(rows)
     options = [*PRESETS] if name else [OWN, *PRESETS]
     st.session_state["preset"] = name or OWN
     st.selectbox(
@@ -124,7 +124,7 @@ def _preset(rows: Rows) -> None:
         options,
         key="preset",
         on_change=_choose,
-        help=f"{term('augmentation')} A preset is a list of transforms with a name.",
+        help=f"{explain('augmentation')} A preset is a list of transforms with a name.",
         format_func=lambda each: "Transforms of your own" if each == OWN else PRESETS[each].title,
     )
     st.caption(
@@ -264,7 +264,7 @@ def _augmented(text: str, originals: bytes, rounds: int) -> np.ndarray:
 
 def _send(rows: Rows) -> None:
     """Go to the Train page with these transforms."""
-    name = preset_of(rows)
+    name = matching_preset(rows)
     st.session_state["own_transforms"] = [] if name else [dict(row) for row in rows]
     st.session_state["run"] = "new run"
     if name:  # the link alone would lose against what the session has kept

@@ -14,7 +14,7 @@ from pages.ui.components.chart import draw
 from pages.ui.components.gallery import closeup, gallery
 from pages.ui.dataset import Digits
 from pages.ui.frame import KEPT, heading
-from pages.ui.tables import figures
+from pages.ui.tables import draw_metrics
 
 if TYPE_CHECKING:
     from core.insight.digits import PcaMap, Statistics
@@ -30,7 +30,7 @@ NAMES = ("zeros", "ones", "twos", "threes", "fours", "fives", "sixes", "sevens",
 QUANTILES = ("low", "lower", "median", "upper", "high")
 
 
-def chosen_class() -> int | None:
+def draw_class_control() -> int | None:
     """The control for one class or all."""
     name = st.pills(
         "Class",
@@ -44,7 +44,7 @@ def chosen_class() -> int | None:
     return None if name == ALL else int(name)
 
 
-def chosen_index(
+def draw_index_control(
     some: Digits, label: str = "Index", help: str = "Place in the dataset, counted from 0."
 ) -> int:
     """The control for the digit in question."""
@@ -54,11 +54,11 @@ def chosen_index(
 
 
 @st.fragment
-def browse(some: Digits) -> None:
+def draw_browser(some: Digits) -> None:
     """The digits in a grid, one of them close up."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="picks"):
-        digit = chosen_class()
-        index = chosen_index(some)
+        digit = draw_class_control()
+        index = draw_index_control(some)
     shown = insight.page_of_digits(some.labels, digit, index, PAGE)
     left, right = st.columns([7, 3], gap="large")
     with left:
@@ -118,7 +118,7 @@ def _statistics(name: str, _some: Digits) -> Statistics:
     return insight.compute_statistics(_some.images, _some.labels)
 
 
-def statistics(some: Digits) -> None:
+def draw_statistics(some: Digits) -> None:
     """Classes and pixels in figures."""
     found = _statistics(some.name, some)
     classes = pd.DataFrame(
@@ -206,7 +206,7 @@ def _pixels(some: Digits, found: Statistics) -> None:
         )
     with right:
         heading("Pixels", "white is 1; networks are given (x − 0.1307) / 0.3081")
-        figures(
+        draw_metrics(
             {
                 "Mean": f"{found.grey_mean:.4f}",
                 "Standard deviation": f"{found.grey_std:.4f}",
@@ -227,9 +227,9 @@ def _pictures(name: str, sample: int, theme: str, _some: Digits) -> list[str]:
 
 
 @st.fragment
-def atlas(some: Digits) -> None:
+def draw_map(some: Digits) -> None:
     """A sample laid out by its principal components."""
-    digit = chosen_class()
+    digit = draw_class_control()
     left, right = st.columns([7, 3], gap="large")
     with right, st.container(horizontal=True, gap="small"):
         axes = st.selectbox(

@@ -29,7 +29,7 @@ LEAST = 0.01  # of probability: less of a drop is drawn pale
 
 def layers(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
     """The maps of every row."""
-    model = checkpoints.model(run)
+    model = checkpoints.load_cached_model(run)
     rows = explanations.feature_maps(model, image)
     st.caption(
         "What each row of the network makes of the digit: blue where a value is above 0, orange where it is "
@@ -111,7 +111,7 @@ def reasons(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
     answer = answers(run, image[None])[0]
     digit = int(answer.argmax()) if asked == THE_ANSWER else int(asked)
     name = f"{'an' if digit == 8 else 'a'} {digit}"
-    model = checkpoints.model(run)
+    model = checkpoints.load_cached_model(run)
     gradient = explanations.saliency(model, image, digit)
     hidden = explanations.occlusion(model, image, digit, patch)
     left, right = st.columns(2, gap="large")

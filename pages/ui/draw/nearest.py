@@ -36,7 +36,7 @@ def nearest(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
         label_visibility="collapsed",
         **KEPT,
     )
-    sets = dataset.digits()
+    sets = dataset.load_digits()
     if sets is None:
         return
     some = sets["training"]
@@ -50,7 +50,7 @@ def nearest(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
         )
         return
     reader = _reader(
-        run.name, checkpoints.changed(run), os.environ.get("INKLING_DATA", ""), run, some
+        run.name, checkpoints.weights_time(run), os.environ.get("INKLING_DATA", ""), run, some
     )
     reader.keep_reading()
     st.fragment(
@@ -67,7 +67,7 @@ def _by_features(
     if reading and reader.num_read >= reader.total:
         st.rerun()  # the whole page, which then asks no more
     found = reader.nearest(image, COUNT)
-    inside = insight.last_hidden_row(checkpoints.model(run))
+    inside = insight.last_hidden_row(checkpoints.load_cached_model(run))
     what = (
         f"what {run.name} hands to its last learned row"
         if inside
@@ -135,4 +135,4 @@ def _by_pixels(count: int, image: bytes, _some: Digits) -> Neighbours:
 
 @st.cache_resource(max_entries=3, show_spinner=False)
 def _reader(name: str, changed: int, folder: str, _run: Run, _some: Digits) -> FeatureIndex:
-    return FeatureIndex(checkpoints.model(_run), _some.images)
+    return FeatureIndex(checkpoints.load_cached_model(_run), _some.images)

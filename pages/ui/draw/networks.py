@@ -97,7 +97,7 @@ def answers(run: Run, images: np.ndarray) -> np.ndarray:
     Raises:
         UserError: its weights are gone or damaged, or its answers are no numbers.
     """
-    found = predict(checkpoints.model(run), images)
+    found = predict(checkpoints.load_cached_model(run), images)
     if not np.isfinite(found).all():
         raise UserError(
             f"{run.name} answers with values that are no numbers: its training diverged."
@@ -120,7 +120,7 @@ def percent(share: float) -> str:
 
 def note(run: Run) -> tuple[str, str]:
     """A run in figures."""
-    return f"{words.parameters(run):,} parameters", f"{words.accuracy(run)} right"
+    return f"{words.parameters(run):,} parameters", f"{words.format_accuracy(run)} right"
 
 
 def _choose() -> None:

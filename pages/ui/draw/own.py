@@ -169,7 +169,7 @@ def _accuracy(runs: Sequence[Run], digits: Sequence[SavedDigit]) -> None:
     rows, silent = [], []
     for run in runs:
         try:
-            right = _right(run.name, checkpoints.changed(run), key, run, digits)
+            right = _right(run.name, checkpoints.weights_time(run), key, run, digits)
         except UserError as error:
             silent.append(str(error))
             continue

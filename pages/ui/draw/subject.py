@@ -19,7 +19,7 @@ from pages.ui import dataset
 from pages.ui.components import pad
 from pages.ui.components.gallery import closeup
 from pages.ui.frame import KEPT
-from pages.ui.words import sentence
+from pages.ui.words import capitalise
 
 DRAWING, PICTURE, MNIST = SOURCES = ("Pad", "Picture", "MNIST")
 ONE, NUMBER = READINGS = ("one digit", "a number")
@@ -222,7 +222,7 @@ def _found(ink: np.ndarray) -> None:
 
 
 def _mnist(several: bool) -> Subject:
-    sets = dataset.digits()
+    sets = dataset.load_digits()
     if sets is None:
         return Subject(title="the digit", own=False)
     linked = str(st.session_state.get("looked_at", ""))
@@ -266,7 +266,7 @@ def _mnist(several: bool) -> Subject:
     closeup(
         image,
         f"{title}, labelled {label}, 28 by 28 pixels; arrow keys read out their values",
-        f"{sentence(title)} is labelled {label}. Point at a pixel to read its value.",
+        f"{capitalise(title)} is labelled {label}. Point at a pixel to read its value.",
     )
     _way_back()
     return Subject([image], [image], label=label, title=title, own=False)

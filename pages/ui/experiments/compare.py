@@ -80,7 +80,7 @@ def _pick(groups: list[str], runs: list[str]) -> tuple[str, str] | None:
 
 def _asked(one: Run, two: Run) -> Answer | None:
     """The two runs held against each other; None: the images are not here, and the page has offered to fetch them."""
-    sets = dataset.digits()
+    sets = dataset.load_digits()
     if not sets:
         return None
     return of_runs(
@@ -119,7 +119,7 @@ def _show(answer: Answer) -> None:
             name: f"{accuracy:.2f} %"
             for name, accuracy in zip((answer.first, answer.second), answer.accuracies, strict=True)
         }
-        tables.figures(figures)
+        tables.draw_metrics(figures)
     if right is not None:
         with right:
             heading("Test images", "how many each gets right")

@@ -36,7 +36,7 @@ REPORTS = (
 
 def exports(runs: Sequence[Run]) -> None:
     """Pick a run, and take it along."""
-    names = [run.name for run in checkpoints.trained()]
+    names = [run.name for run in checkpoints.trained_runs()]
     if not names:
         experiments_parts.nothing_yet(
             "A trained run leaves here as a file for elsewhere: its network, a script that trains it, its report."
@@ -94,13 +94,13 @@ def _network(run: Run, format: str, which: str) -> None:
         said = st.empty()
         said.markdown(f"**{known.title}**  \n:gray[:small[{known.help}]]", width="stretch")
         asked = st.session_state.setdefault("made_exports", set())
-        changed = checkpoints.changed(run, which)
+        changed = checkpoints.weights_time(run, which)
         key = (run.name, format, which, changed)
         place = st.empty()
         if key not in asked:
             if not place.button("Make", icon=":material/build:", key=f"make_{format}"):
                 return
-            if not dataset.digits():
+            if not dataset.load_digits():
                 return
             asked.add(key)
         try:

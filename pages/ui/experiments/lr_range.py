@@ -17,7 +17,7 @@ from core.recipes import RECIPES
 from core.runs.run import Run
 from pages.ui import dataset, tables, words
 from pages.ui.components.chart import draw
-from pages.ui.controls import LADDERS, RATES, START_RECIPE, take_config
+from pages.ui.controls import SLIDER_VALUES, RATE_FIELDS, DEFAULT_RECIPE, set_controls
 from pages.ui.experiments import shared as experiments_parts
 from pages.ui.frame import KEPT
 from pages.ui.train import fork as train_fork
@@ -35,7 +35,7 @@ def finder(runs: Sequence[Run]) -> None:
         name = st.selectbox(
             "Set-up",
             names,
-            names.index(START_RECIPE),
+            names.index(DEFAULT_RECIPE),
             key="tested",
             width=220,
             help="A recipe, or the settings of a run.",
@@ -63,7 +63,7 @@ def finder(runs: Sequence[Run]) -> None:
         asked = st.button("Find", type="primary", icon=":material/search:", key="find_rate")
     config, recipe = set_ups[name]
     request = Request(config, name if start == TRAINED else None, steps)
-    if asked and dataset.digits():
+    if asked and dataset.load_digits():
         try:
             lr_range_job.start(request)
         except UserError as error:
@@ -118,7 +118,7 @@ def _answer(found: RangeTest, request: Request, recipe: str | None) -> None:
             experiments_parts.verdict("The rate is climbing …")
             st.progress(
                 share,
-                text=f"Step {len(found.points)} of {found.steps}{words.left(found.seconds_left)}",
+                text=f"Step {len(found.points)} of {found.steps}{words.format_remaining(found.seconds_left)}",
             )
         elif suggestion is None:
             experiments_parts.verdict("The test did not come to its end.")
@@ -132,7 +132,7 @@ def _answer(found: RangeTest, request: Request, recipe: str | None) -> None:
             used = ", ".join(
                 f"{getattr(request.config, field):g}" for field in _fields(request.config)
             )
-            tables.figures(
+            tables.draw_metrics(
                 {
                     "Suggested": f"{suggestion.lr:g}",
                     "The set-up's own": used,
@@ -152,20 +152,20 @@ def _answer(found: RangeTest, request: Request, recipe: str | None) -> None:
 def send(request: Request, recipe: str | None, lr: float) -> None:
     """Turn to the Train page with a set-up and a highest rate."""
     config = request.config
-    known = recipe if recipe in RECIPES else START_RECIPE
-    train_fork.forget()
+    known = recipe if recipe in RECIPES else DEFAULT_RECIPE
+    train_fork.drop_fork()
     st.session_state["run"] = "new run"
     st.session_state["recipe"] = known
-    take_config(config)
+    set_controls(config)
     for (
         field,
         values,
-    ) in LADDERS.items():  # its sliders hold no other values, but for those of the recipe
+    ) in SLIDER_VALUES.items():  # its sliders hold no other values, but for those of the recipe
         value = getattr(config, field)
         if value != getattr(RECIPES[known].config, field):
             st.session_state[field] = min(values, key=lambda each: abs(each - value))
     if request.run is not None:
-        train_fork.begin(request.run)
+        train_fork.start_fork(request.run)
     for field in _fields(config):
         st.session_state[field] = on_ladder(lr)
     st.switch_page("pages/train.py", query_params={})
@@ -173,9 +173,9 @@ def send(request: Request, recipe: str | None, lr: float) -> None:
 
 def on_ladder(lr: float) -> float:
     """The nearest rate, by its factor, that Train's slider can stand at."""
-    return min(LADDERS["max_lr"], key=lambda value: abs(math.log(value / lr)))
+    return min(SLIDER_VALUES["max_lr"], key=lambda value: abs(math.log(value / lr)))
 
 
 def _fields(config: RunConfig) -> list[str]:
     """Where the schedule takes its highest rate from."""
-    return ["max_lr"] if "max_lr" in RATES[config.schedule] else ["lr"]
+    return ["max_lr"] if "max_lr" in RATE_FIELDS[config.schedule] else ["lr"]

@@ -136,9 +136,9 @@ def _one(group: Group) -> None:
             st.page_link(
                 "pages/train.py",
                 label=f"{run.config.seed}",
-                icon=words.badge(run.state)[1],
+                icon=words.state_badge(run.state)[1],
                 query_params={"run": run.name},
-                help=f"{run.name}: {run.state}, {words.accuracy(run)}",
+                help=f"{run.name}: {run.state}, {words.format_accuracy(run)}",
             )
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if any(run.can_resume for run in group.runs) and st.button(

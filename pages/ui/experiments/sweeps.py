@@ -25,10 +25,10 @@ from core.sweeps.sweep import AIMS, PRUNERS, SAMPLERS, Found, Sweep
 from core.training.schedules import SCHEDULES
 from pages.ui import dataset
 from pages.ui.components.chart import draw
-from pages.ui.controls import START_RECIPE, label
+from pages.ui.controls import DEFAULT_RECIPE, field_label
 from pages.ui.experiments import shared as experiments_parts
 from pages.ui.frame import KEPT, heading
-from pages.ui.terms import term
+from pages.ui.terms import explain
 
 POLL = 3.0  # seconds
 NEW = "new sweep"
@@ -93,7 +93,7 @@ def _new(runs: Sequence[Run], taken: Sequence[str]) -> None:
         based = st.selectbox(
             "Begin with",
             names,
-            names.index(START_RECIPE),
+            names.index(DEFAULT_RECIPE),
             key="swept",
             width=200,
             help="A recipe, or the settings of a run; what isn't varied stays as it is.",
@@ -141,7 +141,7 @@ def _new(runs: Sequence[Run], taken: Sequence[str]) -> None:
             config.holdout or sweeps.HOLDOUT,
             1_000,
             key="sweep_holdout",
-            help=term("holdout"),
+            help=explain("holdout"),
             **KEPT,
         )
         sampler = columns[3].selectbox(
@@ -166,7 +166,7 @@ def _new(runs: Sequence[Run], taken: Sequence[str]) -> None:
             "Name", placeholder=wanted, key="sweep_name", max_chars=sweeps.MOST_NAME, width=240
         )
         asked = st.button("Start", type="primary", icon=":material/play_arrow:", key="start_sweep")
-    if asked and dataset.digits():
+    if asked and dataset.load_digits():
         _start(
             config.changed(holdout=holdout),
             texts,
@@ -207,7 +207,7 @@ def _varied() -> dict[str, str]:
     texts = {}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         for name in chosen:
-            title = "Channels of each row" if name == WIDTHS else label(name)
+            title = "Channels of each row" if name == WIDTHS else field_label(name)
             if name in RANGES:
                 texts[name] = st.text_input(
                     title, RANGES[name], key=f"vary_{name}", width=200, help=TYPED, **KEPT
@@ -219,7 +219,7 @@ def _varied() -> dict[str, str]:
                         list(NAMES[name]),
                         key=f"vary_{name}",
                         width=420,
-                        help=term(name),
+                        help=explain(name),
                         **KEPT,
                     )
                 )

@@ -20,14 +20,14 @@ SHOWN, DAMAGED, REACHED = 8, 5, 3
 _OPENED = "opened"
 
 
-def go_on(entries: Sequence[Entry]) -> None:
+def open_selected(entries: Sequence[Entry]) -> None:
     """Turn to what was clicked, if anything was."""
     opened = st.session_state.pop(_OPENED, None)
     if (entry := next((entry for entry in entries if entry.name == opened), None)) is not None:
-        st.switch_page(**way(entry))
+        st.switch_page(**entry_page(entry))
 
 
-def reached(entries: Sequence[Entry]) -> None:
+def draw_goal_badges(entries: Sequence[Entry]) -> None:
     """A badge for each group and run that reaches the goal, groups first, or how near the nearest comes."""
     good = [entry for entry in entries if overview.reaches_goal(entry)]
     good.sort(key=lambda entry: (isinstance(entry, Run), -overview.accuracy(entry)))
@@ -47,7 +47,7 @@ def reached(entries: Sequence[Entry]) -> None:
                     else ("green", f"mean of {len(entry.finished)} seeds")
                 )
                 st.page_link(
-                    **way(entry),
+                    **entry_page(entry),
                     label=f":{colour}-badge[:material/flag: {entry.name} reaches it, "
                     f"{overview.accuracy(entry):.2f}\u00a0%, {by}]",
                 )
@@ -61,14 +61,14 @@ def reached(entries: Sequence[Entry]) -> None:
         )
 
 
-def way(entry: Entry) -> dict[str, object]:
+def entry_page(entry: Entry) -> dict[str, object]:
     """Where an entry is looked at: a run where it trains, a group among the runs."""
     if isinstance(entry, Run):
         return {"page": "pages/train.py", "query_params": {"run": entry.name}}
     return {"page": "pages/runs.py", "query_params": {"select": overview.key(entry)}}
 
 
-def frontier(entries: Sequence[Entry]) -> None:
+def draw_frontier(entries: Sequence[Entry]) -> None:
     """All runs with an accuracy, repeats as their mean, by how large their networks are."""
     rows = [
         (entry.name, overview.members(entry)[0].parameters, accuracy, _kind(entry))
@@ -111,7 +111,7 @@ def _pick() -> None:
         st.session_state[_OPENED] = points[0]["run"]
 
 
-def past(runs: Sequence[Run], entries: Sequence[Entry], damaged: Sequence[DamagedRun]) -> None:
+def draw_recent_runs(runs: Sequence[Run], entries: Sequence[Entry], damaged: Sequence[DamagedRun]) -> None:
     """The newest runs in a table, and what cannot be read."""
     st.subheader("Runs so far", anchor=False)
     if not runs:

@@ -27,7 +27,7 @@ def labels(run: Run, found: Predictions, test: Digits) -> None:
     wrong = int((~found.correct[indices]).sum())
     sides = sum(int(found.predicted[index]) == doubt.suggested for index, doubt in known.items())
     rest, missed = len(found.labels) - len(known), found.error_count - wrong
-    tables.figures(
+    tables.draw_metrics(
         {
             "Labels in doubt": str(len(known)),
             "Read otherwise": str(wrong),

@@ -86,7 +86,7 @@ def _figures(run: Run, found: Predictions, test: Digits) -> None:
         figures["With a doubtful label"] = (
             f"{sum(bool(wrong[index]) for index in known)} of {len(known)}"
         )
-    tables.figures(figures)
+    tables.draw_metrics(figures)
     still = (
         f" It is still training; these are its weights after epoch {run.epochs[-1].epoch}."
         if run.is_live

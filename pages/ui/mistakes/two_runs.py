@@ -28,7 +28,7 @@ def two_runs(asked: dict[str, Predictions], test: Digits) -> None:
     (first, one), (second, two) = asked.items()
     answer = of_runs(first, one, second, two)
     found = answer.images
-    tables.figures(
+    tables.draw_metrics(
         {
             "Both right": f"{found.both_correct:,}",
             f"Only {first}": f"{len(found.only_first):,}",

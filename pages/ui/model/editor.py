@@ -18,7 +18,7 @@ from core.models.shapes import total_parameters
 from core.models.summary import BUDGET
 from pages.ui.components.component import component
 from pages.ui.frame import KEPT
-from pages.ui.words import sentence
+from pages.ui.words import capitalise
 
 START = "original-3762"
 TEXT, TABLE = (
@@ -39,7 +39,7 @@ _KINDS = {
 }
 
 
-def written() -> Rows:
+def read_rows() -> Rows:
     """The rows, from the line of text that holds them; the last good ones where the text is none."""
     with st.expander("As text", key="net_as_text"):
         text = st.text_input(
@@ -54,13 +54,13 @@ def written() -> Rows:
     try:
         rows = from_text(text)
     except ArchitectureError as error:
-        st.error(sentence(str(error)), icon=":material/error:")
+        st.error(capitalise(str(error)), icon=":material/error:")
         return st.session_state.get("net_before", from_text(START))
     st.session_state["net_before"] = rows
     return rows
 
 
-def write(rows: Rows) -> None:
+def write_rows(rows: Rows) -> None:
     """Put other rows into the text.
 
     Raises:
@@ -69,7 +69,7 @@ def write(rows: Rows) -> None:
     st.session_state[TEXT] = to_text(rows)
 
 
-def table(draft: Draft) -> None:
+def draw_rows_table(draft: Draft) -> None:
     """The rows to change, each with what it gives and what is wrong with it."""
     parameters = total_parameters(draft.layers)
     if draft.mistakes:
@@ -96,7 +96,9 @@ def table(draft: Draft) -> None:
                 {"gives": size(layer.output_shape), "parameters": layer.parameters}
                 for layer in draft.layers
             ],
-            "mistakes": {str(number): sentence(words) for number, words in draft.mistakes.items()},
+            "mistakes": {
+                str(number): capitalise(words) for number, words in draft.mistakes.items()
+            },
             "answered": st.session_state.get("net_answered", 0),
         },
     )
@@ -106,13 +108,13 @@ def _take() -> None:
     edited = st.session_state[TABLE].edited
     st.session_state["net_answered"] = edited["number"]
     try:
-        write(from_text(json.dumps(edited["rows"])))
+        write_rows(from_text(json.dumps(edited["rows"])))
     except ArchitectureError as error:
         st.toast(str(error), icon=":material/error:")
 
 
 @st.cache_data(max_entries=1, show_spinner=False)
-def strip() -> np.ndarray:
+def digit_examples() -> np.ndarray:
     """(10, 28, 28) uint8: a real digit of each class, shipped with the app, so that pictures need no dataset."""
     from PIL import Image
 

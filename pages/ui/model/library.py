@@ -13,54 +13,54 @@ from core.models.architectures import ARCHITECTURES
 from core.models.drafts import Draft
 from core.models.row_text import name_of, shortened
 from pages.ui.frame import KEPT
-from pages.ui.model.editor import Rows, write
+from pages.ui.model.editor import Rows, write_rows
 
-OTHER, NONE, UNNAMED = "", "none", "my-network"
+UNNAMED_ROWS, NO_COMPARISON, DEFAULT_NAME = "", "none", "my-network"
 Kept = Sequence[SavedArchitecture | DamagedFile]
 
 
-def title(name: str) -> str:
+def network_title(name: str) -> str:
     """What an architecture is called on a page: by its name, as in links; that of rows without one."""
     return name or "your rows"
 
 
-def told(name: str, kept: Kept) -> str:
+def describe_network(name: str, kept: Kept) -> str:
     """One line about an architecture."""
     if name in ARCHITECTURES:
         return ARCHITECTURES[name].help
     if name:
-        return f"Saved by you on {own(kept)[name].created.astimezone():%d %B %Y}."
+        return f"Saved by you on {saved_networks(kept)[name].created.astimezone():%d %B %Y}."
     return "Rows of your own. The link holds them; save them to find them here again."
 
 
-def own(kept: Kept) -> dict[str, SavedArchitecture]:
+def saved_networks(kept: Kept) -> dict[str, SavedArchitecture]:
     """Those of one's own that can be read, by name."""
     return {each.name: each for each in kept if isinstance(each, SavedArchitecture)}
 
 
-def called(rows: Rows, kept: Kept) -> str:
+def matching_name(rows: Rows, kept: Kept) -> str:
     """The name under which these rows are shipped or kept; empty: under none."""
     short = [shortened(row) for row in rows]
     return name_of(rows) or next(
         (
             name
-            for name, each in own(kept).items()
+            for name, each in saved_networks(kept).items()
             if [shortened(row) for row in each.rows] == short
         ),
-        OTHER,
+        UNNAMED_ROWS,
     )
 
 
-def start_from(rows: Rows, kept: Kept) -> None:
+def draw_start_control(rows: Rows, kept: Kept) -> None:
     """The control that takes the rows of an architecture."""
-    name = called(rows, kept)
-    options = [*ARCHITECTURES, *own(kept)]
+    name = matching_name(rows, kept)
+    options = [*ARCHITECTURES, *saved_networks(kept)]
     st.session_state["start"] = name
     st.selectbox(
         "Start from",
-        options if name else [OTHER, *options],
+        options if name else [UNNAMED_ROWS, *options],
         key="start",
-        format_func=title,
+        format_func=network_title,
         width=220,
         on_change=_start,
         args=(kept,),
@@ -70,17 +70,17 @@ def start_from(rows: Rows, kept: Kept) -> None:
 
 def _start(kept: Kept) -> None:
     if name := st.session_state["start"]:
-        write(rows_of(name, kept))
+        write_rows(rows_of(name, kept))
 
 
 def rows_of(name: str, kept: Kept) -> Rows:
     """The rows of an architecture, shipped or of one's own."""
-    return ARCHITECTURES[name].rows if name in ARCHITECTURES else own(kept)[name].rows
+    return ARCHITECTURES[name].rows if name in ARCHITECTURES else saved_networks(kept)[name].rows
 
 
-def beside(kept: Kept) -> str | None:
+def draw_compare_control(kept: Kept) -> str | None:
     """The control for an architecture to compare with; None: none is chosen."""
-    options = [NONE, *ARCHITECTURES, *own(kept)]
+    options = [NO_COMPARISON, *ARCHITECTURES, *saved_networks(kept)]
     name = st.selectbox(
         "Compare with",
         options,
@@ -89,14 +89,14 @@ def beside(kept: Kept) -> str | None:
         help="Another network, side by side.",
         **KEPT,
     )
-    return None if name == NONE else name
+    return None if name == NO_COMPARISON else name
 
 
-def save(draft: Draft, kept: Kept) -> None:
+def draw_save_popover(draft: Draft, kept: Kept) -> None:
     """Keep the rows under a name, and delete what was kept."""
     with st.popover("Save", icon=":material/bookmark:", key="save_net"):
-        name = st.text_input("Name", max_chars=60, key="net_name", placeholder=UNNAMED).strip()
-        known = name.lower() in {each.lower() for each in own(kept)}
+        name = st.text_input("Name", max_chars=60, key="net_name", placeholder=DEFAULT_NAME).strip()
+        known = name.lower() in {each.lower() for each in saved_networks(kept)}
         st.button(
             "Replace it" if known else "Save",
             key="keep_net",
@@ -130,7 +130,7 @@ def _save(rows: Rows, offered: str | None) -> None:
     name = st.session_state["net_name"].strip()
     try:
         saved = own_architectures.save(
-            name or UNNAMED, rows, replace=bool(name) and name == offered
+            name or DEFAULT_NAME, rows, replace=bool(name) and name == offered
         )
     except UserError as error:
         st.session_state["net_said"] = (str(error), ":material/error:")
@@ -145,20 +145,20 @@ def _delete(name: str) -> None:
         st.session_state["net_said"] = (str(error), ":material/error:")
 
 
-def said() -> None:
+def show_messages() -> None:
     """Tell how saving or deleting went."""
     if told := st.session_state.pop("net_said", None):
         st.toast(told[0], icon=told[1])
 
 
-def damaged(kept: Kept) -> None:
+def show_damaged_files(kept: Kept) -> None:
     """Name what is kept and cannot be read."""
     for each in kept:
         if isinstance(each, DamagedFile):
             st.caption(f":material/error: {each.name} cannot be read: {each.reason}")
 
 
-def train(draft: Draft) -> None:
+def draw_train_button(draft: Draft) -> None:
     """The button that takes the rows to the Train page."""
     if st.button(
         "Train this",

@@ -16,13 +16,13 @@ from core.models.summary import BUDGET, SummaryRow
 from pages.ui import tables
 from pages.ui.components.chart import draw
 from pages.ui.frame import KEPT, heading
-from pages.ui.model.editor import strip
-from pages.ui.terms import term
+from pages.ui.model.editor import digit_examples
+from pages.ui.terms import explain
 
 SIDE = diagrams.SIDE
-DIGITS = [str(each) for each in range(10)]
+DIGIT_CHOICES = [str(each) for each in range(10)]
 _METRIC = 150  # pixels for one figure
-FORMS = ("table", "torchsummary")
+SUMMARY_FORMS = ("table", "torchsummary")
 _CSS = """
 .drawing { overflow-x: auto; }
 .drawing svg { display: block; max-width: 100%; height: auto; min-width: var(--least, 0); }
@@ -63,7 +63,7 @@ def row_name(layer: Layer) -> str:
     return f"{layer.number} {layer.row['kind']}"
 
 
-def figures(networks: list[Shown]) -> None:
+def draw_figures(networks: list[Shown]) -> None:
     """Parameters, multiply-adds and receptive field."""
     for column, shown in zip(st.columns(len(networks), gap="large"), networks, strict=True):
         summary = shown.draft.summary
@@ -72,18 +72,21 @@ def figures(networks: list[Shown]) -> None:
                 st.markdown(f"##### {shown.title}")
             left = summary.left if summary else 0
             values = {
-                "Parameters": (f"{summary.total_params:,}" if summary else "–", term("parameters")),
+                "Parameters": (
+                    f"{summary.total_params:,}" if summary else "–",
+                    explain("parameters"),
+                ),
                 f"Left of {BUDGET:,}": (
                     f"{left:,}".replace("-", "\u2212") if summary else "–",
                     "The goal is a network with fewer parameters than this.",
                 ),
                 "Multiply-adds": (
                     f"{summary.multiply_adds / 1e6:.2f} M" if summary else "–",
-                    term("multiply_adds"),
+                    explain("multiply_adds"),
                 ),
                 "Receptive field": (
                     f"{summary.receptive_field} × {summary.receptive_field}" if summary else "–",
-                    term("receptive_field"),
+                    explain("receptive_field"),
                 ),
             }
             with st.container(horizontal=True):
@@ -91,7 +94,7 @@ def figures(networks: list[Shown]) -> None:
                     st.metric(label, value, help=help, width=_METRIC)
 
 
-def shapes(networks: list[Shown]) -> None:
+def draw_shapes(networks: list[Shown]) -> None:
     """The image on its way through each network."""
     heading("Shapes", "a sheet for a channel, drawn to scale; blue: with learned numbers")
     for at, shown in enumerate(networks):
@@ -101,7 +104,7 @@ def shapes(networks: list[Shown]) -> None:
         mistake = min(
             (number for number in draft.mistakes if number > len(draft.layers)), default=None
         )
-        svg = diagrams.shapes(draft.layers, strip()[digit()], mistake)
+        svg = diagrams.shapes(draft.layers, digit_examples()[chosen_digit()], mistake)
         if len(networks) > 1:
             st.caption(shown.title)
         steps = ", then ".join(diagrams.size(layer.output_shape) for layer in draft.layers)
@@ -111,7 +114,7 @@ def shapes(networks: list[Shown]) -> None:
         )
 
 
-def parameters(networks: list[Shown]) -> None:
+def draw_parameters(networks: list[Shown]) -> None:
     """Where the parameters are, against the budget."""
     from core.charts import models as charts
 
@@ -143,7 +146,7 @@ def parameters(networks: list[Shown]) -> None:
             )
 
 
-def receptive_field(networks: list[Shown]) -> None:
+def draw_receptive_field(networks: list[Shown]) -> None:
     """What an output of a row sees of a digit."""
     heading("Receptive field", "what the middle output of a row sees")
     margin = max(
@@ -160,11 +163,11 @@ def receptive_field(networks: list[Shown]) -> None:
                 st.caption(shown.title)
             with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
                 if at == 0:
-                    st.selectbox("Digit", DIGITS, 3, key="over", width=90, **KEPT)
+                    st.selectbox("Digit", DIGIT_CHOICES, 3, key="over", width=90, **KEPT)
                 number = _row(layers, at)
-            layer, seen = layers[number - 1], digit()
+            layer, seen = layers[number - 1], chosen_digit()
             said = _sees(layers, layer)
-            svg = diagrams.field(layers, number, strip()[seen], margin)
+            svg = diagrams.field(layers, number, digit_examples()[seen], margin)
             _drawing(
                 key=f"field{at}",
                 data={"svg": svg, "wide": False, "alt": f"A {seen} and a square on it. {said}"},
@@ -172,10 +175,10 @@ def receptive_field(networks: list[Shown]) -> None:
             st.caption(said)
 
 
-def digit() -> int:
+def chosen_digit() -> int:
     """The digit that the pictures show."""
     chosen = st.session_state.get("over")
-    return int(chosen) if chosen in DIGITS else 3
+    return int(chosen) if chosen in DIGIT_CHOICES else 3
 
 
 def _row(layers: tuple[Layer, ...], at: int) -> int:
@@ -214,14 +217,14 @@ def _sees(layers: tuple[Layer, ...], layer: Layer) -> str:
     return words
 
 
-def summary(networks: list[Shown]) -> None:
+def draw_summary(networks: list[Shown]) -> None:
     """The summary as a table or as torchsummary prints it, with the table to take away."""
     with st.container(horizontal=True, vertical_alignment="center"):
         heading("Summary", "module by module")
         form = st.segmented_control(
             "Form",
-            FORMS,
-            default=FORMS[0],
+            SUMMARY_FORMS,
+            default=SUMMARY_FORMS[0],
             required=True,
             key="form",
             label_visibility="collapsed",
@@ -237,8 +240,8 @@ def summary(networks: list[Shown]) -> None:
             if found is None:
                 st.markdown(":gray[The summary comes as soon as every row is right.]")
                 continue
-            if form == FORMS[0]:
-                tables.summary_table(found)
+            if form == SUMMARY_FORMS[0]:
+                tables.draw_summary_table(found)
             elif len(networks) > 1:
                 st.html(
                     f'<pre class="sheet" style="font-size: 0.65rem; margin: 0">{found.text()}</pre>'
@@ -258,7 +261,7 @@ def summary(networks: list[Shown]) -> None:
                 )
                 st.download_button(
                     "Shapes as SVG",
-                    lambda rows=found.rows: diagrams.shapes(rows, strip()[3]),
+                    lambda rows=found.rows: diagrams.shapes(rows, digit_examples()[3]),
                     f"{shown.name}-shapes.svg",
                     "image/svg+xml",
                     icon=":material/download:",

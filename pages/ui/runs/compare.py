@@ -21,7 +21,7 @@ from core.runs.run import Run
 from core.training.results import EpochResult
 from pages.ui import tables, words
 from pages.ui.components.chart import draw
-from pages.ui.controls import label
+from pages.ui.controls import field_label
 from pages.ui.frame import KEPT
 from pages.ui.runs.dialogs import ask_delete
 
@@ -135,7 +135,7 @@ def differences(entries: Sequence[Entry]) -> None:
     st.markdown("##### What differs :gray[:small[results above, settings below]]")
     fields = listing.differing_fields([_first(entry) for entry in entries])
     rows = results(entries) | {
-        label(name): [_setting(entry, name) for entry in entries] for name in fields
+        field_label(name): [_setting(entry, name) for entry in entries] for name in fields
     }
     names = [entry.name for entry in entries]
     dashed = [
@@ -143,7 +143,7 @@ def differences(entries: Sequence[Entry]) -> None:
         for name, dash in zip(names, charts_runs.dashes(names), strict=True)
         if dash != charts_runs.FULL
     ]
-    tables.side_by_side(
+    tables.draw_comparison_table(
         {name: charts.colour(name) for name in names}, rows, "What differs between the runs", dashed
     )
     same = len(FIELDS) - len(fields)
@@ -169,7 +169,7 @@ def results(entries: Sequence[Entry]) -> dict[str, list[str]]:
         ],
         "Parameters": [f"{_first(entry).parameters:,}" for entry in entries],
         "Time": [
-            words.duration(seconds)
+            words.format_duration(seconds)
             if (seconds := sum(map(listing.total_seconds, overview.members(entry))))
             else "–"
             for entry in entries

@@ -22,7 +22,7 @@ def look_at_group(group: Group) -> None:
             icon=":material/casino:",
             color="gray",
         )
-        if goal := words.goal(group):
+        if goal := words.describe_goal(group):
             st.badge(
                 goal,
                 icon=":material/flag:",
@@ -43,13 +43,13 @@ def look_at_group(group: Group) -> None:
         if found and found.deviation is not None
         else None
     )
-    tables.figures(
+    tables.draw_metrics(
         {
             "Mean": f"{found.mean:.2f}\u00a0%" if found else "–",
             "Deviation": f"{found.deviation:.2f}" if found and found.deviation is not None else "–",
             "95 % interval": "–" if half is None else f"± {half:.2f}",
             "Parameters": f"{group.runs[0].parameters:,}",
-            "Time": words.duration(sum(listing.total_seconds(run) for run in group.runs)),
+            "Time": words.format_duration(sum(listing.total_seconds(run) for run in group.runs)),
         }
     )
     st.caption(group.words)
@@ -57,8 +57,8 @@ def look_at_group(group: Group) -> None:
         for run in group.runs:
             st.page_link(
                 "pages/train.py",
-                label=f"Seed {run.config.seed}: {words.accuracy(run)}",
-                icon=words.badge(run.state)[1],
+                label=f"Seed {run.config.seed}: {words.format_accuracy(run)}",
+                icon=words.state_badge(run.state)[1],
                 query_params={"run": run.name},
                 help=f"{run.name}: {run.state}",
             )

@@ -61,7 +61,7 @@ def _moving(run: Run, place: str) -> DeltaGenerator:
     row = st.container(border=True, horizontal=True, vertical_alignment="center", gap="small")
     with row:
         st.markdown(
-            f":gray[{place}] **{run.name}** :gray[:small[{words.standing(run, estimate_progress(run))}]]",
+            f":gray[{place}] **{run.name}** :gray[:small[{words.describe_progress(run, estimate_progress(run))}]]",
             width="stretch",
         )
     return row

@@ -11,7 +11,7 @@ from core.recipes import RECIPES
 from core.runs import listing, store
 from core.runs.run import MAX_NOTES, MAX_TAGS, Run
 from pages.ui import tables, words
-from pages.ui.run_files import downloads
+from pages.ui.run_files import draw_downloads
 from pages.ui.runs.dialogs import ask_delete, say, turn_to
 
 
@@ -22,11 +22,11 @@ def look(run: Run, runs: Sequence[Run]) -> None:
         run: the one.
         runs: all of them, whose tags are offered.
     """
-    colour, icon = words.badge(run.state)
+    colour, icon = words.state_badge(run.state)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.subheader(run.name, anchor=False, width="content")
         st.badge(run.state, icon=icon, color=colour)
-        if goal := words.goal(run):
+        if goal := words.describe_goal(run):
             st.badge(
                 goal,
                 icon=":material/flag:",
@@ -37,16 +37,16 @@ def look(run: Run, runs: Sequence[Run]) -> None:
         _ways(run)
     if run.message and run.state in ("failed", "diverged", "crashed"):
         st.error(run.message, icon=":material/error:")
-    tables.figures(
+    tables.draw_metrics(
         {
-            "Last epoch": words.accuracy(run),
+            "Last epoch": words.format_accuracy(run),
             "Best epoch": f"{run.best.val_accuracy:.2f} %" if run.best else "–",
             "Parameters": f"{run.parameters:,}",
             "Epochs": f"{len(run.epochs)} of {run.config.epochs}",
-            "Time": words.duration(listing.total_seconds(run)) if run.epochs else "–",
+            "Time": words.format_duration(listing.total_seconds(run)) if run.epochs else "–",
         }
     )
-    st.caption(" ".join(said for said in (words.interval(run), words.tested(run)) if said))
+    st.caption(" ".join(said for said in (words.describe_interval(run), words.describe_test(run)) if said))
     st.caption(_origin(run))
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -67,7 +67,7 @@ def look(run: Run, runs: Sequence[Run]) -> None:
             ):
                 ask_delete([run.name])
     if run.epochs:
-        downloads(run)
+        draw_downloads(run)
 
 
 def _ways(run: Run) -> None:

@@ -20,7 +20,7 @@ from core.experiments.repeats import Group
 from core.runs import listing
 from core.runs.run import Run
 from core.runs.status import STATES
-from pages.ui.controls import RATES
+from pages.ui.controls import RATE_FIELDS
 from pages.ui.frame import KEPT
 from pages.ui.runs.dialogs import TICKED, say
 
@@ -184,7 +184,7 @@ def _set_up(run: Run) -> dict[str, object]:
         "Network": "own rows" if config.layers else config.architecture,
         "Augmentation": "own" if config.transforms else config.augmentation,
         "Schedule": config.schedule,
-        "Rate": max(getattr(config, name) for name in RATES[config.schedule]),
+        "Rate": max(getattr(config, name) for name in RATE_FIELDS[config.schedule]),
         "Batch": config.batch_size,
         "Device": run.facts.get("device"),
         "Recipe": run.recipe,

@@ -21,9 +21,9 @@ DRAWS, SHOWN_DIGITS = 8, (2, 4, 5, 7)
 SHOWN = 30
 
 
-def augmented(run: Run) -> None:
+def draw_augmented(run: Run) -> None:
     """Some training images as they are, and as the run saw them."""
-    if not (sets := dataset.digits()):
+    if not (sets := dataset.load_digits()):
         return
     some = sets["training"]
     originals = some.images[first_of_each_class(some.labels, 0)[list(SHOWN_DIGITS)]]
@@ -51,9 +51,9 @@ def _draws(name: str, originals: bytes, _run: Run) -> np.ndarray:
     return drawn.reshape(len(images), DRAWS, 28, 28)
 
 
-def asked(*runs: Run) -> tuple[Digits, list[Predictions]] | None:
+def load_predictions(*runs: Run) -> tuple[Digits, list[Predictions]] | None:
     """The test images and what runs say of them, or a word about why not."""
-    if not (sets := dataset.digits()):
+    if not (sets := dataset.load_digits()):
         return None
     try:
         return sets["test"], [predictions(run, sets["test"]) for run in runs]
@@ -62,20 +62,20 @@ def asked(*runs: Run) -> tuple[Digits, list[Predictions]] | None:
         return None
 
 
-def answer(run: Run, found: Predictions, before: Run, was: Predictions) -> Answer:
+def compare_runs(run: Run, found: Predictions, before: Run, was: Predictions) -> Answer:
     """Which of two runs is better, image by image, and whether that is more than chance."""
     return of_runs(story.title(before.name), was, story.title(run.name), found)
 
 
-def moved(run: Run, before: Run) -> str:
+def describe_difference(run: Run, before: Run) -> str:
     """What happened to the accuracy between two runs; empty where the digits are not here."""
-    found = asked(before, run)
-    return "" if found is None else answer(run, found[1][1], before, found[1][0]).words
+    found = load_predictions(before, run)
+    return "" if found is None else compare_runs(run, found[1][1], before, found[1][0]).words
 
 
-def mistakes(run: Run, before: Run | None) -> None:
+def draw_mistakes(run: Run, before: Run | None) -> None:
     """The images that a run gets wrong; after another one, which of them are new and which went away."""
-    found = asked(run) if before is None else asked(before, run)
+    found = load_predictions(run) if before is None else load_predictions(before, run)
     if found is None:
         return
     if before is None:
@@ -97,7 +97,7 @@ def _first(test: Digits, found: Predictions) -> None:
 
 def _paired(run: Run, before: Run, test: Digits, found: list[Predictions]) -> None:
     was, now = found
-    said = answer(run, now, before, was)
+    said = compare_runs(run, now, before, was)
     names, images = (said.first, said.second), said.images
     gone, new, left = images.only_second, images.only_first, images.both_wrong
     st.header(f"{len(gone)} mistakes went away, {len(new)} came", anchor=False)
@@ -130,7 +130,7 @@ def _tiles(test: Digits, indices: np.ndarray, labels: list[str], key: str) -> No
         )
 
 
-def left_over(test: Digits, found: list[Predictions]) -> None:
+def draw_shared_mistakes(test: Digits, found: list[Predictions]) -> None:
     """The images that all of them misread."""
     wrong = np.all([~each.correct for each in found], axis=0)
     known = doubts(test)

@@ -17,17 +17,24 @@ from core.reports import story
 from core.runs.run import Run
 from core.training.schedules import SCHEDULES, steps_per_epoch
 from pages.ui import tables, words
-from pages.ui.controls import label
-from pages.ui.frame import strip
-from pages.ui.story.digits import answer, asked, augmented, left_over, mistakes, moved
+from pages.ui.controls import field_label
+from pages.ui.frame import draw_digit_strip
+from pages.ui.story.digits import (
+    compare_runs,
+    describe_difference,
+    draw_augmented,
+    draw_mistakes,
+    draw_shared_mistakes,
+    load_predictions,
+)
 
 Runs = Mapping[str, Run]
 
 
-def goal() -> None:
+def draw_goal() -> None:
     """What the whole path is for."""
     st.header("The goal", anchor=False)
-    strip()
+    draw_digit_strip()
     _figures({"Test images right": "99.4\u00a0%", "Parameters": f"< {BUDGET:,}", "Epochs": "15"})
     st.space("small")
     st.markdown(
@@ -44,7 +51,7 @@ def _figures(values: Mapping[str, str]) -> None:
             st.metric(title, value, width="content")
 
 
-def targets(run: Run, before: Run | None) -> None:
+def draw_targets(run: Run, before: Run | None) -> None:
     """What a step is for, and what it changes."""
     recipe = RECIPES[run.name]
     st.header(recipe.title, anchor=False)
@@ -63,7 +70,7 @@ def targets(run: Run, before: Run | None) -> None:
                 _table(
                     ("Setting", "Value"),
                     [
-                        (label(name), _brief(getattr(config, name)))
+                        (field_label(name), _brief(getattr(config, name)))
                         for name in (
                             "architecture",
                             "epochs",
@@ -78,14 +85,14 @@ def targets(run: Run, before: Run | None) -> None:
         else:
             st.markdown(f"##### What changes after {story.title(before.name)}")
             rows = [
-                (label(name), _brief(was), _brief(now))
+                (field_label(name), _brief(was), _brief(now))
                 for name, (was, now) in story.changes(run, before).items()
                 if name != "augment_fraction"
             ]
             if (epochs := [story.augmented_epochs(each) for each in (before, run)]) != [0, 0]:
                 rows.append(
                     (
-                        label("augment_fraction"),
+                        field_label("augment_fraction"),
                         *(
                             f"{count} of {each.config.epochs}"
                             for count, each in zip(epochs, (before, run), strict=True)
@@ -112,25 +119,25 @@ def _brief(value: object) -> str:
     )
 
 
-def network(run: Run, before: Run | None) -> None:
+def draw_network(run: Run, before: Run | None) -> None:
     """Its layers, and what they cost."""
     summary = summarise(rows_of(run.config))
     st.header(f"{summary.total_params:,} parameters", anchor=False)
     st.markdown(story.size(run, before), width=760)
-    tables.summary_table(summary)
+    tables.draw_summary_table(summary)
 
 
-def curves(run: Run, before: Run | None) -> None:
+def draw_curves(run: Run, before: Run | None) -> None:
     """How it learnt, epoch by epoch."""
-    st.header(f"{words.accuracy(run)} after {len(run.epochs)} epochs", anchor=False)
-    st.caption(words.interval(run))
+    st.header(f"{words.format_accuracy(run)} after {len(run.epochs)} epochs", anchor=False)
+    st.caption(words.describe_interval(run))
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("##### Accuracy :gray[:small[full: test, dashed: training]]")
         st.altair_chart(
             charts.accuracy(_epochs(run, "accuracy"), run.config.epochs, run.name),
             key="accuracy",
-            alt=f"Accuracy of {run.name} by epoch, {words.accuracy(run)} at the end.",
+            alt=f"Accuracy of {run.name} by epoch, {words.format_accuracy(run)} at the end.",
         )
     with right:
         st.markdown("##### Loss :gray[:small[full: test, dashed: training]]")
@@ -173,13 +180,13 @@ def _epochs(run: Run, measure: str) -> pd.DataFrame:
     )
 
 
-def epochs(run: Run, before: Run | None) -> None:
+def draw_epochs(run: Run, before: Run | None) -> None:
     """Its epoch table."""
     st.header("Epoch by epoch", anchor=False)
-    tables.epoch_table(run.epochs, [])
+    tables.draw_epoch_table(run.epochs, [])
 
 
-def augmentation(run: Run, before: Run | None) -> None:
+def draw_augmentation(run: Run, before: Run | None) -> None:
     """What augmentation makes of training images."""
     count = story.augmented_epochs(run)
     st.header("Never the same image twice", anchor=False)
@@ -188,10 +195,10 @@ def augmentation(run: Run, before: Run | None) -> None:
         "moved a little, anew each time, so that they cannot be learnt by heart.",
         width=760,
     )
-    augmented(run)
+    draw_augmented(run)
 
 
-def analysis(run: Run, before: Run | None) -> None:
+def draw_analysis(run: Run, before: Run | None) -> None:
     """What the figures say."""
     st.header("What it learnt" if before is None else "What the change bought", anchor=False)
     last = run.epochs[-1]
@@ -207,13 +214,13 @@ def analysis(run: Run, before: Run | None) -> None:
         smaller = rows_of(run.config) != rows_of(before.config)
         lines = [*([story.size(run, before)] if smaller else []), story.gap_moved(run, before)]
         lines += story.augmentation(run) if story.augmented_epochs(run) else story.learnt(run)[1:]
-        if said := moved(run, before):
+        if said := describe_difference(run, before):
             lines.append(said)
     lines.append(story.size(run) if before is None else story.goal(run))
     st.markdown("\n".join(f"- {line}" for line in lines), width=860)
 
 
-def report(run: Run, before: Run | None) -> None:
+def draw_report(run: Run, before: Run | None) -> None:
     """The step's report as it is shipped, to read and to take along."""
     st.header("The report", anchor=False)
     kept = run.folder / "report.md"
@@ -241,7 +248,7 @@ def report(run: Run, before: Run | None) -> None:
         st.markdown(re.sub(r"^(#+ )", r"###\1", text, flags=re.MULTILINE))
 
 
-def end(runs: Runs) -> None:
+def draw_end(runs: Runs) -> None:
     """All three, side by side."""
     st.header("What came of it", anchor=False)
     rows = [
@@ -255,16 +262,16 @@ def end(runs: Runs) -> None:
         for name, run in runs.items()
     ]
     st.markdown(_table(("", "Parameters", "Training", "Test", "Gap"), rows))
-    found = asked(*runs.values())
+    found = load_predictions(*runs.values())
     first, *_, last = runs.values()
     lines = [story.goal(last)]
     if found:
         test, said = found
-        lines.insert(0, answer(last, said[-1], first, said[0]).words)
+        lines.insert(0, compare_runs(last, said[-1], first, said[0]).words)
     lines.append("One run each: other seeds move all of these figures a little.")
     st.markdown("\n".join(f"- {line}" for line in lines), width=860)
     if found:
-        left_over(test, said)
+        draw_shared_mistakes(test, said)
     with st.container(horizontal=True, gap="large"):
         for title, page, query in (
             ("Train it yourself", "train", {"start": "final"}),
@@ -280,12 +287,12 @@ def end(runs: Runs) -> None:
 
 Step = Callable[[Run, Run | None], None]
 STEPS: dict[str, Step] = {
-    "Targets": targets,
-    "Augmentation": augmentation,
-    "Network": network,
-    "Curves": curves,
-    "Epochs": epochs,
-    "Analysis": analysis,
-    "Mistakes": mistakes,
-    "Report": report,
+    "Targets": draw_targets,
+    "Augmentation": draw_augmentation,
+    "Network": draw_network,
+    "Curves": draw_curves,
+    "Epochs": draw_epochs,
+    "Analysis": draw_analysis,
+    "Mistakes": draw_mistakes,
+    "Report": draw_report,
 }

@@ -15,7 +15,7 @@ MENU = "more_actions"
 SET_UP = ""  # what the page is turned to that is no run
 
 
-def buttons(run: Run) -> None:
+def draw_action_buttons(run: Run) -> None:
     """What can be done with a run in its state."""
     asked = status.read_request(run.folder) if run.is_live else None
     if run.is_live or run.state in ("queued", "paused"):
@@ -67,10 +67,10 @@ def _rest(run: Run) -> None:
             icon=":material/draw:",
             query_params={"network": run.name},
         )
-    delete_button(run, quiet=True)
+    draw_delete_button(run, quiet=True)
 
 
-def delete_button(run: Run | DamagedRun, quiet: bool = False) -> None:
+def draw_delete_button(run: Run | DamagedRun, quiet: bool = False) -> None:
     """The button that asks whether a run is to be deleted."""
     live = isinstance(run, Run) and run.is_live
     _button(
@@ -116,7 +116,7 @@ def _do(act: Callable[[str], object], name: str) -> None:
 
 
 def _fork(name: str) -> None:
-    train_fork.begin(name)
+    train_fork.start_fork(name)
     st.session_state["turn_to"] = SET_UP
 
 
@@ -124,13 +124,13 @@ def _ask_later(name: str) -> None:
     st.session_state["ask_delete"] = name
 
 
-def finish() -> None:
+def rerun_page_after_action() -> None:
     """In a fragment, first: what a button has done is for the whole page to show."""
     if st.session_state.pop("whole_page", False):
         st.rerun()
 
 
-def said() -> None:
+def show_messages() -> None:
     """Tell how what was asked for went, and ask what has to be asked."""
     st.session_state.pop("whole_page", None)
     if told := st.session_state.pop("told", None):
@@ -141,7 +141,7 @@ def said() -> None:
 
 @st.dialog("Delete this run?", icon=":material/delete:")
 def _ask(name: str) -> None:
-    finish()
+    rerun_page_after_action()
     st.markdown(
         f"**{name}** goes to the bin with its weights and its table. "
         "On the Runs page you can bring it back, or empty the bin."

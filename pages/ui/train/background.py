@@ -26,14 +26,14 @@ A_MOMENT = 0.1  # seconds of work between two rests
 REST = 2.0  # times as long as the work, while the run trains
 
 
-class Asked:
+class ValidationPredictions:
     """What a network says of the validation images of its run, or of an even sample of them."""
 
     def __init__(self, images: np.ndarray, total: int, found: Predictions):
         self.images, self.total, self.found = images, total, found
 
 
-def ask(run: Run, sets: dict[str, Digits]) -> Future[Asked]:
+def predict_validation(run: Run, sets: dict[str, Digits]) -> Future[ValidationPredictions]:
     """The answers of a run's newest weights, once for all sessions; they may still be on their way.
 
     Raises:
@@ -42,7 +42,7 @@ def ask(run: Run, sets: dict[str, Digits]) -> Future[Asked]:
     return _ask(
         run.name,
         str(run.folder.parent),
-        checkpoints.changed(run),
+        checkpoints.weights_time(run),
         run.config.holdout,
         run.is_live,
         run.config,
@@ -65,13 +65,13 @@ def _ask(
     live: bool,
     _config: RunConfig,
     _sets: dict[str, Digits],
-) -> Future[Asked]:
+) -> Future[ValidationPredictions]:
     return _pool().submit(_answers, name, Path(folder), live, _config, _sets)
 
 
 def _answers(
     name: str, folder: Path, live: bool, config: RunConfig, sets: dict[str, Digits]
-) -> Asked:
+) -> ValidationPredictions:
     training, test = ((sets[each].images, sets[each].labels) for each in SETS)
     images, labels = validation(config, training, test)
     model = load_model(open_run(name, folder))
@@ -90,4 +90,4 @@ def _answers(
         )
         if live:  # the training beside it goes first
             time.sleep(REST * (time.perf_counter() - began))
-    return Asked(images, total, Predictions(np.concatenate(parts), labels))
+    return ValidationPredictions(images, total, Predictions(np.concatenate(parts), labels))

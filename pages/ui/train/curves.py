@@ -9,18 +9,18 @@ from core.experiments.statistics import wilson
 from core.runs.run import Run
 from core.training import schedules
 from pages.ui.components.chart import draw
-from pages.ui.terms import term
+from pages.ui.terms import explain
 
 
-def accuracy(run: Run, baseline: Run | None) -> None:
+def draw_accuracy(run: Run, baseline: Run | None) -> None:
     """Validation and training accuracy by epoch."""
-    mine, theirs = accuracies(run), None if baseline is None else accuracies(baseline)
+    mine, theirs = accuracy_by_epoch(run), None if baseline is None else accuracy_by_epoch(baseline)
     draw(
         charts.accuracy(mine, run.config.epochs, run.name, behind=theirs),
         "accuracy",
         title="Accuracy",
         quiet=f"validation, dashed: training{_grey(baseline)}",
-        help=term("validation"),
+        help=explain("validation"),
         alt=_said(run),
         of=_of(run, baseline),
         file=f"{run.name}-accuracy",
@@ -28,16 +28,16 @@ def accuracy(run: Run, baseline: Run | None) -> None:
     )
 
 
-def loss(run: Run, baseline: Run | None) -> None:
+def draw_loss(run: Run, baseline: Run | None) -> None:
     """Validation and training loss by epoch, and that of the batches."""
-    mine, theirs = losses(run), None if baseline is None else losses(baseline)
+    mine, theirs = loss_by_epoch(run), None if baseline is None else loss_by_epoch(baseline)
     batches = _batches(run, "loss", "loss")
     draw(
         charts.loss(mine, run.config.epochs, run.name, batches, theirs),
         "loss",
         title="Loss",
         quiet=f"thin: batches and their mean{_grey(baseline)}",
-        help=term("loss"),
+        help=explain("loss"),
         alt=_said_loss(run),
         of=_of(run, baseline),
         file=f"{run.name}-loss",
@@ -47,15 +47,15 @@ def loss(run: Run, baseline: Run | None) -> None:
     )
 
 
-def rate(run: Run) -> None:
+def draw_learning_rate(run: Run) -> None:
     """The learning rate as planned and as it was."""
-    plan, actual = planned(run), _batches(run, "lr", "rate")
+    plan, actual = planned_rates(run), _batches(run, "lr", "rate")
     draw(
         charts.rate(plan, run.config.epochs, run.name, actual),
         "rate",
         title="Learning rate",
         quiet="as it was" if run.state == "finished" else "full: so far, dashed: planned",
-        help=term("lr"),
+        help=explain("lr"),
         of=run.name,
         file=f"{run.name}-learning-rate",
         alt=_said_rate(run, actual),
@@ -63,7 +63,7 @@ def rate(run: Run) -> None:
     )
 
 
-def accuracies(run: Run) -> pd.DataFrame:
+def accuracy_by_epoch(run: Run) -> pd.DataFrame:
     """Accuracy by epoch, as `charts.accuracy` takes it, with its 95 % interval."""
     rows = []
     for row in run.epochs:
@@ -75,7 +75,7 @@ def accuracies(run: Run) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["epoch", "part", "accuracy", "low", "high"])
 
 
-def losses(run: Run) -> pd.DataFrame:
+def loss_by_epoch(run: Run) -> pd.DataFrame:
     """Loss by epoch, as `charts.loss` takes it."""
     rows = [
         (row.epoch, part, value)
@@ -93,7 +93,7 @@ def steps_per_epoch(run: Run) -> int:
     )
 
 
-def planned(run: Run) -> pd.DataFrame:
+def planned_rates(run: Run) -> pd.DataFrame:
     """The rates that a run's schedule plans."""
     return charts.plan(run.config, steps_per_epoch(run))
 

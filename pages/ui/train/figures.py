@@ -13,9 +13,9 @@ from core.runs.store import open_run
 from core.training.results import EpochResult
 from pages.ui import words
 from pages.ui.frame import KEPT
-from pages.ui.terms import term
+from pages.ui.terms import explain
 
-ALONE = "no baseline"
+NO_BASELINE = "no baseline"
 MINUS = "\u2212"
 
 
@@ -28,7 +28,7 @@ class Figure(NamedTuple):
     apart: str = ""
 
 
-def baseline_control(run: Run, others: Sequence[str]) -> Run | None:
+def draw_baseline_control(run: Run, others: Sequence[str]) -> Run | None:
     """The control that chooses the run to compare with; its curves are drawn behind.
 
     Args:
@@ -37,13 +37,13 @@ def baseline_control(run: Run, others: Sequence[str]) -> Run | None:
     """
     name = st.selectbox(
         "Baseline",
-        [ALONE, *(each for each in others if each != run.name)],
+        [NO_BASELINE, *(each for each in others if each != run.name)],
         key="baseline",
         width=190,
-        help=term("baseline"),
+        help=explain("baseline"),
         **KEPT,
     )
-    if name == ALONE:
+    if name == NO_BASELINE:
         return None
     try:
         return open_run(name)
@@ -52,7 +52,7 @@ def baseline_control(run: Run, others: Sequence[str]) -> Run | None:
         return None
 
 
-def show(found: Sequence[Figure], against: str = "") -> None:
+def draw_figures(found: Sequence[Figure], against: str = "") -> None:
     """The figures in a row, with what they are compared with."""
     for at, figure in enumerate(found):
         said = f"against {against}" if against and not at else None
@@ -68,7 +68,7 @@ def show(found: Sequence[Figure], against: str = "") -> None:
         )
 
 
-def figures(run: Run, baseline: Run | None) -> list[Figure]:
+def run_figures(run: Run, baseline: Run | None) -> list[Figure]:
     """Accuracy, best epoch, size and speed of a run.
 
     Args:
@@ -80,7 +80,7 @@ def figures(run: Run, baseline: Run | None) -> list[Figure]:
     if baseline is not None:
         best = (run.best, find_best_epoch(baseline.epochs[: len(run.epochs)]))
         apart = [
-            points(*(row.val_accuracy if row else None for row in pair))
+            format_points_apart(*(row.val_accuracy if row else None for row in pair))
             for pair in ((mine, theirs), best)
         ]
         apart += [
@@ -90,22 +90,22 @@ def figures(run: Run, baseline: Run | None) -> list[Figure]:
     values = [
         (
             "Validation accuracy",
-            words.accuracy(run),
-            f"{term('validation')} {words.interval(run)}".strip(),
+            words.format_accuracy(run),
+            f"{explain('validation')} {words.describe_interval(run)}".strip(),
         ),
-        ("Best epoch", f"{run.best.val_accuracy:.2f}\u00a0%" if run.best else "–", term("best")),
-        ("Parameters", f"{words.parameters(run):,}", term("parameters")),
-        ("Seconds per epoch", f"{mine.seconds:.1f}" if mine else "–", term("epochs")),
+        ("Best epoch", f"{run.best.val_accuracy:.2f}\u00a0%" if run.best else "–", explain("best")),
+        ("Parameters", f"{words.parameters(run):,}", explain("parameters")),
+        ("Seconds per epoch", f"{mine.seconds:.1f}" if mine else "–", explain("epochs")),
     ]
     found = [Figure(*value, each) for value, each in zip(values, apart, strict=True)]
     if run.test is not None:
         found.insert(
-            2, Figure("Test accuracy", f"{run.test.accuracy:.2f}\u00a0%", words.tested(run))
+            2, Figure("Test accuracy", f"{run.test.accuracy:.2f}\u00a0%", words.describe_test(run))
         )
     return found
 
 
-def points(mine: float | None, theirs: float | None) -> str:
+def format_points_apart(mine: float | None, theirs: float | None) -> str:
     """How far two percentages are apart, in points."""
     return _difference(mine, theirs, ".2f")
 

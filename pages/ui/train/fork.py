@@ -10,12 +10,12 @@ from core.recipes import RECIPES
 from core.runs.run import Run
 from core.runs.store import open_run
 from pages.ui import words
-from pages.ui.controls import START_RECIPE, take_config
+from pages.ui.controls import DEFAULT_RECIPE, set_controls
 
-NAME = "fork"  # in the link, and in the session
+FORK = "fork"  # in the link, and in the session
 
 
-def begin(name: str) -> None:
+def start_fork(name: str) -> None:
     """Let the next set-up start from a run's weights, with its settings in the controls.
 
     Raises:
@@ -23,55 +23,55 @@ def begin(name: str) -> None:
     """
     parent = _with_weights(name)
     # What the link says stands; the session may still hold the settings of something else.
-    take_config(parent.config, but=[field for field in FIELDS if field in st.query_params])
-    st.session_state[NAME] = name
+    set_controls(parent.config, but=[field for field in FIELDS if field in st.query_params])
+    st.session_state[FORK] = name
 
 
-def arrived() -> bool:
+def read_fork_link() -> bool:
     """Take up a fork that the link asks for; tells whether there is a new one."""
-    asked = st.query_params.get(NAME)
-    if asked is None or asked == st.session_state.get(NAME):
+    asked = st.query_params.get(FORK)
+    if asked is None or asked == st.session_state.get(FORK):
         return False
     try:
-        begin(asked)
+        start_fork(asked)
     except UserError as error:
-        forget()
+        drop_fork()
         st.error(f"The link's run cannot be forked: {error}", icon=":material/error:")
         return False
     return True
 
 
-def parent() -> Run | None:
+def open_fork_parent() -> Run | None:
     """The run that the set-up starts from, kept in the link; None: random weights, as usual."""
-    name = st.session_state.get(NAME)
+    name = st.session_state.get(FORK)
     if name is None:
-        st.query_params.pop(NAME, None)
+        st.query_params.pop(FORK, None)
         return None
     try:
         run = _with_weights(name)
     except UserError as error:
-        forget()
+        drop_fork()
         st.error(f"{error} The new run would start from random weights.", icon=":material/error:")
         return None
     if _other_network(run):  # another page has handed one over since
-        forget()
+        drop_fork()
         st.info(
             f"No longer a fork of {name}: its weights do not fit this network.",
             icon=":material/info:",
         )
         return None
-    st.query_params[NAME] = name
+    st.query_params[FORK] = name
     return run
 
 
-def said(run: Run) -> None:
+def draw_fork_notice(run: Run) -> None:
     """Say what the new run starts from, with a way to drop it."""
     with st.container(
         border=True, horizontal=True, wrap=False, vertical_alignment="center", gap="small"
     ):
         st.markdown(
             f":material/fork_right: Starts from the weights of **{run.name}**  \n"
-            f":gray[:small[after epoch {len(run.epochs)}, {words.accuracy(run)} in validation; the schedule "
+            f":gray[:small[after epoch {len(run.epochs)}, {words.format_accuracy(run)} in validation; the schedule "
             "begins anew]]",
             width="stretch",
         )
@@ -86,10 +86,10 @@ def said(run: Run) -> None:
         )
 
 
-def forget() -> None:
+def drop_fork() -> None:
     """Start from random weights again."""
-    st.session_state[NAME] = None
-    st.query_params.pop(NAME, None)
+    st.session_state[FORK] = None
+    st.query_params.pop(FORK, None)
 
 
 def _with_weights(name: str) -> Run:
@@ -107,8 +107,8 @@ def _other_network(run: Run) -> bool:
 
 
 def _drop(run: Run) -> None:
-    st.session_state["recipe"] = run.recipe if run.recipe in RECIPES else START_RECIPE
+    st.session_state["recipe"] = run.recipe if run.recipe in RECIPES else DEFAULT_RECIPE
     for field in FIELDS:  # said again, since the defaults of the controls are others from here on
         if field in st.session_state:
             st.session_state[field] = st.session_state[field]
-    forget()
+    drop_fork()

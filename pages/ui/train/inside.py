@@ -21,20 +21,20 @@ from core.training import schedules
 from pages.ui import tables
 from pages.ui.components import pad
 from pages.ui.components.gallery import gallery
-from pages.ui.dataset import SETS, Digits, digits
+from pages.ui.dataset import SETS, Digits, load_digits
 from pages.ui.draw import networks as draw_networks
 from pages.ui.frame import KEPT, heading
-from pages.ui.run_files import downloads
+from pages.ui.run_files import draw_downloads
 from pages.ui.train import background as asking
 from pages.ui.train import curves as train_curves
 
 POLL = 2.0  # seconds
-LOOK = 4.0  # seconds that a batch can be looked at before the next one
+BATCH_SECONDS = 4.0  # seconds that a batch can be looked at before the next one
 BATCH, WORST = 42, 28  # images shown
 PATIENCE = 60.0  # seconds
 
 
-def inside(name: str, moving: bool) -> None:
+def draw_inside(name: str, moving: bool) -> None:
     """The section: a choice of views, and the one that is chosen.
 
     Args:
@@ -61,19 +61,19 @@ def inside(name: str, moving: bool) -> None:
             st.error(str(error), icon=":material/error:")
 
 
-def epochs(run: Run, moving: bool) -> None:
+def draw_epochs(run: Run, moving: bool) -> None:
     """The epoch table."""
-    heading("Epochs", validated(run))
-    tables.epoch_table(
+    heading("Epochs", describe_validation(run))
+    tables.draw_epoch_table(
         run.epochs, schedules.epoch_rates(run.config, train_curves.steps_per_epoch(run))
     )
     if run.epochs:
-        downloads(run)
+        draw_downloads(run)
 
 
-def batch(run: Run, moving: bool) -> None:
+def draw_batch(run: Run, moving: bool) -> None:
     """The images of the latest step, as the network saw them."""
-    if not (sets := digits()):
+    if not (sets := load_digits()):
         return
     if not (at := _place(run, moving)):
         heading("Batch", "it has not begun yet")
@@ -100,7 +100,12 @@ def _place(run: Run, moving: bool) -> tuple[int, int] | None:
     if last is None:
         return None
     held = st.session_state.get("batch_held")
-    if held and held[0] == run.name and moving and time.monotonic() - held[1] < LOOK - POLL / 2:
+    if (
+        held
+        and held[0] == run.name
+        and moving
+        and time.monotonic() - held[1] < BATCH_SECONDS - POLL / 2
+    ):
         return held[2]
     at = (last["epoch"], last["step"])
     st.session_state["batch_held"] = (run.name, time.monotonic(), at)
@@ -127,14 +132,14 @@ def _about_batch(run: Run, epoch: int, size: int) -> str:
     return f"{some} of the step, {how}. They are worked out again from the run's settings, bit for bit."
 
 
-def mistakes(run: Run, moving: bool) -> None:
+def draw_mistakes(run: Run, moving: bool) -> None:
     """The validation images that the newest weights are most wrong about."""
-    if not (sets := digits()):
+    if not (sets := load_digits()):
         return
     if not run.epochs:
         heading("Mistakes", "the first weights come at the end of epoch 1")
         return
-    asked, epoch, waits = _newest(run, asking.ask(run, sets), moving)
+    asked, epoch, waits = _newest(run, asking.predict_validation(run, sets), moving)
     if asked is None:
         heading("Mistakes", f"asking the weights after epoch {len(run.epochs)}")
         return
@@ -170,7 +175,9 @@ def mistakes(run: Run, moving: bool) -> None:
     )
 
 
-def _newest(run: Run, coming: Future, moving: bool) -> tuple[asking.Asked | None, int, bool]:
+def _newest(
+    run: Run, coming: Future, moving: bool
+) -> tuple[asking.ValidationPredictions | None, int, bool]:
     """The newest answers there are, the epoch they belong to, and whether newer ones are on their way."""
     if not moving:
         with st.spinner("Asking the network"):
@@ -183,7 +190,7 @@ def _newest(run: Run, coming: Future, moving: bool) -> tuple[asking.Asked | None
     return None, 0, True
 
 
-def draw(run: Run, moving: bool) -> None:
+def draw_pad(run: Run, moving: bool) -> None:
     """A pad whose drawing the newest weights read."""
     quiet = (
         f"read by the weights after epoch {len(run.epochs)}"
@@ -203,11 +210,11 @@ def draw(run: Run, moving: bool) -> None:
         pad.readout(image, answer, said or "Draw, and it answers while you do.")
 
 
-def validated(run: Run) -> str:
+def describe_validation(run: Run) -> str:
     """What a run is validated on, in words."""
     if run.config.holdout:
         return f"validated on {run.config.holdout:,} training images held out"
     return "validated on the 10,000 test images, as the seed does"
 
 
-VIEWS = {"Epochs": epochs, "Batch": batch, "Mistakes": mistakes, "Draw": draw}
+VIEWS = {"Epochs": draw_epochs, "Batch": draw_batch, "Mistakes": draw_mistakes, "Draw": draw_pad}

@@ -15,13 +15,13 @@ from core.runs.progress import estimate_progress
 from core.runs.run import DamagedRun, Run
 from core.runs.store import open_run
 from pages.ui import words
-from pages.ui.controls import START_RECIPE, label
+from pages.ui.controls import DEFAULT_RECIPE, field_label
 from pages.ui.frame import heading
 from pages.ui.train import curves as train_curves
 from pages.ui.train import figures as train_figures
-from pages.ui.train.actions import buttons, delete_button, finish
+from pages.ui.train.actions import draw_action_buttons, draw_delete_button, rerun_page_after_action
 from pages.ui.train.inside import POLL as INSIDE_POLL
-from pages.ui.train.inside import inside
+from pages.ui.train.inside import draw_inside
 
 POLL = 2.0  # seconds; each look costs the training beside it a part of a core
 CHANGES = 5  # of the learning rate, the latest that are told
@@ -37,7 +37,7 @@ TOLD = (
 FACTORS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
-def look(run: Run | DamagedRun, bar: DeltaGenerator, others: Sequence[str]) -> None:
+def show_run(run: Run | DamagedRun, bar: DeltaGenerator, others: Sequence[str]) -> None:
     """Show a run; while it trains or waits, again and again.
 
     Args:
@@ -52,7 +52,7 @@ def look(run: Run | DamagedRun, bar: DeltaGenerator, others: Sequence[str]) -> N
     st.fragment(_show, run_every=POLL if moving else None, key="live")(
         run.name, bar, others, moving
     )
-    st.fragment(inside, run_every=INSIDE_POLL if moving else None, key="inside_run")(
+    st.fragment(draw_inside, run_every=INSIDE_POLL if moving else None, key="inside_run")(
         run.name, moving
     )
 
@@ -61,7 +61,7 @@ def _damaged(run: DamagedRun, bar: DeltaGenerator) -> None:
     with bar:
         st.badge("damaged", icon=":material/error:", color="red")
         st.space("stretch")
-        delete_button(run)
+        draw_delete_button(run)
     st.error(f"{run.name} cannot be read: {run.reason}", icon=":material/error:")
     st.markdown(
         "Nothing in it was changed. If it was written by a newer version of the app, that version opens it. "
@@ -72,12 +72,12 @@ def _damaged(run: DamagedRun, bar: DeltaGenerator) -> None:
         "pages/train.py",
         label="Set up a new run",
         icon=":material/arrow_forward:",
-        query_params={"start": START_RECIPE},
+        query_params={"start": DEFAULT_RECIPE},
     )
 
 
 def _show(name: str, bar: DeltaGenerator, others: Sequence[str], moving: bool) -> None:
-    finish()
+    rerun_page_after_action()
     run_queue.start_waiting()
     try:
         run = open_run(name)
@@ -93,12 +93,12 @@ def _show(name: str, bar: DeltaGenerator, others: Sequence[str], moving: bool) -
 def _curves(run: Run, baseline: Run | None, others: Sequence[str]) -> None:
     left, right = st.columns(2, gap="large")
     with left:
-        train_curves.accuracy(run, baseline)
+        train_curves.draw_accuracy(run, baseline)
     with right:
-        train_curves.loss(run, baseline)
+        train_curves.draw_loss(run, baseline)
     left, right = st.columns(2, gap="large")
     with left:
-        train_curves.rate(run)
+        train_curves.draw_learning_rate(run)
     with right:
         heading("Settings", "bold: not as the recipe says")
         with st.container(key="settings"):
@@ -110,21 +110,21 @@ def _curves(run: Run, baseline: Run | None, others: Sequence[str]) -> None:
 def _head(run: Run, bar: DeltaGenerator, others: Sequence[str]) -> Run | None:
     """State, buttons, progress and figures; gives the run to compare with, if there is one."""
     now = estimate_progress(run)
-    colour, icon = words.badge(run.state)
+    colour, icon = words.state_badge(run.state)
     with bar:
         st.badge(run.state, icon=icon, color=colour)
         if words.reaches_goal(run):
             st.badge("goal reached", icon=":material/flag:", color="green")
         st.space("stretch")
-        buttons(run)
-    st.progress(now.share if run.state != "finished" else 1.0, text=words.standing(run, now))
+        draw_action_buttons(run)
+    st.progress(now.share if run.state != "finished" else 1.0, text=words.describe_progress(run, now))
     if run.state in ("failed", "diverged", "crashed"):
         st.error(run.message or run.state, icon=":material/error:")
     with st.container(horizontal=True, horizontal_alignment="distribute", gap="small"):
         places = st.container(horizontal=True, gap="small", width="content")
-        baseline = train_figures.baseline_control(run, others)
+        baseline = train_figures.draw_baseline_control(run, others)
     with places:
-        train_figures.show(train_figures.figures(run, baseline), baseline.name if baseline else "")
+        train_figures.draw_figures(train_figures.run_figures(run, baseline), baseline.name if baseline else "")
     return baseline
 
 
@@ -159,12 +159,12 @@ def _settings(run: Run, others: Sequence[str]) -> None:
         f":gray[Recipe] {run.recipe or 'none'}{'' if changes or not base else ', nothing changed'}"
     ]
     lines += [
-        f":gray[{label(name)}] {_brief(getattr(run.config, name))}"
+        f":gray[{field_label(name)}] {_brief(getattr(run.config, name))}"
         for name in TOLD
         if name not in changes
     ]
     for name, (own, usual) in changes.items():
-        lines.append(f"**{label(name)}** {_brief(own)} :gray[instead of {_brief(usual)}]")
+        lines.append(f"**{field_label(name)}** {_brief(own)} :gray[instead of {_brief(usual)}]")
     lines += [
         f"**Learning rate** × {factor:g} from epoch {epoch}, step {step:,}"
         for epoch, step, factor in _rates(run)[-CHANGES:]

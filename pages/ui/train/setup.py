@@ -16,29 +16,29 @@ from core.runs.run import Run
 from core.training.schedules import steps_per_epoch
 from pages.ui import tables
 from pages.ui.components.chart import draw
-from pages.ui.controls import config_controls, keep_own, recipe_control
-from pages.ui.terms import term
+from pages.ui.controls import draw_config_controls, draw_recipe_control, sync_rows_with_link
+from pages.ui.terms import explain
 from pages.ui.train import fork as train_fork
-from pages.ui.train.figures import Figure, show
+from pages.ui.train.figures import Figure, draw_figures
 
 
-def set_up(bar: DeltaGenerator) -> None:
+def draw_setup(bar: DeltaGenerator) -> None:
     """The controls at the left, what they come to at the right, name and start above.
 
     Args:
         bar: where name and start go.
     """
-    parent = train_fork.parent()
-    keep_own(locked=parent is not None)
+    parent = train_fork.open_fork_parent()
+    sync_rows_with_link(locked=parent is not None)
     left, right = st.columns([2, 3], gap="large")
     with left:
         try:
             if parent is None:
-                recipe = recipe_control()
-                config = config_controls(RECIPES[recipe].config)
+                recipe = draw_recipe_control()
+                config = draw_config_controls(RECIPES[recipe].config)
             else:
-                train_fork.said(parent)
-                config = config_controls(parent.config, parent.name)
+                train_fork.draw_fork_notice(parent)
+                config = draw_config_controls(parent.config, parent.name)
         except UserError as error:
             st.error(str(error))
             return
@@ -81,12 +81,14 @@ def _preview(config: RunConfig) -> None:
     summary = summarise(rows_of(config))
     steps = steps_per_epoch(60_000 - config.holdout, config.batch_size)
     with st.container(horizontal=True, gap="small"):
-        show(
+        draw_figures(
             [
-                Figure("Parameters", f"{summary.total_params:,}", term("parameters")),
-                Figure("Steps per epoch", f"{steps:,}", term("step")),
+                Figure("Parameters", f"{summary.total_params:,}", explain("parameters")),
+                Figure("Steps per epoch", f"{steps:,}", explain("step")),
                 Figure(
-                    "Multiply-adds", f"{summary.multiply_adds / 1e6:.2f} M", term("multiply_adds")
+                    "Multiply-adds",
+                    f"{summary.multiply_adds / 1e6:.2f} M",
+                    explain("multiply_adds"),
                 ),
             ]
         )
@@ -98,12 +100,13 @@ def _preview(config: RunConfig) -> None:
         "schedule",
         title="Learning rate",
         quiet="as the run will go through it",
-        help=term("schedule"),
+        help=explain("schedule"),
         alt=f"The {config.schedule} schedule over {config.epochs} epochs.",
         file=f"{config.schedule}-{config.epochs}-epochs",
         table=lambda: plan,
     )
     st.markdown(
-        "##### Network :gray[:small[from the image down to ten scores]]", help=term("architecture")
+        "##### Network :gray[:small[from the image down to ten scores]]",
+        help=explain("architecture"),
     )
-    tables.summary_table(summary)
+    tables.draw_summary_table(summary)
