@@ -1,4 +1,4 @@
-"""Saved runs as pages need them: those with weights, and their models kept in memory."""
+"""Trained runs as the pages need them: their names, and their networks, cached for all sessions."""
 
 from __future__ import annotations
 
@@ -18,38 +18,42 @@ if TYPE_CHECKING:
 
 
 def trained_runs() -> list[Run]:
-    """The runs that have weights: those shipped, in the order of the recipes, then the others, newest first."""
+    """The runs that have weights: shipped ones in the order of the recipes, then the newest first."""
     order = list(RECIPES)
     runs = [run for run in list_runs() if isinstance(run, Run) and run.epochs]
     return sorted(runs, key=lambda run: order.index(run.name) if run.name in order else len(order))
 
 
 def teacher_names() -> list[str]:
-    """Names of the runs that another can learn from: those here, and those that came with the app."""
-    elsewhere = [] if checkpoints_folder() == SHIPPED else list_runs(SHIPPED)
-    found = [*trained_runs(), *(run for run in elsewhere if isinstance(run, Run) and run.epochs)]
-    return list(dict.fromkeys(run.name for run in found))
+    """Names of the runs that can be a teacher: all trained runs, and the shipped ones."""
+    shipped = [] if checkpoints_folder() == SHIPPED else list_runs(SHIPPED)
+    runs = [*trained_runs(), *(run for run in shipped if isinstance(run, Run) and run.epochs)]
+    return list(dict.fromkeys(run.name for run in runs))
 
 
 def is_shipped(run: Run) -> bool:
-    """Whether it came with the app: it carries the name of a recipe that is shipped with a run."""
+    """Whether the run has the name of a recipe that ships with a trained run."""
     return run.name in RECIPES and RECIPES[run.name].shipped
 
 
 def load_cached_model(run: Run, which: str = "last") -> Network:
     """The network of a run, loaded once for all sessions until its weights change.
 
+    Args:
+        run: the run.
+        which: "last" or "best" weights.
+
     Raises:
-        RunError: the weights are missing or don't fit.
+        RunError: the weights are missing or do not fit the network.
     """
-    return _model(run.name, which, weights_time(run, which))
+    return _load_model(run.name, which, weights_time(run, which))
 
 
 def weights_time(run: Run, which: str = "last") -> int:
-    """When the weights of a run were written: what was worked out from them is good for as long as this is the same.
+    """When the weights of a run were written, in nanoseconds: a cache key for results from them.
 
     Raises:
-        RunError: they are gone.
+        RunError: the weights are missing.
     """
     try:
         return run.weights_path(which).stat().st_mtime_ns
@@ -58,9 +62,9 @@ def weights_time(run: Run, which: str = "last") -> int:
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def _model(name: str, which: str, changed: int) -> Network:
+def _load_model(name: str, which: str, changed: int) -> Network:
     import torch
 
-    # One drawing at a time gains nothing from more threads, and a training run beside it needs them.
+    # One drawing at a time is no faster with more threads, and a run that trains needs them.
     torch.set_num_threads(1)
     return load_model(open_run(name), which)

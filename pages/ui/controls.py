@@ -1,12 +1,12 @@
-"""Controls that make a RunConfig: built from what `core.config` knows of each field, kept in the session and the link.
+"""Controls that make a `RunConfig`, built from the description of its fields in `core.config`.
 
-A control's key, and so its name in the link, is the field's. Its default is the recipe's value: the link holds only
-what differs from the recipe.
+The key of a control is the name of its field, and so is its name in the link. The default is the
+recipe's value: the link holds only what differs from the recipe.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -23,31 +23,39 @@ from core.training.schedules import SCHEDULES
 from pages.ui.checkpoints import teacher_names
 from pages.ui.frame import KEPT
 from pages.ui.terms import explain
+from pages.ui.words import plural
 
 DEFAULT_RECIPE = "final"
+# The control on Train that chooses the run to show, and its value while a new run is set up.
+RUN, NEW_RUN = "run", "new run"
 
 LABELS = {
     "architecture": "Network",
     "augmentation": "Augmentation",
     "schedule": "Schedule",
     "lr": "Learning rate",
-    "max_lr": "Highest learning rate",
+    "max_lr": "Peak learning rate",
     "batch_size": "Batch size",
     "epochs": "Epochs",
     "optimizer": "Optimizer",
-    "ema_decay": "Weight averaging",
+    "ema_decay": "EMA decay",
     "clip_norm": "Gradient clipping",
-    "holdout": "Hold-out",
-    "gamma": "Factor per epoch",
+    "holdout": "Validation hold-out",
+    "gamma": "Decay per epoch",
     "holdout_seed": "Hold-out seed",
-    "anneal": "Shape of the one-cycle",
+    "anneal": "Annealing",
     "device": "Device",
-    "initialisation": "First weights",
+    "initialisation": "Weight initialisation",
     "augment_fraction": "Augmented epochs",
-    "teacher_share": "Teacher's share",
+    "teacher_share": "Teacher weight",
+    "momentum_cycle": "Cycle momentum",
+    "nesterov": "Nesterov momentum",
+    "warmup": "Warm-up",
+    "threads": "CPU threads",
+    "seed": "Random seed",
 }
 
-# Values of a slider that climbs by factors rather than by steps.
+# Values of the sliders with a logarithmic scale.
 _MANTISSAS = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)
 SLIDER_VALUES: dict[str, tuple[float, ...]] = {
     "lr": tuple(
@@ -61,7 +69,7 @@ SLIDER_VALUES: dict[str, tuple[float, ...]] = {
 }
 SLIDER_VALUES["max_lr"] = SLIDER_VALUES["lr"]
 
-# Which of the two rates a schedule follows.
+# The learning rates that each schedule uses.
 RATE_FIELDS = {
     "constant": {"lr"},
     "one-cycle": {"max_lr"},
@@ -70,30 +78,35 @@ RATE_FIELDS = {
     "triangle": {"lr", "max_lr"},
     "exponential": {"lr"},
 }
-# Which schedules have a use for these.
-SHAPES = {
+# The schedules that use each of these fields.
+SCHEDULE_FIELDS = {
     "warmup": {"one-cycle", "triangle"},
     "anneal": {"one-cycle"},
     "momentum_cycle": {"one-cycle"},
     "gamma": {"exponential"},
 }
-NO_TEACHER = "none"  # no teacher
-NEEDS_TEACHER = ("teacher_share", "temperature")
-FIRST = ("architecture", "augmentation", "schedule", "lr", "max_lr", "batch_size", "epochs")
-# How a field made of rows is read from the link, and written into it.
-_TEXTS: dict[str, tuple[Callable[[str], Any], Callable[[Any], str]]] = {
+NO_TEACHER = "none"
+TEACHER_FIELDS = ("teacher_share", "temperature")
+MAIN_FIELDS = ("architecture", "augmentation", "schedule", "lr", "max_lr", "batch_size", "epochs")
+
+# Rows of a network or transforms that the user wrote on Model or Data replace the choice in a
+# control: control -> (key in the session, field of the config).
+CUSTOM_ROWS = {
+    "architecture": ("train_layers", "layers"),
+    "augmentation": ("train_transforms", "transforms"),
+}
+# How such a field is read from the link and written into it.
+_LINK_FORMS: dict[str, tuple[Callable[[str], Any], Callable[[Any], str]]] = {
     "layers": (
         lambda text: [layer.row for layer in trace(row_text.from_text(text))],
         row_text.to_text,
     ),
     "transforms": (transform_text.from_text, transform_text.to_text),
 }
-# Rows that the Model and Data pages hand over: the session's key and the field, by the control that they replace.
-OWN = {"architecture": ("own_layers", "layers"), "augmentation": ("own_transforms", "transforms")}
 
 
 def draw_recipe_control() -> str:
-    """The control that chooses a recipe; tells its name."""
+    """Draw the choice of a recipe, and return its name."""
     names = list(RECIPES)
     recipe = st.selectbox(
         "Recipe",
@@ -101,7 +114,7 @@ def draw_recipe_control() -> str:
         index=names.index(DEFAULT_RECIPE),
         key="recipe",
         on_change=lambda: set_recipe(st.session_state["recipe"]),
-        help="A set-up with a name. Choosing one sets everything below.",
+        help="A named set of settings. Choosing one sets all controls below.",
         **KEPT,
     )
     st.caption(RECIPES[recipe].summary)
@@ -109,139 +122,162 @@ def draw_recipe_control() -> str:
 
 
 def draw_config_controls(base: RunConfig, parent: str = "") -> RunConfig:
-    """Draw the controls and make the config that they describe.
+    """Draw the controls, and return the config that they describe.
 
     Args:
-        base: what they begin with.
-        parent: the run whose weights the new one starts from, so that its network stays; empty: none.
-
-    Returns:
-        The config.
+        base: default values.
+        parent: name of the run to fork, whose network cannot be changed; empty: none.
 
     Raises:
-        ConfigError: the values don't go together.
+        ConfigError: the values contradict each other.
     """
     values: dict[str, Any] = {}
-    for name, titles in (
+    for name, entries in (
         ("architecture", ARCHITECTURES),
         ("augmentation", PRESETS),
         ("schedule", SCHEDULES),
     ):
         values |= (
-            _locked(base, parent)
+            _draw_locked_network(base, parent)
             if parent and name == "architecture"
-            else _named(name, base, titles)
+            else _draw_named_choice(name, base, entries)
         )
     used = RATE_FIELDS[values["schedule"]]
     for name in ("lr", "max_lr"):
-        values[name] = _ladder(name, base, disabled=name not in used)
-    values["batch_size"] = _ladder("batch_size", base)
-    values["epochs"] = _ladder("epochs", base)
-    with st.expander("More", key="more"):
+        values[name] = _draw_slider(name, base, disabled=name not in used)
+    values["batch_size"] = _draw_slider("batch_size", base)
+    values["epochs"] = _draw_slider("epochs", base)
+    with st.expander("More", key="train_more"):
         for name in FIELDS:
-            if _has_use(name, values, parent):
-                values[name] = _teacher(base) if name == "teacher" else _field(name, base)
+            if _is_used(name, values, parent):
+                values[name] = (
+                    _draw_teacher_control(base) if name == "teacher" else _draw_field(name, base)
+                )
     return base.changed(**values)
 
 
 def sync_rows_with_link(locked: bool = False) -> None:
-    """Take rows of one's own that the link brings, and keep those of the session in it.
+    """Read the user's own rows from the link, or write those of the session into it.
 
     Args:
-        locked: whether the network is not for the link to say.
+        locked: whether the network is fixed, so that the link cannot change it.
     """
-    for key, field in OWN.values():
+    for key, field in CUSTOM_ROWS.values():
         if locked and field == "layers":
             st.query_params.pop(field, None)
             continue
-        read, write = _TEXTS[field]
+        read, write = _LINK_FORMS[field]
         if key not in st.session_state and field in st.query_params:
             try:
                 st.session_state[key] = [dict(row) for row in read(st.query_params[field])]
             except UserError as error:
                 st.error(f"The link's {field} cannot be used: {error}", icon=":material/error:")
-        if own := st.session_state.get(key):
-            st.query_params[field] = write(own)
+        if rows := st.session_state.get(key):
+            st.query_params[field] = write(rows)
         else:
             st.query_params.pop(field, None)
 
 
+def open_train_page(control: str, name: str | None, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Open Train with a network or an augmentation from another page.
+
+    Args:
+        control: "architecture" or "augmentation".
+        name: name of the network or preset; None: it has none.
+        rows: layer rows or transforms, used where there is no name.
+    """
+    key, _ = CUSTOM_ROWS[control]
+    st.session_state[RUN] = NEW_RUN
+    st.session_state[key] = [] if name else [dict(row) for row in rows]
+    if name:  # a value in the session overrides the link
+        st.session_state[control] = name
+    st.switch_page("pages/train.py", query_params={control: name} if name else {})
+
+
 def field_label(name: str) -> str:
-    """What a field is called on a page."""
+    """The label of a config field."""
     return LABELS.get(name, name.replace("_", " ").capitalize())
 
 
 def set_recipe(recipe: str) -> None:
-    """Set every control to what a recipe says; an unknown one changes nothing."""
+    """Set all controls to a recipe's values; an unknown name changes nothing."""
     if recipe not in RECIPES:
         return
     st.session_state["recipe"] = recipe
     set_controls(RECIPES[recipe].config)
 
 
-def set_controls(config: RunConfig, but: Collection[str] = ()) -> None:
-    """Set every control to what a config says, except those of some fields."""
-    own = {field: key for key, field in OWN.values()}
+def set_controls(config: RunConfig, keep: Collection[str] = ()) -> None:
+    """Set all controls to a config's values.
+
+    Args:
+        config: the config.
+        keep: fields whose controls stay as they are.
+    """
+    row_keys = {field: key for key, field in CUSTOM_ROWS.values()}
     for name, value in config.to_dict().items():
-        if name not in but:
-            st.session_state[own.get(name, name)] = value
+        if name not in keep:
+            st.session_state[row_keys.get(name, name)] = value
 
 
-def _has_use(name: str, values: Mapping[str, Any], parent: str) -> bool:
-    """Whether a field has a use beside those chosen so far."""
-    if name in (*FIRST, *(field for _, field in OWN.values())) or (
+def _is_used(name: str, values: Mapping[str, Any], parent: str) -> bool:
+    """Whether a field matters with the values chosen so far, and has no control yet."""
+    if name in (*MAIN_FIELDS, *(field for _, field in CUSTOM_ROWS.values())) or (
         parent and name == "initialisation"
     ):
         return False
-    if name in NEEDS_TEACHER and values.get("teacher", NO_TEACHER) == NO_TEACHER:
+    if name in TEACHER_FIELDS and values.get("teacher", NO_TEACHER) == NO_TEACHER:
         return False
-    return values["schedule"] in SHAPES.get(name, SCHEDULES)
+    return values["schedule"] in SCHEDULE_FIELDS.get(name, SCHEDULES)
 
 
-def _locked(base: RunConfig, parent: str) -> dict[str, Any]:
-    shown = f"{len(base.layers)} rows of its own" if base.layers else base.architecture
+def _draw_locked_network(base: RunConfig, parent: str) -> dict[str, Any]:
+    network = plural(len(base.layers), "custom layer") if base.layers else base.architecture
     st.selectbox(
         field_label("architecture"),
-        [shown],
-        key="locked_architecture",
+        [network],
+        key="train_locked_network",
         disabled=True,
         help=explain("architecture"),
     )
-    st.caption(f"As in {parent}: its weights fit no other network.")
+    st.caption(f"The network of {parent}: its weights do not fit any other.")
     return {"architecture": base.architecture, "layers": base.layers}
 
 
-def _named(name: str, base: RunConfig, entries: Mapping[str, Any]) -> dict[str, Any]:
-    key, field = OWN.get(name, ("", ""))
-    own = st.session_state.get(key) if key else None
+def _draw_named_choice(name: str, base: RunConfig, entries: Mapping[str, Any]) -> dict[str, Any]:
+    key, field = CUSTOM_ROWS.get(name, ("", ""))
+    rows = st.session_state.get(key) if key else None
     options = list(entries)
-    # Shown by name, not by title: Streamlit writes what is shown into the link.
+    # The options are names rather than titles, because Streamlit writes an option into the link.
     chosen = st.selectbox(
         field_label(name),
         options,
         index=options.index(getattr(base, name)),
         key=name,
-        disabled=bool(own),
+        disabled=bool(rows),
         help=explain(name),
         **KEPT,
     )
-    if not own:
+    if not rows:
         st.caption(entries[chosen].help)
         return {name: chosen} | ({field: ()} if field else {})
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"{len(own)} rows of your own instead", width="content")
+        st.caption(f"Replaced by {plural(len(rows), f'custom {field[:-1]}')}", width="content")
         st.button(
-            f"Back to {chosen}", type="tertiary", key=f"drop_{key}", on_click=_drop, args=(key,)
+            f"Back to {chosen}",
+            type="tertiary",
+            key=f"drop_{key}",
+            on_click=_drop_rows,
+            args=(key,),
         )
-    return {name: chosen, field: own}
+    return {name: chosen, field: rows}
 
 
-def _drop(key: str) -> None:
+def _drop_rows(key: str) -> None:
     st.session_state[key] = []
 
 
-def _teacher(base: RunConfig) -> str:
-    """The control for the run that teaches."""
+def _draw_teacher_control(base: RunConfig) -> str:
     options = list(dict.fromkeys([NO_TEACHER, base.teacher, *teacher_names()]))
     return st.selectbox(
         field_label("teacher"),
@@ -253,17 +289,17 @@ def _teacher(base: RunConfig) -> str:
     )
 
 
-def _ladder(name: str, base: RunConfig, disabled: bool = False) -> Any:
+def _draw_slider(name: str, base: RunConfig, disabled: bool = False) -> Any:
     limits = Limits.from_environment()
     most = {"batch_size": limits.max_batch_size, "epochs": limits.max_epochs}.get(
         name, float("inf")
     )
-    own = getattr(base, name)
-    options = sorted({*(value for value in SLIDER_VALUES[name] if value <= most), own})
+    default = getattr(base, name)
+    options = sorted({*(value for value in SLIDER_VALUES[name] if value <= most), default})
     return st.select_slider(
         field_label(name),
         options,
-        value=own,
+        value=default,
         key=name,
         format_func=lambda value: f"{value:g}",
         help=explain(name),
@@ -272,20 +308,18 @@ def _ladder(name: str, base: RunConfig, disabled: bool = False) -> Any:
     )
 
 
-def _field(name: str, base: RunConfig) -> Any:
-    spec, own = FIELDS[name], getattr(base, name)
-    common = {"key": name, "help": explain(name), **KEPT}
+def _draw_field(name: str, base: RunConfig) -> Any:
+    spec, default = FIELDS[name], getattr(base, name)
+    common: dict[str, Any] = {"key": name, "help": explain(name), **KEPT}
+    label = field_label(name)
     if spec.choices:
-        return st.selectbox(
-            field_label(name), spec.choices, index=spec.choices.index(own), **common
-        )
+        return st.selectbox(label, spec.choices, index=spec.choices.index(default), **common)
     if spec.type is bool:
-        return st.toggle(field_label(name), own, **common)
+        return st.toggle(label, default, **common)
+    low, high = spec.low or 0, spec.high or 0
     if spec.type is int:
-        return st.number_input(
-            field_label(name), int(spec.low or 0), int(spec.high or 0), own, **common
-        )
+        return st.number_input(label, int(low), int(high), default, **common)
     step = {"weight_decay": 1e-4, "ema_decay": 1e-3, "clip_norm": 0.5}.get(name, 0.01)
     return st.number_input(
-        field_label(name), spec.low, spec.high, own, step=step, format="%g", **common
+        label, float(low), float(high), default, step=step, format="%g", **common
     )

@@ -1,4 +1,4 @@
-"""The dataset as pages need it: kept in memory for all sessions, or an offer to fetch it."""
+"""MNIST for the pages: loaded once for all sessions, or a button that downloads it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SETS = ("training", "test")
 
 @dataclass(frozen=True, eq=False)
 class Digits:
-    """The training or the test images, as arrays."""
+    """The training or the test set, as arrays."""
 
     name: str  # of SETS
     images: np.ndarray  # (N, 28, 28) uint8
@@ -26,15 +26,15 @@ class Digits:
 
 @dataclass
 class _Pace:
-    """How long work will still take, at its speed since it began to move."""
+    """Estimate of the remaining time of a download, from its speed since it began to move."""
 
-    share: float = 0.0  # where it stood then
-    time: float = 0.0  # of then, in seconds
-    latest: float = 0.0  # share
+    share: float = 0.0  # done when the measurement began
+    time: float = 0.0  # when the measurement began, in seconds
+    latest: float = 0.0  # share done at the last call
 
     def seconds_left(self, share: float, time: float) -> float | None:
-        """When `share` of the work, 0 to 1, is done at `time`; None before a second has passed at this pace."""
-        if share < self.latest or share <= self.share:  # it began anew, or has not begun
+        """The remaining time when `share`, 0 to 1, is done at `time`; None in the first second."""
+        if share < self.latest or share <= self.share:  # restarted, or not begun
             self.share, self.time = share, time
         self.latest = share
         passed = time - self.time
@@ -45,33 +45,33 @@ class _Pace:
         )
 
 
-class _Absent(Exception):
-    """The dataset would have to be fetched first."""
+class _Missing(Exception):
+    """The dataset has to be downloaded first."""
 
 
 def load_digits() -> dict[str, Digits] | None:
-    """The images by name of their set; None if they are not here, and the page has offered to fetch them."""
-    place = st.empty()  # what is said in it goes when the digits are there
+    """The images by name of their set; None while they are missing, with a button to download them."""
+    place = st.empty()  # cleared once the dataset is there
     try:
-        return _held(os.environ.get("INKLING_DATA", ""))
-    except _Absent:
-        if _fetched(place):
+        return _load(os.environ.get("INKLING_DATA", ""))
+    except _Missing:
+        if _offer_download(place):
             place.empty()
-            return _held(os.environ.get("INKLING_DATA", ""))
+            return _load(os.environ.get("INKLING_DATA", ""))
     except DataError as error:
         place.error(str(error), icon=":material/error:")
     return None
 
 
-@st.cache_resource(max_entries=1, show_spinner="Opening the digits")
-def _held(folder: str) -> dict[str, Digits]:
+@st.cache_resource(max_entries=1, show_spinner="Loading MNIST")
+def _load(folder: str) -> dict[str, Digits]:
     import torch
 
     from core.data import dataset
 
-    # A page's sums gain nothing from more threads, and a training run beside it needs them.
+    # A page's computations are no faster with more threads, and a run that trains needs them.
     torch.set_num_threads(1)
-    mnist = dataset.load(progress=_refuse)
+    mnist = dataset.load(progress=_stop_before_download)
     pairs = ((mnist.train_images, mnist.train_labels), (mnist.test_images, mnist.test_labels))
     return {
         name: Digits(name, images.numpy(), labels.numpy())
@@ -79,33 +79,32 @@ def _held(folder: str) -> dict[str, Digits]:
     }
 
 
-def _refuse(text: str, share: float) -> None:
-    # Called only when something has to be fetched; that is for the person to say.
+def _stop_before_download(text: str, share: float) -> None:
+    # Called only when files have to be downloaded, which the user decides.
     if share < 1:
-        raise _Absent
+        raise _Missing
 
 
-def _fetched(place: st.delta_generator.DeltaGenerator) -> bool:
-    """Offer to fetch the dataset, and do so when asked; tells whether it is here now."""
+def _offer_download(place: st.delta_generator.DeltaGenerator) -> bool:
+    """Draw a button that downloads the dataset. Returns whether the dataset is there now."""
     from core.data import dataset
 
     with place.container():
         st.info(
-            "The 70,000 digits are not here yet, or not whole. They take 11 MB to fetch and 55 MB on the disk, "
-            "once.",
+            "MNIST has not been downloaded yet, or is incomplete: an 11 MB download, 55 MB on disk.",
             icon=":material/download:",
         )
-        if not st.button("Fetch the digits", type="primary", key="fetch"):
+        if not st.button("Download MNIST", type="primary", key="dataset_download"):
             return False
-        bar, pace = st.progress(0.0, "Looking for them"), _Pace()
+        bar, pace = st.progress(0.0, "Connecting"), _Pace()
 
-        def tell(text: str, share: float) -> None:
+        def show_progress(text: str, share: float) -> None:
             bar.progress(
                 share, text + words.format_remaining(pace.seconds_left(share, time.monotonic()))
             )
 
         try:
-            dataset.fetch(dataset.data_folder(), tell)
+            dataset.fetch(dataset.data_folder(), show_progress)
         except DataError as error:
             bar.empty()
             st.error(str(error), icon=":material/error:")

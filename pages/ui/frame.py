@@ -1,4 +1,4 @@
-"""The frame of every page: title, stylesheet and the sidebar in sections."""
+"""The frame of every page: title, style sheet and sidebar."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import importlib
 import threading
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from core import aliases
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
 
-# (section, ((file, label, icon), ...)); a page appears once its file is there.
+# (section, ((file, label, icon), ...))
 SECTIONS = (
     (
         "",
@@ -44,39 +44,39 @@ SECTIONS = (
 )
 
 
-# Widgets made with these keep their value across pages and reloads, and in the link: Streamlit writes it under the
-# widget's key, and leaves it out while it is the default.
-KEPT = {"bind": "query-params", "persist_state": "session"}
+# Arguments of widgets that keep their value across pages and reloads. Streamlit also writes the value
+# into the link, under the widget's key, unless it is the default.
+KEPT: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 
 
 def page(title: str, lead: str = "", heading: str = "", style: str = "") -> None:
-    """Begin a page: the tab's title, the stylesheet, the sidebar, and the heading with one line below it.
+    """Begin a page: title of the tab, style sheets, sidebar, heading and a sentence below it.
 
     Args:
-        title: the page's name, as in the sidebar.
+        title: name of the page, as in the sidebar.
         lead: what the page is for, in one sentence; empty: none.
-        heading: what stands above it instead of its name.
-        style: stylesheet of the page beside the shared one, a path below pages/ui; empty: none.
+        heading: the heading; empty: the title.
+        style: style sheet of the page, a path below pages/ui; empty: only the shared one.
     """
     st.set_page_config(page_title=f"{title} · Inkling", page_icon=HERE / "icon.png", layout="wide")
     st.html(HERE / "frame.css")
     if style:
         st.html(HERE / style)
-    _rename_link()
-    _sidebar()
-    _warm_up()
+    _update_link_names()
+    _draw_sidebar()
+    _import_torch()
     st.title(heading or title, anchor=False)
     if lead:
         st.markdown(f":gray[{lead}]")
 
 
 def heading(title: str, quiet: str) -> None:
-    """A small heading with a quiet explanation."""
+    """A small heading with an explanation in grey beside it."""
     st.markdown(f"##### {title} :gray[:small[{quiet}]]")
 
 
 def draw_digit_strip() -> None:
-    """The digits 0 to 9, one of each."""
+    """Draw one handwritten digit of each class."""
     pixels = base64.b64encode((HERE / "digits.png").read_bytes()).decode()
     st.html(
         f'<div class="strip" role="img" aria-label="Ten handwritten digits, 0 to 9" '
@@ -84,8 +84,8 @@ def draw_digit_strip() -> None:
     )
 
 
-def _rename_link() -> None:
-    """Bring a link that was made with old names to the present ones."""
+def _update_link_names() -> None:
+    """Replace old names of fields and values in the link by the present ones."""
     for name, value in st.query_params.to_dict().items():
         field = aliases.FIELDS.get(name, name)
         present = aliases.current_value(field, value)
@@ -94,20 +94,19 @@ def _rename_link() -> None:
             st.query_params.setdefault(field, present)
 
 
-def _sidebar() -> None:
+def _draw_sidebar() -> None:
     with st.sidebar:
         st.html('<div class="brand">Inkling</div>')
         for section, links in SECTIONS:
-            there = [link for link in links if (ROOT / link[0]).is_file()]
-            if section and there:
+            if section:
                 st.html(f'<div class="section">{section}</div>')
-            for file, label, icon in there:
+            for file, label, icon in links:
                 st.page_link(file, label=label, icon=icon, width="stretch")
 
 
 @cache
-def _warm_up() -> None:
-    """Load torch behind the first paint, once for the server, so that the first drawing is answered at once."""
+def _import_torch() -> None:
+    """Import torch in the background, once per server, so that the first prediction is fast."""
     timer = threading.Timer(0.5, importlib.import_module, ["core.training.trainer"])
     timer.daemon = True
     timer.start()

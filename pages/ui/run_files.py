@@ -1,4 +1,4 @@
-"""A run to take along: its epoch table, its report and itself, as files named after it."""
+"""Downloads of a run: its epoch table, its report and the whole run, as files named after it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.runs.run import Run
 
 
 def draw_downloads(run: Run) -> None:
-    """Buttons for what a run with at least one epoch can be saved as; each file is made when it is asked for."""
+    """Draw the download buttons of a run with at least one epoch. A click makes the file."""
     with st.container(horizontal=True, gap="small"):
         for title, ending, mime, make in (
             ("Epoch table (CSV)", "epochs.csv", "text/csv", lambda: epochs_csv(run)),
@@ -23,7 +23,7 @@ def draw_downloads(run: Run) -> None:
                 make,
                 f"{run.name}-{ending}",
                 mime,
-                key=f"save_{ending}",
+                key=f"download_{ending}",
                 on_click="ignore",
                 type="tertiary",
                 icon=":material/download:",

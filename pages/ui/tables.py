@@ -1,4 +1,4 @@
-"""Figures in rows: the epoch table in the seed's columns, a network's summary, and single figures with titles."""
+"""Tables in HTML: the epoch table in the original's columns, a network's summary, comparisons."""
 
 from __future__ import annotations
 
@@ -11,45 +11,50 @@ from core.models.summary import Summary
 from core.training.results import HEADER, EpochResult, format_row
 
 Cells = Sequence[Sequence[str]]
-LONG, IN_SIGHT, AHEAD = (
-    40,
-    20,
-    3,
-)  # epochs: of a run that is long; rows of it in sight; those to come among them
+# A run with more epochs than LONG shows its last rows, of which about VISIBLE fit; at least PLANNED
+# of them are epochs still to come.
+LONG, VISIBLE, PLANNED = 40, 20, 3
 
 
 def draw_metrics(values: Mapping[str, str]) -> None:
-    """A row of figures with their titles, two abreast on a phone."""
+    """Draw a row of metrics: title -> value."""
     with st.container(horizontal=True, gap="small"):
         for title, value in values.items():
             st.metric(title, value, width=150)
 
 
 def draw_epoch_table(rows: Sequence[EpochResult], planned: Sequence[float]) -> None:
-    """The epoch table as it grows; epochs to come stand below with their planned rate.
+    """Draw the epoch table. Epochs to come are listed below with their planned learning rate.
 
-    That of a long run keeps to its newest rows.
+    The table of a long run is scrolled to its newest rows.
 
     Args:
-        rows: the epochs done.
-        planned: the rate at the start of every epoch of the run.
+        rows: the finished epochs.
+        planned: learning rate at the start of every epoch of the run; empty: list finished ones.
     """
     columns = _cells(HEADER)
-    done = [_epoch(row) for row in rows]
-    # All rows stand from the start, so that nothing moves when one is filled.
-    ahead = [
+    finished = [_epoch_cells(row) for row in rows]
+    # All rows are there from the start, so that nothing moves when one is filled.
+    planned_rows = [
         [str(epoch), f"{rate:.6f}", *[""] * (len(columns) - 2)]
         for epoch, rate in enumerate(planned, 1)
         if epoch > len(rows)
     ]
     long = len(planned) > LONG
     if long:
-        ahead = ahead[: max(AHEAD, IN_SIGHT - len(done))]
-    _table(columns, [*done, *ahead], "Epoch table", quiet_from=len(done), even=True, tail=long)
+        planned_rows = planned_rows[: max(PLANNED, VISIBLE - len(finished))]
+    _table(
+        columns,
+        [*finished, *planned_rows],
+        "Epoch table",
+        planned_from=len(finished),
+        equal_widths=True,
+        newest_first=long,
+    )
 
 
 def draw_summary_table(summary: Summary) -> None:
-    """The rows of torchsummary's table, with their work and how much of the image one output has seen."""
+    """Draw torchsummary's table, with the multiply-adds and the receptive field of each layer."""
     rows = [
         [
             layer.name,
@@ -60,9 +65,9 @@ def draw_summary_table(summary: Summary) -> None:
         ]
         for layer in summary.layers
     ]
-    columns = ["Layer", "Output shape", "Parameters", "Multiply-adds", "Sees"]
-    _table(columns, rows, "Summary of the network", text=1)
-    st.caption("Sees: the pixels that one output depends on, its receptive field.")
+    columns = ["Layer", "Output shape", "Parameters", "Multiply-adds", "Receptive field"]
+    _table(columns, rows, "Summary of the network", text_columns=1)
+    st.caption("Receptive field: the pixels of the image that one output depends on.")
 
 
 def draw_comparison_table(
@@ -71,13 +76,13 @@ def draw_comparison_table(
     caption: str,
     rings: Container[str] = (),
 ) -> None:
-    """One column for each of several things, one row for each thing said of them.
+    """Draw a table that compares runs, one in each column.
 
     Args:
-        names: what each column is called, and the colour of the dot before it.
-        rows: title of each row -> a cell for each column.
-        caption: what the table is, for screen readers.
-        rings: names whose dot is a ring, as their curve is dashed.
+        names: name of each column -> colour of the dot beside it.
+        rows: title of each row -> one cell for each column.
+        caption: description of the table for screen readers.
+        rings: names whose dot is drawn as a ring, because their curve is dashed.
     """
     head = "".join(
         f'<th scope="col" class=text><span class="dot{" ring" if name in rings else ""}" '
@@ -96,8 +101,8 @@ def draw_comparison_table(
     )
 
 
-def _epoch(row: EpochResult) -> list[str]:
-    """The seed's cells, every figure of a column with as many places as the others."""
+def _epoch_cells(row: EpochResult) -> list[str]:
+    """The original's cells, with the same number of decimal places throughout a column."""
     cells = _cells(format_row(row))
     return [
         *cells[:3],
@@ -118,27 +123,41 @@ def _table(
     columns: Sequence[str],
     rows: Cells,
     caption: str,
-    quiet_from: int | None = None,
-    text: int = 0,
-    even: bool = False,
-    tail: bool = False,
+    planned_from: int | None = None,
+    text_columns: int = 0,
+    equal_widths: bool = False,
+    newest_first: bool = False,
 ) -> None:
+    """Draw a table.
+
+    Args:
+        columns: their headings.
+        rows: their cells.
+        caption: description for screen readers.
+        planned_from: number of the row from which on rows are drawn faintly.
+        text_columns: how many columns, from the left, hold text rather than figures.
+        equal_widths: whether all columns have the same width.
+        newest_first: whether the table is scrolled to its end at first.
+    """
     head = "".join(
-        f'<th scope="col"{_side(at, text)}>{escape(column)}</th>'
+        f'<th scope="col"{_text_class(at, text_columns)}>{escape(column)}</th>'
         for at, column in enumerate(columns)
     )
     body = "".join(
-        f"<tr{' class=ahead' if quiet_from is not None and number >= quiet_from else ''}>"
-        + "".join(f"<td{_side(at, text)}>{escape(cell)}</td>" for at, cell in enumerate(row))
+        f"<tr{' class=ahead' if planned_from is not None and number >= planned_from else ''}>"
+        + "".join(
+            f"<td{_text_class(at, text_columns)}>{escape(cell)}</td>" for at, cell in enumerate(row)
+        )
         + "</tr>"
         for number, row in enumerate(rows)
     )
     st.html(
-        f'<div class="sheet{" tail" if tail else ""}" tabindex="0" role="region" aria-label="{escape(caption)}">'
-        f"<table{' class=even' if even else ''}>"
+        f'<div class="sheet{" tail" if newest_first else ""}" tabindex="0" role="region" '
+        f'aria-label="{escape(caption)}">'
+        f"<table{' class=even' if equal_widths else ''}>"
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
-def _side(at: int, text: int) -> str:
-    return " class=text" if at < text else ""
+def _text_class(column: int, text_columns: int) -> str:
+    return " class=text" if column < text_columns else ""

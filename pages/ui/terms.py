@@ -1,6 +1,6 @@
-"""The field's terms in a line each: the help that stands beside a term where it first appears on a page.
+"""One-line explanations of the field's terms, shown as help where a term first appears on a page.
 
-A term that is also a field of the config goes by the field's name, so that its control finds it.
+A term that is also a field of `RunConfig` has the field's name, so that its control finds it.
 """
 
 from __future__ import annotations
@@ -8,46 +8,51 @@ from __future__ import annotations
 from core.config import FIELDS
 
 TERMS = {
-    "accuracy": "Share of the images that are named rightly.",
-    "validation": "Images that are only asked about, never learnt from: what they say of the network is what counts.",
-    "loss": "How surprised the network is by the right answers, on average: minus the logarithm of the probability it "
-    "gave them. 0 is perfect, 2.3 is guessing among ten.",
-    "parameters": "Numbers that the network learns.",
-    "multiply_adds": "Multiplications, each with an addition, to read one image.",
-    "receptive_field": "Square of the image that one score depends on, in theory, in pixels.",
-    "step": "One change of the network's numbers, after it has seen one batch of images.",
-    "best": "Chosen on the validation images, so it flatters: compare runs by their last epoch.",
-    "baseline": "A run to compare with: its curves stand behind in grey, and the figures say how far this one is off. "
-    "While this one trains, they compare the same epoch.",
-    "architecture": "The layers through which an image becomes ten scores, one for each digit.",
-    "augmentation": "Small random changes of the training images, anew in every epoch, so that the network cannot "
-    "learn them by heart.",
-    "schedule": "How the learning rate moves during the run: large steps to get near, small ones to settle.",
-    "lr": "How far each step moves the network's numbers: too far and it never settles, too little and it crawls.",
-    "max_lr": "The rate at the top of the schedule's climb.",
-    "batch_size": "Images that the network sees before each change of its numbers.",
+    "accuracy": "Percentage of images that are classified correctly.",
+    "validation": "Images that measure the network but never train it, so this figure shows how "
+    "well it generalises.",
+    "loss": "Cross-entropy: the negative logarithm of the probability given to the correct digit, "
+    "averaged over the images. 0 is perfect; 2.3 is guessing among ten digits.",
+    "parameters": "Weights and biases that training adjusts.",
+    "multiply_adds": "Multiply-add operations needed to classify one image.",
+    "receptive_field": "Region of the input image that one output can depend on, in pixels.",
+    "step": "One update of the parameters, computed from one batch of images.",
+    "best": "Highest validation accuracy of any epoch. Choosing it by the validation images makes "
+    "it optimistic: compare runs by their last epoch.",
+    "baseline": "Run to compare with. Its curves are drawn in grey, and the figures show the "
+    "difference from it. While this run trains, both are compared at the same epoch.",
+    "architecture": "Sequence of layers that turns an image into ten scores, one for each digit.",
+    "augmentation": "Random changes to the training images, drawn anew in every epoch. They reduce "
+    "overfitting.",
+    "schedule": "How the learning rate changes during training: usually large steps first, small "
+    "ones at the end.",
+    "lr": "Size of each update of the parameters. If it is too large, the loss does not settle; if "
+    "it is too small, training is slow.",
+    "max_lr": "Highest learning rate that the schedule reaches.",
+    "batch_size": "Number of images in one update of the parameters.",
     "epochs": "An epoch is one pass over all training images.",
-    "dropout": "Share of the values inside the network that are set to zero at random while it trains, so that it "
-    "relies on no single one. Only where the network has a dropout row without a share of its own.",
-    "optimizer": "Rule that makes a step out of the slopes of the loss.",
-    "momentum": "How much of the last step the next one keeps, so that steps in one direction add up (for Adam: its "
-    "first beta).",
-    "weight_decay": "Pull of the network's numbers towards zero, so that none grows without need.",
-    "label_smoothing": "Share of the target that is spread over all ten digits, so that the network does not learn to "
-    "be surer than it can be.",
-    "teacher": "A trained run whose answers this one learns along with the labels (distillation): how sure a good "
-    "network is of each digit says more than the label alone.",
-    "teacher_share": "How much of the loss the teacher's answers make up; the labels make up the rest.",
-    "temperature": "How much the teacher's answers are softened, so that the digits it holds possible count too; "
-    "1: not at all.",
-    "clip_norm": "Steps that would be longer are shortened to this; 0: none is.",
-    "ema_decay": "Validate and save a running mean of the network's numbers instead of the last ones: how much of the old "
-    "mean each step keeps; 0: none.",
-    "holdout": "Training images kept back to validate on; 0: validate on the test images, as the seed does.",
-    "seed": "Number that fixes every random choice: the same one gives the same run.",
+    "dropout": "Probability that an activation is set to zero during training, which reduces "
+    "overfitting. It applies to dropout layers without a rate of their own.",
+    "optimizer": "Rule that updates the parameters from the gradients of the loss.",
+    "momentum": "Fraction of the previous update that is carried over to the next one, which "
+    "smooths the updates. For Adam: beta 1.",
+    "weight_decay": "Shrinks the weights a little at every step, so that they stay small.",
+    "label_smoothing": "Share of the target probability that is spread evenly over all ten digits. "
+    "It makes the network less overconfident.",
+    "teacher": "Trained run whose predictions are soft targets besides the labels (knowledge "
+    "distillation). They also tell the network which digits resemble each other.",
+    "teacher_share": "Weight of the teacher's soft targets in the loss; the labels have the rest.",
+    "temperature": "Softens the teacher's probabilities, so that the less likely digits count "
+    "more. 1: unchanged.",
+    "clip_norm": "Gradients with a larger norm are scaled down to this norm. 0: no clipping.",
+    "ema_decay": "Decay per step of an exponential moving average of the weights, which is "
+    "validated and saved instead of the latest weights. 0: no averaging.",
+    "holdout": "Training images that are reserved for validation. 0: validate on the test images, "
+    "as in the original.",
+    "seed": "Fixes every random choice: the same settings and seed repeat the run.",
 }
 
 
 def explain(name: str) -> str:
-    """What to say of a term, or of a config's field."""
+    """The explanation of a term, or the help of a config field."""
     return TERMS[name] if name in TERMS else FIELDS[name].help

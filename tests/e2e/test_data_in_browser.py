@@ -78,4 +78,4 @@ def test_transforms_are_changed_linked_and_sent_to_train(tab):
     expect(tab.get_by_role("slider", name="Rotate")).to_have_value("8")
     tab.get_by_role("button", name="Train with this").click()
     expect(tab.get_by_role("heading", name="Train")).to_be_visible()
-    expect(tab.get_by_text("rows of your own instead")).to_be_visible()
+    expect(tab.get_by_text("Replaced by")).to_be_visible()

@@ -103,7 +103,7 @@ def test_a_link_opens_the_same_view_on_a_fresh_server(browser, checkpoints):
         tab.goto(f"{address}/train?recipe=initial&lr=0.03&teacher=final&temperature=4")
         expect(tab.get_by_role("combobox", name="Recipe")).to_have_value("initial")
         expect(tab.get_by_text("0.03", exact=True)).to_be_visible()
-        tab.locator(".st-key-more summary").click()
+        tab.locator(".st-key-train_more summary").click()
         expect(tab.get_by_role("combobox", name="Teacher")).to_have_value("final")
         expect(tab.get_by_role("spinbutton", name="Temperature")).to_have_value("4")
         assert {"teacher=final", "temperature=4"} <= set(re.split("[?&]", tab.url))

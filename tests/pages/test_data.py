@@ -88,9 +88,9 @@ def test_digits_that_are_not_here_are_offered_and_fetched(digits, monkeypatch):
     monkeypatch.setattr(dataset, "load", load)
     monkeypatch.setattr(dataset, "fetch", fetch)
     app = opened()
-    assert "not here yet" in app.info[0].value
+    assert "MNIST" in app.info[0].value
     assert not app.get("bidi_component")
-    press(app, "Fetch the digits")
+    press(app, "Download MNIST")
     assert here == [dataset.data_folder()]
     assert len(indices(app)) == 72
     assert not app.info
@@ -107,7 +107,7 @@ def test_a_fetch_tells_how_long_it_will_take(monkeypatch):
     monkeypatch.setattr(dataset, "fetch", fetch)
     monkeypatch.setattr("pages.ui.dataset.time", SimpleNamespace(monotonic=clock.__next__))
     monkeypatch.setattr(DeltaGenerator, "progress", lambda bar, share, text: said.append(text))
-    app = press(opened(), "Fetch the digits")
+    app = press(opened(), "Download MNIST")
     assert app.error[0].value == "it broke off"
     begun = "Fetching the digits"
     # What passes until a source answers is no pace, and the next source begins anew.
@@ -121,10 +121,10 @@ def test_digits_that_cannot_be_had_are_an_error_in_words(monkeypatch):
         yield
 
     monkeypatch.setattr(sources, "all_sources", lambda folder: [("the mirror", no_network)])
-    app = press(opened(), "Fetch the digits")
+    app = press(opened(), "Download MNIST")
     assert "no route to it" in app.error[0].value
     assert "by hand" in app.error[0].value
-    assert app.button(key="fetch").label == "Fetch the digits", "it can be tried again"
+    assert app.button(key="dataset_download").label == "Download MNIST", "it can be tried again"
 
 
 def test_a_folder_that_cannot_be_used_is_an_error_in_words(tmp_path):
@@ -286,7 +286,7 @@ def test_a_broken_text_is_named_and_the_transforms_stay(here):
 
 def test_own_transforms_are_sent_to_train(here):
     app = press(studio(transforms=to_text(OWN)), "Train with this")
-    assert app.session_state["own_transforms"] == list(check(OWN))
+    assert app.session_state["train_transforms"] == list(check(OWN))
     assert app.title[0].value == "Train"
 
 
@@ -294,7 +294,7 @@ def test_a_preset_is_sent_to_train_by_its_name(here):
     app = press(studio(transforms=to_text(PRESETS["strong"].transforms)), "Train with this")
     assert app.title[0].value == "Train"
     assert app.selectbox(key="augmentation").value == "strong"
-    assert app.session_state["own_transforms"] == []
+    assert app.session_state["train_transforms"] == []
 
 
 def test_a_digit_is_taken_from_the_grid_to_the_studio(here):

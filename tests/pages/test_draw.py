@@ -309,7 +309,7 @@ def test_digits_that_are_not_here_are_offered(folder, monkeypatch):
     monkeypatch.setattr(dataset, "load", lambda progress: progress("looking", 0.0))
     for link in ({"digit": "test-3"}, {"view": "Nearest"}):
         app = opened(3, **link)
-        assert any(button.label == "Fetch the digits" for button in app.button)
+        assert any(button.label == "Download MNIST" for button in app.button)
 
 
 def picture(app: AppTest, data: bytes, name: str = "digit.png") -> AppTest:

@@ -224,7 +224,7 @@ def test_damaged_files_are_named_and_break_nothing(folder):
 @pytest.mark.parametrize(("text", "layers"), [("initial", []), (to_text(OWN), OWN)])
 def test_train_this_takes_the_rows_along(text, layers):
     app = press(opened(net=text), "Train this")
-    assert app.session_state["own_layers"] == layers
+    assert app.session_state["train_layers"] == layers
     assert app.title[0].value == "Train"
     expected = trace(layers or ARCHITECTURES["initial"].rows)
     assert app.metric[0].value == f"{sum(layer.parameters for layer in expected):,}"

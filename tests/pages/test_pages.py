@@ -155,8 +155,8 @@ def test_every_field_of_the_config_has_a_control(folder):
 
 def test_rows_handed_over_are_trained_until_they_are_dropped(folder, idle):
     app = AppTest.from_file(ROOT / PAGES[0], default_timeout=30).switch_page("pages/train.py")
-    app.session_state["own_layers"] = [{"kind": "linear", "channels": 10, "activation": "none"}]
-    app.session_state["own_transforms"] = [{"kind": "blur"}]
+    app.session_state["train_layers"] = [{"kind": "linear", "channels": 10, "activation": "none"}]
+    app.session_state["train_transforms"] = [{"kind": "blur"}]
     well(app.run())
     assert app.metric[0].value == "7,850"
     start(app)
@@ -173,7 +173,7 @@ def test_rows_of_ones_own_live_in_the_link(folder):
     rows = '[{"kind":"conv","channels":4,"kernel":28},{"kind":"linear","channels":10,"activation":"none"}]'
     app = open_page("pages/train.py", layers=rows, transforms='[{"kind":"blur"}]')
     assert app.metric[0].value == f"{28 * 28 * 4 + 4 + 50:,}"
-    assert app.session_state["own_transforms"][0]["kind"] == "blur"
+    assert app.session_state["train_transforms"][0]["kind"] == "blur"
     assert "blur" in str(app.query_params["transforms"])
 
 

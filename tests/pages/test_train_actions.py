@@ -82,8 +82,8 @@ def test_fork_turns_to_the_set_up_with_the_runs_settings(folder, idle):
     assert app.query_params[FORK] in ("mine", ["mine"])
     assert "**mine**" in words(app)
     assert app.select_slider(key="batch_size").value == 64
-    assert app.selectbox(key="locked_architecture").value == "2 rows of its own"
-    assert app.selectbox(key="locked_architecture").disabled
+    assert app.selectbox(key="train_locked_network").value == "2 custom layers"
+    assert app.selectbox(key="train_locked_network").disabled
     app.select_slider(key="epochs").set_value(3)
     press(well(app.run()), "Start")
     child = store.open_run("mine-fork")
@@ -131,7 +131,7 @@ def test_a_link_that_starts_anew_drops_the_fork(folder):
 def test_another_network_handed_over_ends_the_fork_with_a_word(folder):
     made_run(folder, "mine")
     app = open_page(TRAIN, fork="mine")
-    app.session_state["own_layers"] = OWN
+    app.session_state["train_layers"] = OWN
     well(app.run())
     assert "do not fit" in words(app)
     assert app.metric[0].value == "500"

@@ -71,7 +71,7 @@ def test_without_the_digits_they_are_offered(view, folder, tmp_path, monkeypatch
     monkeypatch.setenv("INKLING_DATA", str(tmp_path / "nowhere"))
     run_of(folder)
     app = open_page(TRAIN, run="mine", inside=view)
-    assert any(button.label == "Fetch the digits" for button in app.button)
+    assert any(button.label == "Download MNIST" for button in app.button)
 
 
 @pytest.mark.parametrize("augmentation", ["none", "affine"])

@@ -120,7 +120,7 @@ def percent(share: float) -> str:
 
 def note(run: Run) -> tuple[str, str]:
     """A run in figures."""
-    return f"{words.parameters(run):,} parameters", f"{words.format_accuracy(run)} right"
+    return f"{run.parameters:,} parameters", f"{words.format_accuracy(run)} right"
 
 
 def _choose() -> None:

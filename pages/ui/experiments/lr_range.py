@@ -17,7 +17,7 @@ from core.recipes import RECIPES
 from core.runs.run import Run
 from pages.ui import dataset, tables, words
 from pages.ui.components.chart import draw
-from pages.ui.controls import SLIDER_VALUES, RATE_FIELDS, DEFAULT_RECIPE, set_controls
+from pages.ui.controls import DEFAULT_RECIPE, NEW_RUN, RATE_FIELDS, RUN, SLIDER_VALUES, set_controls
 from pages.ui.experiments import shared as experiments_parts
 from pages.ui.frame import KEPT
 from pages.ui.train import fork as train_fork
@@ -154,7 +154,7 @@ def send(request: Request, recipe: str | None, lr: float) -> None:
     config = request.config
     known = recipe if recipe in RECIPES else DEFAULT_RECIPE
     train_fork.drop_fork()
-    st.session_state["run"] = "new run"
+    st.session_state[RUN] = NEW_RUN
     st.session_state["recipe"] = known
     set_controls(config)
     for (

@@ -84,7 +84,7 @@ def run_figures(run: Run, baseline: Run | None) -> list[Figure]:
             for pair in ((mine, theirs), best)
         ]
         apart += [
-            _difference(words.parameters(run), words.parameters(baseline), ",d"),
+            _difference(run.parameters, baseline.parameters, ",d"),
             _difference(*(row.seconds if row else None for row in (mine, theirs)), ".1f"),
         ]
     values = [
@@ -94,7 +94,7 @@ def run_figures(run: Run, baseline: Run | None) -> list[Figure]:
             f"{explain('validation')} {words.describe_interval(run)}".strip(),
         ),
         ("Best epoch", f"{run.best.val_accuracy:.2f}\u00a0%" if run.best else "–", explain("best")),
-        ("Parameters", f"{words.parameters(run):,}", explain("parameters")),
+        ("Parameters", f"{run.parameters:,}", explain("parameters")),
         ("Seconds per epoch", f"{mine.seconds:.1f}" if mine else "–", explain("epochs")),
     ]
     found = [Figure(*value, each) for value, each in zip(values, apart, strict=True)]

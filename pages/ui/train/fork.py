@@ -23,7 +23,7 @@ def start_fork(name: str) -> None:
     """
     parent = _with_weights(name)
     # What the link says stands; the session may still hold the settings of something else.
-    set_controls(parent.config, but=[field for field in FIELDS if field in st.query_params])
+    set_controls(parent.config, keep=[field for field in FIELDS if field in st.query_params])
     st.session_state[FORK] = name
 
 
@@ -101,7 +101,7 @@ def _with_weights(name: str) -> Run:
 def _other_network(run: Run) -> bool:
     return st.session_state.get(
         "architecture", run.config.architecture
-    ) != run.config.architecture or st.session_state.get("own_layers", []) != [
+    ) != run.config.architecture or st.session_state.get("train_layers", []) != [
         dict(row) for row in run.config.layers
     ]
 

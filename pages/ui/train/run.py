@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import UserError
+from core.experiments import overview
 from core.recipes import RECIPES
 from core.runs import control, run_queue
 from core.runs.progress import estimate_progress
@@ -113,7 +114,7 @@ def _head(run: Run, bar: DeltaGenerator, others: Sequence[str]) -> Run | None:
     colour, icon = words.state_badge(run.state)
     with bar:
         st.badge(run.state, icon=icon, color=colour)
-        if words.reaches_goal(run):
+        if overview.reaches_goal(run):
             st.badge("goal reached", icon=":material/flag:", color="green")
         st.space("stretch")
         draw_action_buttons(run)
