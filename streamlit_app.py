@@ -8,7 +8,7 @@ from core.runs.progress import estimate_progress
 from core.runs.run import DamagedRun, Run
 from core.runs.store import list_runs
 from pages.ui import words
-from pages.ui.frame import page, draw_digit_strip
+from pages.ui.frame import draw_digit_strip, page
 from pages.ui.home import runs as home_runs
 
 
