@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 # A package or module of core may import itself and those of earlier lines.
 LAYERS = [
     ["aliases", "errors"],
+    ["schema"],
     ["config", "drawing"],
     ["data", "models", "recipes"],
     ["insight", "training"],
