@@ -116,7 +116,7 @@ class Field:
             return {
                 names.check(key, f"{label}, name"): element
                 if item is None
-                else item.check(element, f"{label}: {key}")
+                else item.check(element, f"{label}: {shown(key)}")
                 for key, element in value.items()
             }
         raise self._wrong_type(value, label)

@@ -120,7 +120,7 @@ def test_an_object_has_all_its_fields_and_no_others():
         ({"name": "a", "epochs": None}, "run: epochs must be a whole number, not None"),
         ({"name": "a", "settings": {"lr": 11}}, "run: settings: lr is 11"),
         ({"name": "a", "settings": {"x": 11}}, "run: settings: unknown field 'x'"),
-        ({"name": "a", "values": {"x": []}}, "run: values: x must be text"),
+        ({"name": "a", "values": {"x": []}}, "run: values: 'x' must be text"),
         ({"name": "a", "values": {"x\x00": 1}}, "run: values, name holds the character"),
         ({"name": "a", "values": {3: 1}}, "run: values, name must be text, not 3"),
         ({"name": "a", "values": dict.fromkeys("abcde")}, "run: values has 5 entries"),
