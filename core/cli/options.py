@@ -12,9 +12,10 @@ from typing import Annotated, Any
 import typer
 
 from core import aliases
-from core.config import FIELDS, FieldSpec, RunConfig, parse
+from core.config import FIELDS, RunConfig, parse
 from core.errors import ConfigError
 from core.recipes import RECIPES, recipe
+from core.schema import Field
 
 MAX_FILE = 1_000_000
 
@@ -99,7 +100,7 @@ def _taken(values: dict[str, Any]) -> dict[str, Any]:
     given = {name: value for name in FIELDS if (value := values.pop(name)) is not None}
     for name, text in given.items():
         if isinstance(text, str):
-            given[name] = read_rows(name, text) if FIELDS[name].type is tuple else parse(name, text)
+            given[name] = read_rows(name, text) if FIELDS[name].type is list else parse(name, text)
     # A named architecture or preset takes the place of the rows that the recipe or parent may bring.
     for name, rows in (("architecture", "layers"), ("augmentation", "transforms")):
         if name in given:
@@ -107,13 +108,13 @@ def _taken(values: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _option(name: str, spec: FieldSpec) -> inspect.Parameter:
+def _option(name: str, spec: Field) -> inspect.Parameter:
     # Text, so that `core.config` says what is wrong with a value, as it does for a page or a link.
     hint: Any = bool if spec.type is bool else str
-    metavar = {tuple: "ROWS", int: "NUMBER", float: "NUMBER", str: "NAME"}.get(spec.type)
-    shown = "" if spec.type is tuple else f" [default: {spec.default}]"
+    metavar = {list: "ROWS", int: "NUMBER", float: "NUMBER", str: "NAME"}.get(spec.type)
+    shown = "" if spec.type is list else f" [default: {spec.default}]"
     choices = f" One of {', '.join(spec.choices)}." if spec.choices else ""
-    kind = " JSON, or a file of it." if spec.type is tuple else ""
+    kind = " JSON, or a file of it." if spec.type is list else ""
     option = typer.Option(
         help=f"{spec.help}{choices}{kind}{shown}",
         rich_help_panel="Config",

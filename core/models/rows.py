@@ -1,16 +1,17 @@
-"""The rows that a network is written in: which kinds there are, what each takes, and the check of one row.
+"""Layer rows: which kinds there are, which values each takes, and the check of one row.
 
-A row is a plain mapping of JSON values, {"kind": "conv", "channels": 8, "kernel": 3}; what it leaves out takes
-its default. Whether rows fit together is checked in `shapes`, what they compute stands in `network`. No torch.
+A network is a list of rows, each a mapping of JSON values such as
+{"kind": "conv", "channels": 8, "kernel": 3}; values left out take their defaults. Whether rows fit
+together is checked in `shapes`; what they compute stands in `network`. No torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from core.errors import ArchitectureError, listed
+from core.errors import ArchitectureError
+from core.schema import Field, Kind, check_row, raising
 
 Row = Mapping[str, Any]
 
@@ -18,83 +19,21 @@ ACTIVATIONS = ("relu", "none", "silu", "gelu")
 NORMS = ("none", "batch")
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One value of a row, with what a table editor needs to offer it.
-
-    Args:
-        default: taken when the row leaves the value out; its type is the type asked for, unless `type` says so.
-        low, high: the range of a number, both ends included.
-        choices: the words allowed; empty for numbers and switches.
-    """
-
-    name: str
-    default: Any
-    help: str
-    low: float = 0
-    high: float = 0
-    choices: tuple[str, ...] = ()
-    type: type = int
-
-    def checked(self, value: Any, row: int | None) -> Any:
-        """The value in this parameter's type.
-
-        Raises:
-            ArchitectureError: wrong type, out of range or no such word.
-        """
-        asked: Any = self.type  # a plain type would make mypy narrow the value to object
-        if asked is int and type(value) is float and value.is_integer():
-            value = int(value)  # a table editor hands whole numbers on as floats
-        whole_for_share = asked is float and type(value) is int
-        if type(value) is not asked and not whole_for_share:
-            raise ArchitectureError(
-                f"{self.name} takes {_TYPE_WORDS[asked]}, not {_shown(value)}.", row
-            )
-        if self.choices and value not in self.choices:
-            raise ArchitectureError(
-                f"{self.name} is {_shown(value)}, but it must be {listed(self.choices)}.", row
-            )
-        if asked in (int, float) and not self.low <= value <= self.high:
-            raise ArchitectureError(
-                f"{self.name} is {_shown(value)}, but it must lie between {self.low:g} and "
-                f"{self.high:g}.",
-                row,
-            )
-        if whole_for_share:
-            value = float(value)
-        return value
+def _count(name: str, default: int, help: str, low: int, high: int) -> Field:
+    return Field(name, int, default, help, low, high)
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of row: its title and help for the page, and the parameters it takes."""
-
-    name: str
-    title: str
-    help: str
-    parameters: tuple[Parameter, ...] = ()
+def _activation(default: str, where: str) -> Field:
+    return Field("activation", str, default, f"Activation function {where}.", choices=ACTIVATIONS)
 
 
-_TYPE_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
-_ACTIVATION = Parameter(
-    "activation",
-    "relu",
-    "Bend behind the layer (and behind its norm).",
-    choices=ACTIVATIONS,
-    type=str,
-)
-_BIAS = Parameter(
-    "bias",
-    True,
-    "Add a learned number to each channel; useless in front of a batch norm.",
-    type=bool,
-)
+_BIAS = Field("bias", bool, True, "Learn a bias for each channel. Batch norm makes it redundant.")
 
 
-def _pool(verb: str) -> tuple[Parameter, ...]:
+def _pool(verb: str) -> tuple[Field, ...]:
     return (
-        Parameter("kernel", 2, f"Side of the square that is {verb}.", 1, 28),
-        Parameter("stride", 2, "Pixels from one square to the next.", 1, 28),
+        _count("kernel", 2, f"Side of the square window that is {verb}, in pixels.", 1, 28),
+        _count("stride", 2, "Pixels from one window to the next.", 1, 28),
     )
 
 
@@ -104,120 +43,109 @@ KINDS: Mapping[str, Kind] = {
         Kind(
             "conv",
             "Convolution",
-            "Slides a small window over the image and weighs what it sees.",
+            "Slides a window over the image and computes weighted sums of what is in it.",
             (
-                Parameter("channels", 8, "Feature maps that come out.", 1, 1024),
-                Parameter("kernel", 3, "Side of the window.", 1, 28),
-                Parameter("stride", 1, "Pixels from one window to the next.", 1, 28),
-                Parameter(
+                _count("channels", 8, "Number of output channels.", 1, 1024),
+                _count("kernel", 3, "Side of the square window, in pixels.", 1, 28),
+                _count("stride", 1, "Pixels from one window to the next.", 1, 28),
+                _count(
                     "padding",
                     0,
-                    "Pixels of zeros around the image; 1 keeps the size under a 3x3 kernel.",
+                    "Pixels of zeros around the image; 1 keeps the size with a 3x3 kernel.",
                     0,
                     14,
                 ),
-                Parameter(
+                _count(
                     "groups",
                     1,
-                    "Parts that the channels are split into, each seen alone; as many as channels: "
-                    "depthwise.",
+                    "Groups of channels that are convolved separately. As many groups as input "
+                    "channels make a depthwise convolution.",
                     1,
                     1024,
                 ),
                 _BIAS,
-                Parameter(
+                Field(
                     "norm",
+                    str,
                     "none",
-                    "Batch norm brings each channel to mean 0 and spread 1.",
+                    "Normalisation after the convolution. Batch norm gives each channel mean 0 "
+                    "and variance 1, then scales and shifts it.",
                     choices=NORMS,
-                    type=str,
                 ),
-                _ACTIVATION,
+                _activation("relu", "after the convolution and its norm"),
             ),
         ),
+        Kind("maxpool", "Max pooling", "Keeps the maximum of each window.", _pool("searched")),
+        Kind("avgpool", "Average pooling", "Keeps the mean of each window.", _pool("averaged")),
         Kind(
-            "maxpool", "Max pooling", "Keeps the largest value of each square.", _pool("searched")
+            "global_avgpool",
+            "Global average pooling",
+            "Replaces each channel by the mean of its values.",
         ),
-        Kind("avgpool", "Average pooling", "Keeps the mean of each square.", _pool("averaged")),
-        Kind("global_avgpool", "Global average", "Leaves one number of each channel: its mean."),
         Kind(
             "dropout",
             "Dropout",
-            "Blanks a random share of the values while training.",
+            "Sets random values to zero during training.",
             (
-                Parameter(
+                Field(
                     "p",
+                    float,
                     None,
-                    "Share blanked; empty: the run's dropout setting.",
+                    "Probability that a value is set to zero. Empty: the run's dropout setting.",
                     0,
                     0.9,
-                    type=float,
                 ),
             ),
         ),
         Kind(
             "space_to_depth",
             "Space to depth",
-            "Turns each block of pixels into channels, so that nothing is lost while "
-            "the image shrinks.",
-            (Parameter("block", 2, "Side of the block.", 2, 14),),
+            "Moves each block of pixels into the channels (pixel unshuffle): a smaller image "
+            "without loss of information.",
+            (_count("block", 2, "Side of the block, in pixels.", 2, 14),),
         ),
         Kind(
             "add",
             "Add",
             "Adds the output of an earlier row (a residual connection).",
             (
-                Parameter("from", 1, "Number of the row whose output is added.", 1, 200),
-                Parameter(
-                    "activation", "none", "Bend behind the sum.", choices=ACTIVATIONS, type=str
-                ),
+                _count("from", 1, "Number of the row whose output is added.", 1, 200),
+                _activation("none", "after the sum"),
             ),
         ),
         Kind(
             "linear",
             "Linear",
-            "Weighs all values at once, the image flattened to a line.",
-            (Parameter("channels", 10, "Values that come out.", 1, 4096), _BIAS, _ACTIVATION),
+            "Flattens its input and computes weighted sums of all values.",
+            (
+                _count("channels", 10, "Number of output values.", 1, 4096),
+                _BIAS,
+                _activation("relu", "after the layer"),
+            ),
         ),
     )
 }
-_ALL_PARAMETERS = {parameter.name for kind in KINDS.values() for parameter in kind.parameters}
+_ALL_NAMES = {parameter.name for kind in KINDS.values() for parameter in kind.parameters}
 
 
 def complete(row: Any, number: int | None = None) -> dict[str, Any]:
-    """The row with its values checked and what it leaves out filled in.
+    """The row with its values checked and defaults for those left out.
 
-    An empty value (None) counts as left out, also one that the kind doesn't take: a table editor has one column
-    for each parameter of any kind.
+    None counts as left out, also for a parameter that the kind does not take: a table editor has
+    one column for each parameter of any kind.
 
     Args:
         row: a mapping of JSON values with a "kind".
-        number: the row's place, counted from 1, for the error.
+        number: the row's position, counted from 1, for the error.
 
     Raises:
-        ArchitectureError: not a mapping, no or unknown kind, unknown parameter, wrong type, out of range.
+        ArchitectureError: no mapping, no or unknown kind, unknown parameter, or a wrong value.
     """
-    if not isinstance(row, Mapping):
-        raise ArchitectureError(f"a row is a set of named values, not {_shown(row)}.", number)
-    name = row.get("kind")
-    if not isinstance(name, str) or name not in KINDS:
-        what = "has no kind" if name is None else f"unknown kind {_shown(name)}"
-        raise ArchitectureError(f"{what}; the kinds are {listed(KINDS)}.", number)
-    kind = KINDS[name]
-    specs = {parameter.name: parameter for parameter in kind.parameters}
-    for key, value in row.items():
-        if key != "kind" and key not in specs and (value is not None or key not in _ALL_PARAMETERS):
-            takes = f"it takes {listed(specs)}" if specs else "it takes none"
-            raise ArchitectureError(f"{name} has no parameter {_shown(key)}; {takes}.", number)
-    full: dict[str, Any] = {"kind": name}
-    for key, spec in specs.items():
-        value = row.get(key)
-        full[key] = spec.default if value is None else spec.checked(value, number)
-    return full
-
-
-def _shown(value: Any) -> str:
-    # Python refuses to print integers of more than 4,300 digits
-    if isinstance(value, int) and value.bit_length() > 128:
-        return "a number of more than 38 digits"
-    return repr(value)[:40]
+    if isinstance(row, Mapping):
+        row = {
+            name: value
+            for name, value in row.items()
+            if value is not None or name not in _ALL_NAMES
+        }
+    with raising(lambda message: ArchitectureError(message, number)):
+        return check_row(row, KINDS)

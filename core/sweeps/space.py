@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core.config import FIELDS, RunConfig, parse
-from core.errors import ArchitectureError, ConfigError, listed
+from core.errors import ConfigError, listed
 from core.models.architectures import rows_of
-from core.models.rows import KINDS, Parameter, Row
+from core.models.rows import KINDS, Row
 from core.models.shapes import trace
+from core.schema import Field, raising
 from core.training.plan import plan
 
 if TYPE_CHECKING:
@@ -349,7 +350,7 @@ def _known(name: Any, base: RunConfig) -> None:
     _parameters(name, base)
 
 
-def _parameters(name: str, base: RunConfig) -> list[Parameter]:
+def _parameters(name: str, base: RunConfig) -> list[Field]:
     """What rows take under a name such as `rows.2+5.channels`; nothing for a field of the config.
 
     Raises:
@@ -389,10 +390,8 @@ def _checked(name: str, value: Any, base: RunConfig) -> Any:
         ConfigError: it cannot be had.
     """
     for parameter in _parameters(name, base):
-        try:
-            value = parameter.checked(value, None)
-        except ArchitectureError as error:
-            raise ConfigError(f"{name}: {error}") from None
+        with raising(lambda message: ConfigError(f"{name}: {message}")):
+            value = parameter.check(value)
     if name in FIELDS:
         changed = apply(base, {name: value})
         if name in ("architecture", "augmentation"):

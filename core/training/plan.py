@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from core.config import Limits, RunConfig
-from core.data.augmentations import transforms_of
+from core.config import RunConfig
+from core.data.presets import transforms_of
 from core.errors import ConfigError
+from core.limits import Limits
 from core.models.architectures import rows_of
 from core.models.shapes import smallest_batch, trace
-
-TRAINING_IMAGES = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +40,14 @@ def plan(config: RunConfig, limits: Limits | None = None) -> Plan:
     rows = rows_of(config)
     layers = trace(rows)
     parameters = sum(layer.parameters for layer in layers)
-    smallest, left = smallest_batch(layers), TRAINING_IMAGES - config.holdout
+    smallest, left = smallest_batch(layers), config.training_images
     if smallest > 1 and (config.batch_size < smallest or left % config.batch_size == 1):
         raise ConfigError(
             f"batch_size is {config.batch_size}, which leaves a batch of one image, and this network's "
             "normalisation needs two; choose another batch size."
         )
     if limits is not None:
-        limits.check(config, parameters)
+        limits.check_run(batch_size=config.batch_size, epochs=config.epochs, parameters=parameters)
     return Plan(
         config,
         rows,

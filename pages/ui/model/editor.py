@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +32,18 @@ _KINDS = {
     name: {
         "title": kind.title,
         "help": kind.help,
-        "parameters": [{**asdict(each), "type": each.type.__name__} for each in kind.parameters],
+        "parameters": [
+            {
+                "name": each.name,
+                "type": each.type.__name__,
+                "default": each.default,
+                "help": each.help,
+                "low": each.low,
+                "high": each.high,
+                "choices": each.choices,
+            }
+            for each in kind.parameters
+        ],
     }
     for name, kind in KINDS.items()
 }

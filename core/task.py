@@ -1,0 +1,13 @@
+"""The task: MNIST's size, and the goal that the original set for a network."""
+
+from __future__ import annotations
+
+TRAINING_IMAGES = 60_000
+TEST_IMAGES = 10_000
+CLASSES = 10  # the digits 0 to 9
+INPUT_SHAPE = (1, 28, 28)  # channels, height, width of one image
+
+# The goal: this accuracy on the test images, in at most so many epochs, with fewer parameters.
+GOAL_ACCURACY = 99.4  # percent
+GOAL_EPOCHS = 15
+PARAMETER_BUDGET = 8_000
