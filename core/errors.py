@@ -41,7 +41,7 @@ class LimitError(UserError):
     """Something is larger than this machine's settings allow."""
 
 
-def listed(names: Iterable[str]) -> str:
-    """The valid names as they stand at the end of an error: `a, b or c`."""
+def listed(names: Iterable[str], conjunction: str = "or") -> str:
+    """Names as a sentence lists them: `a, b or c`; at least one."""
     *rest, last = list(names)
-    return f"{', '.join(rest)} or {last}" if rest else last
+    return f"{', '.join(rest)} {conjunction} {last}" if rest else last

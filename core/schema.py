@@ -102,8 +102,8 @@ class Field:
         elif isinstance(value, str) and self.type in (str, object):
             return self._check_text(value, label)
         elif isinstance(value, list | tuple) and self.type is list:
-            self._check_length(len(value), label, "elements")
             item = self.items
+            self._check_length(len(value), label, f"{item.name}s" if item else "elements")
             return [
                 element if item is None else item.check(element, f"{label}, {item.name} {number}")
                 for number, element in enumerate(value, 1)
@@ -168,9 +168,9 @@ class Field:
 
     def _check_length(self, length: int, label: str, unit: str) -> None:
         if not self.min_length <= length <= self.max_length:
+            low = f"between {self.min_length:,} and" if self.min_length else "at most"
             raise SchemaError(
-                f"{label} has {length:,} {unit}, but must have between {self.min_length:,} and "
-                f"{self.max_length:,}."
+                f"{label} has {length:,} {unit}; {low} {self.max_length:,} are allowed."
             )
 
     def _wrong_type(self, value: Any, label: str) -> SchemaError:
@@ -213,7 +213,7 @@ def check_object(
     known = {field.name: field for field in fields}
     for name in () if drop_unknown else values:
         if name not in known:
-            valid = f"the {noun}s are {listed(known)}" if known else f"there are no {noun}s"
+            valid = f"the {noun}s are {listed(known, 'and')}" if known else f"there are no {noun}s"
             raise SchemaError(f"{start}unknown {noun} {shown(name)}; {valid}.")
     missing = [
         field.name for field in known.values() if field.required and field.name not in values
@@ -242,9 +242,10 @@ def check_row(row: Any, kinds: Mapping[str, Kind], noun: str = "a row") -> dict[
     name = row.get("kind")
     if not isinstance(name, str) or name not in kinds:
         wrong = "kind is missing" if name is None else f"unknown kind {shown(name)}"
-        raise SchemaError(f"{wrong}; the kinds are {listed(kinds)}.")
+        raise SchemaError(f"{wrong}; the kinds are {listed(kinds, 'and')}.")
     values = {key: value for key, value in row.items() if key != "kind"}
-    return {"kind": name, **check_object(values, kinds[name].parameters, name, noun="parameter")}
+    parameters = check_object(values, kinds[name].parameters, noun=f"{name} parameter")
+    return {"kind": name, **parameters}
 
 
 def shown(value: Any) -> str:

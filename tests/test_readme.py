@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from core.cli import main as cli
-from core.config import Limits
 from core.data import dataset
+from core.limits import Limits
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from core.models.receptive_field import Field, central, places
 from core.models.rows import KINDS
-from core.models.shapes import CLASSES, INPUT_SHAPE, Layer, Shape
+from core.models.shapes import Layer, Shape
+from core.task import CLASSES, INPUT_SHAPE
 
 Image = npt.NDArray[np.uint8]
 

@@ -11,7 +11,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from core.charts.training import AXIS, GOAL, HEIGHT, PALETTE, QUIET, colour
+from core.charts.training import AXIS, HEIGHT, PALETTE, QUIET, colour
+from core.task import GOAL_ACCURACY
 
 _MISTAKES = (90, 50, 20, 10, 5, 2, 1, 0.8, 0.6, 0.4, 0.2, 0.1, 0.05)  # percent
 _FRAME = {"left": 4, "top": 8, "right": 12, "bottom": 4}
@@ -85,7 +86,7 @@ def bands(frame: pd.DataFrame, names: Sequence[str]) -> alt.LayerChart:
     points = (
         alt.Chart(shown).mark_point(filled=True, size=28).encode(x=x, y=y, color=own, tooltip=tips)
     )
-    return _framed([*_goal("mistakes", 100 - GOAL, y), area, line, points], HEIGHT + 60)
+    return _framed([*_goal("mistakes", 100 - GOAL_ACCURACY, y), area, line, points], HEIGHT + 60)
 
 
 def seeds(frame: pd.DataFrame, means: pd.DataFrame) -> alt.LayerChart:
@@ -96,7 +97,7 @@ def seeds(frame: pd.DataFrame, means: pd.DataFrame) -> alt.LayerChart:
         means: columns group, mean, low and high (percent): the ends of the mean's interval.
     """
     names = list(means["group"])
-    values = [*frame["accuracy"], *means["low"], *means["high"], GOAL]
+    values = [*frame["accuracy"], *means["low"], *means["high"], GOAL_ACCURACY]
     room = 0.06 * (max(values) - min(values) or 1)
     x = alt.X(
         "accuracy:Q",
@@ -151,7 +152,7 @@ def seeds(frame: pd.DataFrame, means: pd.DataFrame) -> alt.LayerChart:
             x=alt.X("mean:Q", scale=x["scale"], title="accuracy, %"), y=y, color=own, tooltip=tips
         )
     )
-    line = pd.DataFrame({"accuracy": [GOAL]})
+    line = pd.DataFrame({"accuracy": [GOAL_ACCURACY]})
     rule = alt.Chart(line).mark_rule(strokeDash=[2, 3], color=QUIET).encode(x=x)
     goal = (
         alt.Chart(line.assign(words="goal"))

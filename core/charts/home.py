@@ -9,7 +9,8 @@ from typing import Literal
 import altair as alt
 import pandas as pd
 
-from core.charts.training import AXIS, GOAL, PALETTE, QUIET, colour
+from core.charts.training import AXIS, PALETTE, QUIET, colour
+from core.task import GOAL_ACCURACY
 
 PICKED = "picked"  # name of the selection that a click makes
 SHIPPED, OWN, GROUP = KINDS = "came with the app", "your own", "mean of several seeds"
@@ -33,7 +34,7 @@ _GREEN = PALETTE[2]
 
 
 def frontier(
-    frame: pd.DataFrame, budget: int, goal: float = GOAL, height: int = 300
+    frame: pd.DataFrame, budget: int, goal: float = GOAL_ACCURACY, height: int = 300
 ) -> alt.LayerChart:
     """Accuracy against parameters, both logarithmic, with the goal as a shaded corner and the best so far as a line.
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
-from core.charts.training import AXIS, GOAL, QUIET, colour
+from core.charts.training import AXIS, QUIET, colour
+from core.task import GOAL_ACCURACY
 
 HEIGHT = 340
 LABELS = 150  # pixels at the right for the names, at most
@@ -65,7 +66,7 @@ def overlay(
     ]
     layers: list[alt.Chart] = []
     if measure == ACCURACY:
-        line = pd.DataFrame({"y": [100 - GOAL], "words": ["goal"]})
+        line = pd.DataFrame({"y": [100 - GOAL_ACCURACY], "words": ["goal"]})
         layers += [
             alt.Chart(line).mark_rule(strokeDash=[2, 3], color=QUIET).encode(y=y),
             alt.Chart(line)
@@ -139,7 +140,7 @@ class _Scale:
         }[measure]
         self.marks = {ACCURACY: _MISTAKES, LOSS: _LOSSES}.get(measure, [])
         shown = [self.shown(value) for value in values] + (
-            [100 - GOAL] if measure == ACCURACY else []
+            [100 - GOAL_ACCURACY] if measure == ACCURACY else []
         )
         if measure == RATE:
             self.low, self.high = 0.0, max(shown, default=0.0) * 1.05 or 1.0

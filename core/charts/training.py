@@ -16,9 +16,9 @@ import altair as alt
 import pandas as pd
 
 from core.config import RunConfig
+from core.task import GOAL_ACCURACY
 from core.training import schedules
 
-GOAL = 99.4
 HEIGHT = 260
 PALETTE = ("#5a78ee", "#c46a2d", "#2b8a6e", "#a2559f", "#8a7a2b", "#3b8db5", "#b5506a", "#5f8f2f")
 QUIET = "#8b8b86"
@@ -53,7 +53,7 @@ def accuracy(
     frame: pd.DataFrame,
     epochs: int,
     run: str = "",
-    goal: float = GOAL,
+    goal: float = GOAL_ACCURACY,
     behind: pd.DataFrame | None = None,
 ) -> alt.LayerChart:
     """Accuracy by epoch on a scale of mistakes, with the goal as a dotted line.

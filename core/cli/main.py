@@ -38,7 +38,6 @@ app = typer.Typer(
     help="Train tiny networks on MNIST, look at them, and test them.\n\n"
     "Begin with: python -m core train --recipe final --name my-first",
 )
-FULL_TRAINING_SET = 60_000
 
 
 @app.command()
@@ -114,7 +113,7 @@ def summary(
 @with_config
 def schedule(recipe_name: str | None, config: RunConfig, json_: Json = False) -> None:
     """Show the learning rate at the start of each epoch."""
-    steps = schedules.steps_per_epoch(FULL_TRAINING_SET - config.holdout, config.batch_size)
+    steps = schedules.steps_per_epoch(config.training_images, config.batch_size)
     rates = schedules.epoch_rates(config, steps)
     if json_:
         print_json([{"epoch": epoch, "lr": rate} for epoch, rate in enumerate(rates, 1)])

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.config import Limits, RunConfig
+from core.config import RunConfig
 from core.errors import LimitError, RunError, UserError
 from core.experiments.scores import Score, meets_goal, score
 from core.experiments.statistics import Spread, spread, t_interval
+from core.limits import Limits
 from core.runs import creation, folders, run_names, run_queue, store
 from core.runs.run import Run
 

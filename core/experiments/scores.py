@@ -5,13 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.experiments.statistics import wilson
-from core.models.summary import BUDGET
 from core.runs.run import Run
+from core.task import GOAL_ACCURACY, GOAL_EPOCHS, PARAMETER_BUDGET
 
-GOAL, GOAL_EPOCHS = (
-    99.4,
-    15,
-)  # percent on the test images, within so many epochs and with fewer than BUDGET parameters
 TEST = "test images"
 
 
@@ -55,8 +51,8 @@ def validated_on(run: Run) -> str:
 def meets_goal(accuracy: float, measured_on: str, run: Run) -> bool:
     """Whether an accuracy reached by runs like this one meets the goal: accuracy, epochs and parameters."""
     return (
-        accuracy >= GOAL
+        accuracy >= GOAL_ACCURACY
         and measured_on == TEST
         and run.config.epochs <= GOAL_EPOCHS
-        and run.parameters < BUDGET
+        and run.parameters < PARAMETER_BUDGET
     )

@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from core.config import RunConfig
-from core.data.augmentations import KINDS, transforms_of
+from core.data.augmentations import KINDS
+from core.data.presets import transforms_of
 from core.errors import RunError
 from core.exports import script_network, script_schedule
 from core.exports import script_parts as parts
@@ -183,7 +184,7 @@ def _constants(run: Run, constants: Mapping[str, Any]) -> str:
         **constants,
     }
     if transforms_of(config):
-        values["AUGMENTED_EPOCHS"] = round(config.augment_fraction * config.epochs)
+        values["AUGMENTED_EPOCHS"] = config.augmented_epochs
     if config.ema_decay:
         values["EMA"] = config.ema_decay
     if config.holdout:

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from core.errors import DataError
+from core.task import CLASSES, INPUT_SHAPE
 
-CLASSES, SIDE = 10, 28
+SIDE = INPUT_SHAPE[2]
 WHITE = 255.0
 CHUNK = 5_000  # images converted to floats at a time: about 16 MB
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from core.errors import UserError
-from core.insight.predictions import CLASSES, predict
+from core.insight.predictions import predict
+from core.task import CLASSES
 
 if TYPE_CHECKING:
     from torch import nn

@@ -13,13 +13,13 @@ import numpy.typing as npt
 
 from core.errors import UserError
 from core.models.shapes import trace
+from core.task import CLASSES
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from core.models.network import Network
 
-CLASSES = 10
 MAX_BATCH = 250  # images; larger batches are no faster
 MAX_ACTIVATIONS = 20_000_000  # float32 values of one batch: 80 MB
 # Measured on one busy core: multiply-adds per second, and the overhead of a small network in

@@ -34,9 +34,9 @@ def batch_at(config: RunConfig, images: Images, labels: Labels, epoch: int, step
     """
     import torch
 
-    from core.data.augmentations import transforms_of
     from core.data.batches import Batches
     from core.data.dataset import split
+    from core.data.presets import transforms_of
 
     everything: tuple[Any, Any] = (torch.from_numpy(images), torch.from_numpy(labels))
     train, _ = split(everything[1], config.holdout, config.holdout_seed)
@@ -47,7 +47,7 @@ def batch_at(config: RunConfig, images: Images, labels: Labels, epoch: int, step
         transforms_of(config),
         config.seed,
         workers=0,
-        augmented_epochs=round(config.augment_fraction * config.epochs),
+        augmented_epochs=config.augmented_epochs,
     )
     if not (1 <= epoch <= config.epochs and 1 <= step <= batches.steps_per_epoch):
         raise DataError(

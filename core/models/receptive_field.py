@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.models.shapes import INPUT_SHAPE, Layer
+from core.models.shapes import Layer
+from core.task import INPUT_SHAPE
 
 
 @dataclass(frozen=True, slots=True)

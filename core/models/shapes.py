@@ -14,9 +14,8 @@ from typing import Any
 from core.config import MAX_ROWS
 from core.errors import ArchitectureError
 from core.models.rows import Row, complete
+from core.task import CLASSES, INPUT_SHAPE
 
-CLASSES = 10
-INPUT_SHAPE = (1, 28, 28)
 # Far above any network that is of use on MNIST, and small enough that nothing explodes while a table is edited.
 MAX_PARAMETERS = 20_000_000
 MAX_VALUES = 4_000_000

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core.models.rows import Row
-from core.models.shapes import INPUT_SHAPE, Layer, Shape, total_parameters, trace
+from core.models.shapes import Layer, Shape, total_parameters, trace
+from core.task import INPUT_SHAPE, PARAMETER_BUDGET
 
 if TYPE_CHECKING:
     from torch import nn
 
-BUDGET = 8_000  # parameters: the seed's own target
 _LOCK = threading.Lock()
 _MB = 1024**2
 
@@ -129,7 +129,7 @@ class Summary:
         return "\n".join(lines)
 
 
-def summarise(rows: Sequence[Row], budget: int = BUDGET) -> Summary:
+def summarise(rows: Sequence[Row], budget: int = PARAMETER_BUDGET) -> Summary:
     """The summary of the network that layer rows describe, without building it.
 
     Raises:

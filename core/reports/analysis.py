@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from core.data.augmentations import transforms_of
-from core.experiments.scores import GOAL, GOAL_EPOCHS, TEST, Score, validated_on
+from core.data.presets import transforms_of
+from core.experiments.scores import TEST, Score, validated_on
 from core.experiments.statistics import wilson
-from core.models.summary import BUDGET
 from core.runs.run import Run
+from core.task import GOAL_ACCURACY, GOAL_EPOCHS, PARAMETER_BUDGET
 from core.training.results import EpochResult
 
 SEVERAL = 0.1  # percentage points that count as a difference worth a sentence
@@ -44,20 +44,20 @@ def goal(accuracy: float, interval: tuple[float, float] | None, run: Run, what: 
     """
     count = run.parameters
     size = (
-        f"{BUDGET - count:,} parameters below"
-        if count <= BUDGET
-        else f"{count - BUDGET:,} parameters above"
+        f"{PARAMETER_BUDGET - count:,} parameters below"
+        if count <= PARAMETER_BUDGET
+        else f"{count - PARAMETER_BUDGET:,} parameters above"
     )
-    gap = accuracy - GOAL
+    gap = accuracy - GOAL_ACCURACY
     words = (
-        f"It reaches the goal of {GOAL} %"
+        f"It reaches the goal of {GOAL_ACCURACY} %"
         if gap >= 0
-        else f"It misses the goal of {GOAL} % by {-gap:.2f} points"
+        else f"It misses the goal of {GOAL_ACCURACY} % by {-gap:.2f} points"
     )
-    words += f" and stands {size} the budget of {BUDGET:,}."
+    words += f" and stands {size} the budget of {PARAMETER_BUDGET:,}."
     if run.config.epochs > GOAL_EPOCHS:
         words += f" It took {run.config.epochs} epochs, more than the goal's {GOAL_EPOCHS}."
-    if interval and interval[0] <= GOAL <= interval[1]:
+    if interval and interval[0] <= GOAL_ACCURACY <= interval[1]:
         words += (
             f" The interval from {interval[0]:.2f} to {interval[1]:.2f} holds the goal, so {what} cannot tell "
             "whether the recipe reaches it."
@@ -112,9 +112,7 @@ def progress(gained: float, on: str) -> str:
 
 def augmented(run: Run, epoch: int) -> bool:
     """Whether an epoch, counted from 1, saw augmented images."""
-    return bool(transforms_of(run.config)) and epoch <= round(
-        run.config.augment_fraction * run.config.epochs
-    )
+    return bool(transforms_of(run.config)) and epoch <= run.config.augmented_epochs
 
 
 def interval_of(row: EpochResult) -> tuple[float, float]:

@@ -88,7 +88,7 @@ def charts_of(run: Run) -> list[Block]:
     )
     steps = int(
         run.facts.get("steps_per_epoch")
-        or schedules.steps_per_epoch(60_000 - run.config.holdout, run.config.batch_size)
+        or schedules.steps_per_epoch(run.config.training_images, run.config.batch_size)
     )
     batches = pd.DataFrame(
         [

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.data.augmentations import transforms_of
+from core.data.presets import transforms_of
 from core.errors import RunError
-from core.experiments.scores import GOAL, validated_on
+from core.experiments.scores import validated_on
 from core.experiments.statistics import wilson
 from core.models.architectures import rows_of
-from core.models.summary import BUDGET
 from core.recipes import RECIPES
 from core.runs import folders, processes, store
 from core.runs.run import Run
+from core.task import GOAL_ACCURACY, PARAMETER_BUDGET
 from core.training.results import EpochResult
 
 PATH = ("initial", "intermediate", "final")
@@ -53,18 +53,22 @@ def changes(run: Run, before: Run) -> dict[str, tuple[object, object]]:
 def size(run: Run, before: Run | None = None) -> str:
     """How large its network is, against the one before and the budget."""
     mine = run.parameters
-    budget = f"{BUDGET - mine:,} below" if mine < BUDGET else f"{mine - BUDGET:,} above"
+    budget = (
+        f"{PARAMETER_BUDGET - mine:,} below"
+        if mine < PARAMETER_BUDGET
+        else f"{mine - PARAMETER_BUDGET:,} above"
+    )
     if before is None:
-        return f"It has {mine:,} parameters, {budget} the goal's {BUDGET:,}."
+        return f"It has {mine:,} parameters, {budget} the goal's {PARAMETER_BUDGET:,}."
     theirs = before.parameters
     if rows_of(run.config) == rows_of(before.config):
         return f"It is the same network, row for row, with the same {mine:,} parameters."
     if mine < theirs:
         return (
             f"{theirs - mine:,} parameters are saved: {mine:,} are left, {100 * mine / theirs:.0f} % of before and "
-            f"{budget} the goal's {BUDGET:,}."
+            f"{budget} the goal's {PARAMETER_BUDGET:,}."
         )
-    return f"It has {mine:,} parameters after {theirs:,}, {budget} the goal's {BUDGET:,}."
+    return f"It has {mine:,} parameters after {theirs:,}, {budget} the goal's {PARAMETER_BUDGET:,}."
 
 
 def gap(row: EpochResult) -> float:
@@ -116,7 +120,7 @@ def augmented_epochs(run: Run) -> int:
     """How many epochs saw augmented images."""
     if not transforms_of(run.config):
         return 0
-    return min(run.config.epochs, round(run.config.augment_fraction * run.config.epochs))
+    return min(run.config.epochs, run.config.augmented_epochs)
 
 
 def augmentation(run: Run) -> list[str]:
@@ -143,18 +147,16 @@ def goal(run: Run) -> str:
     last, mine = run.epochs[-1], run.parameters
     low, high = wilson(last.val_correct, last.val_total)
     interval = f"The 95 % interval goes from {low:.2f} to {high:.2f} %"
-    short = GOAL - last.val_accuracy
-    if mine >= BUDGET:
+    short = GOAL_ACCURACY - last.val_accuracy
+    if mine >= PARAMETER_BUDGET:
         return f"It is too large for the goal. {interval}."
     unsure = ", on both sides of the goal: one run cannot tell whether the recipe reaches it"
-    unsure = unsure if low < GOAL < high else ""
+    unsure = unsure if low < GOAL_ACCURACY < high else ""
     if short <= 1e-9:
-        return (
-            f"With {last.val_accuracy:.2f} % it reaches the goal of {GOAL} %. {interval}{unsure}."
-        )
+        return f"With {last.val_accuracy:.2f} % it reaches the goal of {GOAL_ACCURACY} %. {interval}{unsure}."
     images = round(short / 100 * last.val_total)
     return (
-        f"With {last.val_accuracy:.2f} % it misses the goal of {GOAL} % by {short:.2f} points, "
+        f"With {last.val_accuracy:.2f} % it misses the goal of {GOAL_ACCURACY} % by {short:.2f} points, "
         f"{images:,} image{'' if images == 1 else 's'} of {last.val_total:,}. {interval}{unsure}."
     )
 

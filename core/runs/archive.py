@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core.config import Limits, RunConfig
+from core.config import RunConfig
 from core.errors import LimitError, RunError
+from core.limits import Limits
 from core.runs import events, files, loading, run_names, safe_zip, status, weights
 from core.runs.disk_limits import check_limits
 from core.runs.folders import checkpoints_folder, new_folder

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core.config import Limits
 from core.errors import RunError
+from core.limits import Limits
 from core.runs import files, run_queue, status, weights
 from core.runs.creation import create_run
 from core.runs.folders import checkpoints_folder

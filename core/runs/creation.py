@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core.config import Limits, RunConfig
+from core.config import RunConfig
+from core.limits import Limits
 from core.runs import events, files, status, weights
 from core.runs.disk_limits import check_limits
 from core.runs.folders import checkpoints_folder, new_folder

@@ -6,8 +6,8 @@ import contextlib
 import os
 from pathlib import Path
 
-from core.config import Limits
 from core.errors import LimitError
+from core.limits import Limits
 from core.runs.folders import list_entries
 
 

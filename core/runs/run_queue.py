@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core.config import Limits
 from core.errors import LimitError, RunError
+from core.limits import Limits
 from core.runs import files, jobs, processes, status
 from core.runs.disk_limits import measure_bytes
 from core.runs.folders import checkpoints_folder, list_entries

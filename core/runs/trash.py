@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from core.config import Limits
 from core.errors import RunError
+from core.limits import Limits
 from core.runs import files, status
 from core.runs.disk_limits import check_limits, measure_bytes
 from core.runs.folders import checkpoints_folder, list_entries

@@ -409,7 +409,7 @@ def _value(name: str, text: str, base: RunConfig) -> Any:
     try:
         return text == "true" if kind is bool else kind(text)
     except ValueError:
-        raise ConfigError(f"{name} takes a number, not {text[:40]!r}.") from None
+        raise ConfigError(f"{name} must be a number, not {text[:40]!r}.") from None
 
 
 def _short(value: float) -> float:

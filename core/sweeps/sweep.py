@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.config import Limits, RunConfig
+from core.config import RunConfig
 from core.errors import ConfigError, RunError, listed
 from core.experiments import repeats
 from core.experiments.repeats import Group
+from core.limits import Limits
 from core.recipes import RECIPES
 from core.runs import run_names
 from core.sweeps import slots as sweep_places

@@ -149,7 +149,7 @@ class Training:
             prepared.transforms,
             config.seed,
             self.facts["workers"],
-            round(config.augment_fraction * config.epochs),
+            config.augmented_epochs,
             # On the CPU it answers where images are augmented, ahead of training; a GPU in the step.
             self.teacher if self.device.type == "cpu" else None,
         )

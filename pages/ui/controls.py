@@ -11,10 +11,11 @@ from typing import Any
 
 import streamlit as st
 
-from core.config import FIELDS, Limits, RunConfig
+from core.config import FIELDS, RunConfig
 from core.data import transform_text
-from core.data.augmentations import PRESETS
+from core.data.presets import PRESETS
 from core.errors import UserError
+from core.limits import Limits
 from core.models import row_text
 from core.models.architectures import ARCHITECTURES
 from core.models.shapes import trace

@@ -12,11 +12,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.config import FIELDS, Limits, RunConfig
+from core.config import FIELDS, RunConfig
 from core.data import augmentations
 from core.drawing import preparation
 from core.drawing import strokes as drawn
 from core.errors import UserError
+from core.limits import Limits
 from core.training import schedules
 from core.training.plan import plan
 from core.training.results import EpochResult

@@ -72,7 +72,7 @@ def test_values_come_back_in_the_type_asked_for(field, value, checked):
         (Field("loss", float), 10**20, "loss is 100000000000000000000"),
         (WORD, "cubic", "anneal is 'cubic', but it must be linear or cos"),
         (WORD, ["cos"], "anneal must be text, not a list"),
-        (TEXT, "", "title has 0 characters, but must have between 1 and 10"),
+        (TEXT, "", "title has 0 characters; between 1 and 10"),
         (TEXT, "a" * 11, "title has 11 characters"),
         (TEXT, "a\nb", r"title holds the character '\\n'"),
         (TEXT, "a\x1b[2J", r"title holds the character '\\x1b'"),
@@ -80,7 +80,7 @@ def test_values_come_back_in_the_type_asked_for(field, value, checked):
         (TEXT, "a\u202eb", r"title holds the character '\\u202e'"),
         (Field("value", object), [1], "value must be text, a number, true, false or null"),
         (SCORES, [1, 101], "scores, score 2 is 101"),
-        (SCORES, [0] * 4, "scores has 4 elements"),
+        (SCORES, [0] * 4, "scores has 4 scores; at most 3"),
         (SCORES, {"a": 1}, "scores must be a list, not an object"),
     ],
 )
@@ -137,11 +137,11 @@ def test_a_row_takes_what_its_kind_takes():
     assert check_row({"lr": 2, "kind": "blur"}, kinds) == {"kind": "blur", "lr": 2.0}
     for row, words in (
         (3, "a row must be an object"),
-        ({}, "kind is missing; the kinds are blur or flip"),
+        ({}, "kind is missing; the kinds are blur and flip"),
         ({"kind": ["blur"]}, "unknown kind a list"),
-        ({"kind": "blur", "x": 1}, "blur: unknown parameter 'x'; the parameters are lr"),
-        ({"kind": "flip", "lr": 1}, "flip: unknown parameter 'lr'; there are no parameters"),
-        ({"kind": "blur", "lr": 99}, "blur: lr is 99"),
+        ({"kind": "blur", "x": 1}, "unknown blur parameter 'x'; the blur parameters are lr"),
+        ({"kind": "flip", "lr": 1}, "unknown flip parameter 'lr'; there are no flip parameters"),
+        ({"kind": "blur", "lr": 99}, "^lr is 99"),
     ):
         with pytest.raises(SchemaError, match=words):
             check_row(row, kinds)

@@ -75,7 +75,7 @@ def test_a_sweep_is_set_up_and_begun(started):
 
 @pytest.mark.parametrize(
     ("typed", "words"),
-    [("fast", "takes a number"), ("0.2..0.1", "the lower one"), ("", "at least one")],
+    [("fast", "must be a number"), ("0.2..0.1", "the lower one"), ("", "at least one")],
 )
 def test_what_is_no_range_is_answered_in_a_sentence(started, typed, words):
     app = opened()

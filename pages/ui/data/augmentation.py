@@ -9,7 +9,8 @@ from functools import cache
 import numpy as np
 import streamlit as st
 
-from core.data.augmentations import KINDS, PRESETS, Augmenter, Parameter, Transform, check
+from core.data.augmentations import KINDS, Augmenter, Parameter, Transform, check
+from core.data.presets import PRESETS
 from core.data.transform_text import MAX_TEXT, changed, from_text, to_text
 from core.errors import ConfigError
 from core.insight.digits import first_of_each_class

@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.charts import sweeps as charts_sweeps
 from core.config import OPTIMIZERS, RunConfig
-from core.data.augmentations import PRESETS
+from core.data.presets import PRESETS
 from core.errors import UserError
 from core.experiments import repeats
 from core.models.architectures import ARCHITECTURES

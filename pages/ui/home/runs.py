@@ -11,9 +11,8 @@ from core.charts import home as charts
 from core.experiments import overview
 from core.experiments.overview import Entry
 from core.experiments.repeats import Group
-from core.experiments.scores import GOAL_EPOCHS
-from core.models.summary import BUDGET
 from core.runs.run import DamagedRun, Run
+from core.task import GOAL_EPOCHS, PARAMETER_BUDGET
 from pages.ui import checkpoints
 
 SHOWN, DAMAGED, REACHED = 8, 5, 3
@@ -35,7 +34,7 @@ def draw_goal_badges(entries: Sequence[Entry]) -> None:
         entry
         for entry in entries
         if overview.accuracy(entry) is not None
-        and overview.members(entry)[0].parameters < BUDGET
+        and overview.members(entry)[0].parameters < PARAMETER_BUDGET
         and overview.members(entry)[0].config.epochs <= GOAL_EPOCHS
     ]
     if good:
@@ -89,7 +88,7 @@ def draw_frontier(entries: Sequence[Entry]) -> None:
         "the best so far. A click opens a run]]"
     )
     st.altair_chart(
-        charts.frontier(frame, BUDGET),
+        charts.frontier(frame, PARAMETER_BUDGET),
         key="frontier",
         on_select=_pick,
         selection_mode=charts.PICKED,
@@ -111,7 +110,9 @@ def _pick() -> None:
         st.session_state[_OPENED] = points[0]["run"]
 
 
-def draw_recent_runs(runs: Sequence[Run], entries: Sequence[Entry], damaged: Sequence[DamagedRun]) -> None:
+def draw_recent_runs(
+    runs: Sequence[Run], entries: Sequence[Entry], damaged: Sequence[DamagedRun]
+) -> None:
     """The newest runs in a table, and what cannot be read."""
     st.subheader("Runs so far", anchor=False)
     if not runs:

@@ -14,7 +14,7 @@ from core.models.drafts import Draft
 from core.models.row_text import MAX_TEXT, from_text, to_text
 from core.models.rows import KINDS, Row
 from core.models.shapes import total_parameters
-from core.models.summary import BUDGET
+from core.task import PARAMETER_BUDGET
 from pages.ui.components.component import component
 from pages.ui.frame import KEPT
 from pages.ui.words import capitalise
@@ -89,11 +89,11 @@ def draw_rows_table(draft: Draft) -> None:
         total = (
             f"{parameters:,} parameters, "
             + (
-                f"{BUDGET - parameters:,} left of"
-                if parameters <= BUDGET
-                else f"{parameters - BUDGET:,} more than"
+                f"{PARAMETER_BUDGET - parameters:,} left of"
+                if parameters <= PARAMETER_BUDGET
+                else f"{parameters - PARAMETER_BUDGET:,} more than"
             )
-            + f" {BUDGET:,}"
+            + f" {PARAMETER_BUDGET:,}"
         )
     _table(
         key=TABLE,

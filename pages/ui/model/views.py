@@ -12,7 +12,8 @@ from core.models.drafts import Draft
 from core.models.receptive_field import central
 from core.models.rows import KINDS
 from core.models.shapes import Layer, total_parameters
-from core.models.summary import BUDGET, SummaryRow
+from core.models.summary import SummaryRow
+from core.task import PARAMETER_BUDGET
 from pages.ui import tables
 from pages.ui.components.chart import draw
 from pages.ui.frame import KEPT, heading
@@ -76,7 +77,7 @@ def draw_figures(networks: list[Shown]) -> None:
                     f"{summary.total_params:,}" if summary else "–",
                     explain("parameters"),
                 ),
-                f"Left of {BUDGET:,}": (
+                f"Left of {PARAMETER_BUDGET:,}": (
                     f"{left:,}".replace("-", "\u2212") if summary else "–",
                     "The goal is a network with fewer parameters than this.",
                 ),
@@ -135,10 +136,10 @@ def draw_parameters(networks: list[Shown]) -> None:
                 f"row {row}: {count:,}" for row, count in frame.itertuples(index=False)
             )
             draw(
-                charts.parameters(frame, BUDGET, most),
+                charts.parameters(frame, PARAMETER_BUDGET, most),
                 f"parameters{at}",
                 title="Parameters",
-                quiet=f"{shown.title if len(networks) > 1 else 'row by row'}; dotted: the goal's {BUDGET:,}",
+                quiet=f"{shown.title if len(networks) > 1 else 'row by row'}; dotted: the goal's {PARAMETER_BUDGET:,}",
                 of=shown.title,
                 file=f"{shown.name}-parameters",
                 table=lambda frame=frame: frame,

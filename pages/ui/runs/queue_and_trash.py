@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core.config import Limits
 from core.errors import UserError
+from core.limits import Limits
 from core.runs import archive, run_queue, store, trash
 from core.runs.progress import estimate_progress
 from core.runs.run import DamagedRun, Run

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from core.data.augmentations import Augmenter, transforms_of
+from core.data.augmentations import Augmenter
+from core.data.presets import transforms_of
 from core.errors import UserError
 from core.experiments.comparison import Answer, of_runs
 from core.insight.digits import first_of_each_class

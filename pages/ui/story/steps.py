@@ -10,11 +10,12 @@ import streamlit as st
 
 from core.charts import training as charts
 from core.models.architectures import rows_of
-from core.models.summary import BUDGET, summarise
+from core.models.summary import summarise
 from core.recipes import RECIPES
 from core.reports import report as reports
 from core.reports import story
 from core.runs.run import Run
+from core.task import PARAMETER_BUDGET
 from core.training.schedules import SCHEDULES, steps_per_epoch
 from pages.ui import tables, words
 from pages.ui.controls import field_label
@@ -35,7 +36,13 @@ def draw_goal() -> None:
     """What the whole path is for."""
     st.header("The goal", anchor=False)
     draw_digit_strip()
-    _figures({"Test images right": "99.4\u00a0%", "Parameters": f"< {BUDGET:,}", "Epochs": "15"})
+    _figures(
+        {
+            "Test images right": "99.4\u00a0%",
+            "Parameters": f"< {PARAMETER_BUDGET:,}",
+            "Epochs": "15",
+        }
+    )
     st.space("small")
     st.markdown(
         "Read handwritten digits as well as that, with a network so small that its numbers fit on a few pages. "
@@ -158,7 +165,7 @@ def _rates(run: Run) -> None:
         st.markdown("##### Learning rate")
         steps = int(
             run.facts.get("steps_per_epoch")
-            or steps_per_epoch(60_000 - run.config.holdout, run.config.batch_size)
+            or steps_per_epoch(run.config.training_images, run.config.batch_size)
         )
         st.altair_chart(
             charts.rate(charts.plan(run.config, steps), run.config.epochs, run.name),

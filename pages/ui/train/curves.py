@@ -89,7 +89,7 @@ def steps_per_epoch(run: Run) -> int:
     """Steps in an epoch of a run, also before it has begun."""
     return int(
         run.facts.get("steps_per_epoch")
-        or schedules.steps_per_epoch(60_000 - run.config.holdout, run.config.batch_size)
+        or schedules.steps_per_epoch(run.config.training_images, run.config.batch_size)
     )
 
 

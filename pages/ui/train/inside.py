@@ -9,7 +9,7 @@ from concurrent.futures import Future
 import numpy as np
 import streamlit as st
 
-from core.data.augmentations import transforms_of
+from core.data.presets import transforms_of
 from core.drawing.preparation import to_mnist
 from core.drawing.strokes import strokes_to_ink
 from core.errors import UserError
@@ -125,7 +125,7 @@ def _about_batch(run: Run, epoch: int, size: int) -> str:
     config = run.config
     if not transforms_of(config):
         how = "as they are: this run augments nothing"
-    elif epoch > round(config.augment_fraction * config.epochs):
+    elif epoch > config.augmented_epochs:
         how = "as they are, since the last epochs of this run are not augmented"
     else:
         how = "as augmentation left them"

@@ -79,7 +79,7 @@ def _start(config: RunConfig, name: str, parent: Run | None, recipe: str | None)
 def _preview(config: RunConfig) -> None:
     """What the settings come to: network, steps and learning rates."""
     summary = summarise(rows_of(config))
-    steps = steps_per_epoch(60_000 - config.holdout, config.batch_size)
+    steps = steps_per_epoch(config.training_images, config.batch_size)
     with st.container(horizontal=True, gap="small"):
         draw_figures(
             [

@@ -121,15 +121,15 @@ def test_schedule_takes_the_options_of_train(core):
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        ("schedule --lr fast", 1, "lr takes a number, not 'fast'"),
-        ("schedule --lr 99", 1, "lr is 99.0, but it must lie between 0 and 10"),
+        ("schedule --lr fast", 1, "lr must be a number, not 'fast'"),
+        ("schedule --lr 99", 1, "lr is 99.0, but it must be between 0 and 10"),
         ("schedule --recipe best-ever", 1, "no recipe 'best-ever'; choose initial"),
         ("schedule --colour red", 2, "No such option"),
         ("schedule --layers nowhere.json", 1, "layers takes a list of rows as JSON"),
         ("summary nix", 1, "unknown architecture 'nix'"),
         ("summary", 2, "Missing argument"),
         ("train --name ../x --recipe final", 1, "cannot be a run's name"),
-        ("train --batch-size 60000", 1, "more than this machine allows"),
+        ("train --batch-size 60000", 1, "above this machine's limit"),
         ('train --layers [{"kind":"conv","kernel":40}]', 1, "row 1"),
         ("evaluate nothing", 1, "no run 'nothing'"),
         ("predict nothing x.png", 1, "no run 'nothing'"),

@@ -196,9 +196,9 @@ def test_a_fork_takes_weights_and_what_changes(core, folder, idle):
     ("options", "words"),
     [
         ("--architecture initial", "do not fit another network"),
-        ("--epochs many", "epochs takes a whole number"),
-        ("--epochs 0", "must lie between"),
-        ("--epochs 900", "more than this machine allows"),
+        ("--epochs many", "epochs must be a whole number"),
+        ("--epochs 0", "must be between"),
+        ("--epochs 900", "above this machine.s limit"),
         ("--which worst", "last or best"),
         ("--name ../x", "cannot be a run's name"),
         ("--name a", "already a run 'a'"),

@@ -14,8 +14,8 @@ import torch
 
 from core.data import batches as module
 from core.data import dataset
-from core.data.augmentations import PRESETS
 from core.data.batches import Batches, epoch_order, normalise
+from core.data.presets import PRESETS
 from core.errors import DataError
 
 
@@ -185,7 +185,7 @@ import multiprocessing, sys, time
 import torch.utils.data._utils.worker as loader
 from core.data import batches
 from core.data.batches import Batches
-from core.data.augmentations import PRESETS
+from core.data.presets import PRESETS
 from core.data.dataset import synthetic
 # What would end a worker late, and hide that nothing ended it at once, is put off for ever.
 batches.GRACE = loader.MP_STATUS_CHECK_INTERVAL = 1_000

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from core.config import Limits, RunConfig
+from core.config import RunConfig
 from core.errors import LimitError, RunError
 from core.experiments import repeats
+from core.limits import Limits
 from core.runs import folders, run_queue
 from tests.made import made_run
 

@@ -13,9 +13,10 @@ import pytest
 import torch
 
 from core.config import RunConfig
-from core.data.augmentations import PRESETS, Augmenter
+from core.data.augmentations import Augmenter
 from core.data.batches import normalise
 from core.data.dataset import split, synthetic
+from core.data.presets import PRESETS
 from core.errors import RunError
 from core.exports import export as exports
 from core.exports import script

@@ -24,7 +24,7 @@ def test_what_is_right_has_no_mistakes(name):
         ([], {0: "a network needs at least one row."}, 0),
         (
             [CONV, {"kind": "conv", "kernel": 99}, SCORES],
-            {2: "kernel is 99, but it must lie between 1 and 28."},
+            {2: "kernel is 99, but it must be between 1 and 28."},
             1,
         ),
         (

@@ -54,7 +54,7 @@ def test_every_parameter_keeps_its_range(kind, parameter):
 def test_whole_floats_count_as_whole_numbers():
     row = complete({"kind": "conv", "channels": 16.0})
     assert type(row["channels"]) is int
-    with pytest.raises(ArchitectureError, match=r"channels takes a whole number, not 16\.5"):
+    with pytest.raises(ArchitectureError, match=r"channels must be a whole number, not 16\.5"):
         complete({"kind": "conv", "channels": 16.5})
 
 
@@ -62,29 +62,29 @@ def test_empty_cells_of_a_table_count_as_left_out():
     assert complete({"kind": "maxpool", "kernel": None, "channels": None, "p": None}) == complete(
         {"kind": "maxpool"}
     )
-    with pytest.raises(ArchitectureError, match="maxpool has no parameter 'chanels'"):
+    with pytest.raises(ArchitectureError, match="unknown maxpool parameter 'chanels'"):
         complete({"kind": "maxpool", "chanels": None})
 
 
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ({}, "has no kind; the kinds are conv, "),
-        ({"kind": None}, "has no kind"),
+        ({}, "kind is missing; the kinds are conv, "),
+        ({"kind": None}, "kind is missing"),
         ({"kind": "convolution"}, "unknown kind 'convolution'; the kinds are conv, "),
         ({"kind": ["conv"]}, "unknown kind"),
         ({"kind": 10**5000}, "unknown kind a number of more than 38 digits"),
         (
             {"kind": "conv", "filters": 8},
-            "conv has no parameter 'filters'; it takes channels, kernel, ",
+            "unknown conv parameter 'filters'; the conv parameters are channels, kernel, ",
         ),
-        ({"kind": "conv", 3: 8}, "conv has no parameter 3"),
+        ({"kind": "conv", 3: 8}, "unknown conv parameter 3"),
         (
             {"kind": "global_avgpool", "kernel": 2},
-            "global_avgpool has no parameter 'kernel'; it takes none",
+            "unknown global_avgpool parameter 'kernel'; there are no ",
         ),
-        ("conv", "a row is a set of named values, not 'conv'"),
-        (None, "a row is a set of named values, not None"),
+        ("conv", "a row must be an object of named values, not 'conv'"),
+        (None, "a row must be an object of named values, not None"),
     ],
 )
 def test_wrong_rows_are_refused_by_number_and_name(row, words):

@@ -132,7 +132,7 @@ def test_a_linear_layer_sees_the_whole_image():
         (
             [CONV, {"kind": "conv", "channels": 0}],
             2,
-            "channels is 0, but it must lie between 1 and 1024",
+            "channels is 0, but it must be between 1 and 1024",
         ),
         (
             [{"kind": "linear", "channels": 4096}, {"kind": "linear", "channels": 4096}, SCORES],

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.config import Limits, RunConfig
+from core.config import RunConfig
 from core.errors import LimitError, RunError, UserError
+from core.limits import Limits
 from core.runs import archive, creation, loading, processes, status, store, torch_file
 from core.runs.run import Run
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from core.config import Limits
 from core.errors import LimitError, RunError
+from core.limits import Limits
 from core.runs import creation, files, folders, processes, run_queue, status, store, worker
 
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.config import Limits, RunConfig
+from core.config import RunConfig
 from core.errors import ArchitectureError, ConfigError, LimitError, RunError
+from core.limits import Limits
 from core.models.architectures import ARCHITECTURES
 from core.runs import (
     creation,

@@ -1,7 +1,7 @@
 import pytest
 
-from core.config import Limits
 from core.errors import LimitError, RunError
+from core.limits import Limits
 from core.runs import creation, processes, run_queue, status, store, trash
 
 

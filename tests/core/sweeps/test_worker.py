@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.config import Limits
 from core.errors import UserError
+from core.limits import Limits
 from core.runs import creation, store
 from core.sweeps import sweep as sweeps
 from core.sweeps import worker as sweep_worker

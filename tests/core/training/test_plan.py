@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from core.config import Limits, RunConfig
+from core.config import RunConfig
 from core.errors import ArchitectureError, ConfigError, LimitError
+from core.limits import Limits
 from core.recipes import RECIPES
 from core.training.plan import plan
 
@@ -42,7 +43,7 @@ def test_rows_that_make_no_network_are_refused_by_number():
 
 
 def test_limits_hold_for_what_the_config_stands_for():
-    with pytest.raises(LimitError, match="parameters 3,762"):
+    with pytest.raises(LimitError, match="parameters, 3,762"):
         plan(RunConfig(), Limits(max_parameters=3_000))
 
 
