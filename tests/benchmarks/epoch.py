@@ -37,8 +37,9 @@ from torch.utils.data import DataLoader  # noqa: E402
 
 from core.config import RunConfig  # noqa: E402
 from core.data import dataset  # noqa: E402
-from core.data.augmentations import KINDS, transforms_of  # noqa: E402
+from core.data.augmentations import KINDS  # noqa: E402
 from core.data.batches import MEAN, STD  # noqa: E402
+from core.data.presets import transforms_of  # noqa: E402
 from core.models.network import build  # noqa: E402
 from core.recipes import RECIPES  # noqa: E402
 from core.training import schedules  # noqa: E402

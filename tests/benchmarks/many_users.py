@@ -32,7 +32,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "e2e")]
 
 from serving import serve  # noqa: E402
 
-from core.config import Limits  # noqa: E402
+from core.limits import Limits  # noqa: E402
 from core.recipes import RECIPES  # noqa: E402
 from core.runs import (  # noqa: E402
     creation,

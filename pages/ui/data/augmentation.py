@@ -9,11 +9,12 @@ from functools import cache
 import numpy as np
 import streamlit as st
 
-from core.data.augmentations import KINDS, Augmenter, Parameter, Transform, check
+from core.data.augmentations import KINDS, Augmenter, Transform, check
 from core.data.presets import PRESETS
 from core.data.transform_text import MAX_TEXT, changed, from_text, to_text
 from core.errors import ConfigError
 from core.insight.digits import first_of_each_class
+from core.schema import Field
 from pages.ui.components.gallery import gallery
 from pages.ui.data.digits import draw_index_control
 from pages.ui.dataset import Digits
@@ -158,7 +159,7 @@ def _row(rows: Rows, number: int, row: Transform) -> None:
                 _setting(rows, number, parameter)
 
 
-def _setting(rows: Rows, number: int, parameter: Parameter) -> None:
+def _setting(rows: Rows, number: int, parameter: Field) -> None:
     row = rows[number]
     key = f"transform{number}_{row['kind']}_{parameter.name}"
     st.session_state[key] = row[
