@@ -5,7 +5,7 @@ import streamlit as st
 from core.errors import UserError
 from core.runs.run import Run
 from pages.ui import checkpoints
-from pages.ui.components import pad
+from pages.ui.components.readout import show_readout
 from pages.ui.draw import networks as draw_networks
 from pages.ui.draw import number as draw_number
 from pages.ui.draw import subject as draw_subject
@@ -29,7 +29,7 @@ def sketch(runs: dict[str, Run]) -> None:
             subject = Subject(several=several, waiting="")
     with right:
         if not runs:
-            pad.readout(
+            show_readout(
                 subject.images[0] if subject.images else None,
                 None,
                 "This is what a network would see. There is none to ask yet.",
@@ -53,7 +53,7 @@ def sketch(runs: dict[str, Run]) -> None:
             and int(answer.argmax()) != subject.label
         ):
             said = f"{said} The label says {subject.label}."
-        pad.readout(image, answer, said or subject.waiting)
+        show_readout(image, answer, said or subject.waiting)
     st.space("small")
     view = st.segmented_control(
         "View",

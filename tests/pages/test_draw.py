@@ -137,7 +137,7 @@ def test_a_network_that_diverged_is_answered_in_words(view, filling, folder):
     app = opened(3, view=view, space=draw_nearest.FEATURES)
     assert "no number" in words(app)
     assert component(app, "readout")["probabilities"] is None
-    assert "no number" in component(app, "readout")["said"]
+    assert "no number" in component(app, "readout")["message"]
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -148,27 +148,27 @@ def test_weights_that_vanish_meanwhile_are_answered_in_words(view, folder, monke
     own_digits.save_digit(to_mnist(strokes_to_ink(DIGITS[3])), 3)
     shutil.rmtree(folder / "mine")
     app = opened(3, view=view, space=draw_nearest.FEATURES)
-    assert "mine is gone" in words(app) + component(app, "readout")["said"]
+    assert "mine is gone" in words(app) + component(app, "readout")["message"]
 
 
 def test_networks_are_chosen_side_by_side_and_live_in_the_link(folder):
     for name in ("final", "initial", "mine", "other"):
         made_run(folder, name)
     app = opened(3)
-    assert [entry["name"] for entry in component(app, "verdicts")["entries"]][:2] == [
+    assert [entry["name"] for entry in component(app, "cards")["cards"]][:2] == [
         "initial",
         "final",
     ]
     assert "beside" not in app.query_params
     app.multiselect(key="beside").set_value(["mine", "other"])
     well(app.run())
-    assert {entry["name"] for entry in component(app, "verdicts")["entries"]} == {
+    assert {entry["name"] for entry in component(app, "cards")["cards"]} == {
         "final",
         "mine",
         "other",
     }
     shutil.rmtree(folder / "other")
-    assert {entry["name"] for entry in component(well(app.run()), "verdicts")["entries"]} == {
+    assert {entry["name"] for entry in component(well(app.run()), "cards")["cards"]} == {
         "final",
         "mine",
     }
@@ -179,14 +179,14 @@ def test_ones_own_newest_runs_stand_among_the_networks_until_others_are_chosen(f
     for name in ("final", *"abcd"):
         made_run(folder, name)
     app = opened(3)
-    names = [entry["name"] for entry in component(app, "verdicts")["entries"]]
+    names = [entry["name"] for entry in component(app, "cards")["cards"]]
     assert (names[0], len(names)) == ("final", 4)
     made_run(folder, "new")
-    assert component(well(app.run()), "verdicts")["entries"][1]["name"] == "new"
+    assert component(well(app.run()), "cards")["cards"][1]["name"] == "new"
     app.multiselect(key="beside").set_value(["a"])
     well(app.run())
     made_run(folder, "newer")
-    assert [entry["name"] for entry in component(well(app.run()), "verdicts")["entries"]] == [
+    assert [entry["name"] for entry in component(well(app.run()), "cards")["cards"]] == [
         "final",
         "a",
     ]
@@ -264,7 +264,7 @@ def test_a_digit_of_mnist_in_the_link_is_looked_at(link, part, index, folder, di
     np.testing.assert_array_equal(seen(app), getattr(digits, f"{part}_images")[index].numpy())
     assert (
         f"labelled {int(getattr(digits, f'{part}_labels')[index])}"
-        in component(app, "closeup")["said"]
+        in component(app, "closeup")["caption"]
     )
     press(app, "Back to the pad")
     np.testing.assert_array_equal(seen(app), to_mnist(strokes_to_ink(DIGITS[5])))
@@ -326,7 +326,7 @@ def as_picture(strokes: list, size: int = 300) -> bytes:
 def test_a_picture_is_looked_at_like_a_drawing(folder):
     shipped(folder)
     app = opened(session={"own_source": "Picture"})
-    assert "Choose a picture" in component(app, "readout")["said"]
+    assert "Choose a picture" in component(app, "readout")["message"]
     app = picture(app, as_picture(DIGITS[7]))
     assert component(app, "readout")["digit"] == 7
     assert 'role="img"' in "".join(each.proto.body for each in app.get("html"))

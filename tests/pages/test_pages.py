@@ -334,10 +334,10 @@ def test_draw_asks_the_chosen_network_all_shipped_ones_and_ones_own_newest(folde
     assert len(shown["pixels"]) == 784
     assert max(shown["pixels"]) == 255
     assert sum(shown["probabilities"]) == pytest.approx(1, abs=0.001)
-    cards = component(app, "verdicts")
-    names = [entry["name"] for entry in cards["entries"]]
+    cards = component(app, "cards")
+    names = [entry["name"] for entry in cards["cards"]]
     assert (names[:2], set(names[2:])) == (["initial", "final"], {"mine", "other"})
-    assert cards["chosen"] == "mine"
+    assert cards["selected"] == "mine"
 
 
 def test_draw_waits_for_the_first_stroke(folder):

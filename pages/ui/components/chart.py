@@ -1,7 +1,7 @@
-"""A chart under its heading, with a menu that saves it: as SVG or PNG as it is on the page, and its figures as CSV.
+"""A chart with a heading and a menu that saves it as SVG, PNG or CSV.
 
-The pictures are made in the browser from what Vega has drawn there, so they cost the server nothing; Streamlit passes
-Vega's own menu of actions by.
+The browser makes the images from what Vega has drawn, so they cost the server nothing. Streamlit
+does not offer Vega's own menu of actions.
 """
 
 from __future__ import annotations
@@ -11,56 +11,56 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.ui.components.component import component
+from pages.ui.components.component import register_component
 
 if TYPE_CHECKING:
     import altair
     import pandas as pd
 
-_menu = component("save", "save_menu/menu")
+_mount_menu = register_component("save", "save_menu/menu")
 
 
-def draw(
+def draw_chart(
     chart: altair.TopLevelMixin,
     key: str,
     *,
     title: str,
-    quiet: str = "",
+    subtitle: str = "",
     help: str | None = None,
     alt: str,
-    file: str,
-    of: str = "",
-    table: Callable[[], pd.DataFrame],
+    filename: str,
+    subject: str = "",
+    make_table: Callable[[], pd.DataFrame],
 ) -> None:
-    """Draw a chart.
+    """Draw a chart below its heading.
 
     Args:
-        chart: what to draw.
-        key: of the chart on its page.
-        title: the heading.
-        quiet: an explanation beside it.
-        help: of a term in the heading.
-        alt: what it shows, for screen readers.
-        file: name of the files that it is saved as, without an ending.
-        of: whose chart it is, for the heading in the files.
-        table: makes the figures it shows, when they are asked for.
+        chart: the chart.
+        key: key of the chart on its page.
+        title: heading.
+        subtitle: explanation beside the heading, in grey.
+        help: tooltip of the heading.
+        alt: description for screen readers.
+        filename: name of the saved files, without their extension.
+        subject: what the chart is about, such as a run's name; precedes the title in saved files.
+        make_table: returns the plotted values; called when the CSV file is requested.
     """
-    saved = f"save_{key}"
-    asked = (st.session_state.get(saved) or {}).get("csv")
+    menu_key = f"save_{key}"
+    requested = (st.session_state.get(menu_key) or {}).get("csv")
     with st.container(key=f"chart_{key}"):
         with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="xsmall"):
-            st.markdown(f"##### {title} :gray[:small[{quiet}]]", help=help, width="stretch")
-            _menu(
-                key=saved,
+            st.markdown(f"##### {title} :gray[:small[{subtitle}]]", help=help, width="stretch")
+            _mount_menu(
+                key=menu_key,
                 on_csv_change=lambda: None,
                 width="content",
                 data={
-                    "file": file,
+                    "filename": filename,
                     "title": title,
-                    "quiet": quiet,
-                    "heading": f"{of}: {title}" if of else title,
-                    "asked": asked or 0,
-                    "csv": table().to_csv(index=False) if asked else None,
+                    "subtitle": subtitle,
+                    "heading": f"{subject}: {title}" if subject else title,
+                    "requested": requested or 0,
+                    "csv": make_table().to_csv(index=False) if requested else None,
                 },
             )
         st.altair_chart(chart, key=key, alt=alt)

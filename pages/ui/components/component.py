@@ -1,4 +1,4 @@
-"""Components of our own: each a style and a script of its name, which also finds what `component.js` holds for all."""
+"""Custom components: each has a stylesheet and a script, and shares the functions of `component.js`."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ import streamlit as st
 HERE = Path(__file__).parent
 
 
-def component(name: str, place: str) -> Any:
-    """Register a component as `inkling_NAME`.
+def register_component(name: str, path: str) -> Any:
+    """Register the component `inkling_NAME` with Streamlit.
 
     Args:
-        name: what it is called.
-        place: its files, without their endings, such as "tiles/gallery"; one that ends in html may be missing.
+        name: suffix of the component's name.
+        path: its files without their extension, such as "tiles/gallery". The css and js files are
+            required; without an html file the component starts with an empty div.
+
+    Returns:
+        The function that mounts the component.
     """
-    css, js = ((HERE / f"{place}.{ending}").read_text(encoding="utf-8") for ending in ("css", "js"))
-    html = HERE / f"{place}.html"
-    begin = html.read_text(encoding="utf-8") if html.is_file() else "<div></div>"
+    css, js = ((HERE / f"{path}.{ending}").read_text(encoding="utf-8") for ending in ("css", "js"))
+    html_file = HERE / f"{path}.html"
+    html = html_file.read_text(encoding="utf-8") if html_file.is_file() else "<div></div>"
     shared = (HERE / "component.js").read_text(encoding="utf-8")
-    return st.components.v2.component(f"inkling_{name}", html=begin, css=css, js=f"{shared}\n{js}")
+    return st.components.v2.component(f"inkling_{name}", html=html, css=css, js=f"{shared}\n{js}")

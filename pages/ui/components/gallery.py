@@ -1,4 +1,4 @@
-"""Digits as crisp pixels in the page's ink: many in a grid, or one close up."""
+"""Digits drawn as sharp pixels in the text colour: many in a grid, or a single one enlarged."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from core.charts.sprites import sheet
-from pages.ui.components.component import component
+from pages.ui.components.component import register_component
 
-_gallery = component("gallery", "tiles/gallery")
-_closeup = component("closeup", "tiles/closeup")
+_mount_gallery = register_component("gallery", "tiles/gallery")
+_mount_closeup = register_component("closeup", "tiles/closeup")
 
 
-def gallery(
+def draw_gallery(
     images: np.ndarray,
     alt: str,
     key: str,
@@ -29,68 +29,70 @@ def gallery(
     picked: int | None = None,
     on_pick: Callable[[], None] | None = None,
 ) -> None:
-    """Images in a grid, drawn as one picture.
+    """Draw images in a grid.
 
     Args:
         images: (N, 28, 28) uint8.
-        alt: what the grid shows, for screen readers.
-        key: of the component.
-        alts: what each image shows.
-        labels: below each image, in bold.
-        notes: beside the labels, quietly.
-        stacked: put the notes below the labels instead.
-        marked: places of the images that get a question mark in their corner.
-        columns: images in each group of columns, e.g. (1, 8); empty: as many as fit.
-        headings: at the left of each row; only with columns.
-        tile: side of an image in rem, or with columns the most that it may be; 3.5 is two screen pixels for each.
-        picked: place of the image that is marked.
-        on_pick: called when an image was clicked, its place in `st.session_state[key].picked`.
+        alt: description of the grid for screen readers.
+        key: key of the component.
+        alts: N descriptions, one for each image.
+        labels: N texts below the images, in bold; empty for none.
+        notes: N texts beside the labels, in grey; empty for none.
+        stacked: whether the notes stand below the labels instead.
+        marked: positions of the images that get a question mark in their corner.
+        columns: number of images in each group of columns, such as (1, 8); empty: as many as fit.
+        headings: text at the left of each row; only with `columns`.
+        tile: side of an image in rem, or with `columns` its largest side. At 3.5 each pixel of an
+            image covers two pixels of the screen.
+        picked: position of the selected image.
+        on_pick: called after a click on an image, whose position is then in
+            `st.session_state[key].picked`.
     """
-    page = sheet(images)
+    sprites = sheet(images)
     cells = [
         {
-            "alt": each,
-            "label": labels[at] if labels else "",
-            "note": notes[at] if notes else "",
-            "mark": at in marked,
+            "alt": description,
+            "label": labels[position] if labels else "",
+            "note": notes[position] if notes else "",
+            "mark": position in marked,
         }
-        for at, each in enumerate(alts)
+        for position, description in enumerate(alts)
     ]
-    _gallery(
+    _mount_gallery(
         key=key,
         on_picked_change=on_pick or (lambda: None),
         data={
-            "sheet": page.uri,
-            "width": page.width,
-            "height": page.height,
-            "places": page.places,
+            "sheet": sprites.uri,
+            "width": sprites.width,
+            "height": sprites.height,
+            "places": sprites.places,
             "alt": alt,
             "cells": cells,
             "columns": list(columns) or None,
             "headings": list(headings) or None,
             "tile": tile,
             "stacked": stacked,
-            "pick": on_pick is not None,
+            "selectable": on_pick is not None,
             "picked": -1 if picked is None else picked,
         },
     )
 
 
-def closeup(image: np.ndarray, alt: str, said: str, key: str = "closeup") -> None:
-    """One image, large; the pixel that is pointed at is read out.
+def draw_closeup(image: np.ndarray, alt: str, caption: str, key: str = "closeup") -> None:
+    """Draw one image large, with the value of the pixel under the pointer.
 
     Args:
         image: (28, 28) uint8.
-        alt: what it shows.
-        said: below it while no pixel is pointed at.
-        key: of the component.
+        alt: description for screen readers.
+        caption: text below the image while the pointer is elsewhere.
+        key: key of the component.
     """
-    _closeup(
+    _mount_closeup(
         key=key,
         data={
             "sheet": sheet(image[None], across=1).uri,
             "pixels": image.flatten().tolist(),
             "alt": alt,
-            "said": said,
+            "caption": caption,
         },
     )

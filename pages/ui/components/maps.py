@@ -1,4 +1,4 @@
-"""Signed maps as crisp pixels on the drawing page: blue above zero, orange below, clear at zero."""
+"""Signed maps drawn as sharp pixels: blue above zero, orange below, transparent at zero."""
 
 from __future__ import annotations
 
@@ -9,23 +9,27 @@ from typing import Any
 import numpy as np
 
 from core.charts.sprites import sheet, signed_sheet
-from pages.ui.components.component import component
+from pages.ui.components.component import register_component
 
-ABOVE, BELOW = (0x5A, 0x78, 0xEE), (0xD9, 0x7A, 0x36)  # stand out on white and on near-black
+SIDE = 28  # pixels of an image
+# Both colours stand out on white and on near-black.
+ABOVE, BELOW = (0x5A, 0x78, 0xEE), (0xD9, 0x7A, 0x36)
 
 
 @dataclass(frozen=True, eq=False)
-class Line:
-    """Maps in a row.
+class MapRow:
+    """Maps that stand side by side.
 
     Args:
-        values: (N, H, W), -1 to 1; none: only the title and the note are shown.
-        alts: what each map shows.
-        title, note: above them.
-        labels, notes: below each.
+        values: (N, H, W), between -1 and 1. With N = 0 only the title and the note are shown.
+        alts: N descriptions for screen readers.
+        title: heading of the row.
+        note: explanation beside the heading.
+        labels: N texts below the maps; empty for none.
+        notes: N texts below the labels; empty for none.
         tile: width of a map in rem.
-        ink: (28, 28) uint8, a digit to lie below them.
-        box: (left, top, side) in pixels, a square to mark.
+        ink: (28, 28) uint8, a digit that is drawn below the maps.
+        box: (left, top, side) in pixels of the digit, a square to outline.
     """
 
     values: np.ndarray
@@ -39,49 +43,47 @@ class Line:
     box: tuple[int, int, int] | None = None
 
 
-_maps = component("maps", "tiles/maps")
+_mount_maps = register_component("maps", "tiles/maps")
 
 
-def maps(lines: Sequence[Line], key: str) -> None:
-    """Rows of maps, one below the other."""
-    _maps(key=key, data={"rows": [_row(line) for line in lines]})
+def draw_maps(rows: Sequence[MapRow], key: str) -> None:
+    """Draw rows of maps, one below the other."""
+    _mount_maps(key=key, data={"rows": [_row_data(row) for row in rows]})
 
 
-def _row(line: Line) -> dict[str, Any]:
-    count, down, across = line.values.shape
-    page = signed_sheet(line.values if count else np.zeros((1, 1, 1)), ABOVE, BELOW)
+def _row_data(row: MapRow) -> dict[str, Any]:
+    count, height, width = row.values.shape
+    sprites = signed_sheet(row.values if count else np.zeros((1, 1, 1)), ABOVE, BELOW)
     cells = [
         {
-            "alt": alt,
-            "label": line.labels[at] if line.labels else "",
-            "note": line.notes[at] if line.notes else "",
+            "alt": description,
+            "label": row.labels[position] if row.labels else "",
+            "note": row.notes[position] if row.notes else "",
         }
-        for at, alt in enumerate(line.alts)
+        for position, description in enumerate(row.alts)
     ]
     return {
-        "title": line.title,
-        "note": line.note,
-        "alt": line.alts[0] if line.alts else "",
-        "sheet": page.uri,
-        "width": page.width,
-        "height": page.height,
-        "places": page.places,
-        "across": across,
-        "down": down,
+        "title": row.title,
+        "note": row.note,
+        "alt": row.alts[0] if row.alts else "",
+        "sheet": sprites.uri,
+        "width": sprites.width,
+        "height": sprites.height,
+        "places": sprites.places,
+        "across": width,
+        "down": height,
         "cells": cells,
-        "tile": line.tile,
-        "ink": None if line.ink is None else sheet(line.ink[None], 1).uri,
-        "box": _box(line.box),
+        "tile": row.tile,
+        "ink": None if row.ink is None else sheet(row.ink[None], 1).uri,
+        "box": _box_percent(row.box),
     }
 
 
-def _box(box: tuple[int, int, int] | None) -> list[float] | None:
-    """The part of a square that lies on the image: left, top, width and height in percent."""
+def _box_percent(box: tuple[int, int, int] | None) -> list[float] | None:
+    """Clip a square to the image: left, top, width and height in percent of its side."""
     if box is None:
         return None
     left, top, side = box
-    low = [max(0, left), max(0, top)]
-    return [
-        100 * each / 28
-        for each in (*low, min(28, left + side) - low[0], min(28, top + side) - low[1])
-    ]
+    x, y = max(0, left), max(0, top)
+    width, height = min(SIDE, left + side) - x, min(SIDE, top + side) - y
+    return [100 * length / SIDE for length in (x, y, width, height)]

@@ -1,36 +1,38 @@
-"""The confusion matrix as a picture that can be clicked, with precision and recall at its edges."""
+"""The confusion matrix, with cells that can be clicked and precision and recall at its edges."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
 from core.insight.mistakes import precision_recall
-from pages.ui.components.component import component
+from pages.ui.components.component import register_component
 
-_matrix = component("matrix", "tiles/matrix")
+_mount_matrix = register_component("matrix", "tiles/matrix")
 
 
-def matrix(
+def draw_confusion_matrix(
     counts: np.ndarray,
     picked: tuple[int | None, int | None],
     on_pick: Callable[[], None],
     key: str = "matrix",
 ) -> None:
-    """Labels down, answers across.
+    """Draw a confusion matrix, with labels in rows and predictions in columns.
 
     Args:
-        counts: (10, 10), as `core.insight.mistakes.confusion_matrix` gives them.
-        picked: label and answer that are marked; None: any.
-        on_pick: called when a cell with images was clicked, its label and answer in `st.session_state[key].picked`.
-        key: of the component.
+        counts: (10, 10) numbers of images, as `core.insight.mistakes.confusion_matrix` returns them.
+        picked: label and prediction of the selected cell; None selects all.
+        on_pick: called after a click on a cell that has images, whose (label, prediction) is then
+            in `st.session_state[key].picked`.
+        key: key of the component.
     """
     precision, recall = (
-        [percent(share) for share in shares] for shares in precision_recall(counts)
+        [format_percent(share) for share in shares] for shares in precision_recall(counts)
     )
-    wrong = int(counts.sum() - counts.trace())
-    _matrix(
+    errors = int(counts.sum() - counts.trace())
+    _mount_matrix(
         key=key,
         on_picked_change=on_pick,
         data={
@@ -38,14 +40,17 @@ def matrix(
             "precision": precision,
             "recall": recall,
             "picked": list(picked),
-            "alt": f"Confusion matrix, labels down and answers across: {wrong:,} of {int(counts.sum()):,} images are "
-            "wrong; the arrow keys go from cell to cell, Enter shows its images",
+            "alt": (
+                f"Confusion matrix, labels in rows and predictions in columns: {errors:,} errors in "
+                f"{int(counts.sum()):,} images. Arrow keys move between cells, Enter shows the images "
+                "of a cell."
+            ),
         },
     )
 
 
-def percent(share: float) -> str:
-    """A share in percent, `100` without decimals; a dash for none."""
-    if share != share:
+def format_percent(share: float) -> str:
+    """Format a share as a percentage with one decimal; 100 has none, NaN is a dash."""
+    if math.isnan(share):
         return "–"
     return "100" if share == 1 else f"{100 * share:.1f}"

@@ -15,7 +15,7 @@ from core.data.transform_text import MAX_TEXT, changed, from_text, to_text
 from core.errors import ConfigError
 from core.insight.digits import first_of_each_class
 from core.schema import Field
-from pages.ui.components.gallery import gallery
+from pages.ui.components.gallery import draw_gallery
 from pages.ui.data.digits import draw_index_control
 from pages.ui.dataset import Digits
 from pages.ui.frame import KEPT, heading
@@ -248,7 +248,7 @@ def _draws(some: Digits, rows: Rows, subject: str, index: int, rounds: int) -> N
         said = "the first as it is, the others as the transforms leave it"
     touched = int((drawn != originals[:, None]).any(axis=(2, 3)).sum())
     heading("Draws", said)
-    gallery(both, "Digits as they are and augmented", "draws", alts=alts, columns=columns)
+    draw_gallery(both, "Digits as they are and augmented", "draws", alts=alts, columns=columns)
     st.caption(
         f"{touched} of {10 * DRAWS} draws came out changed, the others were left as they are."
         if used

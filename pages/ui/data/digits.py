@@ -10,8 +10,8 @@ import streamlit as st
 
 from core.charts.sprites import singles
 from core.insight import digits as insight
-from pages.ui.components.chart import draw
-from pages.ui.components.gallery import closeup, gallery
+from pages.ui.components.chart import draw_chart
+from pages.ui.components.gallery import draw_closeup, draw_gallery
 from pages.ui.dataset import Digits
 from pages.ui.frame import KEPT, heading
 from pages.ui.tables import draw_metrics
@@ -63,7 +63,7 @@ def draw_browser(some: Digits) -> None:
     left, right = st.columns([7, 3], gap="large")
     with left:
         labels = some.labels[shown.indices]
-        gallery(
+        draw_gallery(
             some.images[shown.indices],
             "Digits of the dataset",
             "digits",
@@ -86,7 +86,7 @@ def draw_browser(some: Digits) -> None:
     with right, st.container(key="seen"):
         label, image = int(some.labels[shown.selected]), some.images[shown.selected]
         heading("An 8" if label == 8 else f"A {label}", f"{some.name} image {shown.selected:,}")
-        closeup(
+        draw_closeup(
             image,
             f"{some.name} image {shown.selected}, a {label}, 28 by 28 pixels; arrow keys read out their values",
             f"Ink on {np.count_nonzero(image)} of 784 pixels. Point at one to read its value.",
@@ -132,7 +132,7 @@ def draw_statistics(some: Digits) -> None:
     _classes(some.name, classes)
     heading("Mean and variance", "where a digit always has ink, and where its writers differ")
     both = np.concatenate([found.mean, found.variance / max(float(found.variance.max()), 1e-9)])
-    gallery(
+    draw_gallery(
         np.round(both * 255).astype(np.uint8),
         "Mean and variance image of each digit",
         "means",
@@ -157,26 +157,26 @@ def _classes(name: str, classes: pd.DataFrame) -> None:
 
     left, right = st.columns(2, gap="large")
     with left:
-        draw(
+        draw_chart(
             charts.balance(classes),
             "balance",
             title="Class balance",
-            quiet="images of each digit; dotted: all equal",
-            file=f"mnist-{name}-classes",
-            of=name,
-            table=lambda: classes,
+            subtitle="images of each digit; dotted: all equal",
+            filename=f"mnist-{name}-classes",
+            subject=name,
+            make_table=lambda: classes,
             alt="Images of each digit: "
             + ", ".join(f"{digit}: {count:,}" for digit, count in enumerate(classes["images"])),
         )
     with right:
-        draw(
+        draw_chart(
             charts.ink(classes),
             "ink",
             title="Ink",
-            quiet="mean grey: the middle half, and all but 5 % at each end",
-            file=f"mnist-{name}-ink",
-            of=name,
-            table=lambda: classes,
+            subtitle="mean grey: the middle half, and all but 5 % at each end",
+            filename=f"mnist-{name}-ink",
+            subject=name,
+            make_table=lambda: classes,
             alt="Median ink of each digit: "
             + ", ".join(f"{digit}: {share:.0%}" for digit, share in enumerate(classes["median"])),
         )
@@ -194,14 +194,14 @@ def _pixels(some: Digits, found: Statistics) -> None:
                 "share": found.histogram.reshape(-1, 8).sum(axis=1) / found.histogram.sum(),
             }
         )
-        draw(
+        draw_chart(
             charts.greys(bars),
             "greys",
             title="Grey values",
-            quiet="share of all pixels, logarithmic; 0 is bare paper",
-            file=f"mnist-{some.name}-greys",
-            of=some.name,
-            table=lambda: bars,
+            subtitle="share of all pixels, logarithmic; 0 is bare paper",
+            filename=f"mnist-{some.name}-greys",
+            subject=some.name,
+            make_table=lambda: bars,
             alt=f"{found.blank_share:.0%} of the pixels are bare paper, most others full ink.",
         )
     with right:
@@ -268,7 +268,7 @@ def draw_map(some: Digits) -> None:
     with right:
         for axis, ends in ((across, "left to right"), (up, "bottom to top")):
             heading(f"Component {axis + 1}", ends)
-            gallery(
+            draw_gallery(
                 insight.images_along_component(chart, axis, 5),
                 f"The mean digit moved along component {axis + 1}",
                 f"along{axis}",
@@ -296,13 +296,13 @@ def _scatter(
     from core.charts import digits as charts
 
     pictures = _pictures(some.name, sample, st.context.theme.type or "light", some)
-    draw(
+    draw_chart(
         charts.scatter(frame.assign(image=pictures), *titles, digit),
         "map",
         title="Map",
-        of=some.name,
-        quiet="point at a digit to see it",
-        file=f"mnist-{some.name}-map",
-        table=lambda: frame,
+        subject=some.name,
+        subtitle="point at a digit to see it",
+        filename=f"mnist-{some.name}-map",
+        make_table=lambda: frame,
         alt=f"{len(frame):,} digits, those with similar pixels close together.",
     )

@@ -11,7 +11,7 @@ from core.insight.explanations import FeatureMaps
 from core.models.shapes import Layer, trace
 from core.runs.run import Run
 from pages.ui import checkpoints
-from pages.ui.components.maps import Line, maps
+from pages.ui.components.maps import MapRow, draw_maps
 from pages.ui.draw.networks import Runs, answers, percent
 from pages.ui.draw.subject import Subject
 from pages.ui.frame import KEPT
@@ -36,7 +36,7 @@ def layers(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
         "below, each row on its own scale. The first rows find strokes and edges; the last ones are coarse, and "
         "say what is there rather than where."
     )
-    maps(
+    draw_maps(
         [
             _line(layer, row, row is rows[-1])
             for layer, row in zip(trace(model.rows), rows, strict=True)
@@ -45,11 +45,11 @@ def layers(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
     )
 
 
-def _line(layer: Layer, row: FeatureMaps, last: bool) -> Line:
+def _line(layer: Layer, row: FeatureMaps, last: bool) -> MapRow:
     what = " ".join(filter(None, operation(layer.row)))
     title = f"{row.number} · {what}"
     if layer.row["kind"] == "dropout":
-        return Line(
+        return MapRow(
             row.maps[:0],
             (),
             title,
@@ -74,7 +74,7 @@ def _line(layer: Layer, row: FeatureMaps, last: bool) -> Line:
     ]
     scale = max(abs(row.low), abs(row.high)) or 1.0
     scores = [f"{each.item():.1f}".replace("-", "\u2212") for each in row.maps] if last else ()
-    return Line(
+    return MapRow(
         row.maps / scale,
         alts,
         title,
@@ -160,4 +160,4 @@ def _over(
     alt: str,
     box: tuple[int, int, int] | None = None,
 ) -> None:
-    maps([Line(values[None], [alt], tile=26, ink=image, box=box)], key=key)
+    draw_maps([MapRow(values[None], [alt], tile=26, ink=image, box=box)], key=key)

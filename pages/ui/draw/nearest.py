@@ -11,7 +11,7 @@ from core.insight import nearest as insight
 from core.insight.nearest import FeatureIndex, Neighbours
 from core.runs.run import Run
 from pages.ui import checkpoints, dataset
-from pages.ui.components.gallery import gallery
+from pages.ui.components.gallery import draw_gallery
 from pages.ui.dataset import Digits
 from pages.ui.draw.networks import Runs
 from pages.ui.draw.subject import Subject, show_training_digit
@@ -86,7 +86,7 @@ def _by_features(
 def _show(found: Neighbours, some: Digits, said: str) -> None:
     labels = some.labels[found.indices]
     st.caption(f"{_votes(labels)} {said}")
-    gallery(
+    draw_gallery(
         some.images[found.indices],
         "The nearest training images",
         "neighbours",

@@ -11,7 +11,7 @@ from core.errors import UserError
 from core.insight.predictions import predict
 from core.runs.run import Run
 from pages.ui import checkpoints, words
-from pages.ui.components import pad
+from pages.ui.components.readout import Card, show_cards
 from pages.ui.frame import KEPT
 
 MOST = 12  # networks side by side: all of them answer while a stroke is drawn
@@ -68,9 +68,9 @@ def side_by_side(runs: Runs, run: Run, image: np.ndarray | None) -> None:
     shown = beside(runs, run)
     found = [ask(each, image) for each in shown]
     with place:
-        pad.verdicts(
+        show_cards(
             [
-                (each.name, "\n".join(note(each)), answer, "" if image is None else "no answer")
+                Card(each.name, "\n".join(note(each)), answer, "" if image is None else "no answer")
                 for each, (answer, _) in zip(shown, found, strict=True)
             ],
             run.name,
@@ -125,4 +125,4 @@ def note(run: Run) -> tuple[str, str]:
 
 def _choose() -> None:
     """Ask the network whose card was clicked."""
-    st.session_state["network"] = st.session_state["verdicts"].picked
+    st.session_state["network"] = st.session_state["cards"].picked

@@ -8,8 +8,8 @@ import streamlit as st
 
 from core.drawing.perturbations import PERTURBATIONS, perturb, perturb_over_range
 from core.runs.run import Run
-from pages.ui.components import pad
-from pages.ui.components.chart import draw
+from pages.ui.components.readout import show_readout
+from pages.ui.components.chart import draw_chart
 from pages.ui.draw.networks import Runs, answers, ask
 from pages.ui.draw.subject import Subject
 from pages.ui.frame import KEPT
@@ -28,7 +28,7 @@ def nudge(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
         changed = perturb(image, **amounts)
         with picture:
             answer, said = ask(run, changed)
-            pad.readout(changed, answer, said, key="nudged", bars=False)
+            show_readout(changed, answer, said, key="nudged", bars=False)
         st.button(
             "As it was",
             icon=":material/restart_alt:",
@@ -52,17 +52,17 @@ def nudge(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
             }
         )
         unit = PERTURBATIONS[name].unit
-        draw(
+        draw_chart(
             charts_draw.curves(
                 frame, f"{title.lower()}, {unit}", amounts[name], PERTURBATIONS[name].neutral
             ),
             "nudge",
             title="Probability",
-            quiet="of each digit; dotted: as it was drawn",
+            subtitle="of each digit; dotted: as it was drawn",
             alt=_said(found, steps, title, unit),
-            file=f"{run.name}-{title.lower()}",
-            of=run.name,
-            table=lambda: frame,
+            filename=f"{run.name}-{title.lower()}",
+            subject=run.name,
+            make_table=lambda: frame,
         )
         st.caption(
             f"Probability of each digit as {run.name} sees it all along this slider, the others as they stand. "

@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.errors import UserError
 from core.runs.run import Run
-from pages.ui.components.gallery import gallery
+from pages.ui.components.gallery import draw_gallery
 from pages.ui.draw.networks import answers, percent
 from pages.ui.draw.subject import Subject
 
@@ -40,7 +40,7 @@ def read(run: Run, subject: Subject) -> int:
             f"{run.name} is {percent(float(sure.prod()))} sure of the whole number: the product of how sure it "
             "is of each digit."
         )
-    gallery(
+    draw_gallery(
         np.stack(images),
         "The digits, cut apart",
         "cut",

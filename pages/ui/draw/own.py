@@ -14,8 +14,8 @@ from core.library import digits as own_digits
 from core.library.digits import SavedDigit
 from core.runs.run import Run
 from pages.ui import checkpoints
-from pages.ui.components.chart import draw
-from pages.ui.components.gallery import gallery
+from pages.ui.components.chart import draw_chart
+from pages.ui.components.gallery import draw_gallery
 from pages.ui.draw import networks as draw_networks
 from pages.ui.draw.networks import Runs
 from pages.ui.draw.subject import Subject
@@ -94,7 +94,7 @@ def _shown(digits: Sequence[SavedDigit]) -> None:
         None,
     )
     images, labels = own_digits.to_arrays(some)
-    gallery(
+    draw_gallery(
         images,
         "Digits of your own",
         "own",
@@ -191,15 +191,15 @@ def _accuracy(runs: Sequence[Run], digits: Sequence[SavedDigit]) -> None:
             f"{row['high']:.1f})"
             for row in rows
         ]
-        draw(
+        draw_chart(
             charts_draw.intervals(frame),
             "accuracy",
             title="Accuracy",
-            quiet="bars: 95 % intervals",
+            subtitle="bars: 95 % intervals",
             alt="; ".join(words),
-            file="-".join(frame["run"])[:100] + "-own-digits",
-            of="Own digits",
-            table=lambda: frame,
+            filename="-".join(frame["run"])[:100] + "-own-digits",
+            subject="Own digits",
+            make_table=lambda: frame,
         )
         st.caption("  \n".join(words).replace(" %", "\u00a0%"))
         if len(digits) < 100:

@@ -16,8 +16,8 @@ from core.drawing.segmentation import segment_ink, segment_strokes
 from core.drawing.strokes import strokes_to_ink
 from core.errors import UserError
 from pages.ui import dataset
-from pages.ui.components import pad
-from pages.ui.components.gallery import closeup
+from pages.ui.components.pad import Strokes, show_digit_pad
+from pages.ui.components.gallery import draw_closeup
 from pages.ui.frame import KEPT
 from pages.ui.words import capitalise
 
@@ -117,7 +117,7 @@ def show_training_digit(index: int) -> None:
 
 def _drawing(several: bool) -> Subject:
     if several:
-        drawing = pad.digit_pad(
+        drawing = show_digit_pad(
             "number",
             WIDE,
             "Write a number",
@@ -125,17 +125,17 @@ def _drawing(several: bool) -> Subject:
         )
         read = _cut_strokes
     else:
-        drawing, read = pad.digit_pad(), _one
+        drawing, read = show_digit_pad(), _one
     images = read(drawing.strokes)
     settled = images if drawing.settled == drawing.strokes else read(drawing.settled)
     return Subject(images, settled, several)
 
 
-def _cut_strokes(strokes: pad.Strokes) -> list[np.ndarray]:
+def _cut_strokes(strokes: Strokes) -> list[np.ndarray]:
     return segment_strokes(strokes, WIDE)
 
 
-def _one(strokes: pad.Strokes) -> list[np.ndarray]:
+def _one(strokes: Strokes) -> list[np.ndarray]:
     return [to_mnist(strokes_to_ink(strokes))] if strokes else []
 
 
@@ -263,7 +263,7 @@ def _mnist(several: bool) -> Subject:
         )
     image, label = some.images[index], int(some.labels[index])
     title = f"{SETS[name]} image {index:,}"
-    closeup(
+    draw_closeup(
         image,
         f"{title}, labelled {label}, 28 by 28 pixels; arrow keys read out their values",
         f"{capitalise(title)} is labelled {label}. Point at a pixel to read its value.",

@@ -17,7 +17,7 @@ from core.experiments.statistics import wilson
 from core.insight.mistakes import Comparison
 from core.runs.run import Run
 from pages.ui import dataset, tables
-from pages.ui.components.chart import draw
+from pages.ui.components.chart import draw_chart
 from pages.ui.experiments import shared as experiments_parts
 from pages.ui.frame import KEPT, heading
 from pages.ui.mistakes.shared import predictions
@@ -104,16 +104,16 @@ def _show(answer: Answer) -> None:
             "high": high,
             **counts(answer),
         }
-        draw(
+        draw_chart(
             charts_experiments.difference(
                 answer.first, answer.second, answer.difference, answer.interval
             ),
             "difference",
             title="Difference",
-            quiet="in percentage points, with its 95 % interval",
+            subtitle="in percentage points, with its 95 % interval",
             alt=answer.words,
-            file=f"{answer.first}-{answer.second}-difference",
-            table=lambda: pd.DataFrame([row]),
+            filename=f"{answer.first}-{answer.second}-difference",
+            make_table=lambda: pd.DataFrame([row]),
         )
         figures = {
             name: f"{accuracy:.2f} %"
@@ -164,13 +164,13 @@ def _disagreements(answer: Answer, found: Comparison) -> None:
 def _curves(runs: list[Run]) -> None:
     shown = frame(runs, VALUES[charts_runs.ACCURACY][0])
     names = [run.name for run in runs]
-    draw(
+    draw_chart(
         charts_runs.overlay(shown, charts_runs.ACCURACY, names),
         "overlay",
         title="Accuracy",
-        quiet="on the validation images, epoch by epoch",
+        subtitle="on the validation images, epoch by epoch",
         alt=said(runs, charts_runs.ACCURACY),
-        file=f"{'-'.join(names)}-accuracy",
-        of=" and ".join(names),
-        table=lambda: shown,
+        filename=f"{'-'.join(names)}-accuracy",
+        subject=" and ".join(names),
+        make_table=lambda: shown,
     )

@@ -16,7 +16,7 @@ from core.experiments.lr_range_job import RangeTest, Request
 from core.recipes import RECIPES
 from core.runs.run import Run
 from pages.ui import dataset, tables, words
-from pages.ui.components.chart import draw
+from pages.ui.components.chart import draw_chart
 from pages.ui.controls import DEFAULT_RECIPE, NEW_RUN, RATE_FIELDS, RUN, SLIDER_VALUES, set_controls
 from pages.ui.experiments import shared as experiments_parts
 from pages.ui.frame import KEPT
@@ -97,16 +97,16 @@ def _watch(request: Request, recipe: str | None, moving: bool) -> None:
     )
     suggestion = found.suggestion
     lr, lowest = (suggestion.lr, suggestion.lowest_loss_lr) if suggestion else (None, None)
-    draw(
+    draw_chart(
         charts_experiments.range_test(frame, lr, lowest, (climb[0], climb[-1])),
         "range",
         title="Loss",
-        quiet="while the rate climbs; thin: of each batch, thick: smoothed",
+        subtitle="while the rate climbs; thin: of each batch, thick: smoothed",
         alt=suggestion.explanation
         if suggestion
         else "Loss against learning rate; the test is not done.",
-        file=f"{request.run or request.config.architecture}-rates",
-        table=lambda: frame,
+        filename=f"{request.run or request.config.architecture}-rates",
+        make_table=lambda: frame,
     )
 
 

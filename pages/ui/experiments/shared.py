@@ -14,7 +14,7 @@ from core.experiments.repeats import Group
 from core.recipes import RECIPES
 from core.reports.groups import bands, points
 from core.runs.run import Run
-from pages.ui.components.chart import draw
+from pages.ui.components.chart import draw_chart
 from pages.ui.frame import KEPT
 
 
@@ -68,23 +68,23 @@ def charts(groups: Sequence[Group]) -> None:
     curves = pd.concat([bands(group) for group in begun])
     runs, means = points(list(begun))
     said = " ".join(group.words for group in begun)
-    draw(
+    draw_chart(
         charts_experiments.seeds(runs, means),
         "seeds",
         title="Seeds",
-        quiet="each run, the mean and its 95 % interval",
+        subtitle="each run, the mean and its 95 % interval",
         alt=said,
-        file="-".join(names)[:80] + "-seeds",
-        table=lambda: runs,
+        filename="-".join(names)[:80] + "-seeds",
+        make_table=lambda: runs,
     )
-    draw(
+    draw_chart(
         charts_experiments.bands(curves, names),
         "bands",
         title="Accuracy",
-        quiet="the mean of the runs, in a band from the worst to the best",
+        subtitle="the mean of the runs, in a band from the worst to the best",
         alt=said,
-        file="-".join(names)[:80] + "-accuracy",
-        table=lambda: curves,
+        filename="-".join(names)[:80] + "-accuracy",
+        make_table=lambda: curves,
     )
 
 

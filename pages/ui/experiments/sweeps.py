@@ -24,7 +24,7 @@ from core.sweeps.space import WIDTHS
 from core.sweeps.sweep import AIMS, PRUNERS, SAMPLERS, Found, Sweep
 from core.training.schedules import SCHEDULES
 from pages.ui import dataset
-from pages.ui.components.chart import draw
+from pages.ui.components.chart import draw_chart
 from pages.ui.controls import DEFAULT_RECIPE, field_label
 from pages.ui.experiments import shared as experiments_parts
 from pages.ui.frame import KEPT, heading
@@ -390,31 +390,31 @@ def _charts(found: Found, through: list[Trial]) -> None:
     )
     left, right = st.columns(2, gap="large")
     with left:
-        draw(
+        draw_chart(
             charts_sweeps.history(frame),
             "history",
             title="History",
-            quiet="each run, and the best so far",
+            subtitle="each run, and the best so far",
             alt=found.words,
-            file=f"{name}-history",
-            of=name,
-            table=lambda: frame,
+            filename=f"{name}-history",
+            subject=name,
+            make_table=lambda: frame,
         )
     with right:
         price = AIMS[found.sweep.aim][-1] if len(AIMS[found.sweep.aim]) > 1 else "parameters"
         shown = frame.assign(price=frame[price])
         shown.loc[shown["best"], "state"] = charts_sweeps.BEST
-        draw(
+        draw_chart(
             charts_sweeps.front(shown, PRICES[price]),
             "front",
             title=f"Accuracy against {price}",
-            quiet="green: unbeaten in both"
+            subtitle="green: unbeaten in both"
             if len(AIMS[found.sweep.aim]) > 1
             else "green: the best",
             alt=f"Accuracy of {len(frame)} runs against their {price}.",
-            file=f"{name}-front",
-            of=name,
-            table=lambda: shown,
+            filename=f"{name}-front",
+            subject=name,
+            make_table=lambda: shown,
         )
     left, right = st.columns(2, gap="large")
     titles = {sweep_space.title(each): each for each in space}
@@ -422,14 +422,14 @@ def _charts(found: Found, through: list[Trial]) -> None:
         shares = _importance(sweep_storage.storage_url(), name, found.count(DONE))
         if len(shares):
             shares = shares.assign(name=[sweep_space.title(each) for each in shares["name"]])
-            draw(
+            draw_chart(
                 charts_sweeps.importance(shares),
                 "importance",
                 title="What mattered",
-                quiet="for the accuracy, by PED-ANOVA",
-                file=f"{name}-importance",
-                of=name,
-                table=lambda: shares,
+                subtitle="for the accuracy, by PED-ANOVA",
+                filename=f"{name}-importance",
+                subject=name,
+                make_table=lambda: shares,
                 alt=", ".join(
                     f"{each}: {share:.0%}" for each, share in shares.itertuples(index=False)
                 ),
@@ -442,15 +442,15 @@ def _charts(found: Found, through: list[Trial]) -> None:
         cut = frame.assign(value=[trial.params.get(field) for trial in through])
         if space[field].choices:
             cut["value"] = cut["value"].astype(str)
-        draw(
+        draw_chart(
             charts_sweeps.slice_(cut, title, space[field].log),
             "slice",
             title="One setting",
-            quiet="whatever the others were",
+            subtitle="whatever the others were",
             alt=f"Accuracy of {len(frame)} runs against {title}.",
-            file=f"{name}-{field}",
-            of=name,
-            table=lambda: cut,
+            filename=f"{name}-{field}",
+            subject=name,
+            make_table=lambda: cut,
         )
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 from core.insight.mistakes import Predictions
 from core.runs.run import Run
 from pages.ui import tables
-from pages.ui.components.gallery import gallery
+from pages.ui.components.gallery import draw_gallery
 from pages.ui.dataset import Digits
 from pages.ui.frame import heading
 from pages.ui.mistakes.shared import doubts, one_image
@@ -47,7 +47,7 @@ def labels(run: Run, found: Predictions, test: Digits) -> None:
     at = at if at in known else int(indices[0])
     left, right = st.columns([2, 1], gap="large")
     with left:
-        gallery(
+        draw_gallery(
             test.images[indices],
             "Images whose labels are in doubt",
             "doubtful",

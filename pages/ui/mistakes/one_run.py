@@ -12,8 +12,8 @@ from core.insight import mistakes
 from core.insight.mistakes import Predictions
 from core.runs.run import Run
 from pages.ui import tables
-from pages.ui.components.gallery import gallery
-from pages.ui.components.matrix import matrix
+from pages.ui.components.gallery import draw_gallery
+from pages.ui.components.matrix import draw_confusion_matrix
 from pages.ui.dataset import Digits
 from pages.ui.frame import KEPT, heading
 from pages.ui.mistakes.shared import csv, doubts, one_image
@@ -55,7 +55,7 @@ def one_run(run: Run, found: Predictions, test: Digits) -> None:
         )
     with left:
         heading("Confusion", "label down, answer across; a click shows the images")
-        matrix(
+        draw_confusion_matrix(
             counts,
             tuple(int(each) if each in _DIGITS else None for each in (label, answer)),
             _pick_cell,
@@ -188,7 +188,7 @@ def _grid(found: Predictions, test: Digits, chosen: np.ndarray, at: int) -> None
         f"{100 * found.probabilities[index, read]:.0f}\u00a0%"
         for index, read in zip(shown, answers, strict=True)
     ]
-    gallery(
+    draw_gallery(
         test.images[shown],
         "Images, the highest loss first",
         "mistakes",

@@ -16,7 +16,7 @@ from core.insight.mistakes import LabelError, Predictions, label_errors_for, wor
 from core.runs.prediction_cache import load_predictions
 from core.runs.run import Run
 from core.runs.store import open_run
-from pages.ui.components.gallery import closeup
+from pages.ui.components.gallery import draw_closeup
 from pages.ui.dataset import Digits
 from pages.ui.frame import heading
 
@@ -57,7 +57,7 @@ def one_image(index: int, test: Digits, asked: Mapping[str, Predictions], key: s
     """
     label = int(test.labels[index])
     heading(f"Labelled {label}", f"test image {index:,}")
-    closeup(
+    draw_closeup(
         test.images[index],
         f"Test image {index}, labelled {label}, 28 by 28 pixels",
         said(index, label, asked),

@@ -8,7 +8,7 @@ import streamlit as st
 from core.experiments.comparison import of_runs
 from core.insight.mistakes import Predictions, sort_by_loss
 from pages.ui import tables
-from pages.ui.components.gallery import gallery
+from pages.ui.components.gallery import draw_gallery
 from pages.ui.dataset import Digits
 from pages.ui.frame import KEPT, heading
 from pages.ui.mistakes.shared import doubts, one_image
@@ -72,7 +72,7 @@ def two_runs(asked: dict[str, Predictions], test: Digits) -> None:
     shown, known = chosen[:SHOWN], doubts(test)
     left, right = st.columns([2, 1], gap="large")
     with left:
-        gallery(
+        draw_gallery(
             test.images[shown],
             titles[part],
             "disputed_images",

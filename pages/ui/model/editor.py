@@ -15,7 +15,7 @@ from core.models.row_text import MAX_TEXT, from_text, to_text
 from core.models.rows import KINDS, Row
 from core.models.shapes import total_parameters
 from core.task import PARAMETER_BUDGET
-from pages.ui.components.component import component
+from pages.ui.components.component import register_component
 from pages.ui.frame import KEPT
 from pages.ui.words import capitalise
 
@@ -27,7 +27,7 @@ TEXT, TABLE = (
 Rows = tuple[Row, ...]
 
 
-_table = component("rows", "row_table/rows")
+_table = register_component("rows", "row_table/rows")
 _KINDS = {
     name: {
         "title": kind.title,

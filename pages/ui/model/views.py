@@ -15,7 +15,7 @@ from core.models.shapes import Layer, total_parameters
 from core.models.summary import SummaryRow
 from core.task import PARAMETER_BUDGET
 from pages.ui import tables
-from pages.ui.components.chart import draw
+from pages.ui.components.chart import draw_chart
 from pages.ui.frame import KEPT, heading
 from pages.ui.model.editor import digit_examples
 from pages.ui.terms import explain
@@ -135,14 +135,14 @@ def draw_parameters(networks: list[Shown]) -> None:
             said = ", ".join(
                 f"row {row}: {count:,}" for row, count in frame.itertuples(index=False)
             )
-            draw(
+            draw_chart(
                 charts.parameters(frame, PARAMETER_BUDGET, most),
                 f"parameters{at}",
                 title="Parameters",
-                quiet=f"{shown.title if len(networks) > 1 else 'row by row'}; dotted: the goal's {PARAMETER_BUDGET:,}",
-                of=shown.title,
-                file=f"{shown.name}-parameters",
-                table=lambda frame=frame: frame,
+                subtitle=f"{shown.title if len(networks) > 1 else 'row by row'}; dotted: the goal's {PARAMETER_BUDGET:,}",
+                subject=shown.title,
+                filename=f"{shown.name}-parameters",
+                make_table=lambda frame=frame: frame,
                 alt=f"Parameters of {shown.title}: {said}.",
             )
 

@@ -20,7 +20,7 @@ from core.runs import listing
 from core.runs.run import Run
 from core.training.results import EpochResult
 from pages.ui import tables, words
-from pages.ui.components.chart import draw
+from pages.ui.components.chart import draw_chart
 from pages.ui.controls import field_label
 from pages.ui.frame import KEPT
 from pages.ui.runs.dialogs import ask_delete
@@ -75,15 +75,15 @@ def curves(entries: Sequence[Entry]) -> None:
     shown, names = frame(begun, validation), [entry.name for entry in entries]
     beside = frame(begun, training)[["run", "epoch", "value"]] if behind and training else None
     banded = any(isinstance(entry, Group) for entry in begun)
-    draw(
+    draw_chart(
         charts_runs.overlay(shown, measure, names, beside),
         "overlay",
         title=measure.capitalize(),
-        quiet=_quiet(measure, beside is not None, banded),
+        subtitle=_quiet(measure, beside is not None, banded),
         alt=said(begun, measure),
-        of=", ".join(names),
-        file=f"{'-'.join(names)[:100]}-{measure.replace(' ', '-')}",
-        table=lambda: shown.rename(columns={"value": measure}),
+        subject=", ".join(names),
+        filename=f"{'-'.join(names)[:100]}-{measure.replace(' ', '-')}",
+        make_table=lambda: shown.rename(columns={"value": measure}),
     )
     for entry in entries:
         if entry not in begun:

@@ -14,7 +14,7 @@ from core.insight.mistakes import Predictions, sort_by_loss, worst_errors
 from core.reports import story
 from core.runs.run import Run
 from pages.ui import dataset
-from pages.ui.components.gallery import gallery
+from pages.ui.components.gallery import draw_gallery
 from pages.ui.dataset import Digits
 from pages.ui.mistakes.shared import doubts, predictions
 
@@ -29,7 +29,7 @@ def draw_augmented(run: Run) -> None:
     some = sets["training"]
     originals = some.images[first_of_each_class(some.labels, 0)[list(SHOWN_DIGITS)]]
     both = np.concatenate([originals[:, None], _draws(run.name, originals.tobytes(), run)], axis=1)
-    gallery(
+    draw_gallery(
         both.reshape(-1, 28, 28),
         "Training images as they are and augmented",
         "augmented",
@@ -119,7 +119,7 @@ def _some(shown: int, total: int) -> str:
 def _tiles(test: Digits, indices: np.ndarray, labels: list[str], key: str) -> None:
     known = doubts(test)
     if len(indices):
-        gallery(
+        draw_gallery(
             test.images[indices],
             "Test images",
             key,

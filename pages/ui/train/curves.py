@@ -8,23 +8,23 @@ from core.charts import training as charts
 from core.experiments.statistics import wilson
 from core.runs.run import Run
 from core.training import schedules
-from pages.ui.components.chart import draw
+from pages.ui.components.chart import draw_chart
 from pages.ui.terms import explain
 
 
 def draw_accuracy(run: Run, baseline: Run | None) -> None:
     """Validation and training accuracy by epoch."""
     mine, theirs = accuracy_by_epoch(run), None if baseline is None else accuracy_by_epoch(baseline)
-    draw(
+    draw_chart(
         charts.accuracy(mine, run.config.epochs, run.name, behind=theirs),
         "accuracy",
         title="Accuracy",
-        quiet=f"validation, dashed: training{_grey(baseline)}",
+        subtitle=f"validation, dashed: training{_grey(baseline)}",
         help=explain("validation"),
         alt=_said(run),
-        of=_of(run, baseline),
-        file=f"{run.name}-accuracy",
-        table=lambda: _both(run, mine, baseline, theirs),
+        subject=_of(run, baseline),
+        filename=f"{run.name}-accuracy",
+        make_table=lambda: _both(run, mine, baseline, theirs),
     )
 
 
@@ -32,16 +32,16 @@ def draw_loss(run: Run, baseline: Run | None) -> None:
     """Validation and training loss by epoch, and that of the batches."""
     mine, theirs = loss_by_epoch(run), None if baseline is None else loss_by_epoch(baseline)
     batches = _batches(run, "loss", "loss")
-    draw(
+    draw_chart(
         charts.loss(mine, run.config.epochs, run.name, batches, theirs),
         "loss",
         title="Loss",
-        quiet=f"thin: batches and their mean{_grey(baseline)}",
+        subtitle=f"thin: batches and their mean{_grey(baseline)}",
         help=explain("loss"),
         alt=_said_loss(run),
-        of=_of(run, baseline),
-        file=f"{run.name}-loss",
-        table=lambda: pd.concat(
+        subject=_of(run, baseline),
+        filename=f"{run.name}-loss",
+        make_table=lambda: pd.concat(
             [_both(run, mine, baseline, theirs), batches.assign(run=run.name, part="batches")]
         ),
     )
@@ -50,16 +50,16 @@ def draw_loss(run: Run, baseline: Run | None) -> None:
 def draw_learning_rate(run: Run) -> None:
     """The learning rate as planned and as it was."""
     plan, actual = planned_rates(run), _batches(run, "lr", "rate")
-    draw(
+    draw_chart(
         charts.rate(plan, run.config.epochs, run.name, actual),
         "rate",
         title="Learning rate",
-        quiet="as it was" if run.state == "finished" else "full: so far, dashed: planned",
+        subtitle="as it was" if run.state == "finished" else "full: so far, dashed: planned",
         help=explain("lr"),
-        of=run.name,
-        file=f"{run.name}-learning-rate",
+        subject=run.name,
+        filename=f"{run.name}-learning-rate",
         alt=_said_rate(run, actual),
-        table=lambda: pd.concat([plan.assign(part="planned"), actual.assign(part="used")]),
+        make_table=lambda: pd.concat([plan.assign(part="planned"), actual.assign(part="used")]),
     )
 
 

@@ -19,8 +19,9 @@ from core.runs.run import Run
 from core.runs.store import open_run
 from core.training import schedules
 from pages.ui import tables
-from pages.ui.components import pad
-from pages.ui.components.gallery import gallery
+from pages.ui.components.pad import show_digit_pad
+from pages.ui.components.readout import show_readout
+from pages.ui.components.gallery import draw_gallery
 from pages.ui.dataset import SETS, Digits, load_digits
 from pages.ui.draw import networks as draw_networks
 from pages.ui.frame import KEPT, heading
@@ -84,7 +85,7 @@ def draw_batch(run: Run, moving: bool) -> None:
         f"epoch {at[0]}, step {at[1]:,} of {train_curves.steps_per_epoch(run):,}, as the network saw it",
     )
     shown = labels[:BATCH]
-    gallery(
+    draw_gallery(
         images[:BATCH],
         "Images of one step, with their labels",
         "batch",
@@ -157,7 +158,7 @@ def draw_mistakes(run: Run, moving: bool) -> None:
         (int(found.labels[at]), int(found.predicted[at]), 100 * found.probabilities[at].max())
         for at in worst
     ]
-    gallery(
+    draw_gallery(
         asked.images[worst],
         "Validation images that are read wrongly",
         "worst",
@@ -200,14 +201,14 @@ def draw_pad(run: Run, moving: bool) -> None:
     heading("Draw", quiet)
     left, right = st.columns([2, 3], gap="large")
     with left:
-        strokes = pad.digit_pad().strokes
+        strokes = show_digit_pad().strokes
     image = to_mnist(strokes_to_ink(strokes)) if strokes else None
     with right:
         if not run.epochs:
-            pad.readout(image, None, "It can be asked as soon as its first epoch is done.")
+            show_readout(image, None, "It can be asked as soon as its first epoch is done.")
             return
         answer, said = draw_networks.ask(run, image)
-        pad.readout(image, answer, said or "Draw, and it answers while you do.")
+        show_readout(image, answer, said or "Draw, and it answers while you do.")
 
 
 def describe_validation(run: Run) -> str:

@@ -15,7 +15,7 @@ from core.runs import control, creation, run_names, run_queue
 from core.runs.run import Run
 from core.training.schedules import steps_per_epoch
 from pages.ui import tables
-from pages.ui.components.chart import draw
+from pages.ui.components.chart import draw_chart
 from pages.ui.controls import draw_config_controls, draw_recipe_control, sync_rows_with_link
 from pages.ui.terms import explain
 from pages.ui.train import fork as train_fork
@@ -95,15 +95,15 @@ def _preview(config: RunConfig) -> None:
     room = f"{summary.left:,} left of" if summary.left >= 0 else f"{-summary.left:,} more than"
     st.caption(f"{room} the {summary.budget:,} parameters of the goal")
     plan = charts.plan(config, steps)
-    draw(
+    draw_chart(
         charts.rate(plan, config.epochs),
         "schedule",
         title="Learning rate",
-        quiet="as the run will go through it",
+        subtitle="as the run will go through it",
         help=explain("schedule"),
         alt=f"The {config.schedule} schedule over {config.epochs} epochs.",
-        file=f"{config.schedule}-{config.epochs}-epochs",
-        table=lambda: plan,
+        filename=f"{config.schedule}-{config.epochs}-epochs",
+        make_table=lambda: plan,
     )
     st.markdown(
         "##### Network :gray[:small[from the image down to ten scores]]",

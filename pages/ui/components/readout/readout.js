@@ -1,47 +1,57 @@
-// What one network makes of a drawing: its 28x28 input as pixels, its answer, and ten bars that move in place.
+// A network's prediction: its 28x28 input, the predicted digit, a sentence, and ten bars that move in place.
+// From Python: the pixels, the digit, the probabilities (null without a prediction) and texts. Sends nothing.
 const views = new WeakMap();
+const SIDE = 28;
 
-function open(root) {
-  root.querySelector(".readout")?.remove();
-  const view = document.createElement("div");
-  view.className = "readout";
-  const rows = Array.from({ length: 10 }, (_, digit) =>
-    `<li><span class="label">${digit}</span><span class="track" aria-hidden="true"><div class="fill"></div></span>` +
-    `<span class="value"></span></li>`).join("");
-  view.innerHTML = `
-    <div class="top">
-      <figure><canvas width="28" height="28" role="img"></canvas></figure>
-      <div class="verdict"><div class="digit"></div><div class="said" aria-live="polite"></div></div>
-    </div>
-    <ol aria-label="Probability of each digit">${rows}</ol>`;
-  root.appendChild(view);
+function build() {
+  const view = element("div", "readout");
+  const top = element("div", "top");
+  const figure = document.createElement("figure");
+  const canvas = document.createElement("canvas");
+  Object.assign(canvas, { width: SIDE, height: SIDE, role: "img" });
+  figure.append(canvas);
+  const prediction = element("div", "prediction");
+  const message = element("div", "message");
+  message.ariaLive = "polite";
+  prediction.append(element("div", "digit"), message);
+  top.append(figure, prediction);
+  const bars = document.createElement("ol");
+  bars.ariaLabel = "Probability of each digit";
+  for (let digit = 0; digit < 10; digit += 1) {
+    const row = document.createElement("li");
+    const track = element("span", "track");
+    track.ariaHidden = "true";
+    track.append(element("div", "fill"));
+    row.append(element("span", "label", digit), track, element("span", "value"));
+    bars.append(row);
+  }
+  view.append(top, bars);
   return view;
 }
 
-function ink(canvas, pixels) {
+function paint(canvas, pixels) {
   const context = canvas.getContext("2d");
-  const image = context.createImageData(28, 28);
+  const image = context.createImageData(SIDE, SIDE);
   const [red, green, blue] = getComputedStyle(canvas).color.match(/[\d.]+/g).map(Number);
-  for (let at = 0; at < 784; at += 1) {
-    image.data.set([red, green, blue, pixels ? pixels[at] : 0], 4 * at);
+  for (let index = 0; index < SIDE * SIDE; index += 1) {
+    image.data.set([red, green, blue, pixels ? pixels[index] : 0], 4 * index);
   }
   context.putImageData(image, 0, 0);
 }
 
 export default function ({ parentElement, data }) {
-  let view = views.get(parentElement);
-  if (!view) views.set(parentElement, (view = open(parentElement)));
-  const { pixels, probabilities, digit, said, alt, bars } = data;
+  const view = viewOf(views, parentElement, "readout", build);
+  const { pixels, probabilities, digit, message, alt, bars } = data;
   const canvas = view.querySelector("canvas");
   canvas.setAttribute("aria-label", alt);
-  ink(canvas, pixels);
+  paint(canvas, pixels);
   view.querySelector(".digit").textContent = digit ?? "";
-  const words = view.querySelector(".said");
-  if (words.textContent !== said) words.textContent = said;
+  const text = view.querySelector(".message");
+  if (text.textContent !== message) text.textContent = message; // a live region: set only when it changes
   view.querySelector("ol").hidden = !bars;
-  view.querySelectorAll("li").forEach((row, each) => {
-    const share = probabilities ? probabilities[each] : 0;
-    row.classList.toggle("best", each === digit);
+  view.querySelectorAll("li").forEach((row, index) => {
+    const share = probabilities ? probabilities[index] : 0;
+    row.classList.toggle("best", index === digit);
     row.querySelector(".fill").style.transform = `translateX(${100 * share - 100}%)`;
     row.querySelector(".value").textContent = probabilities ? `${(100 * share).toFixed(1)} %` : "–";
   });

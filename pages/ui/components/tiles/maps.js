@@ -1,71 +1,68 @@
-// Maps of signed values as crisp pixels: all of a row lie on one picture, and each tile is a window onto its place
-// there. A digit may lie below them in the page's ink, and a square may mark a place.
+// Maps of signed values, as sharp pixels. A row's maps are on one sprite sheet, and each tile shows its part of it.
+// A digit may be drawn below the maps, and a square may be outlined.
+// From Python: the rows, each with its sheet, texts, sizes, ink and box. Sends nothing.
 const views = new WeakMap();
 
-function share(place, whole, part) {
-  return whole === part ? 0 : (100 * place) / (whole - part);
+// The CSS position, in percent, that shows a part of `size` beginning at `start` of a sheet of length `total`.
+function position(start, total, size) {
+  return total === size ? 0 : (100 * start) / (total - size);
 }
 
-function tile({ alt, label, note }, [left, top], row) {
+function buildTile({ alt, label, note }, [left, top], row) {
   const { sheet, width, height, across, down, ink, box } = row;
-  const made = element("div", "cell");
-  made.setAttribute("role", "img");
-  made.setAttribute("aria-label", alt);
-  made.title = alt;
-  const paper = element("span", "tile");
-  paper.style.aspectRatio = `${across} / ${down}`;
+  const cell = element("div", "cell");
+  cell.setAttribute("role", "img");
+  cell.setAttribute("aria-label", alt);
+  cell.title = alt;
+  const tile = element("span", "tile");
+  tile.style.aspectRatio = `${across} / ${down}`;
   if (ink) {
-    const below = element("span", "ink");
-    below.style.maskImage = `url(${ink})`;
-    paper.append(below);
+    const digit = element("span", "ink");
+    digit.style.maskImage = `url(${ink})`;
+    tile.append(digit);
   }
   const values = element("span", "values");
   values.style.backgroundImage = `url(${sheet})`;
   values.style.backgroundSize = `${(100 * width) / across}% ${(100 * height) / down}%`;
-  values.style.backgroundPosition = `${share(left, width, across)}% ${share(top, height, down)}%`;
-  paper.append(values);
+  values.style.backgroundPosition = `${position(left, width, across)}% ${position(top, height, down)}%`;
+  tile.append(values);
   if (box) {
-    const mark = element("span", "box");
-    [mark.style.left, mark.style.top, mark.style.width, mark.style.height] = box.map((length) => `${length}%`);
-    paper.append(mark);
+    const outline = element("span", "box");
+    [outline.style.left, outline.style.top, outline.style.width, outline.style.height] =
+      box.map((length) => `${length}%`);
+    tile.append(outline);
   }
-  made.append(paper);
+  cell.append(tile);
   if (label) {
     const words = element("span", "words");
     words.append(element("span", "label", label));
     if (note) words.append(element("span", "note", note));
-    made.append(words);
+    cell.append(words);
   }
-  return made;
+  return cell;
 }
 
-function line(row) {
-  const made = element("section", row.cells.length ? "row" : "row wide");
-  made.setAttribute("aria-label", row.title || row.alt);
+function buildRow(row) {
+  const section = element("section", row.cells.length ? "row" : "row wide");
+  section.setAttribute("aria-label", row.title || row.alt);
   if (row.title) {
     const heading = element("div", "heading");
     heading.append(element("span", "title", row.title), element("span", "quiet", row.note));
-    made.append(heading);
+    section.append(heading);
   }
-  if (!row.cells.length) return made;
+  if (!row.cells.length) return section;
   const grid = element("div", "grid");
   grid.style.setProperty("--tile", `${row.tile}rem`);
   grid.style.setProperty("--abreast", Math.min(row.cells.length, row.cells[0].note ? 10 : 8));
-  grid.append(...row.cells.map((cell, at) => tile(cell, row.places[at], row)));
-  made.append(grid);
-  return made;
+  grid.append(...row.cells.map((cell, index) => buildTile(cell, row.places[index], row)));
+  section.append(grid);
+  return section;
 }
 
 export default function ({ parentElement, data }) {
-  let view = views.get(parentElement);
-  if (!view) {
-    parentElement.querySelector(".maps")?.remove();
-    view = element("div", "maps");
-    parentElement.append(view);
-    views.set(parentElement, view);
-  }
+  const view = viewOf(views, parentElement, "maps");
   const drawn = JSON.stringify(data);
   if (view.drawn === drawn) return;
   view.drawn = drawn;
-  view.replaceChildren(...data.rows.map(line));
+  view.replaceChildren(...data.rows.map(buildRow));
 }
