@@ -8,8 +8,8 @@ import streamlit as st
 
 from core.drawing.perturbations import PERTURBATIONS, perturb, perturb_over_range
 from core.runs.run import Run
-from pages.ui.components.readout import show_readout
 from pages.ui.components.chart import draw_chart
+from pages.ui.components.readout import show_readout
 from pages.ui.draw.networks import Runs, answers, ask
 from pages.ui.draw.subject import Subject
 from pages.ui.frame import KEPT

@@ -16,8 +16,8 @@ from core.drawing.segmentation import segment_ink, segment_strokes
 from core.drawing.strokes import strokes_to_ink
 from core.errors import UserError
 from pages.ui import dataset
-from pages.ui.components.pad import Strokes, show_digit_pad
 from pages.ui.components.gallery import draw_closeup
+from pages.ui.components.pad import Strokes, show_digit_pad
 from pages.ui.frame import KEPT
 from pages.ui.words import capitalise
 

@@ -46,7 +46,9 @@ def look(run: Run, runs: Sequence[Run]) -> None:
             "Time": words.format_duration(listing.total_seconds(run)) if run.epochs else "–",
         }
     )
-    st.caption(" ".join(said for said in (words.describe_interval(run), words.describe_test(run)) if said))
+    st.caption(
+        " ".join(said for said in (words.describe_interval(run), words.describe_test(run)) if said)
+    )
     st.caption(_origin(run))
     left, right = st.columns([3, 2], gap="large")
     with left:

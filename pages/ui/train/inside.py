@@ -19,9 +19,9 @@ from core.runs.run import Run
 from core.runs.store import open_run
 from core.training import schedules
 from pages.ui import tables
+from pages.ui.components.gallery import draw_gallery
 from pages.ui.components.pad import show_digit_pad
 from pages.ui.components.readout import show_readout
-from pages.ui.components.gallery import draw_gallery
 from pages.ui.dataset import SETS, Digits, load_digits
 from pages.ui.draw import networks as draw_networks
 from pages.ui.frame import KEPT, heading

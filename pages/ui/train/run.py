@@ -118,14 +118,18 @@ def _head(run: Run, bar: DeltaGenerator, others: Sequence[str]) -> Run | None:
             st.badge("goal reached", icon=":material/flag:", color="green")
         st.space("stretch")
         draw_action_buttons(run)
-    st.progress(now.share if run.state != "finished" else 1.0, text=words.describe_progress(run, now))
+    st.progress(
+        now.share if run.state != "finished" else 1.0, text=words.describe_progress(run, now)
+    )
     if run.state in ("failed", "diverged", "crashed"):
         st.error(run.message or run.state, icon=":material/error:")
     with st.container(horizontal=True, horizontal_alignment="distribute", gap="small"):
         places = st.container(horizontal=True, gap="small", width="content")
         baseline = train_figures.draw_baseline_control(run, others)
     with places:
-        train_figures.draw_figures(train_figures.run_figures(run, baseline), baseline.name if baseline else "")
+        train_figures.draw_figures(
+            train_figures.run_figures(run, baseline), baseline.name if baseline else ""
+        )
     return baseline
 
 
