@@ -11,6 +11,10 @@ from typing import Any
 # Old name of a config field -> its name.
 FIELDS = {"augmented": "augment_fraction", "decay": "gamma", "ema": "ema_decay"}
 
+# Old key of run.json -> its key, and old field of its runtime -> its name.
+RUN = {"facts": "runtime"}
+RUNTIME = {"tried": "benchmarked"}
+
 # Field -> {old value: its value}.
 VALUES = {
     "architecture": {"seed-3762": "original-3762", "seed-3702": "original-3702"},
@@ -34,3 +38,11 @@ def current_names(values: Mapping[Any, Any]) -> dict[Any, Any]:
         if field == name or field not in values:
             renamed[field] = current_value(field, value)
     return renamed
+
+
+def run_value(values: Mapping[str, Any], key: str) -> Any:
+    """A value of run.json by its present key, or by the old one where the present is missing."""
+    for old, present in RUN.items():
+        if present == key and key not in values:
+            return values.get(old)
+    return values.get(key)

@@ -8,10 +8,22 @@ from typing import Any
 from core.config import RunConfig
 from core.runs import creation, events, files, status, store, torch_file
 from core.runs.run import Run
+from core.runtime import Runtime
 from core.training import schedules
 from core.training.results import EpochResult
 
 STEPS = 20
+RUNTIME = Runtime(
+    device="cpu",
+    precision="fp32",
+    layout="contiguous",
+    threads=1,
+    parameters=7_850,
+    steps_per_epoch=STEPS,
+    train_images=60_000,
+    val_images=10_000,
+    validated_on="test",
+)
 
 
 def made_run(
@@ -73,15 +85,7 @@ def made_run(
     files.write_json(run.folder / "epochs.json", [row.to_dict() for row in rows])
     store.update_run_json(
         run.folder,
-        facts={
-            "device": "cpu",
-            "precision": "fp32",
-            "threads": 1,
-            "steps_per_epoch": STEPS,
-            "train_images": 60_000,
-            "validated_on": "test",
-            "parameters": 7_850,
-        },
+        runtime=RUNTIME.to_dict(),
     )
     status.write(run.folder, state, message)
     return store.open_run(name, folder)

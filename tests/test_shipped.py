@@ -25,7 +25,7 @@ def test_it_was_trained_by_its_recipe(name):
     assert run.recipe == name
     assert run.config == RECIPES[name].config
     assert len(run.epochs) == run.config.epochs <= 15
-    assert run.facts["train_images"] == 60_000
+    assert run.runtime.train_images == 60_000
 
 
 @pytest.mark.mnist
@@ -38,7 +38,7 @@ def test_its_weights_reach_what_its_table_says(name, mnist):
             mnist.test_images,
             mnist.test_labels,
             torch.device("cpu"),
-            DTYPES[run.facts["precision"]],
+            DTYPES[run.runtime.precision],
         )
         # Another processor may round another way and tip an image or two.
         assert abs(correct - row.val_correct) <= 2
@@ -72,9 +72,9 @@ def test_each_step_of_the_story_is_smaller_or_better():
         open_run(name, FOLDER) for name in ("initial", "intermediate", "final")
     )
     assert (
-        initial.facts["parameters"]
-        > intermediate.facts["parameters"]
-        == final.facts["parameters"]
+        initial.runtime.parameters
+        > intermediate.runtime.parameters
+        == final.runtime.parameters
         == 3_762
     )
     assert final.last.val_accuracy > initial.last.val_accuracy

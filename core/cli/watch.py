@@ -129,21 +129,26 @@ def _line(bar: Progress, out: Console, text: str) -> None:
 
 
 def _header(run: Run) -> str:
-    facts, config = run.facts, run.config
+    runtime, config = run.runtime, run.config
+    device = (
+        f"Device: {runtime.device} ({runtime.precision}, {runtime.threads} threads)  "
+        if runtime
+        else ""
+    )
     return (
-        f"Device: {facts.get('device')} ({facts.get('precision')}, {facts.get('threads')} threads)  "
+        f"{device}"
         f"Epochs: {config.epochs}  Lr: {config.lr:g}  Max Lr: {config.max_lr:g}  Batch Size: {config.batch_size}  "
-        f"Parameters: {facts.get('parameters'):,}  Validated on: {facts.get('validated_on')}"
+        f"Parameters: {run.parameters:,}  Validated on: {'hold-out' if config.holdout else 'test'}"
     )
 
 
 def _advance(bar: Progress, task: Any, run: Run) -> None:
-    steps = run.facts.get("steps_per_epoch")
+    steps = run.steps_per_epoch
     last = next(
         (event for event in reversed(run.read_events()) if event["kind"] in ("batch", "epoch")),
         None,
     )
-    if not steps or last is None:
+    if last is None:
         return
     done = (last["epoch"] - 1) * steps + min(last["step"], steps)
     bar.update(
@@ -188,7 +193,7 @@ def as_json(run: Run | DamagedRun) -> dict[str, Any]:
         "parent": run.parent,
         "created": run.created.isoformat(),
         "config": run.config.to_dict(),
-        "facts": dict(run.facts),
+        "runtime": run.runtime.to_dict() if run.runtime else None,
         "epochs": [_row(row) for row in run.epochs],
         "test": None
         if test is None
@@ -224,9 +229,9 @@ def table_of(runs: list[Run | DamagedRun]) -> Table:
             run.name,
             run.state,
             f"{len(run.epochs)}/{run.config.epochs}",
-            f"{run.facts['parameters']:,}" if "parameters" in run.facts else "",
+            f"{run.parameters:,}",
             *accuracies,
-            str(run.facts.get("validated_on", "")),
-            str(run.facts.get("device", "")),
+            run.runtime.validated_on if run.runtime else "",
+            run.runtime.device if run.runtime else "",
         )
     return table

@@ -191,12 +191,11 @@ def _constants(run: Run, constants: Mapping[str, Any]) -> str:
         values |= {"HOLDOUT": config.holdout, "HOLDOUT_SEED": config.holdout_seed}
     if config.teacher != "none":
         values |= {"TEACHER_SHARE": config.teacher_share, "TEMPERATURE": config.temperature}
-    threads = run.facts.get("threads")
     lines = [f"{name} = {value!r}" for name, value in values.items()]
-    if type(threads) is int and 0 < threads <= 256:
+    if run.runtime is not None:
         lines += [
             "",
-            f"torch.set_num_threads({threads})  # as in the run: small networks gain nothing from more",
+            f"torch.set_num_threads({run.runtime.threads})  # as in the run: small networks gain nothing from more",
         ]
     return "\n".join(lines)
 
@@ -252,12 +251,12 @@ def _muon() -> str:
 
 def _rounds(run: Run) -> bool:
     """Whether the run computed in bfloat16."""
-    return run.facts.get("precision", run.config.precision) == "bf16"
+    return (run.runtime.precision if run.runtime else run.config.precision) == "bf16"
 
 
 def _layout(run: Run) -> str:
     """The memory layout that the run computed in, which decides how bfloat16 rounds."""
-    plain = run.facts.get("layout") in ("contiguous", "batch_last")
+    plain = run.runtime is not None and run.runtime.layout in ("contiguous", "batch_last")
     return "" if plain else ".to(memory_format=torch.channels_last)"
 
 

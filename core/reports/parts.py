@@ -10,7 +10,6 @@ from core.models.summary import Summary, summarise
 from core.recipes import RECIPES, Recipe
 from core.reports.blocks import Block, Chart, Code
 from core.runs.run import Run
-from core.training import schedules
 
 
 def recipe_of(run: Run) -> Recipe | None:
@@ -50,8 +49,9 @@ def network(run: Run) -> Block:
 
 def header(run: Run) -> list[str]:
     """The seed's lines above its epoch table."""
-    config, facts = run.config, run.facts
-    rounded = " (bf16)" if facts.get("precision") == "bf16" else ""
+    config, runtime = run.config, run.runtime
+    device = runtime.device if runtime else "unknown"
+    rounded = " (bf16)" if runtime and runtime.precision == "bf16" else ""
     taught = (
         [
             f"Teacher: {config.teacher} (share {config.teacher_share:g}, temperature {config.temperature:g})"
@@ -60,7 +60,7 @@ def header(run: Run) -> list[str]:
         else []
     )
     return [
-        f"Using Device: {facts.get('device', 'not known')}{rounded}",
+        f"Using Device: {device}{rounded}",
         f"Epochs: {config.epochs}",
         f"Lr: {config.lr:g}",
         f"Max Lr: {config.max_lr:g}",
@@ -86,10 +86,7 @@ def charts_of(run: Run) -> list[Block]:
             for part, start in parts
         ]
     )
-    steps = int(
-        run.facts.get("steps_per_epoch")
-        or schedules.steps_per_epoch(run.config.training_images, run.config.batch_size)
-    )
+    steps = run.steps_per_epoch
     batches = pd.DataFrame(
         [
             (event["epoch"] - 1 + event["step"] / steps, event["loss"], event["lr"])

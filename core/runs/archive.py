@@ -27,6 +27,7 @@ from core.runs.run import (
     check_notes_and_tags,
     is_parent,
     parse_epochs,
+    parse_runtime,
     parse_test,
     read_run,
 )
@@ -36,7 +37,6 @@ from core.training.plan import plan
 
 TEXTS = ("run.json", "status.json", "epochs.json", events.NAME)
 TENSORS = ("last.pt", "best.pt")
-MOST_FACTS, LONGEST_FACT = 40, 200
 _ENDINGS = ("finished", "stopped", "diverged", "failed")
 
 
@@ -99,7 +99,7 @@ def import_run(
     run = _run(_json(contents, "run.json"), limits)
     rows = parse_epochs(_json(contents, "epochs.json"))
     if not rows:
-        run["facts"] = {}  # it will be started here, by the facts of this machine
+        run["runtime"] = None  # it will be started here, with what this machine decides
     ending = _json(contents, "status.json")
     state = ending.get("state") if isinstance(ending, Mapping) else None
     past = [_event(event) for event in events.parse(contents.get(events.NAME, b""))]
@@ -190,12 +190,7 @@ def _run(values: Any, limits: Limits) -> dict[str, Any]:
     tags = values.get("tags")
     tags = tuple(tags) if isinstance(tags, list) else ()
     check_notes_and_tags(notes, tags)
-    facts = values.get("facts")
-    facts = {
-        name[:LONGEST_FACT]: value[:LONGEST_FACT] if isinstance(value, str) else value
-        for name, value in (list(facts.items())[:MOST_FACTS] if isinstance(facts, Mapping) else [])
-        if isinstance(value, str | int | float | bool)
-    }
+    runtime = parse_runtime(values)
     parse_test(values.get("test"))
     return {
         "format": FORMAT,
@@ -207,7 +202,7 @@ def _run(values: Any, limits: Limits) -> dict[str, Any]:
         else None,
         "notes": notes,
         "tags": list(tags),
-        "facts": facts,
+        "runtime": runtime.to_dict() if runtime else None,
         "test": values.get("test"),
     }
 

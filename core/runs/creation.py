@@ -66,7 +66,7 @@ def create_run(
         "notes": notes,
         "tags": list(tags),
         "group": group,
-        "facts": {},
+        "runtime": None,
         "test": None,
     }
     with files.lock_folder(folder):

@@ -17,7 +17,7 @@ class Progress:
     step: int
     """Steps done in it."""
     steps: int
-    """Steps in an epoch; 0 before the first start."""
+    """Steps in an epoch."""
     share: float
     """Of the whole run, 0 to 1."""
     seconds_left: float | None
@@ -26,10 +26,9 @@ class Progress:
 
 def estimate_progress(run: Run) -> Progress:
     """Where the run stands, by its last event."""
-    steps = run.facts.get("steps_per_epoch", 0)
-    steps = steps if type(steps) is int and steps > 0 else 0
+    steps = run.steps_per_epoch
     past = run.read_events()
-    if not past or not steps:
+    if not past:
         return Progress(1, run.config.epochs, 0, steps, 0.0, None)
     total = run.config.epochs * steps
     done = [min(total, (event["epoch"] - 1) * steps + event["step"]) for event in past]

@@ -88,7 +88,7 @@ class Recorder:
         with self.busy:
             files.remove_partial_files(self.folder)
             with files.lock_folder(self.folder.parent):
-                store.update_run_json(self.folder, facts=training.facts)
+                store.update_run_json(self.folder, runtime=training.runtime.to_dict())
             past = events.rewind(self.folder / events.NAME, epoch, step, len(self.rows))
             if self.rows and training.step == 0:
                 self._save_weights(training)

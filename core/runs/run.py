@@ -10,12 +10,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from core import aliases
 from core.config import RunConfig
 from core.errors import RunError, UserError, listed
 from core.models.architectures import rows_of
 from core.models.shapes import total_parameters, trace
 from core.runs import events, files, status, weights
 from core.runs.file_cache import FileCache, file_signature
+from core.runtime import Runtime
+from core.training import schedules
 from core.training.plan import plan
 from core.training.results import EpochResult, TestResult
 
@@ -40,8 +43,8 @@ class Run:
     """Of a forked run: `name`, `which` weights, `epoch`."""
     notes: str
     tags: tuple[str, ...]
-    facts: Mapping[str, Any]
-    """What the machine decided at the start, as `Training.facts`; empty before."""
+    runtime: Runtime | None
+    """What the machine decided at the start, as `Training.runtime`; None before."""
     test: TestResult | None
     """The one score on the test images, of a finished run that validated on a hold-out."""
     state: str
@@ -66,6 +69,13 @@ class Run:
     def parameters(self) -> int:
         """How many numbers its network learns."""
         return _parameters(self.config.architecture, json.dumps(self.config.layers))
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in an epoch, also before the run has begun."""
+        if self.runtime is not None:
+            return self.runtime.steps_per_epoch
+        return schedules.steps_per_epoch(self.config.training_images, self.config.batch_size)
 
     @property
     def is_live(self) -> bool:
@@ -148,18 +158,17 @@ def _read_checked(folder: Path) -> Run:
         prepared = plan(config)
     except UserError as error:
         raise RunError(f"run.json describes no run that can be trained: {error}") from None
-    parent, facts, notes, tags = (values.get(name) for name in ("parent", "facts", "notes", "tags"))
+    parent, notes, tags = (values.get(name) for name in ("parent", "notes", "tags"))
     recipe, group = values.get("recipe"), values.get("group")
     if not (
         (parent is None or is_parent(parent))
-        and isinstance(facts, Mapping)
         and isinstance(notes, str)
         and isinstance(tags, list)
         and all(isinstance(tag, str) for tag in tags)
         and all(word is None or isinstance(word, str) for word in (recipe, group))
     ):
         raise RunError(
-            "run.json is damaged: parent, facts, notes, tags, recipe or group is not what it should be."
+            "run.json is damaged: parent, notes, tags, recipe or group is not what it should be."
         )
     rows = read_epochs(folder)
     if rows:
@@ -176,7 +185,7 @@ def _read_checked(folder: Path) -> Run:
         parent,
         notes,
         tuple(tags),
-        facts,
+        parse_runtime(values),
         parse_test(values.get("test")),
         "",
         "",
@@ -238,6 +247,21 @@ def is_parent(value: Any) -> bool:
         and value.get("which") in WHICH_WEIGHTS
         and type(value.get("epoch")) is int
     )
+
+
+def parse_runtime(values: Mapping[str, Any]) -> Runtime | None:
+    """The runtime in run.json; None before the run's first start.
+
+    Raises:
+        RunError: it is damaged.
+    """
+    value = aliases.run_value(values, "runtime")
+    if value is None or value == {}:
+        return None
+    try:
+        return Runtime.from_dict(value)
+    except RunError as error:
+        raise RunError(f"run.json is damaged: {error}") from None
 
 
 def parse_test(value: Any) -> TestResult | None:

@@ -115,7 +115,7 @@ class Worker:
             run.config,
             data,
             saved["training"] if saved else None,
-            run.facts,
+            run.runtime,
             self.record.start_weights(),
             loading.load_teacher(run.config, self.folder.parent),
         )

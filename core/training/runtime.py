@@ -1,7 +1,8 @@
-"""What the machine decides of a run: device, threads, and the formats that compute fastest, found by a short trial.
+"""Resolve a run's runtime: device, threads, workers, and the number format and memory layout that
+train fastest.
 
-Which of them wins depends on the processor, the network and the batch, so a run with `precision` "auto" tries them
-before its first step and writes down what it found.
+Which format is fastest depends on the processor, the network and the batch size. A run with
+precision "auto" therefore benchmarks all formats before its first step and records the result.
 """
 
 from __future__ import annotations
@@ -9,204 +10,250 @@ from __future__ import annotations
 import copy
 import ctypes
 import functools
+import importlib.metadata
 import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
 
-from core.config import RunConfig
+import core
+from core.data.dataset import Mnist
 from core.errors import ConfigError
 from core.models.batch_last import layers
 from core.models.network import build
+from core.runtime import DEVICES, LAYOUTS, Runtime
 from core.training.distillation import Teacher
 from core.training.plan import Plan
 
-WEIGHTS = {
-    "contiguous": torch.contiguous_format,
-    "channels_last": torch.channels_last,
-    "batch_last": torch.contiguous_format,
-}
-"""How weights lie in memory, by the layout of the images."""
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-SECONDS = 0.25  # spent on each way
-MOST_WORKERS = 8  # processes that augment for a GPU
-SMALL_NETWORK = 4_000_000  # multiply-adds an image
-ANSWERED = 256  # images that a teacher is tried on
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # glibc's names for what `mallopt` sets
-GAIN = 0.9  # bf16 must take less than this share of fp32's time, since it rounds more
+SECONDS = 0.25  # benchmark time per format
+MAX_GPU_WORKERS = 8
+SMALL_NETWORK = 4_000_000  # multiply-adds per image
+TEACHER_BATCH = 256  # images in the benchmark of a teacher
+BF16_GAIN = 0.9  # bf16 rounds more, so it must take less than this fraction of fp32's time
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # options of glibc's mallopt
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of that name, or for "auto" the best one there is: cuda, then mps, then cpu.
+    """Return the named device; "auto" is the first available one of cuda, mps and cpu.
 
     Raises:
-        ConfigError: the named device is not on this machine.
+        ConfigError: the named device is not available.
     """
-    present = {
+    available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
     if name == "auto":
-        name = next(kind for kind, there in present.items() if there)
-    if not present[name]:
+        name = next(device for device, present in available.items() if present)
+    if name not in DEVICES or not available[name]:
         raise ConfigError(
-            f"device {name} is not on this machine; choose auto or "
-            f"{' or '.join(kind for kind, there in present.items() if there)}."
+            f"device {name[:40]} is not on this machine; choose auto or "
+            f"{' or '.join(device for device, present in available.items() if present)}."
         )
     return torch.device(name)
 
 
-def facts_for(prepared: Plan) -> dict[str, Any]:
-    """What the machine decides where the config says "auto": device, precision, memory layout, threads, workers.
+def resolve_runtime(run_plan: Plan, data: Mnist, teacher: nn.Module | None = None) -> Runtime:
+    """Decide what the config leaves open: device, precision, memory layout, threads and workers.
 
-    A run that is resumed must be given the facts it was started with, or its arithmetic may differ.
-    """
-    config = prepared.config
-    device = choose_device(config.device)
-    cores = os.cpu_count() or 1
-    # On a small network a second thread gains little, and where the cores are busy with anything else the two wait
-    # for each other at every operation: measured here, a hundred times slower.
-    small = prepared.multiply_adds < SMALL_NETWORK
-    threads = config.threads or (1 if small else max(1, cores - bool(prepared.transforms)))
-    if config.precision == "auto":
-        chosen = choose(config, device, threads)
-    else:  # by rule, so that the same config computes the same bits
-        own = small and "batch_last" in layouts(config.precision, device)
-        chosen = {
-            "precision": config.precision,
-            "layout": "batch_last"
-            if own
-            else "contiguous"
-            if config.precision == "fp32"
-            else "channels_last",
-        }
-    name = (
-        torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else (platform.processor() or platform.machine())
-    )
-    return {
-        "device": device.type,
-        "device_name": name,
-        **chosen,
-        "threads": threads,
-        "workers": workers_for(device, cores, threads) if prepared.transforms else 0,
-        "torch": torch.__version__,
-    }
-
-
-def workers_for(device: torch.device, cores: int, threads: int) -> int:
-    """Processes that augment: as many as a GPU may wait for, but one where cores train, and none if all of them do."""
-    return max(0, min(1, cores - threads) if device.type == "cpu" else min(MOST_WORKERS, cores - 1))
-
-
-def choose(
-    config: RunConfig, device: torch.device, threads: int, seconds: float = SECONDS
-) -> dict[str, Any]:
-    """Try a few training steps in every format.
+    A resumed run must keep the runtime that it was started with: other settings may round
+    differently.
 
     Args:
-        config: the run; its network and batch size count.
-        device: where it will train.
+        run_plan: the run.
+        data: the dataset, for the numbers of images and steps.
+        teacher: the run's teacher; benchmarked if the precision is "auto".
+
+    Raises:
+        ConfigError: the device is not available.
+    """
+    config = run_plan.config
+    device = choose_device(config.device)
+    cores = os.cpu_count() or 1
+    # A second thread gains little on a small network, and where other work keeps the cores busy,
+    # two threads wait for each other at every operation (measured: a hundred times slower).
+    small = run_plan.multiply_adds < SMALL_NETWORK
+    threads = config.threads or (1 if small else max(1, cores - bool(run_plan.transforms)))
+
+    benchmarked: dict[str, float] = {}
+    if config.precision == "auto":
+        benchmarked = benchmark_formats(run_plan, device, threads)
+        precision, layout = fastest_format(benchmarked)
+    else:  # by rule, so that the same config gives the same bits
+        precision, layout = config.precision, "contiguous"
+        if precision == "bf16":
+            layout = "channels_last"
+        elif small and "batch_last" in layouts(precision, device):
+            layout = "batch_last"
+
+    teacher_precision = None
+    if teacher is not None:
+        teacher_precision = (
+            benchmark_teacher(teacher, device) if config.precision == "auto" else precision
+        )
+    train_images = len(data.train_labels) - config.holdout
+    return Runtime(
+        device=device.type,
+        device_name=_device_name(device),
+        precision=precision,
+        layout=layout,
+        benchmarked=benchmarked,
+        threads=threads,
+        workers=worker_count(device, cores, threads) if run_plan.transforms else 0,
+        teacher_precision=teacher_precision,
+        parameters=run_plan.parameters,
+        steps_per_epoch=-(-train_images // config.batch_size),
+        train_images=train_images,
+        val_images=config.holdout or len(data.test_labels),
+        validated_on="hold-out" if config.holdout else "test",
+        inkling=core.__version__,
+        python=platform.python_version(),
+        torch=torch.__version__,
+        numba=_numba_version(),
+    )
+
+
+def worker_count(device: torch.device, cores: int, threads: int) -> int:
+    """Return the number of augmenting processes: at most one for a CPU, up to 8 for a GPU."""
+    if device.type == "cpu":
+        return max(0, min(1, cores - threads))
+    return max(0, min(MAX_GPU_WORKERS, cores - 1))
+
+
+def benchmark_formats(
+    run_plan: Plan, device: torch.device, threads: int, seconds: float = SECONDS
+) -> dict[str, float]:
+    """Time training steps in every precision and memory layout.
+
+    Args:
+        run_plan: the run; its network and batch size matter.
+        device: where the run will train.
         threads: CPU threads that it will use.
-        seconds: for each way, besides its first steps.
+        seconds: per format, after its first steps.
 
     Returns:
-        `precision`, `layout` and `tried`: milliseconds a step (median) by "precision layout".
+        Milliseconds per step (median) by "precision layout".
     """
-    before = torch.get_num_threads()
+    threads_before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        model = build(config)
-        tried = {
-            f"{precision} {layout}": step_ms(
-                copy.deepcopy(model), config.batch_size, device, precision, layout, seconds
+        model = build(run_plan.config)
+        batch_size = run_plan.config.batch_size
+        return {
+            f"{precision} {layout}": round(
+                step_ms(copy.deepcopy(model), batch_size, device, precision, layout, seconds), 3
             )
             for precision in DTYPES
             for layout in layouts(precision, device)
         }
     finally:
-        torch.set_num_threads(before)
-    best = {
-        precision: min((way for way in tried if way.startswith(precision)), key=tried.__getitem__)
+        torch.set_num_threads(threads_before)
+
+
+def fastest_format(times: Mapping[str, float]) -> tuple[str, str]:
+    """Return the precision and layout to train in; bf16 only where it is clearly faster.
+
+    Args:
+        times: as `benchmark_formats` returns them.
+    """
+    fastest = {
+        precision: min(
+            (name for name in times if name.startswith(precision)), key=times.__getitem__
+        )
         for precision in DTYPES
     }
-    chosen = best["bf16"] if tried[best["bf16"]] < GAIN * tried[best["fp32"]] else best["fp32"]
-    precision, layout = chosen.split()
-    return {
-        "precision": precision,
-        "layout": layout,
-        "tried": {way: round(ms, 3) for way, ms in tried.items()},
-    }
+    gains = times[fastest["bf16"]] < BF16_GAIN * times[fastest["fp32"]]
+    precision, layout = fastest["bf16" if gains else "fp32"].split()
+    return precision, layout
 
 
-def choose_answering(
-    teacher: torch.nn.Module, device: torch.device, seconds: float = SECONDS
-) -> str:
-    """The precision, "fp32" or "bf16", in which a teacher answers faster; on the CPU in one thread, as in a worker."""
-    images = torch.zeros(ANSWERED, 28, 28, dtype=torch.uint8)
-    before = torch.get_num_threads()
+def benchmark_teacher(teacher: nn.Module, device: torch.device, seconds: float = SECONDS) -> str:
+    """Return the precision, "fp32" or "bf16", in which the teacher runs faster.
+
+    Uses one CPU thread, as an augmenting process does. The caller's network is not changed.
+    """
+    images = torch.zeros(TEACHER_BATCH, 28, 28, dtype=torch.uint8)
+    threads_before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         times = {
-            name: timed(
+            precision: median_seconds(
                 device,
                 functools.partial(Teacher(copy.deepcopy(teacher), device, dtype), images),
                 seconds,
             )
-            for name, dtype in DTYPES.items()
+            for precision, dtype in DTYPES.items()
         }
     finally:
-        torch.set_num_threads(before)
-    return "bf16" if times["bf16"] < GAIN * times["fp32"] else "fp32"
+        torch.set_num_threads(threads_before)
+    return "bf16" if times["bf16"] < BF16_GAIN * times["fp32"] else "fp32"
 
 
-def keep_memory() -> None:
-    """Ask the C library to keep the memory that a step frees for the next step, where it can be asked (glibc).
+def keep_freed_memory() -> None:
+    """Ask glibc to keep freed memory for the next step; without effect on other C libraries.
 
-    By default large pieces go back to the system at once, and the next step pays for fetching and zeroing them anew:
-    on two cores that was a sixth of a step.
+    By default glibc returns large blocks to the system, and the next step pays for fetching and
+    zeroing them: a sixth of a step on two cores.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         return
-    for option in (_TRIM_THRESHOLD, _MMAP_THRESHOLD):
+    for option in (_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD):
         mallopt(option, 1 << 30)
 
 
 def layouts(precision: str, device: torch.device) -> list[str]:
-    """The layouts that this precision can be computed in."""
-    own = precision == "fp32" and device.type == "cpu" and layers.available()
-    return [layout for layout in WEIGHTS if layout != "batch_last" or own]
+    """Return the memory layouts that support this precision on this device."""
+    compiled = precision == "fp32" and device.type == "cpu" and layers.available()
+    return [layout for layout in LAYOUTS if layout != "batch_last" or compiled]
 
 
-def laid(images: torch.Tensor, layout: str) -> torch.Tensor:
-    """The same images, (B, C, H, W), in this memory layout."""
-    return (
-        layers.lay(images) if layout == "batch_last" else images.to(memory_format=WEIGHTS[layout])
-    )
+def to_layout(images: Tensor, layout: str) -> Tensor:
+    """Return images (B, C, H, W) in a memory layout of `core.runtime.LAYOUTS`."""
+    if layout == "batch_last":
+        return layers.lay(images)
+    return images.to(memory_format=_memory_format(layout))
+
+
+def move_model(model: nn.Module, device: torch.device, layout: str) -> nn.Module:
+    """Move a network, in place, to a device and its weights to the memory layout of the images.
+
+    The batch-last loops read contiguous weights.
+    """
+    # Through Any, since the type stubs of `Module.to` lack memory_format.
+    options: Any = {"device": device, "memory_format": _memory_format(layout)}
+    return model.to(**options)
+
+
+def _memory_format(layout: str) -> torch.memory_format:
+    return torch.channels_last if layout == "channels_last" else torch.contiguous_format
 
 
 def step_ms(
-    model: torch.nn.Module,
+    model: nn.Module,
     batch_size: int,
     device: torch.device,
     precision: str,
     layout: str,
     seconds: float = SECONDS,
 ) -> float:
-    """Median milliseconds of a forward and backward pass over one batch of noise; the model's weights stay."""
+    """Return the median milliseconds of a forward and backward pass over a batch of noise.
+
+    The model is moved to the device; its weights keep their values.
+    """
     dtype = DTYPES[precision]
-    model = model.to(device).to(memory_format=WEIGHTS[layout]).train()
+    model = move_model(model, device, layout).train()
     generator = torch.Generator().manual_seed(0)
-    images = laid(torch.rand(batch_size, 1, 28, 28, generator=generator).to(device), layout)
+    images = to_layout(torch.rand(batch_size, 1, 28, 28, generator=generator).to(device), layout)
     targets = torch.zeros(batch_size, dtype=torch.int64, device=device)
 
     def step() -> None:
@@ -215,22 +262,32 @@ def step_ms(
             logits = model(images)
         F.cross_entropy(logits.float(), targets).backward()
 
-    return 1_000 * timed(device, step, seconds)
+    return 1_000 * median_seconds(device, step, seconds)
 
 
-def timed(device: torch.device, work: Callable[[], Any], seconds: float) -> float:
-    """Median seconds of some work, done over and over for so long, its first times apart."""
+def median_seconds(device: torch.device, work: Callable[[], Any], seconds: float) -> float:
+    """Return the median seconds of a call, repeated for `seconds`; the first two don't count."""
     times: list[float] = []
-    rounds, end = (
-        0,
-        time.perf_counter() + 4 * seconds,
-    )  # where it is slow, its first times are enough
-    while rounds < 3 or (sum(times) < seconds and time.perf_counter() < end):
+    calls, deadline = 0, time.perf_counter() + 4 * seconds
+    while calls < 3 or (sum(times) < seconds and time.perf_counter() < deadline):
         start = time.perf_counter()
         work()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        rounds += 1
-        if rounds > 2:
+        calls += 1
+        if calls > 2:
             times.append(time.perf_counter() - start)
     return statistics.median(times)
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return platform.processor() or platform.machine()
+
+
+def _numba_version() -> str:
+    try:
+        return importlib.metadata.version("numba")
+    except importlib.metadata.PackageNotFoundError:
+        return ""

@@ -19,18 +19,18 @@ from core.data.batches import Batches, normalise
 from core.data.dataset import Mnist, split
 from core.errors import ConfigError, RunError, UserError
 from core.models.network import build, load_weights
+from core.runtime import Runtime
 from core.training import cuda_graphs, optimizers, schedules
 from core.training.distillation import Teacher, distillation
 from core.training.plan import plan
 from core.training.results import BatchResult, EpochResult, TestResult
 from core.training.runtime import (
     DTYPES,
-    WEIGHTS,
-    choose_answering,
     choose_device,
-    facts_for,
-    keep_memory,
-    laid,
+    keep_freed_memory,
+    move_model,
+    resolve_runtime,
+    to_layout,
 )
 
 EVALUATION_BATCH = 1_000
@@ -60,13 +60,13 @@ def evaluate(
         labels: (N,) int64.
         device: where the model is.
         dtype: format of the arithmetic; other than float32 under autocast.
-        layout: how the images are to lie in memory, one of `machine.WEIGHTS`.
+        layout: how the images are to lie in memory, one of `core.runtime.LAYOUTS`.
     """
     training = model.training
     model.eval()
     loss, correct = 0.0, 0
     for start in range(0, len(images), EVALUATION_BATCH):
-        batch = laid(
+        batch = to_layout(
             normalise(images[start : start + EVALUATION_BATCH], device), layout
         )  # (B, 1, 28, 28)
         targets = labels[start : start + EVALUATION_BATCH].to(device)
@@ -86,7 +86,7 @@ class Training:
         config: the run.
         data: the dataset.
         state: what `state_dict` returned when the run was left; None: from the start.
-        facts: the facts the run was started with; None: chosen for this machine.
+        runtime: the runtime that the run was started with; None: resolved for this machine.
         weights: a state_dict of the same network to begin with instead of random weights.
         teacher: the trained network, or ensemble, that the config names as its teacher; changed to evaluation mode.
 
@@ -99,34 +99,22 @@ class Training:
         config: RunConfig,
         data: Mnist,
         state: Mapping[str, Any] | None = None,
-        facts: Mapping[str, Any] | None = None,
+        runtime: Runtime | None = None,
         weights: Mapping[str, Tensor] | None = None,
         teacher: torch.nn.Module | None = None,
     ):
         prepared = plan(config)
         self.config = config
-        self.facts: dict[str, Any] = (
-            dict(facts) if facts and "precision" in facts else facts_for(prepared)
-        )
-        self.device = choose_device(self.facts["device"])
-        self.dtype = DTYPES[self.facts["precision"]]
-        # Runs from before layouts were measured computed bf16 in channels_last.
-        self.layout: str = self.facts.get("layout") or (
-            "contiguous" if self.dtype == torch.float32 else "channels_last"
-        )
         if (config.teacher != "none") != (teacher is not None):
             raise RunError(
                 f"the config's teacher is {config.teacher}, but "
                 + ("it was not found." if teacher is None else "another was given.")
             )
-        if teacher is not None and "teacher_precision" not in self.facts:
-            self.facts["teacher_precision"] = (
-                choose_answering(teacher, self.device)
-                if config.precision == "auto" and not facts
-                else self.facts["precision"]
-            )
+        self.runtime = runtime = runtime or resolve_runtime(prepared, data, teacher)
+        self.device = choose_device(runtime.device)
+        self.dtype, self.layout = DTYPES[runtime.precision], runtime.layout
         self.teacher = (
-            Teacher(teacher, self.device, DTYPES[self.facts["teacher_precision"]])
+            Teacher(teacher, self.device, DTYPES[runtime.teacher_precision or runtime.precision])
             if teacher is not None
             else None
         )
@@ -148,24 +136,17 @@ class Training:
             config.batch_size,
             prepared.transforms,
             config.seed,
-            self.facts["workers"],
+            runtime.workers,
             config.augmented_epochs,
             # On the CPU it answers where images are augmented, ahead of training; a GPU in the step.
             self.teacher if self.device.type == "cpu" else None,
         )
         self.steps = self.batches.steps_per_epoch
         self.train_total = len(train)
-        self.facts |= {
-            "parameters": prepared.parameters,
-            "steps_per_epoch": self.steps,
-            "train_images": self.train_total,
-            "val_images": len(self.validation[0]),
-            "validated_on": "hold-out" if config.holdout else "test",
-        }
         self.model = build(config)
         if weights is not None:
             load_weights(self.model, weights)
-        self.model.to(self.device).to(memory_format=WEIGHTS[self.layout])
+        move_model(self.model, self.device, self.layout)
         self.optimizer = optimizers.build(config, self.model)
         self.average = (
             optimizers.Average(self.model.state_dict(keep_vars=True).values(), config.ema_decay)
@@ -211,9 +192,9 @@ class Training:
             Diverged: a loss is no number; the weights of the last whole epoch are still good.
         """
         threads = torch.get_num_threads()
-        torch.set_num_threads(self.facts["threads"])
+        torch.set_num_threads(self.runtime.threads)
         if self.device.type == "cpu":
-            keep_memory()
+            keep_freed_memory()
         self._clock = time.perf_counter() - self.seconds
         stream = None
         try:
@@ -295,7 +276,7 @@ class Training:
 
     def _compute(self, images: Tensor, labels: Tensor, answers: Tensor | None = None) -> Tensor:
         """A step's arithmetic, on the device alone, so that it can be recorded; the mean nll."""
-        batch = laid(normalise(images, self.device), self.layout)  # (B, 1, 28, 28)
+        batch = to_layout(normalise(images, self.device), self.layout)  # (B, 1, 28, 28)
         targets = labels.to(self.device, non_blocking=True)
         if self.teacher is not None and answers is None:
             answers = self.teacher(images)  # (B, 10)
@@ -364,7 +345,7 @@ class Training:
             return evaluate(self.model, images, labels, self.device, self.dtype, self.layout)
         model = build(self.config)
         model.load_state_dict(self.weights())
-        model.to(self.device).to(memory_format=WEIGHTS[self.layout])
+        move_model(model, self.device, self.layout)
         return evaluate(model, images, labels, self.device, self.dtype, self.layout)
 
     def _elapsed(self) -> float:

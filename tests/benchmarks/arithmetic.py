@@ -30,7 +30,7 @@ from core.models.architectures import ARCHITECTURES  # noqa: E402
 from core.recipes import RECIPES, recipe  # noqa: E402
 from core.training.plan import plan  # noqa: E402
 from core.training.results import BatchResult  # noqa: E402
-from core.training.runtime import DTYPES, facts_for  # noqa: E402
+from core.training.runtime import DTYPES, resolve_runtime  # noqa: E402
 from core.training.trainer import Training  # noqa: E402
 
 BATCHES = (32, 64, 128, 256, 512)
@@ -217,7 +217,7 @@ def growth_tables(
 
 def training(config: RunConfig, data: dataset.Mnist) -> Training:
     """A run that takes its format as the machine would choose it for this precision."""
-    return Training(config, data, facts=facts_for(plan(config)))
+    return Training(config, data, runtime=resolve_runtime(plan(config), data))
 
 
 def step_seconds(config: RunConfig, data: dataset.Mnist, seconds: float) -> float:

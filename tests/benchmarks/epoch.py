@@ -44,7 +44,7 @@ from core.models.network import build  # noqa: E402
 from core.recipes import RECIPES  # noqa: E402
 from core.training import schedules  # noqa: E402
 from core.training.plan import plan  # noqa: E402
-from core.training.runtime import DTYPES, choose, facts_for  # noqa: E402
+from core.training.runtime import DTYPES, benchmark_formats, resolve_runtime  # noqa: E402
 from core.training.trainer import Training, evaluate  # noqa: E402
 
 WORKERS = (0, 1, 2)
@@ -174,7 +174,9 @@ def noting(checks: list[float], measure: Callable[[], tuple[float, float]]) -> C
 def app(config: RunConfig, data: dataset.Mnist, share: float) -> tuple[float, float]:
     """Seconds of an epoch's training and of its validation in this app."""
     training = Training(
-        config, data, facts={**facts_for(plan(config)), "layout": best_layout(config)}
+        config,
+        data,
+        runtime=resolve_runtime(plan(config), data).changed(layout=best_layout(config, data)),
     )
     results = training.run()
     seconds = timed(results, training.steps, share)
@@ -191,12 +193,13 @@ def app(config: RunConfig, data: dataset.Mnist, share: float) -> tuple[float, fl
     return seconds, (time.perf_counter() - began) * len(data.test_images) / part
 
 
-def best_layout(config: RunConfig) -> str:
+def best_layout(config: RunConfig, data: dataset.Mnist) -> str:
     """The memory layout that a run with precision "auto" would choose within this precision."""
-    facts = facts_for(plan(config))
-    tried = choose(config, torch.device(facts["device"]), facts["threads"])["tried"]
+    run_plan = plan(config)
+    runtime = resolve_runtime(run_plan, data)
+    times = benchmark_formats(run_plan, torch.device(runtime.device), runtime.threads)
     return min(
-        (way for way in tried if way.startswith(config.precision)), key=tried.__getitem__
+        (name for name in times if name.startswith(config.precision)), key=times.__getitem__
     ).split()[1]
 
 

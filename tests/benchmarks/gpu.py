@@ -33,7 +33,7 @@ from core.data import dataset  # noqa: E402
 from core.recipes import RECIPES, recipe  # noqa: E402
 from core.training.plan import plan  # noqa: E402
 from core.training.results import BatchResult, EpochResult  # noqa: E402
-from core.training.runtime import DTYPES, facts_for  # noqa: E402
+from core.training.runtime import DTYPES, resolve_runtime  # noqa: E402
 from core.training.trainer import Training  # noqa: E402
 
 BATCHES = (32, 64, 128, 256, 512, 1024, 2048)
@@ -340,8 +340,10 @@ def made(
 ) -> Training:
     """A run in the format of its precision; "auto" takes fp32, so that nothing is tried first."""
     config = config if config.precision != "auto" else config.changed(precision="fp32")
-    facts = facts_for(plan(config))
-    run = Training(config, data, facts=facts if workers is None else {**facts, "workers": workers})
+    runtime = resolve_runtime(plan(config), data)
+    if workers is not None:
+        runtime = runtime.changed(workers=workers)
+    run = Training(config, data, runtime=runtime)
     if not replayed:
         run.recorded = None
     if not held:

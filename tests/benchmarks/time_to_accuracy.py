@@ -140,7 +140,7 @@ def trained(name: str, seed: int, epochs: int | None, images: int) -> dict[str, 
         "accuracies": accuracies,
         "first": first,
         "seed": seed,
-        "facts": training.facts,
+        "runtime": training.runtime.to_dict(),
         "parameters": plan(config).parameters,
     }
 
@@ -210,14 +210,14 @@ def first_at(runs: list[dict[str, Any]], goal: float) -> str:
 
 def how(name: str, run: dict[str, Any]) -> list[str]:
     """A run's line of the second table."""
-    facts = run["facts"]
+    runtime = run["runtime"]
     return [
         name,
         str(run["seed"]),
-        facts["device_name"],
-        f"{facts['precision']} {facts['layout']}",
-        str(facts["threads"]),
-        str(facts["workers"]),
+        runtime["device_name"],
+        f"{runtime['precision']} {runtime['layout']}",
+        str(runtime["threads"]),
+        str(runtime["workers"]),
         f"{run['first']:.1f}",
         f"{(run['seconds'][-1] - run['first']) / len(run['seconds']):.2f}",
     ]

@@ -117,8 +117,8 @@ def _origin(run: Run) -> str:
             f"Forked from {run.parent['name']} ({run.parent['which']} weights, "
             f"epoch {run.parent['epoch']})",
         )
-    if facts := run.facts:
-        parts.append(f"trained on {facts.get('device')} in {facts.get('precision')}")
+    if runtime := run.runtime:
+        parts.append(f"trained on {runtime.device} in {runtime.precision}")
     return ", ".join(parts)
 
 

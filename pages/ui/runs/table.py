@@ -186,7 +186,7 @@ def _set_up(run: Run) -> dict[str, object]:
         "Schedule": config.schedule,
         "Rate": max(getattr(config, name) for name in RATE_FIELDS[config.schedule]),
         "Batch": config.batch_size,
-        "Device": run.facts.get("device"),
+        "Device": run.runtime.device if run.runtime else None,
         "Recipe": run.recipe,
         "Created": run.created,
     }

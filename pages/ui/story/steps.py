@@ -16,7 +16,7 @@ from core.reports import report as reports
 from core.reports import story
 from core.runs.run import Run
 from core.task import PARAMETER_BUDGET
-from core.training.schedules import SCHEDULES, steps_per_epoch
+from core.training.schedules import SCHEDULES
 from pages.ui import tables, words
 from pages.ui.controls import field_label
 from pages.ui.frame import draw_digit_strip
@@ -163,10 +163,7 @@ def _rates(run: Run) -> None:
     schedule = SCHEDULES[run.config.schedule]
     with left:
         st.markdown("##### Learning rate")
-        steps = int(
-            run.facts.get("steps_per_epoch")
-            or steps_per_epoch(run.config.training_images, run.config.batch_size)
-        )
+        steps = run.steps_per_epoch
         st.altair_chart(
             charts.rate(charts.plan(run.config, steps), run.config.epochs, run.name),
             key="rate",

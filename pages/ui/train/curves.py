@@ -7,7 +7,6 @@ import pandas as pd
 from core.charts import training as charts
 from core.experiments.statistics import wilson
 from core.runs.run import Run
-from core.training import schedules
 from pages.ui.components.chart import draw_chart
 from pages.ui.terms import explain
 
@@ -85,21 +84,13 @@ def loss_by_epoch(run: Run) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["epoch", "part", "loss"])
 
 
-def steps_per_epoch(run: Run) -> int:
-    """Steps in an epoch of a run, also before it has begun."""
-    return int(
-        run.facts.get("steps_per_epoch")
-        or schedules.steps_per_epoch(run.config.training_images, run.config.batch_size)
-    )
-
-
 def planned_rates(run: Run) -> pd.DataFrame:
     """The rates that a run's schedule plans."""
-    return charts.plan(run.config, steps_per_epoch(run))
+    return charts.plan(run.config, run.steps_per_epoch)
 
 
 def _batches(run: Run, field: str, name: str) -> pd.DataFrame:
-    steps = steps_per_epoch(run)
+    steps = run.steps_per_epoch
     rows = [
         (event["epoch"] - 1 + event["step"] / steps, event[field])
         for event in run.read_events()

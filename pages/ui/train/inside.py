@@ -27,7 +27,6 @@ from pages.ui.draw import networks as draw_networks
 from pages.ui.frame import KEPT, heading
 from pages.ui.run_files import draw_downloads
 from pages.ui.train import background as asking
-from pages.ui.train import curves as train_curves
 
 POLL = 2.0  # seconds
 BATCH_SECONDS = 4.0  # seconds that a batch can be looked at before the next one
@@ -65,9 +64,7 @@ def draw_inside(name: str, moving: bool) -> None:
 def draw_epochs(run: Run, moving: bool) -> None:
     """The epoch table."""
     heading("Epochs", describe_validation(run))
-    tables.draw_epoch_table(
-        run.epochs, schedules.epoch_rates(run.config, train_curves.steps_per_epoch(run))
-    )
+    tables.draw_epoch_table(run.epochs, schedules.epoch_rates(run.config, run.steps_per_epoch))
     if run.epochs:
         draw_downloads(run)
 
@@ -82,7 +79,7 @@ def draw_batch(run: Run, moving: bool) -> None:
     images, labels = _batch(run.name, str(run.folder), str(run.created), *at, run, sets)
     heading(
         "Batch",
-        f"epoch {at[0]}, step {at[1]:,} of {train_curves.steps_per_epoch(run):,}, as the network saw it",
+        f"epoch {at[0]}, step {at[1]:,} of {run.steps_per_epoch:,}, as the network saw it",
     )
     shown = labels[:BATCH]
     draw_gallery(

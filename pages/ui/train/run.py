@@ -174,11 +174,10 @@ def _settings(run: Run, others: Sequence[str]) -> None:
         f"**Learning rate** × {factor:g} from epoch {epoch}, step {step:,}"
         for epoch, step, factor in _rates(run)[-CHANGES:]
     ]
-    facts = run.facts
-    if facts:
+    if runtime := run.runtime:
         lines.append(
-            f":gray[{facts.get('device')}, {facts.get('precision')}, threads: {facts.get('threads')}, "
-            f"{facts.get('train_images', 0):,} images]"
+            f":gray[{runtime.device}, {runtime.precision}, threads: {runtime.threads}, "
+            f"{runtime.train_images:,} images]"
         )
     st.markdown("  \n".join(lines))
 

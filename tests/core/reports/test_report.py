@@ -24,7 +24,7 @@ from core.reports.report import html, markdown
 from core.runs import control, files, store
 from core.runs.run import Run
 from core.training.results import HEADER, EpochResult, TestResult
-from tests.made import made_run
+from tests.made import RUNTIME, made_run
 
 
 def run_of(recipe: str, rows, **changes) -> Run:
@@ -39,7 +39,7 @@ def run_of(recipe: str, rows, **changes) -> Run:
         None,
         "",
         (),
-        {"device": "cpu"},
+        RUNTIME,
         None,
         "finished",
         "",
@@ -116,8 +116,8 @@ def test_what_the_run_learnt_from_and_how_it_rounded_stand_in_the_header():
         "initial", [row(1, 58_000, 9_900)], teacher="old", teacher_share=0.7, temperature=3.0
     )
     assert "Teacher: old (share 0.7, temperature 3)" in markdown(run)
-    facts = {"device": "cpu", "precision": "bf16"}
-    rounded = dataclasses.replace(run_of("initial", [row(1, 58_000, 9_900)]), facts=facts)
+    runtime = RUNTIME.changed(precision="bf16")
+    rounded = dataclasses.replace(run_of("initial", [row(1, 58_000, 9_900)]), runtime=runtime)
     assert "Using Device: cpu (bf16)" in markdown(rounded)
     assert "Teacher" not in markdown(rounded)
 

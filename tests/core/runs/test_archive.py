@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from core.config import RunConfig
 from core.errors import LimitError, RunError, UserError
 from core.limits import Limits
-from core.runs import archive, creation, loading, processes, status, store, torch_file
+from core.runs import archive, creation, files, loading, processes, status, store, torch_file
 from core.runs.run import Run
+from tests.made import RUNTIME
 
 
 def _contents(data):
@@ -48,10 +49,10 @@ def test_a_run_survives_the_way_out_and_in(exported, kinds):
     run, data = exported
     taken = archive.import_run(data)
     assert taken.name == "a-2"
-    assert (taken.config, taken.epochs, taken.facts, taken.state) == (
+    assert (taken.config, taken.epochs, taken.runtime, taken.state) == (
         run.config,
         run.epochs,
-        run.facts,
+        run.runtime,
         "finished",
     )
     assert abs((taken.created - run.created).total_seconds()) < 0.01
@@ -91,15 +92,15 @@ def test_a_run_without_weights_yet_goes_out_and_in(tiny):
     assert (taken.state, taken.epochs, taken.can_resume) == ("stopped", (), True)
 
 
-def test_facts_that_nobody_vouches_for_start_no_run(tiny):
+def test_a_new_run_resolves_its_runtime_on_this_machine(tiny):
     """Whoever made the zip could ask for a million threads there."""
     creation.create_run(tiny, "new")
     data = _changed(
         archive.export_run(store.open_run("new")),
         "run.json",
-        lambda run: {**run, "facts": {"threads": 10**6}},
+        lambda run: {**run, "runtime": RUNTIME.changed(threads=999).to_dict()},
     )
-    assert archive.import_run(data).facts == {}
+    assert archive.import_run(data).runtime is None
 
 
 def test_notes_tags_recipe_and_parent_come_along(trained, tiny):
@@ -335,7 +336,7 @@ def test_values_nobody_knows_do_not_come_in(exported):
         lambda run: {
             **run,
             "evil": "x",
-            "facts": {**run["facts"], "deep": {"x": [1]}, "long": "y" * 999},
+            "runtime": {**run["runtime"], "deep": {"x": [1]}, "long": "y" * 999},
             "parent": {"name": "p", "which": "last", "epoch": 1, "evil": 1},
         },
     )
@@ -344,8 +345,8 @@ def test_values_nobody_knows_do_not_come_in(exported):
     )
     taken = archive.import_run(data)
     assert "evil" not in (taken.folder / "run.json").read_text()
-    assert "deep" not in taken.facts
-    assert len(taken.facts["long"]) == 200
+    assert taken.runtime == store.open_run("a").runtime
+    assert not {"deep", "long"} & set(files.read_json(taken.folder / "run.json")["runtime"])
     assert (taken.state, taken.message) == ("stopped", "taken in from a file")
 
 

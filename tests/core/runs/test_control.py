@@ -14,6 +14,7 @@ from core.runs import (
     worker,
 )
 from core.runs.progress import estimate_progress
+from tests.made import RUNTIME
 
 
 @pytest.fixture
@@ -190,7 +191,7 @@ def test_progress_tells_how_far_and_how_long(tiny, checkpoints):
     run = creation.create_run(tiny, "a")
     assert estimate_progress(run).share == 0.0
     with files.lock_folder(checkpoints):
-        store.update_run_json(run.folder, facts={"steps_per_epoch": 6})
+        store.update_run_json(run.folder, runtime=RUNTIME.changed(steps_per_epoch=6).to_dict())
     for kind, epoch, step, at in (
         ("started", 1, 0, 100.0),
         ("batch", 1, 6, 160.0),

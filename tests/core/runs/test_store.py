@@ -225,7 +225,7 @@ def _corrupt(run: Run, how: str) -> None:
         ("no table", "holds no table"),
         ("no such state", "names no state"),
         ("no time", "'yesterday' is no time"),
-        ("parent", "parent, facts, notes, tags, recipe or group"),
+        ("parent", "parent, notes, tags, recipe or group"),
         ("test", "its test result is none"),
         ("torn weights", "last.pt is no zip file"),
     ],

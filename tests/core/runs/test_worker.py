@@ -64,8 +64,8 @@ def test_a_run_from_start_to_end(tiny, digits, kinds, checkpoints):
         for event in batches
         if event["step"] in (1, 6)
     ] == [(epoch, step, 6) for epoch in (1, 2, 3) for step in (1, 6)]
-    assert run.facts["steps_per_epoch"] == 6
-    assert run.facts["device"] == "cpu"
+    assert run.runtime.steps_per_epoch == 6
+    assert run.runtime.device == "cpu"
     assert sorted(os.listdir(run.folder)) == [
         "best.pt",
         "epochs.json",
@@ -423,29 +423,32 @@ def test_a_run_with_a_holdout_is_scored_once_on_the_test_images(tiny, digits):
     run = creation.create_run(tiny.changed(holdout=100), "held")
     worker.train(run.folder, digits)
     run = store.open_run("held")
-    assert run.facts["validated_on"] == "hold-out"
+    assert run.runtime.validated_on == "hold-out"
     assert run.last.val_total == 100
     assert run.test.total == len(digits.test_labels)
 
 
-def test_a_resumed_run_uses_the_facts_it_was_started_with(tiny, digits, monkeypatch):
-    run = creation.create_run(tiny.changed(threads=0, precision="auto"), "facts")
+def test_a_resumed_run_keeps_its_runtime(tiny, digits, monkeypatch):
+    run = creation.create_run(tiny.changed(threads=0, precision="auto"), "kept")
     _ask_at(monkeypatch, "stop", 1, 3)
     worker.train(run.folder, digits)
-    before = store.open_run("facts").facts
+    before = store.open_run("kept").runtime
     monkeypatch.setattr(
-        trainer, "facts_for", lambda *arguments: {**before, "threads": 7, "precision": "bf16"}
+        trainer,
+        "resolve_runtime",
+        lambda *arguments: before.changed(threads=7, precision="bf16"),
     )
     used = []
     real = trainer.Training._step
     monkeypatch.setattr(
-        trainer.Training, "_step", lambda self, *more: used.append(self.facts) or real(self, *more)
+        trainer.Training,
+        "_step",
+        lambda self, *more: used.append(self.runtime) or real(self, *more),
     )
     assert worker.train(run.folder, digits) == "finished"
-    assert {(facts["threads"], facts["precision"]) for facts in used} == {
-        (before["threads"], before["precision"])
-    }
-    assert store.open_run("facts").facts == before
+    assert set(map(id, used)) == {id(used[0])}
+    assert used[0] == before
+    assert store.open_run("kept").runtime == before
 
 
 @pytest.mark.parametrize("damage", ["missing", "torn", "format", "rows", "other network"])
@@ -481,7 +484,7 @@ def test_a_device_that_is_gone_is_an_error_and_no_silent_change(tiny, digits, mo
     _ask_at(monkeypatch, "stop", 1, 3)
     worker.train(run.folder, digits)
     values = json.loads((run.folder / "run.json").read_text())
-    values["facts"]["device"] = "mps"
+    values["runtime"]["device"] = "mps"
     files.write_json(run.folder / "run.json", values)
     assert worker.train(run.folder, digits) == "failed"
     assert "device mps is not on this machine" in store.open_run("moved").message

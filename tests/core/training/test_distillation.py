@@ -95,7 +95,7 @@ def test_a_taught_run_left_anywhere_ends_as_one_that_was_not(left_after, teacher
     for number, _ in enumerate(first.run(), 1):
         if number == left_after:
             break
-    second = Training(TAUGHT, digits, first.state_dict(), first.facts, teacher=teacher)
+    second = Training(TAUGHT, digits, first.state_dict(), first.runtime, teacher=teacher)
     list(second.run())
     mine, theirs = second.weights(), whole.weights()
     assert all(torch.equal(mine[name], theirs[name]) for name in theirs)

@@ -1,4 +1,4 @@
-"""What the machine decides: the fastest format is chosen, and bf16 only where it clearly wins."""
+"""The runtime of a run: the fastest format is chosen, and bf16 only where it is clearly faster."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ CPU = torch.device("cpu")
         ),
     ],
 )
-def test_the_fastest_way_is_chosen(times, best, monkeypatch):
+def test_the_fastest_format_is_chosen(times, best, monkeypatch):
     monkeypatch.setattr(
         runtime,
         "step_ms",
@@ -69,40 +69,57 @@ def test_the_fastest_way_is_chosen(times, best, monkeypatch):
             f"{precision} {layout}", 9
         ),
     )
-    chosen = runtime.choose(SMALL, CPU, 1)
-    assert (chosen["precision"], chosen["layout"]) == best
-    assert times.items() <= chosen["tried"].items()
+    measured = runtime.benchmark_formats(plan(SMALL), CPU, 1)
+    assert times.items() <= measured.items()
+    assert runtime.fastest_format(measured) == best
 
 
-def test_trying_takes_a_moment_and_changes_no_setting():
+def test_a_benchmark_takes_a_moment_and_changes_no_setting():
     threads, state = torch.get_num_threads(), torch.get_rng_state()
-    chosen = runtime.choose(SMALL, CPU, 1, seconds=0.01)
-    assert all(ms > 0 for ms in chosen["tried"].values())
+    times = runtime.benchmark_formats(plan(SMALL), CPU, 1, seconds=0.01)
+    assert all(ms > 0 for ms in times.values())
     assert torch.get_num_threads() == threads
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_a_stated_precision_is_followed_without_trying(monkeypatch):
-    monkeypatch.setattr(runtime, "choose", lambda *_: pytest.fail("tried"))
-    facts = runtime.facts_for(plan(SMALL.changed(precision="bf16")))
-    assert (facts["precision"], facts["layout"]) == ("bf16", "channels_last")
-    facts = runtime.facts_for(plan(SMALL.changed(precision="fp32")))
-    assert (facts["precision"], facts["layout"]) == ("fp32", "batch_last")
-    facts = runtime.facts_for(
-        plan(SMALL.changed(architecture="teacher-179018", layers=(), precision="fp32"))
-    )
-    assert (facts["precision"], facts["layout"]) == (
-        "fp32",
-        "contiguous",
-    )  # too large to gain from our loops
+@pytest.mark.parametrize(
+    ("changes", "layout"),
+    [
+        ({"precision": "bf16"}, "channels_last"),
+        ({"precision": "fp32"}, "batch_last"),
+        # too large to gain from the compiled loops
+        (
+            {"precision": "fp32", "architecture": "teacher-179018", "layers": ()},
+            "contiguous",
+        ),
+    ],
+)
+def test_a_named_precision_is_not_benchmarked(changes, layout, digits, monkeypatch):
+    monkeypatch.setattr(runtime, "benchmark_formats", lambda *_: pytest.fail("benchmarked"))
+    resolved = runtime.resolve_runtime(plan(SMALL.changed(**changes)), digits)
+    assert (resolved.precision, resolved.layout) == (changes["precision"], layout)
+    assert resolved.benchmarked == {}
 
 
-def test_without_the_compiler_our_loops_are_left_out(monkeypatch):
+def test_without_numba_no_layout_is_batch_last(digits, monkeypatch):
     monkeypatch.setattr(runtime.layers, "available", lambda: False)
-    assert runtime.facts_for(plan(SMALL.changed(precision="fp32")))["layout"] == "contiguous"
-    assert not any(
-        "batch_last" in way for way in runtime.choose(SMALL, CPU, 1, seconds=0.01)["tried"]
-    )
+    run_plan = plan(SMALL.changed(precision="fp32"))
+    assert runtime.resolve_runtime(run_plan, digits).layout == "contiguous"
+    times = runtime.benchmark_formats(run_plan, CPU, 1, seconds=0.01)
+    assert not any("batch_last" in name for name in times)
+
+
+@pytest.mark.parametrize("holdout", [0, 100])
+def test_the_counts_follow_from_config_and_dataset(holdout, digits):
+    config = SMALL.changed(precision="fp32", holdout=holdout)
+    resolved = runtime.resolve_runtime(plan(config), digits)
+    total = len(digits.train_labels)
+    assert resolved.train_images == total - holdout
+    assert resolved.steps_per_epoch == -(-(total - holdout) // 8)
+    assert resolved.val_images == (holdout or len(digits.test_labels))
+    assert resolved.validated_on == ("hold-out" if holdout else "test")
+    assert resolved.torch == torch.__version__
+    assert resolved.inkling
 
 
 @pytest.mark.parametrize(
@@ -122,7 +139,7 @@ def test_without_the_compiler_our_loops_are_left_out(monkeypatch):
 def test_cores_that_do_not_train_augment_and_a_gpu_gets_more_of_them(
     device, cores, threads, workers
 ):
-    assert runtime.workers_for(torch.device(device), cores, threads) == workers
+    assert runtime.worker_count(torch.device(device), cores, threads) == workers
 
 
 def test_a_device_that_is_not_there_is_named():
@@ -133,20 +150,22 @@ def test_a_device_that_is_not_there_is_named():
 @pytest.mark.parametrize(
     ("fp32", "bf16", "best"), [(4, 3, "bf16"), (4, 3.9, "fp32"), (2, 3, "fp32")]
 )
-def test_a_teacher_answers_in_the_format_that_is_clearly_faster(fp32, bf16, best, monkeypatch):
+def test_a_teacher_runs_in_bf16_only_where_that_is_clearly_faster(fp32, bf16, best, monkeypatch):
     times = {torch.float32: fp32, torch.bfloat16: bf16}
-    monkeypatch.setattr(runtime, "timed", lambda device, work, seconds: times[work.func.dtype])
+    monkeypatch.setattr(
+        runtime, "median_seconds", lambda device, work, seconds: times[work.func.dtype]
+    )
     model = runtime.build(SMALL).train()
-    assert runtime.choose_answering(model, CPU) == best
+    assert runtime.benchmark_teacher(model, CPU) == best
     assert model.training  # the caller's network is left as it is
     assert all(weight.requires_grad for weight in model.parameters())
 
 
-def test_keeping_memory_asks_only_where_it_can(monkeypatch):
+def test_keeping_freed_memory_needs_glibc(monkeypatch):
     asked = []
     library = type("Library", (), {"mallopt": lambda self, *values: asked.append(values)})
     monkeypatch.setattr(runtime.ctypes, "CDLL", lambda name: library())
-    runtime.keep_memory()
+    runtime.keep_freed_memory()
     assert len(asked) == 2
     monkeypatch.setattr(runtime.ctypes, "CDLL", lambda name: object())
-    runtime.keep_memory()
+    runtime.keep_freed_memory()

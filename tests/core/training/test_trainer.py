@@ -173,7 +173,7 @@ def test_a_hold_out_is_validated_on_and_the_test_images_scored_once_at_the_end(d
     assert results[0].val_total == 100
     assert results[0].train_total == 500
     assert results[-1].total == 200
-    assert training.facts["validated_on"] == "hold-out"
+    assert training.runtime.validated_on == "hold-out"
 
 
 def test_the_averaged_weights_are_the_ones_validated(digits):
