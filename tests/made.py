@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from core.config import RunConfig
-from core.runs import creation, events, files, status, store, torch_file
+from core.runs import creation, events, files, status, store
 from core.runs.run import Run
+from core.runs.weights import save_tensors
 from core.runtime import Runtime
 from core.training import schedules
 from core.training.results import EpochResult
@@ -81,7 +82,7 @@ def made_run(
     if rows:
         weights = build(run.config).state_dict()
         for which in ("last", "best"):
-            torch_file.save(run.folder / f"{which}.pt", weights)
+            save_tensors(run.folder / f"{which}.safetensors", weights)
     files.write_json(run.folder / "epochs.json", [row.to_dict() for row in rows])
     store.update_run_json(
         run.folder,

@@ -229,7 +229,7 @@ def _config(run: str | None, recipe_name: str | None, changes: dict[str, Any]) -
         return base.changed(**changes)
     base = store.open_run(run).config
     config = base.changed(**changes)
-    if weights.expected(plan(config).rows) != weights.expected(plan(base).rows):
+    if weights.expected_tensors(plan(config).rows) != weights.expected_tensors(plan(base).rows):
         raise UserError(
             f"the weights of {run} do not fit another network; keep its architecture and layers."
         )

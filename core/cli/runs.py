@@ -15,7 +15,17 @@ from core.cli import watch as cli_watch
 from core.cli.options import with_changes
 from core.cli.output import Detach, Json, RunName, Which, Yes, ask, err, out, print_json, say
 from core.errors import LimitError, RunError, UserError
-from core.runs import archive, control, files, folders, run_names, run_queue, store, trash
+from core.runs import (
+    archive,
+    control,
+    conversion,
+    files,
+    folders,
+    run_names,
+    run_queue,
+    store,
+    trash,
+)
 from core.runs.run import Run
 
 NewName = Annotated[
@@ -40,6 +50,7 @@ def register(app: typer.Typer) -> None:
         ("restore", restore),
         ("export-run", export_run),
         ("import-run", import_run),
+        ("convert", convert),
     ):
         app.command(name)(command)
 
@@ -293,6 +304,20 @@ def import_run(
     except (RunError, LimitError) as error:
         raise UserError(f"{file} is not taken in: {error}") from None
     _tell(made, f"{file} is here as {made.name}.", json_)
+
+
+def convert(
+    runs: Annotated[
+        list[str] | None, typer.Argument(help="Names of runs; all that need it by default.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Convert the weights of runs from earlier versions (.pt) to safetensors."""
+    names = list(dict.fromkeys(runs or conversion.list_unconverted()))
+    for name in names:
+        conversion.convert_run(name)
+    words = "\n".join(f"{name} is converted." for name in names)
+    say({"converted": names}, words or "No run needs to be converted.", json_)
 
 
 def _tell(run: Run, words: str, json_: bool) -> None:

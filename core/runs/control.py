@@ -140,7 +140,9 @@ def fork(
     config = parent.config.changed(**(changes or {}))
     start = parent.weights_path(which)
     row = parent.last if which == "last" else parent.best
-    if weights.expected(plan(config).rows) != weights.expected(plan(parent.config).rows):
+    if weights.expected_tensors(plan(config).rows) != weights.expected_tensors(
+        plan(parent.config).rows
+    ):
         raise RunError(
             f"the weights of {name} do not fit another network; keep its architecture and layers."
         )

@@ -17,6 +17,8 @@ from core.runs.run_names import check_name, check_name_is_free
 from core.runs.store import open_run
 from core.training.plan import plan
 
+START = f"start{weights.SUFFIX}"
+
 
 def create_run(
     config: RunConfig,
@@ -54,7 +56,9 @@ def create_run(
     check_notes_and_tags(notes, tags)
     if group is not None:
         check_name(group)
-    rows = plan(config, limits).rows
+    expected = weights.expected_tensors(plan(config, limits).rows)
+    if start is not None:
+        weights.check_bytes(start, expected, START)
     for teacher in config.teachers:
         find_teacher(teacher, folder)
     values = {
@@ -78,6 +82,5 @@ def create_run(
             files.write_bytes(place / events.NAME, b"")
             status.write(place, "stopped", "not started yet")
             if start is not None:
-                files.write_bytes(place / "start.pt", start)
-                weights.check(place / "start.pt", weights.expected(rows))
+                files.write_bytes(place / START, start)
     return open_run(name, folder)

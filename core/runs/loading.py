@@ -12,6 +12,7 @@ from core.runs.folders import SHIPPED, checkpoints_folder
 from core.runs.run import Run
 from core.runs.run_names import check_name
 from core.runs.store import open_run
+from core.training.plan import plan
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -32,7 +33,8 @@ def load_model(run: Run, which: str = "last") -> Network:
     from core.models.network import build, load_weights
 
     model = build(run.config)
-    load_weights(model, weights.load_tensors(run.weights_path(which)))
+    expected = weights.expected_tensors(plan(run.config).rows)
+    load_weights(model, weights.load_tensors(run.weights_path(which), expected))
     return model.eval()
 
 
@@ -71,5 +73,5 @@ def find_teacher(name: str, folder: Path) -> Run:
             run.weights_path("last")  # raises where there are no weights yet
             return run
     raise RunError(
-        f"there is no run {name} to be the teacher; train it first, or set teacher to none."
+        f"there is no run {name} to teach this one; train it first, or set teacher to none."
     )

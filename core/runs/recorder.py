@@ -1,7 +1,7 @@
-"""Record: what a training run leaves in its folder while it trains, so that it can be killed at any moment.
+"""Recorder: writes a run's folder while it trains, so that the run survives a kill at any moment.
 
-state.pt is written first and holds the epoch table too; the other files never run ahead of it, and a run that is
-taken up again puts them right from it.
+state.pt is written first and holds the epoch table too; no other file is ever ahead of it, and
+`restore` brings the others up to date with it.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import RunError
 from core.runs import events, files, store, torch_file, weights
-from core.runs.run import find_best_epoch, parse_epochs
+from core.runs.creation import START
+from core.runs.run import STATE, find_best_epoch, parse_epochs
 
 if TYPE_CHECKING:
     from core.training.results import BatchResult, EpochResult, TestResult
     from core.training.trainer import Training
 
 STATE_FORMAT = 1
-SAVE_SHARE = 20  # a save that takes a second is made every 20 seconds at most
+# Saving takes at most this share of the time: a save of one second is made every 20 seconds.
+MAX_SAVE_SHARE = 1 / 20
 EVENT_SECONDS = 0.25
-EVENT_SLOWER_AFTER, EVENT_SLOW_SECONDS = (
-    2_000,
-    1.0,
-)  # so that a run of hours stays a file of some hundred kB
+# A long run gets fewer events, so that its file stays at some hundred kB.
+MANY_EVENTS, SLOW_EVENT_SECONDS = 2_000, 1.0
 
 
 class Recorder:
@@ -35,147 +35,149 @@ class Recorder:
 
     Args:
         folder: the run's folder.
-        save_every: seconds between two states to resume from, besides those at the end of each epoch.
+        save_every: seconds between two states to resume from, besides those after each epoch.
     """
 
     def __init__(self, folder: Path, save_every: float):
         self.folder, self.save_every = folder, save_every
-        self.busy = threading.RLock()
+        self.lock = threading.RLock()
         """Held while files are written."""
         self.rows: list[EpochResult] = []
-        self._loss: Any = None
-        self._steps = self._lines = 0
-        self._latest: BatchResult | None = None
+        self._loss_sum: Any = None
+        self._step_count = self._event_count = 0
+        self._last_batch: BatchResult | None = None
         self._saved_at = self._event_at = time.monotonic()
 
-    def saved(self) -> dict[str, Any] | None:
-        """The state to resume from, or None where the run begins.
+    def load_state(self) -> dict[str, Any] | None:
+        """Load the state to resume from; None at the start of a run.
 
         Raises:
-            RunError: state.pt is damaged or of another version.
+            RunError: state.pt is damaged or was written by another version.
         """
-        path = self.folder / "state.pt"
+        path = self.folder / STATE
         if not path.exists():
             return None
-        saved = weights.load_state(path)
-        if saved.get("format") != STATE_FORMAT or not isinstance(saved.get("training"), Mapping):
+        state = torch_file.load(path)
+        if state.get("format") != STATE_FORMAT or not isinstance(state.get("training"), Mapping):
             raise RunError(
-                f"state.pt has format {str(saved.get('format'))[:20]}; this version reads {STATE_FORMAT}."
+                f"{STATE} has format {str(state.get('format'))[:20]}; this version reads "
+                f"{STATE_FORMAT}."
             )
-        return saved
+        return state
 
-    def start_weights(self) -> dict[str, Any] | None:
-        """The weights that a forked run begins with.
-
-        Raises:
-            RunError: start.pt is damaged.
-        """
-        path = self.folder / "start.pt"
-        return weights.load_tensors(path) if path.exists() else None
-
-    def take_up(self, training: Training, saved: Mapping[str, Any] | None) -> None:
-        """Bring the folder to where the training stands, as the last worker may have been killed between two files.
+    def load_start_weights(self, expected: weights.Specs) -> dict[str, Any] | None:
+        """Load the weights that a forked run starts from; None for other runs.
 
         Raises:
-            RunError: the state and its epoch table contradict each other.
+            RunError: the file is damaged.
         """
-        self.rows = parse_epochs(saved.get("rows")) if saved else []
+        path = self.folder / START
+        return weights.load_tensors(path, expected) if path.exists() else None
+
+    def restore(self, training: Training, state: Mapping[str, Any] | None) -> None:
+        """Make all files agree with the state, since a worker may be killed between two of them.
+
+        Args:
+            training: about to start or to continue.
+            state: what `load_state` returned.
+
+        Raises:
+            RunError: the state contradicts its own epoch table.
+        """
+        self.rows = parse_epochs(state.get("rows")) if state else []
         if len(self.rows) != training.epoch:
             raise RunError(
-                f"state.pt stands at epoch {training.epoch}, but its table has {len(self.rows)} rows."
+                f"{STATE} is at epoch {training.epoch}, but its table has {len(self.rows)} rows."
             )
-        epoch, step = position(training)
-        with self.busy:
+        epoch, step = get_position(training)
+        with self.lock:
             files.remove_partial_files(self.folder)
             with files.lock_folder(self.folder.parent):
                 store.update_run_json(self.folder, runtime=training.runtime.to_dict())
-            past = events.rewind(self.folder / events.NAME, epoch, step, len(self.rows))
+            kept = events.rewind(self.folder / events.NAME, epoch, step, len(self.rows))
             if self.rows and training.step == 0:
                 self._save_weights(training)
-            self._save_table()
-            told = {event["epoch"] for event in past if event["kind"] == "epoch"}
+            self._save_epochs()
+            recorded = {event["epoch"] for event in kept if event["kind"] == "epoch"}
             for row in self.rows:
-                if row.epoch not in told:
-                    self.event("epoch", row.epoch, training.steps, row=row.to_dict())
-            self.event("resumed" if saved else "started", epoch, step)
-        self._lines = len(events.read(self.folder / events.NAME))
+                if row.epoch not in recorded:
+                    self.append_event("epoch", row.epoch, training.steps, row=row.to_dict())
+            self.append_event("resumed" if state else "started", epoch, step)
+        self._event_count = len(events.read(self.folder / events.NAME))
         self._saved_at = self._event_at = time.monotonic()
 
-    def batch(self, result: BatchResult) -> None:
-        """Take note of a step; now and then this becomes an event."""
+    def record_batch(self, result: BatchResult) -> None:
+        """Count a training step; every quarter of a second one event covers the steps since."""
         # The sum stays on the device: reading it waits for all that the device still has to do.
-        self._loss = result.loss if self._loss is None else self._loss + result.loss
-        self._steps += 1
-        self._latest = result
-        slow = EVENT_SLOW_SECONDS if self._lines >= EVENT_SLOWER_AFTER else EVENT_SECONDS
-        if result.step in (1, result.steps) or time.monotonic() - self._event_at >= slow:
-            self._flush()
+        self._loss_sum = result.loss if self._loss_sum is None else self._loss_sum + result.loss
+        self._step_count += 1
+        self._last_batch = result
+        interval = SLOW_EVENT_SECONDS if self._event_count >= MANY_EVENTS else EVENT_SECONDS
+        if result.step in (1, result.steps) or time.monotonic() - self._event_at >= interval:
+            self._append_batch_event()
 
-    def epoch(self, training: Training, result: EpochResult) -> None:
-        """Save an epoch: state, weights, table, event."""
+    def record_epoch(self, training: Training, result: EpochResult) -> None:
+        """Save state, weights, table and event of a finished epoch."""
         self.rows.append(result)
-        with self.busy:
-            self.save(training)
+        with self.lock:
+            self.save_state(training)
             self._save_weights(training)
-            self._save_table()
-            self.event("epoch", result.epoch, training.steps, row=result.to_dict())
+            self._save_epochs()
+            self.append_event("epoch", result.epoch, training.steps, row=result.to_dict())
 
-    def test(self, result: TestResult) -> None:
-        """Save the score on the test images."""
-        with self.busy, files.lock_folder(self.folder.parent):
+    def record_test(self, result: TestResult) -> None:
+        """Save the result on the test images."""
+        with self.lock, files.lock_folder(self.folder.parent):
             store.update_run_json(
                 self.folder,
                 test={"loss": result.loss, "correct": result.correct, "total": result.total},
             )
 
-    def rate(self, training: Training, factor: float) -> None:
-        """Change the learning rate from here on, so that a run that is resumed later has it too."""
-        training.rate_factor = factor
-        with self.busy:
-            self.save(training)
-            self.event("rate", *position(training), factor=factor)
+    def record_lr_factor(self, training: Training) -> None:
+        """Save that the learning rate was changed, so that a resumed run has it too."""
+        with self.lock:
+            self.save_state(training)
+            self.append_event("rate", *get_position(training), factor=training.rate_factor)
 
-    def is_due(self) -> bool:
-        """Whether a state should be saved again."""
+    def should_save(self) -> bool:
+        """Return whether it is time to save a state again."""
         return time.monotonic() - self._saved_at >= self.save_every
 
-    def save(self, training: Training) -> None:
+    def save_state(self, training: Training) -> None:
         """Save a state to resume from."""
-        with self.busy:
-            if self._steps:
-                self._flush()  # no event reaches across the place where a run may be taken up
+        with self.lock:
+            if self._step_count:
+                self._append_batch_event()  # no event may span a point where a run resumes
             began = time.monotonic()
             torch_file.save(
-                self.folder / "state.pt",
+                self.folder / STATE,
                 {
                     "format": STATE_FORMAT,
                     "rows": [row.to_dict() for row in self.rows],
                     "training": training.state_dict(),
                 },
             )
-            self._saved_at = time.monotonic()
-            self._saved_at += max(0.0, SAVE_SHARE * (self._saved_at - began) - self.save_every)
+            now = time.monotonic()
+            self._saved_at = now + max(0.0, (now - began) / MAX_SAVE_SHARE - self.save_every)
 
-    def event(self, kind: str, epoch: int, step: int, **values: Any) -> None:
-        """Append an event."""
-        with self.busy:
-            files.append_bytes(
-                self.folder / events.NAME, events.format_event(kind, epoch, step, **values)
-            )
-        self._lines += 1
+    def append_event(self, kind: str, epoch: int, step: int, **values: Any) -> None:
+        """Append an event to the run's events."""
+        with self.lock:
+            line = events.format_event(kind, epoch, step, **values)
+            files.append_bytes(self.folder / events.NAME, line)
+        self._event_count += 1
 
-    def ended(self, state: str, message: str) -> None:
-        """Append how it ended, where it last stood."""
-        past = events.read(self.folder / events.NAME)
-        self.event(
-            state, *((past[-1]["epoch"], past[-1]["step"]) if past else (1, 0)), message=message
-        )
+    def append_end(self, state: str, message: str) -> None:
+        """Append an event that says how training ended, at the position of the last one."""
+        recorded = events.read(self.folder / events.NAME)
+        epoch, step = (recorded[-1]["epoch"], recorded[-1]["step"]) if recorded else (1, 0)
+        self.append_event(state, epoch, step, message=message)
 
-    def _flush(self) -> None:
-        result, loss = self._latest, float(self._loss) / self._steps
-        self._loss, self._steps, self._event_at = None, 0, time.monotonic()
+    def _append_batch_event(self) -> None:
+        result, loss = self._last_batch, float(self._loss_sum) / self._step_count
+        self._loss_sum, self._step_count, self._event_at = None, 0, time.monotonic()
         if result is not None and math.isfinite(loss):
-            self.event(
+            self.append_event(
                 "batch",
                 result.epoch,
                 result.step,
@@ -185,18 +187,18 @@ class Recorder:
             )
 
     def _save_weights(self, training: Training) -> None:
-        state = training.weights()
-        torch_file.save(self.folder / "last.pt", state)
+        data = weights.to_bytes(training.weights())
+        files.write_bytes(self.folder / f"last{weights.SUFFIX}", data)
         best = find_best_epoch(self.rows)
         if best is not None and best.epoch == len(self.rows):
-            torch_file.save(self.folder / "best.pt", state)
+            files.write_bytes(self.folder / f"best{weights.SUFFIX}", data)
 
-    def _save_table(self) -> None:
+    def _save_epochs(self) -> None:
         files.write_json(self.folder / "epochs.json", [row.to_dict() for row in self.rows])
 
 
-def position(training: Training) -> tuple[int, int]:
-    """Epoch and steps done in it, both from 1, as events tell them."""
+def get_position(training: Training) -> tuple[int, int]:
+    """Return the epoch, from 1, and the number of steps done in it, as events give them."""
     if training.step == 0 and training.epoch > 0:
         return training.epoch, training.steps
     return training.epoch + 1, training.step

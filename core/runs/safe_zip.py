@@ -1,7 +1,7 @@
-"""Zip files from somewhere else, opened only when their list of contents is as short as it should be.
+"""Zip files that cannot be trusted, opened only when their central directory is short.
 
-Python's reader builds an object for each entry before anyone can look, so a few megabytes of made-up entries would
-cost hundreds in memory.
+`zipfile` builds an object for each entry when it opens a file, so a few megabytes of made-up
+entries would take hundreds of megabytes of memory.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ _TAIL = 56 + 20 + 22  # the three records that may end a zip
 
 
 @contextlib.contextmanager
-def opened(file: IO[bytes], name: str, most: int) -> Iterator[zipfile.ZipFile]:
-    """A zip file to read from.
+def open_zip(file: IO[bytes], name: str, max_entries: int) -> Iterator[zipfile.ZipFile]:
+    """Open a zip file for reading.
 
     Args:
         file: the file, open for reading.
-        name: what to call it in errors.
-        most: entries that it may have.
+        name: name of the file, for error messages.
+        max_entries: number of entries that it may have.
 
     Raises:
-        RunError: it is no zip, has more entries, packs them in an unusual way, or breaks while it is read.
+        RunError: it is not a zip file, has more entries, or breaks while it is read.
     """
     size = file.seek(0, 2)
     file.seek(max(0, size - _TAIL))
     tail = file.read(_TAIL)
-    length = _list_bytes(tail)
+    length = _directory_bytes(tail)
     if length is None:
-        raise RunError(f"{name} is no zip file, or a damaged one.")
-    if length > most * ENTRY_BYTES:
-        raise RunError(f"{name} holds far more than it should.")
+        raise RunError(f"{name} is not a zip file, or it is damaged.")
+    if length > max_entries * ENTRY_BYTES:
+        raise RunError(f"{name} holds far more files than the {max_entries} expected.")
     try:
         with zipfile.ZipFile(file) as archive:
-            if len(archive.infolist()) > most:
+            if len(archive.infolist()) > max_entries:
                 raise RunError(
-                    f"{name} holds {len(archive.infolist())} files; at most {most} are expected."
+                    f"{name} holds {len(archive.infolist())} files; at most {max_entries} are expected."
                 )
             yield archive
     except UserError:
@@ -52,11 +52,11 @@ def opened(file: IO[bytes], name: str, most: int) -> Iterator[zipfile.ZipFile]:
         raise RunError(f"{name} cannot be read ({type(error).__name__}).") from None
 
 
-def _list_bytes(tail: bytes) -> int | None:
-    """Length of the list of contents, as the zip's last records tell it."""
+def _directory_bytes(tail: bytes) -> int | None:
+    """Return the size of the central directory, from the last records of the file."""
     end = tail[-22:]
     if len(end) < 22 or not end.startswith(_END) or end[20:22] != b"\0\0":
-        return None  # cut off, or with a comment, which neither torch nor we write
+        return None  # cut off, or with a comment
     if not tail[-42:].startswith(_LOCATOR_64):
         return int(struct.unpack_from("<I", end, 12)[0])
     record = tail[-98:]

@@ -10,13 +10,14 @@ from core.runs import files
 from core.runs.folders import checkpoints_folder, list_entries
 from core.runs.run import DamagedRun, Run, check_notes_and_tags, read_run
 from core.runs.run_names import check_name, check_name_is_free
+from core.runs.weights import OldWeightsError
 
 
 def open_run(name: str, folder: Path | None = None) -> Run:
     """Open a run by name.
 
     Raises:
-        RunError: there is no such run, or its folder is damaged.
+        RunError: there is no such run, its folder is damaged, or its weights have the old format.
     """
     folder = folder or checkpoints_folder()
     path = folder / check_name(name)
@@ -24,6 +25,8 @@ def open_run(name: str, folder: Path | None = None) -> Run:
         raise RunError(f"there is no run {name!r}.")
     try:
         return read_run(path)
+    except OldWeightsError as error:
+        raise OldWeightsError(f"run {name!r} cannot be opened: {error}") from None
     except RunError as error:
         raise RunError(f"run {name!r} is damaged: {error}") from None
 

@@ -1,173 +1,243 @@
-"""Files of weights: looked at without torch and without running what is in them, and loaded.
+"""Weights as safetensors files: which tensors a network needs, checking a file's header, loading.
 
-torch saves a zip: a small pickle that says which tensors there are, and their bytes beside it. Here the pickle is
-read with every name in it replaced by a stand-in, which tells shapes and refuses code, before torch ever sees it.
+A safetensors file is the length of its header in 8 bytes, a JSON header with the dtype, shape and
+place of each tensor, and the values (https://huggingface.co/docs/safetensors). Nothing in it can
+run, and the header is checked before any value is read. No torch at import.
 """
 
 from __future__ import annotations
 
-import io
 import math
-import pickle
-import zipfile
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.errors import RunError
 from core.models.shapes import trace
-from core.runs import safe_zip
+from core.runs import files
 from core.runs.file_cache import FileCache, file_signature
-from core.runs.torch_file import load as load_state
 
-Shapes = Mapping[str, tuple[int, ...]]
-MAX_PICKLE_BYTES = 2_000_000
-MOST_TENSORS = 2_000
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SUFFIX = ".safetensors"
+OLD_SUFFIX = ".pt"  # torch files, which earlier versions wrote
+MAX_HEADER_BYTES = 500_000  # 2,000 tensors take 200,000
+MAX_DIMENSIONS = 8
+_ITEM_BYTES = {"F32": 4, "I64": 8}
 
 
-def expected(rows: Sequence[Mapping[str, Any]]) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the weights of the network that layer rows make, as its `state_dict` has them."""
-    shapes: dict[str, tuple[int, ...]] = {}
+class TensorSpec(NamedTuple):
+    """Dtype, as safetensors names it ("F32"), and shape of a tensor."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+Specs = Mapping[str, TensorSpec]
+
+
+class OldWeightsError(RunError):
+    """A run's weights are torch files, which have to be converted first."""
+
+
+def expected_tensors(rows: Sequence[Mapping[str, Any]]) -> dict[str, TensorSpec]:
+    """Return the tensors of a network's `state_dict`, from its layer rows alone.
+
+    Args:
+        rows: the layer rows, with their defaults filled in.
+    """
+    specs: dict[str, TensorSpec] = {}
     number = 0
     for layer in trace(rows):
-        row, channels = layer.row, layer.input_shape[0]
-        inputs = 1
-        for side in layer.input_shape:
-            inputs *= side
+        row, in_channels = layer.row, layer.input_shape[0]
+        in_features = math.prod(layer.input_shape)
         for module in layer.modules:
             out = module.output_shape[0]
-            own: dict[str, tuple[int, ...]] = {}
+            shapes: dict[str, tuple[int, ...]] = {}
             if module.type == "Conv2d":
-                own["weight"] = (out, channels // row["groups"], row["kernel"], row["kernel"])
+                shapes["weight"] = (out, in_channels // row["groups"], row["kernel"], row["kernel"])
             elif module.type == "Linear":
-                own["weight"] = (out, inputs)
+                shapes["weight"] = (out, in_features)
             elif module.type == "BatchNorm2d":
-                own = dict.fromkeys(("weight", "bias", "running_mean", "running_var"), (out,))
-                own["num_batches_tracked"] = ()
+                shapes = dict.fromkeys(("weight", "bias", "running_mean", "running_var"), (out,))
+                specs[f"layers.{number}.num_batches_tracked"] = TensorSpec("I64", ())
             if module.type in ("Conv2d", "Linear") and row["bias"]:
-                own["bias"] = (out,)
-            shapes |= {f"layers.{number}.{name}": shape for name, shape in own.items()}
+                shapes["bias"] = (out,)
+            for name, shape in shapes.items():
+                specs[f"layers.{number}.{name}"] = TensorSpec("F32", shape)
             number += 1
-    return shapes
+    return specs
 
 
-def shapes_in(path: Path) -> Shapes:
-    """Names and shapes of the tensors in a file of weights, read without torch; nothing in it is run.
+def to_bytes(tensors: Mapping[str, Tensor]) -> bytes:
+    """Return named tensors as a safetensors file; equal tensors give equal bytes."""
+    from safetensors.torch import save
+
+    contiguous = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    return save(contiguous, metadata={"format": "pt"})  # what other programs expect of torch's
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Replace a weights file atomically.
 
     Raises:
-        RunError: the file is missing, no file of weights, or holds anything but tensors.
+        DiskFullError, RunError: as `files.write_bytes`.
     """
+    files.write_bytes(path, to_bytes(tensors))
+
+
+def check_file(path: Path, expected: Specs) -> None:
+    """Refuse a weights file whose header does not list exactly the expected tensors.
+
+    Only the header is read, and only when the file has changed since the last time.
+
+    Raises:
+        RunError: the file is missing or damaged, or belongs to another network.
+    """
+    specs, data_bytes = _headers.get(path, file_signature(path), lambda: _read_header(path))
+    _compare(specs, data_bytes, expected, path.name)
+
+
+def check_bytes(data: bytes, expected: Specs, name: str) -> None:
+    """As `check_file`, for the contents of a file.
+
+    Args:
+        data: the whole file.
+        expected: the tensors that the network needs.
+        name: name of the file, for error messages.
+    """
+    _compare(*_parse_header(data, len(data), name), expected, name)
+
+
+def parse_tensors(data: bytes, expected: Specs, name: str) -> dict[str, Tensor]:
+    """Return the tensors of a weights file, on the CPU; the bytes that are checked are parsed.
+
+    Args:
+        data: the whole file.
+        expected: the tensors that the network needs.
+        name: name of the file, for error messages.
+
+    Raises:
+        RunError: the file is damaged or belongs to another network.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    check_bytes(data, expected, name)
     try:
-        with open(path, "rb") as file, safe_zip.opened(file, path.name, MOST_TENSORS) as archive:
-            entries = archive.infolist()
-            # torch stores tensors as they are; a compressed one could unpack to any size.
-            if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries) or (
-                sum(entry.file_size for entry in entries) > path.stat().st_size
-            ):
-                raise RunError(f"{path.name} is packed in a way that torch does not use.")
-            pickles = [entry for entry in entries if entry.filename.endswith("/data.pkl")]
-            if len(pickles) != 1 or pickles[0].file_size > MAX_PICKLE_BYTES:
-                raise RunError(f"{path.name} is no file of weights.")
-            value = _value(archive.read(pickles[0]), path.name)
-    except FileNotFoundError:
-        raise RunError(f"{path.name} is missing.") from None
-    except OSError as error:
-        raise RunError(f"{path.name} cannot be read: {error.strerror}.") from None
-    if not isinstance(value, dict) or not all(
-        isinstance(name, str) and isinstance(tensor, _Tensor) for name, tensor in value.items()
-    ):
-        raise RunError(f"{path.name} holds something other than named tensors.")
-    return {name: tensor.shape for name, tensor in value.items()}
+        tensors = load(data)
+    except SafetensorError:
+        raise RunError(f"{name} is damaged: its header does not match its size.") from None
+    # Whatever two parsers may disagree on, such as a name that is there twice, is caught here.
+    dtypes = {"torch.float32": "F32", "torch.int64": "I64"}
+    specs = {
+        key: TensorSpec(dtypes.get(str(tensor.dtype), "?"), tuple(tensor.shape))
+        for key, tensor in tensors.items()
+    }
+    if specs != expected:
+        raise RunError(f"{name} is damaged: its header is ambiguous.")
+    return tensors
 
 
-def check(path: Path, shapes: Shapes) -> None:
-    """Refuse a file whose weights are not of these names and shapes.
+def load_tensors(path: Path, expected: Specs) -> dict[str, Tensor]:
+    """Load a weights file on the CPU, read once.
 
     Raises:
-        RunError: says in one sentence what does not fit.
+        RunError: the file is missing, damaged or belongs to another network.
     """
-    found = _shapes.get(path, file_signature(path), lambda: shapes_in(path))
-    if set(found) != set(shapes):
-        raise RunError(
-            f"{path.name} belongs to another network: it holds {len(found)} tensors, "
-            f"not the {len(shapes)} that this one has."
-        )
-    for name, shape in shapes.items():
-        if found[name] != shape:
-            raise RunError(
-                f"{path.name} belongs to another network: {name} has the shape {found[name]} "
-                f"instead of {shape}."
+    most = 8 + MAX_HEADER_BYTES + _count_bytes(expected)
+    try:
+        with open(path, "rb") as file:
+            data = file.read(most + 1)
+    except OSError as error:
+        raise _unreadable(error, path) from None
+    return parse_tensors(data, expected, path.name)
+
+
+def refuse_old_format(run_folder: Path) -> None:
+    """Refuse a run whose weights are still torch files.
+
+    Raises:
+        OldWeightsError: says how to convert them.
+    """
+    for which in ("last", "best", "start"):
+        old = run_folder / f"{which}{OLD_SUFFIX}"
+        if old.is_file() and not old.with_suffix(SUFFIX).is_file():
+            raise OldWeightsError(
+                f"its weights have the old format ({old.name}); convert them with: "
+                f"python -m core convert {run_folder.name}"
             )
 
 
-def load_tensors(path: Path) -> dict[str, Any]:
-    """The named tensors in a file of weights, on the CPU.
-
-    Raises:
-        RunError: as `shapes_in`.
-    """
-    shapes_in(path)
-    return load_state(path)
-
-
-@lru_cache(maxsize=16)  # networks of one kind have the same list of tensors
-def _value(data: bytes, name: str) -> Any:
+def _read_header(path: Path) -> tuple[Specs, int]:
     try:
-        return _Reader(io.BytesIO(data)).load()
-    except pickle.UnpicklingError as error:
-        raise RunError(f"{name} is refused: {error}.") from None
-    except Exception as error:  # whatever a made-up pickle makes the reader stumble over
-        raise RunError(f"{name} is no file of weights ({type(error).__name__}).") from None
+        with open(path, "rb") as file:
+            size = file.seek(0, 2)
+            file.seek(0)
+            return _parse_header(file.read(8 + MAX_HEADER_BYTES), size, path.name)
+    except OSError as error:
+        raise _unreadable(error, path) from None
 
 
-class _Tensor:
-    def __init__(self, shape: tuple[int, ...]):
-        self.shape = shape
+def _parse_header(data: bytes, size: int, name: str) -> tuple[Specs, int]:
+    """Return the tensors that a header lists and the number of bytes behind it.
 
-
-def _tensor(size: Any, offset: Any, shape: Any, stride: Any, *rest: Any) -> _Tensor:
-    whole = all(
-        isinstance(part, tuple) and all(type(side) is int and side >= 0 for side in part)
-        for part in (shape, stride)
-    )
-    if (
-        not whole
-        or len(shape) != len(stride)
-        or type(offset) is not int
-        or type(size) is not int
-        or offset < 0
-    ):
-        raise pickle.UnpicklingError("a tensor in it is malformed")
-    last = offset + sum((side - 1) * step for side, step in zip(shape, stride, strict=True))
-    if math.prod(shape) > size or last >= max(size, 1):
-        raise pickle.UnpicklingError("a tensor in it is larger than its data")
-    return _Tensor(tuple(shape))
-
-
-class _Reader(pickle.Unpickler):
-    """Knows the four kinds of names that a file of tensors holds, and calls none but stand-ins."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _tensor
-        if module == "torch" and name.endswith("Storage"):
-            return name
-        raise pickle.UnpicklingError(f"it would run {f'{module}.{name}'[:60]}")
-
-    def persistent_load(self, pid: Any) -> int:
-        # ("storage", kind, key, device, number of elements)
+    Args:
+        data: the file, or as much of its beginning as a header may take.
+        size: size of the whole file.
+        name: name of the file, for error messages.
+    """
+    length = int.from_bytes(data[:8], "little")
+    if size < 8 or length > min(MAX_HEADER_BYTES, size - 8):
+        raise RunError(f"{name} is not a safetensors file, or it was cut off.")
+    header = files.parse_json(data[8 : 8 + length], name)
+    if not isinstance(header, dict):
+        raise RunError(f"{name} is damaged: its header lists no tensors.")
+    header.pop("__metadata__", None)
+    specs = {}
+    for key, entry in header.items():
+        dtype, shape = (
+            (entry.get("dtype"), entry.get("shape")) if isinstance(entry, dict) else (None, None)
+        )
         if (
-            not isinstance(pid, tuple)
-            or len(pid) != 5
-            or pid[0] != "storage"
-            or type(pid[4]) is not int
+            not isinstance(dtype, str)
+            or not isinstance(shape, list)
+            or len(shape) > MAX_DIMENSIONS
+            or not all(type(side) is int and side >= 0 for side in shape)
         ):
-            raise pickle.UnpicklingError("it refers to something other than tensors")
-        return pid[4]
+            raise RunError(f"{name} is damaged: its header does not describe {key[:60]!r}.")
+        specs[key] = TensorSpec(dtype[:20], tuple(shape))
+    return specs, size - 8 - length
 
 
-_shapes: FileCache[Path, Shapes] = FileCache(max_entries=4_000)
+def _compare(specs: Specs, data_bytes: int, expected: Specs, name: str) -> None:
+    if set(specs) != set(expected):
+        raise RunError(
+            f"{name} belongs to another network: it holds {len(specs)} tensors, "
+            f"not the {len(expected)} of this one."
+        )
+    for key, spec in expected.items():
+        if specs[key] != spec:
+            raise RunError(
+                f"{name} belongs to another network: {key} should have the shape {spec.shape} and "
+                f"dtype {spec.dtype}, not {str(specs[key].shape)[:80]} and {specs[key].dtype}."
+            )
+    if data_bytes != _count_bytes(expected):
+        raise RunError(
+            f"{name} is damaged: it holds {data_bytes:,} bytes of values instead of "
+            f"{_count_bytes(expected):,}."
+        )
+
+
+def _count_bytes(specs: Specs) -> int:
+    return sum(math.prod(spec.shape) * _ITEM_BYTES[spec.dtype] for spec in specs.values())
+
+
+def _unreadable(error: OSError, path: Path) -> RunError:
+    if isinstance(error, FileNotFoundError):
+        return RunError(f"{path.name} is missing.")
+    return RunError(f"{path.name} cannot be read: {error.strerror}.")
+
+
+_headers: FileCache[Path, tuple[Specs, int]] = FileCache(max_entries=4_000)

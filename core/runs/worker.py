@@ -1,7 +1,7 @@
-"""The process that trains a run: `python -m core.runs.worker RUN_FOLDER`. What happens is told in the run's folder.
+"""The process that trains a run: `python -m core.runs.worker RUN_FOLDER`.
 
-It takes a place of the queue, trains, looks for requests and signals, and says how it ended. What is written when
-is in `record`.
+It takes a slot of the queue, trains, watches for requests and signals, and records how it ended.
+What is written when is in `recorder`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
 from core.errors import UserError
-from core.runs import files, loading, processes, run_queue, status, store
-from core.runs.recorder import Recorder, position
+from core.runs import files, loading, processes, run_queue, status, store, weights
+from core.runs.recorder import Recorder, get_position
+from core.runs.run import STATE
+from core.training.plan import plan
 
 if TYPE_CHECKING:
     from core.data.dataset import Mnist
@@ -31,8 +33,8 @@ if TYPE_CHECKING:
 
 SAVE_SECONDS = 10.0
 POLL_SECONDS = 0.1
-STOP_SECONDS = 1.2  # seconds that a stop waits for the step under way
-IN_A_STEP = "left in the middle of a step; goes on from the last saved state"
+STOP_SECONDS = 1.2  # how long a stop waits for the step under way
+LEFT_IN_A_STEP = "stopped within a step; continues from the last saved state"
 
 
 class Worker:
@@ -40,9 +42,9 @@ class Worker:
 
     Args:
         folder: the run's folder.
-        data: what to train on; None: MNIST.
-        save_every: seconds between two states to resume from, besides those at the end of each epoch.
-        own_process: whether this process may be left at once when a stop finds it in a long step.
+        data: the data set; None: MNIST.
+        save_every: seconds between two states to resume from, besides those after each epoch.
+        may_exit: whether a stop that meets a long step may end this process.
     """
 
     def __init__(
@@ -50,41 +52,43 @@ class Worker:
         folder: Path,
         data: Mnist | None = None,
         save_every: float = SAVE_SECONDS,
-        own_process: bool = False,
+        may_exit: bool = False,
     ):
-        self.folder, self.data, self.own_process = folder, data, own_process
-        self.record = Recorder(folder, save_every)
-        self.me = processes.identity()
+        self.folder, self.data, self.may_exit = folder, data, may_exit
+        self.recorder = Recorder(folder, save_every)
+        self.process = processes.identity()
         self._signalled = False
-        self._asked: str | None = None
-        self._factor: float | None = None
-        self._left: tuple[str, str] | None = None
+        self._request: str | None = None
+        self._lr_factor: float | None = None
+        self._outcome: tuple[str, str] | None = None
         self._ended = threading.Event()
 
     def run(self) -> str:
         """Train until the end, a stop or a failure.
 
         Returns:
-            The state the run is left in; "queued" or another worker's state when it was not ours to train.
+            The state that the run is left in; where another process trains the run or all slots
+            are taken, the state it is in.
 
         Raises:
-            UserError: the run cannot be trained at all, or not even its end could be written down.
+            UserError: the run cannot be trained at all, or not even its end could be recorded.
         """
-        with self._signals():
+        with self._handle_signals():
             if not run_queue.claim(self.folder):
                 return status.read(self.folder).state
-            self._look()  # now: a quick run could be over before the watcher first does
+            self._read_requests()  # at once: a quick run could end before the watcher looks
             threading.Thread(target=self._watch, name="watcher", daemon=True).start()
             try:
-                state, message = self._train_in_words()
-                with self.record.busy:
-                    self._end(state, message)
+                state, message = self._train_and_describe()
+                with self.recorder.lock:
+                    self._record_end(state, message)
             finally:
                 self._ended.set()
         run_queue.start_waiting(self.folder.parent)
         return state
 
-    def _train_in_words(self) -> tuple[str, str]:
+    def _train_and_describe(self) -> tuple[str, str]:
+        """Train, and return the final state and message whatever happens."""
         batch_size = 0
         try:
             files.reserve_space(self.folder)
@@ -98,9 +102,7 @@ class Worker:
                 return "diverged", str(error)
         except UserError as error:
             return "failed", str(error)
-        except (
-            Exception
-        ) as error:  # whatever it is, the person who looks at the run must hear of it
+        except Exception as error:  # whatever it is, it must be recorded in the run
             traceback.print_exc()
             return "failed", describe_error(error, batch_size)
 
@@ -109,85 +111,84 @@ class Worker:
         from core.training.results import BatchResult, EpochResult
         from core.training.trainer import Training
 
-        data = self.data or dataset.load(progress=self._loading)
-        saved = self.record.saved()
+        data = self.data or dataset.load(progress=self._report_loading)
+        state = self.recorder.load_state()
         training = Training(
             run.config,
             data,
-            saved["training"] if saved else None,
+            state["training"] if state else None,
             run.runtime,
-            self.record.start_weights(),
+            self.recorder.load_start_weights(weights.expected_tensors(plan(run.config).rows)),
             loading.load_teacher(run.config, self.folder.parent),
         )
-        self.record.take_up(training, saved)
-        status.write(self.folder, "running", "", self.me)
+        self.recorder.restore(training, state)
+        status.write(self.folder, "running", "", self.process)
         with contextlib.closing(cast(Generator[Any, None, None], training.run())) as results:
             for result in results:
                 if isinstance(result, BatchResult):
-                    self.record.batch(result)
+                    self.recorder.record_batch(result)
                 elif isinstance(result, EpochResult):
-                    self.record.epoch(training, result)
+                    self.recorder.record_epoch(training, result)
                 else:
-                    self.record.test(result)
+                    self.recorder.record_test(result)
                 if training.finished:
                     continue
-                if self._factor is not None:
-                    self._change_rate(training)
-                asked = self._asked
-                if asked in ("stop", "pause") or (
-                    asked == "pause-after-epoch" and isinstance(result, EpochResult)
+                self._apply_lr_factor(training)
+                request = self._request
+                if request in ("stop", "pause") or (
+                    request == "pause-after-epoch" and isinstance(result, EpochResult)
                 ):
-                    self.record.save(training)
-                    self._left = ("stopped" if asked == "stop" else "paused"), _place(training)
-                    return self._left  # ends what augments in the background, too
-                if self.record.is_due():
-                    self.record.save(training)
+                    self.recorder.save_state(training)
+                    state_name = "stopped" if request == "stop" else "paused"
+                    self._outcome = state_name, _describe_position(training)
+                    return self._outcome  # closing the generator ends the augmenting processes too
+                if self.recorder.should_save():
+                    self.recorder.save_state(training)
         return "finished", ""
 
-    def _change_rate(self, training: Training) -> None:
-        factor, self._factor = self._factor, None
-        if factor is not None and factor != training.rate_factor:
-            self.record.rate(training, factor)
+    def _apply_lr_factor(self, training: Training) -> None:
+        factor, self._lr_factor = self._lr_factor, None
+        if factor is None:
+            return
+        if factor != training.rate_factor:
+            training.rate_factor = factor
+            self.recorder.record_lr_factor(training)
         status.clear_lr_factor(self.folder)
 
-    def _end(self, state: str, message: str) -> None:
+    def _record_end(self, state: str, message: str) -> None:
         files.release_space(self.folder)
         with contextlib.suppress(files.DiskFullError):  # the status matters more
-            self.record.ended(state, message)
+            self.recorder.append_end(state, message)
         status.write(self.folder, state, message)
         status.clear_request(self.folder)
         if state == "finished":
-            (self.folder / "state.pt").unlink(missing_ok=True)
+            (self.folder / STATE).unlink(missing_ok=True)
 
-    def _loading(self, text: str, share: float) -> None:
-        status.write(self.folder, "running", f"{text} ({share:.0%})", self.me)
+    def _report_loading(self, text: str, fraction: float) -> None:
+        status.write(self.folder, "running", f"{text} ({fraction:.0%})", self.process)
 
-    def _look(self) -> None:
-        self._factor = status.read_lr_factor(self.folder)
-        self._asked = "stop" if self._signalled else status.read_request(self.folder)
+    def _read_requests(self) -> None:
+        self._lr_factor = status.read_lr_factor(self.folder)
+        self._request = "stop" if self._signalled else status.read_request(self.folder)
 
     def _watch(self) -> None:
-        """Look for requests; where a stop cannot be had in time between two steps, have it at once."""
+        """Poll for requests; end the process where a stop would have to wait for a long step."""
         since: float | None = None
         while not self._ended.wait(POLL_SECONDS):
-            self._look()
-            if self._asked not in ("stop", "pause"):
+            self._read_requests()
+            if self._request not in ("stop", "pause"):
                 since = None
                 continue
             since = since or time.monotonic()
-            if self.own_process and time.monotonic() - since > STOP_SECONDS:
-                with self.record.busy:
+            if self.may_exit and time.monotonic() - since > STOP_SECONDS:
+                with self.recorder.lock:
                     if not self._ended.is_set():
-                        self._leave(
-                            *(
-                                self._left
-                                or ("stopped" if self._asked == "stop" else "paused", IN_A_STEP)
-                            )
-                        )
+                        state = "stopped" if self._request == "stop" else "paused"
+                        self._exit(*(self._outcome or (state, LEFT_IN_A_STEP)))
 
-    def _leave(self, state: str, message: str) -> None:
+    def _exit(self, state: str, message: str) -> None:
         try:
-            self._end(state, message)
+            self._record_end(state, message)
             run_queue.start_waiting(self.folder.parent)
         except UserError as error:
             print(error, file=sys.stderr, flush=True)
@@ -195,23 +196,23 @@ class Worker:
             os._exit(0)
 
     @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Take SIGTERM and SIGINT for a stop, where this thread may."""
+    def _handle_signals(self) -> Iterator[None]:
+        """Treat SIGTERM and SIGINT as a stop; only the main thread can."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        old = {
+        previous = {
             number: signal.signal(number, self._on_signal)
             for number in (signal.SIGTERM, signal.SIGINT)
         }
         try:
             yield
         finally:
-            for number, handler in old.items():
+            for number, handler in previous.items():
                 signal.signal(number, handler)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._signalled, self._asked = True, "stop"
+        self._signalled, self._request = True, "stop"
 
 
 def train(folder: Path, data: Mnist | None = None, save_every: float = SAVE_SECONDS) -> str:
@@ -220,7 +221,12 @@ def train(folder: Path, data: Mnist | None = None, save_every: float = SAVE_SECO
 
 
 def describe_error(error: Exception, batch_size: int) -> str:
-    """Why training failed, in a sentence; the usual suspects, memory and disk, by name."""
+    """Return one sentence on why training failed; full memory and full disk are named as such.
+
+    Args:
+        error: what training raised.
+        batch_size: of the run, to suggest a smaller one.
+    """
     text = str(error).strip()
     if (
         isinstance(error, MemoryError)
@@ -235,17 +241,15 @@ def describe_error(error: Exception, batch_size: int) -> str:
     return f"{type(error).__name__}: {(text.splitlines() or ['no reason given'])[0][:300]}"
 
 
-def _place(training: Training) -> str:
-    epoch, step = position(training)
-    return (
-        f"after epoch {epoch}"
-        if step == training.steps
-        else f"in epoch {epoch}, step {step} of {training.steps}"
-    )
+def _describe_position(training: Training) -> str:
+    epoch, step = get_position(training)
+    if step == training.steps:
+        return f"after epoch {epoch}"
+    return f"in epoch {epoch}, step {step} of {training.steps}"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Train the run whose folder the command line names."""
+    """Train the run whose folder the command line names; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m core.runs.worker", description="Train a run in this process."
     )
@@ -255,13 +259,13 @@ def main(arguments: list[str] | None = None) -> int:
         type=float,
         default=SAVE_SECONDS,
         metavar="SECONDS",
-        help="between two states to resume from, besides the end of each epoch",
+        help="time between two states to resume from, besides those after each epoch",
     )
     options = parser.parse_args(arguments)
     try:
         folder = options.folder.resolve()
         store.open_run(folder.name, folder.parent)
-        state = Worker(folder, save_every=options.save_every, own_process=True).run()
+        state = Worker(folder, save_every=options.save_every, may_exit=True).run()
     except UserError as error:
         print(error, file=sys.stderr)
         return 1
@@ -272,5 +276,5 @@ if __name__ == "__main__":
     code = main()
     sys.stdout.flush()
     sys.stderr.flush()
-    # All is written; taking torch apart in an orderly way would only keep the process around for another second.
+    # Everything is written; an orderly end of torch would keep the process for another second.
     os._exit(code)

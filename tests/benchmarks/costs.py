@@ -59,7 +59,7 @@ def main() -> None:
         folder = Path(place) / "checkpoints"
         folder.mkdir()
         for name in RECIPES:
-            if (ROOT / "checkpoints" / name / "last.pt").is_file():
+            if (ROOT / "checkpoints" / name / "last.safetensors").is_file():
                 shutil.copytree(ROOT / "checkpoints" / name, folder / name)
         if "start" in chosen.parts:
             parts.append(start(chosen.recipes, folder, chosen.rounds))

@@ -164,7 +164,7 @@ def report(whole: Run, cut: Run, where: Counter[str]) -> None:
 
     equal = {
         name: (whole.folder / name).read_bytes() == (cut.folder / name).read_bytes()
-        for name in ("last.pt", "best.pt")
+        for name in ("last.safetensors", "best.safetensors")
     }
     equal["epoch table"] = table(whole) == table(cut)
     equal["test result"] = whole.test == cut.test

@@ -35,7 +35,7 @@ def checkpoints(tmp_path_factory) -> Path:
     folder.mkdir()
     for name in ("initial", "intermediate", "final"):
         shipped = ROOT / "checkpoints" / name
-        if (shipped / "last.pt").is_file():
+        if (shipped / "last.safetensors").is_file():
             shutil.copytree(shipped, folder / name)
         else:
             made_run(folder, name, done=15, epochs=15, recipe=name)

@@ -16,7 +16,7 @@ from core.library import digits as own_digits
 from tests.strokes import DIGITS
 
 needs_final = pytest.mark.skipif(
-    not (ROOT / "checkpoints" / "final" / "last.pt").is_file(),
+    not (ROOT / "checkpoints" / "final" / "last.safetensors").is_file(),
     reason="the final checkpoint is not shipped here",
 )
 REST = 5  # looks at the pixels, half a second apart, that must agree

@@ -98,8 +98,8 @@ def test_a_run_is_downloaded_and_taken_in_again(tab, checkpoints, guests, tmp_pa
     tab.locator("input[type=file]").set_input_files(path)
     expect(tab.get_by_role("heading", name="final-2")).to_be_visible()
     made = open_run("final-2", checkpoints)
-    assert (made.folder / "last.pt").read_bytes() == (
-        checkpoints / "final" / "last.pt"
+    assert (made.folder / "last.safetensors").read_bytes() == (
+        checkpoints / "final" / "last.safetensors"
     ).read_bytes()
     expect(tab.get_by_text("final-run.zip")).to_have_count(0)
     bad = tmp_path / "bad.zip"

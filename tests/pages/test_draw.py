@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from streamlit.testing.v1 import AppTest
 
 from core.data import dataset
 from core.drawing.preparation import to_mnist
 from core.drawing.strokes import strokes_to_ink
 from core.library import digits as own_digits
-from core.runs import torch_file
+from core.runs.weights import save_tensors
 from pages.ui.draw import nearest as draw_nearest
 from pages.ui.draw import views as draw_views
 from tests.made import made_run
@@ -83,7 +84,7 @@ def press(app: AppTest, label: str) -> AppTest:
 
 def shipped(folder: Path) -> None:
     """The shipped network, which can read."""
-    if not (SHIPPED / "last.pt").is_file():
+    if not (SHIPPED / "last.safetensors").is_file():
         pytest.skip("the final checkpoint is not shipped here")
     shutil.copytree(SHIPPED, folder / "final")
 
@@ -92,9 +93,9 @@ def spoil(folder: Path, name: str, filling: float) -> None:
     """Fill a run's weights with a value, as after training that diverged."""
     weights = {
         key: torch.full_like(value, filling) if value.is_floating_point() else value
-        for key, value in torch.load(folder / name / "last.pt", weights_only=True).items()
+        for key, value in load_file(folder / name / "last.safetensors").items()
     }
-    torch_file.save(folder / name / "last.pt", weights)
+    save_tensors(folder / name / "last.safetensors", weights)
 
 
 def seen(app: AppTest) -> np.ndarray:

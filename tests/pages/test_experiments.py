@@ -17,7 +17,8 @@ from core.experiments.lr_range import Point
 from core.experiments.lr_range_job import RangeTest, Request
 from core.models.network import build
 from core.recipes import RECIPES
-from core.runs import files, run_queue, store, torch_file
+from core.runs import files, run_queue, store
+from core.runs.weights import save_tensors
 from pages.ui.controls import SLIDER_VALUES
 from pages.ui.experiments import lr_range as experiments_rates
 from tests.made import made_run
@@ -77,8 +78,8 @@ def weights(folder: Path, name: str, seed: int, factor: float = 1.0) -> None:
     """Give a run the first weights of a seed, times a factor."""
     run = store.open_run(name, folder)
     drawn = build(run.config.changed(seed=seed)).state_dict()
-    torch_file.save(
-        run.folder / "last.pt", {name: tensor * factor for name, tensor in drawn.items()}
+    save_tensors(
+        run.folder / "last.safetensors", {name: tensor * factor for name, tensor in drawn.items()}
     )
 
 
@@ -152,9 +153,9 @@ def test_a_run_whose_weights_are_no_numbers_is_an_error_in_words(folder, here):
 def test_a_damaged_run_that_the_link_asks_for_is_named_with_the_reason(part, key, folder, here):
     for name in ("mine", "yours", "theirs"):
         made_run(folder, name)
-    (folder / "mine" / "last.pt").write_bytes(b"no weights")
+    (folder / "mine" / "last.safetensors").write_bytes(b"no weights")
     assert (
-        "mine cannot be read: last.pt is no zip file"
+        "mine cannot be read: last.safetensors is not a safetensors file"
         in opened(part, **{key: "mine"}).warning[0].value
     )
     assert not opened(part).warning

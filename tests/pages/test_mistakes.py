@@ -15,8 +15,8 @@ from core.data.dataset import Mnist
 from core.experiments.comparison import of_runs
 from core.insight import mistakes
 from core.models.network import build
-from core.runs import torch_file
 from core.runs.prediction_cache import load_predictions
+from core.runs.weights import save_tensors
 from pages.ui.dataset import Digits
 from pages.ui.mistakes.shared import csv, votes
 from tests.made import made_run
@@ -146,7 +146,7 @@ def test_a_network_that_names_one_digit_only_can_be_looked_at(folder, here):
     run = made_run(folder, "stuck", state="diverged", message="the loss is no number")
     weights = {name: value * 0 for name, value in build(run.config).state_dict().items()}
     weights[next(name for name in weights if name.endswith("bias"))][3] = 50.0
-    torch_file.save(run.folder / "last.pt", weights)
+    save_tensors(run.folder / "last.safetensors", weights)
     shown = component(opened(run="stuck"), "matrix")
     assert shown["recall"][3] == "100"
     assert shown["precision"][4] == "–"
@@ -155,8 +155,8 @@ def test_a_network_that_names_one_digit_only_can_be_looked_at(folder, here):
 
 def test_weights_that_hold_no_numbers_are_an_error_in_words(folder, here):
     run = made_run(folder, "wild")
-    torch_file.save(
-        run.folder / "last.pt",
+    save_tensors(
+        run.folder / "last.safetensors",
         {name: value * float("nan") for name, value in build(run.config).state_dict().items()},
     )
     app = opened(run="wild")

@@ -351,7 +351,7 @@ def test_weights_that_went_bad_are_named_and_the_others_still_answer(folder, har
     made_run(folder, "final")
     made_run(folder, "mine")
     app = open_page("pages/draw.py", network="mine")
-    harm(folder / "mine" / "last.pt")
+    harm(folder / "mine" / "last.safetensors")
     assert {run.state for run in store.list_runs()} == {"finished", "damaged"}
     app = drawn(app, 5)
     assert app.selectbox(key="network").value == "final", "the damaged run is no longer offered"

@@ -406,13 +406,13 @@ def bad_zips(some: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(outside, "w") as made:
         made.writestr("a/../../run.json", "{}")
     return {
-        "no zip file": b"hello",
+        "not a zip file": b"hello",
         "does not belong": outside.getvalue(),
-        "up to 1 MB": b"x" * 1_100_000,
+        "at most 1 MB": b"x" * 1_100_000,
     }
 
 
-@pytest.mark.parametrize("words", ["no zip file", "does not belong", "up to 1 MB"])
+@pytest.mark.parametrize("words", ["not a zip file", "does not belong", "at most 1 MB"])
 def test_what_is_no_run_is_refused_in_a_sentence_and_changes_nothing(some, words, monkeypatch):
     app = open_page(PAGE)
     monkeypatch.setenv("INKLING_MAX_UPLOAD_MB", "1")

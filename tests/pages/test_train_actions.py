@@ -89,7 +89,9 @@ def test_fork_turns_to_the_set_up_with_the_runs_settings(folder, idle):
     child = store.open_run("mine-fork")
     assert child.config == parent.config.changed(epochs=3)
     assert child.parent == {"name": "mine", "which": "last", "epoch": 2}
-    assert (child.folder / "start.pt").read_bytes() == (parent.folder / "last.pt").read_bytes()
+    assert (child.folder / "start.safetensors").read_bytes() == (
+        parent.folder / "last.safetensors"
+    ).read_bytes()
     assert app.selectbox(key="run").value == "mine-fork"
     links = [each.proto for each in app.get("page_link")]
     assert [each.query_string for each in links if "Forked from" in each.label] == ["run=mine"]
@@ -214,7 +216,7 @@ def test_a_run_from_a_newer_version_is_listed_and_answered_with_a_way_on(folder,
     assert not run.folder.exists()
 
 
-@pytest.mark.parametrize("name", ["status.json", "epochs.json", "last.pt"])
+@pytest.mark.parametrize("name", ["status.json", "epochs.json", "last.safetensors"])
 def test_a_damaged_run_is_answered_with_the_reason(folder, name):
     run = made_run(folder, "mine")
     (run.folder / name).write_bytes(b"{")

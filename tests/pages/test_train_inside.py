@@ -159,7 +159,7 @@ def test_mistakes_of_a_run_under_way_come_when_they_are_there(folder, idle, here
 def test_weights_that_went_bad_while_they_are_asked_are_told(folder, here, harm, monkeypatch):
     run = run_of(folder)
     opened = train_inside.open_run("mine")
-    harm(run.folder / "last.pt")
+    harm(run.folder / "last.safetensors")
     monkeypatch.setattr(train_inside, "open_run", lambda name: opened)
 
     def page() -> None:

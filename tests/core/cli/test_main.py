@@ -32,6 +32,7 @@ RUNS = [
     "restore",
     "export-run",
     "import-run",
+    "convert",
 ]
 ROOT = Path(__file__).parents[3]
 TINY = json.dumps(

@@ -125,8 +125,8 @@ def test_a_run_goes_into_a_file_and_comes_back_from_it(core, folder, tmp_path, m
     made = read(core, "import-run", str(file))
     assert (made["name"], len(made["epochs"])) == ("a-2", 3)
     assert core("import-run", str(file), "--name", "b")[1] == f"{file} is here as b.\n"
-    assert (store.open_run("b").folder / "last.pt").read_bytes() == (
-        run.folder / "last.pt"
+    assert (store.open_run("b").folder / "last.safetensors").read_bytes() == (
+        run.folder / "last.safetensors"
     ).read_bytes()
     assert "already a run 'b'" in refused(core, "import-run", str(file), "--name", "b")
     assert "cannot be a run's name" in refused(core, "import-run", str(file), "--name", "../b")
@@ -144,13 +144,13 @@ def test_what_is_no_run_is_not_taken_in(core, folder, tmp_path, monkeypatch):
         core, "import-run", str(file)
     )
     file.write_bytes(b"no zip")
-    assert "is no zip file" in refused(core, "import-run", str(file))
+    assert "is not a zip file" in refused(core, "import-run", str(file))
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("a/../../run.json", "{}")
-    assert "does not belong into a run's zip" in refused(core, "import-run", str(file))
+    assert "does not belong in a run's zip" in refused(core, "import-run", str(file))
     monkeypatch.setenv("INKLING_MAX_UPLOAD_MB", "1")
     file.write_bytes(b"x" * 1_000_001)
-    assert "up to 1 MB are taken in" in refused(core, "import-run", str(file))
+    assert "at most 1 MB are imported" in refused(core, "import-run", str(file))
     assert list(folder.glob("*")) == []
 
 

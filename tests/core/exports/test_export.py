@@ -25,9 +25,9 @@ from core.models.architectures import ARCHITECTURES
 from core.models.network import build
 from core.models.rows import ACTIVATIONS, KINDS
 from core.recipes import RECIPES
-from core.runs import torch_file
 from core.runs.loading import load_model, load_teacher
 from core.runs.run import Run
+from core.runs.weights import save_tensors
 from core.training import schedules
 from core.training.schedules import SCHEDULES
 from tests.made import made_run
@@ -93,7 +93,7 @@ def trained(folder):
             if tensor.is_floating_point() and tensor.ndim == 1:
                 tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.5)
         for which in ("last", "best"):
-            torch_file.save(run.folder / f"{which}.pt", weights)
+            save_tensors(run.folder / f"{which}.safetensors", weights)
         return run
 
     return make

@@ -232,7 +232,9 @@ def test_what_was_changed_and_what_it_bought_is_told(folder, asked):
     child = control.fork("own", "child", {"epochs": 5})
     files.write_json(child.folder / "epochs.json", [each.to_dict() for each in own.epochs])
     for which in ("last", "best"):
-        (child.folder / f"{which}.pt").write_bytes((own.folder / f"{which}.pt").read_bytes())
+        (child.folder / f"{which}.safetensors").write_bytes(
+            (own.folder / f"{which}.safetensors").read_bytes()
+        )
     asked["child"] = 60
     assert (
         "1. It began with the last weights of own, from its epoch 3\n2. Epochs: 5 instead of 15"

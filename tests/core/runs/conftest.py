@@ -79,8 +79,8 @@ def outcome() -> Callable[[Run], dict[str, object]]:
     def of(run: Run) -> dict[str, object]:
         rows = [{**row.to_dict(), "seconds": 0} for row in run.epochs]
         return {
-            "last": (run.folder / "last.pt").read_bytes(),
-            "best": (run.folder / "best.pt").read_bytes(),
+            "last": (run.folder / "last.safetensors").read_bytes(),
+            "best": (run.folder / "best.safetensors").read_bytes(),
             "rows": rows,
             "test": run.test,
         }

@@ -1,4 +1,5 @@
 import pytest
+from safetensors.torch import load_file
 
 from core.errors import ConfigError, LimitError, RunError
 from core.runs import (
@@ -10,7 +11,6 @@ from core.runs import (
     run_queue,
     status,
     store,
-    weights,
     worker,
 )
 from core.runs.progress import estimate_progress
@@ -128,16 +128,16 @@ def test_a_fork_begins_with_its_parents_weights_and_says_so(trained, tiny, digit
     assert child.config == tiny.changed(max_lr=0.02, epochs=1)
     assert (child.state, child.epochs) == ("stopped", ())
     begun = []
-    real = worker.Recorder.take_up
+    real = worker.Recorder.restore
     monkeypatch.setattr(
         worker.Recorder,
-        "take_up",
+        "restore",
         lambda self, training, saved: (
             begun.append(training.weights()) or real(self, training, saved)
         ),
     )
     assert worker.train(child.folder, digits) == "finished"
-    theirs = weights.load_tensors(parent.folder / "best.pt")
+    theirs = load_file(parent.folder / "best.safetensors")
     assert all((begun[0][name] == tensor).all() for name, tensor in theirs.items())
     child = store.open_run("b")
     assert child.epochs[0].train_loss < parent.epochs[0].train_loss
@@ -176,9 +176,9 @@ def test_forks_that_cannot_be(trained, tiny, monkeypatch):
 def test_a_damaged_start_is_told(trained, digits):
     trained("a")
     child = control.fork("a", "b")
-    (child.folder / "start.pt").write_bytes(b"x")
+    (child.folder / "start.safetensors").write_bytes(b"x")
     assert worker.train(child.folder, digits) == "failed"
-    assert "start.pt is no zip file" in store.open_run("b").message
+    assert "start.safetensors is not a safetensors file" in store.open_run("b").message
 
 
 def test_waiting_has_an_end(live):

@@ -8,10 +8,11 @@ import torch
 
 from core.errors import RunError
 from core.models.network import build
-from core.runs import prediction_cache, torch_file
+from core.runs import prediction_cache
 from core.runs.loading import load_model
 from core.runs.prediction_cache import FOLDER, load_predictions
 from core.runs.store import list_runs
+from core.runs.weights import save_tensors
 from core.training.trainer import evaluate
 from tests.made import made_run
 
@@ -60,7 +61,7 @@ def test_other_weights_or_other_images_are_asked_anew(tmp_path, pair, counted):
     run = made_run(tmp_path, "mine")
     load_predictions(run, test=pair)
     load_predictions(run, test=(pair[0][::-1].copy(), pair[1][::-1].copy()))
-    torch_file.save(run.folder / "last.pt", build(run.config.changed(seed=2)).state_dict())
+    save_tensors(run.folder / "last.safetensors", build(run.config.changed(seed=2)).state_dict())
     load_predictions(run, test=pair)
     assert len(counted) == 3
 
@@ -107,7 +108,7 @@ def test_a_run_without_weights_is_named(tmp_path, pair):
     with pytest.raises(RunError, match="no weights yet"):
         load_predictions(made_run(tmp_path, "new", done=0, state="stopped"), test=pair)
     run = made_run(tmp_path, "gone")
-    (run.folder / "last.pt").unlink()
+    (run.folder / "last.safetensors").unlink()
     with pytest.raises(RunError, match="gone"):
         load_predictions(run, test=pair)
 
@@ -115,6 +116,6 @@ def test_a_run_without_weights_is_named(tmp_path, pair):
 def test_a_network_that_gives_no_numbers_is_named(tmp_path, pair):
     run = made_run(tmp_path, "wild")
     weights = {name: value * float("nan") for name, value in build(run.config).state_dict().items()}
-    torch_file.save(run.folder / "last.pt", weights)
+    save_tensors(run.folder / "last.safetensors", weights)
     with pytest.raises(RunError, match="wild cannot be asked"):
         load_predictions(run, test=pair)
