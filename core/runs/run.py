@@ -31,7 +31,7 @@ MAX_NOTES = 10_000
 MAX_TAGS = 20
 
 # What is checked of a folder depends on these; pages list hundreds of runs that hardly ever change.
-_CHECKED_FILES = ("run.json", "epochs.json", "last.safetensors", "best.safetensors")
+_CHECKED_FILES = ("run.json", "epochs.json", "last.safetensors", "best.safetensors", "start.pt")
 
 
 @dataclass(frozen=True, slots=True)
