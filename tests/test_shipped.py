@@ -35,8 +35,8 @@ def test_its_weights_reach_what_its_table_says(name, mnist):
     for which, row in (("last", run.last), ("best", run.best)):
         loss, correct = evaluate(
             load_model(run, which),
-            mnist.test_images,
-            mnist.test_labels,
+            mnist.test.images,
+            mnist.test.labels,
             torch.device("cpu"),
             DTYPES[run.runtime.precision],
         )

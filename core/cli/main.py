@@ -134,8 +134,8 @@ def evaluate(run: RunName, which: Which = "last", json_: Json = False) -> None:
     model = loading.load_model(opened, which)
     device = choose_device("auto")
     data = load()
-    loss, correct = score(model.to(device), data.test_images, data.test_labels, device)
-    total = len(data.test_labels)
+    loss, correct = score(model.to(device), data.test.images, data.test.labels, device)
+    total = len(data.test.labels)
     low, high = wilson(correct, total)
     row = opened.last if which == "last" else opened.best
     epoch = row.epoch if row else None

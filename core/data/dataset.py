@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from core.data import sources
+from core.data.labelled_images import LabelledImages
 from core.errors import DataError, listed
 
 FILES = {  # name -> SHA-256 of the uncompressed file
@@ -39,12 +40,10 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True, eq=False)
 class Mnist:
-    """Digits and their labels: images (N, 28, 28) uint8, ink 255 on 0; labels (N,) int64, 0 to 9."""
+    """The training and the test images, as tensors."""
 
-    train_images: Tensor
-    train_labels: Tensor
-    test_images: Tensor
-    test_labels: Tensor
+    train: LabelledImages[Tensor]
+    test: LabelledImages[Tensor]
 
 
 def data_folder() -> Path:
@@ -72,7 +71,10 @@ def load(folder: Path | None = None, progress: Progress | None = None) -> Mnist:
         if content is None:  # only if somebody changed it since
             raise DataError(f"{folder / name} changed while it was read; try again.")
         tensors.append(_tensor(content))
-    return Mnist(tensors[0], tensors[1].long(), tensors[2], tensors[3].long())
+    return Mnist(
+        LabelledImages(tensors[0], tensors[1].long(), "training"),
+        LabelledImages(tensors[2], tensors[3].long(), "test"),
+    )
 
 
 def fetch(folder: Path, progress: Progress | None = None) -> None:
@@ -158,10 +160,8 @@ def synthetic(train: int = 600, test: int = 200, seed: int = 0) -> Mnist:
             .astype(np.uint8)
         )
     return Mnist(
-        torch.from_numpy(images[0]),
-        torch.from_numpy(labels[0]),
-        torch.from_numpy(images[1]),
-        torch.from_numpy(labels[1]),
+        LabelledImages(torch.from_numpy(images[0]), torch.from_numpy(labels[0]), "training"),
+        LabelledImages(torch.from_numpy(images[1]), torch.from_numpy(labels[1]), "test"),
     )
 
 

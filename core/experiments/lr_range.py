@@ -130,7 +130,7 @@ def run_test(
     prepared = _config_for_test(config, data, len(rates))
     training = RangeTraining(prepared, data, weights=weights, teacher=teacher)
     # The accuracy is not used, so one image is enough.
-    training.validation = (data.test_images[:1], data.test_labels[:1])
+    training.validation = data.test[:1]
     keep = 0.5 ** (1 / HALF_LIFE)
     mean, first, best = 0.0, 0.0, math.inf
     with contextlib.closing(cast(Generator[Any, None, None], training.run())) as results:
@@ -158,7 +158,7 @@ def run_test(
 def _config_for_test(config: RunConfig, data: Mnist, steps: int) -> RunConfig:
     """The config with room for the steps, all of them like those of the first epochs."""
     per_epoch = schedules.steps_per_epoch(
-        len(data.train_labels) - config.holdout, config.batch_size
+        len(data.train.labels) - config.holdout, config.batch_size
     )
     cycled = config.schedule == "one-cycle" and config.momentum_cycle
     return config.changed(

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from core.data.labelled_images import LabelledImages
 from core.errors import RunError, listed
 from core.experiments.scores import score
 from core.exports import onnx as onnx_graph
 from core.exports import script
 from core.models.architectures import rows_of
 from core.runs.loading import load_model
-from core.runs.prediction_cache import Pair
 from core.runs.run import Run
 
 if TYPE_CHECKING:
@@ -108,7 +108,9 @@ class Export:
     check: Check
 
 
-def export(run: Run, format: str, which: str = "last", test: Pair | None = None) -> Export:
+def export(
+    run: Run, format: str, which: str = "last", test: LabelledImages | None = None
+) -> Export:
     """Make the file and check it.
 
     Args:
@@ -129,7 +131,7 @@ def export(run: Run, format: str, which: str = "last", test: Pair | None = None)
     return Export(f"{run.name}{ending}", data, check(data, format, model, test))
 
 
-def check(data: bytes, format: str, model: Network, test: Pair | None = None) -> Check:
+def check(data: bytes, format: str, model: Network, test: LabelledImages | None = None) -> Check:
     """Load a file and compare it with the network that it was made of.
 
     Args:
@@ -276,14 +278,14 @@ _LOADERS: Mapping[str, Callable[[bytes, Network], Answer]] = {
 }
 
 
-def _some(test: Pair | None) -> Images:
+def _some(test: LabelledImages | None) -> Images:
     """Test images from all over the set: its first half is easier than its second."""
     if test is None:
         from core.data.dataset import load
 
-        images = load().test_images.numpy()
+        images = load().test.images.numpy()
     else:
-        images = test[0]
+        images = test.images
     return np.ascontiguousarray(images[:: max(1, len(images) // CHECKED)][:CHECKED])
 
 

@@ -1,47 +1,45 @@
-"""The images of any step of a run as its network saw them. They follow from the config alone, so nobody has to tell."""
+"""The images of any training step, as the network saw them.
+
+They follow from the config alone, so runs need not store them.
+"""
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from core.config import RunConfig
+from core.data.labelled_images import LabelledImages
 from core.errors import DataError
 
-Images = npt.NDArray[np.uint8]
-Labels = npt.NDArray[np.int64]
-Pair = tuple[Images, Labels]
+if TYPE_CHECKING:
+    import numpy as np
 
 
-def batch_at(config: RunConfig, images: Images, labels: Labels, epoch: int, step: int) -> Pair:
-    """The batch that a run learns from in one step, by the trainer's own order and augmentation.
+def batch_at(
+    config: RunConfig, training: LabelledImages[np.ndarray], epoch: int, step: int
+) -> LabelledImages[np.ndarray]:
+    """Return the batch of one step, in the trainer's order and with its augmentation.
 
-    Costs some 50 ms where the step is augmented: a whole chunk of images has to be, for the draws to come out alike.
+    Takes about 50 ms for an augmented step, since its whole chunk of images must be augmented for
+    the random draws to agree.
 
     Args:
         config: the run.
-        images: (N, 28, 28) uint8, all training images.
-        labels: (N,) int64.
+        training: all training images.
         epoch, step: both from 1.
-
-    Returns:
-        (B, 28, 28) uint8 and (B,) int64.
 
     Raises:
         DataError: the run has no such step.
     """
-    import torch
-
     from core.data.batches import Batches
     from core.data.dataset import split
     from core.data.presets import transforms_of
 
-    everything: tuple[Any, Any] = (torch.from_numpy(images), torch.from_numpy(labels))
-    train, _ = split(everything[1], config.holdout, config.holdout_seed)
+    images = training.to_torch()
+    train, _ = split(images.labels, config.holdout, config.holdout_seed)
     batches = Batches(
-        *everything,
+        images.images,
+        images.labels,
         train,
         config.batch_size,
         transforms_of(config),
@@ -56,25 +54,19 @@ def batch_at(config: RunConfig, images: Images, labels: Labels, epoch: int, step
         )
     stream = batches.stream(config.epochs, epoch - 1, step - 1)
     try:
-        found = next(stream)
+        batch: Any = next(stream)
     finally:
         stream.close()
-    return found.images.numpy(), found.labels.numpy()
+    return LabelledImages(batch.images.numpy(), batch.labels.numpy())
 
 
-def validation(config: RunConfig, training: Pair, test: Pair) -> Pair:
-    """The images that a run is validated on: those it holds out, or the test images.
-
-    Args:
-        config: the run.
-        training, test: images (N, 28, 28) uint8 and labels (N,) int64.
-    """
+def validation(
+    config: RunConfig, training: LabelledImages[np.ndarray], test: LabelledImages[np.ndarray]
+) -> LabelledImages[np.ndarray]:
+    """Return the images that a run is validated on: its hold-out, or the test images."""
     if not config.holdout:
         return test
-    import torch
-
     from core.data.dataset import split
 
-    images, labels = training
-    _, held = split(torch.from_numpy(labels), config.holdout, config.holdout_seed)
-    return images[held.numpy()], labels[held.numpy()]
+    _, held = split(training.to_torch().labels, config.holdout, config.holdout_seed)
+    return training[held.numpy()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.config import RunConfig
+from core.data.labelled_images import LabelledImages
 from core.errors import RunError, UserError
 from core.experiments.comparison import of_runs
 from core.insight.mistakes import Predictions
@@ -10,7 +11,7 @@ from core.recipes import RECIPES
 from core.reports.blocks import Block, Lines, Words
 from core.reports.story import PATH
 from core.runs import store
-from core.runs.prediction_cache import Pair, load_predictions
+from core.runs.prediction_cache import load_predictions
 from core.runs.run import Run
 
 # Where a run was trained changes nothing of what it is; its seed does, but is not what anybody changes to do better.
@@ -43,7 +44,9 @@ def predecessor(run: Run) -> Run | None:
     return None
 
 
-def changes(run: Run, before: Run, found: Predictions | None, test: Pair | None) -> list[Block]:
+def changes(
+    run: Run, before: Run, found: Predictions | None, test: LabelledImages | None
+) -> list[Block]:
     """What differs between the two, and what the difference in their answers is.
 
     Args:

@@ -8,31 +8,31 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from core.data.labelled_images import LabelledImages
 from core.errors import UserError
 from core.insight import mistakes
 from core.insight.mistakes import Indices, Predictions
 from core.reports.blocks import Digits, Lines, Section, Words
-from core.runs.prediction_cache import Pair, load_predictions
+from core.runs.prediction_cache import load_predictions
 from core.runs.run import Run
 
 HARDEST, WORST = 12, 3
 TITLE = "What it gets wrong"
 
 
-def test_set() -> Pair | None:
+def test_set() -> LabelledImages | None:
     """The test images and their labels, if the dataset is here; nothing is fetched for a report."""
     from core.data import dataset
 
     if not all((dataset.data_folder() / name).is_file() for name in dataset.FILES):
         return None
     try:
-        mnist = dataset.load()
+        return dataset.load().test.to_numpy()
     except UserError:
         return None
-    return mnist.test_images.numpy(), mnist.test_labels.numpy()
 
 
-def asked(run: Run, test: Pair | None) -> Predictions | None:
+def asked(run: Run, test: LabelledImages | None) -> Predictions | None:
     """What a run says of the test images; None where they or its weights are not here."""
     try:
         return None if test is None else load_predictions(run, test=test)
@@ -40,7 +40,7 @@ def asked(run: Run, test: Pair | None) -> Predictions | None:
         return None
 
 
-def sections(found: Predictions | None, test: Pair | None) -> list[Section]:
+def sections(found: Predictions | None, test: LabelledImages | None) -> list[Section]:
     """The mistakes of one run.
 
     Args:
@@ -65,7 +65,7 @@ def sections(found: Predictions | None, test: Pair | None) -> list[Section]:
     ]
 
 
-def group_sections(found: Sequence[Predictions], test: Pair | None) -> list[Section]:
+def group_sections(found: Sequence[Predictions], test: LabelledImages | None) -> list[Section]:
     """The mistakes of a group.
 
     Args:
@@ -142,9 +142,12 @@ def _a(digit: int) -> str:
 
 
 def _shown(
-    test: Pair, indices: Indices, predicted: Indices, sure: npt.NDArray[np.floating[Any]]
+    test: LabelledImages,
+    indices: Indices,
+    predicted: Indices,
+    sure: npt.NDArray[np.floating[Any]],
 ) -> Digits:
-    images, labels = test
+    images, labels = test.images, test.labels
     doubts = mistakes.label_errors_for(labels)
     captions, lines = [], []
     for index, label, taken, share in zip(indices, labels[indices], predicted, sure, strict=True):

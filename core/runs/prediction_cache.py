@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from core.data.labelled_images import LabelledImages
 from core.errors import RunError, UserError
 from core.insight.mistakes import Predictions, predict_labelled
 from core.models.architectures import rows_of
@@ -27,10 +28,11 @@ from core.runs.run import Run
 
 FOLDER = ".predictions"
 MAX_FILES = 40  # files of 400 kB
-Pair = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]
 
 
-def load_predictions(run: Run, which: str = "last", test: Pair | None = None) -> Predictions:
+def load_predictions(
+    run: Run, which: str = "last", test: LabelledImages | None = None
+) -> Predictions:
     """The probabilities that a run's network gives the test images, with labels, predicted digits and losses.
 
     It takes seconds the first time, on the CPU, and next to nothing from then on.
@@ -38,7 +40,7 @@ def load_predictions(run: Run, which: str = "last", test: Pair | None = None) ->
     Args:
         run: with at least one epoch.
         which: "last" or "best" weights.
-        test: images (N, 28, 28) uint8 and labels (N,) int64; None: MNIST's, which are fetched if they are not here.
+        test: the test images as arrays; None: MNIST's, downloaded if they are missing.
 
     Raises:
         RunError: there are no weights yet, they don't fit, or the network gives no numbers.
@@ -47,9 +49,8 @@ def load_predictions(run: Run, which: str = "last", test: Pair | None = None) ->
     if test is None:
         from core.data.dataset import load
 
-        mnist = load()
-        test = mnist.test_images.numpy(), mnist.test_labels.numpy()
-    images, labels = test
+        test = load().test.to_numpy()
+    images, labels = test.images, test.labels
     place = run.folder.parent / FOLDER / f"{_key(run, which, images)}.npz"
     kept = _read(place, len(images))
     if kept is not None:

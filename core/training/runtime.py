@@ -99,7 +99,7 @@ def resolve_runtime(run_plan: Plan, data: Mnist, teacher: nn.Module | None = Non
         teacher_precision = (
             benchmark_teacher(teacher, device) if config.precision == "auto" else precision
         )
-    train_images = len(data.train_labels) - config.holdout
+    train_images = len(data.train.labels) - config.holdout
     return Runtime(
         device=device.type,
         device_name=_device_name(device),
@@ -112,7 +112,7 @@ def resolve_runtime(run_plan: Plan, data: Mnist, teacher: nn.Module | None = Non
         parameters=run_plan.parameters,
         steps_per_epoch=-(-train_images // config.batch_size),
         train_images=train_images,
-        val_images=config.holdout or len(data.test_labels),
+        val_images=config.holdout or len(data.test.labels),
         validated_on="hold-out" if config.holdout else "test",
         inkling=core.__version__,
         python=platform.python_version(),

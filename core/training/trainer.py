@@ -17,6 +17,7 @@ from torch import Tensor
 from core.config import RunConfig
 from core.data.batches import Batches, normalise
 from core.data.dataset import Mnist, split
+from core.data.labelled_images import LabelledImages
 from core.errors import ConfigError, RunError, UserError
 from core.models.network import build, load_weights
 from core.runtime import Runtime
@@ -118,20 +119,16 @@ class Training:
             if teacher is not None
             else None
         )
-        train, held = split(data.train_labels, config.holdout, config.holdout_seed)
+        train, held = split(data.train.labels, config.holdout, config.holdout_seed)
         if not len(train):
             raise ConfigError(f"holdout is {config.holdout}, which leaves no image to train on.")
         self.data = data
-        self.validation = (
-            (data.train_images[held], data.train_labels[held])
-            if config.holdout
-            else (data.test_images, data.test_labels)
-        )
+        self.validation = data.train[held] if config.holdout else data.test
         # A GPU takes its batches from images that it holds; augmentation works on the CPU's.
         place = "cuda" if self.device.type == "cuda" and not prepared.transforms else "cpu"
         self.batches = Batches(
-            data.train_images.to(place),
-            data.train_labels.to(place),
+            data.train.images.to(place),
+            data.train.labels.to(place),
             train,
             config.batch_size,
             prepared.transforms,
@@ -209,8 +206,8 @@ class Training:
                     if self.step == self.steps:
                         yield self._end_epoch()
             if self.config.holdout:
-                loss, correct = self._score(self.data.test_images, self.data.test_labels)
-                yield TestResult(loss, correct, len(self.data.test_images))
+                loss, correct = self._score(self.data.test)
+                yield TestResult(loss, correct, len(self.data.test))
         finally:
             if stream is not None:
                 stream.close()
@@ -316,7 +313,7 @@ class Training:
             )
 
     def _end_epoch(self) -> EpochResult:
-        val_loss, val_correct = self._score(*self.validation)
+        val_loss, val_correct = self._score(self.validation)
         if not math.isfinite(val_loss):
             raise Diverged(
                 f"the validation loss became {val_loss} in epoch {self.epoch + 1}; try a lower "
@@ -332,7 +329,7 @@ class Training:
             self.train_total,
             val_loss,
             val_correct,
-            len(self.validation[0]),
+            len(self.validation),
         )
         self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
         self._clock = time.perf_counter()
@@ -340,13 +337,15 @@ class Training:
         self.correct.zero_()
         return result
 
-    def _score(self, images: Tensor, labels: Tensor) -> tuple[float, int]:
+    def _score(self, data: LabelledImages[Tensor]) -> tuple[float, int]:
         if self.average is None:
-            return evaluate(self.model, images, labels, self.device, self.dtype, self.layout)
+            return evaluate(
+                self.model, data.images, data.labels, self.device, self.dtype, self.layout
+            )
         model = build(self.config)
         model.load_state_dict(self.weights())
         move_model(model, self.device, self.layout)
-        return evaluate(model, images, labels, self.device, self.dtype, self.layout)
+        return evaluate(model, data.images, data.labels, self.device, self.dtype, self.layout)
 
     def _elapsed(self) -> float:
         """Seconds spent on the present epoch, over all the times it was left and taken up again."""

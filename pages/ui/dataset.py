@@ -6,22 +6,13 @@ import os
 import time
 from dataclasses import dataclass
 
-import numpy as np
 import streamlit as st
 
+from core.data.labelled_images import LabelledImages
 from core.errors import DataError
 from pages.ui import words
 
 SETS = ("training", "test")
-
-
-@dataclass(frozen=True, eq=False)
-class Digits:
-    """The training or the test set, as arrays."""
-
-    name: str  # of SETS
-    images: np.ndarray  # (N, 28, 28) uint8
-    labels: np.ndarray  # (N,) int64
 
 
 @dataclass
@@ -49,7 +40,7 @@ class _Missing(Exception):
     """The dataset has to be downloaded first."""
 
 
-def load_digits() -> dict[str, Digits] | None:
+def load_digits() -> dict[str, LabelledImages] | None:
     """The images by name of their set; None while they are missing, with a button to download them."""
     place = st.empty()  # cleared once the dataset is there
     try:
@@ -64,7 +55,7 @@ def load_digits() -> dict[str, Digits] | None:
 
 
 @st.cache_resource(max_entries=1, show_spinner="Loading MNIST")
-def _load(folder: str) -> dict[str, Digits]:
+def _load(folder: str) -> dict[str, LabelledImages]:
     import torch
 
     from core.data import dataset
@@ -72,11 +63,7 @@ def _load(folder: str) -> dict[str, Digits]:
     # A page's computations are no faster with more threads, and a run that trains needs them.
     torch.set_num_threads(1)
     mnist = dataset.load(progress=_stop_before_download)
-    pairs = ((mnist.train_images, mnist.train_labels), (mnist.test_images, mnist.test_labels))
-    return {
-        name: Digits(name, images.numpy(), labels.numpy())
-        for name, (images, labels) in zip(SETS, pairs, strict=True)
-    }
+    return {part.name: part.to_numpy() for part in (mnist.train, mnist.test)}
 
 
 def _stop_before_download(text: str, share: float) -> None:

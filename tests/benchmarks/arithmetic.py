@@ -239,9 +239,7 @@ def step_seconds(config: RunConfig, data: dataset.Mnist, seconds: float) -> floa
 
 def epoch_seconds(config: RunConfig, data: dataset.Mnist, images: int) -> float:
     """Seconds of the steps of a whole epoch over the first so many images."""
-    part = dataset.Mnist(
-        data.train_images[:images], data.train_labels[:images], data.test_images, data.test_labels
-    )
+    part = dataset.Mnist(data.train[:images], data.test)
     run = training(config, part)
     results = run.run()
     began = time.perf_counter()

@@ -181,16 +181,16 @@ def app(config: RunConfig, data: dataset.Mnist, share: float) -> tuple[float, fl
     results = training.run()
     seconds = timed(results, training.steps, share)
     results.close()
-    part = max(1, round(share * len(data.test_images)))
+    part = max(1, round(share * len(data.test.images)))
     began = time.perf_counter()
     evaluate(
         training.model,
-        data.test_images[:part],
-        data.test_labels[:part],
+        data.test.images[:part],
+        data.test.labels[:part],
         training.device,
         training.dtype,
     )
-    return seconds, (time.perf_counter() - began) * len(data.test_images) / part
+    return seconds, (time.perf_counter() - began) * len(data.test.images) / part
 
 
 def best_layout(config: RunConfig, data: dataset.Mnist) -> str:
@@ -329,9 +329,7 @@ def torchvision_root(folder: Path) -> Path:
 
 def first_images(data: dataset.Mnist, images: int) -> dataset.Mnist:
     """The dataset with only the first training images."""
-    return dataset.Mnist(
-        data.train_images[:images], data.train_labels[:images], data.test_images, data.test_labels
-    )
+    return dataset.Mnist(data.train[:images], data.test)
 
 
 if __name__ == "__main__":

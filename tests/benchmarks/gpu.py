@@ -347,7 +347,7 @@ def made(
     if not replayed:
         run.recorded = None
     if not held:
-        run.batches.images, run.batches.labels = data.train_images, data.train_labels
+        run.batches.images, run.batches.labels = data.train.images, data.train.labels
     return run
 
 

@@ -117,12 +117,7 @@ def trained(name: str, seed: int, epochs: int | None, images: int) -> dict[str, 
     config = recipe(name).config.changed(seed=seed)
     config = config.changed(epochs=epochs) if epochs else config
     every = dataset.load()
-    data = dataset.Mnist(
-        every.train_images[:images],
-        every.train_labels[:images],
-        every.test_images,
-        every.test_labels,
-    )
+    data = dataset.Mnist(every.train[:images], every.test)
     began = time.perf_counter()
     training = Training(config, data, teacher=load_teacher(config))
     seconds, accuracies, first = [], [], math.nan

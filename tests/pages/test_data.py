@@ -137,9 +137,9 @@ def test_digits_are_shown_page_by_page(here):
     app = opened()
     assert indices(app) == list(range(72))
     assert [cell["label"] for cell in component(app, "gallery")["cells"]] == [
-        str(int(label)) for label in here.train_labels[:72]
+        str(int(label)) for label in here.train.labels[:72]
     ]
-    np.testing.assert_array_equal(pictures(app), here.train_images[:72].numpy())
+    np.testing.assert_array_equal(pictures(app), here.train.images[:72].numpy())
     press(app, "Later")
     assert indices(app) == list(range(72, 144))
     assert linked(app, "index") == "72"
@@ -148,13 +148,13 @@ def test_digits_are_shown_page_by_page(here):
 
 
 def test_a_class_and_an_index_lead_to_the_digit(here):
-    labels = here.train_labels.numpy()
+    labels = here.train.labels.numpy()
     app = opened(index="300", **{"class": "7"})
     at = int(next(each for each in range(300, 600) if labels[each] == 7))
     shown = component(app, "gallery")
     assert {cell["label"] for cell in shown["cells"]} == {"7"}
     assert indices(app)[shown["picked"]] == at
-    assert component(app, "closeup")["pixels"] == here.train_images[at].flatten().tolist()
+    assert component(app, "closeup")["pixels"] == here.train.images[at].flatten().tolist()
 
 
 def test_the_test_images_start_anew(here):
@@ -162,7 +162,7 @@ def test_the_test_images_start_anew(here):
     app.segmented_control(key="set").set_value("test")
     well(app.run())
     assert app.number_input(key="index").value == 0
-    np.testing.assert_array_equal(pictures(app)[0], here.test_images[0].numpy())
+    np.testing.assert_array_equal(pictures(app)[0], here.test.images[0].numpy())
 
 
 @pytest.mark.parametrize("part", ["Digits", "Statistics", "Map", "Augmentation"])
@@ -194,7 +194,7 @@ def test_every_part_opens_with_any_link(here, part, link):
 def test_statistics_say_what_is_in_the_set(here):
     app = opened(part="Statistics", set="test")
     figures = {each.label: each.value for each in app.metric}
-    grey = here.test_images.numpy() / 255
+    grey = here.test.images.numpy() / 255
     assert figures["Mean"] == f"{grey.mean():.4f}"
     assert figures["Standard deviation"] == f"{grey.std():.4f}"
     assert len(component(app, "gallery")["cells"]) == 20
@@ -218,7 +218,7 @@ def transforms(app: AppTest) -> tuple:
 
 def test_the_draws_are_the_trainers(here):
     app = studio(transforms=to_text(OWN), round="3")
-    originals = here.train_images[first_of_each_class(here.train_labels.numpy(), 0)].numpy()
+    originals = here.train.images[first_of_each_class(here.train.labels.numpy(), 0)].numpy()
     expected = Augmenter(check(OWN), 1)(np.repeat(originals, 8, axis=0), (3, 0)).reshape(
         10, 8, 28, 28
     )
@@ -229,7 +229,7 @@ def test_the_draws_are_the_trainers(here):
 
 def test_one_transform_alone_and_one_digit_alone(here):
     app = studio(transforms=to_text(OWN), only="2. Blur", subject="this one", index="44")
-    digit = here.train_images[44].numpy()
+    digit = here.train.images[44].numpy()
     expected = Augmenter(check(OWN[1:]), 1)(np.repeat(digit[None], 80, axis=0), (1, 0))
     shown = pictures(app)
     np.testing.assert_array_equal(shown[0], digit)
@@ -305,7 +305,7 @@ def test_a_digit_is_taken_from_the_grid_to_the_studio(here):
         if "augmented" in each.proto.label
     )
     app = opened(**dict(parse_qsl(link.query_string)))
-    np.testing.assert_array_equal(pictures(app)[0], here.train_images[123].numpy())
+    np.testing.assert_array_equal(pictures(app)[0], here.train.images[123].numpy())
     assert len(pictures(app)) == 80
 
 

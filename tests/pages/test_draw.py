@@ -246,7 +246,7 @@ def test_the_nearest_training_images_are_shown_and_can_be_turned_to(space, folde
             break
         cells = component(well(app.run()), "gallery")["cells"]
     assert cells[0]["note"] == "17", "itself"
-    assert cells[0]["label"] == str(int(digits.train_labels[17]))
+    assert cells[0]["label"] == str(int(digits.train.labels[17]))
     assert "are labelled" in words(app)
 
 
@@ -299,10 +299,10 @@ def test_another_digit_of_mnist_is_turned_to_and_stays_in_the_link(folder, digit
     well(app.run())
     app.number_input(key="mnist_index").set_value(9)
     well(app.run())
-    np.testing.assert_array_equal(seen(app), digits.test_images[9].numpy())
+    np.testing.assert_array_equal(seen(app), digits.test.images[9].numpy())
     assert app.query_params["digit"] in ("test-9", ["test-9"])
     app.button_group(key="mnist_set").set_value("training")
-    np.testing.assert_array_equal(seen(well(app.run())), digits.train_images[9].numpy())
+    np.testing.assert_array_equal(seen(well(app.run())), digits.train.images[9].numpy())
 
 
 def test_digits_that_are_not_here_are_offered(folder, monkeypatch):

@@ -12,12 +12,12 @@ from streamlit.testing.v1 import AppTest
 
 from core.data import dataset
 from core.data.dataset import Mnist
+from core.data.labelled_images import LabelledImages
 from core.experiments.comparison import of_runs
 from core.insight import mistakes
 from core.models.network import build
 from core.runs.prediction_cache import load_predictions
 from core.runs.weights import save_tensors
-from pages.ui.dataset import Digits
 from pages.ui.mistakes.shared import csv, votes
 from tests.made import made_run
 from tests.opening import open_page, well
@@ -50,7 +50,7 @@ def told(app: AppTest) -> str:
 
 
 def found_of(run, here: Mnist) -> mistakes.Predictions:
-    return load_predictions(run, test=(here.test_images.numpy(), here.test_labels.numpy()))
+    return load_predictions(run, test=here.test.to_numpy())
 
 
 def figures(app: AppTest) -> list[str]:
@@ -124,7 +124,7 @@ def test_an_empty_cell_says_so(folder, here):
 def test_any_image_can_be_looked_at_and_sent_to_draw(folder, here):
     made_run(folder, "mine")
     app = opened(run="mine", image="7")
-    assert component(app, "closeup")["pixels"] == here.test_images[7].flatten().tolist()
+    assert component(app, "closeup")["pixels"] == here.test.images[7].flatten().tolist()
     assert "test image 7" in told(app)
     queries = [each.proto.query_string for each in app.get("page_link")]
     assert "digit=test-7" in queries
@@ -232,7 +232,7 @@ def test_mistakes_can_be_taken_along(folder, here):
     run = made_run(folder, "mine")
     found = found_of(run, here)
     table = pd.read_csv(
-        io.StringIO(csv(found, Digits("test", here.test_images.numpy(), found.labels)))
+        io.StringIO(csv(found, LabelledImages(here.test.images.numpy(), found.labels, "test")))
     )
     assert list(table["index"]) == list(mistakes.worst_errors(found))
     assert list(table.columns[:5]) == ["index", "label", "predicted", "loss", "suspected_label"]

@@ -80,11 +80,9 @@ def test_the_batch_is_that_of_the_latest_step_as_augmented(augmentation, folder,
     app = open_page(TRAIN, run="mine", inside="Batch")
     assert "epoch 2, step 20 of 20" in words(app)
     shown = component(app, "gallery")
-    images, labels = batch_at(
-        run.config, here.train_images.numpy(), here.train_labels.numpy(), 2, 20
-    )
-    assert shown["sheet"] == sheet(images).uri
-    assert [cell["label"] for cell in shown["cells"]] == [str(label) for label in labels]
+    batch = batch_at(run.config, here.train.to_numpy(), 2, 20)
+    assert shown["sheet"] == sheet(batch.images).uri
+    assert [cell["label"] for cell in shown["cells"]] == [str(label) for label in batch.labels]
     assert ("augments nothing" in words(app)) == (augmentation == "none")
 
 
@@ -118,7 +116,7 @@ def test_a_batch_stays_a_while_so_that_it_can_be_looked_at(folder, idle, here, m
 def test_the_mistakes_are_those_of_the_newest_weights(folder, here):
     run = run_of(folder)
     app = open_page(TRAIN, run="mine", inside="Mistakes")
-    images, labels = here.test_images.numpy(), here.test_labels.numpy()
+    images, labels = here.test.images.numpy(), here.test.labels.numpy()
     odds = predict(loading.load_model(run), images)
     wrong = np.flatnonzero(odds.argmax(1) != labels)
     worst = sorted(wrong, key=lambda at: odds[at, labels[at]])[: train_inside.WORST]

@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 
 from core.data.augmentations import KINDS, Augmenter, Transform, check
+from core.data.labelled_images import LabelledImages
 from core.data.presets import PRESETS
 from core.data.transform_text import MAX_TEXT, changed, from_text, to_text
 from core.errors import ConfigError
@@ -17,7 +18,6 @@ from core.insight.digits import first_of_each_class
 from core.schema import Field
 from pages.ui.components.gallery import draw_gallery
 from pages.ui.data.digits import draw_index_control
-from pages.ui.dataset import Digits
 from pages.ui.frame import KEPT, heading
 from pages.ui.terms import explain
 
@@ -42,7 +42,7 @@ def _first_draw() -> None:
 
 
 @st.fragment
-def draw_augmentation(some: Digits) -> None:
+def draw_augmentation(some: LabelledImages) -> None:
     """Change the transforms at the left, see what they do at the right."""
     bar = st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="picks")
     left, right = st.columns([5, 7], gap="large")
@@ -212,7 +212,7 @@ def _append(rows: Rows) -> None:
     st.session_state["add"] = None
 
 
-def _draws(some: Digits, rows: Rows, subject: str, index: int, rounds: int) -> None:
+def _draws(some: LabelledImages, rows: Rows, subject: str, index: int, rounds: int) -> None:
     options = [
         EVERY,
         *(f"{number}. {KINDS[row['kind']].title}" for number, row in enumerate(rows, 1)),

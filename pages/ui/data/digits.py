@@ -9,10 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from core.charts.sprites import singles
+from core.data.labelled_images import LabelledImages
 from core.insight import digits as insight
 from pages.ui.components.chart import draw_chart
 from pages.ui.components.gallery import draw_closeup, draw_gallery
-from pages.ui.dataset import Digits
 from pages.ui.frame import KEPT, heading
 from pages.ui.tables import draw_metrics
 
@@ -45,7 +45,7 @@ def draw_class_control() -> int | None:
 
 
 def draw_index_control(
-    some: Digits, label: str = "Index", help: str = "Place in the dataset, counted from 0."
+    some: LabelledImages, label: str = "Index", help: str = "Place in the dataset, counted from 0."
 ) -> int:
     """The control for the digit in question."""
     return st.number_input(
@@ -54,7 +54,7 @@ def draw_index_control(
 
 
 @st.fragment
-def draw_browser(some: Digits) -> None:
+def draw_browser(some: LabelledImages) -> None:
     """The digits in a grid, one of them close up."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="picks"):
         digit = draw_class_control()
@@ -114,11 +114,11 @@ def _go(index: int) -> None:
 
 
 @st.cache_data(max_entries=4, show_spinner="Counting pixels")
-def _statistics(name: str, _some: Digits) -> Statistics:
+def _statistics(name: str, _some: LabelledImages) -> Statistics:
     return insight.compute_statistics(_some.images, _some.labels)
 
 
-def draw_statistics(some: Digits) -> None:
+def draw_statistics(some: LabelledImages) -> None:
     """Classes and pixels in figures."""
     found = _statistics(some.name, some)
     classes = pd.DataFrame(
@@ -182,7 +182,7 @@ def _classes(name: str, classes: pd.DataFrame) -> None:
         )
 
 
-def _pixels(some: Digits, found: Statistics) -> None:
+def _pixels(some: LabelledImages, found: Statistics) -> None:
     from core.charts import digits as charts
 
     left, right = st.columns(2, gap="large")
@@ -217,17 +217,17 @@ def _pixels(some: Digits, found: Statistics) -> None:
 
 
 @st.cache_data(max_entries=8, show_spinner="Laying out the map")
-def _map(name: str, sample: int, _some: Digits) -> PcaMap:
+def _map(name: str, sample: int, _some: LabelledImages) -> PcaMap:
     return insight.compute_pca(_some.images, sample)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _pictures(name: str, sample: int, theme: str, _some: Digits) -> list[str]:
+def _pictures(name: str, sample: int, theme: str, _some: LabelledImages) -> list[str]:
     return singles(_some.images[_map(name, sample, _some).indices], *COLOURS[theme])
 
 
 @st.fragment
-def draw_map(some: Digits) -> None:
+def draw_map(some: LabelledImages) -> None:
     """A sample laid out by its principal components."""
     digit = draw_class_control()
     left, right = st.columns([7, 3], gap="large")
@@ -291,7 +291,7 @@ def draw_map(some: Digits) -> None:
 
 
 def _scatter(
-    some: Digits, frame: pd.DataFrame, titles: list[str], sample: int, digit: int | None
+    some: LabelledImages, frame: pd.DataFrame, titles: list[str], sample: int, digit: int | None
 ) -> None:
     from core.charts import digits as charts
 

@@ -7,12 +7,12 @@ import os
 import numpy as np
 import streamlit as st
 
+from core.data.labelled_images import LabelledImages
 from core.insight import nearest as insight
 from core.insight.nearest import FeatureIndex, Neighbours
 from core.runs.run import Run
 from pages.ui import checkpoints, dataset
 from pages.ui.components.gallery import draw_gallery
-from pages.ui.dataset import Digits
 from pages.ui.draw.networks import Runs
 from pages.ui.draw.subject import Subject, show_training_digit
 from pages.ui.frame import KEPT
@@ -59,7 +59,7 @@ def nearest(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
 
 
 def _by_features(
-    reader: FeatureIndex, run: Run, image: np.ndarray, some: Digits, reading: bool
+    reader: FeatureIndex, run: Run, image: np.ndarray, some: LabelledImages, reading: bool
 ) -> None:
     reader.keep_reading()
     if not reader.num_read:
@@ -83,7 +83,7 @@ def _by_features(
     )
 
 
-def _show(found: Neighbours, some: Digits, said: str) -> None:
+def _show(found: Neighbours, some: LabelledImages, said: str) -> None:
     labels = some.labels[found.indices]
     st.caption(f"{_votes(labels)} {said}")
     draw_gallery(
@@ -121,12 +121,12 @@ def _votes(labels: np.ndarray) -> str:
 
 
 @st.cache_resource(max_entries=1, show_spinner="Measuring the training images")
-def _lengths(count: int, folder: str, _some: Digits) -> np.ndarray:
+def _lengths(count: int, folder: str, _some: LabelledImages) -> np.ndarray:
     return insight.squared_norms(_some.images)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _by_pixels(count: int, image: bytes, _some: Digits) -> Neighbours:
+def _by_pixels(count: int, image: bytes, _some: LabelledImages) -> Neighbours:
     lengths = _lengths(count, os.environ.get("INKLING_DATA", ""), _some)
     return insight.nearest_by_pixels(
         _some.images, lengths, np.frombuffer(image, np.uint8).reshape(28, 28), COUNT
@@ -134,5 +134,5 @@ def _by_pixels(count: int, image: bytes, _some: Digits) -> Neighbours:
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)
-def _reader(name: str, changed: int, folder: str, _run: Run, _some: Digits) -> FeatureIndex:
+def _reader(name: str, changed: int, folder: str, _run: Run, _some: LabelledImages) -> FeatureIndex:
     return FeatureIndex(checkpoints.load_cached_model(_run), _some.images)

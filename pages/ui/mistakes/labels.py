@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
+from core.data.labelled_images import LabelledImages
 from core.insight.mistakes import Predictions
 from core.runs.run import Run
 from pages.ui import tables
 from pages.ui.components.gallery import draw_gallery
-from pages.ui.dataset import Digits
 from pages.ui.frame import heading
 from pages.ui.mistakes.shared import doubts, one_image
 
@@ -17,7 +17,7 @@ SOURCE = "[Northcutt, Athalye and Mueller, 2021](https://arxiv.org/abs/2103.1474
 
 
 @st.fragment
-def labels(run: Run, found: Predictions, test: Digits) -> None:
+def labels(run: Run, found: Predictions, test: LabelledImages) -> None:
     """The known wrong labels, with what people and the run say of them."""
     known = doubts(test)
     if not known:

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from core.charts import mistakes as charts
+from core.data.labelled_images import LabelledImages
 from core.experiments.statistics import wilson
 from core.insight import mistakes
 from core.insight.mistakes import Predictions
@@ -14,7 +15,6 @@ from core.runs.run import Run
 from pages.ui import tables
 from pages.ui.components.gallery import draw_gallery
 from pages.ui.components.matrix import draw_confusion_matrix
-from pages.ui.dataset import Digits
 from pages.ui.frame import KEPT, heading
 from pages.ui.mistakes.shared import csv, doubts, one_image
 
@@ -25,7 +25,7 @@ _DIGITS = tuple(map(str, range(10)))
 
 
 @st.fragment
-def one_run(run: Run, found: Predictions, test: Digits) -> None:
+def one_run(run: Run, found: Predictions, test: LabelledImages) -> None:
     """The mistakes of a run: counted, by digit, and one by one."""
     counts = mistakes.confusion_matrix(found.labels, found.predicted)
     _figures(run, found, test)
@@ -73,7 +73,7 @@ def one_run(run: Run, found: Predictions, test: Digits) -> None:
     _images(run, found, test, chosen, image)
 
 
-def _figures(run: Run, found: Predictions, test: Digits) -> None:
+def _figures(run: Run, found: Predictions, test: LabelledImages) -> None:
     total, wrong = len(found.labels), ~found.correct
     sure = int((found.probabilities.max(axis=1)[wrong] > SURE).sum())
     low, high = wilson(total - found.error_count, total)
@@ -133,7 +133,7 @@ def _afresh() -> None:
 
 
 def _images(
-    run: Run, found: Predictions, test: Digits, chosen: np.ndarray, image: int | None
+    run: Run, found: Predictions, test: LabelledImages, chosen: np.ndarray, image: int | None
 ) -> None:
     if not len(chosen) and image is None:
         st.markdown(":gray[There is none.]")
@@ -177,7 +177,7 @@ def _title(label: str, answer: str, count: int) -> tuple[str, str]:
     return (f"Wrongly read as {answer}" if label == ANY else f"{label} read as {answer}"), order
 
 
-def _grid(found: Predictions, test: Digits, chosen: np.ndarray, at: int) -> None:
+def _grid(found: Predictions, test: LabelledImages, chosen: np.ndarray, at: int) -> None:
     """One page of the chosen images, the one with the image in question if it is among them."""
     place = int(np.argmax(chosen == at)) if at in chosen else None
     first = (place or 0) // PAGE * PAGE

@@ -11,19 +11,19 @@ import pandas as pd
 import streamlit as st
 
 from core.charts import training as charts
+from core.data.labelled_images import LabelledImages
 from core.errors import RunError
 from core.insight.mistakes import LabelError, Predictions, label_errors_for, worst_errors
 from core.runs.prediction_cache import load_predictions
 from core.runs.run import Run
 from core.runs.store import open_run
 from pages.ui.components.gallery import draw_closeup
-from pages.ui.dataset import Digits
 from pages.ui.frame import heading
 
 _COUNTS = ("none", "one", "two", "three", "four", "five")
 
 
-def predictions(run: Run, test: Digits) -> Predictions:
+def predictions(run: Run, test: LabelledImages) -> Predictions:
     """What a run's network says of the test images, asked once for all sessions until its weights change.
 
     Raises:
@@ -37,16 +37,18 @@ def predictions(run: Run, test: Digits) -> Predictions:
 
 
 @st.cache_resource(max_entries=16, show_spinner="Reading the test images")
-def _predictions(name: str, folder: str, changed: int, count: int, _test: Digits) -> Predictions:
-    return load_predictions(open_run(name, Path(folder)), test=(_test.images, _test.labels))
+def _predictions(
+    name: str, folder: str, changed: int, count: int, _test: LabelledImages
+) -> Predictions:
+    return load_predictions(open_run(name, Path(folder)), test=_test)
 
 
-def doubts(test: Digits) -> dict[int, LabelError]:
+def doubts(test: LabelledImages) -> dict[int, LabelError]:
     """The known wrong labels among the test images."""
     return label_errors_for(test.labels)
 
 
-def one_image(index: int, test: Digits, asked: Mapping[str, Predictions], key: str) -> None:
+def one_image(index: int, test: LabelledImages, asked: Mapping[str, Predictions], key: str) -> None:
     """An image close up: its pixels, what networks make of it, and where to go on with it.
 
     Args:
@@ -135,7 +137,7 @@ def _colour(name: str, shares: Mapping[str, np.ndarray]) -> str:
     return charts.PALETTE[0] if len(shares) == 1 else charts.colour(name)
 
 
-def csv(found: Predictions, test: Digits) -> str:
+def csv(found: Predictions, test: LabelledImages) -> str:
     """The wrong predictions, the highest loss first, as comma-separated values."""
     indices = worst_errors(found)
     suspected = {index: doubt.suggested for index, doubt in doubts(test).items()}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
+from core.data.labelled_images import LabelledImages
 from core.experiments.comparison import of_runs
 from core.insight.mistakes import Predictions, sort_by_loss
 from pages.ui import tables
 from pages.ui.components.gallery import draw_gallery
-from pages.ui.dataset import Digits
 from pages.ui.frame import KEPT, heading
 from pages.ui.mistakes.shared import doubts, one_image
 
@@ -18,7 +18,7 @@ SHOWN = 72
 
 
 @st.fragment
-def two_runs(asked: dict[str, Predictions], test: Digits) -> None:
+def two_runs(asked: dict[str, Predictions], test: LabelledImages) -> None:
     """Two runs on the same images.
 
     Args:

@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from core.data.augmentations import Augmenter
+from core.data.labelled_images import LabelledImages
 from core.data.presets import transforms_of
 from core.errors import UserError
 from core.experiments.comparison import Answer, of_runs
@@ -15,7 +16,6 @@ from core.reports import story
 from core.runs.run import Run
 from pages.ui import dataset
 from pages.ui.components.gallery import draw_gallery
-from pages.ui.dataset import Digits
 from pages.ui.mistakes.shared import doubts, predictions
 
 DRAWS, SHOWN_DIGITS = 8, (2, 4, 5, 7)
@@ -52,7 +52,7 @@ def _draws(name: str, originals: bytes, _run: Run) -> np.ndarray:
     return drawn.reshape(len(images), DRAWS, 28, 28)
 
 
-def load_predictions(*runs: Run) -> tuple[Digits, list[Predictions]] | None:
+def load_predictions(*runs: Run) -> tuple[LabelledImages, list[Predictions]] | None:
     """The test images and what runs say of them, or a word about why not."""
     if not (sets := dataset.load_digits()):
         return None
@@ -85,7 +85,7 @@ def draw_mistakes(run: Run, before: Run | None) -> None:
         _paired(run, before, *found)
 
 
-def _first(test: Digits, found: Predictions) -> None:
+def _first(test: LabelledImages, found: Predictions) -> None:
     st.header(f"{found.error_count} mistakes", anchor=False)
     order = worst_errors(found, SHOWN)
     st.markdown(
@@ -96,7 +96,7 @@ def _first(test: Digits, found: Predictions) -> None:
     _tiles(test, order, [f"{found.labels[at]} → {found.predicted[at]}" for at in order], "hardest")
 
 
-def _paired(run: Run, before: Run, test: Digits, found: list[Predictions]) -> None:
+def _paired(run: Run, before: Run, test: LabelledImages, found: list[Predictions]) -> None:
     was, now = found
     said = compare_runs(run, now, before, was)
     names, images = (said.first, said.second), said.images
@@ -116,7 +116,7 @@ def _some(shown: int, total: int) -> str:
     return f"all {total}" if shown == total else f"{shown} of {total}, the highest loss first"
 
 
-def _tiles(test: Digits, indices: np.ndarray, labels: list[str], key: str) -> None:
+def _tiles(test: LabelledImages, indices: np.ndarray, labels: list[str], key: str) -> None:
     known = doubts(test)
     if len(indices):
         draw_gallery(
@@ -131,7 +131,7 @@ def _tiles(test: Digits, indices: np.ndarray, labels: list[str], key: str) -> No
         )
 
 
-def draw_shared_mistakes(test: Digits, found: list[Predictions]) -> None:
+def draw_shared_mistakes(test: LabelledImages, found: list[Predictions]) -> None:
     """The images that all of them misread."""
     wrong = np.all([~each.correct for each in found], axis=0)
     known = doubts(test)

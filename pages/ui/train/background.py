@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 
 from core.config import RunConfig
+from core.data.labelled_images import LabelledImages
 from core.insight.mistakes import Predictions, predict_labelled
 from core.insight.predictions import affordable_images
 from core.insight.training_batch import validation
@@ -17,7 +18,7 @@ from core.runs.loading import load_model
 from core.runs.run import Run
 from core.runs.store import open_run
 from pages.ui import checkpoints
-from pages.ui.dataset import SETS, Digits
+from pages.ui.dataset import SETS
 
 MOST_SECONDS = (
     3.0  # of one core, for one set of weights; larger networks are asked about fewer images
@@ -33,7 +34,7 @@ class ValidationPredictions:
         self.images, self.total, self.found = images, total, found
 
 
-def predict_validation(run: Run, sets: dict[str, Digits]) -> Future[ValidationPredictions]:
+def predict_validation(run: Run, sets: dict[str, LabelledImages]) -> Future[ValidationPredictions]:
     """The answers of a run's newest weights, once for all sessions; they may still be on their way.
 
     Raises:
@@ -64,16 +65,16 @@ def _ask(
     holdout: int,
     live: bool,
     _config: RunConfig,
-    _sets: dict[str, Digits],
+    _sets: dict[str, LabelledImages],
 ) -> Future[ValidationPredictions]:
     return _pool().submit(_answers, name, Path(folder), live, _config, _sets)
 
 
 def _answers(
-    name: str, folder: Path, live: bool, config: RunConfig, sets: dict[str, Digits]
+    name: str, folder: Path, live: bool, config: RunConfig, sets: dict[str, LabelledImages]
 ) -> ValidationPredictions:
-    training, test = ((sets[each].images, sets[each].labels) for each in SETS)
-    images, labels = validation(config, training, test)
+    chosen_set = validation(config, *(sets[name] for name in SETS))
+    images, labels = chosen_set.images, chosen_set.labels
     model = load_model(open_run(name, folder))
     total, most = len(images), affordable_images(model, MOST_SECONDS)
     chosen = (

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 import numpy as np
 import streamlit as st
 
+from core.data.labelled_images import LabelledImages
 from core.data.presets import transforms_of
 from core.drawing.preparation import to_mnist
 from core.drawing.strokes import strokes_to_ink
@@ -22,7 +23,7 @@ from pages.ui import tables
 from pages.ui.components.gallery import draw_gallery
 from pages.ui.components.pad import show_digit_pad
 from pages.ui.components.readout import show_readout
-from pages.ui.dataset import SETS, Digits, load_digits
+from pages.ui.dataset import SETS, load_digits
 from pages.ui.draw import networks as draw_networks
 from pages.ui.frame import KEPT, heading
 from pages.ui.run_files import draw_downloads
@@ -112,10 +113,16 @@ def _place(run: Run, moving: bool) -> tuple[int, int] | None:
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def _batch(
-    name: str, folder: str, created: str, epoch: int, step: int, _run: Run, _sets: dict[str, Digits]
+    name: str,
+    folder: str,
+    created: str,
+    epoch: int,
+    step: int,
+    _run: Run,
+    _sets: dict[str, LabelledImages],
 ) -> tuple[np.ndarray, np.ndarray]:
-    training = _sets[SETS[0]]
-    return batch_at(_run.config, training.images, training.labels, epoch, step)
+    batch = batch_at(_run.config, _sets[SETS[0]], epoch, step)
+    return batch.images, batch.labels
 
 
 def _about_batch(run: Run, epoch: int, size: int) -> str:

@@ -19,7 +19,7 @@ def opened(uri: str) -> np.ndarray:
 
 @pytest.mark.parametrize("count", [1, 9, 10, 23])
 def test_every_digit_lies_in_its_place_on_the_sheet(digits, count):
-    images = digits.train_images[:count].numpy()
+    images = digits.train.images[:count].numpy()
     page = sheet(images, across=10)
     alpha = opened(page.uri)[..., 3]
     assert alpha.shape == (page.height, page.width)
@@ -29,7 +29,7 @@ def test_every_digit_lies_in_its_place_on_the_sheet(digits, count):
 
 
 def test_single_digits_go_from_paper_to_ink(digits):
-    images = digits.train_images[:3].numpy()
+    images = digits.train.images[:3].numpy()
     ink, paper = (233, 232, 228), (38, 38, 36)
     for image, uri in zip(images, singles(images, ink, paper), strict=True):
         colours = opened(uri)

@@ -186,7 +186,7 @@ def test_a_run_from_start_to_prediction(core, folder, tmp_path, mnist):
 
     paths = []
     for index in range(8):
-        ink = mnist.test_images[index].numpy()
+        ink = mnist.test.images[index].numpy()
         for name, picture in (("dark", ink), ("light", 255 - ink)):
             paths.append(tmp_path / f"{index}-{name}.png")
             Image.fromarray(picture).resize((112, 112)).save(paths[-1])
@@ -197,7 +197,7 @@ def test_a_run_from_start_to_prediction(core, folder, tmp_path, mnist):
     assert all(sum(row["probabilities"]) == pytest.approx(1, abs=1e-5) for row in rows)
     assert [row["digit"] for row in rows[::2]] == [row["digit"] for row in rows[1::2]]
     assert (
-        sum(row["digit"] == int(mnist.test_labels[index // 2]) for index, row in enumerate(rows))
+        sum(row["digit"] == int(mnist.test.labels[index // 2]) for index, row in enumerate(rows))
         >= 12
     )
 

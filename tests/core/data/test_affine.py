@@ -8,7 +8,7 @@ import pytest
 from core.data import affine, dataset
 from core.data.augmentations import KINDS, check
 
-IMAGES = dataset.synthetic(train=200, test=1).train_images.numpy()
+IMAGES = dataset.synthetic(train=200, test=1).train.images.numpy()
 ROWS = check(
     [
         {"kind": "affine"},

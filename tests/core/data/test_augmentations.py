@@ -13,7 +13,7 @@ from core.data.augmentations import KINDS, MAX_TRANSFORMS, Augmenter, check, com
 from core.data.presets import PRESETS, transforms_of
 from core.errors import ConfigError
 
-IMAGES = dataset.synthetic(train=40, test=1).train_images.numpy()
+IMAGES = dataset.synthetic(train=40, test=1).train.images.numpy()
 
 
 def at(kind, edge):

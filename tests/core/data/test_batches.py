@@ -45,7 +45,7 @@ def small_chunks(monkeypatch):
 def make(transforms=FINAL, workers=0, batch_size=16, indices=None, seed=4):
     indices = torch.arange(10, 90) if indices is None else indices
     return Batches(
-        DATA.train_images, DATA.train_labels, indices, batch_size, transforms, seed, workers
+        DATA.train.images, DATA.train.labels, indices, batch_size, transforms, seed, workers
     )
 
 
@@ -79,7 +79,7 @@ def test_an_epoch_visits_every_image_once(transforms, batch_size):
         assert sum(sizes) == 80
         seen = torch.cat([labels for number, _, _, labels, _ in rows if number == epoch])
         assert torch.equal(
-            seen.bincount(minlength=10), DATA.train_labels[10:90].bincount(minlength=10)
+            seen.bincount(minlength=10), DATA.train.labels[10:90].bincount(minlength=10)
         )
     assert rows[0][2].dtype == torch.uint8
     assert rows[0][3].dtype == torch.int64
@@ -88,8 +88,8 @@ def test_an_epoch_visits_every_image_once(transforms, batch_size):
 def test_plain_images_keep_their_labels():
     for _, _, images, labels, _ in make(()).stream(1):
         for image, label in zip(images, labels, strict=True):
-            places = (DATA.train_images == image).all(-1).all(-1).nonzero()
-            assert label in DATA.train_labels[places]
+            places = (DATA.train.images == image).all(-1).all(-1).nonzero()
+            assert label in DATA.train.labels[places]
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
@@ -118,8 +118,8 @@ def test_a_run_goes_on_with_a_worker_in_the_middle_of_a_chunk():
 def test_augmentation_ends_where_it_is_told_to(workers):
     def some(transforms, workers=0, **how):
         return Batches(
-            DATA.train_images,
-            DATA.train_labels,
+            DATA.train.images,
+            DATA.train.labels,
             torch.arange(80),
             16,
             transforms,
@@ -193,7 +193,7 @@ if __name__ == "__main__":
     if "spawn" in sys.argv:
         multiprocessing.set_start_method("spawn")
     data = synthetic(100, 1)
-    made = Batches(data.train_images, data.train_labels, data.train_labels * 0, 32, PRESETS["final"].transforms, 1, 1)
+    made = Batches(data.train.images, data.train.labels, data.train.labels * 0, 32, PRESETS["final"].transforms, 1, 1)
     stream = made.stream(10_000)
     first = next(stream)
     print(multiprocessing.active_children()[0].pid, int(first[2].sum()), flush=True)
@@ -238,7 +238,7 @@ def test_workers_die_with_a_killed_parent(tmp_path):
 @pytest.mark.parametrize("method", ["default", "spawn"])
 def test_a_program_ends_though_it_left_its_stream_open(tmp_path, method):
     data = dataset.synthetic(100, 1)
-    here = Batches(data.train_images, data.train_labels, data.train_labels * 0, 32, FINAL, 1, 0)
+    here = Batches(data.train.images, data.train.labels, data.train.labels * 0, 32, FINAL, 1, 0)
     with started(tmp_path, method) as process:
         pid, total = map(int, process.stdout.readline().split())
         assert process.wait(60) == 0
@@ -293,8 +293,8 @@ def test_normalise_gives_the_networks_form():
 @pytest.mark.parametrize("workers", [0, 1])
 def test_each_image_comes_with_what_the_teacher_says_of_it(workers):
     made = Batches(
-        DATA.train_images,
-        DATA.train_labels,
+        DATA.train.images,
+        DATA.train.labels,
         torch.arange(80),
         16,
         FINAL,

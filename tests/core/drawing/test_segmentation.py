@@ -119,7 +119,7 @@ def test_a_picture_comes_apart_digit_by_digit(paper):
 
 @pytest.mark.mnist
 def test_real_digits_in_a_row_come_apart(mnist):
-    images = mnist.test_images[:200].numpy()
+    images = mnist.test.images[:200].numpy()
     right = 0
     for at in range(0, 200, 4):
         some = images[at : at + 4]

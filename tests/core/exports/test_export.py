@@ -6,7 +6,6 @@ import ast
 import json
 import sys
 
-import numpy as np
 import onnx
 import onnxruntime
 import pytest
@@ -16,6 +15,7 @@ from core.config import RunConfig
 from core.data.augmentations import Augmenter
 from core.data.batches import normalise
 from core.data.dataset import split, synthetic
+from core.data.labelled_images import LabelledImages
 from core.data.presets import PRESETS
 from core.errors import RunError
 from core.exports import export as exports
@@ -76,9 +76,8 @@ NETWORKS = {
 
 
 @pytest.fixture(scope="module")
-def test() -> tuple[np.ndarray, np.ndarray]:
-    data = synthetic(train=10, test=60)
-    return data.test_images.numpy(), data.test_labels.numpy()
+def test() -> LabelledImages:
+    return synthetic(train=10, test=60).test.to_numpy()
 
 
 @pytest.fixture
@@ -151,7 +150,7 @@ def test_an_onnx_file_says_what_it_is_and_takes_any_number_of_images(trained, te
     assert json.loads(about["config"])["layers"][0]["kind"] == "space_to_depth"
     session = onnxruntime.InferenceSession(made.data)
     for count in (1, 2, 59):
-        logits, probabilities = session.run(None, {"images": test[0][:count]})
+        logits, probabilities = session.run(None, {"images": test.images[:count]})
         assert logits.shape == probabilities.shape == (count, 10)
         assert probabilities.sum(axis=1) == pytest.approx(1, abs=1e-5)
         assert (logits.argmax(axis=1) == probabilities.argmax(axis=1)).all()
@@ -161,7 +160,7 @@ def test_an_onnx_file_says_what_it_is_and_takes_any_number_of_images(trained, te
 def test_it_is_checked_on_real_images_from_the_whole_test_set(trained, mnist):
     made = export(trained(architecture="linear-7850"), "onnx")
     assert made.check.images == 1_000
-    assert (exports._some(None) == mnist.test_images[::10].numpy()).all()
+    assert (exports._some(None) == mnist.test.images[::10].numpy()).all()
 
 
 def namespace(run: Run) -> dict:
@@ -208,14 +207,14 @@ def test_a_script_follows_the_same_rates(name, anneal, folder):
 @pytest.mark.parametrize("name", [name for name, preset in PRESETS.items() if preset.transforms])
 def test_a_script_augments_the_same_way(name, folder, test):
     run = made_run(folder, "net", augmentation=name, seed=4)
-    theirs = Augmenter(tuple(PRESETS[name].transforms), 4)(test[0][:12], (2, 1))
-    assert (namespace(run)["augment"](test[0][:12], 2, 1) == theirs).all()
+    theirs = Augmenter(tuple(PRESETS[name].transforms), 4)(test.images[:12], (2, 1))
+    assert (namespace(run)["augment"](test.images[:12], 2, 1) == theirs).all()
 
 
 def test_a_script_keeps_the_same_images_back(folder, digits):
     names = namespace(made_run(folder, "net", holdout=100, holdout_seed=5))
-    train, held = names["split"](digits.train_labels)
-    for mine, theirs in zip((train, held), split(digits.train_labels, 100, 5), strict=True):
+    train, held = names["split"](digits.train.labels)
+    for mine, theirs in zip((train, held), split(digits.train.labels, 100, 5), strict=True):
         assert torch.equal(mine.nonzero()[:, 0], theirs)
 
 
@@ -281,7 +280,7 @@ def test_a_script_carries_its_teacher_or_says_that_it_cannot(folder, test, monke
     run = made_run(folder, "net", teacher="old")
     assert "learns from the answers of old too" in script.source(run)
     theirs = namespace(run)["trained_teacher"]()
-    images = normalise(torch.from_numpy(test[0]), "cpu")
+    images = normalise(torch.from_numpy(test.images), "cpu")
     assert torch.allclose(theirs(images), load_model(teacher)(images), atol=1e-5)
     assert export(run, "script", test=test).check.agreeing == 60
     made_run(folder, "other")

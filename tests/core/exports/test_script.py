@@ -85,7 +85,7 @@ CONFIGS = {
 def write_idx(folder: Path, data: Mnist) -> None:
     """The dataset's four files as they are published."""
     folder.mkdir()
-    tensors = (data.train_images, data.train_labels, data.test_images, data.test_labels)
+    tensors = (data.train.images, data.train.labels, data.test.images, data.test.labels)
     for name, tensor in zip(FILES, tensors, strict=True):
         values = tensor.numpy().astype(np.uint8)
         head = bytes([0, 0, 8, values.ndim]) + np.array(values.shape, ">i4").tobytes()

@@ -10,7 +10,7 @@ from core.insight import digits as insight
 
 @pytest.fixture(scope="module")
 def pair(digits):
-    return digits.train_images.numpy(), digits.train_labels.numpy()
+    return digits.train.images.numpy(), digits.train.labels.numpy()
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_statistics_agree_with_numpy(pair, monkeypatch):
 def test_the_training_images_have_the_mean_and_deviation_that_the_trainer_uses(mnist):
     from core.data.batches import MEAN, STD
 
-    stats = insight.compute_statistics(mnist.train_images.numpy(), mnist.train_labels.numpy())
+    stats = insight.compute_statistics(mnist.train.images.numpy(), mnist.train.labels.numpy())
     assert stats.grey_mean == pytest.approx(MEAN, abs=5e-5)
     assert stats.grey_std == pytest.approx(STD, abs=5e-5)
     assert list(stats.counts) == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]

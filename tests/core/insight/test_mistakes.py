@@ -103,7 +103,7 @@ def test_mcnemars_exact_test_of_many_images():
 def test_predicting_leaves_the_mode_of_the_network(digits):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10)).train()
-    images, labels = digits.test_images.numpy(), digits.test_labels.numpy()
+    images, labels = digits.test.images.numpy(), digits.test.labels.numpy()
     found = mistakes.predict_labelled(model, images, labels)
     assert found.probabilities.shape == (len(images), 10)
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, rtol=1e-5)
@@ -116,7 +116,7 @@ def test_a_diverged_network_is_refused(digits):
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
     nn.init.constant_(model[1].weight, float("nan"))
     with pytest.raises(UserError, match="diverged"):
-        mistakes.predict_labelled(model, digits.test_images.numpy(), digits.test_labels.numpy())
+        mistakes.predict_labelled(model, digits.test.images.numpy(), digits.test.labels.numpy())
 
 
 def test_label_errors_have_five_votes_and_a_minority_for_the_label():
@@ -130,10 +130,10 @@ def test_label_errors_have_five_votes_and_a_minority_for_the_label():
 
 @pytest.mark.mnist
 def test_label_errors_are_known_for_mnists_test_labels_only(mnist):
-    labels = mnist.test_labels.numpy()
+    labels = mnist.test.labels.numpy()
     assert mistakes.label_errors_for(labels) == mistakes.load_label_errors()
-    assert not mistakes.label_errors_for(mnist.train_labels.numpy())
+    assert not mistakes.label_errors_for(mnist.train.labels.numpy())
 
 
 def test_label_errors_of_other_datasets_are_unknown(digits):
-    assert mistakes.label_errors_for(digits.test_labels.numpy()) == {}
+    assert mistakes.label_errors_for(digits.test.labels.numpy()) == {}

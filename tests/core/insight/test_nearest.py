@@ -26,7 +26,7 @@ WIDE = (
 
 @pytest.fixture
 def images(digits) -> np.ndarray:
-    return digits.train_images.numpy()
+    return digits.train.images.numpy()
 
 
 def read_all(reader: FeatureIndex) -> FeatureIndex:
@@ -44,7 +44,7 @@ def test_an_image_is_nearest_to_itself_at_distance_0(images):
 
 def test_nearest_by_pixels_agrees_with_numpy(images, digits, monkeypatch):
     monkeypatch.setattr(nearest, "CHUNK", 70)
-    image = digits.test_images[3].numpy()
+    image = digits.test.images[3].numpy()
     distances = np.sqrt(np.square(images.astype(float) - image).sum(axis=(1, 2))) / 255
     neighbours = nearest_by_pixels(images, squared_norms(images), image, 12)
     np.testing.assert_allclose(neighbours.distances, np.sort(distances)[:12], rtol=1e-5)
@@ -118,10 +118,10 @@ def test_a_diverged_network_is_refused(images):
 
 @pytest.mark.mnist
 def test_60000_images_are_searched_within_two_seconds(mnist):
-    images = mnist.train_images.numpy()
+    images = mnist.train.images.numpy()
     lengths = squared_norms(images)
     nearest_by_pixels(images, lengths, images[0], 24)
     start = time.perf_counter()
-    neighbours = nearest_by_pixels(images, lengths, mnist.test_images[0].numpy(), 24)
+    neighbours = nearest_by_pixels(images, lengths, mnist.test.images[0].numpy(), 24)
     assert time.perf_counter() - start < 2, "about 0.1 s where nothing else runs"
-    assert (mnist.train_labels.numpy()[neighbours.indices] == 7).all()
+    assert (mnist.train.labels.numpy()[neighbours.indices] == 7).all()

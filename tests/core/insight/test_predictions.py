@@ -17,7 +17,7 @@ def model() -> Network:
 
 
 def test_batches_do_not_change_the_predictions(model, digits):
-    images = digits.train_images[: inference_batch_size(model) + 20].numpy()
+    images = digits.train.images[: inference_batch_size(model) + 20].numpy()
     probabilities = predict(model, images)
     assert model.training, "the mode is restored"
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)

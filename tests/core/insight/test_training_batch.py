@@ -69,26 +69,21 @@ def test_it_is_exactly_what_is_trained_on(changes, digits, monkeypatch):
     config = TINY.changed(**changes)
     all_seen = seen(config, digits, monkeypatch)
     assert len(all_seen) == config.epochs * -(-(600 - config.holdout) // config.batch_size)
-    images, labels = digits.train_images.numpy(), digits.train_labels.numpy()
     for place in [*all_seen][::5] + [*all_seen][-1:]:
-        shown = batch_at(config, images, labels, *place)
-        for mine, theirs in zip(shown, all_seen[place], strict=True):
-            np.testing.assert_array_equal(mine, theirs)
+        batch = batch_at(config, digits.train.to_numpy(), *place)
+        np.testing.assert_array_equal(batch.images, all_seen[place][0])
+        np.testing.assert_array_equal(batch.labels, all_seen[place][1])
 
 
 @pytest.mark.parametrize(("epoch", "step"), [(0, 1), (1, 0), (4, 1), (1, 20)])
 def test_a_step_that_is_none_is_refused(epoch, step, digits):
     with pytest.raises(DataError, match="3 epochs of 19 steps"):
-        batch_at(TINY, digits.train_images.numpy(), digits.train_labels.numpy(), epoch, step)
+        batch_at(TINY, digits.train.to_numpy(), epoch, step)
 
 
 def test_validation_images_are_those_of_the_trainer(digits):
-    pairs = (
-        (digits.train_images.numpy(), digits.train_labels.numpy()),
-        (digits.test_images.numpy(), digits.test_labels.numpy()),
-    )
     for config in (TINY, TINY.changed(holdout=100, holdout_seed=2)):
-        images, labels = validation(config, *pairs)
+        mine = validation(config, digits.train.to_numpy(), digits.test.to_numpy())
         theirs = Training(config, digits).validation
-        np.testing.assert_array_equal(images, theirs[0].numpy())
-        np.testing.assert_array_equal(labels, theirs[1].numpy())
+        np.testing.assert_array_equal(mine.images, theirs.images.numpy())
+        np.testing.assert_array_equal(mine.labels, theirs.labels.numpy())

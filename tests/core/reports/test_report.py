@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.data.labelled_images import LabelledImages
 from core.errors import RunError
 from core.experiments.repeats import open_group
 from core.insight.mistakes import Predictions
@@ -148,7 +149,7 @@ def asked(monkeypatch):
         probabilities[some, (labels[some] + 1) % 10] = 0.91
         return Predictions(probabilities, labels)
 
-    monkeypatch.setattr(report_mistakes, "test_set", lambda: (images, labels))
+    monkeypatch.setattr(report_mistakes, "test_set", lambda: LabelledImages(images, labels))
     for module in ("mistakes", "changes"):
         monkeypatch.setattr(f"core.reports.{module}.predictions_of", answer)
     return wrong

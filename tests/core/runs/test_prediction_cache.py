@@ -19,7 +19,7 @@ from tests.made import made_run
 
 @pytest.fixture
 def pair(digits):
-    return digits.test_images.numpy(), digits.test_labels.numpy()
+    return digits.test.to_numpy()
 
 
 def kept(folder) -> list:
@@ -44,7 +44,7 @@ def test_they_agree_with_the_trainers_own_score(tmp_path, pair, digits):
     run = made_run(tmp_path, "mine", architecture="original-3762")
     found = load_predictions(run, test=pair)
     loss, correct = evaluate(
-        load_model(run), digits.test_images, digits.test_labels, torch.device("cpu")
+        load_model(run), digits.test.images, digits.test.labels, torch.device("cpu")
     )
     assert int(found.correct.sum()) == correct
     assert float(found.loss.mean()) == pytest.approx(loss, rel=1e-4)
@@ -60,7 +60,7 @@ def test_a_network_is_asked_once(tmp_path, pair, counted):
 def test_other_weights_or_other_images_are_asked_anew(tmp_path, pair, counted):
     run = made_run(tmp_path, "mine")
     load_predictions(run, test=pair)
-    load_predictions(run, test=(pair[0][::-1].copy(), pair[1][::-1].copy()))
+    load_predictions(run, test=pair[np.arange(len(pair))[::-1]])
     save_tensors(run.folder / "last.safetensors", build(run.config.changed(seed=2)).state_dict())
     load_predictions(run, test=pair)
     assert len(counted) == 3

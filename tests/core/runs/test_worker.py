@@ -76,8 +76,8 @@ def test_a_run_from_start_to_end(tiny, digits, kinds, checkpoints):
     ], "state.pt goes, nothing is left over"
     loss, correct = trainer.evaluate(
         loading.load_model(run),
-        digits.test_images,
-        digits.test_labels,
+        digits.test.images,
+        digits.test.labels,
         trainer.choose_device("cpu"),
     )
     assert (loss, correct) == (run.last.val_loss, run.last.val_correct)
@@ -92,7 +92,7 @@ def test_the_best_weights_are_those_of_the_best_row(full, digits):
     assert run.best.val_correct == max(row.val_correct for row in run.epochs)
     model = loading.load_model(run, "best")
     assert trainer.evaluate(
-        model, digits.test_images, digits.test_labels, trainer.choose_device("cpu")
+        model, digits.test.images, digits.test.labels, trainer.choose_device("cpu")
     )[1] == (run.best.val_correct)
 
 
@@ -423,7 +423,7 @@ def test_a_run_with_a_holdout_is_scored_once_on_the_test_images(tiny, digits):
     run = store.open_run("held")
     assert run.runtime.validated_on == "hold-out"
     assert run.last.val_total == 100
-    assert run.test.total == len(digits.test_labels)
+    assert run.test.total == len(digits.test.labels)
 
 
 def test_a_resumed_run_keeps_its_runtime(tiny, digits, monkeypatch):

@@ -55,11 +55,11 @@ def test_the_loss_is_the_softened_divergence_plus_the_teachers_entropy(temperatu
 
 
 def test_a_teacher_is_the_network_it_was_and_can_be_sent_away(teacher, digits):
-    images = digits.test_images[:50]
+    images = digits.test.images[:50]
     asked = Teacher(teacher, torch.device("cpu"))
     answers = asked(images)
     assert answers.shape == (50, 10)
-    assert (answers.argmax(1) == digits.test_labels[:50]).float().mean() > 0.5
+    assert (answers.argmax(1) == digits.test.labels[:50]).float().mean() > 0.5
     assert torch.equal(pickle.loads(pickle.dumps(asked))(images), answers)
     assert not any(parameter.requires_grad for parameter in asked.model.parameters())
 
@@ -69,7 +69,7 @@ def test_an_ensemble_answers_with_the_mean_of_its_members_logits_and_can_be_sent
 ):
     fresh = build(BASE.changed(seed=2)).eval()
     asked = pickle.loads(pickle.dumps(Teacher(Ensemble([teacher, fresh]), torch.device("cpu"))))
-    images = digits.test_images[:7]
+    images = digits.test.images[:7]
     alone = [Teacher(each, torch.device("cpu"))(images) for each in (teacher, fresh)]
     assert torch.allclose(asked(images), (alone[0] + alone[1]) / 2, atol=1e-6)
     assert not any(parameter.requires_grad for parameter in asked.model.parameters())
@@ -78,10 +78,10 @@ def test_an_ensemble_answers_with_the_mean_of_its_members_logits_and_can_be_sent
 def test_a_student_learns_from_the_answers_alone(teacher, digits):
     # Labels that say nothing: what it gets right it has from the teacher.
     blank = type(digits)(
-        digits.train_images,
-        torch.zeros_like(digits.train_labels),
-        digits.test_images,
-        digits.test_labels,
+        digits.train.images,
+        torch.zeros_like(digits.train.labels),
+        digits.test.images,
+        digits.test.labels,
     )
     rows = list(fit(TAUGHT, blank, teacher))
     assert rows[-1].val_accuracy > 50

@@ -113,10 +113,10 @@ def test_without_numba_no_layout_is_batch_last(digits, monkeypatch):
 def test_the_counts_follow_from_config_and_dataset(holdout, digits):
     config = SMALL.changed(precision="fp32", holdout=holdout)
     resolved = runtime.resolve_runtime(plan(config), digits)
-    total = len(digits.train_labels)
+    total = len(digits.train.labels)
     assert resolved.train_images == total - holdout
     assert resolved.steps_per_epoch == -(-(total - holdout) // 8)
-    assert resolved.val_images == (holdout or len(digits.test_labels))
+    assert resolved.val_images == (holdout or len(digits.test.labels))
     assert resolved.validated_on == ("hold-out" if holdout else "test")
     assert resolved.torch == torch.__version__
     assert resolved.inkling

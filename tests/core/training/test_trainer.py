@@ -180,7 +180,7 @@ def test_the_averaged_weights_are_the_ones_validated(digits):
     training, rows = finished(SMALL.changed(ema_decay=0.9), digits)
     model = build(SMALL)
     model.load_state_dict(training.weights())
-    loss, correct = evaluate(model, digits.test_images, digits.test_labels, torch.device("cpu"))
+    loss, correct = evaluate(model, digits.test.images, digits.test.labels, torch.device("cpu"))
     assert (rows[-1]["val_loss"], rows[-1]["val_correct"]) == (pytest.approx(loss), correct)
     assert not same(training.weights(), dict(training.model.state_dict()))
 
@@ -275,7 +275,7 @@ def test_bf16_learns_too(digits):
 def test_evaluation_leaves_the_mode_and_the_statistics_alone(digits):
     model = build(SMALL).train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    evaluate(model, digits.test_images, digits.test_labels, torch.device("cpu"))
+    evaluate(model, digits.test.images, digits.test.labels, torch.device("cpu"))
     assert model.training
     assert same(before, dict(model.state_dict()))
 
