@@ -1,4 +1,4 @@
-"""`python -m core`: the command line."""
+"""Entry point of the command line: `python -m core`."""
 
 from core.cli.main import main
 

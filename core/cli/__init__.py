@@ -1,1 +1,1 @@
-"""The command line, `python -m core`: one module a group of commands."""
+"""The command line, `python -m core`: one module per group of commands."""

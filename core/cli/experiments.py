@@ -1,7 +1,4 @@
-"""The commands for experiments: groups of repeats, comparisons, the range test, reports and exports.
-
-They only read their options, call core and print; `register` puts them on the command line.
-"""
+"""Commands for experiments: repeats, comparisons, the LR range test, reports and exports."""
 
 from __future__ import annotations
 
@@ -11,9 +8,9 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from core.cli import watch as cli_watch
-from core.cli.options import with_changes
-from core.cli.output import Json, RunName, Which, err, out, print_json, say
+from core.cli import watch
+from core.cli.options import recipe_option, with_changes
+from core.cli.output import Json, RunName, Which, err, out, print_json, print_result
 from core.config import RunConfig
 from core.errors import DataError, UserError, listed
 from core.experiments import comparison, lr_range, lr_range_job, repeats
@@ -23,8 +20,9 @@ from core.recipes import recipe
 from core.runs import files, loading, run_queue, store, weights
 from core.training.plan import plan
 
-Named = Annotated[str, typer.Argument(help="A run's name, or a group's.")]
-Output = Annotated[Path | None, typer.Option(help="File to write.", show_default=False)]
+RunOrGroup = Annotated[
+    str, typer.Argument(metavar="RUN", help="Name of a run or a group.", show_default=False)
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -41,62 +39,70 @@ def register(app: typer.Typer) -> None:
 def train_group(
     config: RunConfig, name: str, count: int, recipe_name: str | None, detach: bool, json_: bool
 ) -> None:
-    """Train a config several times with different seeds, and tell what the group comes to."""
-    follow_group(repeats.create(config, name, count, recipe=recipe_name), detach, json_)
+    """Train a config with several seeds, and print the accuracy of the group."""
+    run_group(repeats.create(config, name, count, recipe=recipe_name), detach, json_)
 
 
-def follow_group(group: Group, detach: bool, json_: bool) -> None:
-    """Train a group that is made, and tell what it comes to."""
+def run_group(group: Group, detach: bool, json_: bool) -> None:
+    """Train the runs of a group, and print its accuracy.
+
+    Raises:
+        UserError: A run did not finish.
+    """
     name = group.name
-    cli_watch.fetch_data(err, json_)
+    watch.fetch_data(json_)
     repeats.submit(group)
     if detach:
         names = ", ".join(run.name for run in group.runs)
-        say(repeats.open_group(name).to_dict(), f"{name} is started: {names}.", json_)
+        print_result(repeats.open_group(name).to_dict(), f"{name} is started: {names}.", json_)
         return
     for run in group.runs:
         if not json_:
             err.print(f"{run.name}, seed {run.config.seed}:", markup=False)
-        if (state := cli_watch.follow(run.name, out, err, quiet=json_).state) == "stopped":
+        if watch.follow(run.name, quiet=json_).state == "stopped":
             waiting = set(run_queue.list_waiting())
             for other in group.runs:
                 if other.name in waiting:
                     run_queue.remove(other.name)
             raise UserError(
-                f"{run.name} is {state}, and the rest of {name} is out of the queue; `resume` goes on."
+                f"{run.name} is stopped, and the other runs of {name} are removed from the queue; "
+                "`resume` continues a run."
             )
     trained = repeats.open_group(name)
-    say(trained.to_dict(), trained.words, json_)
+    print_result(trained.to_dict(), trained.words, json_)
     if failed := [run.name for run in trained.runs if run.state != "finished"]:
-        raise UserError(f"not all of {name} was trained to the end: see {', '.join(failed)}.")
+        raise UserError(f"{name} is incomplete: {', '.join(failed)} did not finish.")
 
 
-def tell_groups(json_: bool) -> None:
-    """List the groups with what they reach."""
+def show_groups(json_: bool) -> None:
+    """Print the groups of repeats with their accuracies."""
     groups = repeats.list_groups()
     if json_:
         print_json([group.to_dict() for group in groups])
-        return
-    if not groups:
+    elif groups:
+        out.print(_groups_table(groups))
+    else:
         print(
-            "There is no group yet; begin with: python -m core train --recipe final --repeats 5 --name mine"
+            "No groups yet. To start: "
+            "python -m core train --recipe final --repeats 5 --name my-group"
         )
-        return
-    out.print(_table_of(groups))
 
 
-def compare(first: Named, second: Named, json_: Json = False) -> None:
-    """Tell which of two runs, or of two groups, is better, and how sure that is."""
-    answer = comparison.compare(first, second)
+def compare(first: RunOrGroup, second: RunOrGroup, json_: Json = False) -> None:
+    """Compare the accuracies of two runs or groups.
+
+    A statistical test tells whether they differ significantly.
+    """
+    result = comparison.compare(first, second)
     if json_:
-        print_json(answer.to_dict())
+        print_json(result.to_dict())
         return
-    print(f"{answer.words}\n")
-    for name, accuracy in zip((first, second), answer.accuracies, strict=True):
+    print(f"{result.words}\n")
+    for name, accuracy in zip((first, second), result.accuracies, strict=True):
         print(f"{name}: {accuracy:.2f} %")
-    for words, count in comparison.counts(answer).items():
-        print(f"{count:>6,} {words}")
-    print(f"\n{answer.method}")
+    for description, count in comparison.counts(result).items():
+        print(f"{count:>6,} {description}")
+    print(f"\n{result.method}")
 
 
 @with_changes
@@ -105,84 +111,97 @@ def lr_range_(
     run: Annotated[
         str | None,
         typer.Argument(
-            help="A run to begin with: its config and its last weights.", show_default=False
+            metavar="RUN",
+            help="Run whose config and last weights to start from.",
+            show_default=False,
         ),
     ] = None,
-    recipe_name: Annotated[
-        str | None, typer.Option("--recipe", help="Start from a recipe.", show_default=False)
-    ] = None,
-    steps: Annotated[int, typer.Option(help="Steps to take.")] = lr_range.STEPS,
+    recipe_name: Annotated[str | None, recipe_option()] = None,
+    steps: Annotated[int, typer.Option(metavar="NUMBER", help="Training steps.")] = lr_range.STEPS,
     low: Annotated[
-        float | None, typer.Option(help="First rate; else by the optimizer.", show_default=False)
+        float | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="First learning rate. [default: depends on the optimizer]",
+            show_default=False,
+        ),
     ] = None,
     high: Annotated[
-        float | None, typer.Option(help="Last rate; else by the optimizer.", show_default=False)
-    ] = None,
-    json_: Json = False,
-) -> None:
-    """Let the learning rate climb on a copy of the weights, and suggest the highest one to train with."""
-    if run is not None and recipe_name is not None:
-        raise UserError("name a run or a recipe to begin with, not both.")
-    config = _config(run, recipe_name, changes)
-    climb = lr_range.learning_rates(config, steps, low, high)
-    plan(config)
-    state, teacher = lr_range_job.initial_weights(run), loading.load_teacher(config)
-    cli_watch.fetch_data(err, json_)
-    from core.data.dataset import load
-
-    found = []
-    with cli_watch.progress_bar(err, json_) as bar:
-        task = bar.add_task("Climbing", total=steps)
-        for point in lr_range.run_test(config, load(), climb, state, teacher):
-            found.append(point)
-            bar.update(
-                task,
-                completed=point.step,
-                description=f"Rate {point.lr:.2g}, loss {point.smoothed:.2f}",
-            )
-    suggestion = lr_range.suggest(found, steps)
-    if json_:
-        print_json(
-            {"suggestion": suggestion.to_dict(), "points": [point.to_dict() for point in found]}
-        )
-        return
-    print("| LR       | Loss   |")
-    for point in found[:: max(1, len(found) // 20)]:
-        print(f"| {point.lr:<8.2g} | {point.smoothed:.4f} |")
-    print(f"\n{suggestion.explanation}")
-
-
-def report(
-    run: Named,
-    output: Annotated[
-        Path | None,
+        float | None,
         typer.Option(
-            help="File to write, .md or .html; without it the report is printed as Markdown.",
+            metavar="NUMBER",
+            help="Last learning rate. [default: depends on the optimizer]",
             show_default=False,
         ),
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Tell a run or a group: targets, results, network, epoch table, analysis, changes, mistakes."""
-    from core.reports import report as reports  # brings the charts' libraries along
+    """Suggest a maximum learning rate.
+
+    In a range test, the learning rate rises at each step, on a copy of the weights.
+    """
+    if run is not None and recipe_name is not None:
+        raise UserError("name a run or a recipe to start from, not both.")
+    config = _config_for_test(run, recipe_name, changes)
+    rates = lr_range.learning_rates(config, steps, low, high)
+    plan(config)
+    state, teacher = lr_range_job.initial_weights(run), loading.load_teacher(config)
+    watch.fetch_data(json_)
+    from core.data.dataset import load
+
+    points = []
+    with watch.progress_bar(json_) as bar:
+        task = bar.add_task("LR range test", total=steps)
+        for point in lr_range.run_test(config, load(), rates, state, teacher):
+            points.append(point)
+            description = f"LR {point.lr:.2g}, loss {point.smoothed:.2f}"
+            bar.update(task, completed=point.step, description=description)
+    suggestion = lr_range.suggest(points, steps)
+    if json_:
+        values = [point.to_dict() for point in points]
+        print_json({"suggestion": suggestion.to_dict(), "points": values})
+        return
+    print("| LR       | Loss   |")
+    for point in points[:: max(1, len(points) // 20)]:
+        print(f"| {point.lr:<8.2g} | {point.smoothed:.4f} |")
+    print(f"\n{suggestion.explanation}")
+
+
+def report(
+    run: RunOrGroup,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="File to write, .md or .html. [default: print Markdown]",
+            show_default=False,
+        ),
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Write a report on a run or a group.
+
+    It holds the target, result, network, epoch table, analysis, changes and errors.
+    """
+    from core.reports import report as reports  # imports the chart libraries
 
     writers = {".md": reports.markdown, ".html": reports.html}
     if output is not None and output.suffix.lower() not in writers:
-        raise UserError(f"{output} is neither a .md nor a .html file; name one of these.")
+        raise UserError(f"{output} must end in .md or .html.")
     subject = comparison.named(run)
     try:
-        cli_watch.fetch_data(err, json_)
+        watch.fetch_data(json_)
     except DataError as error:
-        err.print(f"Without the mistakes: {error}", markup=False)
+        err.print(f"The report has no errors section: {error}", markup=False)
     if output is None:
         text = reports.markdown(subject)
-        say({"run": run, "report": text}, text.rstrip("\n"), json_)
+        print_result({"run": run, "report": text}, text.rstrip("\n"), json_)
         return
     data = writers[output.suffix.lower()](subject).encode()
     _write(output, data)
-    say(
+    print_result(
         {"run": run, "file": str(output), "bytes": len(data)},
-        f"The report of {run} is in {output}.",
+        f"The report on {run} is written to {output}.",
         json_,
     )
 
@@ -190,40 +209,57 @@ def report(
 def export(
     run: RunName,
     format_: Annotated[
-        str, typer.Option("--format", help=f"One of {', '.join(exports.FORMATS)}.")
+        str,
+        typer.Option(
+            "--format",
+            metavar="|".join(exports.FORMATS),
+            help="ONNX, torch.export program, or a Python script that trains the run again.",
+        ),
     ] = "onnx",
-    output: Output = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="File to write. [default: named after the run]",
+            show_default=False,
+        ),
+    ] = None,
     which: Which = "last",
     json_: Json = False,
 ) -> None:
-    """Save a run for elsewhere: as ONNX, as a torch.export program, or as a Python script that trains it anew.
+    """Export a run for use elsewhere.
 
-    The file is loaded again and compared with the run on real test images before it is written.
+    Before it is written, the file is loaded and its outputs on test images are compared with those
+    of the run.
     """
     if format_ not in exports.FORMATS:
-        raise UserError(f"there is no format {format_[:40]!r}; choose {listed(exports.FORMATS)}.")
+        raise UserError(f"unknown format {format_[:40]!r}; choose {listed(exports.FORMATS)}.")
     opened = store.open_run(run)
     opened.weights_path(which)
-    cli_watch.fetch_data(err, json_)
-    made = exports.export(opened, format_, which)
-    target = output or Path(made.name)
+    watch.fetch_data(json_)
+    exported = exports.export(opened, format_, which)
+    target = output or Path(exported.name)
     if output is None and target.exists():
-        raise UserError(f"{target} is there already; name another file with --output.")
-    _write(target, made.data)
-    say(
+        raise UserError(f"{target} exists; name another file with --output.")
+    _write(target, exported.data)
+    print_result(
         {
             "run": run,
             "format": format_,
             "file": str(target),
-            "bytes": len(made.data),
-            "check": made.check.to_dict(),
+            "bytes": len(exported.data),
+            "check": exported.check.to_dict(),
         },
-        f"{run} is in {target} ({len(made.data) / 1e3:,.1f} kB). {made.check.words}",
+        f"{run} is exported to {target} ({len(exported.data) / 1e3:,.1f} kB). "
+        f"{exported.check.words}",
         json_,
     )
 
 
-def _config(run: str | None, recipe_name: str | None, changes: dict[str, Any]) -> RunConfig:
+def _config_for_test(
+    run: str | None, recipe_name: str | None, changes: dict[str, Any]
+) -> RunConfig:
+    """Return the config of the range test: a run's, a recipe's or the default one, changed."""
     if run is None:
         base = recipe(recipe_name).config if recipe_name else RunConfig()
         return base.changed(**changes)
@@ -242,32 +278,31 @@ def _write(path: Path, data: bytes) -> None:
     files.write_bytes(path, data)
 
 
-def _table_of(groups: list[Group]) -> Table:
+def _groups_table(groups: list[Group]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in (
         "Group",
         "Runs",
         "Mean",
         "95 % interval",
-        "Deviation",
-        "Smallest",
-        "Largest",
+        "Std. dev.",
+        "Min",
+        "Max",
         "Measured on",
         "Goal",
     ):
-        table.add_column(
-            title, justify="left" if title in ("Group", "Measured on", "Goal") else "right"
-        )
+        is_text = title in ("Group", "Measured on", "Goal")
+        table.add_column(title, justify="left" if is_text else "right")
     for group in groups:
-        found, interval = group.spread, group.interval
+        spread, interval = group.spread, group.interval
         figures = ["", "", "", "", ""]
-        if found is not None:
+        if spread is not None:
             figures = [
-                f"{found.mean:.2f} %",
+                f"{spread.mean:.2f} %",
                 f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else "",
-                f"{found.deviation:.3f}" if interval else "",
-                f"{found.smallest:.2f} %",
-                f"{found.largest:.2f} %",
+                f"{spread.deviation:.3f}" if interval else "",
+                f"{spread.smallest:.2f} %",
+                f"{spread.largest:.2f} %",
             ]
         table.add_row(
             group.name,

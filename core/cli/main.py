@@ -1,7 +1,7 @@
-"""The command line: every command in words for people, and with --json for machines.
+"""The command line: each command prints text, or JSON with --json.
 
-Commands read their options, call core, and print. Errors are one sentence on standard error and a status other
-than 0, never a traceback.
+Commands parse options, call core and print. An error is one sentence on standard error and a
+nonzero exit status, never a traceback.
 """
 
 from __future__ import annotations
@@ -10,17 +10,18 @@ import contextlib
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from core.aliases import current_value
-from core.cli import experiments as cli_experiments
-from core.cli import runs as cli_runs
-from core.cli import sweeps as cli_sweeps
-from core.cli import watch as cli_watch
+from core.cli import experiments as experiment_commands
+from core.cli import run_files as run_file_commands
+from core.cli import runs as run_commands
+from core.cli import sweeps as sweep_commands
+from core.cli import watch
 from core.cli.options import with_config
-from core.cli.output import Detach, Json, RunName, Which, err, print_json, say
+from core.cli.output import Detach, Json, RunName, Which, print_json, print_result
 from core.config import RunConfig
 from core.errors import UserError
 from core.experiments import repeats, scores
@@ -29,14 +30,17 @@ from core.models.architectures import ARCHITECTURES
 from core.runs import creation, folders, loading, run_names, run_queue, store
 from core.training import schedules
 
+if TYPE_CHECKING:
+    from core.drawing.preparation import Ink
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Train tiny networks on MNIST, look at them, and test them.\n\n"
-    "Begin with: python -m core train --recipe final --name my-first",
+    help="Train, inspect and evaluate small networks on MNIST.\n\n"
+    "To start: python -m core train --recipe final --name my-first",
 )
 
 
@@ -46,66 +50,76 @@ def train(
     recipe_name: str | None,
     config: RunConfig,
     name: Annotated[
-        str | None, typer.Option(help="What the run is to be called.", show_default=False)
+        str | None, typer.Option(metavar="NAME", help="Name of the run.", show_default=False)
     ] = None,
     count: Annotated[
         int,
         typer.Option(
-            "--repeats", help="Train it so many times with different seeds, as a group.", min=1
+            "--repeats",
+            metavar="NUMBER",
+            help="Number of runs with different seeds, as a group.",
+            min=1,
         ),
     ] = 1,
     detach: Detach = False,
     json_: Json = False,
 ) -> None:
-    """Train a network, and show its epoch table as it grows. Ctrl-C stops it; `resume` goes on."""
+    """Train a network and print its epoch table.
+
+    Ctrl-C stops the run; `resume` continues it.
+    """
     if count > 1:
         group = name or repeats.free_name(recipe_name or config.architecture)
-        cli_experiments.train_group(config, group, count, recipe_name, detach, json_)
+        experiment_commands.train_group(config, group, count, recipe_name, detach, json_)
         return
-    wanted = name or run_names.find_free_name(recipe_name or config.architecture)
-    run = creation.create_run(config, wanted, recipe=recipe_name)
-    cli_watch.fetch_data(err, json_)
+    run = creation.create_run(
+        config,
+        name or run_names.find_free_name(recipe_name or config.architecture),
+        recipe=recipe_name,
+    )
+    watch.fetch_data(json_)
     run_queue.submit(run.name)
     if detach:
-        say(
-            {"name": run.name, "state": store.open_run(run.name).state},
-            f"{run.name} is started.",
-            json_,
-        )
+        values = {"name": run.name, "state": store.open_run(run.name).state}
+        print_result(values, f"{run.name} is started.", json_)
         return
-    cli_watch.watch(run.name, json_)
+    watch.show_training(run.name, json_)
 
 
 @app.command()
 def summary(
     architecture: Annotated[
-        str, typer.Argument(help=f"One of {', '.join(ARCHITECTURES)}, or a run's name.")
+        str,
+        typer.Argument(
+            metavar="ARCHITECTURE",
+            help=f"One of {', '.join(ARCHITECTURES)}, or the name of a run.",
+            show_default=False,
+        ),
     ],
     budget: Annotated[
-        int, typer.Option(help="Parameters that one wants to stay below.", min=1)
+        int, typer.Option(metavar="NUMBER", help="Parameter budget to compare with.", min=1)
     ] = 8_000,
     json_: Json = False,
 ) -> None:
-    """Show a network's layers, parameters, multiply-adds and receptive field."""
+    """Show the layers and costs of a network."""
     from core.models.architectures import rows_of
     from core.models.summary import summarise
 
     architecture = current_value("architecture", architecture)
-    known = architecture in ARCHITECTURES
     config = RunConfig(architecture=architecture)
-    if not known and architecture in {
-        path.name for path in folders.list_entries(folders.checkpoints_folder())
-    }:
+    runs = {path.name for path in folders.list_entries(folders.checkpoints_folder())}
+    if architecture not in ARCHITECTURES and architecture in runs:
         config = store.open_run(architecture).config
-    facts = summarise(rows_of(config), budget)
+    network = summarise(rows_of(config), budget)
     if json_:
-        print_json({"architecture": architecture, **facts.to_dict()})
+        print_json({"architecture": architecture, **network.to_dict()})
         return
-    print(facts.text())
-    left = f"{facts.left:,} below" if facts.left >= 0 else f"{-facts.left:,} above"
+    side = "below" if network.left >= 0 else "above"
+    print(network.text())
     print(
-        f"{facts.multiply_adds:,} multiply-adds an image, a receptive field of {facts.receptive_field} pixels,\n"
-        f"{left} the budget of {budget:,} parameters."
+        f"{network.multiply_adds:,} multiply-adds per image, receptive field "
+        f"{network.receptive_field} pixels,\n"
+        f"{abs(network.left):,} {side} the budget of {budget:,} parameters."
     )
 
 
@@ -125,22 +139,26 @@ def schedule(recipe_name: str | None, config: RunConfig, json_: Json = False) ->
 
 @app.command()
 def evaluate(run: RunName, which: Which = "last", json_: Json = False) -> None:
-    """Score a run on the 10,000 test images."""
+    """Measure the accuracy on the 10,000 test images."""
     from core.data.dataset import load
-    from core.training.trainer import choose_device
-    from core.training.trainer import evaluate as score
+    from core.training import trainer
 
     opened = store.open_run(run)
     model = loading.load_model(opened, which)
-    device = choose_device("auto")
+    device = trainer.choose_device("auto")
     data = load()
-    loss, correct = score(model.to(device), data.test.images, data.test.labels, device)
+    loss, correct = trainer.evaluate(model.to(device), data.test.images, data.test.labels, device)
     total = len(data.test.labels)
     low, high = wilson(correct, total)
     row = opened.last if which == "last" else opened.best
     epoch = row.epoch if row else None
-    chosen = which == "best" and not opened.config.holdout
-    say(
+    text = (
+        f"{run} ({which} epoch, {epoch}): {100 * correct / total:.2f} % of the {scores.TEST}, "
+        f"{correct:,} of {total:,} (95 % interval {low:.2f} to {high:.2f}), mean loss {loss:.6f}."
+    )
+    if which == "best" and not opened.config.holdout:
+        text += " This epoch was chosen on the test images, so its accuracy is biased upwards."
+    print_result(
         {
             "run": run,
             "weights": which,
@@ -152,9 +170,7 @@ def evaluate(run: RunName, which: Which = "last", json_: Json = False) -> None:
             "total": total,
             "loss": loss,
         },
-        f"{run} ({which} epoch, {epoch}): {100 * correct / total:.2f} % of the {scores.TEST}, {correct:,} of {total:,} "
-        f"(95 % interval {low:.2f} to {high:.2f}), mean loss {loss:.6f}."
-        + (" This epoch was chosen on these images, so it is no fair measure." if chosen else ""),
+        text,
         json_,
     )
 
@@ -162,57 +178,65 @@ def evaluate(run: RunName, which: Which = "last", json_: Json = False) -> None:
 @app.command()
 def predict(
     run: RunName,
-    images: Annotated[list[Path], typer.Argument(help="Pictures of one digit each.")],
+    images: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PICTURE...", help="PNG, JPEG, WebP, BMP or GIF files.", show_default=False
+        ),
+    ],
     which: Which = "last",
     json_: Json = False,
 ) -> None:
-    """Name the digits in pictures, dark on light or light on dark."""
-    import numpy as np
-    from PIL import Image, UnidentifiedImageError
+    """Predict the digits in pictures.
 
-    from core.drawing import pictures, preparation
+    A picture shows one digit, dark on light or light on dark.
+    """
+    import numpy as np
+
     from core.insight import predictions
 
     model = loading.load_model(store.open_run(run), which)
-    digits = []
-    for path in images:
-        try:
-            with Image.open(path) as picture:
-                digit = preparation.to_mnist(pictures.picture_to_ink(picture))
-        except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError):
-            raise UserError(
-                f"{path} is no picture that can be read; give it as PNG or JPEG."
-            ) from None
-        if not digit.any():
-            raise UserError(f"{path} shows no digit: nothing in it stands out from its background.")
-        digits.append(digit)
-    rows = predictions.predict(model, np.stack(digits))  # (N, 10)
+    digits = np.stack([_read_digit(path) for path in images])  # (N, 28, 28)
+    probabilities = predictions.predict(model, digits)  # (N, 10)
     if json_:
         print_json(
             [
-                {
-                    "image": str(path),
-                    "digit": int(row.argmax()),
-                    "probabilities": [float(p) for p in row],
-                }
-                for path, row in zip(images, rows, strict=True)
+                {"image": str(path), "digit": int(row.argmax()), "probabilities": row.tolist()}
+                for path, row in zip(images, probabilities, strict=True)
             ]
         )
         return
-    for path, row in zip(images, rows, strict=True):
+    for path, row in zip(images, probabilities, strict=True):
         first, second = row.argsort()[::-1][:2]
-        print(f"{path}: {first} ({row[first]:.1%}), else {second} ({row[second]:.1%})")
+        print(f"{path}: {first} ({row[first]:.1%}), then {second} ({row[second]:.1%})")
 
 
-cli_runs.register(app)
-cli_experiments.register(app)
-cli_sweeps.register(app)
+def _read_digit(path: Path) -> Ink:
+    """Read a picture as (28, 28) uint8 in MNIST's form."""
+    from core.drawing.pictures import open_picture, picture_to_ink
+    from core.drawing.preparation import to_mnist
+
+    try:
+        digit = to_mnist(picture_to_ink(open_picture(path.read_bytes())))
+    except OSError:
+        raise UserError(f"{path} cannot be read.") from None
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    if not digit.any():
+        raise UserError(f"{path} shows no digit: nothing stands out from the background.")
+    return digit
+
+
+run_commands.register(app)
+run_file_commands.register(app)
+experiment_commands.register(app)
+sweep_commands.register(app)
 
 
 def main() -> None:
-    """Run a command and end the process with its status: 0 done, 1 refused, 2 wrong usage, 130 interrupted."""
+    """Run a command and exit: 0 success, 1 refused, 2 usage error, 130 interrupted."""
     try:
-        # typer's "standalone" mode would print usage errors in a box, over several lines.
+        # In typer's standalone mode, usage errors are printed in a box of several lines.
         status = app(standalone_mode=False, prog_name="python -m core")
         sys.exit(status if isinstance(status, int) else 0)
     except UserError as error:
@@ -222,12 +246,12 @@ def main() -> None:
     except typer.TyperException as error:
         _fail(getattr(error, "format_message", error.__str__)(), 2)
     except BrokenPipeError:
-        # Whoever read our output has gone; python would complain once more at exit.
+        # Nobody reads our output any more; without this, Python would report that at exit.
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
 
 
-def _fail(words: str, status: int) -> None:
-    print(f"Error: {' '.join(words.split())}", file=sys.stderr)
+def _fail(message: str, status: int) -> None:
+    print(f"Error: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(status)

@@ -1,4 +1,4 @@
-"""Every field of RunConfig as a command-line option, so that the two can never differ. No commands in here."""
+"""Command-line options generated from the fields of RunConfig, so that the two always agree."""
 
 from __future__ import annotations
 
@@ -17,113 +17,123 @@ from core.errors import ConfigError
 from core.recipes import RECIPES, recipe
 from core.schema import Field
 
-MAX_FILE = 1_000_000
+MAX_FILE = 1_000_000  # bytes
 
 
 def with_config(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command `--recipe` and an option for every field of RunConfig.
+    """Add `--recipe` and an option per field of RunConfig to a command.
 
     Args:
-        command: takes `recipe_name` (str or None) and `config` (RunConfig) first, then its own options.
+        command: Takes `recipe_name` (str or None) and `config` (RunConfig), and its own options.
     """
-    recipe_option = typer.Option(
-        help=f"Start from a recipe: {', '.join(RECIPES)}.", rich_help_panel="Recipe"
-    )
-    first = inspect.Parameter(
+    recipe_name = inspect.Parameter(
         "recipe_name",
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
-        annotation=Annotated[str | None, _named("--recipe", recipe_option)],
+        annotation=Annotated[str | None, recipe_option()],
     )
 
     @functools.wraps(command)
     def wrapped(**values: Any) -> None:
-        changes = _taken(values)
+        changes = _pop_changes(values)
         base = recipe(values["recipe_name"]).config if values["recipe_name"] else RunConfig()
         command(config=base.changed(**changes), **values)
 
-    wrapped.__signature__ = _signature(command, ("recipe_name", "config"), first)  # type: ignore[attr-defined]
+    own = _own_parameters(command, "recipe_name", "config")
+    _set_signature(wrapped, [*own, recipe_name, *_config_parameters(show_defaults=True)])
     return wrapped
 
 
 def with_changes(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command an option for every field of RunConfig.
+    """Add an option per field of RunConfig to a command that changes an existing config.
 
     Args:
-        command: takes `changes` (the fields that were given, as `RunConfig.changed` takes them) first, then its own.
+        command: Takes `changes` (the fields given, as for `RunConfig.changed`), and its own
+            options.
     """
 
     @functools.wraps(command)
     def wrapped(**values: Any) -> None:
-        changes = _taken(values)
+        changes = _pop_changes(values)
         command(changes=changes, **values)
 
-    wrapped.__signature__ = _signature(command, ("changes",))  # type: ignore[attr-defined]
+    own = _own_parameters(command, "changes")
+    _set_signature(wrapped, [*own, *_config_parameters(show_defaults=False)])
     return wrapped
 
 
+def recipe_option() -> Any:
+    """Return the option `--recipe`."""
+    return typer.Option(
+        "--recipe",
+        metavar="NAME",
+        help=f"Start from the config of a recipe: {', '.join(RECIPES)}.",
+        show_default=False,
+    )
+
+
 def read_rows(name: str, text: str) -> Any:
-    """Rows given on the command line: JSON, or the path of a file that holds it.
+    """Read rows given as JSON, or as the path of a JSON file.
+
+    Args:
+        name: The option, for the error message.
+        text: The JSON or the path.
 
     Raises:
-        ConfigError: neither reads as JSON.
+        ConfigError: It is neither.
     """
     content = text
     try:
         if not text.lstrip().startswith("["):
             path = Path(text)
             if path.stat().st_size > MAX_FILE:
-                raise ConfigError(f"{name}: {text[:60]!r} is too large a file for a list of rows.")
+                raise ConfigError(f"{name}: the file {text[:60]!r} exceeds {MAX_FILE:,} bytes.")
             content = path.read_text(encoding="utf-8")
         return json.loads(content)
     except (OSError, ValueError, RecursionError):
         raise ConfigError(
-            f"{name} takes a list of rows as JSON, or a file that holds one; "
+            f"{name} takes a list of rows as JSON, or the path of a JSON file; "
             f"{text[:60]!r} is neither."
         ) from None
 
 
-def _signature(
-    command: Callable[..., None], made: tuple[str, ...], *more: inspect.Parameter
-) -> inspect.Signature:
-    """A command's own options, then those of the config; `made` are the parameters that are made of the latter."""
-    own = [
-        item.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for item in inspect.signature(command, eval_str=True).parameters.values()
-        if item.name not in made
+def _own_parameters(command: Callable[..., None], *computed: str) -> list[inspect.Parameter]:
+    """List a command's parameters that the user gives, as keyword-only parameters."""
+    return [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in inspect.signature(command, eval_str=True).parameters.values()
+        if parameter.name not in computed
     ]
-    return inspect.Signature([*own, *more, *(_option(name, spec) for name, spec in FIELDS.items())])
 
 
-def _taken(values: dict[str, Any]) -> dict[str, Any]:
-    """The fields of the config among a command's values, read and taken out of them."""
-    given = {name: value for name in FIELDS if (value := values.pop(name)) is not None}
-    for name, text in given.items():
-        if isinstance(text, str):
-            given[name] = read_rows(name, text) if FIELDS[name].type is list else parse(name, text)
-    # A named architecture or preset takes the place of the rows that the recipe or parent may bring.
-    for name, rows in (("architecture", "layers"), ("augmentation", "transforms")):
-        if name in given:
-            given.setdefault(rows, [])
-    return given
+def _set_signature(wrapped: Callable[..., None], parameters: list[inspect.Parameter]) -> None:
+    """Set the signature from which typer builds the options."""
+    wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
 
 
-def _option(name: str, spec: Field) -> inspect.Parameter:
-    # Text, so that `core.config` says what is wrong with a value, as it does for a page or a link.
-    hint: Any = bool if spec.type is bool else str
+def _config_parameters(show_defaults: bool) -> list[inspect.Parameter]:
+    return [_config_parameter(name, spec, show_defaults) for name, spec in FIELDS.items()]
+
+
+def _config_parameter(name: str, spec: Field, show_default: bool) -> inspect.Parameter:
+    """Return the parameter of one config field.
+
+    It takes text, so that `core.config` validates it like a value from a page or a link.
+    """
     metavar = {list: "ROWS", int: "NUMBER", float: "NUMBER", str: "NAME"}.get(spec.type)
-    shown = "" if spec.type is list else f" [default: {spec.default}]"
-    choices = f" One of {', '.join(spec.choices)}." if spec.choices else ""
-    kind = " JSON, or a file of it." if spec.type is list else ""
-    option = typer.Option(
-        help=f"{spec.help}{choices}{kind}{shown}",
-        rich_help_panel="Config",
-        show_default=False,
-        metavar=metavar,
-    )
+    text = spec.help
+    if spec.choices:
+        text += f" One of {', '.join(spec.choices)}."
+    if spec.type is list:
+        text += " JSON, or the path of a JSON file."
+    elif show_default:
+        text += f" [default: {spec.default}]"
+
     flag = f"--{name.replace('_', '-')}"
-    old = [f"--{other}" for other, present in aliases.FIELDS.items() if present == name]
-    option = _named(f"{flag}/--no-{flag[2:]}" if spec.type is bool else flag, option, *old)
+    flags = f"{flag}/--no-{flag[2:]}" if spec.type is bool else flag
+    old_flags = [f"--{old}" for old, present in aliases.FIELDS.items() if present == name]
+    hint: Any = bool if spec.type is bool else str
+    option = typer.Option(flags, *old_flags, help=text, show_default=False, metavar=metavar)
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
@@ -132,6 +142,15 @@ def _option(name: str, spec: Field) -> inspect.Parameter:
     )
 
 
-def _named(flag: str, option: Any, *old: str) -> Any:
-    option.param_decls = (flag, *old)
-    return option
+def _pop_changes(values: dict[str, Any]) -> dict[str, Any]:
+    """Remove the config fields from a command's values, and return those given, parsed."""
+    changes = {name: value for name in FIELDS if (value := values.pop(name)) is not None}
+    for name, text in changes.items():
+        if isinstance(text, str):
+            is_rows = FIELDS[name].type is list
+            changes[name] = read_rows(name, text) if is_rows else parse(name, text)
+    # A named architecture or preset replaces the rows of the recipe or the parent.
+    for name, rows in (("architecture", "layers"), ("augmentation", "transforms")):
+        if name in changes:
+            changes.setdefault(rows, [])
+    return changes

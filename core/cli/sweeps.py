@@ -1,7 +1,4 @@
-"""The commands for sweeps: begin one, work on it from as many machines as there are, look at it, train its winner.
-
-They only read their options, call core and print; `register` puts them on the command line.
-"""
+"""Commands for sweeps: start, work, status, stop, winner, delete."""
 
 from __future__ import annotations
 
@@ -11,13 +8,13 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from core.cli import experiments as cli_experiments
-from core.cli import watch as cli_watch
-from core.cli.options import with_changes
-from core.cli.output import Detach, Json, Yes, ask, err, out, print_json, say
+from core.cli import experiments as experiment_commands
+from core.cli import watch
+from core.cli.options import recipe_option, with_changes
+from core.cli.output import Detach, Json, Yes, confirm, err, out, print_json, print_result
 from core.config import RunConfig
-from core.errors import ConfigError, UserError, listed
-from core.recipes import RECIPES, recipe
+from core.errors import ConfigError, UserError
+from core.recipes import recipe
 from core.runs import jobs
 from core.sweeps import space as sweep_space
 from core.sweeps import storage as sweep_storage
@@ -26,21 +23,27 @@ from core.sweeps import worker as sweep_worker
 from core.sweeps.slots import DONE, RUNNING, Trial
 from core.sweeps.sweep import AIMS, PRUNERS, SAMPLERS, Found, Sweep
 
-Name = Annotated[
-    str, typer.Argument(help="The sweep's name; `python -m core sweep status` lists them.")
+SweepName = Annotated[
+    str,
+    typer.Argument(
+        metavar="SWEEP",
+        help="Name of a sweep; `python -m core sweep status` lists them.",
+        show_default=False,
+    ),
 ]
 Storage = Annotated[
     str | None,
     typer.Option(
-        help="Address of the storage that machines share, such as postgresql://user@host/database; without it a file "
-        f"beside the runs, or ${sweep_storage.STORAGE}.",
+        metavar="URL",
+        help="Database that several machines share, such as postgresql://user@host/database. "
+        f"[default: ${sweep_storage.STORAGE}, else a file beside the runs]",
         show_default=False,
     ),
 ]
-FEW = 12  # trials that a terminal shows
+SHOWN_TRIALS = 12
 
 app = typer.Typer(
-    no_args_is_help=True, help="Search for the best config, on one machine or on many."
+    no_args_is_help=True, help="Search for the best config, on one machine or several."
 )
 
 
@@ -61,11 +64,15 @@ def register(main: typer.Typer) -> None:
 @with_changes
 def start(
     changes: dict[str, Any],
-    name: Annotated[str, typer.Argument(help="What the sweep is to be called.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name of the sweep.", show_default=False)
+    ],
     vary: Annotated[
         list[str] | None,
         typer.Option(
-            help="What to vary, as often as needed: max_lr=0.02..0.2:log, epochs=5..15, ema_decay=0.9,0.99,0.999, "
+            metavar="FIELD=VALUES",
+            help="A field to vary and its values; may be repeated. Examples: "
+            "max_lr=0.02..0.2:log, epochs=5..15, ema_decay=0.9,0.99,0.999, "
             "rows.2.channels=8..24..4, or rows.2+4.channels for rows that change together.",
             show_default=False,
         ),
@@ -73,186 +80,210 @@ def start(
     widths: Annotated[
         str | None,
         typer.Option(
-            help="Vary the channels of every row that has some of its own: 8..32, or 8..32..4.",
+            metavar="VALUES",
+            help="Vary the channels of every row that has its own, such as 8..32 or 8..32..4.",
             show_default=False,
         ),
     ] = None,
     aim: Annotated[
-        str, typer.Option(help=f"What to look for on the held-out images: {listed(AIMS)}.")
+        str,
+        typer.Option(
+            metavar="|".join(AIMS),
+            help="Maximise the validation accuracy, alone or against the number of parameters or "
+            "the seconds of training.",
+        ),
     ] = "accuracy",
-    runs: Annotated[int, typer.Option(help="Runs to train at most.")] = 20,
+    runs: Annotated[int, typer.Option(metavar="NUMBER", help="Maximum number of runs.")] = 20,
     minutes: Annotated[
         float,
-        typer.Option(help="After so many minutes of work begin no run any more; 0: no limit."),
+        typer.Option(metavar="NUMBER", help="Start no runs after so many minutes; 0: no limit."),
     ] = 0.0,
     max_parameters: Annotated[
-        int, typer.Option(help="Train no network larger than this; 0: any.")
+        int, typer.Option(metavar="NUMBER", help="Skip larger networks; 0: no limit.")
     ] = 0,
     sampler: Annotated[
-        str, typer.Option(help=f"How draws are proposed: {listed(SAMPLERS)}.")
+        str,
+        typer.Option(metavar="|".join(SAMPLERS), help="Optuna sampler that proposes configs."),
     ] = "tpe",
     pruner: Annotated[
-        str, typer.Option(help=f"How runs that promise little are ended early: {listed(PRUNERS)}.")
+        str,
+        typer.Option(metavar="|".join(PRUNERS), help="Optuna pruner that ends poor runs early."),
     ] = "none",
-    recipe_name: Annotated[
-        str | None,
-        typer.Option(
-            "--recipe", help=f"Begin with one of {', '.join(RECIPES)}.", show_default=False
-        ),
-    ] = None,
+    recipe_name: Annotated[str | None, recipe_option()] = None,
     storage: Storage = None,
     detach: Detach = False,
     json_: Json = False,
 ) -> None:
-    """Begin a sweep and work on it. Ctrl-C leaves it; `sweep work` goes on, here or on other machines."""
+    """Create a sweep and start working on it.
+
+    Ctrl-C stops this worker; `sweep work` continues the sweep, here or on other machines.
+    """
     changes.setdefault("holdout", sweeps.HOLDOUT)
     config = (recipe(recipe_name).config if recipe_name else RunConfig()).changed(**changes)
-    space = sweep_space.typed_space(_texts(vary or [], widths), config)
+    space = sweep_space.typed_space(_parse_vary(vary or [], widths), config)
     sweep = Sweep(
         name, config, space, aim, sampler, pruner, runs, minutes, max_parameters, recipe_name
     )
     sweeps.create(sweep, storage)
     if detach and storage is None:
         sweep_worker.start(name)
-        _tell(sweeps.find(name), json_)
+        _show_sweep(sweeps.find(name), json_)
         return
     if detach:
-        say(sweeps.find(name, storage).to_dict(), f"{name} waits for workers.", json_)
+        values = sweeps.find(name, storage).to_dict()
+        print_result(values, f"{name} is waiting for workers.", json_)
         return
-    _work(name, storage, json_)
+    _run_worker(name, storage, json_)
 
 
-def work(name: Name, storage: Storage = None, json_: Json = False) -> None:
-    """Work on a sweep until nothing is left of it; the same command on every machine that reaches the storage.
+def work(name: SweepName, storage: Storage = None, json_: Json = False) -> None:
+    """Work on a sweep until all its runs are done.
 
-    A sweep that was stopped goes on. Ctrl-C leaves it: the run under way stops, and whoever works next goes on with it.
+    Run the same command on every machine that can reach the storage. A stopped sweep continues.
+    Ctrl-C stops this worker and its run, which the next worker continues.
     """
     sweeps.find(name, storage)
-    _work(name, storage, json_)
+    _run_worker(name, storage, json_)
 
 
 def status(
     name: Annotated[
         str | None,
-        typer.Argument(help="A sweep's name; without it all are listed.", show_default=False),
+        typer.Argument(
+            metavar="SWEEP", help="Name of a sweep. [default: list all]", show_default=False
+        ),
     ] = None,
     storage: Storage = None,
     json_: Json = False,
 ) -> None:
-    """Show the sweeps, or how one stands."""
+    """Show the progress of a sweep, or list all sweeps."""
     if name is not None:
-        _tell(sweeps.find(name, storage), json_)
+        _show_sweep(sweeps.find(name, storage), json_)
         return
-    found = [sweeps.find(each, storage) for each in sweeps.names(storage)]
+    listed = [sweeps.find(sweep, storage) for sweep in sweeps.names(storage)]
     if json_:
-        print_json([each.to_dict() for each in found])
-    elif found:
-        print("\n".join(each.words for each in found))
+        print_json([sweep.to_dict() for sweep in listed])
+    elif listed:
+        print("\n".join(sweep.words for sweep in listed))
     else:
         print(
-            "There is no sweep yet; begin with: python -m core sweep start mine --recipe final "
+            "No sweeps yet. To start: python -m core sweep start my-sweep --recipe final "
             "--vary max_lr=0.02..0.3:log"
         )
 
 
-def stop(name: Name, storage: Storage = None, json_: Json = False) -> None:
-    """Ask all workers of a sweep to leave, on whatever machine; `sweep work` goes on."""
+def stop(name: SweepName, storage: Storage = None, json_: Json = False) -> None:
+    """Stop all workers of a sweep, on every machine.
+
+    `sweep work` continues it.
+    """
     sweeps.stop(name, storage)
-    say(
+    print_result(
         sweeps.find(name, storage).to_dict(),
-        f"{name} stops; its runs are left within seconds and go on with "
-        f"`python -m core sweep work {name}`.",
+        f"{name} is stopping; its workers stop within seconds, and "
+        f"`python -m core sweep work {name}` continues it.",
         json_,
     )
 
 
 def winner(
-    name: Name,
-    repeats: Annotated[int, typer.Option(help="How many seeds to train it with.", min=2)] = 5,
+    name: SweepName,
+    repeats: Annotated[
+        int, typer.Option(metavar="NUMBER", help="Number of seeds to train it with.", min=2)
+    ] = 5,
     place: Annotated[
         int | None,
         typer.Option(
-            help="Train the config of this run of the sweep; else that of the most accurate one.",
+            "--run",
+            "--place",
+            metavar="NUMBER",
+            help="Number of the sweep's run whose config to train. [default: the most accurate]",
             show_default=False,
         ),
     ] = None,
     epochs: Annotated[
         int | None,
         typer.Option(
-            help="For how many epochs; else as many as the sweep's runs.", show_default=False
+            metavar="NUMBER",
+            help="Epochs to train for. [default: as in the sweep]",
+            show_default=False,
         ),
     ] = None,
     storage: Storage = None,
     detach: Detach = False,
     json_: Json = False,
 ) -> None:
-    """Train a sweep's best config on all training images, with several seeds, and score it on the test images."""
-    cli_experiments.follow_group(
+    """Train the best config of a sweep on all training images with several seeds.
+
+    The accuracy is measured on the test images.
+    """
+    experiment_commands.run_group(
         sweeps.train_winner(name, repeats, place, storage, epochs=epochs), detach, json_
     )
 
 
-def delete(name: Name, storage: Storage = None, yes: Yes = False, json_: Json = False) -> None:
-    """Forget a sweep; its runs stay."""
-    found = sweeps.find(name, storage)
-    ask(f"Forget {name} and what its {found.count(DONE)} runs showed? The runs stay.", yes)
+def delete(name: SweepName, storage: Storage = None, yes: Yes = False, json_: Json = False) -> None:
+    """Delete a sweep and keep its runs."""
+    sweep = sweeps.find(name, storage)
+    confirm(f"Delete {name} with the results of {sweep.count(DONE)} runs? The runs stay.", yes)
     sweeps.delete(name, storage)
-    say({"name": name}, f"{name} is forgotten.", json_)
+    print_result({"name": name}, f"{name} is deleted.", json_)
 
 
-def _texts(vary: list[str], widths: str | None) -> dict[str, str]:
+def _parse_vary(vary: list[str], widths: str | None) -> dict[str, str]:
+    """Split FIELD=VALUES texts at the equals sign.
+
+    Raises:
+        ConfigError: A text has no equals sign.
+    """
     texts = {} if widths is None else {sweep_space.WIDTHS: widths}
     for text in vary:
-        name, mark, value = text.partition("=")
+        name, mark, values = text.partition("=")
         if not mark:
             raise ConfigError(
-                f"--vary takes NAME=VALUES, such as max_lr=0.02..0.2:log, not {text[:40]!r}."
+                f"--vary takes FIELD=VALUES, such as max_lr=0.02..0.2:log, not {text[:40]!r}."
             )
         name = name.strip()
-        texts[name if name.startswith("rows.") else name.replace("-", "_")] = value
+        texts[name if name.startswith("rows.") else name.replace("-", "_")] = values
     return texts
 
 
-def _work(name: str, storage: str | None, json_: bool) -> None:
-    cli_watch.fetch_data(err, json_)
+def _run_worker(name: str, storage: str | None, json_: bool) -> None:
+    watch.fetch_data(json_)
     try:
         with jobs.interrupt_on_signals():
-            found = sweep_worker.work(
-                name, storage, say=lambda words: err.print(words, markup=False)
-            )
+            sweep = sweep_worker.work(name, storage, say=lambda text: err.print(text, markup=False))
     except KeyboardInterrupt:
         raise UserError(
-            f"{name} is left; `python -m core sweep work {name}` goes on with it."
+            f"this worker is stopped; `python -m core sweep work {name}` continues the sweep."
         ) from None
-    _tell(found, json_)
+    _show_sweep(sweep, json_)
 
 
-def _tell(found: Found, json_: bool) -> None:
+def _show_sweep(sweep: Found, json_: bool) -> None:
     if json_:
-        print_json(found.to_dict())
+        print_json(sweep.to_dict())
         return
-    best = (
-        found.front
-        if len(AIMS[found.sweep.aim]) > 1
-        else sorted(
-            (trial for trial in found.trials if trial.state == DONE),
-            key=lambda trial: -(trial.accuracy or 0),
-        )
-    )
+    best: Sequence[Trial]
+    if len(AIMS[sweep.sweep.aim]) > 1:
+        best = sweep.front
+    else:
+        done = [trial for trial in sweep.trials if trial.state == DONE]
+        best = sorted(done, key=lambda trial: -(trial.accuracy or 0))
     if best:
-        out.print(_table(best[:FEW]))
-    under_way = [
-        f"{trial.run} on {trial.machine}" for trial in found.trials if trial.state == RUNNING
+        out.print(_trials_table(best[:SHOWN_TRIALS]))
+    running = [
+        f"{trial.run} on {trial.machine}" for trial in sweep.trials if trial.state == RUNNING
     ]
-    if under_way:
-        print(f"Training: {', '.join(under_way)}.")
-    print(found.words + (" It is stopped." if found.stopped and not found.over else ""))
+    if running:
+        print(f"Training: {', '.join(running)}.")
+    print(sweep.words + (" It is stopped." if sweep.stopped and not sweep.over else ""))
 
 
-def _table(trials: Sequence[Trial]) -> Table:
+def _trials_table(trials: Sequence[Trial]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("Run", "Held-out", "Parameters", "Seconds", "Drawn"):
-        table.add_column(title, justify="left" if title in ("Run", "Drawn") else "right")
+    for title in ("Run", "Val. accuracy", "Parameters", "Seconds", "Values"):
+        table.add_column(title, justify="left" if title in ("Run", "Values") else "right")
     for trial in trials:
         table.add_row(
             trial.run,

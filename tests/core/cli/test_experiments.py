@@ -1,4 +1,4 @@
-"""What the command line does with experiments: groups, comparisons, the range test, reports and exports."""
+"""Commands for experiments: groups, comparisons, the LR range test, reports and exports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.experiments import lr_range
 from core.exports import export as exports
 from core.runs import files, processes, run_queue, store
 from core.runs.worker import train
-from tests.core.asking import read, refused
+from tests.core.cli_runner import run_json, run_refused
 from tests.made import made_run
 
 TINY = json.dumps(
@@ -44,15 +44,14 @@ def folder(folder, tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def quick(monkeypatch, digits):
-    """Trains what is submitted at once, in this process, on made-up digits."""
+    """Train submitted runs in this process, on generated digits."""
     monkeypatch.setattr("core.data.dataset.load", lambda *given, **more: digits)
-    monkeypatch.setattr("core.cli.watch.fetch_data", lambda console, quiet: None)
+    monkeypatch.setattr("core.cli.watch.fetch_data", lambda quiet: None)
     monkeypatch.setattr("core.cli.watch.POLL", 0.0)
 
     def start(place: Path) -> tuple[int, float]:
-        me = processes.identity()
         pending.append(place)
-        return me
+        return processes.identity()
 
     pending: list[Path] = []
     monkeypatch.setattr(run_queue, "start_worker", start)
@@ -67,8 +66,8 @@ def quick(monkeypatch, digits):
     return pending
 
 
-def test_a_config_is_trained_several_times(core, quick):
-    answer = read(core, "train", *QUICK, "--repeats", "3", "--name", "three", "--seed", "5")
+def test_a_config_is_trained_with_several_seeds(core, quick):
+    answer = run_json(core, "train", *QUICK, "--repeats", "3", "--name", "three", "--seed", "5")
     assert answer["runs"] == ["three-s5", "three-s6", "three-s7"]
     assert answer["finished"] == 3
     assert answer["interval"][0] <= answer["mean"] <= answer["interval"][1]
@@ -77,28 +76,28 @@ def test_a_config_is_trained_several_times(core, quick):
     assert status == 0
     assert "three" in text
     assert "3/3" in text
-    assert read(core, "runs", "--groups")[0] == answer
-    assert {run["group"] for run in read(core, "runs")} == {"three"}
+    assert run_json(core, "runs", "--groups")[0] == answer
+    assert {run["group"] for run in run_json(core, "runs")} == {"three"}
 
 
-def test_a_group_is_named_by_what_it_trains(core, quick):
+def test_a_group_is_named_after_its_architecture(core, quick):
     text = core("train", *QUICK, "--repeats", "2")[1]
     assert "original-3762: " in text
     assert "as the mean of 2 seeds" in text
     assert core("train", *QUICK, "--repeats", "2")[1].count("original-3762-2: ") == 1
 
 
-def test_a_group_can_be_left_to_itself(core, monkeypatch, folder):
+def test_a_group_can_be_trained_in_the_background(core, monkeypatch, folder):
     monkeypatch.setattr(run_queue, "start_worker", lambda place: processes.identity())
-    monkeypatch.setattr("core.cli.watch.fetch_data", lambda console, quiet: None)
-    answer = read(core, "train", *QUICK, "--repeats", "3", "--name", "many", "--detach")
+    monkeypatch.setattr("core.cli.watch.fetch_data", lambda quiet: None)
+    answer = run_json(core, "train", *QUICK, "--repeats", "3", "--name", "many", "--detach")
     assert (answer["finished"], answer["mean"]) == (0, None)
     assert run_queue.list_waiting() == ["many-s2", "many-s3"]
 
 
-def test_a_group_that_is_interrupted_leaves_nothing_in_the_queue(core, monkeypatch, folder):
+def test_an_interrupted_group_leaves_nothing_in_the_queue(core, monkeypatch, folder):
     monkeypatch.setattr(run_queue, "start_worker", lambda place: processes.identity())
-    monkeypatch.setattr("core.cli.watch.fetch_data", lambda console, quiet: None)
+    monkeypatch.setattr("core.cli.watch.fetch_data", lambda quiet: None)
 
     def stopped(name, *given, **more):
         from core.runs import status
@@ -109,18 +108,18 @@ def test_a_group_that_is_interrupted_leaves_nothing_in_the_queue(core, monkeypat
     monkeypatch.setattr("core.cli.watch.follow", stopped)
     status, _, error = core("train", *QUICK, "--repeats", "3", "--name", "many", "--json")
     assert status == 1
-    assert "many-s1 is stopped, and the rest of many is out of the queue" in error
+    assert "many-s1 is stopped" in error
     assert run_queue.list_waiting() == []
 
 
-def test_no_groups_are_told_as_such(core):
-    assert "There is no group yet" in core("runs", "--groups")[1]
-    assert read(core, "runs", "--groups") == []
+def test_without_groups_a_command_to_start_is_shown(core):
+    assert "No groups yet" in core("runs", "--groups")[1]
+    assert run_json(core, "runs", "--groups") == []
 
 
-def test_a_group_that_cannot_be_made_is_refused(core):
-    assert "2 to 100 runs, not 101" in refused(core, "train", *QUICK, "--repeats", "101")
-    assert "cannot be a run's name" in refused(
+def test_impossible_groups_are_refused(core):
+    assert "2 to 100 runs, not 101" in run_refused(core, "train", *QUICK, "--repeats", "101")
+    assert "cannot be a run's name" in run_refused(
         core, "train", *QUICK, "--repeats", "2", "--name", "../x"
     )
 
@@ -129,7 +128,7 @@ def test_a_group_that_cannot_be_made_is_refused(core):
 def test_two_runs_are_compared(core, folder):
     made_run(folder, "a")
     made_run(folder, "b", seed=2)
-    answer = read(core, "compare", "a", "b")
+    answer = run_json(core, "compare", "a", "b")
     assert (
         sum(
             answer["images"][part]
@@ -143,7 +142,7 @@ def test_two_runs_are_compared(core, folder):
     assert f"{answer['images']['only_first']:,} only a right" in text
 
 
-def test_groups_are_compared_and_what_cannot_be_is_refused(core, folder):
+def test_groups_are_compared_and_other_pairs_refused(core, folder):
     for name, correct in (("one", (9_900, 9_910)), ("two", (9_950, 9_961))):
         for seed, each in enumerate(correct, 1):
             run = made_run(folder, f"{name}-s{seed}", group=name, seed=seed)
@@ -154,12 +153,12 @@ def test_groups_are_compared_and_what_cannot_be_is_refused(core, folder):
     assert core("compare", "one", "two")[1].startswith(
         "two is better by 0.51 points (0.44 to 0.57)."
     )
-    assert "no run and no group 'three'" in refused(core, "compare", "one", "three")
-    assert "is one run and one a group" in refused(core, "compare", "one", "two-s1")
+    assert "no run and no group 'three'" in run_refused(core, "compare", "one", "three")
+    assert "is one run and one a group" in run_refused(core, "compare", "one", "two-s1")
 
 
 def test_a_range_test_suggests_a_rate(core, quick):
-    answer = read(core, "lr-range", *QUICK, "--batch-size", "20", "--steps", "80")
+    answer = run_json(core, "lr-range", *QUICK, "--batch-size", "20", "--steps", "80")
     assert [point["step"] for point in answer["points"]] == list(
         range(1, len(answer["points"]) + 1)
     )
@@ -169,71 +168,71 @@ def test_a_range_test_suggests_a_rate(core, quick):
     assert answer["suggestion"]["explanation"] in text
 
 
-def test_a_range_test_begins_with_a_recipe_or_a_run(core, quick, folder):
+def test_a_range_test_starts_from_a_recipe_or_a_run(core, quick, folder):
     made_run(folder, "run", lr=0.3)
     more = ("--batch-size", "100", "--steps", "50", "--low", "0.001", "--high", "0.01")
-    fresh = read(core, "lr-range", "--architecture", "linear-7850", *more)
-    trained = read(core, "lr-range", "run", *more)
+    fresh = run_json(core, "lr-range", "--architecture", "linear-7850", *more)
+    trained = run_json(core, "lr-range", "run", *more)
     assert trained["points"][0]["lr"] == pytest.approx(0.001)
     assert len(fresh["points"]) == len(trained["points"]) == 50
-    assert "not both" in refused(core, "lr-range", "run", "--recipe", "final")
-    assert "do not fit another network" in refused(
+    assert "not both" in run_refused(core, "lr-range", "run", "--recipe", "final")
+    assert "do not fit another network" in run_refused(
         core, "lr-range", "run", "--architecture", "initial"
     )
-    assert "no run 'nobody'" in refused(core, "lr-range", "nobody")
-    assert f"{lr_range.MIN_STEPS} to" in refused(core, "lr-range", "run", "--steps", "3")
-    assert "must increase" in refused(core, "lr-range", "run", "--low", "nan")
+    assert "no run 'nobody'" in run_refused(core, "lr-range", "nobody")
+    assert f"{lr_range.MIN_STEPS} to" in run_refused(core, "lr-range", "run", "--steps", "3")
+    assert "must increase" in run_refused(core, "lr-range", "run", "--low", "nan")
 
 
 @pytest.mark.parametrize(("ending", "begins"), [("md", "# run\n"), ("html", "<!DOCTYPE html>")])
-def test_a_report_is_written_by_its_ending(core, folder, ending, begins, tmp_path):
+def test_the_ending_decides_the_format_of_a_report(core, folder, ending, begins, tmp_path):
     made_run(folder, "run")
-    answer = read(core, "report", "run", "--output", f"told.{ending}")
-    text = (tmp_path / f"told.{ending}").read_text()
+    answer = run_json(core, "report", "run", "--output", f"report.{ending}")
+    text = (tmp_path / f"report.{ending}").read_text()
     assert text.startswith(begins)
-    assert answer == {"run": "run", "file": f"told.{ending}", "bytes": len(text.encode())}
+    assert answer == {"run": "run", "file": f"report.{ending}", "bytes": len(text.encode())}
 
 
-def test_a_report_is_printed_and_a_group_has_one(core, folder):
+def test_reports_on_runs_and_groups_are_printed(core, folder):
     made_run(folder, "run", group="some")
     made_run(folder, "other", group="some", seed=2)
     assert core("report", "run")[1].startswith("# run\n")
     assert core("report", "some")[1].startswith("# some\n")
-    assert read(core, "report", "run")["report"].startswith("# run\n")
+    assert run_json(core, "report", "run")["report"].startswith("# run\n")
 
 
-def test_a_report_that_cannot_be_written_is_refused(core, folder):
+def test_impossible_reports_are_refused(core, folder):
     made_run(folder, "run")
     made_run(folder, "new", done=0)
-    assert "neither a .md nor a .html" in refused(core, "report", "run", "--output", "told.pdf")
-    assert "no folder gone" in refused(core, "report", "run", "--output", "gone/told.md")
-    assert "no epoch to report" in refused(core, "report", "new")
-    assert "no run and no group" in refused(core, "report", "nobody")
+    assert ".md or .html" in run_refused(core, "report", "run", "--output", "report.pdf")
+    assert "no folder gone" in run_refused(core, "report", "run", "--output", "gone/report.md")
+    assert "no epoch to report" in run_refused(core, "report", "new")
+    assert "no run and no group" in run_refused(core, "report", "nobody")
 
 
 @pytest.mark.mnist
-def test_a_run_is_exported_and_its_check_told(core, folder, tmp_path):
+def test_a_run_is_exported_and_checked(core, folder, tmp_path):
     made_run(folder, "run")
-    answer = read(core, "export", "run")
+    answer = run_json(core, "export", "run")
     assert answer["file"] == "run.onnx"
     assert (answer["check"]["images"], answer["check"]["agreeing"]) == (1_000, 1_000)
     assert onnxruntime.InferenceSession(tmp_path / "run.onnx").get_inputs()[0].name == "images"
     text = core("export", "run", "--format", "script", "--output", "own.py")[1]
-    assert text.startswith("run is in own.py")
+    assert text.startswith("run is exported to own.py")
     assert "names 1,000 of 1,000 test images" in text
     compile((tmp_path / "own.py").read_text(), "own.py", "exec")
-    assert "run.onnx is there already" in refused(core, "export", "run")
+    assert "run.onnx exists" in run_refused(core, "export", "run")
 
 
-def test_an_export_that_cannot_be_made_is_refused_and_writes_nothing(
-    core, folder, tmp_path, monkeypatch
-):
+def test_a_refused_export_writes_nothing(core, folder, tmp_path, monkeypatch):
     made_run(folder, "run")
     made_run(folder, "new", done=0)
-    assert "choose onnx, torch or script" in refused(core, "export", "run", "--format", "pickle")
-    assert "no weights yet" in refused(core, "export", "new")
-    monkeypatch.setattr("core.cli.watch.fetch_data", lambda console, quiet: None)
+    assert "choose onnx, torch or script" in run_refused(
+        core, "export", "run", "--format", "pickle"
+    )
+    assert "no weights yet" in run_refused(core, "export", "new")
+    monkeypatch.setattr("core.cli.watch.fetch_data", lambda quiet: None)
     monkeypatch.setattr(exports, "_MAKERS", {"onnx": lambda run, model, which: b"no model at all"})
     monkeypatch.setattr(exports, "_some", lambda test: np.zeros((20, 28, 28), np.uint8))
-    assert "cannot be loaded again" in refused(core, "export", "run")
+    assert "cannot be loaded again" in run_refused(core, "export", "run")
     assert list(tmp_path.glob("*.onnx")) == []

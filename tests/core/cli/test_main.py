@@ -1,4 +1,4 @@
-"""The command line: what it prints for people and for machines, and one sentence for every wrong use."""
+"""The command line: its text and JSON output, its errors, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -137,11 +137,11 @@ def test_schedule_takes_the_options_of_train(core):
         ("stop nothing", 1, "no run 'nothing'"),
         ("resume nothing", 1, "no run 'nothing'"),
         ("queue --drop nothing", 1, "does not wait"),
-        ("queue --move nothing 0", 1, "places in the queue count from 1"),
+        ("queue --move nothing 0", 1, "positions in the queue start at 1"),
         ("dance", 2, "No such command"),
     ],
 )
-def test_wrong_use_is_answered_in_one_sentence_on_standard_error(arguments, status, words, core):
+def test_errors_are_one_sentence_on_standard_error(arguments, status, words, core):
     code, text, error = core(*arguments.split(" "))
     assert (code, text) == (status, "")
     assert error.startswith("Error: ")
@@ -149,10 +149,10 @@ def test_wrong_use_is_answered_in_one_sentence_on_standard_error(arguments, stat
     assert words in error
 
 
-def test_no_runs_invite(core):
-    assert core("runs")[1].startswith("Nothing trained yet")
+def test_without_runs_a_command_to_start_is_shown(core):
+    assert core("runs")[1].startswith("No runs yet")
     assert json.loads(core("runs", "--json")[1]) == []
-    assert core("queue")[1] == "Nothing trains and nothing waits.\n"
+    assert core("queue")[1] == "No runs are training or waiting.\n"
 
 
 @pytest.mark.mnist
@@ -177,12 +177,12 @@ def test_a_run_from_start_to_prediction(core, folder, tmp_path, mnist):
     assert answer["loss"] == pytest.approx(run["epochs"][-1]["val_loss"], rel=1e-5)
     assert (answer["epoch"], answer["measured_on"]) == (2, "test images")
     assert answer["interval"][0] < answer["accuracy"] < answer["interval"][1]
-    told = core("evaluate", "one", "--which", "best")[1]
-    assert "one (best epoch, " in told
-    assert "% of the test images" in told
-    assert "95 % interval" in told
-    assert "chosen on these images, so it is no fair measure" in told
-    assert core("evaluate", "one", "--which", "worst")[0] == 1
+    text = core("evaluate", "one", "--weights", "best")[1]
+    assert "one (best epoch, " in text
+    assert "% of the test images" in text
+    assert "95 % interval" in text
+    assert "biased" in text
+    assert core("evaluate", "one", "--weights", "worst")[0] == 1
 
     paths = []
     for index in range(8):
@@ -205,8 +205,8 @@ def test_a_run_from_start_to_prediction(core, folder, tmp_path, mnist):
     Image.new("L", (50, 50), 255).save(blank)
     text_file.write_text("no picture")
     assert "shows no digit" in core("predict", "one", str(blank))[2]
-    for path in (text_file, tmp_path / "missing.png"):
-        assert "no picture that can be read" in core("predict", "one", str(path))[2]
+    assert "not a picture" in core("predict", "one", str(text_file))[2]
+    assert "cannot be read" in core("predict", "one", str(tmp_path / "missing.png"))[2]
     assert "does not train: it is finished" in core("stop", "one")[2]
     assert "finished" in core("resume", "one")[2]
     assert "already a run" in core("train", "--name", "one")[2]
@@ -214,7 +214,7 @@ def test_a_run_from_start_to_prediction(core, folder, tmp_path, mnist):
 
 @pytest.mark.mnist
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send to one process")
-def test_ctrl_c_stops_and_resume_goes_on_to_the_same_end(core, folder):
+def test_a_run_stopped_by_ctrl_c_resumes_to_the_same_result(core, folder):
     options = ("--epochs", "12", "--augmentation", "gentle", "--precision", "fp32", *QUICK)
     whole = start("train", "--name", "whole", *options, "--json")
     table = json.loads(whole.communicate(timeout=120)[0])["epochs"]

@@ -1,4 +1,4 @@
-"""What the command line does with runs: pause, step, fork, rename, note, delete, restore, take along, take in."""
+"""Commands for runs: pause, step, fork, rename, note, delete, restore, export, import."""
 
 from __future__ import annotations
 
@@ -10,174 +10,174 @@ import pytest
 
 from core.config import RunConfig
 from core.runs import control, creation, processes, run_queue, status, store, trash
-from tests.core.asking import read, refused
+from tests.core.cli_runner import run_json, run_refused
 from tests.made import made_run
 
 pytestmark = pytest.mark.usefixtures("folder")
 
 
 @pytest.fixture
-def answers(monkeypatch):
-    """What a person types, asked or not."""
+def reply(monkeypatch):
+    """Set what standard input holds."""
     return lambda text: monkeypatch.setattr(sys, "stdin", io.StringIO(text))
 
 
 @pytest.fixture
 def idle(monkeypatch) -> list[str]:
-    """Keeps processes from being started; gives the names of the runs that would have been trained."""
+    """Start no processes; returns the names of the runs that would be trained."""
     started: list[str] = []
     monkeypatch.setattr(
         run_queue, "start_worker", lambda place: started.append(place.name) or processes.identity()
     )
-    monkeypatch.setattr("core.cli.watch.fetch_data", lambda console, quiet: None)
+    monkeypatch.setattr("core.cli.watch.fetch_data", lambda quiet: None)
     return started
 
 
-def test_a_run_is_renamed_and_its_forks_follow(core, folder):
+def test_renaming_a_run_updates_its_forks(core, folder):
     made_run(folder, "a")
     control.fork("a", "b")
-    assert read(core, "rename", "a", "first")["name"] == "first"
+    assert run_json(core, "rename", "a", "first")["name"] == "first"
     assert store.open_run("b").parent["name"] == "first"
     assert core("rename", "first", "again")[1] == "first is now again.\n"
-    assert "already a run 'b'" in refused(core, "rename", "again", "b")
-    assert "cannot be a run's name" in refused(core, "rename", "again", "../b")
-    assert "no run 'first'" in refused(core, "rename", "first", "c")
+    assert "already a run 'b'" in run_refused(core, "rename", "again", "b")
+    assert "cannot be a run's name" in run_refused(core, "rename", "again", "../b")
+    assert "no run 'first'" in run_refused(core, "rename", "first", "c")
 
 
-def test_notes_and_tags_are_written_shown_and_removed(core, folder):
+def test_notes_and_tags_are_set_shown_and_removed(core, folder):
     made_run(folder, "a")
     assert core("note", "a")[1] == "a has no note and no tags.\n"
-    answer = read(core, "note", "a", "--text", "Learns fast.", "--tags", "fast, small,,fast")
+    answer = run_json(core, "note", "a", "--text", "Learns fast.", "--tags", "fast, small,,fast")
     assert (answer["notes"], answer["tags"]) == ("Learns fast.", ["fast", "small"])
     assert core("note", "a")[1] == "Learns fast.\nTags: fast, small\n"
-    assert read(core, "note", "a", "--tags", "")["notes"] == "Learns fast."
+    assert run_json(core, "note", "a", "--tags", "")["notes"] == "Learns fast."
     assert store.open_run("a").tags == ()
     assert core("note", "a", "--text", "")[1] == "a has no note and no tags.\n"
-    assert "notes take up to" in refused(core, "note", "a", "--text", "x" * 20_000)
-    assert "tags of 1 to 40" in refused(core, "note", "a", "--tags", "x" * 50)
-    assert "no run 'b'" in refused(core, "note", "b", "--text", "x")
+    assert "notes take up to" in run_refused(core, "note", "a", "--text", "x" * 20_000)
+    assert "tags of 1 to 40" in run_refused(core, "note", "a", "--tags", "x" * 50)
+    assert "no run 'b'" in run_refused(core, "note", "b", "--text", "x")
 
 
 @pytest.mark.parametrize("typed", ["n\n", "\n", ""])
-def test_nothing_is_deleted_unless_somebody_says_yes(typed, core, folder, answers):
+def test_nothing_is_deleted_without_confirmation(typed, core, folder, reply):
     made_run(folder, "a")
-    answers(typed)
+    reply(typed)
     code, text, error = core("delete", "a")
     assert (code, text) == (1, "")
-    assert "Put a into the bin?" in error
+    assert "a to the bin?" in error
     assert "nothing was done" in error
     assert "Traceback" not in error
     assert store.open_run("a")
     core("delete", "a", "--yes")
-    answers(typed)
+    reply(typed)
     code, _, error = core("bin", "--empty")
     assert code == 1
-    assert "Remove 1 run" in error
+    assert "delete 1 run" in error
     assert len(trash.list_trash()) == 1
 
 
-def test_runs_are_deleted_listed_restored_and_removed(core, folder, answers):
+def test_runs_are_deleted_listed_restored_and_removed_for_good(core, folder, reply):
     for name in ("a", "b", "c"):
         made_run(folder, name)
     assert core("bin")[1] == core("bin", "--empty")[1] == "The bin is empty.\n"
-    answers("y\n")
+    reply("y\n")
     assert core("delete", "a")[1] == "a is in the bin; `restore a` brings it back.\n"
-    assert [item["name"] for item in read(core, "delete", "b", "c", "b", "--yes")] == ["b", "c"]
-    assert read(core, "runs") == []
-    assert {item["name"] for item in read(core, "bin")} == {"a", "b", "c"}
+    assert [item["name"] for item in run_json(core, "delete", "b", "c", "b", "--yes")] == ["b", "c"]
+    assert run_json(core, "runs") == []
+    assert {item["name"] for item in run_json(core, "bin")} == {"a", "b", "c"}
     assert len(core("bin")[1].splitlines()) == 3
-    assert core("restore", "a")[1] == "a is back.\n"
-    assert read(core, "restore", "b", "--name", "d")["name"] == "d"
+    assert core("restore", "a")[1] == "a is restored.\n"
+    assert run_json(core, "restore", "b", "--name", "d")["name"] == "d"
     assert store.open_run("d").epochs
-    assert "'a' is not in the bin" in refused(core, "restore", "a")
-    assert read(core, "bin", "--empty", "--yes")["removed"] == ["c"]
-    assert "'c' is not in the bin" in refused(core, "restore", "c")
+    assert "'a' is not in the bin" in run_refused(core, "restore", "a")
+    assert run_json(core, "bin", "--empty", "--yes")["removed"] == ["c"]
+    assert "'c' is not in the bin" in run_refused(core, "restore", "c")
 
 
-def test_of_two_deleted_runs_of_a_name_the_last_comes_back(core, folder):
+def test_the_run_deleted_last_is_restored_by_its_name(core, folder):
     for notes in ("first", "second"):
         made_run(folder, "a")
         store.annotate("a", notes=notes)
         core("delete", "a", "--yes")
     key = trash.list_trash()[-1].key
-    assert read(core, "restore", "a")["notes"] == "second"
-    assert "already a run 'a'" in refused(core, "restore", "a")
-    assert read(core, "restore", key, "--name", "b")["notes"] == "first"
+    assert run_json(core, "restore", "a")["notes"] == "second"
+    assert "already a run 'a'" in run_refused(core, "restore", "a")
+    assert run_json(core, "restore", key, "--name", "b")["notes"] == "first"
 
 
-def test_deleting_takes_damaged_runs_and_spares_what_trains_or_is_no_run(core, folder, answers):
+def test_damaged_runs_can_be_deleted_but_not_running_ones(core, folder, reply):
     (folder / "broken").mkdir()
     run = made_run(folder, "live")
     status.write(run.folder, "running", "", processes.identity())
-    assert read(core, "delete", "broken", "--yes")[0]["name"] == "broken"
-    assert "live trains; stop it" in refused(core, "delete", "live", "--yes")
-    answers("y\n")
-    assert "there is no run '../live'" in refused(core, "delete", "live", "../live"), (
-        "it does not even ask"
+    assert run_json(core, "delete", "broken", "--yes")[0]["name"] == "broken"
+    assert "live trains; stop it" in run_refused(core, "delete", "live", "--yes")
+    reply("y\n")
+    assert "there is no run '../live'" in run_refused(core, "delete", "live", "../live"), (
+        "it is refused before the confirmation"
     )
 
 
-def test_a_run_goes_into_a_file_and_comes_back_from_it(core, folder, tmp_path, monkeypatch):
+def test_an_exported_run_can_be_imported(core, folder, tmp_path, monkeypatch):
     run = made_run(folder, "a")
     file = tmp_path / "a.zip"
-    answer = read(core, "export-run", "a", "--output", str(file))
+    answer = run_json(core, "export-run", "a", "--output", str(file))
     assert (answer["run"], answer["bytes"]) == ("a", file.stat().st_size)
-    made = read(core, "import-run", str(file))
+    made = run_json(core, "import-run", str(file))
     assert (made["name"], len(made["epochs"])) == ("a-2", 3)
-    assert core("import-run", str(file), "--name", "b")[1] == f"{file} is here as b.\n"
+    assert core("import-run", str(file), "--name", "b")[1] == f"{file} is imported as b.\n"
     assert (store.open_run("b").folder / "last.safetensors").read_bytes() == (
         run.folder / "last.safetensors"
     ).read_bytes()
-    assert "already a run 'b'" in refused(core, "import-run", str(file), "--name", "b")
-    assert "cannot be a run's name" in refused(core, "import-run", str(file), "--name", "../b")
+    assert "already a run 'b'" in run_refused(core, "import-run", str(file), "--name", "b")
+    assert "cannot be a run's name" in run_refused(core, "import-run", str(file), "--name", "../b")
     monkeypatch.chdir(tmp_path)
-    assert core("export-run", "a")[1].startswith("a is in a-run.zip (")
+    assert core("export-run", "a")[1].startswith("a is exported to a-run.zip (")
     assert zipfile.is_zipfile("a-run.zip")
-    assert "is there already" in refused(core, "export-run", "a")
-    assert "there is no folder" in refused(core, "export-run", "a", "--output", "nowhere/a.zip")
-    assert "no run 'nix'" in refused(core, "export-run", "nix")
+    assert "a-run.zip exists" in run_refused(core, "export-run", "a")
+    assert "there is no folder" in run_refused(core, "export-run", "a", "--output", "nowhere/a.zip")
+    assert "no run 'nix'" in run_refused(core, "export-run", "nix")
 
 
-def test_what_is_no_run_is_not_taken_in(core, folder, tmp_path, monkeypatch):
+def test_files_that_are_not_runs_are_not_imported(core, folder, tmp_path, monkeypatch):
     file = tmp_path / "x.zip"
-    assert "x.zip is not taken in: it cannot be read: No such file" in refused(
-        core, "import-run", str(file)
-    )
+    assert "x.zip is not imported: " in run_refused(core, "import-run", str(file))
     file.write_bytes(b"no zip")
-    assert "is not a zip file" in refused(core, "import-run", str(file))
+    assert "is not a zip file" in run_refused(core, "import-run", str(file))
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("a/../../run.json", "{}")
-    assert "does not belong in a run's zip" in refused(core, "import-run", str(file))
+    assert "does not belong in" in run_refused(core, "import-run", str(file))
     monkeypatch.setenv("INKLING_MAX_UPLOAD_MB", "1")
     file.write_bytes(b"x" * 1_000_001)
-    assert "at most 1 MB are imported" in refused(core, "import-run", str(file))
+    assert "at most 1 MB" in run_refused(core, "import-run", str(file))
     assert list(folder.glob("*")) == []
 
 
-def test_pausing_and_stepping_a_run_that_trains_asks_its_worker(core, folder, idle):
+def test_pausing_and_stepping_request_it_of_the_worker(core, folder, idle):
     run = made_run(folder, "live", state="stopped")
     status.write(run.folder, "running", "", processes.identity())
-    assert core("pause", "live", "--after-epoch")[1] == "live pauses at the end of its epoch.\n"
+    assert core("pause", "live", "--after-epoch")[1] == "live will pause at the end of its epoch.\n"
     assert status.read_request(run.folder) == "pause-after-epoch"
     status.clear_request(run.folder)
-    assert core("step", "live", "--detach")[1] == "live does one epoch.\n"
+    assert core("step", "live", "--detach")[1] == "live trains one epoch.\n"
     assert status.read_request(run.folder) == "pause-after-epoch"
-    assert read(core, "resume", "live", "--detach")["state"] == "running"
+    assert run_json(core, "resume", "live", "--detach")["state"] == "running"
     assert status.read_request(run.folder) is None
     assert idle == []
 
 
-def test_only_what_trains_can_be_paused_and_only_what_rests_goes_on(core, folder, idle):
+def test_finished_runs_can_be_neither_paused_nor_stepped(core, folder, idle):
     made_run(folder, "done")
-    assert "done does not train: it is finished" in refused(core, "pause", "done")
-    assert "finished; fork it" in refused(core, "step", "done")
+    assert "done does not train: it is finished" in run_refused(core, "pause", "done")
+    assert "finished; fork it" in run_refused(core, "step", "done")
     for command in ("pause", "step"):
-        assert "no run 'nix'" in refused(core, command, "nix")
+        assert "no run 'nix'" in run_refused(core, command, "nix")
 
 
-def test_a_fork_takes_weights_and_what_changes(core, folder, idle):
+def test_a_fork_takes_weights_and_changed_options(core, folder, idle):
     made_run(folder, "a", done=3, recipe="final")
-    answer = read(core, "fork", "a", "--epochs", "1", "--max-lr", "0.02", "--nesterov", "--detach")
+    answer = run_json(
+        core, "fork", "a", "--epochs", "1", "--max-lr", "0.02", "--nesterov", "--detach"
+    )
     assert answer["name"] == "a-fork"
     assert answer["parent"] == {"name": "a", "which": "last", "epoch": 3}
     assert (
@@ -187,8 +187,8 @@ def test_a_fork_takes_weights_and_what_changes(core, folder, idle):
     ) == (1, 0.02, True)
     assert answer["config"]["batch_size"] == 3_000
     assert idle == ["a-fork"]
-    assert core("fork", "a", "--name", "b", "--which", "best", "--detach")[1] == "b is started.\n"
-    assert store.open_run("b").state == "queued", "one trains already"
+    assert core("fork", "a", "--name", "b", "--weights", "best", "--detach")[1] == "b is started.\n"
+    assert store.open_run("b").state == "queued", "one is training already"
     assert run_queue.list_waiting() == ["b"]
 
 
@@ -198,21 +198,21 @@ def test_a_fork_takes_weights_and_what_changes(core, folder, idle):
         ("--architecture initial", "do not fit another network"),
         ("--epochs many", "epochs must be a whole number"),
         ("--epochs 0", "must be between"),
-        ("--epochs 900", "above this machine.s limit"),
-        ("--which worst", "last or best"),
+        ("--epochs 900", "above this machine's limit"),
+        ("--weights worst", "last or best"),
         ("--name ../x", "cannot be a run's name"),
         ("--name a", "already a run 'a'"),
     ],
 )
-def test_forks_that_cannot_be(options, words, core, folder, idle):
+def test_impossible_forks_are_refused(options, words, core, folder, idle):
     made_run(folder, "a")
-    assert words in refused(core, "fork", "a", *options.split())
+    assert words in run_refused(core, "fork", "a", *options.split())
     assert [run.name for run in store.list_runs()] == ["a"]
     assert idle == []
 
 
 @pytest.mark.mnist
-def test_a_real_run_does_an_epoch_pauses_and_is_forked(core, mnist):
+def test_a_real_run_trains_one_epoch_pauses_and_is_forked(core, mnist):
     config = (
         "--architecture",
         "linear-7850",
@@ -227,12 +227,12 @@ def test_a_real_run_does_an_epoch_pauses_and_is_forked(core, mnist):
         RunConfig(architecture="linear-7850", batch_size=2048, epochs=2, device="cpu", threads=1),
         "a",
     )
-    first = read(core, "step", "a")
+    first = run_json(core, "step", "a")
     assert (first["state"], len(first["epochs"])) == ("paused", 1)
     code, text, _ = core("step", "a")
     assert code == 0
     assert [line[:8] for line in text.splitlines()[-2:]] == ["|     1 ", "|     2 "]
-    assert read(core, "runs")[0]["state"] in ("paused", "finished")
-    forked = read(core, "fork", "a", "--name", "b", "--epochs", "1", *config[2:])
+    assert run_json(core, "runs")[0]["state"] in ("paused", "finished")
+    forked = run_json(core, "fork", "a", "--name", "b", "--epochs", "1", *config[2:])
     assert (forked["state"], forked["parent"]["epoch"]) == ("finished", 2)
     assert forked["epochs"][0]["train_loss"] < first["epochs"][0]["train_loss"]

@@ -1,4 +1,4 @@
-"""What the command line does with sweeps: begin, work, show, stop, train the winner, forget."""
+"""Commands for sweeps: start, work, status, stop, winner, delete."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from core.runs import processes, run_queue
 from core.sweeps import storage as sweep_storage
 from core.sweeps import sweep as sweeps
 from core.sweeps import worker as sweep_worker
-from tests.core.asking import read, refused
+from tests.core.cli_runner import run_json, run_refused
 from tests.core.sweeps import sweeping
 
 
 @pytest.fixture(autouse=True)
 def folder(folder, monkeypatch) -> Path:
-    monkeypatch.setattr("core.cli.watch.fetch_data", lambda console, quiet: None)
+    monkeypatch.setattr("core.cli.watch.fetch_data", lambda quiet: None)
     monkeypatch.setattr(sweep_worker, "through_queue", sweeping.epochs)
     monkeypatch.setattr(sweep_worker, "LOOK", 0.0)
     yield folder
     sweep_storage._connect.cache_clear()
 
 
-def test_one_command_searches_widths_and_rates(core):
-    answer = read(
+def test_a_sweep_over_widths_and_learning_rates(core):
+    answer = run_json(
         core,
         "sweep",
         "start",
@@ -55,8 +55,8 @@ def test_one_command_searches_widths_and_rates(core):
     assert answer["sweep"]["recipe"] == "final"
     best = answer["trials"][answer["best"] - 1]
     assert best["accuracy"] == max(trial["accuracy"] for trial in answer["trials"])
-    assert read(core, "sweep", "status", "mine") == answer
-    assert read(core, "sweep", "status") == [answer]
+    assert run_json(core, "sweep", "status", "mine") == answer
+    assert run_json(core, "sweep", "status") == [answer]
     status, text, _ = core("sweep", "status", "mine")
     assert status == 0
     assert best["run"] in text.splitlines()[1]
@@ -64,9 +64,9 @@ def test_one_command_searches_widths_and_rates(core):
     assert core("sweep", "status")[1].startswith("mine: 3 of 3")
 
 
-def test_a_sweep_is_stopped_and_goes_on(core, monkeypatch):
+def test_a_stopped_sweep_continues(core, monkeypatch):
     monkeypatch.setattr(sweep_worker, "start", lambda name: None)
-    started = read(
+    started = run_json(
         core,
         "sweep",
         "start",
@@ -80,26 +80,26 @@ def test_a_sweep_is_stopped_and_goes_on(core, monkeypatch):
         "--detach",
     )
     assert {trial["state"] for trial in started["trials"]} == {"waiting"}
-    assert read(core, "sweep", "stop", "mine")["stopped"]
-    status, text, said = core("sweep", "work", "mine")
-    assert status == 0, said
+    assert run_json(core, "sweep", "stop", "mine")["stopped"]
+    status, text, messages = core("sweep", "work", "mine")
+    assert status == 0, messages
     assert "2 of 2 runs are through" in text
-    assert [line.split(":")[0] for line in said.splitlines()] == ["mine-001", "mine-002"]
+    assert [line.split(":")[0] for line in messages.splitlines()] == ["mine-001", "mine-002"]
 
 
-def test_ctrl_c_says_how_to_go_on(core, monkeypatch):
+def test_ctrl_c_says_how_to_continue(core, monkeypatch):
     def interrupted(job, go_on):
         raise KeyboardInterrupt
         yield
 
     monkeypatch.setattr(sweep_worker, "through_queue", interrupted)
-    error = refused(core, "sweep", "start", "mine", "--vary", "ema_decay=0,0.9", "--runs", "1")
-    assert "`python -m core sweep work mine` goes on" in error
+    error = run_refused(core, "sweep", "start", "mine", "--vary", "ema_decay=0,0.9", "--runs", "1")
+    assert "python -m core sweep work mine" in error
 
 
-def test_a_storage_is_named_by_the_operator(core, tmp_path):
+def test_a_storage_can_be_given(core, tmp_path):
     address = f"sqlite:///{tmp_path / 'shared.db'}"
-    read(
+    run_json(
         core,
         "sweep",
         "start",
@@ -111,36 +111,36 @@ def test_a_storage_is_named_by_the_operator(core, tmp_path):
         "--storage",
         address,
     )
-    assert read(core, "sweep", "status") == []
-    assert read(core, "sweep", "status", "mine", "--storage", address)["over"]
+    assert run_json(core, "sweep", "status") == []
+    assert run_json(core, "sweep", "status", "mine", "--storage", address)["over"]
 
 
 def test_the_winner_is_trained_with_several_seeds(core, monkeypatch):
     monkeypatch.setattr(run_queue, "start_worker", lambda place: processes.identity())
-    best = read(
+    best = run_json(
         core, "sweep", "start", "mine", "--vary", "max_lr=0.02..0.2", "--runs", "2", "--epochs", "1"
     )["best"]
-    answer = read(core, "sweep", "winner", "mine", "--repeats", "3", "--detach")
+    answer = run_json(core, "sweep", "winner", "mine", "--repeats", "3", "--detach")
     assert answer["name"] == f"mine-{best:03d}-all"
     group = repeats.open_group(answer["name"])
     assert {(run.config.holdout, run.config.seed) for run in group.runs} == {(0, 1), (0, 2), (0, 3)}
 
 
-def test_a_sweep_is_forgotten_when_it_is_said_so(core, monkeypatch):
+def test_deleting_a_sweep_needs_confirmation(core, monkeypatch):
     monkeypatch.setattr("sys.stdin.readline", lambda: "n\n", raising=False)
-    read(
+    run_json(
         core, "sweep", "start", "mine", "--vary", "ema_decay=0,0.9", "--runs", "1", "--epochs", "1"
     )
     assert "nothing was done" in core("sweep", "delete", "mine")[2]
-    assert read(core, "sweep", "delete", "mine", "--yes") == {"name": "mine"}
-    assert "There is no sweep yet" in core("sweep", "status")[1]
+    assert run_json(core, "sweep", "delete", "mine", "--yes") == {"name": "mine"}
+    assert "No sweeps yet" in core("sweep", "status")[1]
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (("start", "mine"), "at least one field to vary"),
-        (("start", "mine", "--vary", "ema_decay"), "NAME=VALUES"),
+        (("start", "mine", "--vary", "ema_decay"), "FIELD=VALUES"),
         (("start", "mine", "--vary", "speed=1,2"), "cannot vary 'speed'"),
         (("start", "mine", "--vary", "ema_decay=0,0.9", "--aim", "speed"), "aim is 'speed'"),
         (
@@ -160,5 +160,5 @@ def test_a_sweep_is_forgotten_when_it_is_said_so(core, monkeypatch):
         (("delete", "none"), "no sweep"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_sentence(core, arguments, words):
-    assert words in refused(core, "sweep", *arguments)
+def test_impossible_commands_are_refused_in_one_sentence(core, arguments, words):
+    assert words in run_refused(core, "sweep", *arguments)
