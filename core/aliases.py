@@ -1,6 +1,6 @@
-"""Names that stored configs, runs and links may still use, and what they are called now.
+"""Old names of config fields and values, which stored runs and links may still use.
 
-This is the one table of old names. Nothing is written with an old name.
+This is the only table of old names; nothing is written with an old name.
 """
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-# Old name of a config field -> its name.
+# Old name of a config field -> its present name.
 FIELDS = {"augmented": "augment_fraction", "decay": "gamma", "ema": "ema_decay"}
 
 # Old key of run.json -> its key, and old field of its runtime -> its name.
 RUN = {"facts": "runtime"}
 RUNTIME = {"tried": "benchmarked"}
 
-# Field -> {old value: its value}.
+# Field -> {old value: present value}.
 VALUES = {
     "architecture": {"seed-3762": "original-3762", "seed-3702": "original-3702"},
     "schedule": {"seed-one-cycle": "original-one-cycle"},
@@ -23,14 +23,14 @@ VALUES = {
 
 
 def current_value(field: str, value: Any) -> Any:
-    """A field's value under its present name; any value that is not an old name stays as it is."""
+    """A field's value under its present name; other values are returned unchanged."""
     return VALUES.get(field, {}).get(value, value) if isinstance(value, str) else value
 
 
 def current_names(values: Mapping[Any, Any]) -> dict[Any, Any]:
     """A config's fields and values under their present names.
 
-    Where a field stands under both names, the present one counts.
+    If a field is given under both names, the present one counts.
     """
     renamed = {}
     for name, value in values.items():

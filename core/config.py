@@ -140,8 +140,8 @@ class RunConfig:
     nesterov: bool = _field(False, "Use Nesterov momentum (SGD).")
     weight_decay: float = _field(
         0.0,
-        "Weight decay: pulls the weights towards zero at every step. Biases and batch norm are left "
-        "out.",
+        "Weight decay: pulls the weights towards zero at every step. Biases and batch norm are "
+        "left out.",
         0.0,
         1.0,
     )

@@ -1,6 +1,6 @@
-"""The errors that reach a person, each as one sentence: what was wrong, with which value, what to do.
+"""Errors that are shown to a person as one sentence: what is wrong, with which value, what to do.
 
-Everything in core that refuses an input raises one of these; anything else that escapes is a bug.
+Everything in core that refuses an input raises one of these; any other exception is a bug.
 """
 
 from __future__ import annotations
@@ -9,23 +9,23 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """Base of every error whose text is meant for the person at the page or the command line."""
+    """Base of the errors whose message is shown on a page or the command line."""
 
 
 class ConfigError(UserError):
-    """A field of a run's config is unknown, of the wrong type or out of range."""
+    """A setting is unknown, of the wrong type or out of range."""
 
 
 class DataError(UserError):
-    """The dataset could not be had, or what is there is not MNIST."""
+    """The dataset cannot be fetched, or the files are not MNIST."""
 
 
 class ArchitectureError(UserError):
     """A list of layer rows does not make a network.
 
     Args:
-        message: what is wrong, in words.
-        row: the row's number, counted from 1, or None when no single row is at fault.
+        message: what is wrong.
+        row: number of the row, counted from 1; None: the whole list.
     """
 
     def __init__(self, message: str, row: int | None = None):
@@ -38,7 +38,7 @@ class RunError(UserError):
 
 
 class LimitError(UserError):
-    """Something is larger than this machine's settings allow."""
+    """Something exceeds the limits of this machine (`core.limits`)."""
 
 
 def listed(names: Iterable[str], conjunction: str = "or") -> str:

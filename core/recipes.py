@@ -1,4 +1,4 @@
-"""Recipes: configs with a name, a goal and a result, from the seed's three set-ups onwards."""
+"""Recipes: named configs with targets, beginning with the original's three set-ups."""
 
 from __future__ import annotations
 
@@ -6,23 +6,34 @@ from dataclasses import dataclass
 
 from core.config import RunConfig
 from core.errors import ConfigError, listed
+from core.schema import shown
+from core.task import GOAL_ACCURACY, GOAL_EPOCHS, PARAMETER_BUDGET
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A named set-up: what it is for, in the seed's form (targets before, results after)."""
+    """A named config.
+
+    Args:
+        title: its name on pages.
+        summary: one sentence on what it does.
+        targets: what a run of it was to achieve, as in the original.
+        config: its settings.
+        shipped: whether a run of it, of the recipe's name, comes with the app.
+    """
 
     title: str
     summary: str
     targets: tuple[str, ...]
     config: RunConfig
     shipped: bool = True
-    """Whether a run of it, with the recipe's name, comes with the app."""
 
 
 _ORIGINAL = RunConfig(initialisation="xavier", momentum=0.9, dropout=0.01)
 
-# The record recipes share what a search on held-out training images settled (tests/benchmarks/search.py).
+_GOAL, _BUDGET = f"{GOAL_ACCURACY} %", f"fewer than {PARAMETER_BUDGET:,} parameters"
+
+# Found by a search on held-out training images (tests/benchmarks/search.py).
 _RECORD = RunConfig(
     initialisation="he",
     schedule="triangle",
@@ -40,11 +51,11 @@ _TAUGHT = _RECORD.changed(teacher="teacher", teacher_share=0.9, temperature=2.0)
 RECIPES: dict[str, Recipe] = {
     "initial": Recipe(
         "Initial",
-        "A first network that works, larger than it needs to be.",
+        "A first network that works, with more parameters than it needs.",
         (
-            "A basic network that trains on MNIST",
-            "Transformations through Albumentations",
-            "Look at its outputs",
+            "Train a basic network on MNIST",
+            "Set up augmentation with Albumentations",
+            "Look at the results",
         ),
         _ORIGINAL.changed(
             architecture="initial", schedule="one-cycle", lr=0.01, max_lr=0.01, augmentation="none"
@@ -52,9 +63,10 @@ RECIPES: dict[str, Recipe] = {
     ),
     "intermediate": Recipe(
         "Intermediate",
-        "The same goal with fewer than a quarter of the parameters.",
-        ("A network below 8,000 parameters", "Look at its outputs"),
-        # The network underfits at this low rate; more momentum lengthens the steps without changing the seed's rates.
+        "A network with fewer than a quarter of the parameters.",
+        (f"A network with {_BUDGET}", "Look at the results"),
+        # The network underfits at this low learning rate. Higher momentum makes longer steps and
+        # keeps the original's rates.
         _ORIGINAL.changed(
             architecture="original-3762",
             schedule="one-cycle",
@@ -67,15 +79,15 @@ RECIPES: dict[str, Recipe] = {
     ),
     "final": Recipe(
         "Final",
-        "Augmentation, a teacher, Muon and a custom one-cycle take the small network above 99.4 %.",
+        "Augmentation, distillation, Muon and a custom one-cycle schedule take the small network "
+        f"above {_GOAL}.",
         (
-            "Above 99.4 % on the test images in 15 epochs",
+            f"More than {_GOAL} on the test images in {GOAL_EPOCHS} epochs",
             "A custom one-cycle schedule",
             "Augmentation as regularisation",
-            "A teacher's answers besides the labels",
+            "Distillation from a teacher",
         ),
-        # The network is full, and what it lacks is to be trained well: orthogonal steps did more for it on held-out
-        # images than anything else.
+        # On held-out images, Muon improved this network more than any other change.
         _TAUGHT.changed(
             architecture="original-3762",
             schedule="original-one-cycle",
@@ -86,10 +98,10 @@ RECIPES: dict[str, Recipe] = {
     ),
     "sprint": Recipe(
         "Sprint",
-        "About 99.4 % in less than a minute on two cores: folded pixels, 16 channels, no teacher.",
-        ("99.4 % with fewer than 8,000 parameters", "The least time on two CPU cores"),
-        # Large batches occupy two threads, and both of them train: nobody is left to augment ahead, which costs less.
-        # Warm-up, momentum, decay and average are where a sweep on held-out images led.
+        f"About {_GOAL} in less than a minute on two CPU cores, without a teacher.",
+        (f"{_GOAL} with {_BUDGET}", "As fast as possible on two CPU cores"),
+        # Batches of this size keep two threads busy, so both train, and augmentation ahead of time
+        # gets none. A sweep on held-out images gave warm-up, momentum, weight decay and averaging.
         _RECORD.changed(
             architecture="unshuffle-vote-7786",
             lr=0.05,
@@ -104,27 +116,27 @@ RECIPES: dict[str, Recipe] = {
     ),
     "tiny": Recipe(
         "Tiny",
-        "About 99.4 % with 3,514 parameters: separable convolutions and a teacher's answers.",
-        ("99.4 % with fewer than 3,762 parameters", "15 epochs at most"),
+        f"About {_GOAL} with 3,514 parameters: separable convolutions and distillation.",
+        (f"{_GOAL} with fewer than 3,762 parameters", f"At most {GOAL_EPOCHS} epochs"),
         _TAUGHT.changed(architecture="tiny-3514"),
     ),
     "best": Recipe(
         "Best",
-        "The most that fewer than 8,000 parameters can do in 15 epochs.",
-        ("As far above 99.4 % as possible with fewer than 8,000 parameters", "15 epochs at most"),
+        f"The best accuracy with {_BUDGET} in {GOAL_EPOCHS} epochs.",
+        (f"As far above {_GOAL} as possible with {_BUDGET}", f"At most {GOAL_EPOCHS} epochs"),
         _TAUGHT.changed(architecture="deep-7846", batch_size=128),
     ),
     "teacher": Recipe(
         "Teacher",
-        "Large and quick to ask: the small networks learn from its answers.",
-        ("Know more than a network below 8,000 parameters can", "Be cheap to ask on a CPU"),
+        "A large network for distillation: its predictions help to train the small networks.",
+        (f"Higher accuracy than a network with {_BUDGET}", "Fast inference on a CPU"),
         _RECORD.changed(architecture="teacher-179018", dropout=0.2, batch_size=128),
     ),
-    # What a beginner would pick instead, to measure the others against.
+    # Baselines: what a beginner would use.
     "pytorch-example": Recipe(
         "PyTorch's example",
-        "The network and loop of PyTorch's own MNIST example: large, and without tricks.",
-        ("What a beginner finds first, to measure the others against",),
+        "PyTorch's MNIST example: a large network with Adadelta and no augmentation.",
+        ("A baseline from PyTorch's examples",),
         RunConfig(
             architecture="pytorch-example",
             optimizer="adadelta",
@@ -138,8 +150,9 @@ RECIPES: dict[str, Recipe] = {
     ),
     "keras-style": Recipe(
         "Keras's example",
-        "A plain small convolutional network with Adam at one rate, as in Keras's examples.",
-        ("What a beginner finds next, to measure the others against",),
+        "A small convolutional network with Adam and a constant learning rate, as in Keras's MNIST "
+        "example.",
+        ("A baseline from Keras's examples",),
         RunConfig(
             architecture="keras-style",
             initialisation="xavier",
@@ -158,8 +171,8 @@ def recipe(name: str) -> Recipe:
     """The recipe of this name.
 
     Raises:
-        ConfigError: there is none; the sentence lists those there are.
+        ConfigError: there is none; the message lists the recipes.
     """
     if name not in RECIPES:
-        raise ConfigError(f"there is no recipe {name[:40]!r}; choose {listed(RECIPES)}.")
+        raise ConfigError(f"there is no recipe {shown(name)}; choose {listed(RECIPES)}.")
     return RECIPES[name]

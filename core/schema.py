@@ -1,8 +1,9 @@
 """Schemas of values that come from outside: config fields, layer rows, transforms, uploaded files.
 
-A `Field` describes one named JSON value, and checks it; `check_object` checks a set of named values,
-`check_row` a row whose "kind" decides which values it takes. Every check returns plain values of the
-type asked for, with defaults filled in, or raises one sentence that names the field and the value.
+A `Field` describes one named JSON value, and checks it; `check_object` checks an object of named
+values, `check_row` a row whose "kind" decides which values it takes. A check returns plain values
+of the types asked for, with defaults filled in, or raises one sentence that names the field and the
+value.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from core.models.receptive_field import Field, central, places
+from core.models.receptive_field import ReceptiveField, central_receptive_field, receptive_fields
 from core.models.rows import KINDS
 from core.models.shapes import Layer, Shape
 from core.task import CLASSES, INPUT_SHAPE
@@ -110,7 +110,7 @@ def field(layers: Sequence[Layer], number: int, digit: Image, margin: int | None
     margin = reach(layers) if margin is None else margin
     whole = SIDE + 2 * margin
     scale = _WIDTH // whole
-    middles = [central(layers, layer.number) for layer in layers]
+    middles = [central_receptive_field(layers, layer.number) for layer in layers]
     chosen = middles[number - 1]
     others = [each for each in dict.fromkeys(middles) if each != chosen]
     others = others[:: -(-len(others) // _OTHERS) or 1]
@@ -120,7 +120,7 @@ def field(layers: Sequence[Layer], number: int, digit: Image, margin: int | None
         f'<rect class="frame" width="{SIDE}" height="{SIDE}"/>',
         *(_square(each, "other") for each in others),
         _square(chosen, "field"),
-        _dots(places(layers, number), scale),
+        _dots(receptive_fields(layers, number), scale),
         "</g>",
     ]
     return _svg(whole * scale, whole * scale, parts)
@@ -129,7 +129,7 @@ def field(layers: Sequence[Layer], number: int, digit: Image, margin: int | None
 def reach(layers: Sequence[Layer]) -> int:
     """Pixels that the fields of a network's rows reach beyond the image, as far as they are shown."""
     # One margin for all its rows, so that nothing moves from one row to the next.
-    middles = [central(layers, layer.number) for layer in layers]
+    middles = [central_receptive_field(layers, layer.number) for layer in layers]
     return 1 + min(
         _MARGIN, max(0, *(max(-each.left, each.left + each.side - SIDE) for each in middles))
     )
@@ -258,11 +258,11 @@ def _ink(digit: Image) -> str:
     return f'<g class="ink">{"".join(rects)}</g>'
 
 
-def _square(each: Field, kind: str) -> str:
+def _square(each: ReceptiveField, kind: str) -> str:
     return f'<rect class="{kind}" x="{each.left}" y="{each.top}" width="{each.side}" height="{each.side}"/>'
 
 
-def _dots(fields: list[list[Field]], scale: int) -> str:
+def _dots(fields: list[list[ReceptiveField]], scale: int) -> str:
     """The middles of all fields of a row."""
     middles = (
         (each.left + each.side / 2, each.top + each.side / 2) for line in fields for each in line

@@ -1,13 +1,11 @@
-"""Augmentation: the kinds of transform, the check of a list of them, and the Augmenter that applies it.
+"""Augmentation: the kinds of transform, and the check of a list of transforms.
 
 A transform is a plain dict of JSON values, so that a page can show and change it and a checkpoint
-can store it. Named lists are in `presets`; how batches reach the device, in `batches`. Albumentations
-is imported only when images are transformed.
+can store it. Named lists are in `presets`; `augmenter` applies a list to images. No Albumentations.
 """
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -174,7 +172,7 @@ KINDS: dict[str, Kind] = {
                 _number("alpha", "Strength of the distortion.", 20.0, 0.0, 80.0, 1.0),
                 _number(
                     "sigma",
-                    "Smoothness: standard deviation of the Gaussian that smooths the displacements.",
+                    "Smoothness: standard deviation of the Gaussian over the displacements.",
                     4.0,
                     2.0,
                     10.0,
@@ -226,7 +224,8 @@ KINDS: dict[str, Kind] = {
             (
                 _number(
                     "area",
-                    "Largest area of the rectangle, as a fraction of the image; the smallest is 0.02.",
+                    "Largest area of the rectangle, as a fraction of the image. The smallest "
+                    "is 0.02.",
                     0.12,
                     0.02,
                     0.3,
@@ -312,52 +311,3 @@ def check(transforms: Iterable[Any]) -> tuple[Transform, ...]:
     if len(rows) > MAX_TRANSFORMS:
         raise ConfigError(f"{len(rows)} transforms are too many; the limit is {MAX_TRANSFORMS}.")
     return tuple(complete(row, number) for number, row in enumerate(rows, 1))
-
-
-@dataclass(frozen=True)
-class Augmenter:
-    """Applies a list of transforms; the result depends only on the images, the seed and the key.
-
-    Stateless and picklable, so that any process can do any part of the work.
-
-    Args:
-        transforms: rows as `check` returns them.
-        seed: the run's seed, at least 0.
-    """
-
-    transforms: tuple[Transform, ...]
-    seed: int
-
-    def __call__(self, images: np.ndarray, key: tuple[int, ...] = ()) -> np.ndarray:
-        """Transform images.
-
-        Args:
-            images: (N, 28, 28) uint8; not changed.
-            key: numbers of at least 0 that name this group of images, e.g. (epoch, chunk).
-
-        Returns:
-            (N, 28, 28) uint8, in the same order.
-        """
-        # Set before the import: Albumentations looks for a newer version on the network otherwise.
-        os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
-        import cv2
-        import numpy as np
-
-        cv2.setNumThreads(0)  # threads are slower for 28x28 pixels, and do not survive a fork
-        images = images.copy()
-        for position, row in enumerate(self.transforms):
-            kind = KINDS[row["kind"]]
-            # One random stream for each transform: with `Compose(seed=)` all would share one, and
-            # their draws would correlate.
-            for_numpy, for_python = np.random.SeedSequence([self.seed, *key, position]).spawn(2)
-            generator = random.Random(int(for_python.generate_state(1, np.uint64)[0]))
-            if kind.in_place is not None:
-                kind.in_place(cv2, row, images, generator)
-                continue
-            import albumentations
-
-            transform = kind.build(albumentations, cv2, row)
-            transform.set_random_state(np.random.default_rng(for_numpy), generator)
-            for index, image in enumerate(images):
-                images[index] = transform(image=image)["image"]
-        return images

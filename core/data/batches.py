@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from core.data.augmentations import Augmenter, Transform
+from core.data.augmentations import Transform
+from core.data.augmenter import Augmenter
 from core.errors import DataError
 
 MEAN, STD = 0.1307, 0.3081  # of the 60,000 training images, as shares of white

@@ -1,4 +1,4 @@
-"""Transforms as one short line of text, as a link holds them and a person can copy them."""
+"""Transforms as one line of text, for links and for copying."""
 
 from __future__ import annotations
 
@@ -8,71 +8,72 @@ from typing import Any
 
 from core.data.augmentations import KINDS, Transform, check, complete
 from core.errors import ConfigError
+from core.schema import shown
 
 MAX_TEXT = 4_000  # characters: more than the longest list of transforms needs
 
 
 def to_text(transforms: Iterable[Mapping[str, Any]]) -> str:
-    """The transforms as compact JSON, without the settings that are at their defaults.
+    """The transforms as compact JSON without default values.
 
     Args:
-        transforms: rows, whole or in part.
+        transforms: rows; values may be left out.
 
     Raises:
         ConfigError: as `check`.
     """
     rows = []
     for row in check(transforms):
-        defaults = {item.name: _short(item.default) for item in KINDS[row["kind"]].parameters}
-        short = {name: _short(value) for name, value in row.items()}
+        defaults = {item.name: _rounded(item.default) for item in KINDS[row["kind"]].parameters}
+        short = {name: _rounded(value) for name, value in row.items()}
         rows.append({name: value for name, value in short.items() if value != defaults.get(name)})
     return json.dumps(rows, separators=(",", ":"))
 
 
 def from_text(text: str) -> tuple[Transform, ...]:
-    """The transforms that a text describes, every row checked and completed; an empty text describes none.
+    """The transforms that a text describes, checked and completed; an empty text describes none.
 
     Raises:
-        ConfigError: the text is too long, no JSON list, or a row of it is wrong.
+        ConfigError: the text is too long, not a JSON list, or a transform is wrong.
     """
     if len(text) > MAX_TEXT:
         raise ConfigError(
-            f"transforms are written in at most {MAX_TEXT:,} characters, not {len(text):,}."
+            f"the text of transforms may have at most {MAX_TEXT:,} characters, not {len(text):,}."
         )
     try:
         rows = json.loads(text) if text.strip() else []
     except (ValueError, RecursionError):
         raise ConfigError(
-            'transforms are written as a list, such as [{"kind":"affine","rotate":10}]; '
-            f"this is none: {text[:40]!r}."
+            'transforms must be a list, such as [{"kind":"affine","rotate":10}], '
+            f"not {shown(text)}."
         ) from None
     if not isinstance(rows, list):
-        raise ConfigError(f"transforms are a list of rows, not {text[:40]!r}.")
+        raise ConfigError(f"transforms must be a list, not {shown(rows)}.")
     return check(rows)
 
 
-def changed(
+def with_value(
     transforms: Iterable[Transform], number: int, name: str, value: float | str
 ) -> tuple[Transform, ...]:
-    """The transforms with one setting of one row changed.
+    """The transforms with one value of one row replaced.
 
     Args:
         transforms: rows as `check` returns them.
-        number: the row, from 0.
-        name: the setting.
+        number: the row, counted from 0.
+        name: the parameter.
         value: its new value.
 
     Raises:
-        ConfigError: the value is wrong for that setting.
+        ConfigError: the parameter does not take the value.
     """
     return tuple(
-        complete({**row, name: value}, at + 1) if at == number else row
-        for at, row in enumerate(transforms)
+        complete({**row, name: value}, index + 1) if index == number else row
+        for index, row in enumerate(transforms)
     )
 
 
-def _short(value: float | str) -> float | str:
-    """7.0 as 7, and no digits that only come from a slider's arithmetic."""
+def _rounded(value: float | str) -> float | str:
+    """7.0 as 7, and without the rounding errors of a slider's steps."""
     if isinstance(value, str):
         return value
     return int(value) if value == int(value) else round(value, 6)

@@ -21,7 +21,7 @@ from core.errors import RunError
 from core.exports import script_network, script_schedule
 from core.exports import script_parts as parts
 from core.models.architectures import rows_of
-from core.models.shapes import total_parameters, trace
+from core.models.shapes import count_parameters, trace
 from core.runs.loading import load_teacher
 from core.runs.run import Run
 
@@ -103,7 +103,7 @@ def source(run: Run) -> str:
     if config.optimizer == "muon":
         sections.append(_muon())
     body = "\n\n\n".join(section.strip("\n") for section in [*sections, _main(run)])
-    return f"{_docstring(run, total_parameters(trace(rows)))}\n\n{_imports(body, augmented)}\n\n{body}\n"
+    return f"{_docstring(run, count_parameters(trace(rows)))}\n\n{_imports(body, augmented)}\n\n{body}\n"
 
 
 def _docstring(run: Run, parameters: int) -> str:

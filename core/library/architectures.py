@@ -16,9 +16,9 @@ from typing import Any
 from core.aliases import current_value
 from core.errors import LimitError, RunError, UserError
 from core.models.architectures import ARCHITECTURES
-from core.models.row_text import shortened
+from core.models.row_text import without_defaults
 from core.models.rows import Row
-from core.models.shapes import total_parameters, trace
+from core.models.shapes import count_parameters, trace
 from core.runs import files, folders, run_names, status
 
 FOLDER = ".architectures"
@@ -87,7 +87,7 @@ def save(
                 "format": FORMAT,
                 "name": path.stem,
                 "created": status.current_time(),
-                "rows": [shortened(layer.row) for layer in layers],
+                "rows": [without_defaults(layer.row) for layer in layers],
             },
         )
     return _read(path)
@@ -156,7 +156,7 @@ def _read(path: Path) -> SavedArchitecture:
     return SavedArchitecture(
         path.stem,
         tuple(layer.row for layer in layers),
-        total_parameters(layers),
+        count_parameters(layers),
         status.parse_time(values.get("created")),
     )
 

@@ -1,4 +1,4 @@
-"""The architectures that have a name, each a list of layer rows. No torch in here."""
+"""The named architectures, each a list of layer rows. No torch in here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.models.rows import Row, complete
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """A named network: title and one line of help for the page, and its rows."""
+    """A named network: its title, a line of help, and its rows."""
 
     title: str
     help: str
@@ -25,13 +25,13 @@ def _conv(channels: int, kernel: int = 3, **more: Any) -> Row:
     return {"kind": "conv", "channels": channels, "kernel": kernel, **more}
 
 
-def _normed(channels: int, **more: Any) -> Row:
+def _conv_bn(channels: int, **more: Any) -> Row:
     """A 3x3 convolution that keeps the size, with batch norm and so without a bias."""
     return _conv(channels, **{"padding": 1, "bias": False, "norm": "batch", **more})
 
 
 def _original_blocks(bias: bool) -> tuple[Row, ...]:
-    four, eight = (_normed(channels, bias=bias) for channels in (4, 8))
+    four, eight = (_conv_bn(channels, bias=bias) for channels in (4, 8))
     return (
         four,
         four,
@@ -47,37 +47,42 @@ def _original_blocks(bias: bool) -> tuple[Row, ...]:
         eight,
         eight,
         _AVERAGE,
-        _CLASSES,
+        _CLASS_CONV,
     )
 
 
 def _separable(inputs: int, outputs: int) -> tuple[Row, Row]:
-    """A 3x3 that looks at each channel by itself, and a 1x1 that mixes them; one batch norm for both."""
+    """A depthwise 3x3 and a pointwise 1x1 convolution, with one batch norm after both."""
     return (
-        _normed(inputs, groups=inputs, norm="none", activation="none"),
-        _normed(outputs, kernel=1, padding=0),
+        _conv_bn(inputs, groups=inputs, norm="none", activation="none"),
+        _conv_bn(outputs, kernel=1, padding=0),
     )
 
 
-def stacked(stem: int, early: tuple[int, ...], late: tuple[int, ...]) -> tuple[Row, ...]:
-    """Rows of a full-size 3x3, then separable convolutions of these channels at 14x14 and at 7x7."""
+def separable_network(stem: int, early: tuple[int, ...], late: tuple[int, ...]) -> tuple[Row, ...]:
+    """A network of separable convolutions.
+
+    Args:
+        stem: channels of the full 3x3 convolution at 28x28.
+        early, late: channels of the separable convolutions at 14x14 and at 7x7.
+    """
     widths = (stem, *early, *late)
     pairs = [_separable(*pair) for pair in pairwise(widths)]
     first, second = (chain(*part) for part in (pairs[: len(early)], pairs[len(early) :]))
-    return (_normed(stem), _POOL, *first, _POOL, *second, _AVERAGE, _CLASSES)
+    return (_conv_bn(stem), _POOL, *first, _POOL, *second, _AVERAGE, _CLASS_CONV)
 
 
 _POOL: Row = {"kind": "maxpool"}
 _AVERAGE: Row = {"kind": "global_avgpool"}
 _DROPOUT: Row = {"kind": "dropout"}
 _UNSHUFFLE: Row = {"kind": "space_to_depth"}
-_CLASSES: Row = _conv(10, 1, activation="none")
-_SCORES: Row = {"kind": "linear", "channels": 10, "activation": "none"}
+_CLASS_CONV: Row = _conv(10, 1, activation="none")
+_CLASS_LINEAR: Row = {"kind": "linear", "channels": 10, "activation": "none"}
 
 ARCHITECTURES: Mapping[str, Architecture] = {
     "initial": Architecture(
         "Initial",
-        "The seed's first network: ten plain convolutions, 16,530 parameters.",
+        "The original's first network: eight plain convolutions and two pools, 16,530 parameters.",
         (
             _conv(8),
             _conv(8),
@@ -92,113 +97,125 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         ),
     ),
     "original-3762": Architecture(
-        "Seed",
-        "The seed's small network: nine 3x3 convolutions with batch norm, 3,762 parameters.",
+        "Original",
+        "The original's final network: nine 3x3 convolutions with batch norm, 3,762 parameters.",
         _original_blocks(bias=True),
     ),
     "original-3702": Architecture(
-        "Seed without idle biases",
-        "Computes what the seed's does, less the 60 biases that batch norm takes away.",
+        "Original without biases",
+        "Equivalent to the original's final network, without the 60 biases that batch norm makes "
+        "redundant: 3,702 parameters.",
         _original_blocks(bias=False),
     ),
     "unshuffle-7786": Architecture(
         "Unshuffle",
-        "Folds 2x2 pixels into channels first: a quarter of the area, much faster, 7,786 parameters.",
-        (_UNSHUFFLE, _normed(16), _normed(16), _POOL, _normed(16), _normed(16), _AVERAGE, _CLASSES),
-    ),
-    "unshuffle-vote-7786": Architecture(
-        "Unshuffle, votes averaged",
-        "As Unshuffle, but each place votes for a digit and the votes are averaged.",
+        "Moves 2x2 pixels into channels first, which makes it much faster: 7,786 parameters.",
         (
             _UNSHUFFLE,
-            _normed(16),
-            _normed(16),
+            _conv_bn(16),
+            _conv_bn(16),
             _POOL,
-            _normed(16),
-            _normed(16, padding=0),
-            _CLASSES,
+            _conv_bn(16),
+            _conv_bn(16),
+            _AVERAGE,
+            _CLASS_CONV,
+        ),
+    ),
+    "unshuffle-vote-7786": Architecture(
+        "Unshuffle, averaged logits",
+        "Like Unshuffle, but averages the logits of all positions: 7,786 parameters.",
+        (
+            _UNSHUFFLE,
+            _conv_bn(16),
+            _conv_bn(16),
+            _POOL,
+            _conv_bn(16),
+            _conv_bn(16, padding=0),
+            _CLASS_CONV,
             _AVERAGE,
         ),
     ),
     "residual-7850": Architecture(
         "Residual",
-        "Convolutions that are added to what they were given, so that gradients pass by them.",
+        "Unshuffle with two residual blocks: 7,850 parameters.",
         (
             _UNSHUFFLE,
-            _normed(14),
-            _normed(14),
-            _normed(14, activation="none"),
+            _conv_bn(14),
+            _conv_bn(14),
+            _conv_bn(14, activation="none"),
             {"kind": "add", "from": 2, "activation": "relu"},
             _POOL,
-            _normed(14),
-            _normed(14, activation="none"),
+            _conv_bn(14),
+            _conv_bn(14, activation="none"),
             {"kind": "add", "from": 6, "activation": "relu"},
             _AVERAGE,
-            _CLASSES,
+            _CLASS_CONV,
         ),
     ),
     "separable-2634": Architecture(
         "Separable",
-        "Each 3x3 looks at one channel, each 1x1 mixes the channels: few parameters.",
+        "Unshuffle with depthwise separable convolutions: 2,634 parameters.",
         (
             _UNSHUFFLE,
-            _normed(16),
-            *(_normed(16, groups=16), _normed(16, kernel=1, padding=0)) * 2,
+            _conv_bn(16),
+            *(_conv_bn(16, groups=16), _conv_bn(16, kernel=1, padding=0)) * 2,
             _POOL,
-            *(_normed(16, groups=16), _normed(16, kernel=1, padding=0)) * 2,
+            *(_conv_bn(16, groups=16), _conv_bn(16, kernel=1, padding=0)) * 2,
             _AVERAGE,
-            _CLASSES,
+            _CLASS_CONV,
         ),
     ),
     "tiny-2650": Architecture(
         "Tiny, shorter",
-        "A full-size look of 8 channels, then six separable convolutions: 2,650 parameters.",
-        stacked(8, (16, 16, 16), (16, 16, 16)),
+        "A 3x3 convolution of 8 channels, six separable convolutions of 16: 2,650 parameters.",
+        separable_network(8, (16, 16, 16), (16, 16, 16)),
     ),
     "tiny-3514": Architecture(
         "Tiny",
-        "A full-size look of 8 channels, then eight separable convolutions of 16: 3,514 parameters.",
-        stacked(8, (16,) * 4, (16,) * 4),
+        "A 3x3 convolution of 8 channels, eight separable convolutions of 16: 3,514 parameters.",
+        separable_network(8, (16,) * 4, (16,) * 4),
     ),
     "wide-7124": Architecture(
         "Wide",
-        "Six separable convolutions of up to 34 channels: what 7,124 parameters can do.",
-        stacked(12, (26, 26, 26), (34, 34, 34)),
+        "Six separable convolutions of 26 and 34 channels: 7,124 parameters.",
+        separable_network(12, (26, 26, 26), (34, 34, 34)),
     ),
     "deep-7846": Architecture(
         "Deep",
-        "As Tiny, with 24 and 29 channels: what 7,846 parameters can do.",
-        stacked(12, (24,) * 4, (29,) * 4),
+        "Eight separable convolutions of 24 and 29 channels: 7,846 parameters.",
+        separable_network(12, (24,) * 4, (29,) * 4),
     ),
     "teacher-179018": Architecture(
         "Teacher",
-        "Folds pixels into channels, then 64 and 96 of them: large but quick to ask, 179,018 parameters.",
+        "Unshuffle with 64 and 96 channels and dropout, large but fast: 179,018 parameters.",
         (
             _UNSHUFFLE,
-            _normed(64),
-            _normed(64),
+            _conv_bn(64),
+            _conv_bn(64),
             _POOL,
-            _normed(96),
+            _conv_bn(96),
             _DROPOUT,
-            _normed(96, padding=0),
+            _conv_bn(96, padding=0),
             _DROPOUT,
-            _CLASSES,
+            _CLASS_CONV,
             _AVERAGE,
         ),
     ),
     "linear-7850": Architecture(
         "Linear",
-        "No hidden layer at all: one template for each digit. What the others have to beat.",
-        (_SCORES,),
+        "One linear layer, the baseline: softmax regression with 7,850 parameters.",
+        (_CLASS_LINEAR,),
     ),
     "keras-style": Architecture(
         "Keras's example",
-        "Two convolutions, two pools and one linear layer, 34,826 parameters.",
-        (_conv(32), _POOL, _conv(64), _POOL, {"kind": "dropout", "p": 0.5}, _SCORES),
+        "The network of Keras's MNIST example: two convolutions, one linear layer, 34,826 "
+        "parameters.",
+        (_conv(32), _POOL, _conv(64), _POOL, {"kind": "dropout", "p": 0.5}, _CLASS_LINEAR),
     ),
     "pytorch-example": Architecture(
         "PyTorch's example",
-        "The network of PyTorch's own MNIST example, 1,199,882 parameters.",
+        "The network of PyTorch's MNIST example: two convolutions and two linear layers, 1,199,882 "
+        "parameters.",
         (
             _conv(32),
             _conv(64),
@@ -206,18 +223,19 @@ ARCHITECTURES: Mapping[str, Architecture] = {
             {"kind": "dropout", "p": 0.25},
             {"kind": "linear", "channels": 128},
             {"kind": "dropout", "p": 0.5},
-            _SCORES,
+            _CLASS_LINEAR,
         ),
     ),
 }
 
 
 def rows_of(config: RunConfig) -> tuple[dict[str, Any], ...]:
-    """The rows of a run's network, defaults filled in: its own layers, or those of the named architecture.
+    """The layer rows of a config's network, with defaults filled in.
 
     Raises:
-        ConfigError: there is no architecture of that name.
-        ArchitectureError: one of the config's own layers is wrong by itself (`shapes.trace` checks the whole).
+        ConfigError: unknown architecture.
+        ArchitectureError: a row of the config's `layers` is wrong; whether the rows fit together is
+            checked by `shapes.trace`.
     """
     if not config.layers and config.architecture not in ARCHITECTURES:
         raise ConfigError(

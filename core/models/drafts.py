@@ -1,59 +1,57 @@
-"""Networks that are being edited: rows that may be wrong, with what can be said of them so far. No torch."""
+"""Drafts: networks that are being edited, whose rows may still be wrong. No torch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from core.errors import ArchitectureError
 from core.models.rows import Row, complete
-from core.models.shapes import Layer, follow
+from core.models.shapes import Layer, iter_layers
 from core.models.summary import Summary, summarise
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A list of rows as it stands, right or wrong.
+    """A list of rows, valid or not.
 
     Args:
-        rows: as they were given.
-        layers: those worked out, from the first to the last that fits.
-        mistakes: row, counted from 1 -> what is wrong with it; 0: what is wrong with the whole.
-        summary: of the network; None while there is a mistake.
+        rows: as given.
+        layers: the rows traced, from the first to the last that fits.
+        errors: number of a row, counted from 1 -> what is wrong with it; 0: what is wrong with the
+            whole network.
+        summary: of the network; None while there are errors.
     """
 
     rows: tuple[Mapping[str, Any], ...]
     layers: tuple[Layer, ...]
-    mistakes: Mapping[int, str]
+    errors: Mapping[int, str]
     summary: Summary | None
 
 
 def inspect(rows: Sequence[Row]) -> Draft:
-    """Work out the rows as far as they fit, and name the mistakes: all values, and the first row that doesn't fit."""
-    mistakes: dict[int, str] = {}
+    """Trace rows as far as they fit.
+
+    Errors are every row with a wrong value, and the first row that does not fit.
+    """
+    errors: dict[int, str] = {}
     for number, row in enumerate(rows, 1):
         try:
             complete(row, number)
         except ArchitectureError as error:
-            _note(mistakes, error)
+            _add(errors, error)
     layers: list[Layer] = []
     summary = None
     try:
-        for layer in follow(tuple(rows)):
+        for layer in iter_layers(tuple(rows)):
             layers.append(layer)
         summary = summarise(tuple(rows))
     except ArchitectureError as error:
-        _note(mistakes, error)
-    return Draft(tuple(rows), tuple(layers), mistakes, summary)
+        _add(errors, error)
+    return Draft(tuple(rows), tuple(layers), errors, summary)
 
 
-def told(mistakes: Mapping[int, str]) -> Iterable[str]:
-    """The mistakes as sentences that name their rows."""
-    for number, words in sorted(mistakes.items()):
-        yield f"Row {number}: {words}" if number else words[:1].upper() + words[1:]
-
-
-def _note(mistakes: dict[int, str], error: ArchitectureError) -> None:
+def _add(errors: dict[int, str], error: ArchitectureError) -> None:
     number = error.row or 0
-    mistakes.setdefault(number, str(error).removeprefix(f"row {number}: "))
+    errors.setdefault(number, str(error).removeprefix(f"row {number}: "))

@@ -1,4 +1,7 @@
-"""Receptive fields with their place: which square of the image an output value of a row depends on. No torch."""
+"""Receptive fields with their position: the square of the image that an output value depends on.
+
+No torch.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,12 @@ from core.task import INPUT_SHAPE
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """What one output value sees.
+class ReceptiveField:
+    """The square of the image that one output value depends on.
 
     Args:
-        left, top: first column and row of the square, in pixels of the image; negative where padding begins.
-        side: of the square, in pixels.
+        left, top: first column and row, in pixels; negative where the square reaches into padding.
+        side: in pixels.
     """
 
     left: int
@@ -23,7 +26,7 @@ class Field:
     side: int
 
     @property
-    def exceeds(self) -> bool:
+    def exceeds_image(self) -> bool:
         """Whether the square reaches beyond the image."""
         return (
             min(self.left, self.top) < 0
@@ -32,14 +35,18 @@ class Field:
         )
 
 
-def places(layers: Sequence[Layer], number: int) -> list[list[Field]]:
-    """The fields of all output positions of a row: top to bottom, each left to right; one for rows without an image.
+def receptive_fields(layers: Sequence[Layer], number: int) -> list[list[ReceptiveField]]:
+    """The receptive field of every output position of a row.
 
     Args:
-        layers: a network as `shapes.trace` or `follow` works it out.
+        layers: a network as `shapes.trace` or `shapes.iter_layers` gives it.
         number: of the row, counted from 1.
+
+    Returns:
+        One list for each row of positions, top to bottom, left to right; a single one if the output
+        is no image.
     """
-    start = 0  # of the first output's field, in pixels from the image's edge
+    start = 0  # first column of the first position's field
     jump = 1
     for layer in layers[:number]:
         start -= layer.row.get("padding", 0) * jump
@@ -48,14 +55,14 @@ def places(layers: Sequence[Layer], number: int) -> list[list[Field]]:
     height, width = last.output_shape[1:] if len(last.output_shape) == 3 else (1, 1)
     return [
         [
-            Field(start + across * jump, start + down * jump, last.receptive_field)
-            for across in range(width)
+            ReceptiveField(start + column * jump, start + row * jump, last.receptive_field)
+            for column in range(width)
         ]
-        for down in range(height)
+        for row in range(height)
     ]
 
 
-def central(layers: Sequence[Layer], number: int) -> Field:
-    """The field of the output in the middle of a row."""
-    fields = places(layers, number)
+def central_receptive_field(layers: Sequence[Layer], number: int) -> ReceptiveField:
+    """The receptive field of the position in the middle of a row's output."""
+    fields = receptive_fields(layers, number)
     return fields[len(fields) // 2][len(fields[0]) // 2]

@@ -1,14 +1,14 @@
-"""Layer rows as one short line of text, as a link holds them and a person can copy them.
+"""Layer rows as one line of text, for links and for copying.
 
-A network that has a name is written as its name, any other as JSON without what is at its default. What is read may
-still be wrong: whoever edits a network needs to see the wrong value, at its row (`drafts`). No torch.
+A named network is written as its name, any other as JSON without default values. Rows that are read
+hold plain values but need not make a network: an editor shows what is wrong, at its row (`drafts`).
+No torch.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from core.aliases import current_value
@@ -16,40 +16,44 @@ from core.config import MAX_ROWS
 from core.errors import ArchitectureError, listed
 from core.models.architectures import ARCHITECTURES
 from core.models.rows import KINDS, Row, complete
+from core.schema import Field, raising, shown
 
-MAX_TEXT = 12_000  # characters: room for every row that the longest list may have, if they are like those shipped
-_MAX_VALUES, _MAX_WORD, _MAX_NUMBER = 20, 40, 10**9
+MAX_TEXT = 12_000  # characters: enough for MAX_ROWS rows like those of the named networks
+_VALUE = Field("value", object, low=-1e9, high=1e9, max_length=40)
+_ROWS = Field(
+    "network", list, items=Field("row", dict, items=_VALUE, max_length=20), max_length=MAX_ROWS
+)
 
 
 def to_text(rows: Iterable[Row]) -> str:
-    """The name of the network, or its rows as compact JSON without the values that are at their defaults.
+    """The network's name if it has one, else its rows as compact JSON without default values.
 
     Args:
-        rows: layer rows, right or wrong.
+        rows: layer rows, valid or not.
 
     Raises:
-        ArchitectureError: they take more than MAX_TEXT characters.
+        ArchitectureError: the text would be longer than MAX_TEXT characters.
     """
-    short = [shortened(row) for row in rows]
-    if (name := name_of(short)) is not None:
+    short = [without_defaults(row) for row in rows]
+    if (name := find_name(short)) is not None:
         return name
     text = json.dumps(short, separators=(",", ":"))
     if len(text) > MAX_TEXT:
         raise ArchitectureError(
-            f"these rows are written in {len(text):,} characters; a link holds at most "
-            f"{MAX_TEXT:,}."
+            f"these rows take {len(text):,} characters of text; a link holds at most {MAX_TEXT:,}."
         )
     return text
 
 
 def from_text(text: str) -> tuple[dict[str, Any], ...]:
-    """The rows that a text stands for: sets of plain values, not yet checked for what they mean.
+    """The rows that a text stands for, which need not make a network.
 
     Args:
         text: the name of an architecture, or rows as `to_text` writes them.
 
     Raises:
-        ArchitectureError: the text is too long, neither a name nor a list, or a row of it is no set of plain values.
+        ArchitectureError: the text is too long, neither a name nor a list of rows, or a row is not
+            an object of plain values.
     """
     text = text.strip()
     text = current_value("architecture", text)
@@ -57,33 +61,37 @@ def from_text(text: str) -> tuple[dict[str, Any], ...]:
         return tuple(dict(row) for row in ARCHITECTURES[text].rows)
     if len(text) > MAX_TEXT:
         raise ArchitectureError(
-            f"rows are written in at most {MAX_TEXT:,} characters, not {len(text):,}."
+            f"the text of a network may have at most {MAX_TEXT:,} characters, not {len(text):,}."
         )
     try:
         rows = json.loads(text) if text else []
     except (ValueError, RecursionError):
         raise ArchitectureError(
-            f'rows are written as a list, such as [{{"kind":"conv","channels":8}}], or as one of '
-            f"the names {listed(ARCHITECTURES)}; this is none: {text[:40]!r}."
+            f'a network is a list of rows, such as [{{"kind":"conv","channels":8}}], or one of the '
+            f"names {listed(ARCHITECTURES)}, not {shown(text)}."
         ) from None
-    if not isinstance(rows, list):
-        raise ArchitectureError(f"rows are a list, not {text[:40]!r}.")
-    if len(rows) > MAX_ROWS:
-        raise ArchitectureError(f"{len(rows):,} rows are too many; at most {MAX_ROWS} are allowed.")
-    return tuple(_plain(row, number) for number, row in enumerate(rows, 1))
+    with raising(ArchitectureError):
+        checked: list[dict[str, Any]] = _ROWS.check(rows)
+    for number, row in enumerate(checked, 1):
+        if not isinstance(row.get("kind"), str | None):
+            raise ArchitectureError(
+                f"kind must be one of {listed(KINDS)}, not {shown(row['kind'])}.", number
+            )
+    return tuple(checked)
 
 
-def name_of(rows: Iterable[Row]) -> str | None:
-    """The name of the architecture that consists of these rows."""
-    short = [shortened(row) for row in rows]
-    return next((name for name, each in _SHORT.items() if each == short), None)
+def find_name(rows: Iterable[Row]) -> str | None:
+    """The name of the architecture that has these rows; None if there is none."""
+    short = [without_defaults(row) for row in rows]
+    return next((name for name, named in _NAMED.items() if named == short), None)
 
 
-def shortened(row: Row) -> dict[str, Any]:
-    """The row without the values that are empty or at their default."""
-    kind = KINDS.get(row.get("kind", ""))
+def without_defaults(row: Row) -> dict[str, Any]:
+    """The row without the values that are None or equal to their default."""
+    name = row.get("kind")
+    kind = KINDS.get(name) if isinstance(name, str) else None
     defaults = {item.name: item.default for item in kind.parameters} if kind else {}
-    # True equals 1, but stands for something else
+    # The type is compared too: True equals 1, but is a different value.
     return {
         name: value
         for name, value in row.items()
@@ -91,40 +99,12 @@ def shortened(row: Row) -> dict[str, Any]:
         and not (
             name in defaults
             and value == defaults[name]
-            and isinstance(value, bool) is isinstance(defaults[name], bool)
+            and isinstance(value, bool) == isinstance(defaults[name], bool)
         )
     }
 
 
-def _plain(row: Any, number: int) -> dict[str, Any]:
-    if not isinstance(row, Mapping):
-        raise ArchitectureError(f"a row is a set of named values, not {str(row)[:40]!r}.", number)
-    if len(row) > _MAX_VALUES:
-        raise ArchitectureError(f"it has {len(row):,} values; no kind takes so many.", number)
-    for name, value in row.items():
-        well = (
-            value is None
-            or isinstance(value, bool)
-            or (isinstance(value, str) and len(value) <= _MAX_WORD)
-            or (
-                isinstance(value, int | float)
-                and math.isfinite(value)
-                and abs(value) <= _MAX_NUMBER
-            )
-        )
-        if not well or len(name) > _MAX_WORD:
-            raise ArchitectureError(
-                f"{name[:_MAX_WORD]} is neither a short word nor a number of a size that anything "
-                "here has.",
-                number,
-            )
-    if isinstance(row.get("kind"), str | None):
-        return dict(row)
-    raise ArchitectureError(
-        f"its kind is {str(row['kind'])[:40]!r}; the kinds are {listed(KINDS)}.", number
-    )
-
-
-_SHORT = {
-    name: [shortened(complete(row)) for row in each.rows] for name, each in ARCHITECTURES.items()
+_NAMED = {
+    name: [without_defaults(complete(row)) for row in architecture.rows]
+    for name, architecture in ARCHITECTURES.items()
 }

@@ -1,7 +1,7 @@
-"""What rows become, worked out without torch: shapes, parameters, multiply-adds and receptive fields.
+"""Shapes, parameters, multiply-adds and receptive fields of layer rows, computed without torch.
 
-This is where a list of rows is refused, so a page can say at once what is wrong and which row it is; `network`
-builds what passed here, and the tests hold the two equal.
+Rows that do not make a network are refused here, so that a page can name the row and the reason at
+once. `network` builds what passes, and the tests hold the two equal.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import Any
 from core.config import MAX_ROWS
 from core.errors import ArchitectureError
 from core.models.rows import Row, complete
+from core.schema import shown
 from core.task import CLASSES, INPUT_SHAPE
 
-# Far above any network that is of use on MNIST, and small enough that nothing explodes while a table is edited.
+# Far above any network of use on MNIST, and small enough that editing a table stays fast.
 MAX_PARAMETERS = 20_000_000
 MAX_VALUES = 4_000_000
 MAX_MULTIPLY_ADDS = 2_000_000_000
@@ -29,10 +30,10 @@ class ModuleShape:
     """One torch module that a row expands into.
 
     Args:
-        type: its class's name in torch.nn.
-        output_shape: of one image, without the batch: (channels, height, width) or (values,).
-        parameters: learned numbers.
-        multiply_adds: for one image; norms, pools and activations count as 0.
+        type: name of its class in torch.nn.
+        output_shape: for one image: (channels, height, width) or (values,).
+        parameters: number of learned parameters.
+        multiply_adds: for one image; norms, pooling and activations count as 0.
     """
 
     type: str
@@ -43,16 +44,16 @@ class ModuleShape:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One row of a network, worked out.
+    """One row of a traced network.
 
     Args:
-        number: the row's place, counted from 1.
+        number: the row's position, counted from 1.
         row: the row with its defaults filled in.
-        input_shape, output_shape: of one image, without the batch.
-        receptive_field: side in pixels of the square of the image that one output value depends on. In theory:
-            paddings count, so it can be larger than the image.
-        jump: pixels of the image between two neighbouring output values.
-        modules: what the row expands into; none for `add`, which is a plain sum.
+        input_shape, output_shape: for one image.
+        receptive_field: side in pixels of the square of the image that one output value depends on;
+            padding counts, so it can exceed the image.
+        jump: distance in pixels of the image between neighbouring output values.
+        modules: what the row expands into; empty for `add`.
     """
 
     number: int
@@ -65,56 +66,59 @@ class Layer:
 
     @property
     def parameters(self) -> int:
-        """Learned numbers in the row."""
+        """Number of learned parameters."""
         return sum(module.parameters for module in self.modules)
 
     @property
     def multiply_adds(self) -> int:
-        """Multiply-adds of the row for one image."""
+        """Multiply-adds for one image."""
         return sum(module.multiply_adds for module in self.modules)
 
 
 def trace(rows: Sequence[Row], input_shape: Shape = INPUT_SHAPE) -> list[Layer]:
-    """Follow one image through the rows.
+    """Trace a whole network.
 
     Args:
-        rows: layer rows; defaults needn't be filled in.
+        rows: layer rows; values may be left out.
         input_shape: (channels, height, width).
 
     Raises:
-        ArchitectureError: the first row that is wrong or doesn't fit, by its number; no rows; or no 10 outputs.
+        ArchitectureError: there are no rows, a row is wrong or does not fit, or the network does
+            not end in 10 outputs; names the row.
     """
-    layers = list(follow(rows, input_shape))
+    layers = list(iter_layers(rows, input_shape))
     last = layers[-1]
     if last.output_shape not in ((CLASSES,), (CLASSES, 1, 1)):
         raise ArchitectureError(
-            f"the last row gives {_words(last.output_shape)}, but a network must end in "
-            f"{CLASSES} outputs, one for each digit.",
+            f"the network ends in {_describe(last.output_shape)}, but it must end in "
+            f"{CLASSES} values, one for each class.",
             last.number,
         )
     return layers
 
 
-def follow(rows: Sequence[Row], input_shape: Shape = INPUT_SHAPE) -> Iterator[Layer]:
-    """The rows worked out one after the other, as far as they fit; what comes out at the end isn't looked at.
+def iter_layers(rows: Sequence[Row], input_shape: Shape = INPUT_SHAPE) -> Iterator[Layer]:
+    """Trace rows one by one, as far as they fit, without checking the network's final output.
 
     Args:
-        rows: layer rows; defaults needn't be filled in.
+        rows: layer rows; values may be left out.
         input_shape: (channels, height, width).
 
     Raises:
-        ArchitectureError: no rows, too many, or the next one is wrong or doesn't fit.
+        ArchitectureError: no rows, too many rows, or the next row is wrong or does not fit.
     """
     if not isinstance(rows, list | tuple):
-        raise ArchitectureError(f"a network is a list of rows, not {type(rows).__name__}.")
+        raise ArchitectureError(f"a network must be a list of rows, not {shown(rows)}.")
     if not rows:
         raise ArchitectureError("a network needs at least one row.")
     if len(rows) > MAX_ROWS:
-        raise ArchitectureError(f"{len(rows)} rows are too many; at most {MAX_ROWS} are allowed.")
+        raise ArchitectureError(
+            f"the network has {len(rows)} rows; at most {MAX_ROWS} are allowed."
+        )
     layers: list[Layer] = []
     parameters = values = multiply_adds = 0
     for number, row in enumerate(rows, 1):
-        layer = _followed(number, complete(row, number), layers, input_shape)
+        layer = _trace_row(number, complete(row, number), layers, input_shape)
         parameters += layer.parameters
         multiply_adds += layer.multiply_adds
         values += math.prod(layer.output_shape)
@@ -125,36 +129,35 @@ def follow(rows: Sequence[Row], input_shape: Shape = INPUT_SHAPE) -> Iterator[La
         ):
             if total > limit:
                 raise ArchitectureError(
-                    f"the network reaches {total:,} {word} here; at most {limit:,} are allowed.",
+                    f"up to here the network has {total:,} {word}; at most {limit:,} are allowed.",
                     number,
                 )
         layers.append(layer)
         yield layer
 
 
-def total_parameters(layers: Sequence[Layer]) -> int:
-    """Learned numbers of a whole network."""
+def count_parameters(layers: Sequence[Layer]) -> int:
+    """Number of learned parameters of a network."""
     return sum(layer.parameters for layer in layers)
 
 
-def smallest_batch(layers: Sequence[Layer]) -> int:
-    """The fewest images that a training step can take: 2 where a batch norm sees one value per image, else 1."""
-    lonely = any(
+def min_batch_size(layers: Sequence[Layer]) -> int:
+    """Fewest images in a training step: 2 if a batch norm has one value per channel, else 1."""
+    single_value = any(
         module.type == "BatchNorm2d" and module.output_shape[1:] == (1, 1)
         for layer in layers
         for module in layer.modules
     )
-    return 2 if lonely else 1
+    return 2 if single_value else 1
 
 
-def _followed(number: int, row: dict[str, Any], before: list[Layer], input_shape: Shape) -> Layer:
+def _trace_row(number: int, row: dict[str, Any], before: list[Layer], input_shape: Shape) -> Layer:
     shape = before[-1].output_shape if before else input_shape
     field, jump = (before[-1].receptive_field, before[-1].jump) if before else (1, 1)
     if row["kind"] == "add":
         _check_source(number, row["from"], before)
-        return Layer(
-            number, row, shape, shape, field, jump, ()
-        )  # the row above sees at least what the added one does
+        # The row above has at least the receptive field of the added one.
+        return Layer(number, row, shape, shape, field, jump, ())
     modules, window, stride = _EXPAND[row["kind"]](number, row, shape)
     return Layer(
         number,
@@ -167,19 +170,19 @@ def _followed(number: int, row: dict[str, Any], before: list[Layer], input_shape
     )
 
 
-# Each of these gives the row's modules, the side of the window it looks through and its stride.
+# A row's modules, the side of its window and its stride.
 Expansion = tuple[tuple[ModuleShape, ...], int, int]
 
 
 def _conv(number: int, row: dict[str, Any], shape: Shape) -> Expansion:
-    channels, height, width = _image(number, row, shape)
+    channels, height, width = _image_shape(number, row, shape)
     out, kernel, groups = row["channels"], row["kernel"], row["groups"]
-    for word, count in (("the input's", channels), ("its own", out)):
+    for word, count in (("input", channels), ("output", out)):
         if count % groups:
             raise ArchitectureError(
-                f"{groups} groups do not divide {word} {count} channels.", number
+                f"the {count} {word} channels cannot be divided into {groups} groups.", number
             )
-    size = _windows(number, row, (height, width), row["padding"])
+    size = _output_size(number, row, (height, width), row["padding"])
     weights = out * (channels // groups) * kernel * kernel
     modules = [
         ModuleShape("Conv2d", (out, *size), weights + out * row["bias"], weights * math.prod(size))
@@ -190,14 +193,14 @@ def _conv(number: int, row: dict[str, Any], shape: Shape) -> Expansion:
 
 
 def _pool(number: int, row: dict[str, Any], shape: Shape) -> Expansion:
-    channels, height, width = _image(number, row, shape)
-    size = _windows(number, row, (height, width), 0)
+    channels, height, width = _image_shape(number, row, shape)
+    size = _output_size(number, row, (height, width), 0)
     name = "MaxPool2d" if row["kind"] == "maxpool" else "AvgPool2d"
     return (ModuleShape(name, (channels, *size)),), row["kernel"], row["stride"]
 
 
 def _global_avgpool(number: int, row: dict[str, Any], shape: Shape) -> Expansion:
-    channels, height, width = _image(number, row, shape)
+    channels, height, width = _image_shape(number, row, shape)
     side = max(height, width)
     return (ModuleShape("AdaptiveAvgPool2d", (channels, 1, 1)),), side, side
 
@@ -207,11 +210,12 @@ def _dropout(number: int, row: dict[str, Any], shape: Shape) -> Expansion:
 
 
 def _space_to_depth(number: int, row: dict[str, Any], shape: Shape) -> Expansion:
-    channels, height, width = _image(number, row, shape)
+    channels, height, width = _image_shape(number, row, shape)
     block = row["block"]
     if height % block or width % block:
         raise ArchitectureError(
-            f"blocks of {block}x{block} do not divide an input of {height}x{width}.", number
+            f"an input of {height}x{width} cannot be divided into blocks of {block}x{block}.",
+            number,
         )
     return (
         (
@@ -248,29 +252,29 @@ _EXPAND: dict[str, Callable[[int, dict[str, Any], Shape], Expansion]] = {
 def _check_source(number: int, source: int, before: list[Layer]) -> None:
     if source >= number:
         raise ArchitectureError(
-            f"it adds row {source}, but only rows above it can be added.", number
+            f"it adds row {source}, but only earlier rows can be added.", number
         )
     mine, theirs = before[-1].output_shape, before[source - 1].output_shape
     if mine != theirs:
         raise ArchitectureError(
-            f"it adds row {source}, which gives {_words(theirs)}, to {_words(mine)}; "
-            "the two must be alike.",
+            f"it adds the output of row {source}, {_describe(theirs)}, to {_describe(mine)}; "
+            "the shapes must be equal.",
             number,
         )
 
 
-def _image(number: int, row: dict[str, Any], shape: Shape) -> tuple[int, int, int]:
+def _image_shape(number: int, row: dict[str, Any], shape: Shape) -> tuple[int, int, int]:
     if len(shape) != 3:
         raise ArchitectureError(
-            f"{row['kind']} needs an image, but what comes in is {_words(shape)}; "
-            "put it before the first linear row.",
+            f"{row['kind']} needs an image as its input, not {_describe(shape)}; "
+            "move it before the first linear row.",
             number,
         )
     channels, height, width = shape
     return channels, height, width
 
 
-def _windows(
+def _output_size(
     number: int, row: dict[str, Any], size: tuple[int, int], padding: int
 ) -> tuple[int, int]:
     kernel, stride = row["kernel"], row["stride"]
@@ -284,7 +288,7 @@ def _windows(
     return (height - kernel) // stride + 1, (width - kernel) // stride + 1
 
 
-def _words(shape: Shape) -> str:
+def _describe(shape: Shape) -> str:
     if len(shape) == 1:
-        return f"{shape[0]} values in a line"
+        return f"{shape[0]} values"
     return f"{shape[0]} {'channel' if shape[0] == 1 else 'channels'} of {shape[1]}x{shape[2]}"

@@ -1,7 +1,7 @@
-"""The summary of a network: torchsummary's table, and what that leaves out.
+"""The summary of a network: torchsummary's table, with multiply-adds and receptive fields.
 
-`summarise` works from the rows alone, without torch, so that a page can follow an edit at once; its text is equal
-to torchsummary's. `table` asks torchsummary itself, about a real module.
+`summarise` needs only the rows and no torch, so that a page can follow an edit at once; its text
+equals torchsummary's. `torchsummary_table` runs torchsummary on a module.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core.models.rows import Row
-from core.models.shapes import Layer, Shape, total_parameters, trace
+from core.models.shapes import Layer, Shape, count_parameters, trace
 from core.task import INPUT_SHAPE, PARAMETER_BUDGET
 
 if TYPE_CHECKING:
@@ -27,16 +27,16 @@ _MB = 1024**2
 
 @dataclass(frozen=True, slots=True)
 class SummaryRow:
-    """One row of torchsummary's table, with what it doesn't tell.
+    """One row of torchsummary's table, with more figures.
 
     Args:
-        number: its place in the table, counted from 1.
-        type: the module's class.
-        output_shape: of one image, without the batch.
-        params: learned numbers.
+        number: position in the table, counted from 1.
+        type: class of the module.
+        output_shape: for one image.
+        params: number of learned parameters.
         multiply_adds: for one image.
-        receptive_field: side in pixels of what one output value depends on, in theory.
-        layer: number of the layer row that it comes from.
+        receptive_field: side in pixels of the square that one output value depends on.
+        layer: number of the layer row that the module belongs to.
     """
 
     number: int
@@ -49,11 +49,11 @@ class SummaryRow:
 
     @property
     def name(self) -> str:
-        """The name as torchsummary writes it: `Conv2d-1`."""
+        """The name in torchsummary's form: `Conv2d-1`."""
         return f"{self.type}-{self.number}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The row as JSON values; the shape with torchsummary's -1 for the batch."""
+        """The row as JSON values; the shape starts with -1 for the batch, as in torchsummary."""
         return {
             "name": self.name,
             "type": self.type,
@@ -67,16 +67,16 @@ class SummaryRow:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A whole network in figures.
+    """A network in figures.
 
     Args:
         layers: the rows of torchsummary's table.
-        rows: the layer rows, worked out.
-        total_params: learned numbers.
+        rows: the traced layer rows.
+        total_params: number of learned parameters.
         multiply_adds: for one image.
-        receptive_field: of one output, in theory: it can be larger than the image.
-        budget: the parameters allowed.
-        left: what the budget leaves; negative when it is overdrawn.
+        receptive_field: side in pixels of the last row's receptive field; can exceed the image.
+        budget: number of parameters that the goal allows.
+        left: budget minus total_params; negative if the network is over budget.
     """
 
     layers: tuple[SummaryRow, ...]
@@ -99,8 +99,8 @@ class Summary:
         }
 
     def text(self) -> str:
-        """The table in torchsummary's form, equal to what `table` gives for the built network."""
-        # torchsummary's own arithmetic: 4 bytes a number, outputs twice for their gradients
+        """The table in torchsummary's form, equal to `torchsummary_table` of the built network."""
+        # As torchsummary counts: 4 bytes per number, outputs twice because of their gradients.
         sizes = (
             math.prod(INPUT_SHAPE) * 4 / _MB,
             2 * sum(math.prod(row.output_shape) for row in self.layers) * 4 / _MB,
@@ -130,10 +130,10 @@ class Summary:
 
 
 def summarise(rows: Sequence[Row], budget: int = PARAMETER_BUDGET) -> Summary:
-    """The summary of the network that layer rows describe, without building it.
+    """Summarise the network that layer rows describe, without building it.
 
     Raises:
-        ArchitectureError: the rows make no network.
+        ArchitectureError: the rows do not make a network.
     """
     traced = trace(rows)
     modules = [(layer, module) for layer in traced for module in layer.modules]
@@ -149,7 +149,7 @@ def summarise(rows: Sequence[Row], budget: int = PARAMETER_BUDGET) -> Summary:
         )
         for number, (layer, module) in enumerate(modules, 1)
     )
-    total = total_parameters(traced)
+    total = count_parameters(traced)
     return Summary(
         table_rows,
         tuple(traced),
@@ -161,18 +161,18 @@ def summarise(rows: Sequence[Row], budget: int = PARAMETER_BUDGET) -> Summary:
     )
 
 
-def table(model: nn.Module, input_shape: Shape = INPUT_SHAPE) -> str:
+def torchsummary_table(model: nn.Module, input_shape: Shape = INPUT_SHAPE) -> str:
     """torchsummary's table of a module, as text.
 
-    The module isn't touched: torchsummary runs on a copy, in eval mode, in fp32 on the CPU, because it would change
-    running statistics and leave its hooks behind when a forward fails.
+    torchsummary changes running statistics and leaves its hooks behind if a forward pass fails, so
+    it gets a copy, in eval mode, in fp32 on the CPU.
     """
     import torch
     import torchsummary
 
     printed: list[str] = []
     inner = torchsummary.torchsummary
-    # Its `print` is replaced rather than stdout, which would also catch what other threads print meanwhile.
+    # `print` is replaced rather than stdout, which would also catch the output of other threads.
     with (
         _LOCK,
         torch.random.fork_rng(devices=[]),

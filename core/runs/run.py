@@ -14,7 +14,7 @@ from core import aliases
 from core.config import RunConfig
 from core.errors import RunError, UserError, listed
 from core.models.architectures import rows_of
-from core.models.shapes import total_parameters, trace
+from core.models.shapes import count_parameters, trace
 from core.runs import events, files, status, weights
 from core.runs.file_cache import FileCache, file_signature
 from core.runtime import Runtime
@@ -317,7 +317,7 @@ def _are_counts(correct: Any, total: Any) -> bool:
 @lru_cache(maxsize=1_000)
 def _count_parameters(architecture: str, layers: str) -> int:
     config = RunConfig(architecture=architecture, layers=json.loads(layers))
-    return total_parameters(trace(rows_of(config)))
+    return count_parameters(trace(rows_of(config)))
 
 
 _checked_runs: FileCache[Path, Run] = FileCache(max_entries=2_000)

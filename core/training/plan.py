@@ -10,7 +10,7 @@ from core.data.presets import transforms_of
 from core.errors import ConfigError
 from core.limits import Limits
 from core.models.architectures import rows_of
-from core.models.shapes import smallest_batch, trace
+from core.models.shapes import min_batch_size, trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def plan(config: RunConfig, limits: Limits | None = None) -> Plan:
     rows = rows_of(config)
     layers = trace(rows)
     parameters = sum(layer.parameters for layer in layers)
-    smallest, left = smallest_batch(layers), config.training_images
+    smallest, left = min_batch_size(layers), config.training_images
     if smallest > 1 and (config.batch_size < smallest or left % config.batch_size == 1):
         raise ConfigError(
             f"batch_size is {config.batch_size}, which leaves a batch of one image, and this network's "

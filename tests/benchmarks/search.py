@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 
 from core.config import RunConfig  # noqa: E402
 from core.errors import RunError  # noqa: E402
-from core.models.architectures import rows_of, stacked  # noqa: E402
+from core.models.architectures import rows_of, separable_network  # noqa: E402
 from core.models.summary import summarise  # noqa: E402
 from core.runs import (  # noqa: E402
     creation,
@@ -61,7 +61,7 @@ QUICK = BASE.changed(
 
 def small(stem: int, early: tuple[int, ...], late: tuple[int, ...], **more: Any) -> RunConfig:
     """A distilled network of these channels."""
-    return SMALL.changed(layers=stacked(stem, early, late), **more)
+    return SMALL.changed(layers=separable_network(stem, early, late), **more)
 
 
 VARIANTS: dict[str, tuple[str, RunConfig]] = {
@@ -119,7 +119,7 @@ VARIANTS: dict[str, tuple[str, RunConfig]] = {
     ),
     "best-deeper": (
         "eight separable convolutions of 24 and 28 channels (Best has 24 and 29)",
-        TAUGHT.changed(layers=stacked(12, (24,) * 4, (28,) * 4)),
+        TAUGHT.changed(layers=separable_network(12, (24,) * 4, (28,) * 4)),
     ),
     "final": (
         "the original's network, triangle, batch 64",

@@ -68,7 +68,7 @@ def test_a_row_is_dragged_to_its_place(tab):
 
 def test_mistakes_stand_at_their_rows_until_they_are_mended(tab):
     tab.goto(f"/{SMALL}")
-    expect(rows(tab).nth(2).locator(".mistake")).to_contain_text("the two must be alike")
+    expect(rows(tab).nth(2).locator(".mistake")).to_contain_text("must be equal")
     expect(tab.get_by_role("button", name="Train this")).to_be_disabled()
     tab.get_by_label("Remove: row 3").click()
     expect(rows(tab)).to_have_count(3)

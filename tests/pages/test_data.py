@@ -16,7 +16,8 @@ from streamlit.delta_generator import DeltaGenerator
 from streamlit.testing.v1 import AppTest
 
 from core.data import dataset, sources
-from core.data.augmentations import KINDS, Augmenter, check
+from core.data.augmentations import KINDS, check
+from core.data.augmenter import Augmenter
 from core.data.presets import PRESETS
 from core.data.transform_text import from_text, to_text
 from core.errors import DataError

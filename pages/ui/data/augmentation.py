@@ -9,10 +9,11 @@ from functools import cache
 import numpy as np
 import streamlit as st
 
-from core.data.augmentations import KINDS, Augmenter, Transform, check
+from core.data.augmentations import KINDS, Transform, check
+from core.data.augmenter import Augmenter
 from core.data.labelled_images import LabelledImages
 from core.data.presets import PRESETS
-from core.data.transform_text import MAX_TEXT, changed, from_text, to_text
+from core.data.transform_text import MAX_TEXT, from_text, to_text, with_value
 from core.errors import ConfigError
 from core.insight.digits import first_of_each_class
 from core.schema import Field
@@ -189,7 +190,7 @@ def _setting(rows: Rows, number: int, parameter: Field) -> None:
 
 
 def _change(rows: Rows, number: int, name: str, key: str) -> None:
-    _write(changed(rows, number, name, st.session_state[key]))
+    _write(with_value(rows, number, name, st.session_state[key]))
 
 
 def _add(rows: Rows) -> None:

@@ -13,7 +13,7 @@ from core.errors import ArchitectureError
 from core.models.drafts import Draft
 from core.models.row_text import MAX_TEXT, from_text, to_text
 from core.models.rows import KINDS, Row
-from core.models.shapes import total_parameters
+from core.models.shapes import count_parameters
 from core.task import PARAMETER_BUDGET
 from pages.ui.components.component import register_component
 from pages.ui.frame import KEPT
@@ -81,9 +81,9 @@ def write_rows(rows: Rows) -> None:
 
 def draw_rows_table(draft: Draft) -> None:
     """The rows to change, each with what it gives and what is wrong with it."""
-    parameters = total_parameters(draft.layers)
-    if draft.mistakes:
-        number = min(draft.mistakes)
+    parameters = count_parameters(draft.layers)
+    if draft.errors:
+        number = min(draft.errors)
         total = f"Row {number} is not right yet" if number else "Add a row to begin"
     else:
         total = (
@@ -106,9 +106,7 @@ def draw_rows_table(draft: Draft) -> None:
                 {"gives": size(layer.output_shape), "parameters": layer.parameters}
                 for layer in draft.layers
             ],
-            "mistakes": {
-                str(number): capitalise(words) for number, words in draft.mistakes.items()
-            },
+            "mistakes": {str(number): capitalise(words) for number, words in draft.errors.items()},
             "answered": st.session_state.get("net_answered", 0),
         },
     )

@@ -11,7 +11,7 @@ from core.library import architectures as own_architectures
 from core.library.architectures import DamagedFile, SavedArchitecture
 from core.models.architectures import ARCHITECTURES
 from core.models.drafts import Draft
-from core.models.row_text import name_of, shortened
+from core.models.row_text import find_name, without_defaults
 from pages.ui.frame import KEPT
 from pages.ui.model.editor import Rows, write_rows
 
@@ -40,12 +40,12 @@ def saved_networks(kept: Kept) -> dict[str, SavedArchitecture]:
 
 def matching_name(rows: Rows, kept: Kept) -> str:
     """The name under which these rows are shipped or kept; empty: under none."""
-    short = [shortened(row) for row in rows]
-    return name_of(rows) or next(
+    short = [without_defaults(row) for row in rows]
+    return find_name(rows) or next(
         (
             name
             for name, each in saved_networks(kept).items()
-            if [shortened(row) for row in each.rows] == short
+            if [without_defaults(row) for row in each.rows] == short
         ),
         UNNAMED_ROWS,
     )
@@ -167,7 +167,7 @@ def draw_train_button(draft: Draft) -> None:
         disabled=draft.summary is None,
         help="Take these rows to the Train page.",
     ):
-        name = name_of(draft.rows)
+        name = find_name(draft.rows)
         st.session_state["own_layers"] = [] if name else [dict(row) for row in draft.rows]
         st.session_state["run"] = "new run"
         if name:  # the link alone would lose against what the session has kept

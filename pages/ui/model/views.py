@@ -9,9 +9,9 @@ import streamlit as st
 
 from core.charts import diagrams
 from core.models.drafts import Draft
-from core.models.receptive_field import central
+from core.models.receptive_field import central_receptive_field
 from core.models.rows import KINDS
-from core.models.shapes import Layer, total_parameters
+from core.models.shapes import Layer, count_parameters
 from core.models.summary import SummaryRow
 from core.task import PARAMETER_BUDGET
 from pages.ui import tables
@@ -100,10 +100,10 @@ def draw_shapes(networks: list[Shown]) -> None:
     heading("Shapes", "a sheet for a channel, drawn to scale; blue: with learned numbers")
     for at, shown in enumerate(networks):
         draft = shown.draft
-        if not draft.layers and not draft.mistakes:
+        if not draft.layers and not draft.errors:
             continue
         mistake = min(
-            (number for number in draft.mistakes if number > len(draft.layers)), default=None
+            (number for number in draft.errors if number > len(draft.layers)), default=None
         )
         svg = diagrams.shapes(draft.layers, digit_examples()[chosen_digit()], mistake)
         if len(networks) > 1:
@@ -119,7 +119,7 @@ def draw_parameters(networks: list[Shown]) -> None:
     """Where the parameters are, against the budget."""
     from core.charts import models as charts
 
-    most = max(total_parameters(shown.draft.layers) for shown in networks)
+    most = max(count_parameters(shown.draft.layers) for shown in networks)
     for at, (column, shown) in enumerate(
         zip(st.columns(len(networks), gap="large"), networks, strict=True)
     ):
@@ -201,7 +201,7 @@ def _row(layers: tuple[Layer, ...], at: int) -> int:
 
 
 def _sees(layers: tuple[Layer, ...], layer: Layer) -> str:
-    field, side = central(layers, layer.number), layer.receptive_field
+    field, side = central_receptive_field(layers, layer.number), layer.receptive_field
     count = diagrams.size(layer.output_shape[1:])
     apart = (
         ""
@@ -213,7 +213,7 @@ def _sees(layers: tuple[Layer, ...], layer: Layer) -> str:
         return (
             f"{words} That is more than the image's {SIDE} × {SIDE}: what lies outside is padding."
         )
-    if field.exceeds:
+    if field.exceeds_image:
         return f"{words} Part of it lies outside the image, where there is only padding."
     return words
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from core.data.augmentations import Augmenter
+from core.data.augmenter import Augmenter
 from core.data.labelled_images import LabelledImages
 from core.data.presets import transforms_of
 from core.errors import UserError

@@ -9,7 +9,8 @@ import pytest
 
 from core.config import RunConfig
 from core.data import dataset
-from core.data.augmentations import KINDS, MAX_TRANSFORMS, Augmenter, check, complete
+from core.data.augmentations import KINDS, MAX_TRANSFORMS, check, complete
+from core.data.augmenter import Augmenter
 from core.data.presets import PRESETS, transforms_of
 from core.errors import ConfigError
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core.data.augmentations import KINDS, MAX_TRANSFORMS, check
 from core.data.presets import PRESETS
-from core.data.transform_text import MAX_TEXT, changed, from_text, to_text
+from core.data.transform_text import MAX_TEXT, from_text, to_text, with_value
 from core.errors import ConfigError
 
 
@@ -112,8 +112,8 @@ def test_any_json_is_read_or_refused(value):
 
 def test_one_setting_is_changed_and_checked():
     rows = PRESETS["final"].transforms
-    after = changed(rows, 1, "contrast", 0.5)
+    after = with_value(rows, 1, "contrast", 0.5)
     assert after[0] == rows[0]
     assert after[1] == {**rows[1], "contrast": 0.5}
     with pytest.raises(ConfigError, match=r"transform 2: contrast"):
-        changed(rows, 1, "contrast", 7.0)
+        with_value(rows, 1, "contrast", 7.0)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from core.config import RunConfig
-from core.data.augmentations import Augmenter
+from core.data.augmenter import Augmenter
 from core.data.batches import normalise
 from core.data.dataset import split, synthetic
 from core.data.labelled_images import LabelledImages

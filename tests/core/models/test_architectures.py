@@ -12,7 +12,7 @@ from core.config import RunConfig
 from core.errors import ArchitectureError, ConfigError
 from core.models.architectures import ARCHITECTURES, rows_of
 from core.models.network import build
-from core.models.shapes import smallest_batch, total_parameters, trace
+from core.models.shapes import count_parameters, min_batch_size, trace
 
 PARAMETERS = {
     "initial": 16_530,
@@ -84,7 +84,7 @@ def test_it_gives_ten_logits_and_every_weight_learns(name):
 @every_architecture
 def test_the_parameters_in_names_and_helps_are_true(name):
     architecture = ARCHITECTURES[name]
-    count = total_parameters(trace(architecture.rows))
+    count = count_parameters(trace(architecture.rows))
     assert count == PARAMETERS.get(name, count)
     for figure in re.findall(r"-(\d{4,})$", name) + re.findall(
         r"([\d,]+) parameters", architecture.help
@@ -92,7 +92,7 @@ def test_the_parameters_in_names_and_helps_are_true(name):
         assert int(figure.replace(",", "")) == count
     assert architecture.title
     assert architecture.help.endswith(".")
-    assert smallest_batch(trace(architecture.rows)) == 1
+    assert min_batch_size(trace(architecture.rows)) == 1
 
 
 @every_architecture

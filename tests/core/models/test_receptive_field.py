@@ -5,7 +5,7 @@ import torch
 
 from core.models.architectures import ARCHITECTURES
 from core.models.network import Network
-from core.models.receptive_field import Field, central, places
+from core.models.receptive_field import ReceptiveField, central_receptive_field, receptive_fields
 from core.models.shapes import trace
 
 ROWS = [
@@ -60,7 +60,7 @@ def smooth(rows):
 def test_a_field_is_the_part_of_the_image_that_has_a_gradient(rows):
     layers = trace(rows)
     for number in range(1, len(layers) + 1):
-        fields = places(layers, number)
+        fields = receptive_fields(layers, number)
         middle = (len(fields) // 2, len(fields[0]) // 2)
         for down, across in {(0, 0), middle}:
             each = fields[down][across]
@@ -75,14 +75,14 @@ def test_a_field_is_the_part_of_the_image_that_has_a_gradient(rows):
 
 def test_a_field_tells_whether_it_leaves_the_image():
     layers = trace(ARCHITECTURES["original-3762"].rows)
-    assert central(layers, 1) == Field(13, 13, 3)
-    assert not central(layers, 1).exceeds
-    assert places(layers, 1)[0][0] == Field(-1, -1, 3)
-    assert places(layers, 1)[0][0].exceeds
-    assert central(layers, 15).side == 70
-    assert central(layers, 15).exceeds
+    assert central_receptive_field(layers, 1) == ReceptiveField(13, 13, 3)
+    assert not central_receptive_field(layers, 1).exceeds_image
+    assert receptive_fields(layers, 1)[0][0] == ReceptiveField(-1, -1, 3)
+    assert receptive_fields(layers, 1)[0][0].exceeds_image
+    assert central_receptive_field(layers, 15).side == 70
+    assert central_receptive_field(layers, 15).exceeds_image
 
 
 def test_rows_without_an_image_have_one_field():
     layers = trace([{"kind": "linear", "channels": 30}, {"kind": "linear"}])
-    assert places(layers, 2) == [[Field(0, 0, 28)]]
+    assert receptive_fields(layers, 2) == [[ReceptiveField(0, 0, 28)]]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from core.config import MAX_ROWS
 from core.errors import ArchitectureError
 from core.models.architectures import ARCHITECTURES
-from core.models.row_text import MAX_TEXT, from_text, name_of, shortened, to_text
+from core.models.row_text import MAX_TEXT, find_name, from_text, to_text, without_defaults
 from core.models.rows import KINDS, complete
 
 
@@ -22,7 +22,7 @@ def test_a_named_network_is_written_as_its_name(name):
     rows = ARCHITECTURES[name].rows
     assert to_text(rows) == to_text(completed(rows)) == name
     assert completed(from_text(name)) == completed(rows)
-    assert name_of(completed(rows)[:-1]) is None
+    assert find_name(completed(rows)[:-1]) is None
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -50,7 +50,7 @@ def test_wrong_values_are_kept_for_the_one_who_edits():
         {},
     )
     assert from_text(to_text(rows)) == rows
-    assert shortened({"kind": "conv", "kernel": None, "groups": True}) == {
+    assert without_defaults({"kind": "conv", "kernel": None, "groups": True}) == {
         "kind": "conv",
         "groups": True,
     }
@@ -59,21 +59,21 @@ def test_wrong_values_are_kept_for_the_one_who_edits():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("cake", "this is none: 'cake'"),
-        ("[", "this is none"),
-        ('{"kind":"conv"}', "rows are a list"),
-        ("7", "rows are a list"),
-        ("[7]", "row 1: a row is a set"),
-        ('[{"kind":"conv"},{"kind":[]}]', "row 2: kind is neither"),
-        ('[{"kind":3}]', "row 1: its kind is '3'"),
-        ('[{"kind":"conv","kernel":1e400}]', "row 1: kernel"),
-        ('[{"kind":"conv","kernel":NaN}]', "row 1: kernel"),
-        ('[{"kernel":' + "9" * 5_000 + "}]", "none"),
-        ('[{"kind":"' + "x" * 41 + '"}]', "row 1: kind"),
-        ("[" * 9_000, "none"),
+        ("cake", "not 'cake'"),
+        ("[", "not '['"),
+        ('{"kind":"conv"}', "must be a list"),
+        ("7", "must be a list"),
+        ("[7]", "row 1 must be an object"),
+        ('[{"kind":"conv"},{"kind":[]}]', "row 2: 'kind' must be"),
+        ('[{"kind":3}]', "row 1: kind must be one of"),
+        ('[{"kind":"conv","kernel":1e400}]', "row 1: 'kernel' is"),
+        ('[{"kind":"conv","kernel":NaN}]', "row 1: 'kernel' is"),
+        ('[{"kernel":' + "9" * 5_000 + "}]", "not '"),
+        ('[{"kind":"' + "x" * 41 + '"}]', "row 1: 'kind' has 41"),
+        ("[" * 9_000, "not '"),
         ("x" * (MAX_TEXT + 1), "at most"),
         ("[" + ",".join(["{}"] * (MAX_ROWS + 1)) + "]", f"at most {MAX_ROWS}"),
-        (json.dumps([{f"k{at}": 1 for at in range(21)}]), "row 1: it has 21 values"),
+        (json.dumps([{f"k{at}": 1 for at in range(21)}]), "row 1 has 21"),
     ],
 )
 def test_what_is_no_list_of_rows_is_refused_in_words(text, words):
@@ -111,4 +111,4 @@ def test_any_text_gives_rows_or_a_sentence(text):
         rows = from_text(text)
     except ArchitectureError:
         return
-    assert from_text(to_text(rows)) == tuple(shortened(row) for row in rows)
+    assert from_text(to_text(rows)) == tuple(without_defaults(row) for row in rows)

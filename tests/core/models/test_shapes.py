@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from core.errors import ArchitectureError
 from core.models.network import Network
 from core.models.rows import KINDS
-from core.models.shapes import smallest_batch, total_parameters, trace
+from core.models.shapes import count_parameters, min_batch_size, trace
 
 CONV = {"kind": "conv", "channels": 8, "padding": 1}
 NORMED = {**CONV, "bias": False, "norm": "batch"}
@@ -65,7 +65,7 @@ def test_figures_worked_by_hand():
         (30, 8),
         (30, 8),
     ]
-    assert total_parameters(layers) == 304 + 152 + 90
+    assert count_parameters(layers) == 304 + 152 + 90
     assert [[module.type for module in layer.modules] for layer in layers[:5]] == [
         ["PixelUnshuffle"],
         ["Conv2d", "BatchNorm2d"],
@@ -98,37 +98,37 @@ def test_a_linear_layer_sees_the_whole_image():
             5,
             "a kernel of 2x2 is larger than its input of 1x1",
         ),
-        ([{**CONV, "groups": 2}, SCORES], 1, "2 groups do not divide the input's 1 channels"),
+        ([{**CONV, "groups": 2}, SCORES], 1, "1 input channels cannot be divided into 2 groups"),
         (
             [CONV, {"kind": "conv", "channels": 9, "groups": 2}, SCORES],
             2,
-            "2 groups do not divide its own 9 channels",
+            "9 output channels cannot be divided into 2 groups",
         ),
         (
             [POOL, POOL, {"kind": "space_to_depth"}, SCORES],
             3,
-            "blocks of 2x2 do not divide an input of 7x7",
+            "an input of 7x7 cannot be divided into blocks of 2x2",
         ),
         (
             [CONV, {"kind": "add", "from": 2}, SCORES],
             2,
-            "it adds row 2, but only rows above it can be added",
+            "it adds row 2, but only earlier rows can be added",
         ),
-        ([{"kind": "add"}, SCORES], 1, "it adds row 1, but only rows above it can be added"),
+        ([{"kind": "add"}, SCORES], 1, "it adds row 1, but only earlier rows can be added"),
         (
             [CONV, POOL, {"kind": "add", "from": 1}, SCORES],
             3,
-            "it adds row 1, which gives 8 channels of 28x28, to 8 channels of 14x14",
+            "it adds the output of row 1, 8 channels of 28x28, to 8 channels of 14x14",
         ),
-        ([SCORES, POOL], 2, "maxpool needs an image, but what comes in is 10 values in a line"),
+        ([SCORES, POOL], 2, "maxpool needs an image as its input, not 10 values"),
         ([SCORES, {"kind": "global_avgpool"}], 2, "global_avgpool needs an image"),
         (
             [CONV, POOL],
             2,
-            "the last row gives 8 channels of 14x14, but a network must end in 10 outputs",
+            "the network ends in 8 channels of 14x14, but",
         ),
-        ([{"kind": "linear", "channels": 9}], 1, "the last row gives 9 values in a line, but"),
-        ([{"kind": "dropout"}], 1, "the last row gives 1 channel of 28x28, but"),
+        ([{"kind": "linear", "channels": 9}], 1, "the network ends in 9 values, but"),
+        ([{"kind": "dropout"}], 1, "the network ends in 1 channel of 28x28, but"),
         (
             [CONV, {"kind": "conv", "channels": 0}],
             2,
@@ -137,17 +137,17 @@ def test_a_linear_layer_sees_the_whole_image():
         (
             [{"kind": "linear", "channels": 4096}, {"kind": "linear", "channels": 4096}, SCORES],
             3,
-            "the network reaches 20,037,642 parameters here; at most 20,000,000 are allowed",
+            "the network has 20,037,642 parameters; at most 20,000,000 are allowed",
         ),
         (
             [{"kind": "conv", "padding": 14, "channels": 1, "kernel": 1}] * 40,
             24,
-            "values for one image here",
+            "values for one image; at most",
         ),
         (
             [{**CONV, "channels": 1024}, {**CONV, "channels": 1024}, SCORES],
             2,
-            "multiply-adds for one image here",
+            "multiply-adds for one image; at most",
         ),
     ],
 )
@@ -163,9 +163,9 @@ def test_rows_that_do_not_fit_are_refused_by_number(rows, row, words):
     ("rows", "words"),
     [
         ([], "a network needs at least one row"),
-        ("conv", "a network is a list of rows, not str"),
-        (None, "a network is a list of rows, not NoneType"),
-        ([POOL] * 201, "201 rows are too many; at most 200"),
+        ("conv", "a network must be a list of rows, not 'conv'"),
+        (None, "a network must be a list of rows, not None"),
+        ([POOL] * 201, "the network has 201 rows; at most 200"),
     ],
 )
 def test_what_is_no_list_of_rows_is_refused(rows, words):
@@ -184,10 +184,10 @@ def test_an_input_need_not_be_square():
 
 def test_a_norm_behind_a_global_average_needs_two_images():
     lonely = [CONV, {"kind": "global_avgpool"}, {**NORMED, "kernel": 1, "padding": 0}, SCORES]
-    assert smallest_batch(trace(lonely)) == 2
+    assert min_batch_size(trace(lonely)) == 2
     with pytest.raises(ValueError, match="more than 1 value per channel"):
         Network(lonely)(torch.zeros(1, 1, 28, 28))
-    assert smallest_batch(trace([NORMED, SCORES])) == 1
+    assert min_batch_size(trace([NORMED, SCORES])) == 1
     Network([NORMED, SCORES])(torch.zeros(1, 1, 28, 28))
 
 
@@ -240,7 +240,7 @@ def test_random_rows_run_as_traced_or_are_refused_by_number(candidates):
     assert [tuple(output.shape[1:]) for output in model.eval().features(images)] == [
         layer.output_shape for layer in layers
     ]
-    assert sum(weight.numel() for weight in model.parameters()) == total_parameters(layers)
+    assert sum(weight.numel() for weight in model.parameters()) == count_parameters(layers)
     model.train()(images).sum().backward()  # in-place activations may spoil no gradient
 
 

@@ -1,4 +1,4 @@
-"""The summary, against the seed's two tables word for word, and against torchsummary for every architecture."""
+"""The summary, against the original's two tables word for word, and against torchsummary for every architecture."""
 
 import json
 
@@ -10,7 +10,7 @@ from core.config import RunConfig
 from core.errors import ArchitectureError
 from core.models.architectures import ARCHITECTURES
 from core.models.network import build
-from core.models.summary import summarise, table
+from core.models.summary import summarise, torchsummary_table
 
 INITIAL = """\
 ----------------------------------------------------------------
@@ -78,8 +78,8 @@ Estimated Total Size (MB): 0.27
 
 
 @pytest.mark.parametrize(("name", "expected"), [("initial", INITIAL), ("original-3762", SEED_3762)])
-def test_the_seeds_tables(name, expected):
-    assert table(build(RunConfig(architecture=name))) == expected
+def test_the_tables_of_the_original(name, expected):
+    assert torchsummary_table(build(RunConfig(architecture=name))) == expected
     assert summarise(ARCHITECTURES[name].rows).text() == expected
 
 
@@ -87,7 +87,7 @@ def test_the_seeds_tables(name, expected):
 def test_the_summary_without_torch_equals_torchsummary(name):
     model = build(RunConfig(architecture=name, dropout=0.1))
     summary = summarise(ARCHITECTURES[name].rows)
-    assert summary.text() == table(model)
+    assert summary.text() == torchsummary_table(model)
     assert summary.total_params == sum(weight.numel() for weight in model.parameters())
 
 
@@ -132,7 +132,7 @@ def test_json_form():
 
 
 def test_wrong_rows_have_no_summary():
-    with pytest.raises(ArchitectureError, match="row 1: the last row gives"):
+    with pytest.raises(ArchitectureError, match="row 1: the network ends in"):
         summarise([{"kind": "maxpool"}])
 
 
@@ -140,7 +140,7 @@ def test_the_module_is_left_as_it_was(capsys):
     model = build(RunConfig()).double().train()
     before = {key: value.clone() for key, value in model.state_dict().items()}
     generator = torch.get_rng_state()
-    table(model)
+    torchsummary_table(model)
     assert model.training
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), generator)
@@ -153,7 +153,7 @@ def test_a_forward_that_fails_leaves_torchsummary_as_it_was():
 
     broken = nn.Sequential(nn.Linear(3, 4))
     with pytest.raises(RuntimeError):
-        table(broken)
+        torchsummary_table(broken)
     assert not any(module._forward_hooks for module in broken.modules())
     assert not hasattr(torchsummary.torchsummary, "print")
-    assert table(build(RunConfig(architecture="initial"))) == INITIAL
+    assert torchsummary_table(build(RunConfig(architecture="initial"))) == INITIAL

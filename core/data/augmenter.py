@@ -1,0 +1,62 @@
+"""The Augmenter: applies a list of transforms to images. Albumentations is imported when it is used."""
+
+from __future__ import annotations
+
+import os
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.data.augmentations import KINDS, Transform
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Augmenter:
+    """Applies a list of transforms; the result depends only on the images, the seed and the key.
+
+    Stateless and picklable, so that any process can do any part of the work.
+
+    Args:
+        transforms: rows as `check` returns them.
+        seed: the run's seed, at least 0.
+    """
+
+    transforms: tuple[Transform, ...]
+    seed: int
+
+    def __call__(self, images: np.ndarray, key: tuple[int, ...] = ()) -> np.ndarray:
+        """Transform images.
+
+        Args:
+            images: (N, 28, 28) uint8; not changed.
+            key: numbers of at least 0 that name this group of images, e.g. (epoch, chunk).
+
+        Returns:
+            (N, 28, 28) uint8, in the same order.
+        """
+        # Set before the import: Albumentations looks for a newer version on the network otherwise.
+        os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+        import cv2
+        import numpy as np
+
+        cv2.setNumThreads(0)  # threads are slower for 28x28 pixels, and do not survive a fork
+        images = images.copy()
+        for position, row in enumerate(self.transforms):
+            kind = KINDS[row["kind"]]
+            # One random stream for each transform: with `Compose(seed=)` all would share one, and
+            # their draws would correlate.
+            for_numpy, for_python = np.random.SeedSequence([self.seed, *key, position]).spawn(2)
+            generator = random.Random(int(for_python.generate_state(1, np.uint64)[0]))
+            if kind.in_place is not None:
+                kind.in_place(cv2, row, images, generator)
+                continue
+            import albumentations
+
+            transform = kind.build(albumentations, cv2, row)
+            transform.set_random_state(np.random.default_rng(for_numpy), generator)
+            for index, image in enumerate(images):
+                images[index] = transform(image=image)["image"]
+        return images
