@@ -41,7 +41,7 @@ def test_from_the_first_page_to_ones_own_run_its_mistakes_and_a_drawn_digit(
 ):
     tab.goto("/")
     expect(tab.get_by_role("heading", name="fewer than 8,000")).to_be_visible()
-    expect(tab.get_by_role("heading", name="Accuracy for its size")).to_be_visible()
+    expect(tab.get_by_role("heading", name="Accuracy by size")).to_be_visible()
     tab.get_by_role("link", name="Train arrow").click()
     expect(tab.get_by_role("heading", name="Train", exact=True)).to_be_visible()
     tab.goto(QUICK)  # the same page, set to what is done in a moment

@@ -118,7 +118,7 @@ def test_the_nearest_is_named_where_none_reaches_it(folder):
 def test_a_run_that_is_picked_is_opened(folder):
     made_run(folder, "mine")
     app = AppTest.from_file(Path(__file__).parents[2] / HOME, default_timeout=60)
-    app.session_state["opened"] = "mine"
+    app.session_state["home_opened"] = "mine"
     assert app.run().title[0].value == "Train"
     assert app.selectbox(key="run").value == "mine"
 

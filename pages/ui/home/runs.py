@@ -1,8 +1,9 @@
-"""What Home shows of the runs: who reaches the goal, all of them by size, and the newest in a table."""
+"""Home's overview of the runs: badges for the goal, a chart of accuracy by size, a table."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypedDict
 
 import pandas as pd
 import streamlit as st
@@ -14,61 +15,73 @@ from core.experiments.repeats import Group
 from core.runs.run import DamagedRun, Run
 from core.task import GOAL_EPOCHS, PARAMETER_BUDGET
 from pages.ui import checkpoints
+from pages.ui.controls import RUN
+from pages.ui.words import plural
 
-SHOWN, DAMAGED, REACHED = 8, 5, 3
-_OPENED = "opened"
+MAX_ROWS, MAX_DAMAGED, MAX_BADGES = 8, 5, 3
+OPENED = "home_opened"  # name of the run or group that was clicked
+_FRONTIER, _TABLE, _LISTED = "home_frontier", "home_table", "home_listed"
+
+
+class PageLink(TypedDict):
+    """Arguments that `st.page_link` and `st.switch_page` share."""
+
+    page: str
+    query_params: dict[str, str]
 
 
 def open_selected(entries: Sequence[Entry]) -> None:
-    """Turn to what was clicked, if anything was."""
-    opened = st.session_state.pop(_OPENED, None)
+    """Open the page of the run or group that was clicked, if there is one."""
+    opened = st.session_state.pop(OPENED, None)
     if (entry := next((entry for entry in entries if entry.name == opened), None)) is not None:
         st.switch_page(**entry_page(entry))
 
 
 def draw_goal_badges(entries: Sequence[Entry]) -> None:
-    """A badge for each group and run that reaches the goal, groups first, or how near the nearest comes."""
-    good = [entry for entry in entries if overview.reaches_goal(entry)]
-    good.sort(key=lambda entry: (isinstance(entry, Run), -overview.accuracy(entry)))
-    near = [
-        entry
-        for entry in entries
-        if overview.accuracy(entry) is not None
-        and overview.members(entry)[0].parameters < PARAMETER_BUDGET
-        and overview.members(entry)[0].config.epochs <= GOAL_EPOCHS
-    ]
-    if good:
+    """Draw a badge for each group and run that reaches the goal, or name the closest run."""
+    accuracies = [(entry, overview.accuracy(entry)) for entry in entries]
+    scored = [(entry, accuracy) for entry, accuracy in accuracies if accuracy is not None]
+    scored.sort(key=lambda pair: (isinstance(pair[0], Run), -pair[1]))
+    reached = [pair for pair in scored if overview.reaches_goal(pair[0])]
+    if reached:
         with st.container(horizontal=True, gap="small", key="reached"):
-            for entry in good[:REACHED]:
-                colour, by = (
+            for entry, accuracy in reached[:MAX_BADGES]:
+                colour, runs = (
                     ("gray", "one run")
                     if isinstance(entry, Run)
                     else ("green", f"mean of {len(entry.finished)} seeds")
                 )
                 st.page_link(
                     **entry_page(entry),
-                    label=f":{colour}-badge[:material/flag: {entry.name} reaches it, "
-                    f"{overview.accuracy(entry):.2f}\u00a0%, {by}]",
+                    label=f":{colour}-badge[:material/flag: {entry.name} reaches it: "
+                    f"{accuracy:.2f}\u00a0%, {runs}]",
                 )
-            if len(good) > REACHED:
-                st.caption(f"and {len(good) - REACHED} more")
-    elif near:
-        best = max(near, key=overview.accuracy)
+            if len(reached) > MAX_BADGES:
+                st.caption(f"and {len(reached) - MAX_BADGES} more")
+        return
+    eligible = [(entry, accuracy) for entry, accuracy in scored if _is_eligible(entry)]
+    if eligible:
+        best, accuracy = max(eligible, key=lambda pair: pair[1])
         st.markdown(
-            f":gray[No run reaches it yet; {best.name} comes nearest, with "
-            f"{overview.accuracy(best):.2f}\u00a0%.]"
+            f":gray[No run reaches it yet; {best.name} comes closest, with {accuracy:.2f}\u00a0%.]"
         )
 
 
-def entry_page(entry: Entry) -> dict[str, object]:
-    """Where an entry is looked at: a run where it trains, a group among the runs."""
+def _is_eligible(entry: Entry) -> bool:
+    """Whether an entry keeps to the goal's limits on parameters and epochs."""
+    run = overview.members(entry)[0]
+    return run.parameters < PARAMETER_BUDGET and run.config.epochs <= GOAL_EPOCHS
+
+
+def entry_page(entry: Entry) -> PageLink:
+    """The page that shows an entry: Train for a run, Runs for a group."""
     if isinstance(entry, Run):
-        return {"page": "pages/train.py", "query_params": {"run": entry.name}}
+        return {"page": "pages/train.py", "query_params": {RUN: entry.name}}
     return {"page": "pages/runs.py", "query_params": {"select": overview.key(entry)}}
 
 
 def draw_frontier(entries: Sequence[Entry]) -> None:
-    """All runs with an accuracy, repeats as their mean, by how large their networks are."""
+    """Draw the accuracy of all runs against the size of their networks; repeats as their mean."""
     rows = [
         (entry.name, overview.members(entry)[0].parameters, accuracy, _kind(entry))
         for entry in entries
@@ -79,18 +92,18 @@ def draw_frontier(entries: Sequence[Entry]) -> None:
     frame = pd.DataFrame(rows, columns=["run", "parameters", "accuracy", "kind"])
     best = frame.loc[frame["accuracy"].idxmax()]
     several = (
-        ", square: the mean of several seeds"
+        ", square: mean of several seeds"
         if any(isinstance(entry, Group) for entry in entries)
         else ""
     )
     st.markdown(
-        f"##### Accuracy for its size :gray[:small[diamond: came with the app, dot: your own{several}, line: "
-        "the best so far. A click opens a run]]"
+        f"##### Accuracy by size :gray[:small[diamond: shipped, dot: yours{several}, line: best for "
+        "its size. Click to open a run]]"
     )
     st.altair_chart(
         charts.frontier(frame, PARAMETER_BUDGET),
-        key="frontier",
-        on_select=_pick,
+        key=_FRONTIER,
+        on_select=_remember_point,
         selection_mode=charts.PICKED,
         alt=f"Accuracy against parameters of {len(frame):,} runs; the most accurate is {best['run']} with "
         f"{best['accuracy']:.2f} % and {best['parameters']:,} parameters.",
@@ -103,34 +116,34 @@ def _kind(entry: Entry) -> str:
     return charts.SHIPPED if checkpoints.is_shipped(entry) else charts.OWN
 
 
-def _pick() -> None:
+def _remember_point() -> None:
     """Remember the run whose point was clicked."""
-    points = st.session_state["frontier"].selection.get(charts.PICKED)
+    points = st.session_state[_FRONTIER].selection.get(charts.PICKED)
     if points:
-        st.session_state[_OPENED] = points[0]["run"]
+        st.session_state[OPENED] = points[0]["run"]
 
 
 def draw_recent_runs(
     runs: Sequence[Run], entries: Sequence[Entry], damaged: Sequence[DamagedRun]
 ) -> None:
-    """The newest runs in a table, and what cannot be read."""
-    st.subheader("Runs so far", anchor=False)
+    """Draw a table of the newest runs, and list damaged ones."""
+    st.subheader("Recent runs", anchor=False)
     if not runs:
-        st.markdown(":gray[Nothing trained yet. Start with the Final recipe, a few minutes here.]")
+        st.markdown(":gray[Nothing trained yet. Start with the Final recipe: a few minutes here.]")
     else:
-        st.session_state["listed"] = [entry.name for entry in entries[:SHOWN]]
+        st.session_state[_LISTED] = [entry.name for entry in entries[:MAX_ROWS]]
         st.dataframe(
-            pd.DataFrame([_row(entry) for entry in entries[:SHOWN]]),
+            pd.DataFrame([_row(entry) for entry in entries[:MAX_ROWS]]),
             hide_index=True,
-            key="runs",
-            on_select=_follow,
+            key=_TABLE,
+            on_select=_remember_row,
             selection_mode="single-cell",
             column_config={
                 "Validation": st.column_config.NumberColumn(
-                    format="%.2f %%", help="After the last epoch; of a group the mean."
+                    format="%.2f %%", help="Accuracy after the last epoch; for a group, the mean."
                 ),
                 "Best": st.column_config.NumberColumn(
-                    format="%.2f %%", help="Chosen among the epochs."
+                    format="%.2f %%", help="Highest accuracy of any epoch."
                 ),
                 "Parameters": st.column_config.NumberColumn(format="localized"),
                 "Curve": st.column_config.LineChartColumn(
@@ -138,38 +151,43 @@ def draw_recent_runs(
                 ),
             },
         )
-        if len(entries) > SHOWN:
+        if len(entries) > MAX_ROWS:
             st.page_link(
                 "pages/runs.py", label=f":primary[All {len(runs):,} runs :material/arrow_forward:]"
             )
-    for each in damaged[:DAMAGED]:
-        st.caption(f":material/error: {each.name} cannot be read: {each.reason}")
-    if len(damaged) > DAMAGED:
-        st.caption(f":material/error: {len(damaged) - DAMAGED:,} more cannot be read.")
+    for run in damaged[:MAX_DAMAGED]:
+        st.caption(f":material/error: {run.name} cannot be read: {run.reason}")
+    if len(damaged) > MAX_DAMAGED:
+        st.caption(f":material/error: {len(damaged) - MAX_DAMAGED:,} more cannot be read.")
 
 
 def _row(entry: Entry) -> dict[str, object]:
-    """A run's row, or a group's with means."""
-    runs, found = overview.members(entry), overview.validation(entry)
+    """The row of a run, or of a group with its means."""
+    runs, standing = overview.members(entry), overview.validation(entry)
     best = [run.best.val_accuracy for run in overview.counted(entry) if run.best]
-    alone = isinstance(entry, Run)
+    if isinstance(entry, Run):
+        state, goal = _state(entry), "by one run"
+    else:
+        state, goal = f"{len(entry.finished)} of {len(runs)} seeds", "reached"
     return {
         "Run": entry.name,
-        "Validation": found.mean if found else None,
+        "Validation": standing.mean if standing else None,
         "Parameters": runs[0].parameters,
         "Best": sum(best) / len(best) if best else None,
-        "State": _state(entry) if alone else f"{len(entry.finished)} of {len(runs)} seeds",
-        "Goal": "" if not overview.reaches_goal(entry) else "by one run" if alone else "reached",
+        "State": state,
+        "Goal": goal if overview.reaches_goal(entry) else "",
         "Curve": list(overview.curve(entry, lambda row: row.val_accuracy)["value"]),
     }
 
 
 def _state(run: Run) -> str:
-    done = f"{len(run.epochs)} of {run.config.epochs} epochs"
-    return f"{run.config.epochs} epochs" if run.state == "finished" else f"{run.state}, {done}"
+    if run.state == "finished":
+        return plural(run.config.epochs, "epoch")
+    return f"{run.state}, {len(run.epochs)} of {plural(run.config.epochs, 'epoch')}"
 
 
-def _follow() -> None:
-    cells = st.session_state["runs"].selection.cells
+def _remember_row() -> None:
+    """Remember the run whose row was clicked."""
+    cells = st.session_state[_TABLE].selection.cells
     if cells:
-        st.session_state[_OPENED] = st.session_state["listed"][cells[0][0]]
+        st.session_state[OPENED] = st.session_state[_LISTED][cells[0][0]]

@@ -1,4 +1,4 @@
-"""What a person does with the run they look at: stop, pause, go on, and behind "More" the rest."""
+"""What can be done with the run shown on Train: stop, pause, resume, and the rest behind "More"."""
 
 from __future__ import annotations
 
@@ -9,44 +9,46 @@ import streamlit as st
 from core.errors import UserError
 from core.runs import control, status, trash
 from core.runs.run import DamagedRun, Run
-from pages.ui.train import fork as train_fork
+from pages.ui.controls import NEW_RUN
+from pages.ui.train import fork
 
-MENU = "more_actions"
-SET_UP = ""  # what the page is turned to that is no run
+NEXT = "train_next"  # what the page shows next: the name of a run, or NEW_RUN
+_MENU, _MESSAGE, _CONFIRM = "train_menu", "train_message", "train_confirm"
+_RERUN = "train_rerun"
 
 
 def draw_action_buttons(run: Run) -> None:
-    """What can be done with a run in its state."""
-    asked = status.read_request(run.folder) if run.is_live else None
+    """Draw the buttons for what can be done with a run in its state."""
+    request = status.read_request(run.folder) if run.is_live else None
     if run.is_live or run.state in ("queued", "paused"):
         _button(
-            "Stop", "stop", control.stop, run, "Ends it within a second or two; it can go on later."
+            "Stop", "stop", control.stop, run, "Stops within two seconds. It can be resumed later."
         )
-    if run.is_live and asked not in ("pause", "pause-after-epoch"):
-        _button("Pause", "pause", control.pause, run, "Frees its place until you let it go on.")
+    if run.is_live and request not in ("pause", "pause-after-epoch"):
+        _button("Pause", "pause", control.pause, run, "Lets the next run in the queue start.")
     elif run.is_live:
-        _button("Go on", "play_arrow", control.resume, run, "Takes the pause back.")
+        _button("Resume", "play_arrow", control.resume, run, "Cancels the pause.")
     if run.can_resume:
-        _button("Go on", "play_arrow", control.resume, run, "From exactly where it was left.")
-    # Its state is kept, so that a click in it can close it.
+        _button("Resume", "play_arrow", control.resume, run, "Continues exactly where it stopped.")
+    # The popover's state is kept, so that a click inside can close it.
     with (
-        st.popover("More", icon=":material/more_horiz:", key=MENU, on_change="rerun"),
+        st.popover("More", icon=":material/more_horiz:", key=_MENU, on_change="rerun"),
         st.container(key="menu", gap="xxsmall"),
     ):
-        _rest(run)
+        _draw_menu(run)
 
 
-def _rest(run: Run) -> None:
-    goes = run.is_live or run.can_resume
+def _draw_menu(run: Run) -> None:
+    can_train = run.is_live or run.can_resume
     _button(
         "One epoch",
         "skip_next",
         control.step,
         run,
-        "Does one epoch, or the rest of the one under way, and pauses."
-        if goes
-        else f"It is {run.state}: no epoch is left to do.",
-        disabled=not goes,
+        "Finishes the current epoch, or trains the next one, then pauses."
+        if can_train
+        else f"The run is {run.state}: it has no epochs left.",
+        disabled=not can_train,
         quiet=True,
     )
     _button(
@@ -56,14 +58,14 @@ def _rest(run: Run) -> None:
         run,
         "Sets up a new run that starts from these weights."
         if run.epochs
-        else "It has no weights yet; they are saved at the end of each epoch.",
+        else "There are no weights yet: they are saved at the end of each epoch.",
         disabled=not run.epochs,
         quiet=True,
     )
     if run.epochs:
         st.page_link(
             "pages/draw.py",
-            label="Draw with it",
+            label="Draw a digit",
             icon=":material/draw:",
             query_params={"network": run.name},
         )
@@ -71,14 +73,14 @@ def _rest(run: Run) -> None:
 
 
 def draw_delete_button(run: Run | DamagedRun, quiet: bool = False) -> None:
-    """The button that asks whether a run is to be deleted."""
+    """Draw the button that asks for confirmation before a run is deleted."""
     live = isinstance(run, Run) and run.is_live
     _button(
         "Delete",
         "delete",
-        _ask_later,
+        _ask_for_confirmation,
         run,
-        "It trains; stop it first." if live else "Asks first, and can be undone.",
+        "Stop the run first." if live else "Moves the run to the trash after confirmation.",
         disabled=live,
         quiet=quiet,
     )
@@ -98,7 +100,7 @@ def _button(
         title,
         icon=f":material/{icon}:",
         help=help,
-        key=f"act_{icon}",
+        key=f"train_{icon}",
         disabled=disabled,
         type="tertiary" if quiet else "secondary",
         on_click=_do,
@@ -107,54 +109,56 @@ def _button(
 
 
 def _do(act: Callable[[str], object], name: str) -> None:
-    st.session_state[MENU] = False
+    st.session_state[_MENU] = False
     try:
         act(name)
     except UserError as error:
-        st.session_state["told"] = (str(error), ":material/error:")
-    st.session_state["whole_page"] = True
+        st.session_state[_MESSAGE] = (str(error), ":material/error:")
+    st.session_state[_RERUN] = True
 
 
 def _fork(name: str) -> None:
-    train_fork.start_fork(name)
-    st.session_state["turn_to"] = SET_UP
+    fork.start_fork(name)
+    st.session_state[NEXT] = NEW_RUN
 
 
-def _ask_later(name: str) -> None:
-    st.session_state["ask_delete"] = name
+def _ask_for_confirmation(name: str) -> None:
+    st.session_state[_CONFIRM] = name
 
 
 def rerun_page_after_action() -> None:
-    """In a fragment, first: what a button has done is for the whole page to show."""
-    if st.session_state.pop("whole_page", False):
+    """Rerun the whole page if a button in this fragment changed something. Call it first."""
+    if st.session_state.pop(_RERUN, False):
         st.rerun()
 
 
 def show_messages() -> None:
-    """Tell how what was asked for went, and ask what has to be asked."""
-    st.session_state.pop("whole_page", None)
-    if told := st.session_state.pop("told", None):
-        st.toast(told[0], icon=told[1])
-    if name := st.session_state.pop("ask_delete", None):
-        _ask(name)
+    """Show the result of the last action, and the dialog that it asks for."""
+    st.session_state.pop(_RERUN, None)
+    if message := st.session_state.pop(_MESSAGE, None):
+        st.toast(message[0], icon=message[1])
+    if name := st.session_state.pop(_CONFIRM, None):
+        _confirm_delete(name)
 
 
 @st.dialog("Delete this run?", icon=":material/delete:")
-def _ask(name: str) -> None:
+def _confirm_delete(name: str) -> None:
     rerun_page_after_action()
     st.markdown(
-        f"**{name}** goes to the bin with its weights and its table. "
-        "On the Runs page you can bring it back, or empty the bin."
+        f"**{name}** is moved to the trash with its weights and epoch table. "
+        "You can restore it on the Runs page."
     )
     with st.container(horizontal=True, horizontal_alignment="right"):
-        st.button("Keep it", key="keep", on_click=_do, args=(lambda name: None, name))
-        st.button("Delete", type="primary", key="delete", on_click=_do, args=(_delete, name))
+        st.button("Cancel", key="train_cancel", on_click=_do, args=(lambda name: None, name))
+        st.button(
+            "Delete", type="primary", key="train_delete_now", on_click=_do, args=(_delete, name)
+        )
 
 
 def _delete(name: str) -> None:
     trash.delete(name)
-    st.session_state["turn_to"] = SET_UP
-    st.session_state["told"] = (
-        f"{name} is in the bin. The Runs page brings it back.",
+    st.session_state[NEXT] = NEW_RUN
+    st.session_state[_MESSAGE] = (
+        f"{name} is in the trash. Restore it on the Runs page.",
         ":material/delete:",
     )

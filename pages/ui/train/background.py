@@ -1,9 +1,10 @@
-"""Asking a run's newest weights about its validation images, behind the page: at a walk while it trains."""
+"""Predictions of a run's newest weights for its validation images, computed in a background thread."""
 
 from __future__ import annotations
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,27 +21,27 @@ from core.runs.store import open_run
 from pages.ui import checkpoints
 from pages.ui.dataset import SETS
 
-MOST_SECONDS = (
-    3.0  # of one core, for one set of weights; larger networks are asked about fewer images
-)
-A_MOMENT = 0.1  # seconds of work between two rests
-REST = 2.0  # times as long as the work, while the run trains
+MOST_SECONDS = 3.0  # of one core for one set of weights; a slow network predicts fewer images
+WORK_SECONDS = 0.1  # of work between two pauses
+PAUSE = 2.0  # length of a pause while the run trains, as a multiple of the work before it
 
 
+@dataclass(frozen=True, slots=True)
 class ValidationPredictions:
-    """What a network says of the validation images of its run, or of an even sample of them."""
+    """Predictions for the validation images of a run, or for an even sample of them."""
 
-    def __init__(self, images: np.ndarray, total: int, found: Predictions):
-        self.images, self.total, self.found = images, total, found
+    images: np.ndarray  # (N, 28, 28) uint8
+    total: int  # validation images, of which `images` may be a sample
+    predictions: Predictions
 
 
 def predict_validation(run: Run, sets: dict[str, LabelledImages]) -> Future[ValidationPredictions]:
-    """The answers of a run's newest weights, once for all sessions; they may still be on their way.
+    """Start to predict a run's validation images with its newest weights, once for all sessions.
 
     Raises:
         RunError: there are no weights.
     """
-    return _ask(
+    return _submit(
         run.name,
         str(run.folder.parent),
         checkpoints.weights_time(run),
@@ -53,12 +54,12 @@ def predict_validation(run: Run, sets: dict[str, LabelledImages]) -> Future[Vali
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(1, "asking")
+    return ThreadPoolExecutor(1, "validation")
 
 
-# The time of the weights is a key: it makes them others.
+# `changed` is part of the cache's key: new weights need new predictions.
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _ask(
+def _submit(
     name: str,
     folder: str,
     changed: int,
@@ -67,13 +68,13 @@ def _ask(
     _config: RunConfig,
     _sets: dict[str, LabelledImages],
 ) -> Future[ValidationPredictions]:
-    return _pool().submit(_answers, name, Path(folder), live, _config, _sets)
+    return _pool().submit(_predict, name, Path(folder), live, _config, _sets)
 
 
-def _answers(
+def _predict(
     name: str, folder: Path, live: bool, config: RunConfig, sets: dict[str, LabelledImages]
 ) -> ValidationPredictions:
-    chosen_set = validation(config, *(sets[name] for name in SETS))
+    chosen_set = validation(config, *(sets[part] for part in SETS))
     images, labels = chosen_set.images, chosen_set.labels
     model = load_model(open_run(name, folder))
     total, most = len(images), affordable_images(model, MOST_SECONDS)
@@ -82,13 +83,13 @@ def _answers(
     )
     images, labels = images[chosen], labels[chosen]
     parts = []
-    for start in range(0, len(images), step := affordable_images(model, A_MOMENT)):
+    for start in range(0, len(images), step := affordable_images(model, WORK_SECONDS)):
         began = time.perf_counter()
         parts.append(
             predict_labelled(
                 model, images[start : start + step], labels[start : start + step]
             ).probabilities
         )
-        if live:  # the training beside it goes first
-            time.sleep(REST * (time.perf_counter() - began))
+        if live:  # leave the processor to the training
+            time.sleep(PAUSE * (time.perf_counter() - began))
     return ValidationPredictions(images, total, Predictions(np.concatenate(parts), labels))

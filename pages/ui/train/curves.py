@@ -1,4 +1,4 @@
-"""A run's three curves, its baseline's behind them, each with its figures to take away."""
+"""A run's curves of accuracy, loss and learning rate, with its baseline's in grey behind them."""
 
 from __future__ import annotations
 
@@ -12,58 +12,65 @@ from pages.ui.terms import explain
 
 
 def draw_accuracy(run: Run, baseline: Run | None) -> None:
-    """Validation and training accuracy by epoch."""
+    """Draw training and validation accuracy by epoch."""
     mine, theirs = accuracy_by_epoch(run), None if baseline is None else accuracy_by_epoch(baseline)
     draw_chart(
         charts.accuracy(mine, run.config.epochs, run.name, behind=theirs),
         "accuracy",
         title="Accuracy",
-        subtitle=f"validation, dashed: training{_grey(baseline)}",
+        subtitle=f"solid: validation, dashed: training{_legend(baseline)}",
         help=explain("validation"),
-        alt=_said(run),
-        subject=_of(run, baseline),
+        alt=_describe_accuracy(run),
+        subject=_owner(run, baseline),
         filename=f"{run.name}-accuracy",
-        make_table=lambda: _both(run, mine, baseline, theirs),
+        make_table=lambda: _with_baseline(run, mine, baseline, theirs),
     )
 
 
 def draw_loss(run: Run, baseline: Run | None) -> None:
-    """Validation and training loss by epoch, and that of the batches."""
+    """Draw training and validation loss by epoch, and the loss of single batches."""
     mine, theirs = loss_by_epoch(run), None if baseline is None else loss_by_epoch(baseline)
     batches = _batches(run, "loss", "loss")
     draw_chart(
         charts.loss(mine, run.config.epochs, run.name, batches, theirs),
         "loss",
         title="Loss",
-        subtitle=f"thin: batches and their mean{_grey(baseline)}",
+        subtitle=f"thin: batches, with moving average{_legend(baseline)}",
         help=explain("loss"),
-        alt=_said_loss(run),
-        subject=_of(run, baseline),
+        alt=_describe_loss(run),
+        subject=_owner(run, baseline),
         filename=f"{run.name}-loss",
         make_table=lambda: pd.concat(
-            [_both(run, mine, baseline, theirs), batches.assign(run=run.name, part="batches")]
+            [
+                _with_baseline(run, mine, baseline, theirs),
+                batches.assign(run=run.name, part="batches"),
+            ]
         ),
     )
 
 
 def draw_learning_rate(run: Run) -> None:
-    """The learning rate as planned and as it was."""
+    """Draw the planned and the actual learning rate."""
     plan, actual = planned_rates(run), _batches(run, "lr", "rate")
     draw_chart(
         charts.rate(plan, run.config.epochs, run.name, actual),
         "rate",
         title="Learning rate",
-        subtitle="as it was" if run.state == "finished" else "full: so far, dashed: planned",
+        subtitle="" if run.state == "finished" else "solid: so far, dashed: planned",
         help=explain("lr"),
         subject=run.name,
         filename=f"{run.name}-learning-rate",
-        alt=_said_rate(run, actual),
+        alt=_describe_rate(run, actual),
         make_table=lambda: pd.concat([plan.assign(part="planned"), actual.assign(part="used")]),
     )
 
 
 def accuracy_by_epoch(run: Run) -> pd.DataFrame:
-    """Accuracy by epoch, as `charts.accuracy` takes it, with its 95 % interval."""
+    """Accuracy by epoch with its 95 % confidence interval, in percent, for `charts.accuracy`.
+
+    Returns:
+        Columns epoch, part, accuracy, low, high.
+    """
     rows = []
     for row in run.epochs:
         for part, correct, total in (
@@ -75,7 +82,7 @@ def accuracy_by_epoch(run: Run) -> pd.DataFrame:
 
 
 def loss_by_epoch(run: Run) -> pd.DataFrame:
-    """Loss by epoch, as `charts.loss` takes it."""
+    """Loss by epoch, for `charts.loss`: columns epoch, part, loss."""
     rows = [
         (row.epoch, part, value)
         for row in run.epochs
@@ -85,7 +92,7 @@ def loss_by_epoch(run: Run) -> pd.DataFrame:
 
 
 def planned_rates(run: Run) -> pd.DataFrame:
-    """The rates that a run's schedule plans."""
+    """The learning rates that a run's schedule plans."""
     return charts.plan(run.config, run.steps_per_epoch)
 
 
@@ -99,7 +106,7 @@ def _batches(run: Run, field: str, name: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["epoch", name])
 
 
-def _both(
+def _with_baseline(
     run: Run, mine: pd.DataFrame, baseline: Run | None, theirs: pd.DataFrame | None
 ) -> pd.DataFrame:
     frames = [mine.assign(run=run.name)]
@@ -108,32 +115,32 @@ def _both(
     return pd.concat(frames)
 
 
-def _grey(baseline: Run | None) -> str:
+def _legend(baseline: Run | None) -> str:
     return ", grey: baseline" if baseline else ""
 
 
-def _of(run: Run, baseline: Run | None) -> str:
+def _owner(run: Run, baseline: Run | None) -> str:
     return f"{run.name} against {baseline.name}" if baseline else run.name
 
 
-def _said(run: Run) -> str:
+def _describe_accuracy(run: Run) -> str:
     if not run.last:
-        return f"Accuracy of {run.name}: no epoch is done yet."
+        return f"Accuracy of {run.name}: no epoch is finished yet."
     return (
         f"Accuracy of {run.name}: {run.last.val_accuracy:.2f} % on the validation images and "
         f"{run.last.train_accuracy:.2f} % on the training images after epoch {run.last.epoch}."
     )
 
 
-def _said_loss(run: Run) -> str:
+def _describe_loss(run: Run) -> str:
     if not run.last:
-        return f"Loss of {run.name}: no epoch is done yet."
+        return f"Loss of {run.name}: no epoch is finished yet."
     return (
         f"Loss of {run.name}: {run.last.val_loss:.4f} on the validation images and {run.last.train_loss:.4f} on "
         f"the training images after epoch {run.last.epoch}."
     )
 
 
-def _said_rate(run: Run, actual: pd.DataFrame) -> str:
-    now = f"{actual['rate'].iloc[-1]:.4g} at present" if len(actual) else "not begun"
+def _describe_rate(run: Run, actual: pd.DataFrame) -> str:
+    now = f"{actual['rate'].iloc[-1]:.4g} now" if len(actual) else "not started"
     return f"Learning rate of {run.name}: the {run.config.schedule} schedule over {run.config.epochs} epochs, {now}."

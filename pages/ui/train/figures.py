@@ -1,4 +1,4 @@
-"""A run's four figures, and how far they are from those of the run that it is compared with."""
+"""The metrics of a run, and their difference from a baseline's."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ MINUS = "\u2212"
 
 
 class Figure(NamedTuple):
-    """A figure with its title, its help and its distance from the baseline's."""
+    """A metric: title, value, help, and difference from the baseline."""
 
     title: str
     value: str
     help: str
-    apart: str = ""
+    difference: str = ""
 
 
 def draw_baseline_control(run: Run, others: Sequence[str]) -> Run | None:
-    """The control that chooses the run to compare with; its curves are drawn behind.
+    """Draw the choice of a baseline, and return it.
 
     Args:
-        run: the run that is looked at.
+        run: the run that is shown.
         others: names of the runs that it can be compared with.
     """
     name = st.selectbox(
@@ -52,40 +52,42 @@ def draw_baseline_control(run: Run, others: Sequence[str]) -> Run | None:
         return None
 
 
-def draw_figures(found: Sequence[Figure], against: str = "") -> None:
-    """The figures in a row, with what they are compared with."""
-    for at, figure in enumerate(found):
-        said = f"against {against}" if against and not at else None
+def draw_figures(figures: Sequence[Figure], against: str = "") -> None:
+    """Draw metrics in a row; `against` names the baseline of their differences."""
+    for at, figure in enumerate(figures):
+        baseline = f"against {against}" if against and not at else None
         st.metric(
             figure.title,
             figure.value,
-            figure.apart or None,
+            figure.difference or None,
             "off",
             delta_arrow="off",
             help=figure.help,
-            delta_description=said,
-            width=190 if said else 150,
+            delta_description=baseline,
+            width=190 if baseline else 150,
         )
 
 
 def run_figures(run: Run, baseline: Run | None) -> list[Figure]:
-    """Accuracy, best epoch, size and speed of a run.
+    """Accuracy, best accuracy, parameters and speed of a run.
 
     Args:
         run: the run.
-        baseline: what to compare it with; while the run trains, at the same epoch.
+        baseline: run to compare with, at the same epoch; None: no comparison.
     """
-    mine, theirs = run.last, _same_epoch(run, baseline)
-    apart = [""] * 4
+    last, baseline_last = run.last, _row_at_same_epoch(run, baseline)
+    differences = [""] * 4
     if baseline is not None:
-        best = (run.best, find_best_epoch(baseline.epochs[: len(run.epochs)]))
-        apart = [
-            format_points_apart(*(row.val_accuracy if row else None for row in pair))
-            for pair in ((mine, theirs), best)
-        ]
-        apart += [
+        best = find_best_epoch(baseline.epochs[: len(run.epochs)])
+        differences = [
+            format_points_difference(_accuracy(last), _accuracy(baseline_last)),
+            format_points_difference(_accuracy(run.best), _accuracy(best)),
             _difference(run.parameters, baseline.parameters, ",d"),
-            _difference(*(row.seconds if row else None for row in (mine, theirs)), ".1f"),
+            _difference(
+                last.seconds if last else None,
+                baseline_last.seconds if baseline_last else None,
+                ".1f",
+            ),
         ]
     values = [
         (
@@ -93,33 +95,44 @@ def run_figures(run: Run, baseline: Run | None) -> list[Figure]:
             words.format_accuracy(run),
             f"{explain('validation')} {words.describe_interval(run)}".strip(),
         ),
-        ("Best epoch", f"{run.best.val_accuracy:.2f}\u00a0%" if run.best else "–", explain("best")),
+        (
+            f"Best (epoch {run.best.epoch})" if run.best else "Best",
+            f"{run.best.val_accuracy:.2f}\u00a0%" if run.best else "–",
+            explain("best"),
+        ),
         ("Parameters", f"{run.parameters:,}", explain("parameters")),
-        ("Seconds per epoch", f"{mine.seconds:.1f}" if mine else "–", explain("epochs")),
+        ("Seconds per epoch", f"{last.seconds:.1f}" if last else "–", explain("epochs")),
     ]
-    found = [Figure(*value, each) for value, each in zip(values, apart, strict=True)]
+    figures = [
+        Figure(*value, difference) for value, difference in zip(values, differences, strict=True)
+    ]
     if run.test is not None:
-        found.insert(
+        figures.insert(
             2, Figure("Test accuracy", f"{run.test.accuracy:.2f}\u00a0%", words.describe_test(run))
         )
-    return found
+    return figures
 
 
-def format_points_apart(mine: float | None, theirs: float | None) -> str:
-    """How far two percentages are apart, in points."""
-    return _difference(mine, theirs, ".2f")
+def _accuracy(row: EpochResult | None) -> float | None:
+    return row.val_accuracy if row else None
 
 
-def _same_epoch(run: Run, baseline: Run | None) -> EpochResult | None:
+def format_points_difference(value: float | None, baseline: float | None) -> str:
+    """The difference of two percentages, in percentage points."""
+    return _difference(value, baseline, ".2f")
+
+
+def _row_at_same_epoch(run: Run, baseline: Run | None) -> EpochResult | None:
     if baseline is None or not run.epochs or not baseline.epochs:
         return None
     return baseline.epochs[min(len(run.epochs), len(baseline.epochs)) - 1]
 
 
-def _difference(mine: float | None, theirs: float | None, form: str) -> str:
-    if mine is None or theirs is None:
+def _difference(value: float | None, baseline: float | None, form: str) -> str:
+    """The difference of two values as text, with its sign; a dash where one is missing."""
+    if value is None or baseline is None:
         return "–"
-    apart = mine - theirs
-    text = format(abs(apart), form)
-    zero = not text.strip("0.,")
-    return f"±{text}" if zero else f"{'+' if apart > 0 else MINUS}{text}"
+    difference = value - baseline
+    text = format(abs(difference), form)
+    is_zero = not text.strip("0.,")
+    return f"±{text}" if is_zero else f"{'+' if difference > 0 else MINUS}{text}"

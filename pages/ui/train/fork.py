@@ -1,4 +1,4 @@
-"""Forking on the Train page: a set-up that starts from another run's weights, held by the session and the link."""
+"""Forking on Train: a new run that starts from another run's weights. Session and link hold its name."""
 
 from __future__ import annotations
 
@@ -10,53 +10,53 @@ from core.recipes import RECIPES
 from core.runs.run import Run
 from core.runs.store import open_run
 from pages.ui import words
-from pages.ui.controls import DEFAULT_RECIPE, set_controls
+from pages.ui.controls import CUSTOM_ROWS, DEFAULT_RECIPE, set_controls
 
-FORK = "fork"  # in the link, and in the session
+FORK = "fork"  # in the link and in the session
 
 
 def start_fork(name: str) -> None:
-    """Let the next set-up start from a run's weights, with its settings in the controls.
+    """Set up the next run as a fork of another: set the controls to the other run's settings.
 
     Raises:
         RunError: there is no such run, or it has no weights yet.
     """
-    parent = _with_weights(name)
-    # What the link says stands; the session may still hold the settings of something else.
+    parent = _open_with_weights(name)
+    # Settings in the link stay; settings of the session may belong to something else.
     set_controls(parent.config, keep=[field for field in FIELDS if field in st.query_params])
     st.session_state[FORK] = name
 
 
 def read_fork_link() -> bool:
-    """Take up a fork that the link asks for; tells whether there is a new one."""
-    asked = st.query_params.get(FORK)
-    if asked is None or asked == st.session_state.get(FORK):
+    """Start the fork that the link asks for. Returns whether there was a new one."""
+    name = st.query_params.get(FORK)
+    if name is None or name == st.session_state.get(FORK):
         return False
     try:
-        start_fork(asked)
+        start_fork(name)
     except UserError as error:
         drop_fork()
-        st.error(f"The link's run cannot be forked: {error}", icon=":material/error:")
+        st.error(f"The run in the link cannot be forked: {error}", icon=":material/error:")
         return False
     return True
 
 
 def open_fork_parent() -> Run | None:
-    """The run that the set-up starts from, kept in the link; None: random weights, as usual."""
+    """The run whose weights the new run starts from; None: it starts from random weights."""
     name = st.session_state.get(FORK)
     if name is None:
         st.query_params.pop(FORK, None)
         return None
     try:
-        run = _with_weights(name)
+        run = _open_with_weights(name)
     except UserError as error:
         drop_fork()
         st.error(f"{error} The new run would start from random weights.", icon=":material/error:")
         return None
-    if _other_network(run):  # another page has handed one over since
+    if _has_other_network(run):  # another page has chosen a network in the meantime
         drop_fork()
         st.info(
-            f"No longer a fork of {name}: its weights do not fit this network.",
+            f"No longer a fork of {name}: its weights do not fit the chosen network.",
             icon=":material/info:",
         )
         return None
@@ -65,50 +65,49 @@ def open_fork_parent() -> Run | None:
 
 
 def draw_fork_notice(run: Run) -> None:
-    """Say what the new run starts from, with a way to drop it."""
+    """Draw a notice that names the parent of the fork, with a button that drops the fork."""
     with st.container(
         border=True, horizontal=True, wrap=False, vertical_alignment="center", gap="small"
     ):
         st.markdown(
             f":material/fork_right: Starts from the weights of **{run.name}**  \n"
-            f":gray[:small[after epoch {len(run.epochs)}, {words.format_accuracy(run)} in validation; the schedule "
-            "begins anew]]",
+            f":gray[:small[after epoch {len(run.epochs)}, {words.format_accuracy(run)} validation "
+            "accuracy; the schedule starts from the beginning]]",
             width="stretch",
         )
         st.button(
             "Drop",
-            key="drop_fork",
+            key="train_drop_fork",
             icon=":material/close:",
             type="tertiary",
-            on_click=_drop,
+            on_click=_drop_and_keep_settings,
             args=(run,),
-            help="Start from random weights instead; the settings stay.",
+            help="Start from random weights instead, with the same settings.",
         )
 
 
 def drop_fork() -> None:
-    """Start from random weights again."""
+    """Start the new run from random weights again."""
     st.session_state[FORK] = None
     st.query_params.pop(FORK, None)
 
 
-def _with_weights(name: str) -> Run:
+def _open_with_weights(name: str) -> Run:
     run = open_run(name)
-    run.weights_path()  # refuses in a sentence where there are none
+    run.weights_path()  # raises an error if there are none
     return run
 
 
-def _other_network(run: Run) -> bool:
-    return st.session_state.get(
-        "architecture", run.config.architecture
-    ) != run.config.architecture or st.session_state.get("train_layers", []) != [
-        dict(row) for row in run.config.layers
-    ]
+def _has_other_network(run: Run) -> bool:
+    key, _ = CUSTOM_ROWS["architecture"]
+    name = st.session_state.get("architecture", run.config.architecture)
+    rows = st.session_state.get(key, [])
+    return name != run.config.architecture or rows != [dict(row) for row in run.config.layers]
 
 
-def _drop(run: Run) -> None:
+def _drop_and_keep_settings(run: Run) -> None:
     st.session_state["recipe"] = run.recipe if run.recipe in RECIPES else DEFAULT_RECIPE
-    for field in FIELDS:  # said again, since the defaults of the controls are others from here on
+    for field in FIELDS:  # set again, because the controls' defaults are others from here on
         if field in st.session_state:
             st.session_state[field] = st.session_state[field]
     drop_fork()

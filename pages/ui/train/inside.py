@@ -1,5 +1,7 @@
-"""Inside a run: its epochs, the batch it learns from, what it gets wrong, and a pad to draw on. Only the chosen view
-costs anything."""
+"""Views of a run below its curves: epoch table, latest batch, mistakes, and a drawing pad.
+
+Only the chosen view is computed.
+"""
 
 from __future__ import annotations
 
@@ -24,28 +26,28 @@ from pages.ui.components.gallery import draw_gallery
 from pages.ui.components.pad import show_digit_pad
 from pages.ui.components.readout import show_readout
 from pages.ui.dataset import SETS, load_digits
-from pages.ui.draw import networks as draw_networks
+from pages.ui.draw import networks
 from pages.ui.frame import KEPT, heading
 from pages.ui.run_files import draw_downloads
-from pages.ui.train import background as asking
+from pages.ui.train import background
 
 POLL = 2.0  # seconds
-BATCH_SECONDS = 4.0  # seconds that a batch can be looked at before the next one
+BATCH_SECONDS = 4.0  # how long a batch stays before a newer one replaces it
 BATCH, WORST = 42, 28  # images shown
-PATIENCE = 60.0  # seconds
+TIMEOUT = 60.0  # seconds to wait for predictions
 
 
 def draw_inside(name: str, moving: bool) -> None:
-    """The section: a choice of views, and the one that is chosen.
+    """Draw the choice of a view, and the chosen view.
 
     Args:
-        name: the run.
-        moving: whether it trains or waits, so that there will be news.
+        name: name of the run.
+        moving: whether the run is training or queued, so that it will change.
     """
     try:
         run = open_run(name)
     except UserError:
-        return  # the rest of the page says so
+        return  # the rest of the page shows the error
     view = st.segmented_control(
         "Inside",
         list(VIEWS),
@@ -63,24 +65,26 @@ def draw_inside(name: str, moving: bool) -> None:
 
 
 def draw_epochs(run: Run, moving: bool) -> None:
-    """The epoch table."""
+    """Draw the epoch table."""
     heading("Epochs", describe_validation(run))
-    tables.draw_epoch_table(run.epochs, schedules.epoch_rates(run.config, run.steps_per_epoch))
+    tables.draw_epoch_table(
+        run.epochs, schedules.epoch_rates(run.config, run.steps_per_epoch)
+    )
     if run.epochs:
         draw_downloads(run)
 
 
 def draw_batch(run: Run, moving: bool) -> None:
-    """The images of the latest step, as the network saw them."""
+    """Draw the batch of the latest step, as the network received it."""
     if not (sets := load_digits()):
         return
     if not (at := _place(run, moving)):
-        heading("Batch", "it has not begun yet")
+        heading("Batch", "training has not started")
         return
     images, labels = _batch(run.name, str(run.folder), str(run.created), *at, run, sets)
     heading(
         "Batch",
-        f"epoch {at[0]}, step {at[1]:,} of {run.steps_per_epoch:,}, as the network saw it",
+        f"epoch {at[0]}, step {at[1]:,} of {run.steps_per_epoch:,}, as the network received it",
     )
     shown = labels[:BATCH]
     draw_gallery(
@@ -94,11 +98,11 @@ def draw_batch(run: Run, moving: bool) -> None:
 
 
 def _place(run: Run, moving: bool) -> tuple[int, int] | None:
-    """Epoch and step of the batch to show: a new one every few seconds, so that it can be looked at."""
+    """Epoch and step of the batch to show; each stays for BATCH_SECONDS. None before the first."""
     last = next((event for event in reversed(run.read_events()) if event["kind"] == "batch"), None)
     if last is None:
         return None
-    held = st.session_state.get("batch_held")
+    held = st.session_state.get("train_batch")
     if (
         held
         and held[0] == run.name
@@ -107,7 +111,7 @@ def _place(run: Run, moving: bool) -> tuple[int, int] | None:
     ):
         return held[2]
     at = (last["epoch"], last["step"])
-    st.session_state["batch_held"] = (run.name, time.monotonic(), at)
+    st.session_state["train_batch"] = (run.name, time.monotonic(), at)
     return at
 
 
@@ -126,81 +130,90 @@ def _batch(
 
 
 def _about_batch(run: Run, epoch: int, size: int) -> str:
-    some = f"The first {BATCH} of {size:,} images" if size > BATCH else f"All {size:,} images"
+    images = f"The first {BATCH} of {size:,} images" if size > BATCH else f"All {size:,} images"
     config = run.config
     if not transforms_of(config):
-        how = "as they are: this run augments nothing"
+        augmented = "not augmented in this run"
     elif epoch > config.augmented_epochs:
-        how = "as they are, since the last epochs of this run are not augmented"
+        augmented = "not augmented in the last epochs of this run"
     else:
-        how = "as augmentation left them"
-    return f"{some} of the step, {how}. They are worked out again from the run's settings, bit for bit."
+        augmented = "augmented"
+    return (
+        f"{images} of the step, {augmented}. They are recomputed exactly from the run's settings."
+    )
 
 
 def draw_mistakes(run: Run, moving: bool) -> None:
-    """The validation images that the newest weights are most wrong about."""
+    """Draw the misclassified validation images with the highest loss."""
     if not (sets := load_digits()):
         return
     if not run.epochs:
-        heading("Mistakes", "the first weights come at the end of epoch 1")
+        heading("Mistakes", "available after epoch 1")
         return
-    asked, epoch, waits = _newest(run, asking.predict_validation(run, sets), moving)
-    if asked is None:
-        heading("Mistakes", f"asking the weights after epoch {len(run.epochs)}")
+    predicted, epoch, is_pending = _newest(run, background.predict_validation(run, sets), moving)
+    if predicted is None:
+        heading("Mistakes", f"predicting with the weights after epoch {len(run.epochs)}")
         return
-    found, worst = asked.found, worst_errors(asked.found, WORST)
-    of = (
-        f"{len(found.labels):,} of {asked.total:,}"
-        if len(found.labels) < asked.total
-        else f"{asked.total:,}"
+    predictions = predicted.predictions
+    worst = worst_errors(predictions, WORST)
+    total = (
+        f"{len(predictions.labels):,} of {predicted.total:,}"
+        if len(predictions.labels) < predicted.total
+        else f"{predicted.total:,}"
     )
     heading(
         "Mistakes",
-        f"after epoch {epoch}: {found.error_count:,} of {of} validation images, the worst first",
+        f"after epoch {epoch}: {predictions.error_count:,} of {total} validation images, "
+        "highest loss first",
     )
-    reads = [
-        (int(found.labels[at]), int(found.predicted[at]), 100 * found.probabilities[at].max())
+    classified = [
+        (
+            int(predictions.labels[at]),
+            int(predictions.predicted[at]),
+            100 * predictions.probabilities[at].max(),
+        )
         for at in worst
     ]
     draw_gallery(
-        asked.images[worst],
-        "Validation images that are read wrongly",
+        predicted.images[worst],
+        "Misclassified validation images",
         "worst",
         stacked=True,
-        labels=[f"{read}, not {label}" for label, read, _ in reads],
-        notes=[f"{sure:.1f} %" for *_, sure in reads],
+        labels=[f"{label} → {prediction}" for label, prediction, _ in classified],
+        notes=[f"{probability:.1f} %" for *_, probability in classified],
         alts=[
-            f"A {label} that is read as {read}, {sure:.1f} % sure" for label, read, sure in reads
+            f"A {label} classified as {prediction}, probability {probability:.1f} %"
+            for label, prediction, probability in classified
         ],
     )
-    after = f" Those after epoch {len(run.epochs)} are being asked." if waits else ""
+    pending = f" Predictions after epoch {len(run.epochs)} follow." if is_pending else ""
     st.caption(
-        "What it reads and what the label says, with how sure it is of what it reads; they follow the newest "
-        f"weights.{after}"
+        "Below each image: its label, the prediction, and the probability of the prediction."
+        f"{pending}"
     )
 
 
 def _newest(
-    run: Run, coming: Future, moving: bool
-) -> tuple[asking.ValidationPredictions | None, int, bool]:
-    """The newest answers there are, the epoch they belong to, and whether newer ones are on their way."""
+    run: Run, future: Future, moving: bool
+) -> tuple[background.ValidationPredictions | None, int, bool]:
+    """The newest predictions, their epoch, and whether newer ones are being computed."""
     if not moving:
-        with st.spinner("Asking the network"):
-            return coming.result(PATIENCE), len(run.epochs), False
-    if coming.done():
-        st.session_state["mistakes_held"] = (run.name, len(run.epochs), coming.result())
-    held = st.session_state.get("mistakes_held")
+        with st.spinner("Predicting"):
+            return future.result(TIMEOUT), len(run.epochs), False
+    if future.done():
+        st.session_state["train_predictions"] = (run.name, len(run.epochs), future.result())
+    held = st.session_state.get("train_predictions")
     if held and held[0] == run.name:
-        return held[2], held[1], not coming.done()
+        return held[2], held[1], not future.done()
     return None, 0, True
 
 
 def draw_pad(run: Run, moving: bool) -> None:
-    """A pad whose drawing the newest weights read."""
+    """Draw a pad, and what the newest weights predict for the drawing."""
     quiet = (
-        f"read by the weights after epoch {len(run.epochs)}"
+        f"classified by the weights after epoch {len(run.epochs)}"
         if run.epochs
-        else "first weights: end of epoch 1"
+        else "available after epoch 1"
     )
     heading("Draw", quiet)
     left, right = st.columns([2, 3], gap="large")
@@ -209,17 +222,17 @@ def draw_pad(run: Run, moving: bool) -> None:
     image = to_mnist(strokes_to_ink(strokes)) if strokes else None
     with right:
         if not run.epochs:
-            show_readout(image, None, "It can be asked as soon as its first epoch is done.")
+            show_readout(image, None, "Predictions are available after the first epoch.")
             return
-        answer, said = draw_networks.ask(run, image)
-        show_readout(image, answer, said or "Draw, and it answers while you do.")
+        answer, said = networks.ask(run, image)
+        show_readout(image, answer, said or "Draw a digit. The prediction changes while you draw.")
 
 
 def describe_validation(run: Run) -> str:
-    """What a run is validated on, in words."""
+    """What the validation figures of a run are measured on."""
     if run.config.holdout:
-        return f"validated on {run.config.holdout:,} training images held out"
-    return "validated on the 10,000 test images, as the seed does"
+        return f"validated on {run.config.holdout:,} images held out of the training set"
+    return "validated on the 10,000 test images, as in the original"
 
 
 VIEWS = {"Epochs": draw_epochs, "Batch": draw_batch, "Mistakes": draw_mistakes, "Draw": draw_pad}

@@ -1,4 +1,4 @@
-"""Setting up a run: the controls, what they come to, and the start."""
+"""Setting up a new run: its settings, a preview of the network and the schedule, and the start."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from pages.ui import tables
 from pages.ui.components.chart import draw_chart
 from pages.ui.controls import draw_config_controls, draw_recipe_control, sync_rows_with_link
 from pages.ui.terms import explain
-from pages.ui.train import fork as train_fork
+from pages.ui.train import fork
+from pages.ui.train.actions import NEXT
 from pages.ui.train.figures import Figure, draw_figures
 
 
 def draw_setup(bar: DeltaGenerator) -> None:
-    """The controls at the left, what they come to at the right, name and start above.
+    """Draw the controls, with a preview beside them, and start the run that they describe.
 
     Args:
-        bar: where name and start go.
+        bar: container for the name and the start button.
     """
-    parent = train_fork.open_fork_parent()
+    parent = fork.open_fork_parent()
     sync_rows_with_link(locked=parent is not None)
     left, right = st.columns([2, 3], gap="large")
     with left:
@@ -37,18 +38,18 @@ def draw_setup(bar: DeltaGenerator) -> None:
                 recipe = draw_recipe_control()
                 config = draw_config_controls(RECIPES[recipe].config)
             else:
-                train_fork.draw_fork_notice(parent)
+                fork.draw_fork_notice(parent)
                 config = draw_config_controls(parent.config, parent.name)
         except UserError as error:
             st.error(str(error))
             return
-    wanted = run_names.find_free_name(f"{parent.name}-fork" if parent else f"my-{recipe}")
+    default_name = run_names.find_free_name(f"{parent.name}-fork" if parent else f"my-{recipe}")
     with bar:
         st.space("stretch")
         name = st.text_input(
             "Name",
-            placeholder=wanted,
-            key="name",
+            placeholder=default_name,
+            key="train_name",
             max_chars=60,
             width=220,
             label_visibility="collapsed",
@@ -56,12 +57,12 @@ def draw_setup(bar: DeltaGenerator) -> None:
         pressed = st.button("Start", type="primary", icon=":material/play_arrow:")
     with right:
         if pressed:
-            _start(config, name.strip() or wanted, parent, None if parent else recipe)
+            _start(config, name.strip() or default_name, parent, None if parent else recipe)
         _preview(config)
 
 
 def _start(config: RunConfig, name: str, parent: Run | None, recipe: str | None) -> None:
-    """Make the run that the controls describe, put it into the queue, and turn to it."""
+    """Create the run that the controls describe, add it to the queue, and show it."""
     try:
         run = (
             creation.create_run(config, name, recipe=recipe)
@@ -72,12 +73,12 @@ def _start(config: RunConfig, name: str, parent: Run | None, recipe: str | None)
     except UserError as error:
         st.error(str(error), icon=":material/error:")
     else:
-        st.session_state["turn_to"] = run.name
+        st.session_state[NEXT] = run.name
         st.rerun()
 
 
 def _preview(config: RunConfig) -> None:
-    """What the settings come to: network, steps and learning rates."""
+    """Draw what the settings mean: size of the network, steps, learning rates, layers."""
     summary = summarise(rows_of(config))
     steps = steps_per_epoch(config.training_images, config.batch_size)
     with st.container(horizontal=True, gap="small"):
@@ -92,21 +93,25 @@ def _preview(config: RunConfig) -> None:
                 ),
             ]
         )
-    room = f"{summary.left:,} left of" if summary.left >= 0 else f"{-summary.left:,} more than"
-    st.caption(f"{room} the {summary.budget:,} parameters of the goal")
+    budget = f"the goal's budget of {summary.budget:,} parameters"
+    st.caption(
+        f"{summary.left:,} below {budget}"
+        if summary.left >= 0
+        else f"{-summary.left:,} over {budget}"
+    )
     plan = charts.plan(config, steps)
     draw_chart(
         charts.rate(plan, config.epochs),
         "schedule",
         title="Learning rate",
-        subtitle="as the run will go through it",
+        subtitle="planned",
         help=explain("schedule"),
         alt=f"The {config.schedule} schedule over {config.epochs} epochs.",
         filename=f"{config.schedule}-{config.epochs}-epochs",
         make_table=lambda: plan,
     )
     st.markdown(
-        "##### Network :gray[:small[from the image down to ten scores]]",
+        "##### Network :gray[:small[from the image to ten scores]]",
         help=explain("architecture"),
     )
     tables.draw_summary_table(summary)

@@ -8,8 +8,8 @@ import pytest
 from core.charts import training as charts
 from core.experiments.statistics import wilson
 from core.runs import files, store
-from pages.ui.train import curves as train_curves
-from pages.ui.train.figures import format_points_apart, run_figures
+from pages.ui.train import curves
+from pages.ui.train.figures import format_points_difference, run_figures
 from tests.made import made_run
 from tests.opening import open_page
 
@@ -41,7 +41,7 @@ def right(folder, name: str, *correct: int) -> None:
     ],
 )
 def test_points(mine, theirs, said):
-    assert format_points_apart(mine, theirs) == said
+    assert format_points_difference(mine, theirs) == said
 
 
 def test_a_run_under_way_is_compared_at_its_own_epoch(folder):
@@ -51,40 +51,40 @@ def test_a_run_under_way_is_compared_at_its_own_epoch(folder):
     right(folder, "other", 9_850, 9_890, 9_990)
     mine, other = store.open_run("mine"), store.open_run("other")
     accuracy, best, parameters, seconds = run_figures(mine, other)
-    assert (accuracy.value, accuracy.apart) == ("99.00\u00a0%", "+0.10")
-    assert best.apart == "+0.10"
-    assert (parameters.apart, seconds.apart) == ("±0", "±0.0")
-    assert {each.apart for each in run_figures(mine, None)} == {""}
-    assert run_figures(other, mine)[0].apart == "+0.90", "the last epoch that it has"
+    assert (accuracy.value, accuracy.difference) == ("99.00\u00a0%", "+0.10")
+    assert best.difference == "+0.10"
+    assert (parameters.difference, seconds.difference) == ("±0", "±0.0")
+    assert {each.difference for each in run_figures(mine, None)} == {""}
+    assert run_figures(other, mine)[0].difference == "+0.90", "the last epoch that it has"
 
 
 def test_a_run_without_epochs_has_nothing_to_compare(folder):
     made_run(folder, "new", done=0, state="stopped", architecture="initial")
     made_run(folder, "other")
     found = run_figures(store.open_run("new"), store.open_run("other"))
-    assert [each.apart for each in found] == ["–", "–", "+8,680", "–"]
+    assert [each.difference for each in found] == ["–", "–", "+8,680", "–"]
 
 
 def test_curves_carry_their_interval_and_say_whose_they_are(folder):
     run = made_run(folder, "mine", done=2)
-    frame = train_curves.accuracy_by_epoch(run)
+    frame = curves.accuracy_by_epoch(run)
     last = frame[frame["part"] == charts.VALIDATION].iloc[-1]
     assert last["accuracy"] == run.last.val_accuracy
     assert (last["low"], last["high"]) == wilson(run.last.val_correct, run.last.val_total)
-    assert list(train_curves.loss_by_epoch(run)["loss"])[-1] == run.last.val_loss
+    assert list(curves.loss_by_epoch(run)["loss"])[-1] == run.last.val_loss
 
 
 def test_the_figures_of_a_chart_hold_both_runs(folder, monkeypatch):
     tables: dict[str, pd.DataFrame] = {}
     monkeypatch.setattr(
-        train_curves,
+        curves,
         "draw",
         lambda chart, key, *, table, file, **more: tables.update({file: table()}),
     )
     run, other = made_run(folder, "mine", done=2, epochs=3), made_run(folder, "other", done=3)
-    train_curves.draw_accuracy(run, other)
-    train_curves.draw_loss(run, None)
-    train_curves.draw_learning_rate(run)
+    curves.draw_accuracy(run, other)
+    curves.draw_loss(run, None)
+    curves.draw_learning_rate(run)
     assert set(tables) == {"mine-accuracy", "mine-loss", "mine-learning-rate"}
     assert tables["mine-accuracy"].groupby("run").size().to_dict() == {"mine": 4, "other": 6}
     assert set(tables["mine-loss"]["part"]) == {charts.TRAIN, charts.VALIDATION, "batches"}

@@ -1,0 +1,39 @@
+"""The runs that are training or queued, with their progress."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.runs import run_queue
+from core.runs.progress import estimate_progress
+from core.runs.run import Run
+from core.runs.store import list_runs
+from pages.ui import words
+from pages.ui.controls import RUN
+
+
+@st.fragment(run_every=2.0)
+def draw_live_runs() -> None:
+    """Draw a card for each run that is training or queued. Updates itself every two seconds."""
+    run_queue.start_waiting()
+    live = [
+        run
+        for run in list_runs()
+        if isinstance(run, Run) and (run.is_live or run.state == "queued")
+    ]
+    for run in sorted(live, key=lambda run: not run.is_live):
+        now, accuracy = estimate_progress(run), words.format_accuracy(run) if run.last else ""
+        with st.container(border=True):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.page_link(
+                    "pages/train.py",
+                    label=f"**{run.name}**",
+                    icon=words.state_badge(run.state)[1],
+                    query_params={RUN: run.name},
+                )
+                st.space("stretch")
+                progress = words.describe_progress(run, now)
+                st.markdown(f"{accuracy} :gray[{progress}]", width="content")
+            st.progress(now.share)
+    if live:
+        st.space("xsmall")

@@ -1,0 +1,50 @@
+"""Three ways to start: read the story, train, draw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.runs.run import Run
+from pages.ui import words
+
+
+def draw_ways_to_start(runs: Sequence[Run]) -> None:
+    """Draw three cards that link to Story, Train and Draw."""
+    final = next((run for run in runs if run.name == "final" and run.last), None)
+    result = f"{words.format_accuracy(final)} here" if final else "goal: 99.4\u00a0%"
+    drawing = (
+        "Draw one with the mouse or a finger, and watch trained networks classify it."
+        if any(run.epochs for run in runs)
+        else "Draw one, and see what a network receives: 28 by 28 pixels."
+    )
+    cards: tuple[tuple[str, str, str, str, dict[str, str]], ...] = (
+        (
+            "Read the story",
+            "How a first network shrank to a quarter of its size, and what each change achieved.",
+            "Story",
+            "story",
+            {},
+        ),
+        (
+            "Train the Final recipe",
+            f"3,762 parameters, 15 epochs on 60,000 images ({result}).",
+            "Train",
+            "train",
+            {"start": "final"},
+        ),
+        ("Draw a digit", drawing, "Draw", "draw", {}),
+    )
+    for column, (title, text, link, file, settings) in zip(
+        st.columns(3, gap="medium"), cards, strict=True
+    ):
+        with column.container(border=True, height="stretch"):
+            st.markdown(f"##### {title}")
+            st.markdown(text)
+            st.space("stretch")
+            st.page_link(
+                f"pages/{file}.py",
+                label=f":primary[{link} :material/arrow_forward:]",
+                query_params=settings,
+            )
