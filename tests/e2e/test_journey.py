@@ -82,7 +82,7 @@ def test_a_run_survives_reloads_and_other_pages_and_stops(tab, checkpoints, gues
     tab.get_by_role("button", name="Stop").click()
     expect(tab.get_by_text("stopped")).to_be_visible()
     assert open_run("long", checkpoints).state == "stopped"
-    expect(tab.get_by_role("button", name="Go on")).to_be_visible()
+    expect(tab.get_by_role("button", name="Resume")).to_be_visible()
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_what_one_tab_changes_the_other_shows(tab, browser, app, running):
         each.goto(f"/train?run={WATCHED}")
         expect(each.locator(".sheet tbody tr:not(.ahead)").first).to_be_visible(timeout=120_000)
     assert len(tab.evaluate(STANDING, 6)) == 1, "something moved while the run went on"
-    slider = tab.get_by_role("slider", name="Learning rate, times")
+    slider = tab.get_by_role("slider", name="Learning rate multiplier")
     slider.focus()
     slider.press("ArrowLeft")
     for each in (tab, other):

@@ -74,7 +74,7 @@ def test_runs_that_reach_the_goal_get_a_badge(folder):
         label: target for label, target in links(open_page(HOME)).items() if "-badge" in label
     }
     assert badges == {
-        ":gray-badge[:material/flag: good reaches it, 99.41\u00a0%, one run]": "train?run=good"
+        ":gray-badge[:material/flag: good reaches it: 99.41\u00a0%, one run]": "train?run=good"
     }
 
 
@@ -85,13 +85,13 @@ def test_a_group_earns_its_badge_by_its_mean_and_stands_before_a_lucky_run(folde
             scored(folder, f"{name}-s{seed}", correct, seed=seed, group=name)
     app = open_page(HOME)
     badges = [
-        (label.partition("]")[0].split(": ")[1], target)
+        (label.partition("]")[0].split(": ", 1)[1], target)
         for label, target in links(app).items()
         if "-badge" in label
     ]
     assert badges == [
-        ("safe reaches it, 99.43\u00a0%, mean of 2 seeds", "runs?select=safe+%28group%29"),
-        ("once reaches it, 99.90\u00a0%, one run", "train?run=once"),
+        ("safe reaches it: 99.43\u00a0%, mean of 2 seeds", "runs?select=safe+%28group%29"),
+        ("once reaches it: 99.90\u00a0%, one run", "train?run=once"),
     ]
     goals = app.dataframe[0].value.set_index("Run")["Goal"]
     assert dict(goals) == {"lucky": "", "safe": "reached", "once": "by one run"}
@@ -112,7 +112,7 @@ def test_the_nearest_is_named_where_none_reaches_it(folder):
     scored(folder, "near", 9_936)
     scored(folder, "far", 9_000)
     scored(folder, "large", 9_990, architecture="initial")
-    assert "near comes nearest, with 99.36\u00a0%" in told(open_page(HOME))
+    assert "near comes closest, with 99.36\u00a0%" in told(open_page(HOME))
 
 
 def test_a_run_that_is_picked_is_opened(folder):

@@ -192,7 +192,7 @@ def test_the_preview_follows_the_controls(folder):
     app.select_slider(key="batch_size").set_value(64)
     well(app.run())
     assert [each.value for each in app.metric[:2]] == ["16,530", "938"]
-    assert "8,530 more than" in text(app)
+    assert "8,530 over" in text(app)
     assert "Conv2d-10" in text(app)
 
 
@@ -204,7 +204,7 @@ def start(app: AppTest) -> AppTest:
 def test_start_makes_the_run_that_the_controls_describe(folder, idle):
     app = open_page("pages/train.py")
     app.select_slider(key="epochs").set_value(2)
-    app.text_input(key="name").set_value("mine")
+    app.text_input(key="train_name").set_value("mine")
     start(app)
     run = store.open_run("mine")
     assert run.config == RECIPES["final"].config.changed(epochs=2)
@@ -224,7 +224,7 @@ def test_start_finds_a_free_name(folder, idle):
 def test_a_name_that_cannot_be_had_is_refused_in_words(name, folder, idle):
     made_run(folder, "taken")
     app = open_page("pages/train.py")
-    app.text_input(key="name").set_value(name)
+    app.text_input(key="train_name").set_value(name)
     start(app)
     assert app.error[0].value
     assert [run.name for run in store.list_runs()] == ["taken"]
@@ -262,7 +262,7 @@ def test_the_rate_of_a_running_run_can_be_changed(folder, idle):
     run = made_run(folder, "mine", done=2, epochs=5, state="stopped")
     status.write(run.folder, "running", "", processes.identity())
     app = open_page("pages/train.py", run="mine")
-    app.select_slider(key="factor_mine").set_value(0.5)
+    app.select_slider(key="train_multiplier_mine").set_value(0.5)
     well(app.run())
     assert status.read_lr_factor(run.folder) == 0.5
 
@@ -271,15 +271,16 @@ def test_an_accuracy_comes_with_its_interval(folder):
     run = made_run(folder, "mine", done=2)
     assert (
         words.describe_interval(run)
-        == "On 10,000 test images its 95\u00a0% interval goes from 93.52 to 94.45\u00a0%."
+        == "Measured on 10,000 test images; 95\u00a0% confidence interval: 93.52 to 94.45\u00a0%."
     )
     assert words.describe_interval(made_run(folder, "new", done=0, state="stopped")) == ""
     assert words.describe_test(run) == ""
     held = made_run(folder, "held", holdout=10_000)
-    assert "10,000 held-out training images" in words.describe_interval(held)
+    assert "10,000 validation (hold-out) images" in words.describe_interval(held)
     told = words.describe_test(dataclasses.replace(held, test=TestResult(0.02, 9_938, 10_000)))
     assert (
-        told == "Scored once, at its end, on the 10,000 test images: 99.38\u00a0% (99.21 to 99.52)."
+        told
+        == "Measured once, after training, on the 10,000 test images: 99.38\u00a0% (99.21 to 99.52)."
     )
 
 
@@ -301,7 +302,7 @@ def test_stop_and_go_on(folder, idle):
     made_run(folder, "mine", done=1, epochs=3, state="paused")
     (folder / "mine" / "state.pt").write_bytes(b"")
     app = open_page("pages/train.py", run="mine")
-    next(button for button in app.button if button.label == "Go on").click()
+    next(button for button in app.button if button.label == "Resume").click()
     well(app.run())
     assert store.open_run("mine").state == "running"
     next(button for button in app.button if button.label == "Stop").click()

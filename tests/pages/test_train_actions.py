@@ -47,7 +47,7 @@ def test_one_epoch_of_a_run_that_trains_asks_for_a_pause_that_can_be_taken_back(
     live(run)
     app = press(open_page(TRAIN, run="mine"), "One epoch")
     assert status.read_request(run.folder) == "pause-after-epoch"
-    press(app, "Go on")
+    press(app, "Resume")
     assert status.read_request(run.folder) is None
 
 
@@ -70,7 +70,7 @@ def test_a_finished_run_has_no_epoch_left_and_one_without_weights_no_fork(folder
 def test_what_is_refused_is_told_in_a_sentence(folder, idle, monkeypatch):
     made_run(folder, "mine", done=0, state="stopped", epochs=2)
     monkeypatch.setenv("INKLING_MAX_EPOCHS", "1")
-    app = press(open_page(TRAIN, run="mine"), "Go on")
+    app = press(open_page(TRAIN, run="mine"), "Resume")
     assert "INKLING_MAX_EPOCHS" in app.toast[0].value
     assert not idle
 
@@ -96,7 +96,7 @@ def test_fork_turns_to_the_set_up_with_the_runs_settings(folder, idle):
     links = [each.proto for each in app.get("page_link")]
     assert [each.query_string for each in links if "Forked from" in each.label] == ["run=mine"]
     trash.delete("mine")
-    assert "Forked from **mine**, last weights, after epoch 2, which is not here" in words(
+    assert "Forked from **mine**, last weights, after epoch 2 (no longer here)" in words(
         well(app.run())
     )
     assert FORK not in app.query_params
@@ -162,8 +162,8 @@ def test_delete_asks_first_and_says_where_the_run_is(folder):
     made_run(folder, "mine")
     app = press(open_page(TRAIN, run="mine"), "Delete")
     assert (folder / "mine").is_dir(), "it only asks"
-    assert "bring it back" in words(app)
-    well(app.button(key="delete").click().run())
+    assert "trash" in words(app)
+    well(app.button(key="train_delete_now").click().run())
     assert not (folder / "mine").exists()
     assert [each.name for each in trash.list_trash()] == ["mine"]
     assert app.selectbox(key="run").value == "new run"
@@ -172,7 +172,7 @@ def test_delete_asks_first_and_says_where_the_run_is(folder):
 
 def test_keeping_a_run_keeps_it(folder):
     made_run(folder, "mine")
-    app = press(press(open_page(TRAIN, run="mine"), "Delete"), "Keep it")
+    app = press(press(open_page(TRAIN, run="mine"), "Delete"), "Cancel")
     assert (folder / "mine").is_dir()
     assert app.selectbox(key="run").value == "mine"
 
@@ -212,7 +212,7 @@ def test_a_run_from_a_newer_version_is_listed_and_answered_with_a_way_on(folder,
     assert said in app.error[0].value
     assert any("new run" in each.proto.label for each in app.get("page_link"))
     press(app, "Delete")
-    well(app.button(key="delete").click().run())
+    well(app.button(key="train_delete_now").click().run())
     assert not run.folder.exists()
 
 

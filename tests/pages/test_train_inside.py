@@ -14,8 +14,7 @@ from core.insight.predictions import predict
 from core.insight.training_batch import batch_at
 from core.runs import files, loading, processes, status
 from core.runs.run import Run
-from pages.ui.train import background as asking
-from pages.ui.train import inside as train_inside
+from pages.ui.train import background, inside
 from tests.made import made_run
 from tests.opening import open_page, well
 from tests.strokes import DIGITS
@@ -54,7 +53,7 @@ def words(app: AppTest) -> str:
     )
 
 
-@pytest.mark.parametrize("view", train_inside.VIEWS)
+@pytest.mark.parametrize("view", inside.VIEWS)
 @pytest.mark.parametrize("state", ["queued", "stopped", "running"])
 def test_every_view_opens_before_there_is_anything_to_see(view, state, folder, idle, here):
     run = run_of(folder, done=0, state="queued" if state == "queued" else "stopped")
@@ -83,7 +82,7 @@ def test_the_batch_is_that_of_the_latest_step_as_augmented(augmentation, folder,
     batch = batch_at(run.config, here.train.to_numpy(), 2, 20)
     assert shown["sheet"] == sheet(batch.images).uri
     assert [cell["label"] for cell in shown["cells"]] == [str(label) for label in batch.labels]
-    assert ("augments nothing" in words(app)) == (augmentation == "none")
+    assert ("not augmented" in words(app)) == (augmentation == "none")
 
 
 def test_epochs_that_are_not_augmented_any_more_are_told(folder, here):
@@ -96,7 +95,7 @@ def test_of_a_large_batch_the_first_images_are_shown(folder, here):
     text = (made.folder / "events.jsonl").read_text().replace('"step": 20', '"step": 6')
     (made.folder / "events.jsonl").write_text(text)
     app = open_page(TRAIN, run="mine", inside="Batch")
-    assert len(component(app, "gallery")["cells"]) == train_inside.BATCH
+    assert len(component(app, "gallery")["cells"]) == inside.BATCH
     assert "first 42 of 100" in words(app)
 
 
@@ -109,7 +108,7 @@ def test_a_batch_stays_a_while_so_that_it_can_be_looked_at(folder, idle, here, m
             '{"kind": "batch", "time": 1.0, "epoch": 3, "step": 4, "steps": 20, "loss": 0.5, "lr": 0.1}\n'
         )
     assert "epoch 2, step 20" in words(well(app.run()))
-    monkeypatch.setattr(train_inside, "BATCH_SECONDS", 0.0)
+    monkeypatch.setattr(inside, "BATCH_SECONDS", 0.0)
     assert "epoch 3, step 4" in words(well(app.run()))
 
 
@@ -119,12 +118,12 @@ def test_the_mistakes_are_those_of_the_newest_weights(folder, here):
     images, labels = here.test.images.numpy(), here.test.labels.numpy()
     odds = predict(loading.load_model(run), images)
     wrong = np.flatnonzero(odds.argmax(1) != labels)
-    worst = sorted(wrong, key=lambda at: odds[at, labels[at]])[: train_inside.WORST]
+    worst = sorted(wrong, key=lambda at: odds[at, labels[at]])[: inside.WORST]
     assert f"after epoch 2: {len(wrong)} of 200 validation images" in words(app)
     shown = component(app, "gallery")
     assert shown["sheet"] == sheet(images[worst]).uri
     first = worst[0]
-    assert shown["cells"][0]["label"] == f"{odds[first].argmax()}, not {labels[first]}"
+    assert shown["cells"][0]["label"] == f"{labels[first]} → {odds[first].argmax()}"
     assert shown["cells"][0]["note"] == f"{100 * odds[first].max():.1f} %"
 
 
@@ -134,7 +133,7 @@ def test_a_run_with_a_hold_out_is_asked_about_it(folder, here):
 
 
 def test_a_large_network_is_asked_about_an_even_sample(folder, here, monkeypatch):
-    monkeypatch.setattr(asking, "affordable_images", lambda model, seconds: 50)
+    monkeypatch.setattr(background, "affordable_images", lambda model, seconds: 50)
     run_of(folder)
     assert "of 50 of 200 validation images" in words(
         open_page(TRAIN, run="mine", inside="Mistakes")
@@ -143,12 +142,14 @@ def test_a_large_network_is_asked_about_an_even_sample(folder, here, monkeypatch
 
 def test_mistakes_of_a_run_under_way_come_when_they_are_there(folder, idle, here, monkeypatch):
     live(run_of(folder))
-    slow: list[asking.Future] = []
+    slow: list[background.Future] = []
     monkeypatch.setattr(
-        asking, "predict_validation", lambda run, sets: slow.append(asking.Future()) or slow[-1]
+        background,
+        "predict_validation",
+        lambda run, sets: slow.append(background.Future()) or slow[-1],
     )
     app = open_page(TRAIN, run="mine", inside="Mistakes")
-    assert "asking the weights after epoch 2" in words(app)
+    assert "weights after epoch 2" in words(app)
 
 
 @pytest.mark.parametrize(
@@ -156,9 +157,9 @@ def test_mistakes_of_a_run_under_way_come_when_they_are_there(folder, idle, here
 )
 def test_weights_that_went_bad_while_they_are_asked_are_told(folder, here, harm, monkeypatch):
     run = run_of(folder)
-    opened = train_inside.open_run("mine")
+    opened = inside.open_run("mine")
     harm(run.folder / "last.safetensors")
-    monkeypatch.setattr(train_inside, "open_run", lambda name: opened)
+    monkeypatch.setattr(inside, "open_run", lambda name: opened)
 
     def page() -> None:
         from pages.ui.train.inside import draw_inside
@@ -176,15 +177,13 @@ def test_a_drawing_is_read_by_the_newest_weights(folder, here):
     assert component(app, "readout")["probabilities"] is None
     app.session_state["drawing"] = {"strokes": DIGITS[3], "version": 1}
     well(app.run())
-    assert "read by the weights after epoch 2" in words(app)
+    assert "weights after epoch 2" in words(app)
     assert sum(component(app, "readout")["probabilities"]) == pytest.approx(1, abs=0.001)
 
 
 def test_only_the_chosen_view_costs_anything(folder, here, monkeypatch):
     run_of(folder)
     for name in ("load_digits", "to_mnist"):
-        monkeypatch.setattr(
-            train_inside, name, lambda *given: pytest.fail("another view was worked out")
-        )
+        monkeypatch.setattr(inside, name, lambda *given: pytest.fail("another view was worked out"))
     app = open_page(TRAIN, run="mine")
     assert any("TrainCorrect" in each.proto.body for each in app.get("html"))

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from core.runs import events, files, folders, store, trash
+from core.runs import events, files, folders, loading, store, trash
 from pages.ui import checkpoints
 from tests.made import made_run
 from tests.opening import open_page, well
@@ -21,8 +21,8 @@ def words(app) -> str:
 @pytest.fixture
 def shipped(tmp_path, monkeypatch):
     """A folder of runs that came with the app, beside one's own."""
-    monkeypatch.setattr(folders, "SHIPPED", tmp_path / "shipped")
-    monkeypatch.setattr(checkpoints, "SHIPPED", tmp_path / "shipped")
+    for module in (folders, loading, checkpoints):
+        monkeypatch.setattr(module, "SHIPPED", tmp_path / "shipped")
     (tmp_path / "shipped").mkdir()
     return tmp_path / "shipped"
 
