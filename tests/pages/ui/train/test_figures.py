@@ -78,8 +78,8 @@ def test_the_figures_of_a_chart_hold_both_runs(folder, monkeypatch):
     tables: dict[str, pd.DataFrame] = {}
     monkeypatch.setattr(
         curves,
-        "draw",
-        lambda chart, key, *, table, file, **more: tables.update({file: table()}),
+        "draw_chart",
+        lambda chart, key, *, make_table, filename, **more: tables.update({filename: make_table()}),
     )
     run, other = made_run(folder, "mine", done=2, epochs=3), made_run(folder, "other", done=3)
     curves.draw_accuracy(run, other)
