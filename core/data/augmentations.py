@@ -65,16 +65,16 @@ def _border_mode(cv2: Any, row: Mapping[str, Any]) -> int:
     return int(cv2.BORDER_REFLECT_101 if row["border"] == "reflect" else cv2.BORDER_CONSTANT)
 
 
-def _around(centre: float, reach: float) -> tuple[float, float]:
-    return (centre - reach, centre + reach)
+def _interval(centre: float, radius: float) -> tuple[float, float]:
+    return (centre - radius, centre + radius)
 
 
 def _affine(A: Any, cv2: Any, row: Mapping[str, Any]) -> Any:
     return A.Affine(
-        translate_percent=_around(0, row["shift"]),
-        scale=_around(1, row["scale"]),
-        rotate=_around(0, row["rotate"]),
-        shear=_around(0, row["shear"]),
+        translate_percent=_interval(0, row["shift"]),
+        scale=_interval(1, row["scale"]),
+        rotate=_interval(0, row["rotate"]),
+        shear=_interval(0, row["shear"]),
         keep_ratio=row["aspect"] == "kept",
         border_mode=_border_mode(cv2, row),
         p=row["p"],
@@ -108,8 +108,8 @@ def _perspective(A: Any, cv2: Any, row: Mapping[str, Any]) -> Any:
 
 def _brightness(A: Any, cv2: Any, row: Mapping[str, Any]) -> Any:
     return A.RandomBrightnessContrast(
-        brightness_limit=_around(0, row["brightness"]),
-        contrast_limit=_around(0, row["contrast"]),
+        brightness_limit=_interval(0, row["brightness"]),
+        contrast_limit=_interval(0, row["contrast"]),
         p=row["p"],
         strict=True,
     )

@@ -10,7 +10,7 @@ from core.models.architectures import ARCHITECTURES
 from core.training.schedules import SCHEDULES
 
 
-def test_every_old_name_leads_to_one_that_exists():
+def test_every_old_name_stands_for_an_existing_one():
     assert set(aliases.FIELDS.values()) <= set(FIELDS)
     assert not set(aliases.FIELDS) & set(FIELDS)
     for field, registry in (("architecture", ARCHITECTURES), ("schedule", SCHEDULES)):
@@ -34,11 +34,11 @@ def test_a_config_with_old_names_reads_as_one_with_the_present_names():
     assert not set(config.to_dict()) & set(aliases.FIELDS)
 
 
-def test_the_present_name_counts_where_both_stand():
+def test_the_present_name_counts_if_both_are_given():
     for values in ({"ema": 0.5, "ema_decay": 0.9}, {"ema_decay": 0.9, "ema": 0.5}):
         assert RunConfig.from_dict(values).ema_decay == 0.9
 
 
 @pytest.mark.parametrize("value", [None, 3, ["seed-3762"], {"a": 1}])
-def test_a_value_that_is_no_text_is_left_as_it_is(value):
+def test_a_value_other_than_text_is_unchanged(value):
     assert aliases.current_value("architecture", value) == value

@@ -1,4 +1,4 @@
-"""RunConfig refuses what makes no run, in one sentence that names the field, and survives every form it travels in."""
+"""RunConfig refuses wrong values by name, and survives JSON and text."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def test_an_unknown_field_is_refused_and_the_valid_ones_listed():
         RunConfig.from_dict({"learning_rate": 0.1})
 
 
-def test_a_schedule_that_climbs_needs_somewhere_to_climb_to():
+def test_schedules_with_a_warm_up_need_a_maximum_rate():
     with pytest.raises(ConfigError, match="max_lr is 0"):
         RunConfig(schedule="one-cycle", max_lr=0.0)
 
 
-def test_whole_floats_and_ints_find_their_types():
+def test_numbers_are_converted_to_the_type_of_their_field():
     config = RunConfig.from_dict({"epochs": 3.0, "lr": 1})
     assert (config.epochs, type(config.epochs), config.lr, type(config.lr)) == (3, int, 1.0, float)
 
@@ -97,7 +97,7 @@ def test_text_values_are_parsed_on_top_of_a_base():
             RunConfig.from_strings({name: text})
 
 
-def test_differences_name_both_sides():
+def test_differences_give_both_values():
     assert RunConfig(lr=0.1).differences(RunConfig(seed=2)) == {"lr": (0.1, 0.01), "seed": (1, 2)}
 
 
@@ -110,12 +110,12 @@ def test_any_mapping_makes_a_config_or_a_config_error(mapping):
     assert RunConfig.from_dict(config.to_dict()) == config
 
 
-def test_an_unknown_recipe_lists_those_there_are():
+def test_an_unknown_recipe_is_refused_and_the_valid_ones_listed():
     with pytest.raises(ConfigError, match=r"no recipe 'last'; choose initial, .*final"):
         recipe("last")
 
 
-def test_limits_come_from_the_environment_and_are_enforced():
+def test_limits_are_read_from_the_environment_and_enforced():
     limits = Limits.from_environment({"INKLING_MAX_EPOCHS": "5", "INKLING_RUNNING": "2"})
     assert (limits.max_epochs, limits.running) == (5, 2)
     limits.check_run(batch_size=32, epochs=5, parameters=100)

@@ -171,7 +171,7 @@ def test_text_is_parsed(field, text, value):
         (SCORES, "[1]"),
     ],
 )
-def test_text_that_is_no_value_is_refused(field, text):
+def test_text_that_does_not_parse_is_refused(field, text):
     with pytest.raises(SchemaError, match=f"^{field.name} must be") as caught:
         field.parse(text)
     assert len(str(caught.value)) < 120

@@ -282,7 +282,7 @@ def test_a_broken_text_is_named_and_the_transforms_stay(here):
     app = studio(transforms=to_text(OWN))
     app.text_input(key="transforms").set_value('[{"kind":"affine","rotate":900}]')
     well(app.run())
-    assert app.error[0].value.startswith("Transform 1 (affine): rotate is 900")
+    assert app.error[0].value.startswith("Transform 1: rotate is 900")
     assert app.slider(key="transform0_affine_rotate").value == 30.0
 
 

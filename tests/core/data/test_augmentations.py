@@ -26,7 +26,7 @@ def at(kind, edge):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_changes_images_and_keeps_their_form(kind):
+def test_every_kind_changes_images_but_not_their_shape(kind):
     before = IMAGES.copy()
     after = Augmenter(check([{"kind": kind, "p": 1.0}]), 1)(IMAGES, (0,))
     assert after.shape == IMAGES.shape
@@ -70,8 +70,8 @@ def test_every_preset_is_json_and_reproducible(name):
         assert np.array_equal(first, IMAGES)
 
 
-def test_transforms_draw_apart_from_each_other():
-    # Two equal rows with one stream would hit the same images: either both change an image or neither does.
+def test_transforms_draw_independently():
+    # With one random stream, two equal transforms would change the same images.
     row = {"kind": "brightness", "p": 0.5}
     alone = [Augmenter(check(rows), 1)(IMAGES, (0,)) for rows in ([row], [{**row, "p": 0.0}, row])]
     hit = [
@@ -94,7 +94,7 @@ def test_borders_are_black_or_reflected():
         assert after.min() == lowest
 
 
-def test_final_is_what_the_seed_did():
+def test_final_is_the_augmentation_of_the_original():
     affine, brightness = PRESETS["final"].transforms
     assert (affine["shift"], affine["scale"], affine["rotate"], affine["p"]) == (
         0.09,
@@ -158,9 +158,9 @@ def test_a_row_takes_its_defaults():
     assert complete({"kind": "erasing", "p": 1}) == {"kind": "erasing", "area": 0.12, "p": 1.0}
 
 
-def test_the_specs_need_no_heavy_imports():
+def test_kinds_and_presets_need_no_heavy_imports():
     script = (
-        "import sys, core.data.augmentations; "
+        "import sys, core.data.presets, core.data.augmenter; "
         "sys.exit(bool({'torch', 'albumentations', 'cv2', 'numpy'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""Transforms as text: nothing is lost on the way, and no text does harm."""
+"""Transforms survive the way to text and back, and any text is read or refused."""
 
 import json
 
@@ -46,7 +46,7 @@ def test_the_longest_list_fits_into_a_link():
     assert len(from_text(to_text(longest))) == MAX_TRANSFORMS
 
 
-def test_no_digits_of_mere_arithmetic():
+def test_rounding_errors_are_not_written():
     assert (
         to_text([{"kind": "blur", "p": 0.1 + 0.2, "sigma": 2.0}]) == '[{"kind":"blur","sigma":2}]'
     )
@@ -73,13 +73,13 @@ def test_no_digits_of_mere_arithmetic():
         " " * (MAX_TEXT + 1),
     ],
 )
-def test_a_wrong_text_is_refused_in_words(text):
+def test_a_wrong_text_is_refused(text):
     with pytest.raises(ConfigError, match=r"\w+ \w+ \w+"):
         from_text(text)
 
 
 @pytest.mark.parametrize("text", ["", "  ", "[]"])
-def test_an_empty_text_is_no_transforms(text):
+def test_an_empty_text_means_no_transforms(text):
     assert from_text(text) == ()
 
 
@@ -110,7 +110,7 @@ def test_any_json_is_read_or_refused(value):
     )
 
 
-def test_one_setting_is_changed_and_checked():
+def test_one_value_is_replaced_and_checked():
     rows = PRESETS["final"].transforms
     after = with_value(rows, 1, "contrast", 0.5)
     assert after[0] == rows[0]

@@ -1,4 +1,4 @@
-"""Every architecture that has a name: what is traced is what torch builds and runs."""
+"""Every named architecture: traced shapes and figures equal those of the torch module."""
 
 import json
 import re
@@ -52,7 +52,7 @@ def test_trace_equals_the_module(name):
 
 @every_architecture
 def test_receptive_field_equals_what_gradients_reach(name):
-    # Only where the field lies within the image is the theory visible; padded rows at the edge see less.
+    # Compared only where the receptive field lies within the image.
     layers, model = (
         trace(ARCHITECTURES[name].rows),
         build(RunConfig(architecture=name)).double().eval(),
@@ -71,7 +71,7 @@ def test_receptive_field_equals_what_gradients_reach(name):
 
 
 @every_architecture
-def test_it_gives_ten_logits_and_every_weight_learns(name):
+def test_the_output_is_ten_logits_and_every_weight_has_a_gradient(name):
     model = build(RunConfig(architecture=name))
     logits = model(torch.randn(4, 1, 28, 28))
     assert logits.shape == (4, 10)
@@ -82,7 +82,7 @@ def test_it_gives_ten_logits_and_every_weight_learns(name):
 
 
 @every_architecture
-def test_the_parameters_in_names_and_helps_are_true(name):
+def test_the_parameters_in_names_and_helps_are_correct(name):
     architecture = ARCHITECTURES[name]
     count = count_parameters(trace(architecture.rows))
     assert count == PARAMETERS.get(name, count)
@@ -104,14 +104,14 @@ def test_rows_survive_json_and_a_config(name):
     )
 
 
-def test_rows_of_prefers_the_configs_own_layers():
+def test_layers_of_the_config_replace_the_named_architecture():
     rows = rows_of(
         RunConfig(architecture="my own", layers=({"kind": "linear", "activation": "none"},))
     )
     assert [row["kind"] for row in rows] == ["linear"]
 
 
-def test_rows_of_names_what_is_wrong():
+def test_an_unknown_architecture_and_a_wrong_row_are_named():
     with pytest.raises(
         ConfigError,
         match="unknown architecture 'lenet'; the architectures are initial, original-3762, ",
@@ -121,7 +121,7 @@ def test_rows_of_names_what_is_wrong():
         rows_of(RunConfig(layers=({"kind": "conv"}, {"kind": "pool"})))
 
 
-def test_changing_what_rows_of_gives_changes_no_architecture():
+def test_the_rows_of_a_config_are_a_copy():
     rows_of(RunConfig(architecture="initial"))[0]["channels"] = 99
     assert rows_of(RunConfig(architecture="initial"))[0]["channels"] == 8
 

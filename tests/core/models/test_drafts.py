@@ -1,4 +1,4 @@
-"""Networks while they are edited: everything that is wrong, at its row, and everything that is right so far."""
+"""Drafts: errors by row, and the layers traced so far."""
 
 import pytest
 
@@ -11,7 +11,7 @@ CONV, POOL, SCORES = {"kind": "conv"}, {"kind": "maxpool"}, {"kind": "linear"}
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_what_is_right_has_no_mistakes(name):
+def test_a_valid_network_has_no_errors(name):
     draft = inspect(ARCHITECTURES[name].rows)
     assert draft.errors == {}
     assert draft.summary == summarise(ARCHITECTURES[name].rows)
@@ -36,7 +36,7 @@ def test_an_error_is_named_at_its_row_and_earlier_rows_are_traced(rows, number, 
     assert draft.summary is None
 
 
-def test_every_wrong_value_is_named_not_only_the_first():
+def test_every_wrong_value_is_named():
     rows = [
         {"kind": "conv", "groups": 3},
         {"kind": "cake"},

@@ -1,4 +1,4 @@
-"""Receptive fields with their place, held to the gradients of the networks themselves."""
+"""Receptive fields, checked against the gradients of real networks."""
 
 import pytest
 import torch
@@ -17,20 +17,20 @@ ROWS = [
 ]
 
 
-def seen(rows, number: int, down: int, across: int) -> tuple[int, int, int, int]:
+def gradient_square(rows, number: int, row: int, column: int) -> tuple[int, int, int, int]:
     """The square around all pixels that an output value has a gradient to."""
     torch.manual_seed(0)
     model = Network(rows).double().eval()
     image = torch.rand(1, 1, 28, 28, dtype=torch.double, requires_grad=True)
     output = model.features(image)[number - 1]
-    (output[0, :, down, across] if output.dim() == 4 else output[0]).sum().backward()
+    (output[0, :, row, column] if output.dim() == 4 else output[0]).sum().backward()
     touched = image.grad[0, 0].abs() > 0
     ys, xs = (touched.any(dim).nonzero().flatten() for dim in (1, 0))
     return int(xs[0]), int(xs[-1]) + 1, int(ys[0]), int(ys[-1]) + 1
 
 
-def smooth(rows):
-    """The rows with mean instead of max pools and without bends, so that every weight has a gradient."""
+def linearise(rows):
+    """The rows with average pooling and no activations, so that every pixel has a gradient."""
     return [
         {
             **row,
@@ -57,23 +57,27 @@ def smooth(rows):
         ),
     ],
 )
-def test_a_field_is_the_part_of_the_image_that_has_a_gradient(rows):
+def test_a_receptive_field_covers_the_pixels_that_have_a_gradient(rows):
     layers = trace(rows)
     for number in range(1, len(layers) + 1):
         fields = receptive_fields(layers, number)
         middle = (len(fields) // 2, len(fields[0]) // 2)
-        for down, across in {(0, 0), middle}:
-            each = fields[down][across]
+        for row, column in {(0, 0), middle}:
+            field = fields[row][column]
             inside = (
-                max(0, each.left),
-                min(28, each.left + each.side),
-                max(0, each.top),
-                min(28, each.top + each.side),
+                max(0, field.left),
+                min(28, field.left + field.side),
+                max(0, field.top),
+                min(28, field.top + field.side),
             )
-            assert seen(smooth(rows), number, down, across) == inside, (number, down, across)
+            assert gradient_square(linearise(rows), number, row, column) == inside, (
+                number,
+                row,
+                column,
+            )
 
 
-def test_a_field_tells_whether_it_leaves_the_image():
+def test_a_receptive_field_may_exceed_the_image():
     layers = trace(ARCHITECTURES["original-3762"].rows)
     assert central_receptive_field(layers, 1) == ReceptiveField(13, 13, 3)
     assert not central_receptive_field(layers, 1).exceeds_image
@@ -83,6 +87,6 @@ def test_a_field_tells_whether_it_leaves_the_image():
     assert central_receptive_field(layers, 15).exceeds_image
 
 
-def test_rows_without_an_image_have_one_field():
+def test_rows_without_an_image_have_one_receptive_field():
     layers = trace([{"kind": "linear", "channels": 30}, {"kind": "linear"}])
     assert receptive_fields(layers, 2) == [[ReceptiveField(0, 0, 28)]]

@@ -1,4 +1,4 @@
-"""Rows as text: nothing is lost on the way, and no text does harm."""
+"""Rows survive the way to text and back, and any text is read or refused."""
 
 import json
 
@@ -42,7 +42,7 @@ def test_defaults_are_left_out_and_everything_else_is_kept(kind):
     assert from_text(to_text([other])) == (other,)
 
 
-def test_wrong_values_are_kept_for_the_one_who_edits():
+def test_wrong_values_are_kept_for_the_editor():
     rows = (
         {"kind": "conv", "kernel": 99, "channels": "many"},
         {"kind": "cake"},
@@ -76,12 +76,12 @@ def test_wrong_values_are_kept_for_the_one_who_edits():
         (json.dumps([{f"k{at}": 1 for at in range(21)}]), "row 1 has 21"),
     ],
 )
-def test_what_is_no_list_of_rows_is_refused_in_words(text, words):
+def test_text_that_is_no_list_of_rows_is_refused(text, words):
     with pytest.raises(ArchitectureError, match=words.replace("[", r"\[")):
         from_text(text)
 
 
-def test_rows_that_no_link_could_hold_are_refused():
+def test_rows_too_long_for_a_link_are_refused():
     row = {
         "kind": "conv",
         "channels": 999,
@@ -106,7 +106,7 @@ def test_rows_that_no_link_could_hold_are_refused():
         max_leaves=9,
     ).map(json.dumps)
 )
-def test_any_text_gives_rows_or_a_sentence(text):
+def test_any_text_gives_rows_or_an_error(text):
     try:
         rows = from_text(text)
     except ArchitectureError:

@@ -1,4 +1,4 @@
-"""One row at a time: defaults, and a refusal for every wrong value."""
+"""Single rows: defaults, and the refusal of wrong values."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def test_a_bare_row_takes_every_default(kind):
 
 
 @pytest.mark.parametrize(("kind", "parameter"), PARAMETERS, ids=IDS)
-def test_every_parameter_keeps_its_range(kind, parameter):
+def test_every_parameter_takes_its_range_and_nothing_else(kind, parameter):
     if parameter.type in (int, float):
         good = [parameter.low, parameter.high]
         bad = [

@@ -1,4 +1,4 @@
-"""Shape inference by hand-worked figures, the refusal of rows that don't fit, and random rows against torch."""
+"""Shapes: figures computed by hand, rows that do not fit, and random rows against torch."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ POOL = {"kind": "maxpool"}
 SCORES = {"kind": "linear", "activation": "none"}
 
 
-def test_figures_worked_by_hand():
+def test_figures_computed_by_hand():
     layers = trace(
         [
             {"kind": "space_to_depth"},
@@ -75,7 +75,7 @@ def test_figures_worked_by_hand():
     ]
 
 
-def test_a_linear_layer_sees_the_whole_image():
+def test_the_receptive_field_of_a_linear_layer_is_the_whole_image():
     assert trace([SCORES])[0].receptive_field == 28
     assert trace([{"kind": "linear", "channels": 5}, SCORES])[1].receptive_field == 28
 
@@ -182,7 +182,7 @@ def test_an_input_need_not_be_square():
         trace([{"kind": "conv", "kernel": 5}, SCORES], (3, 28, 4))
 
 
-def test_a_norm_behind_a_global_average_needs_two_images():
+def test_a_batch_norm_after_global_pooling_needs_two_images():
     lonely = [CONV, {"kind": "global_avgpool"}, {**NORMED, "kernel": 1, "padding": 0}, SCORES]
     assert min_batch_size(trace(lonely)) == 2
     with pytest.raises(ValueError, match="more than 1 value per channel"):
@@ -254,7 +254,7 @@ def test_random_rows_run_as_traced_or_are_refused_by_number(candidates):
         max_size=4,
     )
 )
-def test_junk_is_refused_in_words(rows):
+def test_junk_is_refused(rows):
     with pytest.raises(ArchitectureError) as caught:  # if nothing else is wrong, then the last row
         trace([*rows, {"kind": "linear", "channels": 9}])
     assert len(str(caught.value)) < 300

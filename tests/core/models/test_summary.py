@@ -1,4 +1,4 @@
-"""The summary, against the original's two tables word for word, and against torchsummary for every architecture."""
+"""The summary equals the original's two tables, and torchsummary's of every architecture."""
 
 import json
 
@@ -136,7 +136,7 @@ def test_wrong_rows_have_no_summary():
         summarise([{"kind": "maxpool"}])
 
 
-def test_the_module_is_left_as_it_was(capsys):
+def test_torchsummary_does_not_change_the_module(capsys):
     model = build(RunConfig()).double().train()
     before = {key: value.clone() for key, value in model.state_dict().items()}
     generator = torch.get_rng_state()
@@ -148,7 +148,7 @@ def test_the_module_is_left_as_it_was(capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_a_forward_that_fails_leaves_torchsummary_as_it_was():
+def test_torchsummary_works_after_a_failed_forward_pass():
     import torchsummary
 
     broken = nn.Sequential(nn.Linear(3, 4))
