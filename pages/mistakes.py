@@ -1,4 +1,4 @@
-"""Mistakes: what a run still gets wrong on the test images, how sure of it, and where two runs differ."""
+"""The Mistakes page: errors of a run on the test images, two runs compared, doubtful labels."""
 
 import streamlit as st
 
@@ -7,31 +7,47 @@ from core.runs.run import DamagedRun
 from core.runs.store import list_runs
 from pages.ui import checkpoints, dataset
 from pages.ui.frame import KEPT, page
-from pages.ui.mistakes.labels import labels
-from pages.ui.mistakes.one_run import one_run
-from pages.ui.mistakes.shared import predictions
-from pages.ui.mistakes.two_runs import two_runs
+from pages.ui.mistakes.labels import show_doubtful_labels
+from pages.ui.mistakes.one_run import show_one_run
+from pages.ui.mistakes.shared import predict_test_images
+from pages.ui.mistakes.two_runs import show_two_runs
+from pages.ui.words import escape_markdown
 
 ONE, TWO, LABELS = VIEWS = ("one run", "two runs", "doubtful labels")
 
 
-def show(first: str, second: str | None, view: str) -> None:
-    """The view that was asked for, or why it cannot be had."""
+def warn_about(name: str | None) -> None:
+    """Say why a run that the link names cannot be shown."""
+    for run in list_runs():
+        if run.name != name or name in runs:
+            continue
+        reason = (
+            f"is damaged: {run.reason}"
+            if isinstance(run, DamagedRun)
+            else "has no weights yet; they are saved at the end of its first epoch."
+        )
+        st.warning(escape_markdown(f"{run.name} {reason}"), icon=":material/error:")
+
+
+def show_view(view: str, first: str, second: str | None) -> None:
+    """Show a view of one run or two, or an error if their predictions cannot be computed."""
     sets = dataset.load_digits()
     if not sets:
         return
     test = sets["test"]
     try:
-        asked = {name: predictions(runs[name], test) for name in (first, second) if name}
+        predictions = {
+            name: predict_test_images(runs[name], test) for name in (first, second) if name
+        }
     except UserError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(escape_markdown(str(error)), icon=":material/error:")
         return
     if view == ONE:
-        one_run(runs[first], asked[first], test)
+        show_one_run(runs[first], predictions[first], test)
     elif view == LABELS:
-        labels(runs[first], asked[first], test)
+        show_doubtful_labels(runs[first], predictions[first], test)
     elif second:
-        two_runs(asked, test)
+        show_two_runs(predictions, test)
     else:
         st.markdown(":gray[There is no second run to compare with yet.]")
         st.page_link("pages/train.py", label="Train another", icon=":material/arrow_forward:")
@@ -39,21 +55,13 @@ def show(first: str, second: str | None, view: str) -> None:
 
 page(
     "Mistakes",
-    "What a network still misreads among the 10,000 test images, and how sure it is of that.",
+    "The test images that a network misclassifies, and the probabilities it gives them.",
     style="mistakes/mistakes.css",
 )
-wanted = st.query_params.get("run")
 runs = {run.name: run for run in checkpoints.trained_runs()}
-for each in list_runs():
-    if each.name == wanted and wanted not in runs:
-        st.warning(
-            f"{each.name} cannot be read: {each.reason}"
-            if isinstance(each, DamagedRun)
-            else f"{each.name} has no weights yet; they are saved at the end of its first epoch.",
-            icon=":material/error:",
-        )
+warn_about(st.query_params.get("run"))
 if not runs:
-    st.markdown("Nothing has been learnt yet, so nothing can be wrong.")
+    st.markdown("No run has been trained yet.")
     st.page_link(
         "pages/train.py",
         label="Train the Final recipe",
@@ -71,7 +79,7 @@ with st.container(key="bar", horizontal=True, vertical_alignment="center", gap="
     )
 with pickers:
     names = list(runs)
-    name = st.selectbox(
+    first = st.selectbox(
         "Run",
         names,
         names.index("final") if "final" in names else 0,
@@ -80,11 +88,11 @@ with pickers:
         label_visibility="collapsed",
         **KEPT,
     )
-    others = [each for each in names if each != name]
-    other = None
+    others = [name for name in names if name != first]
+    second = None
     if view == TWO and others:
-        st.markdown("against", width="content")
-        other = st.selectbox(
+        st.markdown("and", width="content")
+        second = st.selectbox(
             "Second run", others, key="other", width=220, label_visibility="collapsed", **KEPT
         )
-show(name, other, view)
+show_view(view, first, second)

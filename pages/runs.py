@@ -1,4 +1,4 @@
-"""Runs: all of them in a table, some of them compared, and one of them looked after."""
+"""The Runs page: all runs in a table, details of one, and a comparison of several."""
 
 import streamlit as st
 
@@ -6,56 +6,59 @@ from core.experiments import overview
 from core.runs import run_queue, store
 from core.runs.run import DamagedRun, Run
 from pages.ui.frame import page
-from pages.ui.runs import dialogs as runs_ask
-from pages.ui.runs import queue_and_trash as runs_rest
-from pages.ui.runs import table as runs_table
-from pages.ui.runs.compare import compare, curves
-from pages.ui.runs.group import look_at_group
-from pages.ui.runs.run import look
+from pages.ui.runs import dialogs
+from pages.ui.runs.bin import show_bin
+from pages.ui.runs.compare import draw_curves, show_comparison
+from pages.ui.runs.group import show_group
+from pages.ui.runs.queue import show_queue
+from pages.ui.runs.run import show_run
+from pages.ui.runs.table import draw_table, filter_runs, select_entries
+from pages.ui.runs.uploads import show_damaged, show_import
 
 
-def explore(runs: list[Run]) -> None:
-    """The table, and what was ticked in it: one run to look at, several to compare."""
-    found = runs_table.controls(runs)
+def show_runs(runs: list[Run]) -> None:
+    """Show the table of runs, and below it details of one selected run, or several compared."""
+    matching = filter_runs(runs)
     above = st.container()
-    ticked = runs_table.choice([*runs, *overview.groups(runs)])  # first, since the table follows it
+    # Before the table, which marks the selected rows.
+    selected = select_entries([*runs, *overview.groups(runs)])
     with above:
-        if found:
-            runs_table.table(found)
+        if matching:
+            draw_table(matching)
         else:
-            st.markdown(":gray[No run fits. Take words away, or look in any state.]")
-    one, chart, several = st.container(), st.container(), st.container()
-    with one:
-        if len(ticked) == 1:
-            if isinstance(ticked[0], Run):
-                look(ticked[0], runs)
+            st.markdown(":gray[No run matches. Search for fewer words, or choose “any state”.]")
+    details, chart, comparison = st.container(), st.container(), st.container()
+    with details:
+        if len(selected) == 1:
+            if isinstance(selected[0], Run):
+                show_run(selected[0], runs)
             else:
-                look_at_group(ticked[0])
-    # Always in the same place: a bound widget that moves is cut off from the link when its old place is cleared.
+                show_group(selected[0])
+    # The chart's bound widgets stay in one place: a widget that moves is dropped from the link.
     with chart:
-        if ticked:
-            curves(ticked)
-    with several:
-        if len(ticked) > 1:
-            compare(ticked)
+        if selected:
+            draw_curves(selected)
+    with comparison:
+        if len(selected) > 1:
+            show_comparison(selected)
 
 
 page(
     "Runs",
-    "Everything that was trained here. Tick one run to look after it, several to compare them.",
+    "All training runs. Select one run for details, several to compare them.",
     style="runs/runs.css",
 )
-runs_ask.begin()
+dialogs.apply_selection()
 run_queue.start_waiting()
-everything = store.list_runs()
-runs = [run for run in everything if isinstance(run, Run)]
+entries = store.list_runs()
+runs = [run for run in entries if isinstance(run, Run)]
 if runs:
-    explore(runs)
-    runs_rest.queue(runs)
+    show_runs(runs)
+    show_queue(runs)
 else:
     st.markdown(
-        "Nothing trained yet. The Final recipe takes a few minutes here; a run from elsewhere can be taken in "
-        "below."
+        "Nothing trained yet. Train the Final recipe, which takes a few minutes here, or import a "
+        "run below."
     )
     st.page_link(
         "pages/train.py",
@@ -63,11 +66,12 @@ else:
         icon=":material/arrow_forward:",
         query_params={"start": "final"},
     )
-runs_rest.damaged([each for each in everything if isinstance(each, DamagedRun)])
+show_damaged([entry for entry in entries if isinstance(entry, DamagedRun)])
 st.divider()
 left, right = st.columns(2, gap="large")
 with left:
-    runs_rest.take_in()
+    show_import()
 with right:
-    runs_rest.bin()
-runs_ask.end()
+    show_bin()
+dialogs.show_messages()
+dialogs.show_dialog()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from core.experiments import overview
@@ -106,3 +107,11 @@ def describe_progress(run: Run, now: Progress) -> str:
             f", {run.message}" if run.message else ""
         )
     return line
+
+
+def escape_markdown(text: str) -> str:
+    """Escape text from outside, such as a run's name, so that Markdown shows it as it is.
+
+    Every title, label, help text, caption and message of Streamlit is Markdown.
+    """
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)

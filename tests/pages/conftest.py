@@ -9,6 +9,7 @@ import pytest
 import streamlit as st
 
 from core.runs import processes, run_queue
+from tests.made import made_run
 
 
 @pytest.fixture
@@ -32,3 +33,13 @@ def fresh() -> Iterator[None]:
     yield
     st.cache_data.clear()
     st.cache_resource.clear()
+
+
+@pytest.fixture
+def four_runs(folder) -> Path:
+    """A folder with two finished runs, a stopped one, and one without an epoch."""
+    made_run(folder, "final", recipe="final", done=15, epochs=15, architecture="original-3762")
+    made_run(folder, "other", done=3, max_lr=0.05)
+    made_run(folder, "cut", done=1, state="stopped", epochs=4)
+    made_run(folder, "fresh", done=0, state="stopped", epochs=4)
+    return folder

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 
 import numpy as np
 import pandas as pd
@@ -18,9 +17,10 @@ from core.insight import mistakes
 from core.models.network import build
 from core.runs.prediction_cache import load_predictions
 from core.runs.weights import save_tensors
-from pages.ui.mistakes.shared import csv, votes
+from pages.ui.mistakes.shared import describe_votes, errors_csv
 from tests.made import made_run
 from tests.opening import open_page, well
+from tests.pages.reading import component, page_text
 
 pytestmark = pytest.mark.usefixtures("fresh")
 
@@ -36,19 +36,6 @@ def opened(**link: str) -> AppTest:
     return open_page("pages/mistakes.py", **link)
 
 
-def component(app: AppTest, name: str) -> dict:
-    found = next(
-        each for each in app.get("bidi_component") if each.proto.component_name == f"inkling_{name}"
-    )
-    return json.loads(found.proto.json)
-
-
-def told(app: AppTest) -> str:
-    return "\n".join(
-        each.value for kind in (app.markdown, app.caption, app.error, app.warning) for each in kind
-    )
-
-
 def found_of(run, here: Mnist) -> mistakes.Predictions:
     return load_predictions(run, test=here.test.to_numpy())
 
@@ -57,9 +44,9 @@ def figures(app: AppTest) -> list[str]:
     return [each.value for each in app.metric]
 
 
-def test_without_runs_it_invites(folder):
+def test_without_runs_the_page_invites_to_train(folder):
     app = opened()
-    assert "Nothing has been learnt yet" in told(app)
+    assert "No run has been trained" in page_text(app)
     assert "start=final" in [each.proto.query_string for each in app.get("page_link")]
 
 
@@ -67,14 +54,14 @@ def test_a_run_without_weights_and_a_damaged_one_are_named_and_another_is_shown(
     made_run(folder, "final")
     made_run(folder, "new", done=0, state="stopped")
     (folder / "broken").mkdir()
-    assert "new has no weights yet" in told(opened(run="new"))
+    assert "new has no weights yet" in page_text(opened(run="new"))
     app = opened(run="broken")
-    assert "broken cannot be read" in told(app)
+    assert "broken is damaged" in page_text(app)
     assert app.selectbox(key="run").value == "final"
     assert component(app, "matrix")
 
 
-def test_it_counts_what_the_run_gets_wrong(folder, here):
+def test_the_metrics_and_the_matrix_count_the_errors(folder, here):
     run = made_run(folder, "mine")
     found = found_of(run, here)
     app = opened(run="mine")
@@ -92,7 +79,7 @@ def test_it_counts_what_the_run_gets_wrong(folder, here):
     )
 
 
-def test_a_cell_that_is_clicked_shows_its_images_and_all_again(folder, here):
+def test_a_cell_filters_the_images(folder, here):
     found = found_of(made_run(folder, "mine"), here)
     counts = mistakes.confusion_matrix(found.labels, found.predicted)
     label, answer = next((a, b) for a in range(10) for b in range(10) if a != b and counts[a, b])
@@ -106,11 +93,11 @@ def test_a_cell_that_is_clicked_shows_its_images_and_all_again(folder, here):
     assert len(component(well(app.run()), "gallery")["cells"]) == min(56, found.error_count)
 
 
-def test_the_diagonal_shows_what_is_read_rightly(folder, here):
+def test_the_diagonal_shows_correct_predictions(folder, here):
     found = found_of(made_run(folder, "mine"), here)
     digit = int(np.bincount(found.labels[found.correct]).argmax())
     app = opened(run="mine", labelled=str(digit), read=str(digit))
-    assert f"{digit} read rightly" in told(app)
+    assert f"{digit} predicted correctly" in page_text(app)
     assert {cell["label"] for cell in component(app, "gallery")["cells"]} == {f"{digit} → {digit}"}
 
 
@@ -118,31 +105,31 @@ def test_an_empty_cell_says_so(folder, here):
     found = found_of(made_run(folder, "mine"), here)
     counts = mistakes.confusion_matrix(found.labels, found.predicted)
     label, answer = (int(each[0]) for each in np.nonzero(counts == 0))
-    assert "There is none" in told(opened(run="mine", labelled=str(label), read=str(answer)))
+    assert "There are none" in page_text(opened(run="mine", labelled=str(label), read=str(answer)))
 
 
-def test_any_image_can_be_looked_at_and_sent_to_draw(folder, here):
+def test_any_image_can_be_shown_and_opened_in_draw(folder, here):
     made_run(folder, "mine")
     app = opened(run="mine", image="7")
     assert component(app, "closeup")["pixels"] == here.test.images[7].flatten().tolist()
-    assert "test image 7" in told(app)
+    assert "test image 7" in page_text(app)
     queries = [each.proto.query_string for each in app.get("page_link")]
-    assert "digit=test-7" in queries
-    assert any("index=7" in each and "set=test" in each for each in queries)
+    assert any("digit=test-7" in query and "network=mine" in query for query in queries)
+    assert any("index=7" in query and "set=test" in query for query in queries)
 
 
-def test_pages_of_mistakes_are_walked_through(folder, here):
+def test_the_pages_of_images_follow_the_loss(folder, here):
     found = found_of(made_run(folder, "mine"), here)
     order = mistakes.worst_errors(found)
     app = opened(run="mine")
-    next(button for button in app.button if button.label == "Later").click()
+    next(button for button in app.button if button.label == "Next").click()
     cells = component(well(app.run()), "gallery")["cells"]
     assert [cell["note"].split(", ")[1] for cell in cells] == [
         str(index) for index in order[56:112]
     ]
 
 
-def test_a_network_that_names_one_digit_only_can_be_looked_at(folder, here):
+def test_a_network_that_predicts_a_single_digit_can_be_shown(folder, here):
     run = made_run(folder, "stuck", state="diverged", message="the loss is no number")
     weights = {name: value * 0 for name, value in build(run.config).state_dict().items()}
     weights[next(name for name in weights if name.endswith("bias"))][3] = 50.0
@@ -153,7 +140,7 @@ def test_a_network_that_names_one_digit_only_can_be_looked_at(folder, here):
     assert {sum(row) for row in np.array(shown["counts"]).T.tolist()} == {0, 200}
 
 
-def test_weights_that_hold_no_numbers_are_an_error_in_words(folder, here):
+def test_weights_that_are_not_finite_are_an_error_in_words(folder, here):
     run = made_run(folder, "wild")
     save_tensors(
         run.folder / "last.safetensors",
@@ -178,61 +165,65 @@ def test_two_runs_are_compared_image_by_image(folder, here):
         cell["note"].split(" | ")[1] == cell["label"] != cell["note"].split(" | ")[0]
         for cell in cells
     )
-    assert of_runs("one", found_of(first, here), "two", found_of(second, here)).words in told(app)
+    assert of_runs("one", found_of(first, here), "two", found_of(second, here)).words in page_text(
+        app
+    )
 
 
-def test_one_run_alone_has_nothing_to_be_compared_with(folder, here):
+def test_a_single_run_has_nothing_to_be_compared_with(folder, here):
     made_run(folder, "one")
     app = opened(view="two runs")
-    assert "no second run" in told(app)
+    assert "no second run" in page_text(app)
 
 
-def test_the_same_network_twice_differs_in_nothing(folder, here):
+def test_equal_networks_do_not_differ(folder, here):
     made_run(folder, "one")
     made_run(folder, "two")
     app = opened(run="one", view="two runs", other="two")
-    assert "equally good here" in told(app)
-    assert "There is none" in told(app)
+    assert "equally good here" in page_text(app)
+    assert "There are none" in page_text(app)
 
 
-def test_of_other_images_no_labels_are_doubted(folder, here):
+def test_other_images_have_no_known_label_errors(folder, here):
     made_run(folder, "one")
-    assert "Nothing is known of the labels" in told(opened(view="doubtful labels"))
+    assert "No label errors are known" in page_text(opened(view="doubtful labels"))
 
 
 @pytest.mark.mnist
-def test_doubtful_labels_are_marked_and_shown_with_the_votes(folder, mnist, monkeypatch):
+def test_doubtful_labels_are_marked_and_shown_with_votes(folder, mnist, monkeypatch):
     monkeypatch.setattr(dataset, "load", lambda progress: mnist)
     made_run(folder, "one")
     app = opened(view="doubtful labels")
     cells = component(app, "gallery")["cells"]
     assert len(cells) == 15
     assert cells[0]["label"] == "8 or 9"
-    assert "none said 8, five 9." in told(app)
+    assert "0 of 5 people agreed with the label 8, 5 said 9" in page_text(app)
     app = opened(view="one run", labelled="8", read="any", image="947")
-    assert "none said 8, five 9." in told(app)
+    assert "0 of 5 people agreed with the label 8, 5 said 9" in page_text(app)
     assert figures(app)[3].endswith("of 15")
 
 
-def test_votes_are_put_into_words():
-    assert votes(mistakes.LabelError(4, 9, 2, 2, 1)).endswith(
-        "two said 4, two 9, one both or neither."
+def test_votes_are_described():
+    assert describe_votes(mistakes.LabelError(4, 9, 2, 2, 1)).endswith(
+        "label 4, 2 said 9, 1 said both or neither."
     )
 
 
 @pytest.mark.parametrize("view", ["one run", "two runs", "doubtful labels", "?"])
-def test_it_opens_with_any_link(folder, here, view):
+def test_the_page_opens_with_any_link(folder, here, view):
     made_run(folder, "one")
     made_run(folder, "two")
     opened(view=view, run="../x", other="one", labelled="12", read="-1", image="1e9", split="x")
     opened(view=view, run="one", other="one", labelled="any", read="3", image="-4")
 
 
-def test_mistakes_can_be_taken_along(folder, here):
+def test_errors_can_be_saved_as_csv(folder, here):
     run = made_run(folder, "mine")
     found = found_of(run, here)
     table = pd.read_csv(
-        io.StringIO(csv(found, LabelledImages(here.test.images.numpy(), found.labels, "test")))
+        io.StringIO(
+            errors_csv(found, LabelledImages(here.test.images.numpy(), found.labels, "test"))
+        )
     )
     assert list(table["index"]) == list(mistakes.worst_errors(found))
     assert list(table.columns[:5]) == ["index", "label", "predicted", "loss", "suspected_label"]
@@ -240,5 +231,5 @@ def test_mistakes_can_be_taken_along(folder, here):
         table[[f"p{digit}" for digit in range(10)]].sum(axis=1), 1, atol=1e-4
     )
     assert [each.proto.label for each in opened(run="mine").get("download_button")] == [
-        "Mistakes (CSV)"
+        "Errors (CSV)"
     ]

@@ -21,7 +21,7 @@ _mount_menu = register_component("save", "save_menu/menu")
 
 
 def draw_chart(
-    chart: altair.TopLevelMixin,
+    chart: altair.Chart | altair.LayerChart,
     key: str,
     *,
     title: str,

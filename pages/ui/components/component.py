@@ -1,4 +1,4 @@
-"""Custom components: each has a stylesheet and a script, and shares the functions of `component.js`."""
+"""Custom components: each has a stylesheet and a script, which can use `component.js`."""
 
 from __future__ import annotations
 

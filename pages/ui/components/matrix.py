@@ -22,7 +22,7 @@ def draw_confusion_matrix(
     """Draw a confusion matrix, with labels in rows and predictions in columns.
 
     Args:
-        counts: (10, 10) numbers of images, as `core.insight.mistakes.confusion_matrix` returns them.
+        counts: (10, 10) numbers of images, from `core.insight.mistakes.confusion_matrix`.
         picked: label and prediction of the selected cell; None selects all.
         on_pick: called after a click on a cell that has images, whose (label, prediction) is then
             in `st.session_state[key].picked`.
@@ -41,9 +41,9 @@ def draw_confusion_matrix(
             "recall": recall,
             "picked": list(picked),
             "alt": (
-                f"Confusion matrix, labels in rows and predictions in columns: {errors:,} errors in "
-                f"{int(counts.sum()):,} images. Arrow keys move between cells, Enter shows the images "
-                "of a cell."
+                f"Confusion matrix, labels in rows and predictions in columns: {errors:,} errors "
+                f"in {int(counts.sum()):,} images. Arrow keys move between cells, Enter shows the "
+                "images of a cell."
             ),
         },
     )

@@ -20,8 +20,8 @@ from pages.ui import dataset, tables
 from pages.ui.components.chart import draw_chart
 from pages.ui.experiments import shared as experiments_parts
 from pages.ui.frame import KEPT, heading
-from pages.ui.mistakes.shared import predictions
-from pages.ui.runs.compare import VALUES, frame, said
+from pages.ui.mistakes.shared import predict_test_images
+from pages.ui.runs.compare import VALUES, describe_curves, make_curves
 
 USUAL = ("intermediate", "final")
 
@@ -84,7 +84,10 @@ def _asked(one: Run, two: Run) -> Answer | None:
     if not sets:
         return None
     return of_runs(
-        one.name, predictions(one, sets["test"]), two.name, predictions(two, sets["test"])
+        one.name,
+        predict_test_images(one, sets["test"]),
+        two.name,
+        predict_test_images(two, sets["test"]),
     )
 
 
@@ -162,14 +165,14 @@ def _disagreements(answer: Answer, found: Comparison) -> None:
 
 
 def _curves(runs: list[Run]) -> None:
-    shown = frame(runs, VALUES[charts_runs.ACCURACY][0])
+    shown = make_curves(runs, VALUES[charts_runs.ACCURACY][0])
     names = [run.name for run in runs]
     draw_chart(
         charts_runs.overlay(shown, charts_runs.ACCURACY, names),
         "overlay",
         title="Accuracy",
         subtitle="on the validation images, epoch by epoch",
-        alt=said(runs, charts_runs.ACCURACY),
+        alt=describe_curves(runs, charts_runs.ACCURACY),
         filename=f"{'-'.join(names)}-accuracy",
         subject=" and ".join(names),
         make_table=lambda: shown,

@@ -1,4 +1,4 @@
-"""The test images whose labels are in doubt, and what a run makes of them."""
+"""The test images whose labels are doubtful, and a run's predictions for them."""
 
 from __future__ import annotations
 
@@ -11,62 +11,70 @@ from core.runs.run import Run
 from pages.ui import tables
 from pages.ui.components.gallery import draw_gallery
 from pages.ui.frame import heading
-from pages.ui.mistakes.shared import doubts, one_image
+from pages.ui.mistakes.shared import label_errors, show_image
+from pages.ui.words import escape_markdown
 
 SOURCE = "[Northcutt, Athalye and Mueller, 2021](https://arxiv.org/abs/2103.14749)"
+_SELECTED = "mistakes_doubtful_image"  # session key: index of the image shown in detail
+_GALLERY = "mistakes_doubtful_images"
 
 
 @st.fragment
-def labels(run: Run, found: Predictions, test: LabelledImages) -> None:
-    """The known wrong labels, with what people and the run say of them."""
-    known = doubts(test)
-    if not known:
-        st.markdown(":gray[Nothing is known of the labels of these images.]")
+def show_doubtful_labels(run: Run, predictions: Predictions, test: LabelledImages) -> None:
+    """Show the known label errors, with the votes of people and the run's predictions."""
+    errors = label_errors(test)
+    if not errors:
+        st.markdown(":gray[No label errors are known for these images.]")
         return
-    indices = np.array(sorted(known))
-    wrong = int((~found.correct[indices]).sum())
-    sides = sum(int(found.predicted[index]) == doubt.suggested for index, doubt in known.items())
-    rest, missed = len(found.labels) - len(known), found.error_count - wrong
+    indices = np.array(sorted(errors))
+    wrong = int((~predictions.correct[indices]).sum())
+    as_suggested = sum(
+        int(predictions.predicted[index]) == error.suggested for index, error in errors.items()
+    )
+    others, other_errors = len(predictions.labels) - len(errors), predictions.error_count - wrong
     tables.draw_metrics(
         {
-            "Labels in doubt": str(len(known)),
-            "Read otherwise": str(wrong),
-            "Read as suspected": str(sides),
-            "Right without them": f"{100 - 100 * missed / rest:.2f}\u00a0%",
+            "Doubtful labels": str(len(errors)),
+            "Errors among them": str(wrong),
+            "Predicted as suspected": str(as_suggested),
+            "Accuracy without them": f"{100 - 100 * other_errors / others:.2f}\u00a0%",
         }
     )
     st.markdown(
-        f"Images that learning algorithms had found suspicious were shown to five people each; these are the "
-        f"{len(known)} of the 10,000 whose label fewer than three of the five kept ({SOURCE}). Here "
-        f"{run.name} is counted wrong {wrong} times, {sides} times for reading what the label was suspected "
-        f"to be. Without them it is wrong on {missed} of {rest:,}.",
+        f"Learning algorithms found the labels of some images suspicious, and five people looked "
+        f"at each. For these {len(errors)} of the 10,000 images fewer than three of them agreed "
+        f"with the label ({SOURCE}). {wrong} of them count as errors of "
+        f"{escape_markdown(run.name)}, which predicts the suspected digit for {as_suggested}. On "
+        f"the other {others:,} images it makes {other_errors} errors.",
         width=720,
     )
-    heading("Labels in doubt", "the known wrong labels of the test set, in its order")
-    at = st.session_state.get("doubted")
-    at = at if at in known else int(indices[0])
+    heading("Doubtful labels", "known label errors, by index")
+    selected = st.session_state.get(_SELECTED)
+    selected = selected if selected in errors else int(indices[0])
     left, right = st.columns([2, 1], gap="large")
     with left:
         draw_gallery(
             test.images[indices],
-            "Images whose labels are in doubt",
-            "doubtful",
+            "Images with doubtful labels",
+            _GALLERY,
             tile=4.25,
             stacked=True,
             labels=[
-                f"{known[index].label} or {known[index].suggested}" for index in indices.tolist()
+                f"{errors[index].label} or {errors[index].suggested}" for index in sorted(errors)
             ],
-            notes=[f"read as {found.predicted[index]}" for index in indices],
+            notes=[f"predicted {predictions.predicted[index]}" for index in indices],
             alts=[
-                f"Test image {index}, labelled {known[index].label}, suspected to be a {known[index].suggested}, "
-                f"read as {found.predicted[index]}"
+                f"Test image {index}, label {errors[index].label}, suspected to be "
+                f"{errors[index].suggested}, predicted {predictions.predicted[index]}"
                 for index in indices.tolist()
             ],
-            picked=int(np.flatnonzero(indices == at)[0]),
-            on_pick=lambda: st.session_state.update(
-                doubted=int(indices[st.session_state["doubtful"].picked])
-            ),
+            picked=int(np.flatnonzero(indices == selected)[0]),
+            on_pick=lambda: _select(indices),
         )
-        st.caption("Below each: the label or what it was suspected to be, then what was read.")
-    with right, st.container(key="seen"):
-        one_image(at, test, {run.name: found}, "doubtful_image")
+        st.caption("Below each image: its label or the suspected digit, then the prediction.")
+    with right, st.container(key="mistakes_detail"):
+        show_image(selected, test, {run.name: predictions}, "mistakes_doubtful_closeup")
+
+
+def _select(indices: np.ndarray) -> None:
+    st.session_state[_SELECTED] = int(indices[st.session_state[_GALLERY].picked])

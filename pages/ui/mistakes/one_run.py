@@ -1,4 +1,4 @@
-"""What one run gets wrong: the confusion matrix, and the images behind its cells."""
+"""The errors of one run: the confusion matrix, accuracy by digit, and the images behind a cell."""
 
 from __future__ import annotations
 
@@ -16,90 +16,98 @@ from pages.ui import tables
 from pages.ui.components.gallery import draw_gallery
 from pages.ui.components.matrix import draw_confusion_matrix
 from pages.ui.frame import KEPT, heading
-from pages.ui.mistakes.shared import csv, doubts, one_image
+from pages.ui.mistakes.shared import errors_csv, label_errors, show_image
 
 ANY = "any"
-PAGE = 56
-SURE = 0.9
-_DIGITS = tuple(map(str, range(10)))
+PAGE = 56  # images of a page
+CONFIDENT = 0.9  # probability
+DIGITS = tuple(map(str, range(10)))
+# Keys of the filters, and their names in the link.
+LABEL, PREDICTED, IMAGE = "labelled", "read", "image"
+_GALLERY, _MATRIX = "mistakes_images", "mistakes_matrix"
 
 
 @st.fragment
-def one_run(run: Run, found: Predictions, test: LabelledImages) -> None:
-    """The mistakes of a run: counted, by digit, and one by one."""
-    counts = mistakes.confusion_matrix(found.labels, found.predicted)
-    _figures(run, found, test)
+def show_one_run(run: Run, predictions: Predictions, test: LabelledImages) -> None:
+    """Show the errors of a run: their number, by digit, and one by one."""
+    counts = mistakes.confusion_matrix(predictions.labels, predictions.predicted)
+    _draw_metrics(run, predictions, test)
     left, right = st.columns([7, 5], gap="large")
     st.space("small")
-    title, filters = (
-        st.container(),
-        st.container(horizontal=True, vertical_alignment="bottom", gap="medium"),
-    )
+    title, filters = st.container(), st.container()
     with filters:  # before the matrix, which shows what they are set to
-        label = st.selectbox(
-            "Label", (ANY, *_DIGITS), key="labelled", on_change=_afresh, width=100, **KEPT
+        label, predicted, image = _show_filters(len(test.images))
+    with left:
+        heading("Confusion matrix", "labels in rows, predictions in columns; click a cell")
+        draw_confusion_matrix(counts, (_digit(label), _digit(predicted)), _store_cell, key=_MATRIX)
+    with right:
+        heading("By digit", "with 95 % intervals")
+        _draw_by_digit(counts)
+        st.caption(
+            "Recall: share of a digit's images that are predicted as this digit. Precision: share "
+            "of the predictions of a digit that are correct."
         )
-        answer = st.selectbox(
-            "Read as", (ANY, *_DIGITS), key="read", on_change=_afresh, width=100, **KEPT
+    indices = mistakes.sort_by_loss(predictions, _filter(predictions, label, predicted))
+    with title:
+        heading(*_describe_filters(label, predicted, len(indices)))
+    _show_images(run, predictions, test, indices, image)
+
+
+def _digit(value: str) -> int | None:
+    return int(value) if value in DIGITS else None
+
+
+def _show_filters(total: int) -> tuple[str, str, int | None]:
+    """Show the filters; returns the label, the prediction, and the index of a single image."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        options = (ANY, *DIGITS)
+        label = st.selectbox(
+            "Label", options, key=LABEL, on_change=_deselect_image, width=100, **KEPT
+        )
+        predicted = st.selectbox(
+            "Prediction", options, key=PREDICTED, on_change=_deselect_image, width=100, **KEPT
         )
         image = st.number_input(
             "Test image",
             0,
-            len(test.images) - 1,
+            total - 1,
             None,
-            key="image",
+            key=IMAGE,
             placeholder="index",
-            help="Place in the test set, counted from 0: any image, also one that is read rightly.",
+            help="Index in the test set, counted from 0, of any image.",
             width=150,
             **KEPT,
         )
-    with left:
-        heading("Confusion", "label down, answer across; a click shows the images")
-        draw_confusion_matrix(
-            counts,
-            tuple(int(each) if each in _DIGITS else None for each in (label, answer)),
-            _pick_cell,
-        )
-    with right:
-        heading("By digit", "with 95 % intervals")
-        _by_digit(counts)
-        st.caption(
-            "Recall: of a digit's images, those read rightly. Precision: of a digit's answers, those that are "
-            "right."
-        )
-    chosen = mistakes.sort_by_loss(found, _chosen(found, label, answer))
-    with title:
-        heading(*_title(label, answer, len(chosen)))
-    _images(run, found, test, chosen, image)
+    return label, predicted, image
 
 
-def _figures(run: Run, found: Predictions, test: LabelledImages) -> None:
-    total, wrong = len(found.labels), ~found.correct
-    sure = int((found.probabilities.max(axis=1)[wrong] > SURE).sum())
-    low, high = wilson(total - found.error_count, total)
-    figures = {
-        f"Wrong of {total:,}": f"{found.error_count:,}",
-        "Right": f"{100 - 100 * found.error_count / total:.2f}\u00a0%",
-        f"Wrong, over {100 * SURE:.0f}\u00a0% sure": f"{sure:,}",
+def _draw_metrics(run: Run, predictions: Predictions, test: LabelledImages) -> None:
+    total, wrong = len(predictions.labels), ~predictions.correct
+    confident = int((predictions.probabilities.max(axis=1)[wrong] > CONFIDENT).sum())
+    low, high = wilson(total - predictions.error_count, total)
+    metrics = {
+        "Errors": f"{predictions.error_count:,}",
+        "Accuracy": f"{100 - 100 * predictions.error_count / total:.2f}\u00a0%",
+        f"Errors above {100 * CONFIDENT:.0f}\u00a0%": f"{confident:,}",
     }
-    if known := doubts(test):
-        figures["With a doubtful label"] = (
-            f"{sum(bool(wrong[index]) for index in known)} of {len(known)}"
-        )
-    tables.draw_metrics(figures)
-    still = (
-        f" It is still training; these are its weights after epoch {run.epochs[-1].epoch}."
+    if doubtful := label_errors(test):
+        errors = sum(bool(wrong[index]) for index in doubtful)
+        metrics["Doubtful labels"] = f"{errors} of {len(doubtful)}"
+    tables.draw_metrics(metrics)
+    live = (
+        f" The run is still training; these are its weights after epoch {run.epochs[-1].epoch}."
         if run.is_live
         else ""
     )
     st.caption(
-        f"As for any {total:,} images, chance has a share in it: the 95 % interval goes from {low:.2f} to "
-        f"{high:.2f} %.{still}"
+        f"On {total:,} test images. 95 % confidence interval of the accuracy: {low:.2f} to "
+        f"{high:.2f} %. {confident:,} errors have a probability above {100 * CONFIDENT:.0f}\u00a0%."
+        f"{live}"
     )
 
 
-def _by_digit(counts: np.ndarray) -> None:
-    right = counts.diagonal()
+def _draw_by_digit(counts: np.ndarray) -> None:
+    correct = counts.diagonal()
     rows = []
     for measure, totals in (
         (charts.RECALL, counts.sum(axis=1)),
@@ -107,128 +115,133 @@ def _by_digit(counts: np.ndarray) -> None:
     ):
         for digit in range(10):
             if totals[digit]:
-                low, high = wilson(int(right[digit]), int(totals[digit]))
-                rows.append((digit, measure, 100 * right[digit] / totals[digit], low, high))
+                low, high = wilson(int(correct[digit]), int(totals[digit]))
+                rows.append((digit, measure, 100 * correct[digit] / totals[digit], low, high))
     frame = pd.DataFrame(rows, columns=["digit", "measure", "share", "low", "high"])
     recall = frame[frame["measure"] == charts.RECALL].set_index("digit")["share"]
     st.altair_chart(
         charts.by_digit(frame),
-        key="by_digit",
+        key="mistakes_by_digit",
         alt="Recall of each digit: "
         + ", ".join(f"{digit}: {share:.1f} %" for digit, share in recall.items()),
     )
 
 
-def _pick_cell() -> None:
-    """Show the images of the cell that was clicked, or all mistakes when it was shown already."""
-    label, answer = map(str, st.session_state["matrix"].picked)
-    if (st.session_state.get("labelled"), st.session_state.get("read")) == (label, answer):
-        label = answer = ANY
-    st.session_state.update({"labelled": label, "read": answer, "image": None})
+def _store_cell() -> None:
+    """Filter by the cell that was clicked; a second click shows all errors again."""
+    cell = tuple(map(str, st.session_state[_MATRIX].picked))
+    if (st.session_state.get(LABEL), st.session_state.get(PREDICTED)) == cell:
+        cell = (ANY, ANY)
+    st.session_state.update({LABEL: cell[0], PREDICTED: cell[1], IMAGE: None})
 
 
-def _afresh() -> None:
-    """Begin with the first image: another filter shows others."""
-    st.session_state["image"] = None
+def _deselect_image() -> None:
+    st.session_state[IMAGE] = None
 
 
-def _images(
-    run: Run, found: Predictions, test: LabelledImages, chosen: np.ndarray, image: int | None
+def _select_image(index: int) -> None:
+    st.session_state[IMAGE] = index
+
+
+def _filter(predictions: Predictions, label: str, predicted: str) -> np.ndarray:
+    """Which images (N,) the filters let through: errors, or on the diagonal correct predictions."""
+    chosen = predictions.correct if label == predicted != ANY else ~predictions.correct
+    for values, digit in ((predictions.labels, label), (predictions.predicted, predicted)):
+        if digit != ANY:
+            chosen = chosen & (values == int(digit))
+    return chosen
+
+
+def _describe_filters(label: str, predicted: str, count: int) -> tuple[str, str]:
+    """The heading of the images, and its explanation."""
+    if label == predicted != ANY:
+        return f"{label} predicted correctly", f"{count:,}, lowest probability first"
+    order = f"{count:,}, highest loss first"
+    if label == predicted:
+        return "All errors", order
+    if predicted == ANY:
+        return f"Errors on {label}", order
+    return (
+        f"Wrongly predicted as {predicted}" if label == ANY else f"{label} predicted as {predicted}"
+    ), order
+
+
+def _show_images(
+    run: Run, predictions: Predictions, test: LabelledImages, indices: np.ndarray, image: int | None
 ) -> None:
-    if not len(chosen) and image is None:
-        st.markdown(":gray[There is none.]")
+    if not len(indices) and image is None:
+        st.markdown(":gray[There are none.]")
         return
-    at = int(chosen[0]) if image is None else image
+    selected = int(indices[0]) if image is None else image
     left, right = st.columns([2, 1], gap="large")
     with left:
-        _grid(found, test, chosen, at)
+        _draw_page(predictions, test, indices, selected)
         st.download_button(
-            "Mistakes (CSV)",
-            lambda: csv(found, test),
+            "Errors (CSV)",
+            lambda: errors_csv(predictions, test),
             f"{run.name}-mistakes.csv",
             "text/csv",
             icon=":material/download:",
             type="tertiary",
-            key="save_mistakes",
+            key="mistakes_save",
             on_click="ignore",
         )
-    with right, st.container(key="seen"):
-        one_image(at, test, {run.name: found}, "mistake")
+    with right, st.container(key="mistakes_detail"):
+        show_image(selected, test, {run.name: predictions}, "mistakes_closeup")
 
 
-def _chosen(found: Predictions, label: str, answer: str) -> np.ndarray:
-    """Which images two filters let through: mistakes, unless they ask for one digit read as itself."""
-    chosen = found.correct if label == answer != ANY else ~found.correct
-    for value, wanted in ((found.labels, label), (found.predicted, answer)):
-        if wanted != ANY:
-            chosen = chosen & (value == int(wanted))
-    return chosen
-
-
-def _title(label: str, answer: str, count: int) -> tuple[str, str]:
-    """What the filters show, in words."""
-    order = f"{count:,}, the highest loss first"
-    if label == answer != ANY:
-        return f"{label} read rightly", f"{count:,}, the least sure first"
-    if label == answer:
-        return "All mistakes", order
-    if answer == ANY:
-        return f"{label} read wrongly", order
-    return (f"Wrongly read as {answer}" if label == ANY else f"{label} read as {answer}"), order
-
-
-def _grid(found: Predictions, test: LabelledImages, chosen: np.ndarray, at: int) -> None:
-    """One page of the chosen images, the one with the image in question if it is among them."""
-    place = int(np.argmax(chosen == at)) if at in chosen else None
-    first = (place or 0) // PAGE * PAGE
-    shown = chosen[first : first + PAGE]
-    known = doubts(test)
-    answers = found.predicted[shown]
-    sure = [
-        f"{100 * found.probabilities[index, read]:.0f}\u00a0%"
-        for index, read in zip(shown, answers, strict=True)
+def _draw_page(
+    predictions: Predictions, test: LabelledImages, indices: np.ndarray, selected: int
+) -> None:
+    """Draw one page of images: the page of the selected one, or the first."""
+    position = int(np.argmax(indices == selected)) if selected in indices else None
+    first = (position or 0) // PAGE * PAGE
+    shown = indices[first : first + PAGE]
+    doubtful = label_errors(test)
+    digits = predictions.predicted[shown]
+    probabilities = [
+        f"{100 * predictions.probabilities[index, digit]:.0f}\u00a0%"
+        for index, digit in zip(shown, digits, strict=True)
     ]
     draw_gallery(
         test.images[shown],
-        "Images, the highest loss first",
-        "mistakes",
+        "Images, highest loss first",
+        _GALLERY,
         tile=4.25,
         stacked=True,
         labels=[
-            f"{label} → {read}" for label, read in zip(found.labels[shown], answers, strict=True)
+            f"{label} → {digit}"
+            for label, digit in zip(predictions.labels[shown], digits, strict=True)
         ],
-        notes=[f"{each}, {index}" for each, index in zip(sure, shown, strict=True)],
+        notes=[f"{share}, {index}" for share, index in zip(probabilities, shown, strict=True)],
         alts=[
-            f"Test image {index}, labelled {found.labels[index]}, read as {found.predicted[index]}, {each} sure"
-            + (", its label is in doubt" if index in known else "")
-            for each, index in zip(sure, shown, strict=True)
+            f"Test image {index}, label {predictions.labels[index]}, predicted "
+            f"{predictions.predicted[index]} with probability {share}"
+            + (", doubtful label" if index in doubtful else "")
+            for share, index in zip(probabilities, shown, strict=True)
         ],
-        marked=[where for where, index in enumerate(shown) if int(index) in known],
-        picked=None if place is None else place - first,
-        on_pick=lambda: _go(int(shown[st.session_state["mistakes"].picked])),
+        marked=[place for place, index in enumerate(shown) if int(index) in doubtful],
+        picked=None if position is None else position - first,
+        on_pick=lambda: _select_image(int(shown[st.session_state[_GALLERY].picked])),
     )
-    legend = "Below each: label → what was read, how sure of it, index."
-    if known:
-        legend += " ? marks a label that most people doubted."
+    legend = "Below each image: label → prediction, its probability, index."
+    if doubtful:
+        legend += " ? marks a doubtful label."
     st.caption(legend)
-    if len(chosen) > PAGE:
+    if len(indices) > PAGE:
         with st.container(horizontal=True, vertical_alignment="center"):
-            _step("Earlier", "chevron_left", chosen, first - PAGE)
-            _step("Later", "chevron_right", chosen, first + PAGE)
-            st.caption(f"{first + 1:,} to {first + len(shown):,} of {len(chosen):,}")
+            _page_button("Previous", "chevron_left", indices, first - PAGE)
+            _page_button("Next", "chevron_right", indices, first + PAGE)
+            st.caption(f"{first + 1:,} to {first + len(shown):,} of {len(indices):,}")
 
 
-def _step(title: str, icon: str, chosen: np.ndarray, to: int) -> None:
-    there = 0 <= to < len(chosen)
+def _page_button(title: str, icon: str, indices: np.ndarray, first: int) -> None:
+    exists = 0 <= first < len(indices)
     st.button(
         title,
         icon=f":material/{icon}:",
-        disabled=not there,
-        on_click=_go,
-        key=icon,
-        args=(int(chosen[to]) if there else 0,),
+        disabled=not exists,
+        on_click=_select_image,
+        key=f"mistakes_{icon}",
+        args=(int(indices[first]) if exists else 0,),
     )
-
-
-def _go(index: int) -> None:
-    st.session_state["image"] = index

@@ -1,4 +1,4 @@
-"""What the views of mistakes share: a run's predictions, and one image close up with its probabilities."""
+"""What the views of the Mistakes page share: a run's predictions and one image in detail."""
 
 from __future__ import annotations
 
@@ -20,138 +20,147 @@ from core.runs.store import open_run
 from pages.ui.components.gallery import draw_closeup
 from pages.ui.frame import heading
 
-_COUNTS = ("none", "one", "two", "three", "four", "five")
+NEGLIGIBLE = 0.0005  # probabilities below it are drawn pale
 
 
-def predictions(run: Run, test: LabelledImages) -> Predictions:
-    """What a run's network says of the test images, asked once for all sessions until its weights change.
+def predict_test_images(run: Run, test: LabelledImages) -> Predictions:
+    """Predict the test images with a run's network; cached until its weights change.
 
     Raises:
-        RunError: it has no weights, or they don't fit.
+        RunError: the run has no weights, or they do not fit its network.
     """
     try:
         changed = run.weights_path("last").stat().st_mtime_ns
     except FileNotFoundError:
         raise RunError(f"{run.name} is gone.") from None
-    return _predictions(run.name, str(run.folder.parent), changed, len(test.images), test)
+    return _predict(run.name, str(run.folder.parent), changed, len(test.images), test)
 
 
-@st.cache_resource(max_entries=16, show_spinner="Reading the test images")
-def _predictions(
+@st.cache_resource(max_entries=16, show_spinner="Classifying the test images")
+def _predict(
     name: str, folder: str, changed: int, count: int, _test: LabelledImages
 ) -> Predictions:
     return load_predictions(open_run(name, Path(folder)), test=_test)
 
 
-def doubts(test: LabelledImages) -> dict[int, LabelError]:
-    """The known wrong labels among the test images."""
+def label_errors(test: LabelledImages) -> dict[int, LabelError]:
+    """The known label errors among the test images, by index."""
     return label_errors_for(test.labels)
 
 
-def one_image(index: int, test: LabelledImages, asked: Mapping[str, Predictions], key: str) -> None:
-    """An image close up: its pixels, what networks make of it, and where to go on with it.
+def show_image(
+    index: int, test: LabelledImages, predictions: Mapping[str, Predictions], key: str
+) -> None:
+    """Show one image in detail: its pixels, the predicted probabilities, and links to other pages.
 
     Args:
-        index: in the test set.
-        test: the images.
-        asked: predictions by name of the run, one or two.
-        key: of the picture.
+        index: index in the test set.
+        test: the test images.
+        predictions: predictions by name of the run, of one run or two.
+        key: key of the component.
     """
     label = int(test.labels[index])
-    heading(f"Labelled {label}", f"test image {index:,}")
+    heading(f"Label {label}", f"test image {index:,}")
     draw_closeup(
         test.images[index],
-        f"Test image {index}, labelled {label}, 28 by 28 pixels",
-        said(index, label, asked),
+        f"Test image {index}, label {label}, 28 by 28 pixels",
+        describe_predictions(index, label, predictions),
         key=key,
     )
-    odds({name: found.probabilities[index] for name, found in asked.items()}, label)
-    if doubt := doubts(test).get(index):
-        st.markdown(f":small[:material/help: {votes(doubt)}]")
+    draw_probabilities(
+        {name: predicted.probabilities[index] for name, predicted in predictions.items()}, label
+    )
+    if error := label_errors(test).get(index):
+        st.markdown(f":small[:material/help: {describe_votes(error)}]")
     with st.container(horizontal=True, gap="medium"):
         st.page_link(
             "pages/draw.py",
-            label=":primary[Look closer :material/arrow_forward:]",
-            query_params={"digit": f"test-{index}"},
+            label=":primary[Open in Draw :material/arrow_forward:]",
+            query_params={"digit": f"test-{index}", "network": next(iter(predictions))},
         )
         st.page_link(
             "pages/data.py",
-            label=":primary[Find in Data :material/arrow_forward:]",
-            query_params={"part": "Digits", "set": "test", "index": str(index)},
+            label=":primary[Open in Data :material/arrow_forward:]",
+            query_params={"part": "LabelledImages", "set": "test", "index": str(index)},
         )
 
 
-def said(index: int, label: int, asked: Mapping[str, Predictions]) -> str:
-    """What networks read in an image, as a sentence each."""
-    words = []
-    for name, found in asked.items():
-        read = int(found.predicted[index])
-        how = "rightly" if read == label else "wrongly"
-        words.append(
-            f"{name} reads {read}, {how}, {100 * found.probabilities[index, read]:.1f}\u00a0% sure, "
-            f"loss {found.loss[index]:.2f}."
+def describe_predictions(index: int, label: int, predictions: Mapping[str, Predictions]) -> str:
+    """Describe what each network predicts for an image, in one sentence each."""
+    sentences = []
+    for name, predicted in predictions.items():
+        digit = int(predicted.predicted[index])
+        verdict = "correct" if digit == label else "wrong"
+        sentences.append(
+            f"{name} predicts {digit} ({verdict}) with probability "
+            f"{100 * predicted.probabilities[index, digit]:.1f}\u00a0%; "
+            f"loss {predicted.loss[index]:.2f}."
         )
-    return " ".join(words)
+    return " ".join(sentences)
 
 
-def votes(doubt: LabelError) -> str:
-    """What people said of a doubtful label, in words."""
-    neither = f", {_COUNTS[doubt.votes_neither]} both or neither" if doubt.votes_neither else ""
-    return (
-        f"Is the label right? Of five people who were asked, {_COUNTS[doubt.votes_label]} said {doubt.label}, "
-        f"{_COUNTS[doubt.votes_suggested]} {doubt.suggested}{neither}."
-    )
+def describe_votes(error: LabelError) -> str:
+    """Describe how five people voted on a doubtful label."""
+    votes = [
+        f"{error.votes_label} of 5 people agreed with the label {error.label}",
+        f"{error.votes_suggested} said {error.suggested}",
+    ]
+    if error.votes_neither:
+        votes.append(f"{error.votes_neither} said both or neither")
+    return f"The label is doubtful: {', '.join(votes)}."
 
 
-def odds(shares: Mapping[str, np.ndarray], label: int) -> None:
-    """Ten probabilities as bars, those of two networks below each other.
+def draw_probabilities(probabilities: Mapping[str, np.ndarray], label: int) -> None:
+    """Draw the ten probabilities as bars, those of two networks below each other.
 
     Args:
-        shares: (10,) probabilities by name of the run.
+        probabilities: (10,) by name of the run, of one run or two.
         label: the digit that is marked as the label.
     """
-    rows, places = [], 1 if len(shares) == 1 else 0
+    single = len(probabilities) == 1
+    rows = []
     for digit in range(10):
         bars = "".join(
-            f'<div class="bar"><i style="width:{100 * each[digit]:.2f}%;background:{_colour(name, shares)}">'
-            "</i></div>"
-            for name, each in shares.items()
+            f'<div class="bar"><i style="width:{100 * values[digit]:.2f}%;'
+            f'background:{charts.PALETTE[0] if single else charts.colour(name)}"></i></div>'
+            for name, values in probabilities.items()
         )
-        figures = " | ".join(f"{100 * each[digit]:.{places}f}" for each in shares.values())
-        first = any(int(each.argmax()) == digit for each in shares.values())
-        quiet = not first and all(each[digit] < 0.0005 for each in shares.values())
+        figures = " | ".join(
+            f"{100 * values[digit]:.{1 if single else 0}f}" for values in probabilities.values()
+        )
+        style = ""
+        if any(int(values.argmax()) == digit for values in probabilities.values()):
+            style = "first"
+        elif all(values[digit] < NEGLIGIBLE for values in probabilities.values()):
+            style = "quiet"
         rows.append(
-            f'<tr class="{"first" if first else "quiet" if quiet else ""}"><th scope="row">{digit}</th>'
+            f'<tr class="{style}"><th scope="row">{digit}</th>'
             f'<td class="track" aria-hidden="true">{bars}</td>'
-            f'<td class="share{" two" if len(shares) > 1 else ""}">{figures} %</td>'
+            f'<td class="share{"" if single else " two"}">{figures} %</td>'
             f'<td class="word">{"label" if digit == label else ""}</td></tr>'
         )
-    names = escape(" and ".join(shares))
+    names = escape(" and ".join(probabilities))
     st.html(
-        f'<table class="odds" aria-label="Probability of each digit by {names}"><tbody>{"".join(rows)}</tbody>'
-        "</table>"
+        f'<table class="probabilities" aria-label="Probability of each digit by {names}">'
+        f"<tbody>{''.join(rows)}</tbody></table>"
     )
 
 
-def _colour(name: str, shares: Mapping[str, np.ndarray]) -> str:
-    return charts.PALETTE[0] if len(shares) == 1 else charts.colour(name)
-
-
-def csv(found: Predictions, test: LabelledImages) -> str:
-    """The wrong predictions, the highest loss first, as comma-separated values."""
-    indices = worst_errors(found)
-    suspected = {index: doubt.suggested for index, doubt in doubts(test).items()}
+def errors_csv(predictions: Predictions, test: LabelledImages) -> str:
+    """The misclassified images as comma-separated values, those with the highest loss first."""
+    indices = worst_errors(predictions)
+    suggested = {index: error.suggested for index, error in label_errors(test).items()}
     table = pd.DataFrame(
         {
             "index": indices,
-            "label": found.labels[indices],
-            "predicted": found.predicted[indices],
-            "loss": found.loss[indices].round(6),
-            "suspected_label": [suspected.get(int(index)) for index in indices],
+            "label": predictions.labels[indices],
+            "predicted": predictions.predicted[indices],
+            "loss": predictions.loss[indices].round(6),
+            "suspected_label": [suggested.get(int(index)) for index in indices],
         }
     )
     table["suspected_label"] = table["suspected_label"].astype("Int64")
-    odds_of = pd.DataFrame(
-        found.probabilities[indices].round(6), columns=[f"p{digit}" for digit in range(10)]
+    probabilities = pd.DataFrame(
+        predictions.probabilities[indices].round(6), columns=[f"p{digit}" for digit in range(10)]
     )
-    return pd.concat([table, odds_of], axis=1).to_csv(index=False)
+    return pd.concat([table, probabilities], axis=1).to_csv(index=False)

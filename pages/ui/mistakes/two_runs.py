@@ -1,4 +1,4 @@
-"""The images on which two runs disagree, and what their number can tell."""
+"""Two runs compared on the same test images, and the images on which they differ."""
 
 from __future__ import annotations
 
@@ -11,93 +11,105 @@ from core.insight.mistakes import Predictions, sort_by_loss
 from pages.ui import tables
 from pages.ui.components.gallery import draw_gallery
 from pages.ui.frame import KEPT, heading
-from pages.ui.mistakes.shared import doubts, one_image
+from pages.ui.mistakes.shared import label_errors, show_image
+from pages.ui.words import escape_markdown
 
-PARTS = ("first right", "second right", "both wrong")
+FIRST, SECOND, NEITHER = PARTS = ("first right", "second right", "both wrong")
 SHOWN = 72
+_SELECTED = "mistakes_disputed_image"  # session key: index of the image shown in detail
+_GALLERY = "mistakes_disputed_images"
 
 
 @st.fragment
-def two_runs(asked: dict[str, Predictions], test: LabelledImages) -> None:
-    """Two runs on the same images.
+def show_two_runs(predictions: dict[str, Predictions], test: LabelledImages) -> None:
+    """Compare two runs image by image.
 
     Args:
-        asked: predictions by name of the run, two of them.
-        test: the images.
+        predictions: the predictions of two runs, by name.
+        test: the test images.
     """
-    (first, one), (second, two) = asked.items()
+    (first, one), (second, two) = predictions.items()
     answer = of_runs(first, one, second, two)
-    found = answer.images
+    images = answer.images
+    assert images is not None  # a comparison of two runs has them
     tables.draw_metrics(
         {
-            "Both right": f"{found.both_correct:,}",
-            f"Only {first}": f"{len(found.only_first):,}",
-            f"Only {second}": f"{len(found.only_second):,}",
-            "Both wrong": f"{len(found.both_wrong):,}",
+            "Both correct": f"{images.both_correct:,}",
+            f"Only {escape_markdown(first)}": f"{len(images.only_first):,}",
+            f"Only {escape_markdown(second)}": f"{len(images.only_second):,}",
+            "Both wrong": f"{len(images.both_wrong):,}",
         }
     )
-    st.markdown(f"{answer.words} :gray[{answer.method}]".replace(" = ", "\u00a0=\u00a0"), width=760)
+    st.markdown(
+        f"{escape_markdown(answer.words)} :gray[{escape_markdown(answer.method)}]".replace(
+            " = ", "\u00a0=\u00a0"
+        ),
+        width=760,
+    )
     part = st.segmented_control(
         "Images",
         PARTS,
-        default=PARTS[0],
+        default=FIRST,
         required=True,
         key="split",
-        on_change=_afresh,
+        on_change=_deselect,
         label_visibility="collapsed",
         **KEPT,
     )
-    chosen = dict(zip(PARTS, (found.only_first, found.only_second, found.both_wrong), strict=True))[
-        part
-    ]
-    titles = dict(
-        zip(
-            PARTS,
-            (
-                f"Right by {first}, wrong by {second}",
-                f"Right by {second}, wrong by {first}",
-                "Wrong by both",
-            ),
-            strict=True,
-        )
-    )
-    loser = one if part == PARTS[1] else two
-    chosen = sort_by_loss(loser, np.isin(np.arange(len(test.images)), chosen))
-    heading(titles[part], f"{len(chosen):,}, the highest loss first")
-    if not len(chosen):
-        st.markdown(":gray[There is none.]")
+    members, title, errors = {
+        FIRST: (images.only_first, f"{first} correct, {second} wrong", two),
+        SECOND: (images.only_second, f"{second} correct, {first} wrong", one),
+        NEITHER: (images.both_wrong, "Both wrong", two),
+    }[part]
+    indices = sort_by_loss(errors, np.isin(np.arange(len(test.images)), members))
+    heading(escape_markdown(title), f"{len(indices):,}, highest loss first")
+    if not len(indices):
+        st.markdown(":gray[There are none.]")
         return
-    picked = st.session_state.get("disputed")
-    at = picked if picked in chosen else int(chosen[0])
-    shown, known = chosen[:SHOWN], doubts(test)
+    stored: int = st.session_state.get(_SELECTED, -1)
+    selected = stored if stored in indices else int(indices[0])
     left, right = st.columns([2, 1], gap="large")
     with left:
-        draw_gallery(
-            test.images[shown],
-            titles[part],
-            "disputed_images",
-            tile=4.25,
-            stacked=True,
-            labels=[str(test.labels[index]) for index in shown],
-            notes=[f"{one.predicted[index]} | {two.predicted[index]}" for index in shown],
-            alts=[
-                f"Test image {index}, labelled {test.labels[index]}: {first} reads {one.predicted[index]}, "
-                f"{second} {two.predicted[index]}"
-                for index in shown
-            ],
-            marked=[place for place, index in enumerate(shown) if int(index) in known],
-            picked=next((place for place, index in enumerate(shown) if index == at), None),
-            on_pick=lambda: st.session_state.update(
-                disputed=int(shown[st.session_state["disputed_images"].picked])
-            ),
-        )
-        st.caption(
-            f"Below each: the label, then what {first} | {second} read."
-            + (f" The first {SHOWN} of {len(chosen):,}." if len(chosen) > SHOWN else "")
-        )
-    with right, st.container(key="seen"):
-        one_image(int(at), test, asked, "disputed_image")
+        _draw_images(indices, selected, title, predictions, test)
+    with right, st.container(key="mistakes_detail"):
+        show_image(selected, test, predictions, "mistakes_disputed_closeup")
 
 
-def _afresh() -> None:
-    st.session_state.pop("disputed", None)
+def _draw_images(
+    indices: np.ndarray,
+    selected: int,
+    title: str,
+    predictions: dict[str, Predictions],
+    test: LabelledImages,
+) -> None:
+    (first, one), (second, two) = predictions.items()
+    shown, doubtful = indices[:SHOWN], label_errors(test)
+    draw_gallery(
+        test.images[shown],
+        title,
+        _GALLERY,
+        tile=4.25,
+        stacked=True,
+        labels=[str(test.labels[index]) for index in shown],
+        notes=[f"{one.predicted[index]} | {two.predicted[index]}" for index in shown],
+        alts=[
+            f"Test image {index}, label {test.labels[index]}: {first} predicts "
+            f"{one.predicted[index]}, {second} {two.predicted[index]}"
+            for index in shown
+        ],
+        marked=[position for position, index in enumerate(shown) if int(index) in doubtful],
+        picked=next((position for position, index in enumerate(shown) if index == selected), None),
+        on_pick=lambda: _select(shown),
+    )
+    st.caption(
+        escape_markdown(f"Below each image: its label, then the predictions of {first} | {second}.")
+        + (f" The first {SHOWN} of {len(indices):,}." if len(indices) > SHOWN else "")
+    )
+
+
+def _select(indices: np.ndarray) -> None:
+    st.session_state[_SELECTED] = int(indices[st.session_state[_GALLERY].picked])
+
+
+def _deselect() -> None:
+    st.session_state.pop(_SELECTED, None)

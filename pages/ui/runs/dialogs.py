@@ -1,4 +1,4 @@
-"""Questions before something goes, and words about what was done; they outlive the run of the script that says them."""
+"""Messages and confirmation dialogs of the Runs page, kept in the session across reruns."""
 
 from __future__ import annotations
 
@@ -8,102 +8,105 @@ import streamlit as st
 
 from core.errors import UserError
 from core.runs import trash
+from pages.ui.words import escape_markdown
 
-TICKED = "select"  # the box of selected runs, and its name in the link
-_SAID, _ASKED, _NEXT = "runs_said", "runs_asked", "runs_next"
-EMPTY = "empty the bin"
-
-
-def say(text: str, wrong: bool = False) -> None:
-    """Have something told at the next drawing of the page."""
-    st.session_state.setdefault(_SAID, []).append(
-        (text, ":material/error:" if wrong else ":material/check:")
-    )
+SELECTED = "select"  # key of the selected runs, also their name in the link
+_MESSAGES, _DIALOG, _NEXT = "runs_messages", "runs_dialog", "runs_next_selection"
+_EMPTY_BIN = "empty the bin"
 
 
-def turn_to(names: Sequence[str]) -> None:
-    """Have these runs selected from the next drawing of the page on."""
+def add_message(text: str, error: bool = False) -> None:
+    """Show a message at the end of this run of the script, or of the next one."""
+    icon = ":material/error:" if error else ":material/check:"
+    st.session_state.setdefault(_MESSAGES, []).append((text, icon))
+
+
+def show_messages() -> None:
+    """Show the messages that have been added."""
+    for text, icon in st.session_state.pop(_MESSAGES, []):
+        st.toast(escape_markdown(text), icon=icon)
+
+
+def select_runs(names: Sequence[str]) -> None:
+    """Select these runs at the next run of the script."""
     st.session_state[_NEXT] = list(names)
 
 
-def begin() -> None:
-    """First on the page: select what was turned to."""
+def apply_selection() -> None:
+    """Apply what `select_runs` stored; call it before the widget of the selection is made."""
     if _NEXT in st.session_state:
-        st.session_state[TICKED] = st.session_state.pop(_NEXT)
+        st.session_state[SELECTED] = st.session_state.pop(_NEXT)
 
 
-def end() -> None:
-    """Last on the page: tell what was done, and keep asking what was asked."""
-    for text, icon in st.session_state.pop(_SAID, []):
-        st.toast(text, icon=icon)
-    asked = st.session_state.get(_ASKED)
-    if asked == EMPTY:
-        _empty()
-    elif asked:
-        _delete(asked)
+def confirm_delete(names: Sequence[str]) -> None:
+    """Ask whether to move runs to the bin."""
+    st.session_state[_DIALOG] = list(names)
 
 
-def ask_delete(names: Sequence[str]) -> None:
-    """Ask whether runs are to go into the bin."""
-    st.session_state[_ASKED] = list(names)
+def confirm_empty_bin() -> None:
+    """Ask whether to remove everything in the bin for good."""
+    st.session_state[_DIALOG] = _EMPTY_BIN
 
 
-def ask_empty() -> None:
-    """Ask whether all in the bin is to be removed."""
-    st.session_state[_ASKED] = EMPTY
+def show_dialog() -> None:
+    """Show the open dialog, if any.
+
+    Streamlit closes a dialog that a rerun does not open again, and a live run reruns the page now
+    and then, so the open dialog is kept in the session until it is answered.
+    """
+    opened = st.session_state.get(_DIALOG)
+    if opened == _EMPTY_BIN:
+        _empty_bin_dialog()
+    elif opened:
+        _delete_dialog(opened)
 
 
-# A question that the page stops asking is closed, and a run that trains draws the page anew now and then; so what is
-# asked stands in the session until it is answered.
-def _dismissed() -> None:
-    st.session_state.pop(_ASKED, None)
+def _close() -> None:
+    st.session_state.pop(_DIALOG, None)
 
 
-@st.dialog("Put into the bin?", icon=":material/delete:", on_dismiss=_dismissed)
-def _delete(names: Sequence[str]) -> None:
-    what = (
-        f"**{names[0]}** goes" if len(names) == 1 else f"{len(names)} runs go ({', '.join(names)})"
-    )
-    st.markdown(
-        f"{what} to the bin with weights and table. The end of this page brings back what is in the bin."
-    )
-    if _answered("Delete"):
+@st.dialog("Move to the bin?", icon=":material/delete:", on_dismiss=_close)
+def _delete_dialog(names: Sequence[str]) -> None:
+    listed = ", ".join(map(escape_markdown, names))
+    what = f"**{listed}** moves" if len(names) == 1 else f"{len(names)} runs move ({listed})"
+    st.markdown(f"{what} to the bin. The bin at the end of this page can restore it.")
+    if _confirm("Delete"):
         for name in names:
             try:
                 trash.delete(name)
             except UserError as error:
-                say(str(error), wrong=True)
+                add_message(str(error), error=True)
             else:
-                say(f"{name} is in the bin.")
-        kept = [name for name in st.session_state.get(TICKED, []) if name not in names]
-        turn_to(kept)
+                add_message(f"{name} is in the bin.")
+        select_runs([name for name in st.session_state.get(SELECTED, []) if name not in names])
         st.rerun()
 
 
-@st.dialog("Empty the bin?", icon=":material/delete_forever:", on_dismiss=_dismissed)
-def _empty() -> None:
-    there = trash.list_trash()
+@st.dialog("Empty the bin?", icon=":material/delete_forever:", on_dismiss=_close)
+def _empty_bin_dialog() -> None:
+    items = trash.list_trash()
+    megabytes = sum(item.bytes for item in items) / 1e6
     st.markdown(
-        f"{'1 run' if len(there) == 1 else f'{len(there):,} runs'} and "
-        f"{sum(item.bytes for item in there) / 1e6:,.1f} MB are removed for good."
+        f"{'1 run' if len(items) == 1 else f'{len(items):,} runs'} ({megabytes:,.1f} MB) will be "
+        "removed for good."
     )
-    if _answered("Remove for good"):
+    if _confirm("Remove for good"):
         try:
             trash.empty()
         except UserError as error:
-            say(str(error), wrong=True)
+            add_message(str(error), error=True)
         else:
-            say("The bin is empty.")
+            add_message("The bin is empty.")
         st.rerun()
 
 
-def _answered(yes: str) -> bool:
-    """Two buttons; tells whether it is a yes."""
+def _confirm(action: str) -> bool:
+    """Show two buttons, both of which close the dialog; return whether it was confirmed."""
     with st.container(horizontal=True, horizontal_alignment="right"):
-        kept = st.button("Keep", key="keep")
-        agreed = st.button(yes, key="agree", type="primary")
-    if kept or agreed:
-        _dismissed()
-    if kept:
+        cancelled = st.button("Cancel", key="runs_cancel")
+        confirmed = st.button(action, key="runs_confirm", type="primary")
+    if cancelled or confirmed:
+        _close()
+    if cancelled:
         st.rerun()
-    return agreed
+    return confirmed

@@ -1,4 +1,4 @@
-"""One group of repeats: what its seeds reach together, its runs, and the ways from here."""
+"""Details of a group of repeated runs on the Runs page."""
 
 from __future__ import annotations
 
@@ -9,14 +9,46 @@ from core.experiments.repeats import Group
 from core.reports import report as reports
 from core.runs import listing
 from pages.ui import tables, words
-from pages.ui.runs.dialogs import ask_delete, turn_to
-from pages.ui.runs.table import MOST
+from pages.ui.runs.dialogs import confirm_delete, select_runs
+from pages.ui.runs.table import MAX_SELECTED
+from pages.ui.words import escape_markdown
 
 
-def look_at_group(group: Group) -> None:
-    """A group, and what can be done with it."""
+def show_group(group: Group) -> None:
+    """Show a group's mean over its seeds, links to its runs, and actions."""
+    _show_heading(group)
+    standing = overview.validation(group)
+    mean = deviation = half_width = "–"
+    if standing:
+        mean = f"{standing.mean:.2f}\u00a0%"
+        if standing.deviation is not None:
+            deviation = f"{standing.deviation:.2f}"
+            half_width = f"± {(standing.interval[1] - standing.interval[0]) / 2:.2f}"
+    tables.draw_metrics(
+        {
+            "Mean": mean,
+            "Standard deviation": deviation,
+            "95 % interval": half_width,
+            "Parameters": f"{group.runs[0].parameters:,}",
+            "Time": words.format_duration(sum(listing.total_seconds(run) for run in group.runs)),
+        }
+    )
+    st.caption(escape_markdown(group.words))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.subheader(group.name, anchor=False, width="content")
+        for run in group.runs:
+            st.page_link(
+                "pages/train.py",
+                label=f"Seed {run.config.seed}: {words.format_accuracy(run)}",
+                icon=words.state_badge(run.state)[1],
+                query_params={"run": run.name},
+                help=f"{escape_markdown(run.name)}: {run.state}",
+            )
+    _show_actions(group)
+
+
+def _show_heading(group: Group) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.subheader(escape_markdown(group.name), anchor=False, width="content")
         st.badge(
             f"{len(group.finished)} of {len(group.runs)} seeds",
             icon=":material/casino:",
@@ -27,7 +59,7 @@ def look_at_group(group: Group) -> None:
                 goal,
                 icon=":material/flag:",
                 color="green",
-                help="By its mean, not by its luckiest run.",
+                help="The mean of the group reaches the goal, not only its best run.",
             )
         st.space("stretch")
         st.page_link(
@@ -35,41 +67,19 @@ def look_at_group(group: Group) -> None:
             label="Experiments",
             icon=":material/science:",
             query_params={"experiment": "Repeats", "group": group.name},
-            help="More seeds, and comparisons.",
+            help="Add seeds, or compare groups.",
         )
-    found = overview.validation(group)
-    half = (
-        (found.interval[1] - found.interval[0]) / 2
-        if found and found.deviation is not None
-        else None
-    )
-    tables.draw_metrics(
-        {
-            "Mean": f"{found.mean:.2f}\u00a0%" if found else "–",
-            "Deviation": f"{found.deviation:.2f}" if found and found.deviation is not None else "–",
-            "95 % interval": "–" if half is None else f"± {half:.2f}",
-            "Parameters": f"{group.runs[0].parameters:,}",
-            "Time": words.format_duration(sum(listing.total_seconds(run) for run in group.runs)),
-        }
-    )
-    st.caption(group.words)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        for run in group.runs:
-            st.page_link(
-                "pages/train.py",
-                label=f"Seed {run.config.seed}: {words.format_accuracy(run)}",
-                icon=words.state_badge(run.state)[1],
-                query_params={"run": run.name},
-                help=f"{run.name}: {run.state}",
-            )
+
+
+def _show_actions(group: Group) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if st.button(
-            "Its runs one by one",
+            "Select its runs",
             icon=":material/stacked_line_chart:",
-            key="one_by_one",
+            key="runs_select_group",
             type="tertiary",
         ):
-            turn_to([run.name for run in group.runs[:MOST]])
+            select_runs([run.name for run in group.runs[:MAX_SELECTED]])
             st.rerun()
         if group.finished:
             st.download_button(
@@ -77,7 +87,7 @@ def look_at_group(group: Group) -> None:
                 lambda: reports.markdown(group),
                 f"{group.name}-report.md",
                 "text/markdown",
-                key="group_report",
+                key="runs_group_report",
                 on_click="ignore",
                 type="tertiary",
                 icon=":material/download:",
@@ -86,11 +96,11 @@ def look_at_group(group: Group) -> None:
         if st.button(
             "Delete",
             icon=":material/delete:",
-            key="delete_group",
+            key="runs_delete_group",
             type="tertiary",
             disabled=live,
-            help="It trains; stop it first."
+            help="A run of the group is training; stop it first."
             if live
-            else "All its runs. Asks first, and can be undone.",
+            else "Deletes all runs of the group. Asks for confirmation and can be undone.",
         ):
-            ask_delete([run.name for run in group.runs])
+            confirm_delete([run.name for run in group.runs])

@@ -1,4 +1,4 @@
-"""One run: what it reached, notes and tags, another name, files to take along, and the ways from here."""
+"""Details of one run on the Runs page: results, notes, tags, files and actions."""
 
 from __future__ import annotations
 
@@ -12,73 +12,80 @@ from core.runs import listing, store
 from core.runs.run import MAX_NOTES, MAX_TAGS, Run
 from pages.ui import tables, words
 from pages.ui.run_files import draw_downloads
-from pages.ui.runs.dialogs import ask_delete, say, turn_to
+from pages.ui.runs.dialogs import add_message, confirm_delete, select_runs
+from pages.ui.words import escape_markdown
+
+_UNSAVED = "runs_unsaved_notes"  # session key: which notes could not be saved
 
 
-def look(run: Run, runs: Sequence[Run]) -> None:
-    """A run, and what can be done with it.
+def show_run(run: Run, runs: Sequence[Run]) -> None:
+    """Show a run and what can be done with it.
 
     Args:
-        run: the one.
-        runs: all of them, whose tags are offered.
+        run: the run.
+        runs: all runs, whose tags are suggested.
     """
+    _show_heading(run)
+    if run.message and run.state in ("failed", "diverged", "crashed"):
+        st.error(escape_markdown(run.message), icon=":material/error:")
+    tables.draw_metrics(
+        {
+            "Last accuracy": words.format_accuracy(run),
+            "Best accuracy": f"{run.best.val_accuracy:.2f} %" if run.best else "–",
+            "Parameters": f"{run.parameters:,}",
+            "Epochs": f"{len(run.epochs)} of {run.config.epochs}",
+            "Time": words.format_duration(listing.total_seconds(run)) if run.epochs else "–",
+        }
+    )
+    results = (words.describe_interval(run), words.describe_test(run))
+    st.caption(" ".join(filter(None, results)))
+    st.caption(escape_markdown(_describe_origin(run)))
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        _show_notes(run)
+    with right:
+        _show_tags(run, runs)
+        with st.container(horizontal=True, horizontal_alignment="right", gap="small"):
+            _show_rename(run)
+            if st.button(
+                "Delete",
+                icon=":material/delete:",
+                key="runs_delete_run",
+                type="tertiary",
+                disabled=run.is_live,
+                help="The run is training; stop it first."
+                if run.is_live
+                else "Asks for confirmation and can be undone.",
+            ):
+                confirm_delete([run.name])
+    if run.epochs:
+        draw_downloads(run)
+
+
+def _show_heading(run: Run) -> None:
     colour, icon = words.state_badge(run.state)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.subheader(run.name, anchor=False, width="content")
+        st.subheader(escape_markdown(run.name), anchor=False, width="content")
         st.badge(run.state, icon=icon, color=colour)
         if goal := words.describe_goal(run):
             st.badge(
                 goal,
                 icon=":material/flag:",
                 color="gray",
-                help="It may be luck: train it with more seeds, and its mean earns a green badge.",
+                help="A single run may be lucky. Train it with several seeds: a mean that reaches "
+                "the goal gets a green badge.",
             )
         st.space("stretch")
-        _ways(run)
-    if run.message and run.state in ("failed", "diverged", "crashed"):
-        st.error(run.message, icon=":material/error:")
-    tables.draw_metrics(
-        {
-            "Last epoch": words.format_accuracy(run),
-            "Best epoch": f"{run.best.val_accuracy:.2f} %" if run.best else "–",
-            "Parameters": f"{run.parameters:,}",
-            "Epochs": f"{len(run.epochs)} of {run.config.epochs}",
-            "Time": words.format_duration(listing.total_seconds(run)) if run.epochs else "–",
-        }
-    )
-    st.caption(
-        " ".join(said for said in (words.describe_interval(run), words.describe_test(run)) if said)
-    )
-    st.caption(_origin(run))
-    left, right = st.columns([3, 2], gap="large")
-    with left:
-        _notes(run)
-    with right:
-        _tags(run, runs)
-        with st.container(horizontal=True, horizontal_alignment="right", gap="small"):
-            _rename(run)
-            if st.button(
-                "Delete",
-                icon=":material/delete:",
-                key="delete_one",
-                type="tertiary",
-                disabled=run.is_live,
-                help="It trains; stop it first."
-                if run.is_live
-                else "Asks first, and can be undone.",
-            ):
-                ask_delete([run.name])
-    if run.epochs:
-        draw_downloads(run)
+        _show_links(run)
 
 
-def _ways(run: Run) -> None:
+def _show_links(run: Run) -> None:
     st.page_link(
         "pages/train.py",
         label="Train",
         icon=":material/model_training:",
         query_params={"run": run.name},
-        help="Watch it there, stop it, let it go on.",
+        help="Watch, stop or resume it.",
     )
     if run.epochs:
         st.page_link(
@@ -102,14 +109,11 @@ def _ways(run: Run) -> None:
         )
 
 
-def _origin(run: Run) -> str:
+def _describe_origin(run: Run) -> str:
+    recipe = RECIPES[run.recipe].title if run.recipe in RECIPES else run.recipe
     parts = [
-        f"Recipe {RECIPES[run.recipe].title}"
-        if run.recipe in RECIPES
-        else f"Recipe {run.recipe}"
-        if run.recipe
-        else "No recipe",
-        f"made on {run.created.astimezone():%d %B %Y, %H:%M}",
+        f"Recipe: {recipe or 'none'}",
+        f"created {run.created.astimezone():%d %B %Y, %H:%M}",
     ]
     if run.parent:
         parts.insert(
@@ -122,38 +126,37 @@ def _origin(run: Run) -> str:
     return ", ".join(parts)
 
 
-def _notes(run: Run) -> None:
-    key = f"notes_{run.name}"
-    # What was typed and could not be kept stays in the box; what somebody else wrote takes its place.
-    if key not in st.session_state or (
-        st.session_state.get("notes_failed") != key and st.session_state[key] != run.notes
-    ):
+def _show_notes(run: Run) -> None:
+    key = f"runs_notes_{run.name}"
+    # Stored notes replace those in the box, unless these could not be saved.
+    stale = key not in st.session_state or st.session_state[key] != run.notes
+    if stale and (key not in st.session_state or st.session_state.get(_UNSAVED) != key):
         st.session_state[key] = run.notes
     st.text_area(
         "Notes",
         key=key,
         height=110,
         max_chars=MAX_NOTES,
-        on_change=_keep_notes,
+        on_change=_store_notes,
         args=(run.name, key),
-        placeholder="What was tried, what was seen. Kept with the run as soon as you leave the box.",
+        placeholder="What you tried and what you saw. Saved with the run when you leave the box.",
     )
 
 
-def _keep_notes(name: str, key: str) -> None:
+def _store_notes(name: str, key: str) -> None:
     try:
         store.annotate(name, notes=st.session_state[key])
     except UserError as error:
-        st.session_state["notes_failed"] = key
-        say(f"The notes are not kept: {error}", wrong=True)
+        st.session_state[_UNSAVED] = key
+        add_message(f"The notes were not saved: {error}", error=True)
     else:
-        st.session_state.pop("notes_failed", None)
-        say("Notes kept.")
+        st.session_state.pop(_UNSAVED, None)
+        add_message("Notes saved.")
 
 
-def _tags(run: Run, runs: Sequence[Run]) -> None:
-    key = f"tags_{run.name}"
-    known = sorted({tag for each in runs for tag in each.tags})
+def _show_tags(run: Run, runs: Sequence[Run]) -> None:
+    key = f"runs_tags_{run.name}"
+    known = sorted({tag for other in runs for tag in other.tags})
     if st.session_state.get(key) != list(run.tags):
         st.session_state[key] = list(run.tags)
     st.multiselect(
@@ -162,38 +165,40 @@ def _tags(run: Run, runs: Sequence[Run]) -> None:
         key=key,
         accept_new_options=True,
         max_selections=MAX_TAGS,
-        placeholder="Words to find it by",
-        on_change=_keep_tags,
+        placeholder="Add a tag",
+        on_change=_store_tags,
         args=(run.name, key),
     )
 
 
-def _keep_tags(name: str, key: str) -> None:
+def _store_tags(name: str, key: str) -> None:
     try:
         store.annotate(name, tags=tuple(st.session_state[key]))
     except UserError as error:
-        say(f"The tags are not kept: {error}", wrong=True)
+        add_message(f"The tags were not saved: {error}", error=True)
 
 
-def _rename(run: Run) -> None:
-    moving = run.is_live or run.state == "queued"
+def _show_rename(run: Run) -> None:
+    busy = run.is_live or run.state == "queued"
     with st.popover(
         "Rename",
         icon=":material/edit:",
         type="tertiary",
-        disabled=moving,
-        key=f"rename_{run.name}",
-        help="Not while it trains or waits." if moving else None,
+        disabled=busy,
+        key=f"runs_rename_{run.name}",
+        help="A run cannot be renamed while it trains or waits." if busy else None,
     ):
-        wanted = st.text_input(
-            "New name", key=f"name_{run.name}", placeholder=run.name, max_chars=60
+        new_name = st.text_input(
+            "New name", key=f"runs_name_{run.name}", placeholder=run.name, max_chars=60
         ).strip()
-        if st.button("Rename", key="do_rename", type="primary", disabled=wanted in ("", run.name)):
+        if st.button(
+            "Rename", key="runs_rename", type="primary", disabled=new_name in ("", run.name)
+        ):
             try:
-                store.rename(run.name, wanted)
+                store.rename(run.name, new_name)
             except UserError as error:
-                st.error(str(error))
+                st.error(escape_markdown(str(error)))
             else:
-                turn_to([wanted])
-                say(f"{run.name} is now {wanted}.")
+                select_runs([new_name])
+                add_message(f"{run.name} is now {new_name}.")
                 st.rerun()

@@ -1,48 +1,42 @@
-"""The table of all runs: found by words, put in order, and ticked to be compared.
+"""The table of runs: filtered, ordered, and with rows to select.
 
-Which runs are ticked stands in one place, the box under the table, which is in the link. The table follows it, and
-each tick in the table is written there.
+The selection is stored once, by the box below the table, which also keeps it in the link. The table
+shows it, and a click in the table changes it there.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from urllib.parse import quote
 
-import pandas as pd
 import streamlit as st
 
-from core.charts import training as charts
 from core.experiments import overview
 from core.experiments.overview import Entry
-from core.experiments.repeats import Group
 from core.runs import listing
 from core.runs.run import Run
 from core.runs.status import STATES
-from pages.ui.controls import RATE_FIELDS
 from pages.ui.frame import KEPT
-from pages.ui.runs.dialogs import TICKED, say
+from pages.ui.runs.columns import COLUMNS, make_frame
+from pages.ui.runs.dialogs import SELECTED, add_message
 
-FIND, STATE, ORDER, APART = "find", "state", "order", "apart"
-ANY = "any state"
-MOST = 12  # runs whose curves can be told apart
-ROWS = 10  # that the table is high
-POINTS = 40  # of a curve in the table
-LAST = "Validation accuracy after the last epoch; of a group the mean of its finished runs. Compare by this one."
-SURE = (
-    "The 95 % interval: of one run on images like these (Wilson), of a group's mean over seeds (Student's t). Two "
-    "that overlap much can hardly be told apart."
-)
-BEST = "Validation accuracy of the best epoch. It was chosen by these very images, so it flatters."
+ANY_STATE = "any state"
+MAX_SELECTED = 12  # runs whose curves can be distinguished in one chart
+MAX_ROWS = 10  # height of the table
+ROW_HEIGHT, HEADER_HEIGHT = 36, 38  # pixels
+_TABLE = "runs_table"  # session key: the selection that the table shows, and a number for its key
 
 
-def controls(runs: Sequence[Run]) -> list[Entry]:
-    """Controls to find runs and to order them; gives those that are found, repeats as groups."""
+def filter_runs(runs: Sequence[Run]) -> list[Entry]:
+    """Show the controls above the table and return the runs that they let through.
+
+    Returns:
+        The entries in the chosen order, the runs of a group folded into one entry.
+    """
     with st.container(key="bar", horizontal=True, vertical_alignment="center", gap="small"):
         text = st.text_input(
-            "Find",
-            key=FIND,
+            "Search",
+            key="find",
             type="search",
             live=True,
             width=280,
@@ -51,199 +45,81 @@ def controls(runs: Sequence[Run]) -> list[Entry]:
             **KEPT,
         )
         state = st.selectbox(
-            "State", [ANY, *STATES], key=STATE, width=150, label_visibility="collapsed", **KEPT
+            "State",
+            [ANY_STATE, *STATES],
+            key="state",
+            width=150,
+            label_visibility="collapsed",
+            **KEPT,
         )
         order = st.selectbox(
             "Order",
             list(listing.SORT_KEYS),
-            key=ORDER,
+            key="order",
             width=190,
             label_visibility="collapsed",
-            help="A click on a column's head orders, too.",
+            help="A click on a column's header sorts the table too.",
             **KEPT,
         )
-        found = listing.filter_runs(runs, text, None if state == ANY else state)
-        apart = bool(overview.groups(runs)) and st.toggle(
-            "Each seed", key=APART, **KEPT, help="Show the runs of a group below it, one by one."
+        matching = listing.filter_runs(runs, text, None if state == ANY_STATE else state)
+        unfold = bool(overview.groups(runs)) and st.toggle(
+            "Single runs", key="apart", **KEPT, help="List the runs of a group below it."
         )
         st.space("stretch")
-        many = (
-            f"{len(found):,} of {len(runs):,} runs"
-            if len(found) < len(runs)
-            else f"{len(runs):,} runs"
-        )
-        st.markdown(f":gray[{many if len(runs) > 1 else '1 run'}]", width="content")
-    return overview.folded(runs, found, order, apart)
+        total = "1 run" if len(runs) == 1 else f"{len(runs):,} runs"
+        count = f"{len(matching):,} of {total}" if len(matching) < len(runs) else total
+        st.markdown(f":gray[{count}]", width="content")
+    return overview.folded(runs, matching, order, unfold)
 
 
-def table(found: Sequence[Entry]) -> None:
-    """The runs in rows with boxes to tick."""
-    names = [overview.key(entry) for entry in found]
-    ticked = [name for name in st.session_state.get(TICKED, []) if name in names]
-    # Another table, with its own ticks, whenever other rows are shown or the ticks were changed elsewhere.
-    state = st.session_state.setdefault("table_ticks", {"said": None, "count": 0})
-    if state["said"] != ticked:
-        state["said"], state["count"] = ticked, state["count"] + 1
-    key = f"table_{zlib.crc32('/'.join(names).encode())}_{state['count']}"
+def draw_table(entries: Sequence[Entry]) -> None:
+    """Draw one row for each entry, with a box that selects it."""
+    names = [overview.key(entry) for entry in entries]
+    selected = [name for name in st.session_state.get(SELECTED, []) if name in names]
+    # A table takes its selection only when it is created, so it gets a new key whenever its rows
+    # change or the selection was changed elsewhere.
+    table = st.session_state.setdefault(_TABLE, {"selected": None, "number": 0})
+    if table["selected"] != selected:
+        table["selected"], table["number"] = selected, table["number"] + 1
+    key = f"runs_table_{zlib.crc32('/'.join(names).encode())}_{table['number']}"
     st.dataframe(
-        frame(found),
+        make_frame(entries),
         key=key,
         hide_index=True,
-        height=36 * min(len(found), ROWS) + 38,
-        row_height=36,
+        height=ROW_HEIGHT * min(len(entries), MAX_ROWS) + HEADER_HEIGHT,
+        row_height=ROW_HEIGHT,
         selection_mode="multi-row",
-        selection_default={"selection": {"rows": [names.index(name) for name in ticked]}},
-        on_select=lambda: _tick(key, names),
+        selection_default={"selection": {"rows": [names.index(name) for name in selected]}},
+        on_select=lambda: _store_selection(key, names),
         placeholder="",
         column_config=COLUMNS,
-        alt="All runs, one a row. The box below the table chooses runs, too.",
+        alt="One row for each run. The box below the table selects runs too.",
     )
 
 
-def _tick(key: str, names: Sequence[str]) -> None:
-    chosen = [names[row] for row in st.session_state[key].selection.rows if row < len(names)]
-    before = st.session_state.get(TICKED, [])
-    # Those that the filter hides stay ticked, and the others stay in the order in which they were.
-    kept = [name for name in before if name not in names or name in chosen]
-    wanted = [*kept, *(name for name in chosen if name not in kept)]
-    if len(wanted) > MOST:
-        say(f"Up to {MOST} runs can be compared at once.", wrong=True)
-    st.session_state[TICKED] = wanted[:MOST]
-    if wanted == wanted[:MOST]:  # the table knows already
-        st.session_state["table_ticks"]["said"] = [name for name in wanted if name in names]
+def _store_selection(key: str, names: Sequence[str]) -> None:
+    """Store the rows selected in a table; runs that the filter hides stay selected."""
+    clicked = [names[row] for row in st.session_state[key].selection.rows if row < len(names)]
+    before = st.session_state.get(SELECTED, [])
+    kept = [name for name in before if name not in names or name in clicked]
+    selected = [*kept, *(name for name in clicked if name not in kept)]
+    if len(selected) > MAX_SELECTED:
+        add_message(f"Select at most {MAX_SELECTED} runs.", error=True)
+    st.session_state[SELECTED] = selected[:MAX_SELECTED]
+    if len(selected) <= MAX_SELECTED:  # otherwise the table has to be created again
+        st.session_state[_TABLE]["selected"] = [name for name in selected if name in names]
 
 
-def choice(entries: Sequence[Entry]) -> list[Entry]:
-    """The box that holds what is ticked; gives it in the order in which it was ticked."""
+def select_entries(entries: Sequence[Entry]) -> list[Entry]:
+    """Show the box of selected entries; return them in the order of their selection."""
     by_name = {overview.key(entry): entry for entry in entries}
-    ticked = st.multiselect(
+    selected = st.multiselect(
         "Selected",
         list(by_name),
-        key=TICKED,
-        max_selections=MOST,
+        key=SELECTED,
+        max_selections=MAX_SELECTED,
         label_visibility="collapsed",
-        placeholder="Tick runs above, or name them here: one to look at, several to compare",
+        placeholder="Select runs above or here: one for details, several to compare",
         **KEPT,
     )
-    return [by_name[name] for name in ticked]
-
-
-def frame(entries: Sequence[Entry]) -> pd.DataFrame:
-    """The table's rows; the column of deviations only where there is a group."""
-    columns = [
-        name
-        for name in COLUMNS
-        if name != DEVIATION or any(isinstance(each, Group) for each in entries)
-    ]
-    return pd.DataFrame([_row(entry) for entry in entries], columns=columns)
-
-
-def _row(entry: Entry) -> dict[str, object]:
-    found, counted = overview.validation(entry), overview.counted(entry)
-    measured = {
-        "Last": found.mean if found else None,
-        DEVIATION: found.deviation if found else None,
-        "95 % interval": f"{found.interval[0]:.2f} to {found.interval[1]:.2f}" if found else "",
-        "Curve": _curve(entry),
-    }
-    if isinstance(entry, Run):
-        return {
-            "": dot(entry.name),
-            "Run": entry.name,
-            "State": entry.state,
-            **measured,
-            "Best": entry.best.val_accuracy if entry.best else None,
-            "Epochs": f"{len(entry.epochs)} of {entry.config.epochs}",
-            "Time": round(listing.total_seconds(entry)) or None,
-            "Forked from": entry.parent and entry.parent["name"],
-            "Tags": list(entry.tags),
-            **_set_up(entry),
-        }
-    best = [run.best.val_accuracy for run in counted if run.best]
-    time, epochs = (
-        sum(listing.total_seconds(run) for run in entry.runs),
-        entry.runs[0].config.epochs,
-    )
-    return {
-        "": dot(entry.name),
-        "Run": entry.name,
-        "State": f"{len(entry.finished)} of {len(entry.runs)} seeds",
-        **measured,
-        "Best": sum(best) / len(best) if best else None,
-        "Epochs": f"{epochs} each",
-        "Time": round(time) or None,
-        "Tags": sorted({tag for run in entry.runs for tag in run.tags}),
-        **_set_up(max(entry.runs, key=lambda run: run.created)),
-    }
-
-
-def _set_up(run: Run) -> dict[str, object]:
-    config = run.config
-    return {
-        "Parameters": run.parameters,
-        "Network": "own rows" if config.layers else config.architecture,
-        "Augmentation": "own" if config.transforms else config.augmentation,
-        "Schedule": config.schedule,
-        "Rate": max(getattr(config, name) for name in RATE_FIELDS[config.schedule]),
-        "Batch": config.batch_size,
-        "Device": run.runtime.device if run.runtime else None,
-        "Recipe": run.recipe,
-        "Created": run.created,
-    }
-
-
-def _curve(entry: Entry) -> list[float]:
-    values = list(overview.curve(entry, lambda row: row.val_accuracy)["value"])
-    step = max(1, -(-len(values) // POINTS))
-    return values[::-1][::step][::-1]  # the last epoch is always among them
-
-
-def dot(name: str) -> str:
-    """A dot in a run's colour, as a picture."""
-    svg = (
-        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 8'>"
-        f"<circle cx='4' cy='4' r='2' fill='{charts.colour(name)}'/></svg>"
-    )
-    return f"data:image/svg+xml;utf8,{quote(svg)}"
-
-
-DEVIATION = "±"
-COLUMNS = {
-    "": st.column_config.ImageColumn(
-        width=40, pinned=True, help="The run's colour in every chart."
-    ),
-    "Run": st.column_config.TextColumn(pinned=True, width=130),
-    "State": st.column_config.TextColumn(
-        width=90, help="Of a group: how many of its runs are finished."
-    ),
-    "Curve": st.column_config.LineChartColumn(
-        y_min=96, y_max=100, width=80, help="Validation accuracy by epoch, 96 to 100 %."
-    ),
-    "Last": st.column_config.NumberColumn(format="%.2f %%", width=80, help=LAST),
-    DEVIATION: st.column_config.NumberColumn(
-        format="%.2f",
-        width=50,
-        help="Standard deviation between the seeds of a group, in percentage points.",
-    ),
-    "95 % interval": st.column_config.TextColumn(width=115, help=SURE),
-    "Best": st.column_config.NumberColumn(format="%.2f %%", width=80, help=BEST),
-    "Parameters": st.column_config.NumberColumn(
-        format="localized", width=90, help="Numbers that the network learns."
-    ),
-    "Epochs": st.column_config.TextColumn(width=75),
-    "Time": st.column_config.NumberColumn(format="%d s", width=75, help="All epochs together."),
-    "Network": st.column_config.TextColumn(width=120),
-    "Augmentation": st.column_config.TextColumn(width=110),
-    "Schedule": st.column_config.TextColumn(width=120),
-    "Rate": st.column_config.NumberColumn(
-        format="plain", width=70, help="The highest learning rate of the schedule."
-    ),
-    "Batch": st.column_config.NumberColumn(format="plain", width=65, help="Images per step."),
-    "Device": st.column_config.TextColumn(width=70),
-    "Recipe": st.column_config.TextColumn(width=100),
-    "Forked from": st.column_config.TextColumn(
-        width=110, help="The run whose weights it began with."
-    ),
-    "Tags": st.column_config.ListColumn(width=140),
-    "Created": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm", width=140),
-}
+    return [by_name[name] for name in selected]

@@ -16,7 +16,7 @@ from core.reports import story
 from core.runs.run import Run
 from pages.ui import dataset
 from pages.ui.components.gallery import draw_gallery
-from pages.ui.mistakes.shared import doubts, predictions
+from pages.ui.mistakes.shared import label_errors, predict_test_images
 
 DRAWS, SHOWN_DIGITS = 8, (2, 4, 5, 7)
 SHOWN = 30
@@ -57,7 +57,7 @@ def load_predictions(*runs: Run) -> tuple[LabelledImages, list[Predictions]] | N
     if not (sets := dataset.load_digits()):
         return None
     try:
-        return sets["test"], [predictions(run, sets["test"]) for run in runs]
+        return sets["test"], [predict_test_images(run, sets["test"]) for run in runs]
     except UserError as error:
         st.error(str(error), icon=":material/error:")
         return None
@@ -117,7 +117,7 @@ def _some(shown: int, total: int) -> str:
 
 
 def _tiles(test: LabelledImages, indices: np.ndarray, labels: list[str], key: str) -> None:
-    known = doubts(test)
+    known = label_errors(test)
     if len(indices):
         draw_gallery(
             test.images[indices],
@@ -134,7 +134,7 @@ def _tiles(test: LabelledImages, indices: np.ndarray, labels: list[str], key: st
 def draw_shared_mistakes(test: LabelledImages, found: list[Predictions]) -> None:
     """The images that all of them misread."""
     wrong = np.all([~each.correct for each in found], axis=0)
-    known = doubts(test)
+    known = label_errors(test)
     doubted = sum(bool(wrong[index]) for index in known)
     last = found[-1]
     order = sort_by_loss(last, wrong)

@@ -1,0 +1,142 @@
+"""The columns of the table of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import quote
+
+import pandas as pd
+import streamlit as st
+
+from core.charts import training as charts
+from core.experiments import overview
+from core.experiments.overview import Entry
+from core.experiments.repeats import Group
+from core.runs import listing
+from core.runs.run import Run
+from pages.ui.controls import RATE_FIELDS
+
+CURVE_POINTS = 40
+DEVIATION = "±"
+COLUMNS = {
+    "": st.column_config.ImageColumn(
+        width=40, pinned=True, help="The run's colour in every chart."
+    ),
+    "Run": st.column_config.TextColumn(pinned=True, width=130),
+    "State": st.column_config.TextColumn(width=90, help="Of a group: the number of finished runs."),
+    "Curve": st.column_config.LineChartColumn(
+        y_min=96, y_max=100, width=80, help="Validation accuracy by epoch, from 96 to 100 %."
+    ),
+    "Last": st.column_config.NumberColumn(
+        format="%.2f %%",
+        width=80,
+        help="Validation accuracy after the last epoch; of a group the mean of its finished runs. "
+        "Compare runs by this figure.",
+    ),
+    DEVIATION: st.column_config.NumberColumn(
+        format="%.2f",
+        width=50,
+        help="Standard deviation over the seeds of a group, in percentage points.",
+    ),
+    "95 % interval": st.column_config.TextColumn(
+        width=115,
+        help="95 % confidence interval: of one run over images like these (Wilson), of a group's "
+        "mean over seeds (Student's t). Where two intervals overlap much, the difference could be "
+        "chance.",
+    ),
+    "Best": st.column_config.NumberColumn(
+        format="%.2f %%",
+        width=80,
+        help="Validation accuracy of the best epoch. The epoch was chosen on these images, so the "
+        "figure is optimistic.",
+    ),
+    "Parameters": st.column_config.NumberColumn(
+        format="localized", width=90, help="Number of values that the network learns."
+    ),
+    "Epochs": st.column_config.TextColumn(width=75),
+    "Time": st.column_config.NumberColumn(format="%d s", width=75, help="Sum of all epochs."),
+    "Network": st.column_config.TextColumn(width=120),
+    "Augmentation": st.column_config.TextColumn(width=110),
+    "Schedule": st.column_config.TextColumn(width=120),
+    "Rate": st.column_config.NumberColumn(
+        format="plain", width=70, help="Peak learning rate of the schedule."
+    ),
+    "Batch": st.column_config.NumberColumn(format="plain", width=65, help="Images per step."),
+    "Device": st.column_config.TextColumn(width=70),
+    "Recipe": st.column_config.TextColumn(width=100),
+    "Forked from": st.column_config.TextColumn(
+        width=110, help="The run whose weights this one started from."
+    ),
+    "Tags": st.column_config.ListColumn(width=140),
+    "Created": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm", width=140),
+}
+
+
+def make_frame(entries: Sequence[Entry]) -> pd.DataFrame:
+    """Make the table's rows; the column of deviations only exists where there is a group."""
+    grouped = any(isinstance(entry, Group) for entry in entries)
+    columns = [name for name in COLUMNS if grouped or name != DEVIATION]
+    return pd.DataFrame([_row(entry) for entry in entries], columns=columns)
+
+
+def _row(entry: Entry) -> dict[str, object]:
+    standing = overview.validation(entry)
+    results = {
+        "": colour_dot(entry.name),
+        "Run": entry.name,
+        "Last": standing.mean if standing else None,
+        DEVIATION: standing.deviation if standing else None,
+        "95 % interval": "{:.2f} to {:.2f}".format(*standing.interval) if standing else "",
+        "Curve": thin_curve(entry),
+        "Time": round(sum(map(listing.total_seconds, overview.members(entry)))) or None,
+    }
+    if isinstance(entry, Run):
+        return {
+            **results,
+            "State": entry.state,
+            "Best": entry.best.val_accuracy if entry.best else None,
+            "Epochs": f"{len(entry.epochs)} of {entry.config.epochs}",
+            "Forked from": entry.parent and entry.parent["name"],
+            "Tags": list(entry.tags),
+            **_settings(entry),
+        }
+    best = [run.best.val_accuracy for run in overview.counted(entry) if run.best]
+    return {
+        **results,
+        "State": f"{len(entry.finished)} of {len(entry.runs)} seeds",
+        "Best": sum(best) / len(best) if best else None,
+        "Epochs": f"{entry.runs[0].config.epochs} each",
+        "Tags": sorted({tag for run in entry.runs for tag in run.tags}),
+        **_settings(max(entry.runs, key=lambda run: run.created)),
+    }
+
+
+def _settings(run: Run) -> dict[str, object]:
+    config = run.config
+    return {
+        "Parameters": run.parameters,
+        "Network": "custom" if config.layers else config.architecture,
+        "Augmentation": "custom" if config.transforms else config.augmentation,
+        "Schedule": config.schedule,
+        "Rate": max(getattr(config, name) for name in RATE_FIELDS[config.schedule]),
+        "Batch": config.batch_size,
+        "Device": run.runtime.device if run.runtime else None,
+        "Recipe": run.recipe,
+        "Created": run.created,
+    }
+
+
+def thin_curve(entry: Entry) -> list[float]:
+    """The validation accuracies by epoch, thinned to CURVE_POINTS; the last epoch is kept."""
+    values = list(overview.curve(entry, lambda row: row.val_accuracy)["value"])
+    step = max(1, -(-len(values) // CURVE_POINTS))
+    return values[::-1][::step][::-1]
+
+
+def colour_dot(name: str) -> str:
+    """A dot in a run's colour, as the address of an SVG image."""
+    svg = (
+        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 8'>"
+        f"<circle cx='4' cy='4' r='2' fill='{charts.colour(name)}'/></svg>"
+    )
+    return f"data:image/svg+xml;utf8,{quote(svg)}"

@@ -1,0 +1,122 @@
+"""The results of several runs or groups in a table, and the settings in which they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.charts import runs as charts_runs
+from core.charts import training as charts
+from core.config import FIELDS
+from core.data import transform_text
+from core.experiments import overview
+from core.experiments.overview import Entry
+from core.experiments.repeats import Group
+from core.models import row_text
+from core.runs import listing
+from core.runs.run import Run
+from core.training.results import EpochResult
+from pages.ui import tables, words
+from pages.ui.controls import field_label
+from pages.ui.frame import heading
+
+
+def draw_differences(entries: Sequence[Entry]) -> None:
+    """Draw the table: results first, then the settings that are not the same."""
+    heading("Comparison", "results, and the settings that differ")
+    fields = listing.differing_fields([overview.members(entry)[0] for entry in entries])
+    rows = result_rows(entries) | {
+        field_label(name): [_format_entry(entry, name) for entry in entries] for name in fields
+    }
+    names = [entry.name for entry in entries]
+    dashed = [
+        name
+        for name, dash in zip(names, charts_runs.dashes(names), strict=True)
+        if dash != charts_runs.FULL
+    ]
+    tables.draw_comparison_table(
+        {name: charts.colour(name) for name in names}, rows, "Comparison of the runs", dashed
+    )
+    st.caption(
+        f"The other {len(FIELDS) - len(fields)} settings are the same."
+        if fields
+        else "All settings are the same: only chance or the machine can explain a difference."
+    )
+
+
+def result_rows(entries: Sequence[Entry]) -> dict[str, list[str]]:
+    """The results of entries as text: title of each row -> a cell for each entry."""
+    rows: dict[str, list[str]] = {
+        "Last accuracy": [_format_last(entry) for entry in entries],
+        "Best accuracy": [
+            "–" if isinstance(entry, Group) else _format_best(entry.best) for entry in entries
+        ],
+        "95 % interval": [_format_interval(entry) for entry in entries],
+        "State": [
+            f"{len(entry.finished)} of {len(entry.runs)} seeds finished"
+            if isinstance(entry, Group)
+            else f"{entry.state}, {len(entry.epochs)} of {entry.config.epochs} epochs"
+            for entry in entries
+        ],
+        "Parameters": [f"{overview.members(entry)[0].parameters:,}" for entry in entries],
+        "Time": [
+            words.format_duration(seconds)
+            if (seconds := sum(map(listing.total_seconds, overview.members(entry))))
+            else "–"
+            for entry in entries
+        ],
+    }
+    runs = [run for entry in entries for run in overview.members(entry)]
+    if any(run.test for run in runs):
+        rows["Test accuracy"] = [_format_test(entry) for entry in entries]
+    if any(run.parent for run in runs):
+        rows["Forked from"] = [_format_parent(overview.members(entry)[0]) for entry in entries]
+    return rows
+
+
+def _format_last(entry: Entry) -> str:
+    standing = overview.validation(entry)
+    if standing is None:
+        return "–"
+    deviation = "" if standing.deviation is None else f" ± {standing.deviation:.2f}"
+    return f"{standing.mean:.2f}\u00a0%{deviation}"
+
+
+def _format_best(row: EpochResult | None) -> str:
+    return f"{row.val_accuracy:.2f} % (epoch {row.epoch})" if row else "–"
+
+
+def _format_interval(entry: Entry) -> str:
+    standing = overview.validation(entry)
+    return "{:.2f} to {:.2f}".format(*standing.interval) if standing else "–"
+
+
+def _format_test(entry: Entry) -> str:
+    tested = any(run.test for run in overview.members(entry))
+    accuracy = overview.accuracy(entry) if tested else None
+    return "–" if accuracy is None else f"{accuracy:.2f} %"
+
+
+def _format_parent(run: Run) -> str:
+    return f"{run.parent['name']}, epoch {run.parent['epoch']}" if run.parent else "–"
+
+
+def _format_entry(entry: Entry, name: str) -> str:
+    if name == "seed" and isinstance(entry, Group):
+        return ", ".join(str(run.config.seed) for run in entry.runs)
+    return format_setting(overview.members(entry)[0], name)
+
+
+def format_setting(run: Run, name: str) -> str:
+    """Format a field of a run's config."""
+    value = getattr(run.config, name)
+    if name == "layers":
+        return row_text.to_text(value) if value else "as in the network"
+    if name == "transforms":
+        return transform_text.to_text(value) if value else "as in the augmentation"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
