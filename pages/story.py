@@ -1,9 +1,10 @@
-"""Story: the path from a first network to a small one, told step by step over the runs that came with the app."""
+"""Story: the path from a first network to a small one, step by step, over the shipped runs."""
 
 import streamlit as st
 
 from core.errors import UserError
 from core.reports import story
+from core.runs.run import Run
 from pages.ui.frame import KEPT, page
 from pages.ui.story.steps import STEPS, draw_end, draw_goal
 
@@ -12,34 +13,35 @@ FIRST = next(iter(STEPS))
 
 
 def steps_of(chapter: str) -> list[str]:
-    """The steps of a chapter."""
+    """The steps of a chapter; the first and the last chapter have only one."""
     run = runs.get(chapter.lower())
     if run is None:
         return [FIRST]
     return [step for step in STEPS if step != "Augmentation" or story.augmented_epochs(run)]
 
 
-def go(place: tuple[str, str]) -> None:
-    """Turn to a step."""
+def go_to(place: tuple[str, str]) -> None:
+    """Go to a step."""
     st.session_state["chapter"], st.session_state["step"] = place
 
 
-def begin() -> None:
-    """Start a chapter that was chosen at its first step."""
+def go_to_first_step() -> None:
+    """Go to the first step of the chosen chapter."""
     st.session_state["step"] = FIRST
 
 
 page("Story", heading="From a first network to a small one", style="story/story.css")
-runs, missing = {}, []
+runs: dict[str, Run] = {}
+missing = []
 for name in story.PATH:
     try:
         runs[name] = story.told(name)
     except UserError as error:
         missing.append(str(error))
 if missing:
-    st.warning("The story cannot be told whole. " + " ".join(missing), icon=":material/error:")
+    st.warning("Part of the story is missing. " + " ".join(missing), icon=":material/error:")
 chapters = [GOAL, *(story.title(name) for name in runs), *([END] if not missing else [])]
-path = [(each, step) for each in chapters for step in steps_of(each)]
+path = [(chapter, step) for chapter in chapters for step in steps_of(chapter)]
 bar = st.container(horizontal=True, vertical_alignment="center", gap="small", key="bar")
 chapter = bar.segmented_control(
     "Chapter",
@@ -47,7 +49,7 @@ chapter = bar.segmented_control(
     default=GOAL,
     required=True,
     key="chapter",
-    on_change=begin,
+    on_change=go_to_first_step,
     label_visibility="collapsed",
     wrap=True,
     **KEPT,
@@ -55,7 +57,7 @@ chapter = bar.segmented_control(
 name, step = chapter.lower(), FIRST
 if name in runs:
     if st.session_state.get("step", FIRST) not in steps_of(chapter):
-        begin()
+        go_to_first_step()
     step = st.segmented_control(
         "Step",
         steps_of(chapter),
@@ -73,23 +75,23 @@ with bar:
         "Back",
         icon=":material/arrow_back:",
         shortcut="Left",
-        on_click=go,
+        on_click=go_to,
         args=(path[max(0, at - 1)],),
-        key="back",
+        key="story_back",
         disabled=at == 0,
-        help="Or the left arrow key.",
+        help="Shortcut: left arrow key.",
     )
     st.button(
         "Next",
         icon=":material/arrow_forward:",
         icon_position="right",
         shortcut="Right",
-        on_click=go,
+        on_click=go_to,
         args=(path[min(len(path) - 1, at + 1)],),
-        key="next",
+        key="story_next",
         type="primary",
         disabled=at == len(path) - 1,
-        help="Or the right arrow key.",
+        help="Shortcut: right arrow key.",
     )
 with st.container(key="story"):
     if chapter == GOAL:
@@ -97,5 +99,5 @@ with st.container(key="story"):
     elif chapter == END:
         draw_end(runs)
     else:
-        before = [each for each in story.PATH[: story.PATH.index(name)] if each in runs]
-        STEPS[step](runs[name], runs[before[-1]] if before else None)
+        earlier = [other for other in story.PATH[: story.PATH.index(name)] if other in runs]
+        STEPS[step](runs[name], runs[earlier[-1]] if earlier else None)

@@ -65,17 +65,17 @@ def galleries(app: AppTest) -> list[dict]:
 
 def test_it_is_walked_to_its_end_and_back(folder):
     app = opened()
-    assert app.button(key="back").disabled
+    assert app.button(key="story_back").disabled
     seen = [app.header[0].value]
-    while not app.button(key="next").disabled:
-        seen.append(press(app, "next").header[0].value)
+    while not app.button(key="story_next").disabled:
+        seen.append(press(app, "story_next").header[0].value)
         assert not app.error
     assert len(seen) == 1 + 7 + 7 + 8 + 1
     assert seen[0] == "The goal"
-    assert seen[-1] == "What came of it"
+    assert seen[-1] == "Results"
     assert seen.count("Never the same image twice") == 1, "only the final run was augmented"
     for _ in seen[1:]:
-        press(app, "back")
+        press(app, "story_back")
     assert app.header[0].value == "The goal"
 
 
@@ -117,7 +117,7 @@ def test_the_words_are_those_of_the_runs(folder):
 
 def test_mistakes_are_shown_as_pixels_paired_between_two_runs(folder):
     app = opened(chapter="Final", step="Mistakes")
-    assert "mistakes went away" in app.header[0].value
+    assert "mistakes fixed" in app.header[0].value
     gone, came = (int(word) for word in app.header[0].value.split() if word.isdigit())
     shown = {each["cells"][0]["alt"].split(":")[0]: each for each in galleries(app)}
     assert len(shown) == bool(gone) + bool(came)
@@ -130,7 +130,7 @@ def test_the_shipped_report_is_shown_and_can_be_taken_along(folder, name):
     assert f"This is what {name} came to." in told(app)
     assert "\n# " not in told(app), "a page has one title"
     assert {each.proto.label for each in app.get("download_button")} == {
-        "As a page, with charts",
+        "HTML, with charts",
         "Markdown",
     }
 
@@ -138,7 +138,7 @@ def test_the_shipped_report_is_shown_and_can_be_taken_along(folder, name):
 def test_the_end_shows_what_all_of_them_misread(folder):
     app = opened(chapter="The end")
     assert "| Initial | 16,530 |" in told(app)
-    assert "Misread by all three" in told(app)
+    assert "Misclassified by all three" in told(app)
     assert "start=final" in [each.proto.query_string for each in app.get("page_link")]
 
 
@@ -153,8 +153,8 @@ def test_a_run_that_is_missing_or_damaged_is_named_and_the_others_are_told(folde
     app = opened(chapter="The end")
     assert "'initial', which came with the app, is no longer here" in app.warning[0].value
     assert "final" in app.warning[0].value
-    while not app.button(key="next").disabled:
-        press(app, "next")
+    while not app.button(key="story_next").disabled:
+        press(app, "story_next")
     assert place(app) == ("Intermediate", "Report")
 
 
@@ -163,7 +163,7 @@ def test_without_any_run_the_goal_is_left(folder):
         shutil.rmtree(folder / name)
     app = opened()
     assert app.header[0].value == "The goal"
-    assert app.button(key="next").disabled
+    assert app.button(key="story_next").disabled
 
 
 @pytest.mark.parametrize(

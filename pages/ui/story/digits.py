@@ -1,4 +1,4 @@
-"""The digits of the story: what augmentation makes of them, and which of them each step reads rightly or not."""
+"""Digits in the story: augmented training images, and the test images that runs misclassify."""
 
 from __future__ import annotations
 
@@ -18,42 +18,43 @@ from pages.ui import dataset
 from pages.ui.components.gallery import draw_gallery
 from pages.ui.mistakes.shared import label_errors, predict_test_images
 
-DRAWS, SHOWN_DIGITS = 8, (2, 4, 5, 7)
-SHOWN = 30
+DRAWS, SHOWN_DIGITS = 8, (2, 4, 5, 7)  # augmented copies of each digit; the digits
+SHOWN = 30  # misclassified images
 
 
 def draw_augmented(run: Run) -> None:
-    """Some training images as they are, and as the run saw them."""
+    """Draw a few training images, each with augmented copies as the run used them."""
     if not (sets := dataset.load_digits()):
         return
-    some = sets["training"]
-    originals = some.images[first_of_each_class(some.labels, 0)[list(SHOWN_DIGITS)]]
+    training = sets["training"]
+    indices = first_of_each_class(training.labels, 0)[list(SHOWN_DIGITS)]
+    originals = training.images[indices]
     both = np.concatenate([originals[:, None], _draws(run.name, originals.tobytes(), run)], axis=1)
     draw_gallery(
         both.reshape(-1, 28, 28),
-        "Training images as they are and augmented",
-        "augmented",
+        "Training images and augmented copies",
+        "story_augmented",
         columns=(1, DRAWS),
         tile=5.5,
         alts=[
-            f"{digit}, {'as it is' if draw == 0 else f'augmented {draw}'}"
+            f"{digit}, {'original' if draw == 0 else f'augmented copy {draw}'}"
             for digit in SHOWN_DIGITS
             for draw in range(DRAWS + 1)
         ],
     )
-    st.caption("First as it is, then as it may come.")
+    st.caption("Left: the training image. Right: augmented copies.")
 
 
-@st.cache_data(max_entries=4, show_spinner="Moving the digits")
+@st.cache_data(max_entries=4, show_spinner="Augmenting the digits")
 def _draws(name: str, originals: bytes, _run: Run) -> np.ndarray:
-    """(n, DRAWS, 28, 28) from n images."""
+    """(n, DRAWS, 28, 28) augmented copies of n images."""
     images = np.frombuffer(originals, np.uint8).reshape(-1, 28, 28)
     drawn = Augmenter(transforms_of(_run.config), 1)(np.repeat(images, DRAWS, axis=0), (1, 0))
     return drawn.reshape(len(images), DRAWS, 28, 28)
 
 
 def load_predictions(*runs: Run) -> tuple[LabelledImages, list[Predictions]] | None:
-    """The test images and what runs say of them, or a word about why not."""
+    """The test images and the predictions of runs; None, with an error shown, if missing."""
     if not (sets := dataset.load_digits()):
         return None
     try:
@@ -64,18 +65,18 @@ def load_predictions(*runs: Run) -> tuple[LabelledImages, list[Predictions]] | N
 
 
 def compare_runs(run: Run, found: Predictions, before: Run, was: Predictions) -> Answer:
-    """Which of two runs is better, image by image, and whether that is more than chance."""
+    """Compare two runs image by image, and test whether the difference may be chance."""
     return of_runs(story.title(before.name), was, story.title(run.name), found)
 
 
 def describe_difference(run: Run, before: Run) -> str:
-    """What happened to the accuracy between two runs; empty where the digits are not here."""
+    """How the accuracy changed between two runs; empty without the dataset."""
     found = load_predictions(before, run)
     return "" if found is None else compare_runs(run, found[1][1], before, found[1][0]).words
 
 
 def draw_mistakes(run: Run, before: Run | None) -> None:
-    """The images that a run gets wrong; after another one, which of them are new and which went away."""
+    """Draw a run's mistakes; after another run, which are fixed and which are new."""
     found = load_predictions(run) if before is None else load_predictions(before, run)
     if found is None:
         return
@@ -89,31 +90,34 @@ def _first(test: LabelledImages, found: Predictions) -> None:
     st.header(f"{found.error_count} mistakes", anchor=False)
     order = worst_errors(found, SHOWN)
     st.markdown(
-        f"Those that surprised it most, of {len(found.labels):,} test images. Below each: its label, and what "
-        "was read.",
+        f"The mistakes with the highest loss among {len(found.labels):,} test images. Below each: "
+        "its label and the prediction.",
         width=760,
     )
-    _tiles(test, order, [f"{found.labels[at]} → {found.predicted[at]}" for at in order], "hardest")
+    _tiles(
+        test, order, [f"{found.labels[at]} → {found.predicted[at]}" for at in order], "story_worst"
+    )
 
 
-def _paired(run: Run, before: Run, test: LabelledImages, found: list[Predictions]) -> None:
-    was, now = found
-    said = compare_runs(run, now, before, was)
-    names, images = (said.first, said.second), said.images
-    gone, new, left = images.only_second, images.only_first, images.both_wrong
-    st.header(f"{len(gone)} mistakes went away, {len(new)} came", anchor=False)
-    st.markdown(f"{len(left)} stayed. {said.words}", width=860)
+def _paired(run: Run, before: Run, test: LabelledImages, predicted: list[Predictions]) -> None:
+    was, now = predicted
+    comparison = compare_runs(run, now, before, was)
+    names, images = (comparison.first, comparison.second), comparison.images
+    assert images is not None  # a comparison of two runs always has them
+    fixed, new, shared = images.only_second, images.only_first, images.both_wrong
+    st.header(f"{len(fixed)} mistakes fixed, {len(new)} new", anchor=False)
+    st.markdown(f"{len(shared)} unchanged. {comparison.words}", width=860)
     for title, indices, wrong, key in (
-        (f"Went away: wrong in {names[0]}, right in {names[1]}", gone, was, "gone"),
-        (f"New: right in {names[0]}, wrong in {names[1]}", new, now, "new"),
+        (f"Fixed: {names[0]} wrong, {names[1]} correct", fixed, was, "story_fixed"),
+        (f"New: {names[0]} correct, {names[1]} wrong", new, now, "story_new"),
     ):
         order = sort_by_loss(wrong, np.isin(np.arange(len(test.labels)), indices))[: SHOWN // 2]
-        st.markdown(f"##### {title} :gray[:small[{_some(len(order), len(indices))}]]")
+        st.markdown(f"##### {title} :gray[:small[{_describe_selection(len(order), len(indices))}]]")
         _tiles(test, order, [f"{wrong.labels[at]} → {wrong.predicted[at]}" for at in order], key)
 
 
-def _some(shown: int, total: int) -> str:
-    return f"all {total}" if shown == total else f"{shown} of {total}, the highest loss first"
+def _describe_selection(shown: int, total: int) -> str:
+    return f"all {total}" if shown == total else f"{shown} of {total}, highest loss first"
 
 
 def _tiles(test: LabelledImages, indices: np.ndarray, labels: list[str], key: str) -> None:
@@ -132,20 +136,20 @@ def _tiles(test: LabelledImages, indices: np.ndarray, labels: list[str], key: st
 
 
 def draw_shared_mistakes(test: LabelledImages, found: list[Predictions]) -> None:
-    """The images that all of them misread."""
+    """Draw the images that all runs misclassify."""
     wrong = np.all([~each.correct for each in found], axis=0)
     known = label_errors(test)
     doubted = sum(bool(wrong[index]) for index in known)
     last = found[-1]
     order = sort_by_loss(last, wrong)
     st.markdown(
-        f"##### Misread by all three :gray[:small[{len(order)} images"
-        + (f"; ? marks {doubted} whose label most people doubted" if doubted else "")
+        f"##### Misclassified by all three :gray[:small[{len(order)} images"
+        + (f"; ? marks {doubted} whose label most people in a survey doubted" if doubted else "")
         + "]]"
     )
     _tiles(
         test,
         order[:SHOWN],
         [f"{last.labels[at]} → {last.predicted[at]}" for at in order[:SHOWN]],
-        "left_over",
+        "story_shared",
     )

@@ -1,9 +1,9 @@
-"""The steps of the story: what each shows, one idea at a time."""
+"""The steps of the story: one idea on each."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 import streamlit as st
@@ -33,20 +33,21 @@ Runs = Mapping[str, Run]
 
 
 def draw_goal() -> None:
-    """What the whole path is for."""
+    """Draw the goal of the whole path."""
     st.header("The goal", anchor=False)
     draw_digit_strip()
     _figures(
         {
-            "Test images right": "99.4\u00a0%",
+            "Test accuracy": "99.4\u00a0%",
             "Parameters": f"< {PARAMETER_BUDGET:,}",
             "Epochs": "15",
         }
     )
     st.space("small")
     st.markdown(
-        "Read handwritten digits as well as that, with a network so small that its numbers fit on a few pages. "
-        f"The path there has three steps: {', '.join(story.title(name) for name in story.PATH[:-1])} and "
+        "Classify handwritten digits with this accuracy, using a network whose parameters fit on a "
+        "few printed pages. The path there has three networks: "
+        f"{', '.join(story.title(name) for name in story.PATH[:-1])} and "
         f"{story.title(story.PATH[-1])}.",
         width=760,
     )
@@ -59,7 +60,7 @@ def _figures(values: Mapping[str, str]) -> None:
 
 
 def draw_targets(run: Run, before: Run | None) -> None:
-    """What a step is for, and what it changes."""
+    """Draw the targets of a chapter, and what it changes."""
     recipe = RECIPES[run.name]
     st.header(recipe.title, anchor=False)
     st.markdown(recipe.summary.replace(" %", "\u00a0%"), width=760)
@@ -71,13 +72,13 @@ def draw_targets(run: Run, before: Run | None) -> None:
         )
     with right:
         if before is None:
-            st.markdown("##### Set-up")
+            st.markdown("##### Settings")
             config = run.config
             st.markdown(
                 _table(
                     ("Setting", "Value"),
                     [
-                        (field_label(name), _brief(getattr(config, name)))
+                        (field_label(name), _format_value(getattr(config, name)))
                         for name in (
                             "architecture",
                             "epochs",
@@ -91,8 +92,8 @@ def draw_targets(run: Run, before: Run | None) -> None:
             )
         else:
             st.markdown(f"##### What changes after {story.title(before.name)}")
-            rows = [
-                (field_label(name), _brief(was), _brief(now))
+            rows: list[tuple[str, ...]] = [
+                (field_label(name), _format_value(was), _format_value(now))
                 for name, (was, now) in story.changes(run, before).items()
                 if name != "augment_fraction"
             ]
@@ -109,16 +110,17 @@ def draw_targets(run: Run, before: Run | None) -> None:
             st.markdown(_table(("Setting", "Before", "Now"), rows))
 
 
-def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """A table in Markdown."""
     lines = [columns, ("---",) * len(columns), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _brief(value: object) -> str:
+def _format_value(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return (
-        "own rows"
+        "custom"
         if isinstance(value, list)
         else f"{value:g}"
         if isinstance(value, float)
@@ -127,7 +129,7 @@ def _brief(value: object) -> str:
 
 
 def draw_network(run: Run, before: Run | None) -> None:
-    """Its layers, and what they cost."""
+    """Draw the layers of the network, with their parameters."""
     summary = summarise(rows_of(run.config))
     st.header(f"{summary.total_params:,} parameters", anchor=False)
     st.markdown(story.size(run, before), width=760)
@@ -135,22 +137,24 @@ def draw_network(run: Run, before: Run | None) -> None:
 
 
 def draw_curves(run: Run, before: Run | None) -> None:
-    """How it learnt, epoch by epoch."""
-    st.header(f"{words.format_accuracy(run)} after {len(run.epochs)} epochs", anchor=False)
+    """Draw accuracy and loss by epoch."""
+    st.header(
+        f"{words.format_accuracy(run)} after {words.plural(len(run.epochs), 'epoch')}", anchor=False
+    )
     st.caption(words.describe_interval(run))
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("##### Accuracy :gray[:small[full: test, dashed: training]]")
+        st.markdown("##### Accuracy :gray[:small[solid: test, dashed: training]]")
         st.altair_chart(
             charts.accuracy(_epochs(run, "accuracy"), run.config.epochs, run.name),
-            key="accuracy",
+            key="story_accuracy",
             alt=f"Accuracy of {run.name} by epoch, {words.format_accuracy(run)} at the end.",
         )
     with right:
-        st.markdown("##### Loss :gray[:small[full: test, dashed: training]]")
+        st.markdown("##### Loss :gray[:small[solid: test, dashed: training]]")
         st.altair_chart(
             charts.loss(_epochs(run, "loss"), run.config.epochs, run.name),
-            key="loss",
+            key="story_loss",
             alt=f"Loss of {run.name} by epoch.",
         )
     if before is None or story.changes(run, before).keys() & {"schedule", "lr", "max_lr"}:
@@ -158,7 +162,7 @@ def draw_curves(run: Run, before: Run | None) -> None:
 
 
 def _rates(run: Run) -> None:
-    """The learning rate, where it is new in the story."""
+    """Draw the learning rate over the run."""
     left, right = st.columns(2, gap="large", vertical_alignment="center")
     schedule = SCHEDULES[run.config.schedule]
     with left:
@@ -166,11 +170,11 @@ def _rates(run: Run) -> None:
         steps = run.steps_per_epoch
         st.altair_chart(
             charts.rate(charts.plan(run.config, steps), run.config.epochs, run.name),
-            key="rate",
+            key="story_rate",
             alt=f"Learning rate of {run.name} over its epochs.",
         )
     with right:
-        st.markdown(f"{schedule.title}, up to {run.config.max_lr:g}. {schedule.help}")
+        st.markdown(f"{schedule.title}, peak {run.config.max_lr:g}. {schedule.help}")
 
 
 def _epochs(run: Run, measure: str) -> pd.DataFrame:
@@ -185,26 +189,27 @@ def _epochs(run: Run, measure: str) -> pd.DataFrame:
 
 
 def draw_epochs(run: Run, before: Run | None) -> None:
-    """Its epoch table."""
-    st.header("Epoch by epoch", anchor=False)
+    """Draw the epoch table."""
+    st.header("Epochs", anchor=False)
     tables.draw_epoch_table(run.epochs, [])
 
 
 def draw_augmentation(run: Run, before: Run | None) -> None:
-    """What augmentation makes of training images."""
+    """Draw augmented training images."""
     count = story.augmented_epochs(run)
     st.header("Never the same image twice", anchor=False)
     st.markdown(
-        f"In {'all' if count == run.config.epochs else 'the first'} {count} epochs most training images come "
-        "moved a little, anew each time, so that they cannot be learnt by heart.",
+        f"In {'all' if count == run.config.epochs else 'the first'} {words.plural(count, 'epoch')} "
+        "most training images are shifted slightly, differently each time, so that the network "
+        "cannot memorise them.",
         width=760,
     )
     draw_augmented(run)
 
 
 def draw_analysis(run: Run, before: Run | None) -> None:
-    """What the figures say."""
-    st.header("What it learnt" if before is None else "What the change bought", anchor=False)
+    """Draw what the figures show."""
+    st.header("What it learnt" if before is None else "What the change achieved", anchor=False)
     last = run.epochs[-1]
     _figures(
         {
@@ -218,24 +223,24 @@ def draw_analysis(run: Run, before: Run | None) -> None:
         smaller = rows_of(run.config) != rows_of(before.config)
         lines = [*([story.size(run, before)] if smaller else []), story.gap_moved(run, before)]
         lines += story.augmentation(run) if story.augmented_epochs(run) else story.learnt(run)[1:]
-        if said := describe_difference(run, before):
-            lines.append(said)
+        if difference := describe_difference(run, before):
+            lines.append(difference)
     lines.append(story.size(run) if before is None else story.goal(run))
     st.markdown("\n".join(f"- {line}" for line in lines), width=860)
 
 
 def draw_report(run: Run, before: Run | None) -> None:
-    """The step's report as it is shipped, to read and to take along."""
+    """Draw the run's report, with downloads."""
     st.header("The report", anchor=False)
-    kept = run.folder / "report.md"
-    text = kept.read_text(encoding="utf-8") if kept.is_file() else reports.markdown(run)
+    shipped = run.folder / "report.md"
+    text = shipped.read_text(encoding="utf-8") if shipped.is_file() else reports.markdown(run)
     with st.container(horizontal=True, gap="small"):
         st.download_button(
-            "As a page, with charts",
+            "HTML, with charts",
             lambda: reports.html(run),
             f"{run.name}-report.html",
             "text/html",
-            key="report_html",
+            key="story_report_html",
             on_click="ignore",
             icon=":material/download:",
         )
@@ -244,7 +249,7 @@ def draw_report(run: Run, before: Run | None) -> None:
             text,
             f"{run.name}-report.md",
             "text/markdown",
-            key="report_md",
+            key="story_report_md",
             on_click="ignore",
             icon=":material/download:",
         )
@@ -253,8 +258,8 @@ def draw_report(run: Run, before: Run | None) -> None:
 
 
 def draw_end(runs: Runs) -> None:
-    """All three, side by side."""
-    st.header("What came of it", anchor=False)
+    """Draw a comparison of all three runs."""
+    st.header("Results", anchor=False)
     rows = [
         (
             story.title(name),
@@ -266,16 +271,16 @@ def draw_end(runs: Runs) -> None:
         for name, run in runs.items()
     ]
     st.markdown(_table(("", "Parameters", "Training", "Test", "Gap"), rows))
-    found = load_predictions(*runs.values())
+    loaded = load_predictions(*runs.values())
     first, *_, last = runs.values()
     lines = [story.goal(last)]
-    if found:
-        test, said = found
-        lines.insert(0, compare_runs(last, said[-1], first, said[0]).words)
-    lines.append("One run each: other seeds move all of these figures a little.")
+    if loaded:
+        test, predictions = loaded
+        lines.insert(0, compare_runs(last, predictions[-1], first, predictions[0]).words)
+    lines.append("These are single runs; with other random seeds, all figures differ slightly.")
     st.markdown("\n".join(f"- {line}" for line in lines), width=860)
-    if found:
-        draw_shared_mistakes(test, said)
+    if loaded:
+        draw_shared_mistakes(test, predictions)
     with st.container(horizontal=True, gap="large"):
         for title, page, query in (
             ("Train it yourself", "train", {"start": "final"}),
