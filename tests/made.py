@@ -49,7 +49,7 @@ def made_run(
         group: whose repeat it is.
         config: fields that differ from a quick little run.
     """
-    from core.models.network import build
+    from tests.networks import build_model
 
     values = {"architecture": "linear-7850", "epochs": max(done, 1), "batch_size": 3_000, **config}
     run = creation.create_run(
@@ -80,7 +80,7 @@ def made_run(
         lines.append(events.format_event("epoch", row.epoch, STEPS, row=row.to_dict()))
     files.write_bytes(run.folder / events.NAME, b"".join(lines))
     if rows:
-        weights = build(run.config).state_dict()
+        weights = build_model(run.config).state_dict()
         for which in ("last", "best"):
             save_tensors(run.folder / f"{which}.safetensors", weights)
     files.write_json(run.folder / "epochs.json", [row.to_dict() for row in rows])

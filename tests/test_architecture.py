@@ -28,8 +28,12 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 # it needs them.
 MAY_BE_HEAVY = {
     "core.models.network",
+    "core.models.batch_last.compiled",
+    "core.models.batch_last.conv_kernels",
+    "core.models.batch_last.functions",
     "core.models.batch_last.layers",
-    "core.models.batch_last.kernels",
+    "core.models.batch_last.layout",
+    "core.models.batch_last.norm_pool_kernels",
     "core.training.trainer",
     "core.training.optimizers",
     "core.training.muon",

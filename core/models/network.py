@@ -1,4 +1,4 @@
-"""Network: the one module that builds and runs any list of layer rows, and how its weights are first drawn."""
+"""Network: the module that runs any list of layer rows, with its initialisation and saved weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from core.config import INITIALISATIONS, RunConfig
 from core.errors import ConfigError, RunError, listed
-from core.models.architectures import rows_of
 from core.models.batch_last import layers
 from core.models.rows import Row
 from core.models.shapes import Layer, trace
@@ -25,10 +24,10 @@ class Network(nn.Module):
 
     Args:
         rows: layer rows, as `core.models.rows` describes them.
-        dropout: share for dropout rows that name none.
+        dropout: probability of dropout rows without a probability of their own.
 
     Raises:
-        ArchitectureError: the rows make no network; the sentence names the row.
+        ArchitectureError: the rows don't fit together; the message names the row.
     """
 
     def __init__(self, rows: Sequence[Row], dropout: float = 0.0):
@@ -36,9 +35,9 @@ class Network(nn.Module):
         traced = trace(rows)
         self.rows = tuple(layer.row for layer in traced)
         self.layers = nn.ModuleList()
-        # What forward does, resolved once: for each row the row it adds (or 0), whether a later row adds it, its
-        # modules by their places in `layers` (so that a replaced or copied module is followed), and functions before
-        # and after.
+        # The forward pass, one entry per row: the row that it adds (or 0), whether a later row adds
+        # it, the indices of its modules in `layers` (indices, so that a replaced or copied module
+        # is used), and the functions before and after them.
         self._plan: list[tuple[int, bool, tuple[int, ...], _Functions, _Functions]] = []
         added = {row["from"] for row in self.rows if row["kind"] == "add"}
         for layer in traced:
@@ -49,7 +48,7 @@ class Network(nn.Module):
                 (_flatten,) if layer.row["kind"] == "linear" and len(layer.input_shape) > 1 else ()
             )
             activation = (
-                () if _bent_by_norm(layer) else _ACTIVATIONS[layer.row.get("activation", "none")]
+                () if _norm_has_relu(layer) else _ACTIVATIONS[layer.row.get("activation", "none")]
             )
             self._plan.append(
                 (
@@ -77,13 +76,13 @@ class Network(nn.Module):
         return x.flatten(1)  # (B, 10, 1, 1) or (B, 10) -> (B, 10)
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """What each row gives, for pages that look inside; the last is the logits before flattening.
+        """Outputs of all rows; the last are the logits before flattening.
 
         Args:
             images: (B, 1, 28, 28) float, normalised.
 
         Returns:
-            One tensor a row, (B, C, H, W) or (B, N).
+            One tensor per row, (B, C, H, W) or (B, N).
         """
         outputs: dict[int, Tensor] = {}
         for number, (_, x) in enumerate(self._walk(images, outputs), 1):
@@ -91,7 +90,10 @@ class Network(nn.Module):
         return list(outputs.values())
 
     def _walk(self, x: Tensor, outputs: Mapping[int, Tensor]) -> Iterator[tuple[bool, Tensor]]:
-        """Each row's output, and whether a later row adds it, which then must be in `outputs` under its number."""
+        """Yield each row's output and whether a later row adds it.
+
+        The caller stores the latter in `outputs` under the row's number, from 1.
+        """
         modules = list(self.layers)
         for source, keep, places, before, after in self._plan:
             if source:
@@ -99,7 +101,7 @@ class Network(nn.Module):
             for function in before:
                 x = function(x)
             if len(places) == 2:  # a convolution and its norm
-                x = layers.normed(modules[places[0]], modules[places[1]], x)
+                x = layers.conv_norm(modules[places[0]], modules[places[1]], x)
             elif places:
                 x = modules[places[0]](x)
             for function in after:
@@ -107,15 +109,17 @@ class Network(nn.Module):
             yield keep, x
 
 
-def build(config: RunConfig) -> Network:
-    """The network that a run starts from: a pure function of the config, on the CPU in fp32.
+def build(rows: Sequence[Row], config: RunConfig) -> Network:
+    """Build the network that a run starts from, on the CPU in float32.
+
+    Args:
+        rows: the layer rows, as `core.training.plan` or `rows_of(config)` gives them.
+        config: its dropout, initialisation and seed are used.
 
     Raises:
-        ConfigError: there is no architecture of that name.
-        ArchitectureError: the rows make no network.
+        ArchitectureError: the rows don't fit together.
     """
-    rows = rows_of(config)
-    # torch draws weights while it builds modules; the caller's generator must not notice
+    # torch draws weights while it builds modules; the caller's generator must not advance
     with torch.random.fork_rng(devices=[]):
         model = Network(rows, config.dropout)
     initialise(model, config.initialisation, torch.Generator().manual_seed(config.seed))
@@ -123,14 +127,17 @@ def build(config: RunConfig) -> Network:
 
 
 def initialise(model: nn.Module, how: str, generator: torch.Generator) -> None:
-    """Draw all weights anew; norms go back to the identity.
+    """Draw all weights anew, and reset batch norms to the identity.
 
     Args:
-        how: "torch" (the rule of torch's own modules: weights and biases uniform within 1/sqrt(fan_in)),
-            "xavier" (uniform; Glorot and Bengio 2010) or "he" (normal; He et al. 2015), both with zero biases.
+        model: changed in place.
+        how: "torch" (as torch's modules do: weights and biases uniform within 1/sqrt(fan_in)),
+            "xavier" (uniform; Glorot and Bengio 2010) or "he" (normal; He et al. 2015); the last
+            two with zero biases.
+        generator: source of the random numbers.
 
     Raises:
-        ConfigError: no such rule.
+        ConfigError: unknown initialisation.
     """
     if how not in INITIALISATIONS:
         raise ConfigError(
@@ -156,8 +163,8 @@ def _flatten(x: Tensor) -> Tensor:
 
 
 def _relu(x: Tensor) -> Tensor:
-    # In place: each row's activation follows a fresh tensor (of a convolution, norm, linear layer or sum) that
-    # nothing needs for its gradient.
+    # In place: it follows a new tensor (of a convolution, norm, linear layer or sum) whose values
+    # no gradient needs.
     return torch.relu_(x)
 
 
@@ -169,8 +176,8 @@ _ACTIVATIONS: dict[str, _Functions] = {
 }
 
 
-def _bent_by_norm(layer: Layer) -> bool:
-    """Whether the row's norm applies its ReLU as well, in one go."""
+def _norm_has_relu(layer: Layer) -> bool:
+    """Whether the row's norm applies the ReLU that follows it."""
     return layer.row.get("norm") == "batch" and layer.row["activation"] == "relu"
 
 
@@ -188,13 +195,15 @@ def _conv2d(layer: Layer, dropout: float) -> nn.Module:
 
 
 def _dropout(layer: Layer, dropout: float) -> nn.Module:
-    share: Any = layer.row["p"]
-    return nn.Dropout(dropout if share is None else share)
+    probability: Any = layer.row["p"]
+    return nn.Dropout(dropout if probability is None else probability)
 
 
 _MODULES: dict[str, Callable[[Layer, float], nn.Module]] = {
     "Conv2d": _conv2d,
-    "BatchNorm2d": lambda layer, _: layers.BatchNorm2d(layer.row["channels"], _bent_by_norm(layer)),
+    "BatchNorm2d": lambda layer, _: layers.BatchNorm2d(
+        layer.row["channels"], _norm_has_relu(layer)
+    ),
     "MaxPool2d": lambda layer, _: layers.MaxPool2d(layer.row["kernel"], layer.row["stride"]),
     "AvgPool2d": lambda layer, _: layers.AvgPool2d(layer.row["kernel"], layer.row["stride"]),
     "AdaptiveAvgPool2d": lambda layer, _: layers.AdaptiveAvgPool2d(1),
@@ -207,10 +216,10 @@ _MODULES: dict[str, Callable[[Layer, float], nn.Module]] = {
 
 
 def load_weights(model: Network, weights: Mapping[str, Tensor]) -> None:
-    """Put saved weights into a network.
+    """Load saved weights into a network.
 
     Raises:
-        RunError: names or shapes do not fit, or a value is no number.
+        RunError: the names or shapes of the tensors don't fit, or a value is NaN or infinite.
     """
     own = model.state_dict()
     if not isinstance(weights, Mapping) or set(weights) != set(own):
@@ -223,5 +232,5 @@ def load_weights(model: Network, weights: Mapping[str, Tensor]) -> None:
                 f"the saved weights do not fit: {name} should have shape {tuple(own[name].shape)}."
             )
         if not torch.isfinite(tensor).all():
-            raise RunError(f"the saved weights hold a value in {name} that is no number.")
+            raise RunError(f"the saved weights contain NaN or infinity in {name}.")
     model.load_state_dict(weights)

@@ -132,8 +132,8 @@ def _check_weights(config: RunConfig, contents: Mapping[str, bytes]) -> None:
     """Refuse weights that do not fit the network, or that are not finite."""
     from core.models.network import build, load_weights
 
-    expected = weights.expected_tensors(plan(config).rows)
-    model = build(config)
+    rows = plan(config).rows
+    expected, model = weights.expected_tensors(rows), build(rows, config)
     for file in TENSORS:
         if file not in contents:
             raise RunError(f"{file} is missing.")

@@ -32,9 +32,11 @@ def load_model(run: Run, which: str = "last") -> Network:
     """
     from core.models.network import build, load_weights
 
-    model = build(run.config)
-    expected = weights.expected_tensors(plan(run.config).rows)
-    load_weights(model, weights.load_tensors(run.weights_path(which), expected))
+    rows = plan(run.config).rows
+    model = build(rows, run.config)
+    load_weights(
+        model, weights.load_tensors(run.weights_path(which), weights.expected_tensors(rows))
+    )
     return model.eval()
 
 

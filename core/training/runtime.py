@@ -25,7 +25,7 @@ from torch import Tensor, nn
 import core
 from core.data.dataset import Mnist
 from core.errors import ConfigError
-from core.models.batch_last import layers
+from core.models.batch_last import layout as batch_last
 from core.models.network import build
 from core.runtime import DEVICES, LAYOUTS, Runtime
 from core.training.distillation import Teacher
@@ -145,7 +145,7 @@ def benchmark_formats(
     threads_before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        model = build(run_plan.config)
+        model = build(run_plan.rows, run_plan.config)
         batch_size = run_plan.config.batch_size
         return {
             f"{precision} {layout}": round(
@@ -213,14 +213,14 @@ def keep_freed_memory() -> None:
 
 def layouts(precision: str, device: torch.device) -> list[str]:
     """Return the memory layouts that support this precision on this device."""
-    compiled = precision == "fp32" and device.type == "cpu" and layers.available()
+    compiled = precision == "fp32" and device.type == "cpu" and batch_last.is_available()
     return [layout for layout in LAYOUTS if layout != "batch_last" or compiled]
 
 
 def to_layout(images: Tensor, layout: str) -> Tensor:
     """Return images (B, C, H, W) in a memory layout of `core.runtime.LAYOUTS`."""
     if layout == "batch_last":
-        return layers.lay(images)
+        return batch_last.to_batch_last(images)
     return images.to(memory_format=_memory_format(layout))
 
 

@@ -5,6 +5,7 @@ No files, no printing, no widgets in here. The command line, the worker process 
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Iterator, Mapping
@@ -140,7 +141,7 @@ class Training:
         )
         self.steps = self.batches.steps_per_epoch
         self.train_total = len(train)
-        self.model = build(config)
+        self.model = build(prepared.rows, config)
         if weights is not None:
             load_weights(self.model, weights)
         move_model(self.model, self.device, self.layout)
@@ -342,7 +343,7 @@ class Training:
             return evaluate(
                 self.model, data.images, data.labels, self.device, self.dtype, self.layout
             )
-        model = build(self.config)
+        model = copy.deepcopy(self.model)
         model.load_state_dict(self.weights())
         move_model(model, self.device, self.layout)
         return evaluate(model, data.images, data.labels, self.device, self.dtype, self.layout)

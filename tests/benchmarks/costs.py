@@ -147,7 +147,7 @@ def digit(folder: Path, count: int) -> str:
     from core.drawing.preparation import to_mnist
     from core.drawing.strokes import strokes_to_ink
     from core.insight.predictions import predict
-    from core.models.network import build
+    from tests.networks import build_model
 
     sys.path.insert(0, str(ROOT))
     from tests.strokes import DIGITS
@@ -159,7 +159,7 @@ def digit(folder: Path, count: int) -> str:
         model = (
             loading.load_model(store.open_run(name, folder))
             if (folder / name).is_dir()
-            else build(recipe(name).config)
+            else build_model(recipe(name).config)
         )
         times = []
         for strokes in itertools.islice(itertools.cycle(DIGITS.values()), count + len(DIGITS)):

@@ -40,12 +40,12 @@ from core.data import dataset  # noqa: E402
 from core.data.augmentations import KINDS  # noqa: E402
 from core.data.batches import MEAN, STD  # noqa: E402
 from core.data.presets import transforms_of  # noqa: E402
-from core.models.network import build  # noqa: E402
 from core.recipes import RECIPES  # noqa: E402
 from core.training import schedules  # noqa: E402
 from core.training.plan import plan  # noqa: E402
 from core.training.runtime import DTYPES, benchmark_formats, resolve_runtime  # noqa: E402
 from core.training.trainer import Training, evaluate  # noqa: E402
+from tests.networks import build_model  # noqa: E402
 
 WORKERS = (0, 1, 2)
 THREADS = sorted({1, os.cpu_count() or 1})
@@ -218,7 +218,7 @@ def seeds(
     torch.set_num_threads(threads)
     try:
         train, test = (loader(config, root, which, images, workers) for which in (True, False))
-        model = build(config).to(device)
+        model = build_model(config).to(device)
         steps = len(train)
         seconds = timed(loop(config, model, train, device), steps, share, limit)
         part = max(1, round(share * len(test)))

@@ -15,13 +15,13 @@ from core.errors import RunError
 from core.experiments import lr_range_job, repeats
 from core.experiments.lr_range import Point
 from core.experiments.lr_range_job import RangeTest, Request
-from core.models.network import build
 from core.recipes import RECIPES
 from core.runs import files, run_queue, store
 from core.runs.weights import save_tensors
 from pages.ui.controls import SLIDER_VALUES
 from pages.ui.experiments import lr_range as experiments_rates
 from tests.made import made_run
+from tests.networks import build_model
 from tests.opening import open_page, well
 
 PAGE = "pages/experiments.py"
@@ -77,7 +77,7 @@ def group(folder: Path, name: str, correct: Sequence[int], **config) -> None:
 def weights(folder: Path, name: str, seed: int, factor: float = 1.0) -> None:
     """Give a run the first weights of a seed, times a factor."""
     run = store.open_run(name, folder)
-    drawn = build(run.config.changed(seed=seed)).state_dict()
+    drawn = build_model(run.config.changed(seed=seed)).state_dict()
     save_tensors(
         run.folder / "last.safetensors", {name: tensor * factor for name, tensor in drawn.items()}
     )

@@ -14,11 +14,11 @@ from core.data.dataset import Mnist
 from core.data.labelled_images import LabelledImages
 from core.experiments.comparison import of_runs
 from core.insight import mistakes
-from core.models.network import build
 from core.runs.prediction_cache import load_predictions
 from core.runs.weights import save_tensors
 from pages.ui.mistakes.shared import describe_votes, errors_csv
 from tests.made import made_run
+from tests.networks import build_model
 from tests.opening import open_page, well
 from tests.pages.reading import component, page_text
 
@@ -131,7 +131,7 @@ def test_the_pages_of_images_follow_the_loss(folder, here):
 
 def test_a_network_that_predicts_a_single_digit_can_be_shown(folder, here):
     run = made_run(folder, "stuck", state="diverged", message="the loss is no number")
-    weights = {name: value * 0 for name, value in build(run.config).state_dict().items()}
+    weights = {name: value * 0 for name, value in build_model(run.config).state_dict().items()}
     weights[next(name for name in weights if name.endswith("bias"))][3] = 50.0
     save_tensors(run.folder / "last.safetensors", weights)
     shown = component(opened(run="stuck"), "matrix")
@@ -144,7 +144,10 @@ def test_weights_that_are_not_finite_are_an_error_in_words(folder, here):
     run = made_run(folder, "wild")
     save_tensors(
         run.folder / "last.safetensors",
-        {name: value * float("nan") for name, value in build(run.config).state_dict().items()},
+        {
+            name: value * float("nan")
+            for name, value in build_model(run.config).state_dict().items()
+        },
     )
     app = opened(run="wild")
     assert "wild cannot be asked" in app.error[0].value

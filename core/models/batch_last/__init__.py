@@ -1,1 +1,1 @@
-"""Compiled loops for networks with few channels; the batch is the last dimension in memory."""
+"""Layers with compiled loops for few channels; the batch is the last dimension in memory."""

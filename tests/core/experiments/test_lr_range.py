@@ -15,10 +15,10 @@ from core.errors import ConfigError, RunError
 from core.experiments import lr_range, lr_range_job
 from core.experiments.lr_range import Point, suggest
 from core.experiments.lr_range_job import RangeTest, Request
-from core.models.network import build
 from core.runs import files, jobs, processes
 from core.training.trainer import Training
 from tests.made import made_run
+from tests.networks import build_model
 
 LAYERS = (
     {"kind": "avgpool", "kernel": 4, "stride": 4},
@@ -64,7 +64,7 @@ def test_the_steps_are_those_of_the_trainer(digits):
 
 
 def test_the_given_weights_are_copied(digits):
-    weights = build(TINY.changed(seed=5)).state_dict()
+    weights = build_model(TINY.changed(seed=5)).state_dict()
     before = {name: tensor.clone() for name, tensor in weights.items()}
     one = next(iter(lr_range.run_test(TINY, digits, [0.1] * 50, weights)))
     two = next(iter(lr_range.run_test(TINY, digits, [0.1] * 50)))

@@ -22,7 +22,6 @@ from core.exports import export as exports
 from core.exports import script
 from core.exports.export import FORMATS, export
 from core.models.architectures import ARCHITECTURES
-from core.models.network import build
 from core.models.rows import ACTIVATIONS, KINDS
 from core.recipes import RECIPES
 from core.runs.loading import load_model, load_teacher
@@ -31,6 +30,7 @@ from core.runs.weights import save_tensors
 from core.training import schedules
 from core.training.schedules import SCHEDULES
 from tests.made import made_run
+from tests.networks import build_model
 
 # A row of every kind with other values than the usual ones, and every activation.
 ODD = (
@@ -87,7 +87,7 @@ def trained(folder):
     def make(name: str = "net", **config) -> Run:
         run = made_run(folder, name, done=1, **config)
         generator = torch.Generator().manual_seed(7)
-        weights = build(run.config).state_dict()
+        weights = build_model(run.config).state_dict()
         for tensor in weights.values():
             if tensor.is_floating_point() and tensor.ndim == 1:
                 tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.5)
@@ -177,7 +177,7 @@ def test_a_script_begins_with_the_runs_own_weights(name, how, folder):
     names = namespace(run)
     model = names["Network"]()
     names["initialise"](model)
-    own, theirs = model.state_dict().values(), build(run.config).state_dict().values()
+    own, theirs = model.state_dict().values(), build_model(run.config).state_dict().values()
     assert all(torch.equal(mine, other) for mine, other in zip(own, theirs, strict=True))
 
 

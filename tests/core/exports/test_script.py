@@ -106,7 +106,7 @@ def figures(row: EpochResult) -> list[float]:
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_script_trains_to_the_runs_own_table(name, digits, folder, tmp_path, monkeypatch):
     # Our own loops sum in another order than torch, which the script uses; over a few steps that grows.
-    monkeypatch.setattr(runtime.layers, "available", lambda: False)
+    monkeypatch.setattr(runtime.batch_last, "is_available", lambda: False)
     made_run(folder, "old", layers=OLDER, seed=7)
     run = creation.create_run(CONFIGS[name], name)
     assert train(run.folder, digits) == "finished"

@@ -11,8 +11,8 @@ import torch
 from core.config import RunConfig
 from core.errors import ArchitectureError, ConfigError
 from core.models.architectures import ARCHITECTURES, rows_of
-from core.models.network import build
 from core.models.shapes import count_parameters, min_batch_size, trace
+from tests.networks import build_model
 
 PARAMETERS = {
     "initial": 16_530,
@@ -27,7 +27,10 @@ every_architecture = pytest.mark.parametrize("name", ARCHITECTURES)
 
 @every_architecture
 def test_trace_equals_the_module(name):
-    layers, model = trace(ARCHITECTURES[name].rows), build(RunConfig(architecture=name)).eval()
+    layers, model = (
+        trace(ARCHITECTURES[name].rows),
+        build_model(RunConfig(architecture=name)).eval(),
+    )
     seen = []
     for module in model.layers:
         module.register_forward_hook(
@@ -55,7 +58,7 @@ def test_receptive_field_equals_what_gradients_reach(name):
     # Compared only where the receptive field lies within the image.
     layers, model = (
         trace(ARCHITECTURES[name].rows),
-        build(RunConfig(architecture=name)).double().eval(),
+        build_model(RunConfig(architecture=name)).double().eval(),
     )
     for weight in model.parameters():
         torch.nn.init.uniform_(weight, 0.5, 1.0)
@@ -72,7 +75,7 @@ def test_receptive_field_equals_what_gradients_reach(name):
 
 @every_architecture
 def test_the_output_is_ten_logits_and_every_weight_has_a_gradient(name):
-    model = build(RunConfig(architecture=name))
+    model = build_model(RunConfig(architecture=name))
     logits = model(torch.randn(4, 1, 28, 28))
     assert logits.shape == (4, 10)
     torch.nn.functional.cross_entropy(logits, torch.arange(4)).backward()

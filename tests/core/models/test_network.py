@@ -10,7 +10,8 @@ from torch import nn
 from core.config import INITIALISATIONS, RunConfig
 from core.errors import ArchitectureError, ConfigError
 from core.models.architectures import ARCHITECTURES
-from core.models.network import Network, build, initialise
+from core.models.network import Network, initialise
+from tests.networks import build_model
 
 SCORES = {"kind": "linear", "activation": "none"}
 IMAGES = torch.randn(6, 1, 28, 28, generator=torch.Generator().manual_seed(0))
@@ -36,7 +37,7 @@ def plain_seed_network() -> nn.Sequential:
 
 
 def test_logits_gradients_and_statistics_equal_plain_torch():
-    plain, model = plain_seed_network(), build(RunConfig(architecture="original-3762"))
+    plain, model = plain_seed_network(), build_model(RunConfig(architecture="original-3762"))
     for mine, theirs in zip(model.state_dict().values(), plain.state_dict().values(), strict=True):
         theirs.copy_(mine)
     for network in (plain, model):
@@ -57,7 +58,7 @@ def test_an_added_row_is_added_after_its_activation_and_left_alone():
         {"kind": "dropout"},
         SCORES,
     ]
-    model = build(RunConfig(layers=tuple(rows)))
+    model = build_model(RunConfig(layers=tuple(rows)))
     first, second, scores = model.layers[0], model.layers[1], model.layers[3]
     one = first(IMAGES).relu()
     expected = scores(((second(one) + one).relu() + one).flatten(1))
@@ -87,7 +88,7 @@ def test_activations(activation, function):
 
 def test_features_end_in_the_logits_of_forward():
     for name in ARCHITECTURES:
-        model = build(RunConfig(architecture=name)).eval()
+        model = build_model(RunConfig(architecture=name)).eval()
         assert torch.equal(model.features(IMAGES)[-1].flatten(1), model(IMAGES))
 
 
@@ -99,13 +100,13 @@ def test_dropout_rows_take_their_own_share_or_the_runs():
     assert [module.p for module in model.layers[:3]] == [0.1, 0.5, 0.0]
     assert [
         module.p
-        for module in build(RunConfig(dropout=0.25)).layers
+        for module in build_model(RunConfig(dropout=0.25)).layers
         if isinstance(module, nn.Dropout)
     ] == [0.25] * 2
 
 
 def test_a_copy_a_saved_and_a_replaced_module_are_what_runs():
-    model = build(RunConfig(architecture="residual-7850")).eval()
+    model = build_model(RunConfig(architecture="residual-7850")).eval()
     logits = model(IMAGES)
     twin = copy.deepcopy(model)
     nn.init.zeros_(twin.layers[-1].weight)
@@ -116,7 +117,7 @@ def test_a_copy_a_saved_and_a_replaced_module_are_what_runs():
     buffer = io.BytesIO()
     torch.save(model.state_dict(), buffer)
     buffer.seek(0)
-    other = build(RunConfig(architecture="residual-7850", seed=9)).eval()
+    other = build_model(RunConfig(architecture="residual-7850", seed=9)).eval()
     other.load_state_dict(torch.load(buffer, weights_only=True))
     assert torch.equal(other(IMAGES), logits)
 
@@ -125,13 +126,13 @@ def test_a_copy_a_saved_and_a_replaced_module_are_what_runs():
 def test_build_is_a_function_of_the_config_and_leaves_the_generator_alone(how):
     config = RunConfig(initialisation=how, seed=5)
     before = torch.get_rng_state()
-    first = build(config).state_dict()
+    first = build_model(config).state_dict()
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(77)
     assert all(
-        torch.equal(first[name], value) for name, value in build(config).state_dict().items()
+        torch.equal(first[name], value) for name, value in build_model(config).state_dict().items()
     )
-    other = build(config.changed(seed=6)).state_dict()
+    other = build_model(config.changed(seed=6)).state_dict()
     assert not torch.equal(first["layers.0.weight"], other["layers.0.weight"])
 
 
@@ -140,7 +141,7 @@ def test_torchs_rule_draws_what_torchs_own_modules_draw(name):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         plain = Network(ARCHITECTURES[name].rows).state_dict()
-    model = build(RunConfig(architecture=name, seed=3)).state_dict()
+    model = build_model(RunConfig(architecture=name, seed=3)).state_dict()
     assert all(torch.equal(model[key], plain[key]) for key in plain)
 
 
@@ -166,13 +167,13 @@ def test_xavier_and_he_have_their_spread():
 
 
 def test_initialising_again_resets_norms():
-    model = build(RunConfig())
+    model = build_model(RunConfig())
     model(IMAGES)
     initialise(model, "torch", torch.Generator().manual_seed(1))
-    fresh = build(RunConfig(seed=1)).state_dict()
+    fresh = build_model(RunConfig(seed=1)).state_dict()
     assert all(torch.equal(value, fresh[key]) for key, value in model.state_dict().items())
 
 
 def test_wrong_rows_build_nothing():
     with pytest.raises(ArchitectureError, match="row 2: a kernel of 28x28 is larger"):
-        build(RunConfig(layers=({"kind": "maxpool"}, {"kind": "conv", "kernel": 28}, SCORES)))
+        build_model(RunConfig(layers=({"kind": "maxpool"}, {"kind": "conv", "kernel": 28}, SCORES)))

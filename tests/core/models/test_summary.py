@@ -9,8 +9,8 @@ from torch import nn
 from core.config import RunConfig
 from core.errors import ArchitectureError
 from core.models.architectures import ARCHITECTURES
-from core.models.network import build
 from core.models.summary import summarise, torchsummary_table
+from tests.networks import build_model
 
 INITIAL = """\
 ----------------------------------------------------------------
@@ -79,13 +79,13 @@ Estimated Total Size (MB): 0.27
 
 @pytest.mark.parametrize(("name", "expected"), [("initial", INITIAL), ("original-3762", SEED_3762)])
 def test_the_tables_of_the_original(name, expected):
-    assert torchsummary_table(build(RunConfig(architecture=name))) == expected
+    assert torchsummary_table(build_model(RunConfig(architecture=name))) == expected
     assert summarise(ARCHITECTURES[name].rows).text() == expected
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_the_summary_without_torch_equals_torchsummary(name):
-    model = build(RunConfig(architecture=name, dropout=0.1))
+    model = build_model(RunConfig(architecture=name, dropout=0.1))
     summary = summarise(ARCHITECTURES[name].rows)
     assert summary.text() == torchsummary_table(model)
     assert summary.total_params == sum(weight.numel() for weight in model.parameters())
@@ -137,7 +137,7 @@ def test_wrong_rows_have_no_summary():
 
 
 def test_torchsummary_does_not_change_the_module(capsys):
-    model = build(RunConfig()).double().train()
+    model = build_model(RunConfig()).double().train()
     before = {key: value.clone() for key, value in model.state_dict().items()}
     generator = torch.get_rng_state()
     torchsummary_table(model)
@@ -156,4 +156,4 @@ def test_torchsummary_works_after_a_failed_forward_pass():
         torchsummary_table(broken)
     assert not any(module._forward_hooks for module in broken.modules())
     assert not hasattr(torchsummary.torchsummary, "print")
-    assert torchsummary_table(build(RunConfig(architecture="initial"))) == INITIAL
+    assert torchsummary_table(build_model(RunConfig(architecture="initial"))) == INITIAL

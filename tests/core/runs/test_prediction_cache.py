@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from core.errors import RunError
-from core.models.network import build
 from core.runs import prediction_cache
 from core.runs.loading import load_model
 from core.runs.prediction_cache import FOLDER, load_predictions
@@ -15,6 +14,7 @@ from core.runs.store import list_runs
 from core.runs.weights import save_tensors
 from core.training.trainer import evaluate
 from tests.made import made_run
+from tests.networks import build_model
 
 
 @pytest.fixture
@@ -61,7 +61,9 @@ def test_other_weights_or_other_images_are_asked_anew(tmp_path, pair, counted):
     run = made_run(tmp_path, "mine")
     load_predictions(run, test=pair)
     load_predictions(run, test=pair[np.arange(len(pair))[::-1]])
-    save_tensors(run.folder / "last.safetensors", build(run.config.changed(seed=2)).state_dict())
+    save_tensors(
+        run.folder / "last.safetensors", build_model(run.config.changed(seed=2)).state_dict()
+    )
     load_predictions(run, test=pair)
     assert len(counted) == 3
 
@@ -115,7 +117,9 @@ def test_a_run_without_weights_is_named(tmp_path, pair):
 
 def test_a_network_that_gives_no_numbers_is_named(tmp_path, pair):
     run = made_run(tmp_path, "wild")
-    weights = {name: value * float("nan") for name, value in build(run.config).state_dict().items()}
+    weights = {
+        name: value * float("nan") for name, value in build_model(run.config).state_dict().items()
+    }
     save_tensors(run.folder / "last.safetensors", weights)
     with pytest.raises(RunError, match="wild cannot be asked"):
         load_predictions(run, test=pair)

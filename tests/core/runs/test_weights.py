@@ -35,12 +35,12 @@ VALID = {"n": entry([], 0, 8, "I64"), "w": entry([2, 3], 8, 32)}
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_expected_tensors_are_those_of_the_network(name):
     from core.config import RunConfig
-    from core.models.network import build
+    from tests.networks import build_model
 
     dtypes = {torch.float32: "F32", torch.int64: "I64"}
     assert weights.expected_tensors(ARCHITECTURES[name].rows) == {
         key: TensorSpec(dtypes[tensor.dtype], tuple(tensor.shape))
-        for key, tensor in build(RunConfig(architecture=name)).state_dict().items()
+        for key, tensor in build_model(RunConfig(architecture=name)).state_dict().items()
     }
 
 

@@ -10,10 +10,10 @@ import torch.nn.functional as F
 
 from core.config import RunConfig
 from core.errors import RunError
-from core.models.network import build
 from core.training.distillation import Ensemble, Teacher, distillation
 from core.training.results import EpochResult
 from core.training.trainer import Training, fit
+from tests.networks import build_model
 
 ROWS = (
     {"kind": "conv", "channels": 4, "kernel": 3, "stride": 2, "norm": "batch"},
@@ -67,7 +67,7 @@ def test_a_teacher_is_the_network_it_was_and_can_be_sent_away(teacher, digits):
 def test_an_ensemble_answers_with_the_mean_of_its_members_logits_and_can_be_sent_away(
     teacher, digits
 ):
-    fresh = build(BASE.changed(seed=2)).eval()
+    fresh = build_model(BASE.changed(seed=2)).eval()
     asked = pickle.loads(pickle.dumps(Teacher(Ensemble([teacher, fresh]), torch.device("cpu"))))
     images = digits.test.images[:7]
     alone = [Teacher(each, torch.device("cpu"))(images) for each in (teacher, fresh)]

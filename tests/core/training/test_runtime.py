@@ -9,6 +9,7 @@ from core.config import RunConfig
 from core.errors import ConfigError
 from core.training import runtime
 from core.training.plan import plan
+from tests.networks import build_model
 
 SMALL = RunConfig(
     layers=({"kind": "linear", "channels": 10, "activation": "none"},),
@@ -102,7 +103,7 @@ def test_a_named_precision_is_not_benchmarked(changes, layout, digits, monkeypat
 
 
 def test_without_numba_no_layout_is_batch_last(digits, monkeypatch):
-    monkeypatch.setattr(runtime.layers, "available", lambda: False)
+    monkeypatch.setattr(runtime.batch_last, "is_available", lambda: False)
     run_plan = plan(SMALL.changed(precision="fp32"))
     assert runtime.resolve_runtime(run_plan, digits).layout == "contiguous"
     times = runtime.benchmark_formats(run_plan, CPU, 1, seconds=0.01)
@@ -155,7 +156,7 @@ def test_a_teacher_runs_in_bf16_only_where_that_is_clearly_faster(fp32, bf16, be
     monkeypatch.setattr(
         runtime, "median_seconds", lambda device, work, seconds: times[work.func.dtype]
     )
-    model = runtime.build(SMALL).train()
+    model = build_model(SMALL).train()
     assert runtime.benchmark_teacher(model, CPU) == best
     assert model.training  # the caller's network is left as it is
     assert all(weight.requires_grad for weight in model.parameters())
