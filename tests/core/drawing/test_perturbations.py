@@ -1,4 +1,4 @@
-"""Nudges: each does what it says, and nothing at rest."""
+"""Perturbations change what they name, and nothing at their neutral amounts."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def centre(image: np.ndarray) -> tuple[float, float]:
     return (weights.sum(1) @ at) / weights.sum(), (weights.sum(0) @ at) / weights.sum()
 
 
-def test_at_rest_nothing_changes(bar):
+def test_neutral_amounts_change_nothing(bar):
     assert perturb(bar) is bar
     np.testing.assert_array_equal(
         perturb(
@@ -33,13 +33,13 @@ def test_at_rest_nothing_changes(bar):
 
 @pytest.mark.parametrize(("name", "axis"), [("down", 0), ("right", 1)])
 @pytest.mark.parametrize("amount", [-4, -0.5, 3])
-def test_a_shift_moves_the_middle_by_so_many_pixels(bar, name, axis, amount):
+def test_a_shift_moves_the_centre_of_mass(bar, name, axis, amount):
     before, after = centre(bar), centre(perturb(bar, **{name: amount}))
     assert after[axis] - before[axis] == pytest.approx(amount, abs=0.1)
     assert after[1 - axis] == pytest.approx(before[1 - axis], abs=0.1)
 
 
-def test_a_turn_is_clockwise(bar):
+def test_rotation_is_clockwise(bar):
     turned = perturb(bar, turn=90)
     np.testing.assert_allclose(turned.astype(int), np.rot90(bar, -1), atol=2)
 
@@ -54,7 +54,7 @@ def test_size_and_thickness_change_the_ink(bar):
     assert thin.sum(dtype=int) < ink < thick.sum(dtype=int)
 
 
-def test_the_smallest_nudge_changes_least(bar):
+def test_the_smallest_amounts_change_least(bar):
     for name, perturbation in PERTURBATIONS.items():
         amounts, images = perturb_over_range(bar, name)
         changes = np.abs(images.astype(int) - bar).mean(axis=(1, 2))
@@ -64,7 +64,7 @@ def test_the_smallest_nudge_changes_least(bar):
 
 
 @pytest.mark.parametrize("name", PERTURBATIONS)
-def test_a_range_holds_every_step_and_the_digit_as_it_is(bar, name):
+def test_a_range_contains_every_step_and_the_unchanged_digit(bar, name):
     amounts, images = perturb_over_range(bar, name)
     perturbation = PERTURBATIONS[name]
     assert (amounts[0], amounts[-1]) == (perturbation.low, perturbation.high)
@@ -77,7 +77,7 @@ def test_a_range_holds_every_step_and_the_digit_as_it_is(bar, name):
     )
 
 
-def test_the_others_are_held_along_a_range(bar):
+def test_the_other_amounts_are_fixed_over_a_range(bar):
     amounts, images = perturb_over_range(bar, "turn", right=5)
     np.testing.assert_array_equal(images[amounts.index(0)], perturb(bar, right=5))
 
@@ -85,7 +85,7 @@ def test_the_others_are_held_along_a_range(bar):
 @pytest.mark.parametrize(
     "amounts", [{"cake": 1}, {"turn": 91}, {"size": 0}, {"right": float("nan")}, {"right": "3"}]
 )
-def test_what_is_no_nudge_is_refused_in_words(bar, amounts):
+def test_unknown_names_and_amounts_out_of_range_are_refused(bar, amounts):
     with pytest.raises(UserError):
         perturb(bar, **amounts)
     if "cake" in amounts:

@@ -16,7 +16,7 @@ from tests.core.drawing.shapes import ONE, SEVEN, TWO, ZERO, likeness
 
 
 def on_paper(ink: np.ndarray, dark: bool, shade: bool, seed: int = 0) -> np.ndarray:
-    """A picture of ink: paper with grain and, if asked, light falling from one side."""
+    """A picture of ink on paper; with shade, also grain and light from one side."""
     height, width = ink.shape
     light = (
         np.linspace(0.55, 1.0, width)[None] * np.linspace(0.8, 1.0, height)[:, None]
@@ -32,11 +32,10 @@ def on_paper(ink: np.ndarray, dark: bool, shade: bool, seed: int = 0) -> np.ndar
 @pytest.mark.parametrize("dark", [True, False], ids=["dark on light", "light on dark"])
 @pytest.mark.parametrize("shade", [True, False], ids=["photographed", "clean"])
 @pytest.mark.parametrize("strokes", [SEVEN, ONE, TWO, ZERO], ids=["7", "1", "2", "0"])
-def test_a_picture_gives_the_image_that_the_drawing_gives(strokes, dark, shade):
+def test_a_picture_of_a_drawing_gives_the_same_image(strokes, dark, shade):
     ink = strokes_to_ink(strokes, 400)
     image = to_mnist(picture_to_ink(on_paper(ink, dark, shade)))
-    wanted = to_mnist(ink)
-    assert likeness(image, wanted) > (0.9 if shade else 0.99)
+    assert likeness(image, to_mnist(ink)) > (0.9 if shade else 0.99)
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1", "I;16", "CMYK", "LA"])
@@ -80,7 +79,7 @@ def test_an_empty_page_has_no_ink(picture):
         np.broadcast_to(np.uint8(0), (100_000, 100_000)),
     ],
 )
-def test_pictures_that_are_none_are_refused_in_words(picture):
+def test_anything_but_pictures_is_refused(picture):
     with pytest.raises(UserError):
         picture_to_ink(picture)
 
@@ -96,33 +95,33 @@ def page(size: int = 400) -> Image.Image:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "GIF"])
-def test_files_of_every_kind_are_opened(kind):
-    found = to_mnist(picture_to_ink(open_picture(saved(page(), kind))))
-    assert likeness(found, to_mnist(strokes_to_ink(SEVEN))) > 0.97
+def test_files_of_every_format_are_opened(kind):
+    opened = to_mnist(picture_to_ink(open_picture(saved(page(), kind))))
+    assert likeness(opened, to_mnist(strokes_to_ink(SEVEN))) > 0.97
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "1", "RGBA", "I;16"])
-def test_large_pictures_are_brought_down(mode):
+def test_large_pictures_are_reduced(mode):
     large = page(1_000).resize((2_400, 2_000))
     if mode == "I;16":
         large = Image.fromarray(np.asarray(large).astype(np.uint16) * 257)
     else:
         large = large.convert(mode)
-    found = open_picture(saved(large))
-    assert max(found.size) == LONGER_SIDE
-    assert to_mnist(picture_to_ink(found)).any()
+    opened = open_picture(saved(large))
+    assert max(opened.size) == LONGER_SIDE
+    assert to_mnist(picture_to_ink(opened)).any()
 
 
-def test_a_photograph_stands_as_it_was_taken():
+def test_a_photograph_is_turned_upright():
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was held on its side
-    lying = page().transpose(Image.Transpose.ROTATE_90)
-    found = to_mnist(picture_to_ink(open_picture(saved(lying, "JPEG", exif=exif))))
-    assert likeness(found, to_mnist(strokes_to_ink(SEVEN))) > 0.97
+    sideways = page().transpose(Image.Transpose.ROTATE_90)
+    opened = to_mnist(picture_to_ink(open_picture(saved(sideways, "JPEG", exif=exif))))
+    assert likeness(opened, to_mnist(strokes_to_ink(SEVEN))) > 0.97
 
 
 def bomb(width: int, height: int) -> bytes:
-    """A tiny PNG that says it is huge."""
+    """A tiny PNG whose header claims a huge size."""
     parts = [
         (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)),
         (b"IDAT", zlib.compress(bytes(100))),
@@ -137,7 +136,7 @@ def bomb(width: int, height: int) -> bytes:
 @pytest.mark.parametrize(
     "size", [(5_000, 5_000), (10_000, 10_000), (30_000, 30_000), (100_000, 100_000)]
 )
-def test_a_picture_that_would_unpack_to_too_much_is_refused_before_it_does(size):
+def test_a_huge_picture_is_refused_before_decoding(size):
     with pytest.raises(UserError, match="pixels"):
         open_picture(bomb(*size))
 
@@ -158,6 +157,6 @@ def test_a_picture_that_would_unpack_to_too_much_is_refused_before_it_does(size)
     ],
     ids=range(10),
 )
-def test_a_file_that_is_no_picture_is_refused_in_words(data):
+def test_a_file_that_is_not_a_picture_is_refused(data):
     with pytest.raises(UserError):
         picture_to_ink(open_picture(data))

@@ -33,7 +33,7 @@ def extent(image: np.ndarray) -> tuple[int, int]:
         strokes_to_ink(ONE),
     ],
 )
-def test_the_longer_side_is_20_pixels_and_the_mass_stands_in_the_middle(ink):
+def test_the_longer_side_is_20_pixels_and_the_mass_is_centred(ink):
     image = to_mnist(ink)
     assert image.shape == (28, 28)
     assert image.dtype == np.uint8
@@ -42,12 +42,12 @@ def test_the_longer_side_is_20_pixels_and_the_mass_stands_in_the_middle(ink):
     assert centre_of_mass(image) == pytest.approx((14, 14), abs=0.55)
 
 
-def test_a_drawing_of_another_size_or_place_gives_nearly_the_same_image():
+def test_the_size_and_position_of_a_drawing_hardly_matter():
     small = [[[0.1 + 0.4 * (x - 0.3), 0.5 + 0.4 * (y - 0.25)] for x, y in SEVEN[0]]]
     assert likeness(to_mnist(strokes_to_ink(SEVEN)), to_mnist(strokes_to_ink(small))) > 0.95
 
 
-def test_a_digit_in_mnists_form_stays_as_it_is():
+def test_a_digit_in_mnists_form_is_unchanged():
     once = to_mnist(strokes_to_ink(SEVEN))
     assert np.abs(to_mnist(once).astype(int) - once).max() <= 1
     assert (
@@ -61,7 +61,7 @@ def test_edges_are_smooth():
 
 
 @pytest.mark.mnist
-def test_real_digits_blown_up_come_back(mnist):
+def test_enlarged_real_digits_are_unchanged(mnist):
     images = mnist.test.images[:300].numpy()
     errors = [
         np.abs(to_mnist(np.kron(image, np.ones((10, 10), np.uint8))).astype(int) - image).mean()
@@ -72,7 +72,7 @@ def test_real_digits_blown_up_come_back(mnist):
 
 
 @pytest.mark.mnist
-def test_drawn_strokes_carry_as_much_ink_as_real_digits(mnist):
+def test_drawn_strokes_hold_as_much_ink_as_real_digits(mnist):
     for digit, strokes in {0: ZERO, 1: ONE, 2: TWO, 7: SEVEN}.items():
         real = mnist.test.images[mnist.test.labels == digit].float().mean().item() / 255
         assert to_mnist(strokes_to_ink(strokes)).mean() / 255 == pytest.approx(real, rel=0.25)
@@ -81,7 +81,7 @@ def test_drawn_strokes_carry_as_much_ink_as_real_digits(mnist):
 @pytest.mark.parametrize(
     "blank", [np.zeros((280, 280), np.uint8), np.zeros((1, 1)), strokes_to_ink([])]
 )
-def test_nothing_drawn_gives_nothing(blank):
+def test_a_blank_drawing_gives_a_blank_image(blank):
     assert not to_mnist(blank).any()
 
 
@@ -103,6 +103,6 @@ def test_nothing_drawn_gives_nothing(blank):
         np.broadcast_to(np.uint8(0), (100_000, 100_000)),
     ],
 )
-def test_ink_that_is_none_is_refused_in_words(ink):
+def test_anything_but_ink_is_refused(ink):
     with pytest.raises(UserError):
         to_mnist(ink)

@@ -13,7 +13,7 @@ def test_a_tap_is_a_small_dot():
     assert to_mnist(ink).any()
 
 
-def test_strokes_outside_the_pad_are_cut_off():
+def test_points_outside_the_pad_move_to_its_edge():
     assert strokes_to_ink([[[-3, 0.5], [7, 0.5]]]).any()
 
 
@@ -39,6 +39,6 @@ def test_strokes_outside_the_pad_are_cut_off():
         [[[0.5, 0.5]] * 30_000] * 2,
     ],
 )
-def test_strokes_that_are_none_are_refused_in_words(strokes):
+def test_anything_but_strokes_is_refused(strokes):
     with pytest.raises(UserError):
         strokes_to_ink(strokes)
