@@ -1,1 +1,1 @@
-"""What a user keeps across runs: architectures and digits."""
+"""The user's own architectures and digits."""

@@ -1,7 +1,7 @@
-"""Architectures of one's own: layer rows under a name, one JSON file each beside the runs.
+"""The user's own architectures: layer rows under a name, one JSON file each.
 
-checkpoints/.architectures/NAME.json holds {"format", "name", "created", "rows"}. A run never points at them: it holds
-its rows itself, so they can be changed and deleted freely. No torch at import.
+checkpoints/.architectures/NAME.json holds {"format", "name", "created", "rows"}. Runs hold their
+rows themselves, so saved architectures can be changed and deleted freely. No torch at import.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_SAVED = 500
 
 @dataclass(frozen=True, slots=True)
 class SavedArchitecture:
-    """A saved architecture; its rows are checked and have their defaults filled in."""
+    """A saved architecture; its rows are checked and complete."""
 
     name: str
     rows: tuple[Row, ...]
@@ -38,7 +38,7 @@ class SavedArchitecture:
 
 @dataclass(frozen=True, slots=True)
 class DamagedFile:
-    """A file among the saved architectures that cannot be read as one, and why."""
+    """A file in the folder that is not a valid architecture, and why."""
 
     name: str
     path: Path
@@ -48,18 +48,18 @@ class DamagedFile:
 def save(
     name: str, rows: Sequence[Row], *, replace: bool = False, folder: Path | None = None
 ) -> SavedArchitecture:
-    """Keep rows under a name.
+    """Save an architecture.
 
     Args:
-        name: by the rules of runs' names; not that of a shipped architecture.
-        rows: that make a network.
-        replace: put them in the place of those that have the name already.
-        folder: the checkpoints folder; None: this machine's.
+        name: valid as a run's name, and not that of a shipped architecture.
+        rows: its layer rows.
+        replace: whether to replace one of the same name.
+        folder: the checkpoints folder; None: `checkpoints_folder()`.
 
     Raises:
-        RunError: the name cannot be had, or the disk is full.
-        ArchitectureError: the rows make no network.
-        LimitError: too many are kept already.
+        RunError: the name is invalid or taken, or the disk is full.
+        ArchitectureError: the rows are not a valid network.
+        LimitError: there are already MAX_SAVED.
     """
     folder = folder or folders.checkpoints_folder()
     _check(name)
@@ -69,17 +69,16 @@ def save(
         try:
             place.mkdir(exist_ok=True)
         except OSError as error:
-            raise RunError(
-                f"{FOLDER} is no folder that can be written to: {error.strerror}."
-            ) from None
+            raise RunError(f"{FOLDER} cannot be written to: {error.strerror}.") from None
         taken = {path.stem.lower(): path for path in _paths(place) if path.suffix == ENDING}
         path = taken.get(name.lower(), place / f"{name}{ENDING}")
         if name.lower() in taken and not replace:
             raise RunError(
-                f"there is already an architecture {path.stem!r}; choose another name, or replace it."
+                f"there is already an architecture {path.stem!r}; choose another name, or "
+                "replace it."
             )
         if name.lower() not in taken and len(taken) >= MAX_SAVED:
-            raise LimitError(f"{MAX_SAVED} architectures are kept already; delete some.")
+            raise LimitError(f"there are already {MAX_SAVED} architectures; delete some.")
         files.remove_partial_files(place)
         files.write_json(
             path,
@@ -94,7 +93,7 @@ def save(
 
 
 def list_saved(folder: Path | None = None) -> list[SavedArchitecture | DamagedFile]:
-    """All that are kept, newest first, then what is damaged; one damaged file never hides the others."""
+    """List the saved architectures, newest first, then the damaged files."""
     own: list[SavedArchitecture] = []
     damaged: list[DamagedFile] = []
     for path in _paths((folder or folders.checkpoints_folder()) / FOLDER):
@@ -103,16 +102,16 @@ def list_saved(folder: Path | None = None) -> list[SavedArchitecture | DamagedFi
         except RunError as error:
             if path.exists() or path.is_symlink():  # else it was deleted meanwhile
                 damaged.append(DamagedFile(path.name, path, str(error)))
-    own.sort(key=lambda each: (each.created, each.name), reverse=True)
+    own.sort(key=lambda item: (item.created, item.name), reverse=True)
     return [*own, *damaged]
 
 
 def delete(name: str, folder: Path | None = None) -> None:
-    """Forget a saved architecture; nothing that was trained with it is touched.
+    """Delete a saved architecture; runs that were trained with it are not affected.
 
     Args:
-        name: of the architecture, or of the file where it is damaged.
-        folder: the checkpoints folder; None: this machine's.
+        name: name of the architecture, or of a damaged file.
+        folder: the checkpoints folder; None: `checkpoints_folder()`.
 
     Raises:
         RunError: there is none of that name.
@@ -126,7 +125,7 @@ def delete(name: str, folder: Path | None = None) -> None:
                 except OSError as error:
                     raise RunError(f"{path.name} cannot be deleted: {error.strerror}.") from None
                 return
-    raise RunError(f"there is no architecture {name[:60]!r} of your own.")
+    raise RunError(f"there is no saved architecture {name[:60]!r}.")
 
 
 def _paths(place: Path) -> list[Path]:
@@ -137,22 +136,22 @@ def _paths(place: Path) -> list[Path]:
 
 def _read(path: Path) -> SavedArchitecture:
     if path.is_symlink():
-        raise RunError("it is a link, and links out of this folder are not followed.")
+        raise RunError("it is a symbolic link, which is not followed.")
     if path.suffix != ENDING:
-        raise RunError("it is no JSON file.")
+        raise RunError("it is not a JSON file.")
     values = files.read_json(path)
     if not isinstance(values, Mapping) or not {"format", "rows"} <= set(values):
-        raise RunError("it is no architecture of this app.")
+        raise RunError("it is not an architecture of this app.")
     if values["format"] != FORMAT:
         raise RunError(
-            f"it was written in format {str(values['format'])[:20]} by another version of the app; this one "
-            f"reads format {FORMAT}."
+            f"it was written in format {str(values['format'])[:20]} by another version of the "
+            f"app; this one reads format {FORMAT}."
         )
     try:
         _check(path.stem)
         layers = trace(values["rows"])
     except UserError as error:
-        raise RunError(f"it describes no network: {error}") from None
+        raise RunError(f"it is not a valid network: {error}") from None
     return SavedArchitecture(
         path.stem,
         tuple(layer.row for layer in layers),

@@ -1,8 +1,8 @@
-"""Digits of one's own with their labels, kept as a test set in one JSON file beside the runs.
+"""The user's own labelled digits: a small test set in one JSON file.
 
-checkpoints/.digits/own.json holds {"format", "digits": [{"label", "kept", "pixels"}]}, pixels as the base64 of 784 grey
-values. The same file is what is downloaded and taken in again. No torch at import; how networks fare on them is told by
-`core.insight.predictions`.
+checkpoints/.digits/own.json holds {"format", "digits": [{"label", "kept", "pixels"}]}: the time of
+saving in "kept", 784 grey values as base64 in "pixels". Exports and imports have the same format.
+No torch at import; `core.insight.predictions` evaluates networks on these digits.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from core.runs import files, folders, status
 FOLDER, NAME = ".digits", "own.json"
 FORMAT = 1
 MAX_DIGITS = 2_000
-MAX_BYTES = 4_000_000  # of a file that is taken in; 2,000 digits take 2.4 MB
+MAX_BYTES = 4_000_000  # of an imported file; 2,000 digits take 2.4 MB
 _PIXELS = 28 * 28
 
 Image = npt.NDArray[np.uint8]
@@ -34,7 +34,7 @@ Image = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class SavedDigit:
-    """A digit that somebody drew or photographed, and says what it is."""
+    """A digit that the user drew or photographed, with its label."""
 
     label: int
     saved: datetime
@@ -43,42 +43,42 @@ class SavedDigit:
 
     @property
     def key(self) -> str:
-        """What tells it from all others: its pixels and its label."""
+        """A hash of pixels and label, which identifies the digit."""
         return hashlib.sha256(bytes([self.label]) + self.pixels).hexdigest()[:16]
 
 
 def to_arrays(digits: Sequence[SavedDigit]) -> tuple[Image, npt.NDArray[np.int64]]:
-    """Digits as arrays: (N, 28, 28) uint8 and (N,) int64."""
+    """Return digits as arrays: images (N, 28, 28) uint8 and labels (N,) int64."""
     pixels = np.frombuffer(b"".join(digit.pixels for digit in digits), np.uint8).reshape(-1, 28, 28)
     return pixels, np.array([digit.label for digit in digits], np.int64)
 
 
 def list_digits(folder: Path | None = None) -> list[SavedDigit]:
-    """All that are kept, the latest last.
+    """List the saved digits, the latest last.
 
     Args:
-        folder: the checkpoints folder; None: this machine's.
+        folder: the checkpoints folder; None: `checkpoints_folder()`.
 
     Raises:
         RunError: the file is damaged; it is left as it is.
     """
     path = _path(folder)
     if path.is_symlink() or path.parent.is_symlink():
-        raise RunError(f"{FOLDER}/{NAME} is a link, and links out of this folder are not followed.")
-    return _digits(files.read_json(path), f"{FOLDER}/{NAME}") if path.exists() else []
+        raise RunError(f"{FOLDER}/{NAME} is a symbolic link, which is not followed.")
+    return _parse_digits(files.read_json(path), f"{FOLDER}/{NAME}") if path.exists() else []
 
 
 def save_digit(image: Image, label: int, folder: Path | None = None) -> SavedDigit:
-    """Keep a digit; one that is kept already, with this label, is not kept twice.
+    """Save a digit, unless the same one is saved with this label already.
 
     Args:
-        image: (28, 28) uint8, ink bright.
+        image: (28, 28) uint8, bright ink on black.
         label: 0 to 9.
-        folder: the checkpoints folder; None: this machine's.
+        folder: the checkpoints folder; None: `checkpoints_folder()`.
 
     Raises:
-        RunError: it is no such image or label, it is blank, or it could not be written.
-        LimitError: MOST are kept already.
+        RunError: the image or label is not valid, or the file cannot be written.
+        LimitError: there are already MAX_DIGITS digits.
     """
     if (
         not isinstance(image, np.ndarray)
@@ -86,70 +86,70 @@ def save_digit(image: Image, label: int, folder: Path | None = None) -> SavedDig
         or image.dtype != np.uint8
         or not image.any()
     ):
-        raise RunError("a digit to keep has 28x28 pixels, and ink on some of them.")
+        raise RunError("a digit needs 28x28 pixels, not all of them black.")
     if type(label) is not int or not 0 <= label <= 9:
-        raise RunError(f"a digit is one from 0 to 9, not {str(label)[:20]}.")
+        raise RunError(f"a label is a digit from 0 to 9, not {str(label)[:20]}.")
     digit = SavedDigit(label, status.parse_time(status.current_time()), image.tobytes())
-    _change(folder, lambda digits: _joined(digits, [digit]))
+    _update(folder, lambda digits: _merge(digits, [digit]))
     return digit
 
 
 def delete(key: str, folder: Path | None = None) -> None:
-    """Forget one digit; nothing happens if another tab was faster.
+    """Delete a digit; nothing happens where it is gone already.
 
     Raises:
         RunError: the file is damaged or could not be written.
     """
-    _change(folder, lambda digits: [digit for digit in digits if digit.key != key])
+    _update(folder, lambda digits: [digit for digit in digits if digit.key != key])
 
 
 def clear(folder: Path | None = None) -> None:
-    """Forget all of them, also when their file is damaged.
+    """Delete all digits, also when their file is damaged.
 
     Raises:
         RunError: the file could not be written.
     """
-    _change(folder, None)
+    _update(folder, None)
 
 
 def export_digits(folder: Path | None = None) -> bytes:
-    """All of them as a file to take along.
+    """Return all digits as a JSON file for download.
 
     Raises:
         RunError: the file is damaged.
     """
-    return json.dumps(_values(list_digits(folder)), indent=1).encode()
+    return json.dumps(_to_json(list_digits(folder)), indent=1).encode()
 
 
 def import_digits(data: bytes, folder: Path | None = None) -> tuple[int, int]:
-    """Add the digits of a file that `export` made; those that are kept already are left out.
+    """Add the digits of a file that `export_digits` made, except those that are saved already.
 
     Args:
-        data: the file; only JSON is read, and nothing in it is run.
-        folder: the checkpoints folder; None: this machine's.
+        data: the file.
+        folder: the checkpoints folder; None: `checkpoints_folder()`.
 
     Returns:
-        How many the file holds, and how many of them are new.
+        The number of digits in the file, and how many of them are new.
 
     Raises:
-        RunError: it is no such file; nothing is taken in then.
-        LimitError: there would be more than MOST.
+        RunError: it is not such a file; nothing is imported then.
+        LimitError: there would be more than MAX_DIGITS digits.
     """
     if len(data) > MAX_BYTES:
         raise LimitError(
             f"the file has {len(data) / 1e6:.1f} MB; {MAX_DIGITS:,} digits take less than "
             f"{MAX_BYTES / 1e6:.0f} MB."
         )
-    offered = _digits(files.parse_json(data, "the file"), "the file")
+    offered = _parse_digits(files.parse_json(data, "the file"), "the file")
     before = after = 0
 
     def add(digits: list[SavedDigit]) -> list[SavedDigit]:
         nonlocal before, after
-        joined = _joined(digits, offered)
+        joined = _merge(digits, offered)
         before, after = len(digits), len(joined)
         return joined
 
-    _change(folder, add)
+    _update(folder, add)
     return len(offered), after - before
 
 
@@ -157,38 +157,40 @@ def _path(folder: Path | None) -> Path:
     return (folder or folders.checkpoints_folder()) / FOLDER / NAME
 
 
-def _change(
-    folder: Path | None, how: Callable[[list[SavedDigit]], list[SavedDigit]] | None
+def _update(
+    folder: Path | None, change: Callable[[list[SavedDigit]], list[SavedDigit]] | None
 ) -> None:
-    """Write the list anew under the lock, so that tabs don't lose each other's digits; None: begin with none."""
+    """Rewrite the file, under the lock, so that tabs don't lose each other's digits.
+
+    Args:
+        folder: the checkpoints folder; None: `checkpoints_folder()`.
+        change: returns the new list from the current one; None: the new list is empty.
+    """
     folder = folder or folders.checkpoints_folder()
     with files.lock_folder(folder):
-        digits = how(list_digits(folder)) if how else []
+        digits = change(list_digits(folder)) if change else []
         path = _path(folder)
         try:
             if path.parent.is_symlink() or path.is_symlink():
-                raise RunError(f"{FOLDER}/{NAME} is a link; it is not written to.")
+                raise RunError(f"{FOLDER}/{NAME} is a symbolic link; it is not written to.")
             path.parent.mkdir(exist_ok=True)
         except OSError as error:
-            raise RunError(
-                f"{FOLDER} is no folder that can be written to: {error.strerror}."
-            ) from None
+            raise RunError(f"{FOLDER} cannot be written to: {error.strerror}.") from None
         files.remove_partial_files(path.parent)
-        files.write_json(path, _values(digits))
+        files.write_json(path, _to_json(digits))
 
 
-def _joined(digits: Sequence[SavedDigit], more: Sequence[SavedDigit]) -> list[SavedDigit]:
-    found = list(
-        {digit.key: digit for digit in (*more, *digits)}.values()
-    )  # of two alike the one that was there
-    if len(found) > max(MAX_DIGITS, len(digits)):
+def _merge(digits: Sequence[SavedDigit], more: Sequence[SavedDigit]) -> list[SavedDigit]:
+    # Of two equal digits, the one that was there already stays.
+    unique = {digit.key: digit for digit in (*more, *digits)}.values()
+    if len(unique) > max(MAX_DIGITS, len(digits)):
         raise LimitError(
-            f"{len(digits):,} digits are kept already, and at most {MAX_DIGITS:,} can be; delete some."
+            f"there are already {len(digits):,} digits, of at most {MAX_DIGITS:,}; delete some."
         )
-    return sorted(found, key=lambda digit: (digit.saved, digit.key))
+    return sorted(unique, key=lambda digit: (digit.saved, digit.key))
 
 
-def _values(digits: Sequence[SavedDigit]) -> dict[str, Any]:
+def _to_json(digits: Sequence[SavedDigit]) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "digits": [
@@ -202,22 +204,22 @@ def _values(digits: Sequence[SavedDigit]) -> dict[str, Any]:
     }
 
 
-def _digits(values: Any, name: str) -> list[SavedDigit]:
+def _parse_digits(values: Any, name: str) -> list[SavedDigit]:
     if not isinstance(values, Mapping) or not isinstance(values.get("digits"), list):
-        raise RunError(f"{name} holds no digits of this app.")
+        raise RunError(f"{name} is not a file of digits of this app.")
     if values.get("format") != FORMAT:
         raise RunError(
-            f"{name} was written in format {str(values.get('format'))[:20]} by another version of the app; "
-            f"this one reads format {FORMAT}."
+            f"{name} was written in format {str(values.get('format'))[:20]} by another version "
+            f"of the app; this one reads format {FORMAT}."
         )
     if len(values["digits"]) > MAX_DIGITS:
         raise LimitError(
-            f"{name} holds {len(values['digits']):,} digits; at most {MAX_DIGITS:,} can be kept."
+            f"{name} holds {len(values['digits']):,} digits, of at most {MAX_DIGITS:,}."
         )
-    return [_digit(value, number, name) for number, value in enumerate(values["digits"], 1)]
+    return [_parse_digit(value, number, name) for number, value in enumerate(values["digits"], 1)]
 
 
-def _digit(value: Any, number: int, name: str) -> SavedDigit:
+def _parse_digit(value: Any, number: int, name: str) -> SavedDigit:
     try:
         label, pixels = value["label"], base64.b64decode(value["pixels"], validate=True)
         if (
@@ -229,4 +231,4 @@ def _digit(value: Any, number: int, name: str) -> SavedDigit:
             raise ValueError
         return SavedDigit(label, status.parse_time(value.get("kept")), pixels)
     except (AttributeError, KeyError, TypeError, ValueError, RunError, binascii.Error):
-        raise RunError(f"{name} is damaged: its digit {number} is none.") from None
+        raise RunError(f"{name} is damaged: its digit {number} is not valid.") from None

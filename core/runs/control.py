@@ -1,6 +1,6 @@
-"""What a person does with a run: stop, pause, go on, one epoch, another learning rate, fork. No torch.
+"""Controlling runs: stop, pause, resume, one epoch, another learning rate, fork. No torch.
 
-A run that trains is asked, through a file that its worker looks for ten times a second; nobody else is signalled.
+Requests to a run that is training go through a file that its worker polls ten times a second.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ WAIT_SECONDS = 0.1
 
 
 def stop(name: str, folder: Path | None = None) -> Run:
-    """Stop a run that trains (within a second or two, see `wait`), waits or is paused; it can be resumed.
+    """Stop a run that is training, waiting or paused; it can be resumed.
+
+    A worker stops within one or two seconds; see `wait_until_idle`.
 
     Raises:
-        RunError: it does neither.
+        RunError: it is none of these.
     """
     folder = folder or checkpoints_folder()
     with files.lock_folder(folder):
@@ -38,31 +40,36 @@ def stop(name: str, folder: Path | None = None) -> Run:
     if run.state == "queued":
         return run_queue.remove(name, folder)
     if not run.is_live and run.state != "paused":
-        raise RunError(f"{name} does not train: it is {run.state}.")
+        raise RunError(f"{name} is not training: it is {run.state}.")
     return open_run(name, folder)
 
 
 def pause(name: str, folder: Path | None = None, *, after_epoch: bool = False) -> Run:
-    """Pause a run that trains, at once or at the end of its epoch; its process ends and its place is free.
+    """Pause a run that is training; its process ends and its slot is free.
+
+    Args:
+        name: name of the run.
+        folder: the checkpoints folder; None: `checkpoints_folder()`.
+        after_epoch: pause at the end of the epoch instead of at once.
 
     Raises:
-        RunError: it does not train.
+        RunError: it is not training.
     """
     folder = folder or checkpoints_folder()
     with files.lock_folder(folder):
         run = open_run(name, folder)
         if not run.is_live:
-            raise RunError(f"{name} does not train: it is {run.state}.")
+            raise RunError(f"{name} is not training: it is {run.state}.")
         status.write_request(run.folder, "pause-after-epoch" if after_epoch else "pause")
     return open_run(name, folder)
 
 
 def resume(name: str, folder: Path | None = None, *, limits: Limits | None = None) -> Run:
-    """Go on with a run from where it was left, when the queue has a place; or take a pause back that is still asked.
+    """Queue a run to continue from where it was left, or withdraw a pause that is still pending.
 
     Raises:
-        RunError: it cannot go on; the sentence says why and what to do instead.
-        LimitError: the queue is full, or the run is larger than the machine lends.
+        RunError: it cannot be resumed; the message says why and what to do instead.
+        LimitError: the queue is full, or the run is larger than the limits allow.
     """
     folder = folder or checkpoints_folder()
     with files.lock_folder(folder):
@@ -74,7 +81,7 @@ def resume(name: str, folder: Path | None = None, *, limits: Limits | None = Non
 
 
 def step(name: str, folder: Path | None = None, *, limits: Limits | None = None) -> Run:
-    """Do one epoch (the rest of the one under way) and pause.
+    """Train until the end of the current epoch, then pause.
 
     Raises:
         RunError, LimitError: as `resume`.
@@ -86,27 +93,28 @@ def step(name: str, folder: Path | None = None, *, limits: Limits | None = None)
 
 
 def scale_lr(name: str, factor: float, folder: Path | None = None) -> Run:
-    """Multiply the schedule's learning rate from now on; the worker writes down where, and resuming keeps it.
+    """Multiply the learning rate of the schedule from now on; the worker records where.
 
     Args:
-        name: a run that trains, or that can be resumed.
-        factor: of the schedule's own rate, 0.001 to 1000; 1 gives it back.
-        folder: the checkpoints folder.
+        name: name of a run that is training or can be resumed.
+        factor: 0.001 to 1000, relative to the schedule; 1 restores it.
+        folder: the checkpoints folder; None: `checkpoints_folder()`.
 
     Raises:
-        RunError: the run is done, or the factor is out of range.
+        RunError: the run has ended, or the factor is out of range.
     """
     folder = folder or checkpoints_folder()
     if not status.MIN_LR_FACTOR <= factor <= status.MAX_LR_FACTOR:
         raise RunError(
-            f"the learning rate can be multiplied by {status.MIN_LR_FACTOR:g} to {status.MAX_LR_FACTOR:g}, "
-            f"not by {factor:g}."
+            f"the learning rate can be multiplied by {status.MIN_LR_FACTOR:g} to "
+            f"{status.MAX_LR_FACTOR:g}, not by {factor:g}."
         )
     with files.lock_folder(folder):
         run = open_run(name, folder)
         if not (run.is_live or run.state == "queued" or run.can_resume):
             raise RunError(
-                f"{name} is {run.state}; only a run that goes on can change its learning rate."
+                f"{name} is {run.state}; the learning rate changes only in a run that is training "
+                "or can be resumed."
             )
         status.write_lr_factor(run.folder, float(factor))
     return open_run(name, folder)
@@ -121,19 +129,19 @@ def fork(
     *,
     limits: Limits | None = None,
 ) -> Run:
-    """Make a new run that begins with a run's weights; it keeps its parent's name, weights and epoch.
+    """Create a run that starts from another run's weights, and records it as its parent.
 
     Args:
-        name: the parent.
-        to: the new run's name.
-        changes: fields of the config that differ; the network's layers cannot.
-        which: "last" or "best" weights.
-        folder: the checkpoints folder.
-        limits: what the machine lends; None: from the environment.
+        name: name of the parent.
+        to: name of the new run.
+        changes: fields of the config that differ; the layers must stay the same.
+        which: "last" or "best" weights of the parent.
+        folder: the checkpoints folder; None: `checkpoints_folder()`.
+        limits: limits of this machine; None: from the environment.
 
     Raises:
-        RunError: the parent has no weights yet, or the name cannot be had.
-        UserError: the changed config makes no run, another network or too large a run.
+        RunError: the parent has no weights yet, or the name is invalid or taken.
+        UserError: the changed config cannot be trained, needs other weights or is too large.
     """
     folder = folder or checkpoints_folder()
     parent = open_run(name, folder)
@@ -159,7 +167,7 @@ def fork(
 
 
 def wait_until_idle(name: str, folder: Path | None = None, *, seconds: float = 10.0) -> Run:
-    """The run once it neither trains nor waits, or as it is after so many seconds."""
+    """Wait until a run neither trains nor waits, at most so many seconds, and return it."""
     folder = folder or checkpoints_folder()
     until = time.monotonic() + seconds
     while (run := open_run(name, folder)).is_live or run.state == "queued":

@@ -1,8 +1,8 @@
-"""A run's events: one JSON line each, appended by the worker, read again and again by pages.
+"""A run's events: one JSON line each, appended by the worker and polled by pages. No torch.
 
-Every event has `kind`, `time` (seconds since 1970), `epoch` and `step`, where the run stood: so many steps done in
-that epoch, both from 1. Kinds: started, resumed, batch (`steps`, `loss`: the mean since the last one, `lr`),
-epoch (`row`), rate (`factor`), paused, stopped, finished, diverged, failed.
+Every event has `kind`, `time` (seconds since 1970), `epoch` (from 1) and `step` (steps done in that
+epoch). Kinds: started, resumed, batch (`steps` per epoch, `loss`: mean since the last batch event,
+`lr`), epoch (`row`), rate (`factor`), paused, stopped, finished, diverged, failed.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ Event = Mapping[str, Any]
 
 
 def format_event(kind: str, epoch: int, step: int, **values: Any) -> bytes:
-    """An event as it stands in the file."""
+    """Return an event as a line of the file."""
     event = {"kind": kind, "time": round(time.time(), 3), "epoch": epoch, "step": step, **values}
     return json.dumps(event, allow_nan=False).encode() + b"\n"
 
 
 def read(path: Path) -> list[Event]:
-    """All whole events of a file, oldest first; damaged lines and an unfinished last one are left out.
+    """Read all events of a file, oldest first, without damaged lines and an unfinished last one.
 
-    Only what was added since the last call in this process is read.
+    Only what was added since the last call in this process is read from the disk.
     """
     try:
         stat = path.stat()
@@ -56,7 +56,7 @@ def read(path: Path) -> list[Event]:
 
 
 def parse(data: bytes) -> list[Event]:
-    """The events in some lines; what is no event is left out."""
+    """Return the events in some lines; lines that are not events are left out."""
     events = []
     for text in data.split(b"\n"):
         if not 2 <= len(text) <= MAX_LINE:
@@ -71,15 +71,15 @@ def parse(data: bytes) -> list[Event]:
 
 
 def rewind(path: Path, epoch: int, step: int, rows: int) -> list[Event]:
-    """Cut a file back to where a run is taken up again; a truncated or damaged line goes too.
+    """Cut a file back to where a run resumes; damaged lines are removed too.
 
     Args:
-        path: the events file; made if missing.
-        epoch, step: where the run stands; later events will happen again.
-        rows: number of epochs in the table; an epoch's event beyond it will happen again too.
+        path: the events file; created if missing.
+        epoch, step: where the run resumes; later events will happen again.
+        rows: number of epochs in the table; later epoch events will happen again too.
 
     Returns:
-        What is left.
+        The events that are left.
     """
     data = path.read_bytes()[:MAX_BYTES] if path.exists() else b""
     kept = [
@@ -88,7 +88,7 @@ def rewind(path: Path, epoch: int, step: int, rows: int) -> list[Event]:
         if (event["epoch"], event["step"]) <= (epoch, step)
         and (event["kind"] != "epoch" or event["epoch"] <= rows)
     ]
-    # A new file, so that a reader that was past this point notices.
+    # A new file, so that readers that were past this point notice.
     files.write_bytes(path, b"".join(json.dumps(event).encode() + b"\n" for event in kept))
     return kept
 

@@ -1,4 +1,4 @@
-"""Many runs at once: finding some, putting them in order, and what tells their configs apart. No files in here."""
+"""Filtering, sorting and comparing lists of runs. Reads no files."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from core.config import FIELDS
 from core.errors import RunError, listed
 from core.runs.run import Run
 
-_UNMEASURED = -1.0
+_NO_ACCURACY = -1.0
 
-# What runs can be ordered by, the first one first.
+# Sort keys by name; the smallest key comes first.
 SORT_KEYS: dict[str, Callable[[Run], Any]] = {
     "newest": lambda run: (-run.created.timestamp(), run.name),
-    "last accuracy": lambda run: -(run.last.val_accuracy if run.last else _UNMEASURED),
-    "best accuracy": lambda run: -(run.best.val_accuracy if run.best else _UNMEASURED),
+    "last accuracy": lambda run: -(run.last.val_accuracy if run.last else _NO_ACCURACY),
+    "best accuracy": lambda run: -(run.best.val_accuracy if run.best else _NO_ACCURACY),
     "fewest parameters": lambda run: run.parameters,
     "shortest time": lambda run: total_seconds(run) or float("inf"),
     "name": lambda run: run.name.lower(),
@@ -23,46 +23,49 @@ SORT_KEYS: dict[str, Callable[[Run], Any]] = {
 
 
 def filter_runs(runs: Iterable[Run], text: str = "", state: str | None = None) -> list[Run]:
-    """Those runs in which every word of a text occurs, whatever its case: in name, tags, recipe, network or parent.
+    """Return the runs that contain every word of a text and have a state.
+
+    The words are looked for in name, tags, recipe, architecture and parent; case is ignored.
 
     Args:
-        runs: where to look.
-        text: words; none: all runs.
-        state: that they are in; None: any.
+        runs: the runs to filter.
+        text: words separated by spaces; "" for all runs.
+        state: state of the runs; None: any.
     """
     words = text.lower().split()
     return [
         run
         for run in runs
-        if (state is None or run.state == state) and all(word in _said_of(run) for word in words)
+        if (state is None or run.state == state)
+        and all(word in _searchable_text(run) for word in words)
     ]
 
 
 def sort_runs(runs: Iterable[Run], by: str) -> list[Run]:
-    """The runs by one of ORDERS; equals stay as they were.
+    """Sort runs by one of SORT_KEYS; the sort is stable.
 
     Raises:
-        RunError: there is no such order.
+        RunError: there is no such key.
     """
     if by not in SORT_KEYS:
-        raise RunError(f"runs are ordered by {listed(SORT_KEYS)}, not {by[:40]!r}.")
+        raise RunError(f"runs are sorted by {listed(SORT_KEYS)}, not {by[:40]!r}.")
     return sorted(runs, key=SORT_KEYS[by])
 
 
 def total_seconds(run: Run) -> float:
-    """How long its epochs took, together."""
+    """Return the seconds that all epochs of a run took together."""
     return sum(row.seconds for row in run.epochs)
 
 
 def differing_fields(runs: Sequence[Run]) -> list[str]:
-    """The fields of the config in which not all runs agree."""
+    """Return the config fields whose values differ between runs."""
     configs = [run.config.to_dict() for run in runs]
     return [
         name for name in FIELDS if any(config[name] != configs[0][name] for config in configs[1:])
     ]
 
 
-def _said_of(run: Run) -> str:
+def _searchable_text(run: Run) -> str:
     words = [
         run.name,
         *run.tags,

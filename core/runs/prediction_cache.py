@@ -1,8 +1,7 @@
-"""What a run's network says of the 10,000 test images, made once and kept beside the runs. No torch at import.
+"""Predictions of runs on the test images, computed once and kept on the disk. No torch at import.
 
-checkpoints/.predictions/ holds one small file for each network that was asked, named by what went in: the weights, the
-layers and the images. So it is never out of date, survives a restart, serves pages and the command line alike, and may
-be deleted at any time.
+checkpoints/.predictions/ holds a file per network, named by a hash of its weights, layers and the
+images. So a file is never out of date, and may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -33,69 +32,68 @@ MAX_FILES = 40  # files of 400 kB
 def load_predictions(
     run: Run, which: str = "last", test: LabelledImages | None = None
 ) -> Predictions:
-    """The probabilities that a run's network gives the test images, with labels, predicted digits and losses.
+    """Return the predictions of a run's network on the test images.
 
-    It takes seconds the first time, on the CPU, and next to nothing from then on.
+    They take seconds the first time, on the CPU, and milliseconds from then on.
 
     Args:
-        run: with at least one epoch.
+        run: a run with at least one epoch.
         which: "last" or "best" weights.
         test: the test images as arrays; None: MNIST's, downloaded if they are missing.
 
     Raises:
-        RunError: there are no weights yet, they don't fit, or the network gives no numbers.
-        DataError: the test images cannot be had.
+        RunError: there are no weights yet, they don't fit, or the outputs are not finite.
+        DataError: the test images cannot be loaded.
     """
     if test is None:
         from core.data.dataset import load
 
         test = load().test.to_numpy()
     images, labels = test.images, test.labels
-    place = run.folder.parent / FOLDER / f"{_key(run, which, images)}.npz"
-    kept = _read(place, len(images))
-    if kept is not None:
-        return Predictions(kept, labels)
+    path = run.folder.parent / FOLDER / f"{_hash(run, which, images)}.npz"
+    probabilities = _read(path, len(images))
+    if probabilities is not None:
+        return Predictions(probabilities, labels)
     try:
-        found = predict_labelled(load_model(run, which), images, labels)
+        predictions = predict_labelled(load_model(run, which), images, labels)
     except UserError as error:
-        raise RunError(f"{run.name} cannot be asked: {error}") from None
-    _keep(place, found.probabilities)
-    return found
+        raise RunError(f"{run.name} cannot predict: {error}") from None
+    _write(path, predictions.probabilities)
+    return predictions
 
 
-def _key(run: Run, which: str, images: npt.NDArray[Any]) -> str:
+def _hash(run: Run, which: str, images: npt.NDArray[Any]) -> str:
     try:
         weights = run.weights_path(which).read_bytes()
     except OSError as error:
         raise RunError(
-            f"{run.name} cannot be asked: its weights cannot be read ({error.strerror})."
+            f"{run.name} cannot predict: its weights cannot be read ({error.strerror})."
         ) from None
-    known = hashlib.blake2b(weights, digest_size=16)
-    known.update(json.dumps([dict(row) for row in rows_of(run.config)], sort_keys=True).encode())
-    known.update(np.ascontiguousarray(images).data)
-    return known.hexdigest()
+    key = hashlib.blake2b(weights, digest_size=16)
+    key.update(json.dumps([dict(row) for row in rows_of(run.config)], sort_keys=True).encode())
+    key.update(np.ascontiguousarray(images).data)
+    return key.hexdigest()
 
 
-def _read(place: Path, count: int) -> npt.NDArray[np.float32] | None:
-    """What was kept, if it is there and whole."""
+def _read(path: Path, count: int) -> npt.NDArray[np.float32] | None:
+    """Return the stored probabilities (count, 10); None where the file is missing or damaged."""
     try:
-        with np.load(io.BytesIO(place.read_bytes()), allow_pickle=False) as kept:
-            probabilities = kept["probabilities"]
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+            probabilities = arrays["probabilities"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-    whole = probabilities.shape == (count, 10) and probabilities.dtype == np.float32
-    return probabilities if whole and np.isfinite(probabilities).all() else None
+    is_valid = probabilities.shape == (count, 10) and probabilities.dtype == np.float32
+    return probabilities if is_valid and np.isfinite(probabilities).all() else None
 
 
-def _keep(place: Path, probabilities: npt.NDArray[Any]) -> None:
+def _write(path: Path, probabilities: npt.NDArray[Any]) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, probabilities=probabilities)
-    # A folder that cannot be written, or a full disk, only means that the network is asked again another time.
+    # Where this cannot be written, the predictions are only computed again another time.
     with contextlib.suppress(OSError, RunError):
-        place.parent.mkdir(exist_ok=True)
-        files.write_bytes(place, buffer.getvalue())
-        files.remove_partial_files(place.parent)
-        for old in sorted(place.parent.glob("*.npz"), key=lambda path: path.stat().st_mtime)[
-            :-MAX_FILES
-        ]:
+        path.parent.mkdir(exist_ok=True)
+        files.write_bytes(path, buffer.getvalue())
+        files.remove_partial_files(path.parent)
+        stored = sorted(path.parent.glob("*.npz"), key=lambda file: file.stat().st_mtime)
+        for old in stored[:-MAX_FILES]:
             old.unlink()

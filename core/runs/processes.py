@@ -1,4 +1,4 @@
-"""Identify processes: a pid alone is given out again, so a process is known by its pid and its start."""
+"""Identifying processes: by pid and start, since a pid alone is reused."""
 
 from __future__ import annotations
 

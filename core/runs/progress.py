@@ -1,4 +1,4 @@
-"""How far a run is and how long it will still take, from its events. No torch."""
+"""How far a run is and how long it will take, estimated from its events. No torch."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from core.runs.run import Run
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run stands."""
+    """How far a run is."""
 
     epoch: int
-    """The epoch under way, from 1."""
+    """The current epoch, from 1."""
     epochs: int
     step: int
-    """Steps done in it."""
+    """Steps done in this epoch."""
     steps: int
     """Steps in an epoch."""
     share: float
-    """Of the whole run, 0 to 1."""
+    """Fraction of the whole run, 0 to 1."""
     seconds_left: float | None
-    """At the speed since it was last started; None while there is nothing to judge by."""
+    """At the speed since the last start; None before a first step and when not training."""
 
 
 def estimate_progress(run: Run) -> Progress:
-    """Where the run stands, by its last event."""
+    """Return how far a run is, by its last event."""
     steps = run.steps_per_epoch
     past = run.read_events()
     if not past:

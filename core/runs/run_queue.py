@@ -1,8 +1,9 @@
-"""The queue: which runs train now and which wait. One for all tabs, users and shells of a checkpoints folder.
+"""The queue: which runs train and which wait; one for everything that uses a checkpoints folder.
 
-A run waits when its status says "queued"; .queue.json only holds the order. Whoever comes by pumps: pages, the
-command line, a worker at its end. All of it happens under the folder's lock, so two starts at the same instant see
-each other, and a holder that dies leaves nothing behind that the next one doesn't put right.
+A run waits when its status is "queued"; .queue.json only holds the order. Pages, the command line
+and workers at their end call `start_waiting`. Everything happens under the lock of the checkpoints
+folder, so simultaneous starts never take the same slot, and whatever a process that was killed
+leaves unfinished is completed by the next caller. No torch.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from typing import Any
 from core.errors import LimitError, RunError
 from core.limits import Limits
 from core.runs import files, jobs, processes, status
-from core.runs.disk_limits import measure_bytes
+from core.runs.disk_limits import check_disk
 from core.runs.folders import checkpoints_folder, list_entries
-from core.runs.run import Run
+from core.runs.run import STATE, Run
 from core.runs.run_names import check_name
 from core.runs.store import open_run
 from core.training.plan import plan
@@ -27,7 +28,7 @@ GPU_SLOTS = 3  # networks this small leave most of a GPU idle
 
 
 def count_slots(limits: Limits | None = None) -> int:
-    """How many runs train at once: INKLING_RUNNING, else one, or several where there is a GPU."""
+    """Return how many runs may train at once: INKLING_RUNNING, else 1, or 3 with a GPU."""
     limits = limits or Limits.from_environment()
     several = "INKLING_RUNNING" not in os.environ and Path("/dev/nvidia0").exists()
     return max(limits.running, GPU_SLOTS) if several else limits.running
@@ -36,17 +37,17 @@ def count_slots(limits: Limits | None = None) -> int:
 def submit(
     name: str, folder: Path | None = None, *, one_epoch: bool = False, limits: Limits | None = None
 ) -> Run:
-    """Train a run, or go on with it: at once if a place is free, else when its turn comes.
+    """Start or resume a run: at once if a slot is free, else when its turn comes.
 
     Args:
-        name: the run.
-        folder: the checkpoints folder; None: this machine's.
+        name: name of the run.
+        folder: the checkpoints folder; None: `checkpoints_folder()`.
         one_epoch: pause at the end of the epoch.
-        limits: what the machine lends; None: from the environment.
+        limits: limits of this machine; None: from the environment.
 
     Raises:
-        RunError: it is training, finished, or cannot go on.
-        LimitError: the queue is full, or the run is larger than the machine lends.
+        RunError: it is training, finished, or cannot be resumed.
+        LimitError: the queue is full, or the run is larger than the limits allow.
     """
     folder, limits = folder or checkpoints_folder(), limits or Limits.from_environment()
     with files.lock_folder(folder):
@@ -54,53 +55,53 @@ def submit(
         check_startable(run, limits)
         waiting = _waiting(folder)
         if name in waiting:
-            raise RunError(f"{name} waits already, in place {waiting.index(name) + 1}.")
+            raise RunError(f"{name} is already waiting, at place {waiting.index(name) + 1}.")
         if len(waiting) >= limits.max_queue:
             raise LimitError(
-                f"{len(waiting):,} runs wait already, which is all this machine's queue takes; "
-                "drop some, or raise INKLING_MAX_QUEUE."
+                f"the queue is full: {len(waiting):,} runs are waiting; remove some, or raise "
+                "INKLING_MAX_QUEUE."
             )
         status.clear_request(run.folder)
         if one_epoch:
             status.write_request(run.folder, "pause-after-epoch")
-        status.write(run.folder, "queued", "waits for a place")
+        status.write(run.folder, "queued", "waiting for a slot")
         _write_order(folder, [*waiting, name])
-        _pump(folder, limits)
+        _start_waiting(folder, limits)
     return open_run(name, folder)
 
 
 def start_waiting(folder: Path | None = None, limits: Limits | None = None) -> list[str]:
-    """Start what waits, as far as places are free; cheap when nothing does.
+    """Start waiting runs while slots are free; cheap when none waits.
 
     Returns:
-        The names of the runs started.
+        The names of the runs that were started.
     """
     folder = folder or checkpoints_folder()
     if not _waiting(folder):
         return []
     limits = limits or Limits.from_environment()
     with files.lock_folder(folder):
-        return _pump(folder, limits)
+        return _start_waiting(folder, limits)
 
 
 def list_waiting(folder: Path | None = None) -> list[str]:
-    """The names of the waiting runs, the next one first."""
+    """Return the names of the waiting runs, the next one first."""
     return _waiting(folder or checkpoints_folder())
 
 
 def move(name: str, place: int, folder: Path | None = None) -> list[str]:
-    """Give a waiting run another place.
+    """Move a waiting run to another place in the queue.
 
     Args:
-        name: the run.
-        place: from 0, the next to start; larger than the queue: last.
-        folder: the checkpoints folder.
+        name: name of the run.
+        place: 0 for the next one to start; a large number for the last one.
+        folder: the checkpoints folder; None: `checkpoints_folder()`.
 
     Returns:
         The new order.
 
     Raises:
-        RunError: it does not wait.
+        RunError: it is not waiting.
     """
     folder = folder or checkpoints_folder()
     with files.lock_folder(folder):
@@ -113,26 +114,26 @@ def move(name: str, place: int, folder: Path | None = None) -> list[str]:
 
 
 def remove(name: str, folder: Path | None = None) -> Run:
-    """Take a waiting run out of the queue; the run itself stays as it was.
+    """Remove a waiting run from the queue; the run itself is kept.
 
     Raises:
-        RunError: it does not wait.
+        RunError: it is not waiting.
     """
     folder = folder or checkpoints_folder()
     with files.lock_folder(folder):
         waiting = _waiting(folder)
         _check_waits(name, waiting)
         status.clear_request(folder / name)
-        status.write(folder / name, "stopped", "taken out of the queue")
+        status.write(folder / name, "stopped", "removed from the queue")
         _write_order(folder, [other for other in waiting if other != name])
     return open_run(name, folder)
 
 
 def claim(run_folder: Path, limits: Limits | None = None) -> bool:
-    """Take a place for this process to train a run in; at the start of every worker.
+    """Take a slot to train a run in this process; every worker begins with it.
 
     Returns:
-        False: another process trains it, or no place is free and the run waits again.
+        False where another process trains the run, or where no slot is free and the run waits.
 
     Raises:
         UserError: as `submit`.
@@ -143,13 +144,11 @@ def claim(run_folder: Path, limits: Limits | None = None) -> bool:
         now = status.read(run_folder)
         if now.is_live and now.pid != me[0]:
             return False
-        if (
-            not now.is_live
-        ):  # nobody kept a place for us: started by hand, or by a starter that died over it
+        if not now.is_live:  # started by hand, or by a process that was killed meanwhile
             check_startable(open_run(run_folder.name, folder), limits)
             if len(_training(folder)) >= count_slots(limits):
                 waiting = _waiting(folder)
-                status.write(run_folder, "queued", "waits for a place")
+                status.write(run_folder, "queued", "waiting for a slot")
                 _write_order(
                     folder,
                     [run_folder.name, *(name for name in waiting if name != run_folder.name)],
@@ -160,29 +159,25 @@ def claim(run_folder: Path, limits: Limits | None = None) -> bool:
 
 
 def check_startable(run: Run, limits: Limits) -> None:
-    """Refuse to train a run that trains, is done or cannot go on.
+    """Refuse to train a run that is training, has ended or cannot be resumed.
 
     Raises:
         RunError: says which.
-        LimitError: it is larger than the machine lends.
+        LimitError: it is larger than the limits allow, or the disk is full of runs.
     """
     plan(run.config, limits)
-    if measure_bytes(run.folder.parent) >= limits.max_disk_mb * 1_000_000:
-        raise LimitError(
-            f"the runs take all of the {limits.max_disk_mb:,} MB that this machine lends them; delete "
-            "some and empty the bin, or raise INKLING_MAX_DISK_MB."
-        )
+    check_disk(run.folder.parent, limits)
     if run.is_live:
-        raise RunError(f"{run.name} is training already.")
+        raise RunError(f"{run.name} is already training.")
     if run.state == "finished":
         raise RunError(f"{run.name} is finished; fork it to train its weights further.")
     if run.state == "diverged":
         raise RunError(
             f"{run.name} diverged and would do so again; fork it with a lower learning rate."
         )
-    if run.epochs and not (run.folder / "state.pt").is_file():
+    if run.epochs and not (run.folder / STATE).is_file():
         raise RunError(
-            f"{run.name} cannot go on: its state.pt is missing; fork it from its last weights."
+            f"{run.name} cannot be resumed: its {STATE} is missing; fork it from its last weights."
         )
 
 
@@ -196,7 +191,7 @@ def start_worker(run_folder: Path) -> processes.ProcessId:
     return jobs.start("core.runs.worker", run_folder, log=log, append=True)
 
 
-def _pump(folder: Path, limits: Limits) -> list[str]:
+def _start_waiting(folder: Path, limits: Limits) -> list[str]:
     started: list[str] = []
     waiting = _waiting(folder)
     free = count_slots(limits) - len(_training(folder))
@@ -221,7 +216,7 @@ def _states(folder: Path) -> Mapping[str, status.Status]:
         try:
             states[check_name(path.name)] = status.read(path)
         except RunError:
-            continue  # damaged: neither trains nor waits
+            continue  # damaged: neither training nor waiting
     return states
 
 
@@ -243,7 +238,7 @@ def _read_order(folder: Path) -> list[str]:
     try:
         value: Any = files.read_json(folder / ORDER_FILE)
     except RunError:
-        return []  # only the order is lost; who waits stands in the runs
+        return []  # only the order is lost; which runs wait is in their status
     return [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
 
 
@@ -253,4 +248,4 @@ def _write_order(folder: Path, names: list[str]) -> None:
 
 def _check_waits(name: str, waiting: list[str]) -> None:
     if name not in waiting:
-        raise RunError(f"{str(name)[:60]!r} does not wait in the queue.")
+        raise RunError(f"{str(name)[:60]!r} is not waiting in the queue.")

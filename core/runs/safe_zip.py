@@ -42,9 +42,8 @@ def open_zip(file: IO[bytes], name: str, max_entries: int) -> Iterator[zipfile.Z
     try:
         with zipfile.ZipFile(file) as archive:
             if len(archive.infolist()) > max_entries:
-                raise RunError(
-                    f"{name} holds {len(archive.infolist())} files; at most {max_entries} are expected."
-                )
+                count = len(archive.infolist())
+                raise RunError(f"{name} holds {count} files; at most {max_entries} are expected.")
             yield archive
     except UserError:
         raise

@@ -1,7 +1,7 @@
-"""status.json: who trains a run and how it ended, and what is asked of the worker (request.json).
+"""A run's status (status.json), and requests to its worker (request.json, rate.json). No torch.
 
-While a worker lives, it alone writes the status; everyone else asks. Before and after, whoever holds the lock of
-the checkpoints folder does.
+While a worker lives, only it writes the status; others write requests. Before and after that, the
+holder of the checkpoints folder's lock writes it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LOG = "log.txt"
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A run's state as it really is, dead processes noticed."""
+    """A run's state, where a dead process counts as a crash."""
 
     state: str
     message: str
@@ -53,7 +53,7 @@ class Status:
 
 
 def read(folder: Path) -> Status:
-    """The status of a run's folder.
+    """Read the status of a run's folder.
 
     Raises:
         RunError: status.json is missing or damaged.
@@ -64,7 +64,7 @@ def read(folder: Path) -> Status:
         or value.get("state") not in STATES
         or not isinstance(value.get("message"), str)
     ):
-        raise RunError("status.json is damaged: it names no state.")
+        raise RunError("status.json is damaged: it has no valid state.")
     state, message, pid, started = (
         value["state"],
         value["message"],
@@ -73,18 +73,25 @@ def read(folder: Path) -> Status:
     )
     if state in LIVE_STATES:
         if not jobs.is_alive(value):
-            state, message = "crashed", _last_words(folder)
-        elif (asked := read_request(folder)) is not None:
+            state, message = "crashed", _describe_crash(folder)
+        elif (request := read_request(folder)) is not None:
             state, message = {
                 "pause": ("pausing", message),
                 "stop": (state, "stopping"),
-                "pause-after-epoch": (state, "pauses at the end of the epoch"),
-            }[asked]
+                "pause-after-epoch": (state, "will pause at the end of the epoch"),
+            }[request]
     return Status(state, message, parse_time(value.get("updated")), pid, started)
 
 
 def write(folder: Path, state: str, message: str = "", process: ProcessId | None = None) -> None:
-    """Record a state; `process` is the one that trains."""
+    """Write the status of a run.
+
+    Args:
+        folder: the run's folder.
+        state: one of STATES.
+        message: why it is in this state.
+        process: the process that trains it, if any.
+    """
     pid, started = process or (None, None)
     files.write_json(
         folder / "status.json",
@@ -99,66 +106,66 @@ def write(folder: Path, state: str, message: str = "", process: ProcessId | None
 
 
 def write_request(folder: Path, action: str, **more: Any) -> None:
-    """Ask the worker for one of ACTIONS; a later request takes the place of an earlier one."""
+    """Request one of ACTIONS from the worker; a later request replaces an earlier one."""
     files.write_json(folder / "request.json", {"action": action, **more})
 
 
 def read_request(folder: Path) -> str | None:
-    """What is asked of the worker at present, if anything."""
-    action = _asked(folder / "request.json", "action")
+    """Return the pending request to the worker, if any."""
+    action = _read_value(folder / "request.json", "action")
     return action if action in ACTIONS else None
 
 
 def clear_request(folder: Path) -> None:
-    """Take back whatever is asked of the worker."""
+    """Withdraw the pending request."""
     with contextlib.suppress(FileNotFoundError):
         (folder / "request.json").unlink()
 
 
 def write_lr_factor(folder: Path, factor: float) -> None:
-    """Ask the worker to multiply the schedule's learning rate by a factor from now on."""
+    """Request that the learning rate of the schedule be multiplied by a factor from now on."""
     files.write_json(folder / "rate.json", {"factor": factor})
 
 
 def read_lr_factor(folder: Path) -> float | None:
-    """The factor asked for and not yet applied, if any."""
-    factor = _asked(folder / "rate.json", "factor")
+    """Return the requested factor of the learning rate, if it is not applied yet."""
+    factor = _read_value(folder / "rate.json", "factor")
     return (
         factor if isinstance(factor, float) and MIN_LR_FACTOR <= factor <= MAX_LR_FACTOR else None
     )
 
 
 def clear_lr_factor(folder: Path) -> None:
-    """Take note that the factor is applied and saved."""
+    """Remove the requested factor, once it is applied and saved."""
     with contextlib.suppress(FileNotFoundError):
         (folder / "rate.json").unlink()
 
 
 def read_log_tail(folder: Path, lines: int = 20) -> str:
-    """The last lines that a run's worker printed."""
+    """Return the last lines that a run's worker printed."""
     return jobs.last_lines(folder / LOG, lines)
 
 
 def current_time() -> str:
-    """The time as our files hold it."""
+    """Return the current time as ISO 8601 text in UTC."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def parse_time(text: Any) -> datetime:
-    """A time from one of our files.
+    """Parse an ISO 8601 time; without a time zone, it is in UTC.
 
     Raises:
-        RunError: it is none.
+        RunError: the text is not a time.
     """
     try:
         value = datetime.fromisoformat(text)
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
-        raise RunError(f"{str(text)[:40]!r} is no time.") from None
+        raise RunError(f"{str(text)[:40]!r} is not a time.") from None
 
 
-def _asked(path: Path, name: str) -> Any:
-    """The named value of a request's file; None where there is none that can be read."""
+def _read_value(path: Path, name: str) -> Any:
+    """Return one value of a request's file; None where it is missing or damaged."""
     if not path.exists():
         return None
     try:
@@ -168,13 +175,11 @@ def _asked(path: Path, name: str) -> Any:
     return value.get(name) if isinstance(value, Mapping) else None
 
 
-def _last_words(folder: Path) -> str:
-    words = read_log_tail(folder, 1).strip()
-    if not words and shutil.disk_usage(folder).free < files.RESERVE_BYTES:
-        words = str(files.disk_full_error(folder / LOG))  # which is why it could not say so itself
-    said = (
-        f" its last words were: {words}"
-        if words
-        else " it said nothing (killed, or the machine went down)."
-    )
-    return f"its process ended without finishing;{said}"
+def _describe_crash(folder: Path) -> str:
+    """Return why a worker ended without a final status, as far as its log tells."""
+    line = read_log_tail(folder, 1).strip()
+    if not line and shutil.disk_usage(folder).free < files.RESERVE_BYTES:
+        line = str(files.disk_full_error(folder / LOG))  # too full even for a line of the log
+    if line:
+        return f"its process ended unexpectedly; the last line of its log: {line}"
+    return "its process ended unexpectedly and logged nothing (killed, or the machine went down)."

@@ -1,4 +1,4 @@
-"""Deleting runs: they go to a bin, checkpoints/.bin, until that is emptied. No torch."""
+"""Deleted runs: they stay in the trash, checkpoints/.bin, until it is emptied. No torch."""
 
 from __future__ import annotations
 
@@ -26,46 +26,46 @@ class TrashedRun:
     """A deleted run."""
 
     key: str
-    """What `restore` and `empty` call it."""
+    """Its name in the trash, for `restore` and `empty`."""
     name: str
     deleted: datetime
     bytes: int
 
 
 def delete(name: str, folder: Path | None = None) -> TrashedRun:
-    """Put a run, or something damaged among the runs, into the bin.
+    """Move a run, or anything else in the checkpoints folder, to the trash.
 
     Raises:
-        RunError: there is no such run, or it trains.
+        RunError: there is no such run, or it is training.
     """
     folder = folder or checkpoints_folder()
     with files.lock_folder(folder):
-        # By comparison with what is there, never by building a path from what was asked.
+        # Compared with what is there: no path is ever built from the name.
         path = next((entry for entry in list_entries(folder) if entry.name == name), None)
         if path is None:
             raise RunError(f"there is no run {str(name)[:60]!r}.")
         if path.is_dir() and not path.is_symlink():
-            _check_rests(path)
+            _check_not_training(path)
         key = f"{path.name}~{time.time_ns() // 1_000_000}"
         (folder / FOLDER).mkdir(exist_ok=True)
         path.rename(folder / FOLDER / key)
-    return _binned(folder / FOLDER / key)
+    return _describe(folder / FOLDER / key)
 
 
 def list_trash(folder: Path | None = None) -> list[TrashedRun]:
-    """What is in the bin, last deleted first."""
+    """List the trash, last deleted first."""
     place = (folder or checkpoints_folder()) / FOLDER
     if not place.is_dir():
         return []
     return sorted(
-        (_binned(path) for path in place.iterdir() if "~" in path.name),
+        (_describe(path) for path in place.iterdir() if "~" in path.name),
         key=lambda item: (item.deleted, item.key),
         reverse=True,
     )
 
 
 def find_latest(name: str, folder: Path | None = None) -> TrashedRun:
-    """The deleted run of that name, the last one if there are several; or that of a key.
+    """Find the run deleted last under a name, or the one with a key.
 
     Raises:
         RunError: there is none.
@@ -79,22 +79,22 @@ def find_latest(name: str, folder: Path | None = None) -> TrashedRun:
 def restore(
     key: str, to: str | None = None, folder: Path | None = None, limits: Limits | None = None
 ) -> Run:
-    """Take a run out of the bin.
+    """Restore a run from the trash.
 
     Args:
-        key: which, as `binned` tells it.
+        key: `TrashedRun.key`.
         to: another name; None: its own.
-        folder: the checkpoints folder.
-        limits: what the machine lends; None: from the environment.
+        folder: the checkpoints folder; None: `checkpoints_folder()`.
+        limits: limits of this machine; None: from the environment.
 
     Raises:
-        RunError: it is not in the bin, or its name is taken, or it is damaged (it is restored all the same).
-        LimitError: no room for another run.
+        RunError: it is not in the trash, its name is taken, or it is damaged (yet restored).
+        LimitError: there is no room for another run.
     """
     folder, limits = folder or checkpoints_folder(), limits or Limits.from_environment()
     with files.lock_folder(folder):
-        path = _find(key, folder)
-        name = check_name(to or _binned(path).name)
+        path = _find_path(key, folder)
+        name = check_name(to or _describe(path).name)
         check_limits(folder, limits)
         check_name_is_free(folder, name)
         path.rename(folder / name)
@@ -102,22 +102,26 @@ def restore(
 
 
 def empty(key: str | None = None, folder: Path | None = None) -> int:
-    """Remove for good one deleted run, or all of them.
+    """Remove one deleted run for good, or all of them.
+
+    Args:
+        key: `TrashedRun.key`; None: all.
+        folder: the checkpoints folder; None: `checkpoints_folder()`.
 
     Returns:
-        Bytes that are free again.
+        Number of bytes freed.
 
     Raises:
-        RunError: it is not in the bin, or the system would not remove it.
+        RunError: it is not in the trash, or the system refused to remove it.
     """
     folder = folder or checkpoints_folder()
     with files.lock_folder(folder):
         paths = (
-            [_find(key, folder)]
+            [_find_path(key, folder)]
             if key is not None
             else [folder / FOLDER / item.key for item in list_trash(folder)]
         )
-        freed = sum(_binned(path).bytes for path in paths)
+        freed = sum(_describe(path).bytes for path in paths)
         for path in paths:
             try:
                 if path.is_symlink() or path.is_file():
@@ -126,30 +130,30 @@ def empty(key: str | None = None, folder: Path | None = None) -> int:
                     shutil.rmtree(path)
             except OSError as error:
                 raise RunError(
-                    f"{_binned(path).name} could not be removed: {error.strerror}."
+                    f"{_describe(path).name} could not be removed: {error.strerror}."
                 ) from error
     return freed
 
 
-def _check_rests(path: Path) -> None:
+def _check_not_training(path: Path) -> None:
     try:
         now = status.read(path)
     except RunError:
-        return  # damaged, so nothing trains it
+        return  # damaged, so no worker trains it
     if now.is_live:
-        raise RunError(f"{path.name} trains; stop it before you delete it.")
-    if now.state == "queued":  # so that it does not start by itself when it is restored
-        status.write(path, "stopped", "taken out of the queue")
+        raise RunError(f"{path.name} is training; stop it before deleting it.")
+    if now.state == "queued":  # it must not start by itself once it is restored
+        status.write(path, "stopped", "removed from the queue")
 
 
-def _find(key: str, folder: Path) -> Path:
+def _find_path(key: str, folder: Path) -> Path:
     for item in list_trash(folder):
         if item.key == key:
             return folder / FOLDER / key
     raise RunError(f"{str(key)[:60]!r} is not in the bin.")
 
 
-def _binned(path: Path) -> TrashedRun:
+def _describe(path: Path) -> TrashedRun:
     name, _, stamp = path.name.rpartition("~")
     seconds = int(stamp) / 1_000 if stamp.isascii() and stamp.isdigit() and len(stamp) < 15 else 0
     size = (

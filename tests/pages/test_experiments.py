@@ -143,7 +143,7 @@ def test_a_run_whose_weights_are_no_numbers_is_an_error_in_words(folder, here):
         made_run(folder, name)
     weights(folder, "final", 1, math.nan)
     app = opened(COMPARE)
-    assert "final cannot be asked: the saved weights hold a value" in app.error[0].value
+    assert "final cannot predict: the saved weights hold a value" in app.error[0].value
     assert not app.metric
 
 

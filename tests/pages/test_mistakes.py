@@ -150,7 +150,7 @@ def test_weights_that_are_not_finite_are_an_error_in_words(folder, here):
         },
     )
     app = opened(run="wild")
-    assert "wild cannot be asked" in app.error[0].value
+    assert "wild cannot predict" in app.error[0].value
     assert not app.get("bidi_component")
 
 

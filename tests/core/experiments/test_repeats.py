@@ -51,7 +51,7 @@ def test_all_of_a_group_wait_and_train(idle):
 
 def test_a_group_is_made_whole_or_not_at_all(folder):
     limits = Limits(max_runs=3)
-    with pytest.raises(LimitError, match="3 runs are kept already"):
+    with pytest.raises(LimitError, match="3 runs"):
         repeats.create(QUICK, "many", 5, limits=limits)
     assert folders.list_entries(folder) == []
     with pytest.raises(LimitError, match="more than this machine's queue"):

@@ -1,4 +1,4 @@
-"""Architectures of one's own: kept, listed, replaced and deleted; damaged ones named, none of them in the way."""
+"""The user's architectures: saved, listed, replaced, deleted; damaged files are named."""
 
 import json
 
@@ -94,14 +94,14 @@ def test_what_is_damaged_is_named_and_hides_nothing(tmp_path, place):
     reasons = {each.name: each.reason for each in damaged if isinstance(each, DamagedFile)}
     for name, words in {
         "cut.json": "not valid JSON",
-        "list.json": "no architecture",
+        "list.json": "not an architecture",
         "newer.json": "another version",
         "wrong.json": "row 1: unknown kind",
         "notes.txt": "JSON",
-        "link.json": "a link",
+        "link.json": "link",
         "number.json": "a list of rows",
         "initial.json": "shipped",
-        "undated.json": "no time",
+        "undated.json": "time",
         "folder.json": "cannot be read",
     }.items():
         assert words in reasons.pop(name)
@@ -115,14 +115,14 @@ def test_deleting_takes_one_and_leaves_the_rest(tmp_path, place):
     delete("mine", tmp_path)
     delete("cut.json", tmp_path)
     assert [each.name for each in list_saved(tmp_path)] == ["other"]
-    with pytest.raises(RunError, match="no architecture 'mine'"):
+    with pytest.raises(RunError, match="'mine'"):
         delete("mine", tmp_path)
-    with pytest.raises(RunError, match="no architecture"):
+    with pytest.raises(RunError, match="no saved architecture"):
         delete("../other", tmp_path)
 
 
 def test_a_file_in_the_folders_place_is_told_in_words(tmp_path, place):
     place.write_text("")
     assert list_saved(tmp_path) == []
-    with pytest.raises(RunError, match="no folder"):
+    with pytest.raises(RunError, match="cannot be written"):
         save("mine", ROWS, folder=tmp_path)

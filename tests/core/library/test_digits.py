@@ -1,4 +1,4 @@
-"""Digits of one's own: kept, deleted, taken along and taken in; what is no such file is refused, and nothing is run."""
+"""The user's digits: saved, deleted, exported, imported; other files are refused."""
 
 import base64
 import json

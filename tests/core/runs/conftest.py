@@ -1,4 +1,4 @@
-"""A checkpoints folder for each test, and runs small enough to train in a blink."""
+"""A checkpoints folder for each test, and runs that train within milliseconds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from core.config import RunConfig
 from core.data.dataset import Mnist
-from core.runs import creation, events, store, worker
+from core.runs import archive, creation, events, store, worker
 from core.runs.run import Run
 
 LINEAR = (
@@ -74,7 +74,7 @@ def trained(tiny: RunConfig, digits: Mnist) -> Callable[..., Run]:
 
 @pytest.fixture
 def outcome() -> Callable[[Run], dict[str, object]]:
-    """What must not depend on how often a run was interrupted: weights bit for bit, and the table but for seconds."""
+    """What must not depend on interruptions: weights bit for bit, and the table except seconds."""
 
     def of(run: Run) -> dict[str, object]:
         rows = [{**row.to_dict(), "seconds": 0} for row in run.epochs]
@@ -90,7 +90,14 @@ def outcome() -> Callable[[Run], dict[str, object]]:
 
 @pytest.fixture
 def kinds() -> Callable[[Run], list[str]]:
-    """The kinds of a run's events, batches left out."""
+    """The kinds of a run's events, without batches."""
     return lambda run: [
         event["kind"] for event in events.read(run.folder / events.NAME) if event["kind"] != "batch"
     ]
+
+
+@pytest.fixture
+def exported(trained):
+    """A run and its zip."""
+    run = trained("a")
+    return run, archive.export_run(run)

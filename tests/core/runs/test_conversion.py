@@ -1,4 +1,4 @@
-"""Runs from earlier versions: listed with the command that converts them, converted without a change."""
+"""Runs of earlier versions: listed with the command that converts them; weights stay equal."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Values computed from files: computed again exactly when the file has changed, and bounded in number."""
+"""Values from files: computed again exactly when the file changes, and bounded in number."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A run's predictions on the test images: made once, kept, and made anew when anything that goes in changes."""
+"""Predictions on the test images: computed once, and again when an input changes."""
 
 from __future__ import annotations
 
@@ -121,5 +121,5 @@ def test_a_network_that_gives_no_numbers_is_named(tmp_path, pair):
         name: value * float("nan") for name, value in build_model(run.config).state_dict().items()
     }
     save_tensors(run.folder / "last.safetensors", weights)
-    with pytest.raises(RunError, match="wild cannot be asked"):
+    with pytest.raises(RunError, match="wild cannot predict"):
         load_predictions(run, test=pair)

@@ -120,7 +120,7 @@ def test_a_stop_ends_the_process_within_seconds(how):
     run = store.open_run("a")
     assert run.state == ("paused" if how == "pause" else "stopped"), run.message
     assert run.can_resume
-    # It takes some 1.5 seconds at most; on a machine that is shared, a process that starts may have to wait.
+    # It takes 1.5 seconds; on a shared machine, a process that starts may have to wait.
     assert took < (10.0 if how == "at the start" else 4.0)
 
 

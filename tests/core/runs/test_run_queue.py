@@ -77,7 +77,7 @@ def test_the_order_can_be_changed_and_entries_dropped(tiny, started):
         lambda: run_queue.move("a", 0),
         lambda: run_queue.remove("../x"),
     ):
-        with pytest.raises(RunError, match="does not wait"):
+        with pytest.raises(RunError, match="not waiting"):
             call()
     _kill("a")
     run_queue.start_waiting()
@@ -101,10 +101,10 @@ def test_a_lost_or_damaged_order_loses_no_run(tiny, started, checkpoints):
 def test_submitting_twice_is_refused_or_keeps_one_entry(tiny, started):
     _make(tiny, "a", "b")
     run_queue.submit("a")
-    with pytest.raises(RunError, match="a is training already"):
+    with pytest.raises(RunError, match="already training"):
         run_queue.submit("a")
     run_queue.submit("b")
-    with pytest.raises(RunError, match="b waits already"):
+    with pytest.raises(RunError, match="already waiting"):
         run_queue.submit("b")
     assert run_queue.list_waiting() == ["b"]
 
@@ -113,7 +113,7 @@ def test_the_queue_has_an_end(tiny, started):
     _make(tiny, "a", "b", "c")
     run_queue.submit("a", limits=Limits(max_queue=1))
     run_queue.submit("b", limits=Limits(max_queue=1))
-    with pytest.raises(LimitError, match="1 runs wait already"):
+    with pytest.raises(LimitError, match="1 runs"):
         run_queue.submit("c", limits=Limits(max_queue=1))
     assert store.open_run("c").state == "stopped"
 
@@ -122,7 +122,7 @@ def test_a_run_larger_than_the_machine_lends_does_not_start(tiny, started):
     _make(tiny, "a")
     with pytest.raises(LimitError, match="epochs 3 is more"):
         run_queue.submit("a", limits=Limits(max_epochs=2))
-    with pytest.raises(LimitError, match="the runs take all"):
+    with pytest.raises(LimitError, match="the runs use"):
         run_queue.submit("a", limits=Limits(max_disk_mb=0))
     assert started == []
 
@@ -138,7 +138,7 @@ def test_damaged_and_deleted_runs_do_not_block_the_queue(tiny, started, checkpoi
     _kill("b")
     run_queue.start_waiting()
     assert started == ["a", "b", "d"], (
-        "b's worker will say what is wrong with it, c's status names no state"
+        "b's worker will say what is wrong with it, c's status has no valid state"
     )
 
 
@@ -192,7 +192,7 @@ def test_the_end_of_a_run_starts_the_next(tiny, started, digits, monkeypatch):
 def test_a_starter_that_dies_between_starting_and_writing_is_put_right(
     tiny, started, digits, monkeypatch
 ):
-    """The process runs, but no file says so: another starter starts one too, and one of the two steps back."""
+    """The process runs, but no file says so: another one is started, and one of the two gives way."""
     _make(tiny, "a", "b")
     with monkeypatch.context() as patch:
         real = status.write
@@ -217,7 +217,8 @@ def test_a_starter_that_dies_between_starting_and_writing_is_put_right(
 SUBMIT = """
 import sys, time
 from core.runs import processes, run_queue
-run_queue.start_worker = lambda folder: (print("started", folder.name), processes.identity(int(sys.argv[3])))[1]
+run_queue.start_worker = lambda folder: (
+    print("started", folder.name), processes.identity(int(sys.argv[3])))[1]
 time.sleep(max(0, float(sys.argv[2]) - time.time()))
 run_queue.submit(sys.argv[1])
 """

@@ -36,7 +36,7 @@ def test_runs_of_one_name_can_be_deleted_one_after_the_other(tiny):
 def test_a_run_that_trains_cannot_be_deleted_and_a_waiting_one_leaves_the_queue(tiny):
     run = creation.create_run(tiny, "a")
     status.write(run.folder, "running", "", processes.identity())
-    with pytest.raises(RunError, match="a trains; stop it before"):
+    with pytest.raises(RunError, match="stop it before"):
         trash.delete("a")
     status.write(run.folder, "queued")
     binned = trash.delete("a")

@@ -1,4 +1,4 @@
-"""Weights files: headers are read without torch, bounded in cost; what is checked is what is loaded."""
+"""Weights files: checked by their header at bounded cost; what is checked is loaded."""
 
 import json
 import os
@@ -98,11 +98,11 @@ def test_a_file_made_by_hand_is_read(tmp_path):
         {**VALID, "w": entry([2, 3], -8, 16)},
         {**VALID, "w": {"dtype": "F32", "shape": [2, 3]}},
         # Two entries of one name: Python takes the last, another parser may take the first.
-        b'{"n":' + json.dumps(VALID["n"]).encode() + b',"w":' + json.dumps(entry([6], 8, 32)).encode()
-        + b',"w":' + json.dumps(VALID["w"]).encode() + b',"w":' + json.dumps(entry([3, 2], 8, 32)).encode() + b"}",
+        f'{{"n": {json.dumps(VALID["n"])}, "w": {json.dumps(entry([6], 8, 32))}, '
+        f'"w": {json.dumps(entry([3, 2], 8, 32))}}}'.encode(),
     ],
     ids=lambda header: str(header)[:40],
-)  # fmt: skip
+)
 def test_a_wrong_header_is_refused_at_once(header):
     began = time.process_time()
     with pytest.raises(RunError):

@@ -1,0 +1,104 @@
+"""Creating runs: whole or not at all, within the limits."""
+
+import pytest
+
+from core.errors import ArchitectureError, ConfigError, LimitError, RunError
+from core.limits import Limits
+from core.runs import (
+    creation,
+    files,
+    store,
+)
+
+
+def test_what_was_made_can_be_opened(tiny):
+    made = creation.create_run(tiny, "a", recipe="final", notes="mine", tags=("x", "y"))
+    assert made == store.open_run("a")
+    assert (made.config, made.recipe, made.notes, made.tags, made.parent) == (
+        tiny,
+        "final",
+        "mine",
+        ("x", "y"),
+        None,
+    )
+    assert (made.last, made.best, made.test, made.is_live) == (None, None, None, False)
+    with pytest.raises(RunError, match="no weights yet"):
+        made.weights_path()
+    with pytest.raises(RunError, match="last or best"):
+        made.weights_path("../last")
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"architecture": "none-such", "layers": []}, ConfigError),
+        ({"layers": [{"kind": "conv", "channels": 3, "kernel": 99}]}, ArchitectureError),
+        ({"augmentation": "none-such"}, ConfigError),
+    ],
+)
+def test_a_config_that_makes_no_run_makes_no_folder(tiny, checkpoints, change, error):
+    with pytest.raises(error):
+        creation.create_run(tiny.changed(**change), "a")
+    assert store.list_runs() == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("MAX_BATCH_SIZE", "99", "batch size 100 is more than"),
+        ("MAX_EPOCHS", "2", "epochs 3 is more than"),
+        ("MAX_PARAMETERS", "100", "parameters 500 is more than"),
+        ("MAX_RUNS", "1", "1 runs"),
+    ],
+)
+def test_limits_are_held_in_the_core(tiny, monkeypatch, variable, value, says):
+    creation.create_run(tiny, "first")
+    monkeypatch.setenv(f"INKLING_{variable}", value)
+    with pytest.raises(LimitError, match=says):
+        creation.create_run(tiny, "second")
+    assert [run.name for run in store.list_runs()] == ["first"]
+
+
+def test_the_disk_limit_counts_the_bin_too(tiny, checkpoints):
+    (checkpoints / ".bin").mkdir()
+    (checkpoints / ".bin" / "big").write_bytes(bytes(2_000_000))
+    with pytest.raises(LimitError, match="2 MB of the 1 MB"):
+        creation.create_run(tiny, "a", limits=Limits(max_disk_mb=1))
+
+
+def test_a_maker_that_was_killed_leaves_nothing_in_the_way(tiny, checkpoints):
+    left = checkpoints / ".new-a"
+    left.mkdir()
+    (left / "run.json").write_text("{")
+    assert store.list_runs() == []
+    creation.create_run(tiny, "a")
+    assert sorted(path.name for path in checkpoints.iterdir()) == [".lock", "a"]
+
+
+def test_a_full_disk_leaves_no_half_made_run(tiny, checkpoints, monkeypatch):
+    real = files.write_bytes
+
+    def write(path, data):
+        if path.name == "status.json":
+            raise files.disk_full_error(path)
+        real(path, data)
+
+    monkeypatch.setattr(files, "write_bytes", write)
+    with pytest.raises(files.DiskFullError):
+        creation.create_run(tiny, "a")
+    assert [path.name for path in checkpoints.iterdir()] == [".lock"]
+
+
+def test_a_group_is_kept_and_older_runs_have_none(tiny):
+    run = creation.create_run(tiny, "a", group="several")
+    assert store.open_run("a").group == "several"
+    values = files.read_json(run.folder / "run.json")
+    files.write_json(
+        run.folder / "run.json", {name: value for name, value in values.items() if name != "group"}
+    )
+    assert store.open_run("a").group is None
+    files.write_json(run.folder / "run.json", {**values, "group": 3})
+    with pytest.raises(RunError, match="recipe or group"):
+        store.open_run("a")
+    with pytest.raises(RunError, match="cannot be a run's name"):
+        creation.create_run(tiny, "b", group="../up")

@@ -1,0 +1,77 @@
+"""Names of runs: none leads out of the folder, and a free one is found."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import RunError
+from core.runs import (
+    creation,
+    files,
+    run_names,
+    store,
+)
+
+BAD_NAMES = [
+    "",
+    ".",
+    "..",
+    "../x",
+    "a/b",
+    "a\\b",
+    "/etc",
+    "a\0b",
+    "-a",
+    ".hidden",
+    "a b",
+    "a.",
+    "ä",
+    "a" * 61,
+    "con",
+    "NUL.txt",
+    "a\n",
+    "~",
+    "C:",
+    "a:b",
+    None,
+    3,
+]
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_a_name_that_could_reach_elsewhere_is_refused(tiny, name, checkpoints):
+    for call in (lambda: creation.create_run(tiny, name), lambda: store.open_run(name)):
+        with pytest.raises(RunError, match="cannot be a run's name"):
+            call()
+    assert not [path for path in checkpoints.iterdir() if path.name != files.LOCK]
+
+
+@given(st.text(max_size=80))
+def test_any_wanted_name_becomes_one_that_can_be_had(wanted):
+    name = run_names.find_free_name(wanted, Path("nowhere"))
+    assert run_names.check_name(name) == name
+
+
+@given(st.text(alphabet=st.sampled_from("./\\abC-_ ~\0:"), max_size=12))
+def test_whatever_name_passes_stays_inside(name):
+    try:
+        run_names.check_name(name)
+    except RunError:
+        return
+    assert Path("/x/checkpoints", name).resolve().parent == Path("/x/checkpoints")
+
+
+def test_a_free_name_counts_up(tiny):
+    assert run_names.find_free_name("final") == "final"
+    creation.create_run(tiny, "final")
+    creation.create_run(tiny, "Final-2")
+    assert run_names.find_free_name("final") == "final-3"
+    assert run_names.find_free_name("Größe: 5 / x") == "Gr-e-5-x"
+
+
+def test_a_name_is_had_once_whatever_its_case(tiny):
+    creation.create_run(tiny, "Run")
+    with pytest.raises(RunError, match="already a run 'run'; choose another name, such as 'run-2'"):
+        creation.create_run(tiny, "run")
