@@ -101,7 +101,7 @@ def test_a_run_is_not_exported_in_the_midst_of_saving(exported, monkeypatch):
     assert read_zip(archive.export_run(run))
     os.utime(run.folder / "last.safetensors", (5e9, 5e9))
     monkeypatch.setattr(archive.time, "sleep", lambda seconds: None)
-    with pytest.raises(RunError, match="saves faster"):
+    with pytest.raises(RunError, match="changes faster"):
         archive.export_run(run)
 
 

@@ -45,9 +45,9 @@ def test_a_config_that_makes_no_run_makes_no_folder(tiny, checkpoints, change, e
 @pytest.mark.parametrize(
     ("variable", "value", "says"),
     [
-        ("MAX_BATCH_SIZE", "99", "batch size 100 is more than"),
-        ("MAX_EPOCHS", "2", "epochs 3 is more than"),
-        ("MAX_PARAMETERS", "100", "parameters 500 is more than"),
+        ("MAX_BATCH_SIZE", "99", "limit of 99"),
+        ("MAX_EPOCHS", "2", "limit of 2"),
+        ("MAX_PARAMETERS", "100", "limit of 100"),
         ("MAX_RUNS", "1", "1 runs"),
     ],
 )

@@ -50,7 +50,7 @@ def test_one_epoch_and_pause(tiny, digits, monkeypatch, outcome):
 
 @pytest.mark.parametrize("how", ["before", "amidst", "after"])
 def test_killed_at_any_write_it_ends_the_same(full, digits, monkeypatch, outcome, kinds, how):
-    """Killed at each write of each file in turn, resumed, and compared with an uninterrupted run."""
+    """Killed at each write of each file and resumed, compared with an uninterrupted run."""
     config = full.changed(epochs=2, batch_size=200, holdout=100)
     whole, cut = creation.create_run(config, "whole"), creation.create_run(config, "cut")
     worker.train(whole.folder, digits)
@@ -95,7 +95,7 @@ def test_killed_again_and_again_it_ends_the_same(full, digits, monkeypatch, outc
 
 
 def test_a_rate_that_was_changed_is_kept_by_a_resumed_run(tiny, digits, monkeypatch, outcome):
-    """Changed at the same step, and one killed later: both end alike, and unlike an unchanged run."""
+    """Changed at the same step, one killed later: both end alike, unlike an unchanged run."""
     monkeypatch.setattr("core.runs.recorder.EVENT_SECONDS", 0.0)
     config = tiny.changed(schedule="constant", lr=0.01)
     results = {}
@@ -121,12 +121,12 @@ def test_a_rate_that_was_changed_is_kept_by_a_resumed_run(tiny, digits, monkeypa
             patch.setattr(worker.Worker, "__init__", init)
             patch.setattr(worker.Recorder, "record_batch", batch)
             patch.setattr(worker.Recorder, "should_save", lambda self: False)
-            if kill:
+            if is_killed:
                 with pytest.raises(Killed):
                     worker.train(run.folder, digits)
             else:
                 worker.train(run.folder, digits)
-        if kill:
+        if is_killed:
             worker.train(run.folder, digits)
         run = store.open_run(name)
         assert not (run.folder / "rate.json").exists()

@@ -120,7 +120,7 @@ def test_the_queue_has_an_end(tiny, started):
 
 def test_a_run_larger_than_the_machine_lends_does_not_start(tiny, started):
     _make(tiny, "a")
-    with pytest.raises(LimitError, match="epochs 3 is more"):
+    with pytest.raises(LimitError, match="limit of"):
         run_queue.submit("a", limits=Limits(max_epochs=2))
     with pytest.raises(LimitError, match="the runs use"):
         run_queue.submit("a", limits=Limits(max_disk_mb=0))
@@ -192,7 +192,7 @@ def test_the_end_of_a_run_starts_the_next(tiny, started, digits, monkeypatch):
 def test_a_starter_that_dies_between_starting_and_writing_is_put_right(
     tiny, started, digits, monkeypatch
 ):
-    """The process runs, but no file says so: another one is started, and one of the two gives way."""
+    """The process runs, but no file says so: another is started, and one of the two gives way."""
     _make(tiny, "a", "b")
     with monkeypatch.context() as patch:
         real = status.write
