@@ -24,7 +24,7 @@ st.markdown(
 )
 listed = list_runs()
 runs = [run for run in listed if isinstance(run, Run)]
-entries = overview.folded(runs, runs, "newest")
+entries = overview.fold_groups(runs, runs, "newest")
 open_selected(entries)
 draw_goal_badges(entries)
 st.space("small")

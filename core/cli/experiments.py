@@ -69,7 +69,7 @@ def run_group(group: Group, detach: bool, json_: bool) -> None:
                 "`resume` continues a run."
             )
     trained = repeats.open_group(name)
-    print_result(trained.to_dict(), trained.words, json_)
+    print_result(trained.to_dict(), trained.summary, json_)
     if failed := [run.name for run in trained.runs if run.state != "finished"]:
         raise UserError(f"{name} is incomplete: {', '.join(failed)} did not finish.")
 
@@ -97,10 +97,10 @@ def compare(first: RunOrGroup, second: RunOrGroup, json_: Json = False) -> None:
     if json_:
         print_json(result.to_dict())
         return
-    print(f"{result.words}\n")
+    print(f"{result.summary}\n")
     for name, accuracy in zip((first, second), result.accuracies, strict=True):
         print(f"{name}: {accuracy:.2f} %")
-    for description, count in comparison.counts(result).items():
+    for description, count in comparison.count_agreement(result).items():
         print(f"{count:>6,} {description}")
     print(f"\n{result.method}")
 
@@ -188,7 +188,7 @@ def report(
     writers = {".md": reports.markdown, ".html": reports.html}
     if output is not None and output.suffix.lower() not in writers:
         raise UserError(f"{output} must end in .md or .html.")
-    subject = comparison.named(run)
+    subject = comparison.open_run_or_group(run)
     try:
         watch.fetch_data(json_)
     except DataError as error:

@@ -25,7 +25,7 @@ from core.cli.output import Detach, Json, RunName, Which, print_json, print_resu
 from core.config import RunConfig
 from core.errors import UserError
 from core.experiments import repeats, scores
-from core.experiments.statistics import wilson
+from core.experiments.statistics import wilson_interval
 from core.models.architectures import ARCHITECTURES
 from core.runs import creation, folders, loading, run_names, run_queue, store
 from core.training import schedules
@@ -149,7 +149,7 @@ def evaluate(run: RunName, which: Which = "last", json_: Json = False) -> None:
     data = load()
     loss, correct = trainer.evaluate(model.to(device), data.test.images, data.test.labels, device)
     total = len(data.test.labels)
-    low, high = wilson(correct, total)
+    low, high = wilson_interval(correct, total)
     row = opened.last if which == "last" else opened.best
     epoch = row.epoch if row else None
     text = (

@@ -1,7 +1,7 @@
-"""Which of two is better: two runs on the same test images, or two groups over their seeds, with an answer in words.
+"""Compare two runs on the same test images, or two groups over their seeds.
 
-Two runs are compared image by image: those that both get right or both get wrong say nothing about which is better.
-Two groups are compared by the accuracies of their runs. How runs make a group is in `repeats`.
+Two runs are compared image by image: images on which both are correct, or both wrong, do not tell
+which is better. Two groups are compared by the accuracies of their runs; groups are in `repeats`.
 """
 
 from __future__ import annotations
@@ -12,74 +12,75 @@ from typing import Any
 
 from core.errors import RunError
 from core.experiments.repeats import Group, open_group
-from core.experiments.statistics import gain_interval, paired_interval, spread, welch_interval
+from core.experiments.statistics import (
+    accuracy_difference_interval,
+    paired_interval,
+    spread,
+    welch_interval,
+)
 from core.insight import mistakes
 from core.insight.mistakes import Predictions
 from core.runs import folders, store
 from core.runs.prediction_cache import load_predictions
 from core.runs.run import Run
 
-ALIKE = 5e-4  # points: smaller than any count of images can make it
+EQUAL = 5e-4  # points: less than one image in any dataset here
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
-    """What a comparison of two says. Accuracies and differences are in percent and percentage points."""
+class ComparisonResult:
+    """Accuracies are in percent, differences in percentage points."""
 
     first: str
     second: str
     accuracies: tuple[float, float]
     difference: float
-    """By how much the second is better; below 0 where the first is."""
+    """Accuracy of the second minus that of the first."""
     interval: tuple[float, float]
-    """The 95 % interval of the difference."""
+    """95 % confidence interval of the difference."""
     method: str
-    """How it was found, as a sentence."""
+    """How the interval was computed, in sentences."""
     images: mistakes.Comparison | None = None
-    """Of two runs: the images that only one of them gets right."""
+    """For two runs: the images on which only one of them is correct."""
 
     @property
-    def told_apart(self) -> bool:
-        """Whether the interval leaves 0 out."""
+    def is_significant(self) -> bool:
+        """Whether the confidence interval excludes 0."""
         return self.interval[0] > 0 or self.interval[1] < 0
 
     @property
-    def words(self) -> str:
-        """The answer, as a sentence to quote."""
+    def summary(self) -> str:
+        """The result in a sentence."""
         low, high = self.interval
-        if not self.told_apart:
-            if abs(self.difference) < ALIKE:
-                return (
-                    f"{self.first} and {self.second} cannot be told apart: they are equally good here, and the "
-                    f"difference may lie between {low:+.2f} and {high:+.2f} points."
-                )
-            return (
-                f"{self.first} and {self.second} cannot be told apart: {self.second} is {_by(self.difference)} "
-                f"here, which may be chance ({low:+.2f} to {high:+.2f})."
-            )
-        better, gain = (
-            (self.second, self.difference)
-            if self.difference > 0
-            else (self.first, -self.difference)
-        )
-        ends = sorted((abs(low), abs(high)))
-        return f"{better} is better by {gain:.2f} points ({ends[0]:.2f} to {ends[1]:.2f})."
+        if self.is_significant:
+            better, gain = self.second, self.difference
+            if gain < 0:
+                better, gain, low, high = self.first, -gain, -high, -low
+            interval = f"95 % confidence interval {low:.2f} to {high:.2f}"
+            return f"{better} is better by {gain:.2f} points ({interval})."
+        interval = f"95 % confidence interval {low:+.2f} to {high:+.2f} points"
+        if abs(self.difference) < EQUAL:
+            both = f"{self.first} and {self.second}"
+            return f"No clear difference: {both} have the same accuracy ({interval})."
+        order = "better" if self.difference > 0 else "worse"
+        gap = f"{abs(self.difference):.2f} points {order} than {self.first}"
+        return f"No clear difference: {self.second} is {gap} ({interval})."
 
     def to_dict(self) -> dict[str, Any]:
-        """The answer as JSON values."""
+        """The result as JSON values."""
         values: dict[str, Any] = {
             "first": self.first,
             "second": self.second,
             "accuracies": list(self.accuracies),
             "difference": self.difference,
             "interval": list(self.interval),
-            "told_apart": self.told_apart,
-            "words": self.words,
+            "significant": self.is_significant,
+            "summary": self.summary,
             "method": self.method,
         }
         if self.images is not None:
             values["images"] = {
-                "both_right": self.images.both_correct,
+                "both_correct": self.images.both_correct,
                 "only_first": len(self.images.only_first),
                 "only_second": len(self.images.only_second),
                 "both_wrong": len(self.images.both_wrong),
@@ -88,98 +89,93 @@ class Answer:
         return values
 
 
-def compare(first: str, second: str) -> Answer:
+def compare(first: str, second: str) -> ComparisonResult:
     """Compare two runs, or two groups, by name.
 
     Raises:
-        RunError: there is no such run or group, one has no weights or too few runs yet, or a run and a group are
-            to be compared.
-        DataError: two runs are compared, and the test images cannot be had.
+        RunError: there is no such run or group, one has no weights or too few runs yet, or one name
+            is a run's and the other a group's.
+        DataError: two runs are compared, and the test images are not available.
     """
     if first == second:
-        raise RunError(f"{first} is the same as itself; name two.")
-    one, two = named(first), named(second)
+        raise RunError(f"both names are {first!r}; name two different runs or groups.")
+    one, two = open_run_or_group(first), open_run_or_group(second)
     if isinstance(one, Run) and isinstance(two, Run):
-        return of_runs(first, load_predictions(one), second, load_predictions(two))
+        return compare_runs(first, load_predictions(one), second, load_predictions(two))
     if isinstance(one, Group) and isinstance(two, Group):
-        return of_groups(one, two)
+        return compare_groups(one, two)
     run, group = (first, second) if isinstance(one, Run) else (second, first)
-    raise RunError(
-        f"{run} is one run and {group} a group of several; compare two runs, or two groups."
-    )
+    raise RunError(f"{run} is a run and {group} is a group; compare two runs, or two groups.")
 
 
-def of_runs(first: str, one: Predictions, second: str, two: Predictions) -> Answer:
-    """Compare two runs by what they say of the same images.
+def compare_runs(first: str, one: Predictions, second: str, two: Predictions) -> ComparisonResult:
+    """Compare two runs by their predictions on the same images.
 
     Args:
-        first, second: their names.
+        first, second: names of the runs.
         one, two: their predictions.
 
     Raises:
-        UserError: the predictions are not about the same images.
+        UserError: the predictions are not for the same images.
     """
-    found = mistakes.compare(one, two)
-    total, only_first, only_second = len(one.labels), len(found.only_first), len(found.only_second)
+    images = mistakes.compare(one, two)
+    total = len(one.labels)
+    only_first, only_second = len(images.only_first), len(images.only_second)
     accuracies = tuple(100 * float(each.correct.mean()) for each in (one, two))
     method = (
-        f"On the same {total:,} test images {first} alone is right about {only_first:,} and {second} alone about "
-        f"{only_second:,}; McNemar's exact test gives p = {_chance(found.p_value)}. This is about these two "
-        "trained networks: another seed may come out otherwise."
+        f"Of the same {total:,} test images, only {first} is correct on {only_first:,} and only "
+        f"{second} on {only_second:,} (McNemar's exact test: {_format_p(images.p_value)}). This "
+        "compares two trained networks; other seeds may give another result."
     )
-    return Answer(
+    return ComparisonResult(
         first,
         second,
         (accuracies[0], accuracies[1]),
         100 * (only_second - only_first) / total,
-        gain_interval(only_first, only_second, total),
+        accuracy_difference_interval(only_first, only_second, total),
         method,
-        found,
+        images,
     )
 
 
-def of_groups(one: Group, two: Group) -> Answer:
-    """Compare two groups by the accuracies of their finished runs: in pairs where both used the same seeds.
+def compare_groups(one: Group, two: Group) -> ComparisonResult:
+    """Compare the accuracies of two groups' finished runs, in pairs if they used the same seeds.
 
     Raises:
-        RunError: one has fewer than two finished runs, or they were measured on different images.
+        RunError: a group has fewer than two finished runs, or the images differ.
     """
     for group in (one, two):
         if len(group.scores) < 2:
-            raise RunError(
-                f"{group.name} has {'one finished run' if group.scores else 'no finished run'}; "
-                "a comparison of groups needs two on each side."
-            )
+            count = "one finished run" if group.scores else "no finished run"
+            raise RunError(f"{group.name} has {count}; a comparison needs two in each group.")
     if one.measured_on != two.measured_on:
         raise RunError(
-            f"{one.name} was measured on the {one.measured_on}, {two.name} on the {two.measured_on}; "
-            "such accuracies cannot be compared."
+            f"{one.name} was measured on the {one.measured_on}, {two.name} on the "
+            f"{two.measured_on}; accuracies on different images cannot be compared."
         )
-    first, second = (
-        [each.accuracy for each in group.scores.values()] for group in (one, two)
-    )  # in order of seeds
-    if one.seeds == two.seeds:
+    first, second = ([score.accuracy for score in group.scores.values()] for group in (one, two))
+    if one.seeds == two.seeds:  # the runs of a group are in order of their seeds
         interval = paired_interval(first, second)
-        how = (
-            f"Both were trained with the seeds {_listed(one.seeds)}, and each run is compared with the other of its "
-            "seed (Student's t)."
+        test = (
+            f"Both groups used the seeds {_list_seeds(one.seeds)}, so runs are compared in pairs "
+            "(Student's t)."
         )
     else:
         interval = welch_interval(first, second)
-        how = (
-            f"They have {len(first)} and {len(second)} runs, not all of the same seeds, so their means are compared "
-            "(Welch's t)."
+        test = (
+            f"The groups have {len(first)} and {len(second)} runs with different seeds, so their "
+            "means are compared (Welch's t)."
         )
     method = (
-        f"{how} The accuracies are those after the last epoch on the {one.measured_on}; the interval tells what "
-        "other seeds would do on the same images."
+        f"{test} Accuracies are those after the last epoch on the {one.measured_on}; the interval "
+        "covers the choice of seeds, not that of images."
     )
     means = (spread(first).mean, spread(second).mean)
-    return Answer(one.name, two.name, means, means[1] - means[0], interval, method)
+    return ComparisonResult(one.name, two.name, means, means[1] - means[0], interval, method)
 
 
-def named(name: str) -> Run | Group:
-    """The run of that name, or the group.
+def open_run_or_group(name: str) -> Run | Group:
+    """Open the run of that name, or else the group.
 
     Raises:
         RunError: there is neither, or it is damaged.
@@ -189,28 +185,24 @@ def named(name: str) -> Run | Group:
     return open_group(name)
 
 
-def _by(difference: float) -> str:
-    return f"{abs(difference):.2f} points {'better' if difference > 0 else 'worse'}"
+def count_agreement(result: ComparisonResult) -> Mapping[str, int]:
+    """For two runs: on how many images both, one or none of them is correct, by row title."""
+    if result.images is None:
+        return {}
+    images = result.images
+    return {
+        "both correct": images.both_correct,
+        f"only {result.first} correct": len(images.only_first),
+        f"only {result.second} correct": len(images.only_second),
+        "both wrong": len(images.both_wrong),
+    }
 
 
-def _chance(p: float) -> str:
-    return f"{p:.2g}" if p >= 1e-4 else "less than 0.0001"
+def _format_p(p: float) -> str:
+    return f"p = {p:.2g}" if p >= 1e-4 else "p < 0.0001"
 
 
-def _listed(seeds: Sequence[int]) -> str:
+def _list_seeds(seeds: Sequence[int]) -> str:
     if len(seeds) > 2 and list(seeds) == list(range(seeds[0], seeds[-1] + 1)):
         return f"{seeds[0]} to {seeds[-1]}"
     return f"{', '.join(map(str, seeds[:-1]))} and {seeds[-1]}"
-
-
-def counts(answer: Answer) -> Mapping[str, int]:
-    """Of two runs: how many images both, one or none of them gets right, in words for a table."""
-    if answer.images is None:
-        return {}
-    found = answer.images
-    return {
-        "both right": found.both_correct,
-        f"only {answer.first} right": len(found.only_first),
-        f"only {answer.second} right": len(found.only_second),
-        "both wrong": len(found.both_wrong),
-    }

@@ -1,4 +1,4 @@
-"""The learning-rate range test: train a copy of the weights while the rate climbs, and read the loss.
+"""The learning-rate range test: train a copy of the weights while the rate climbs.
 
 The steps are those of the trainer, with its batches and its optimizer; only the learning rate is
 replaced. `lr_range_job` runs the test in a process of its own, for a page. No torch at import.
@@ -174,8 +174,8 @@ def _config_for_test(config: RunConfig, data: Mnist, steps: int) -> RunConfig:
 def suggest(points: Sequence[Point], steps: int) -> Suggestion:
     """Suggest the highest learning rate: a tenth of the rate at which the smoothed loss is lowest.
 
-    At the lowest loss the steps already begin to diverge, and since the rate climbs quickly the loss
-    lags behind it.
+    At the lowest loss training already begins to diverge, and the loss lags behind the quickly
+    climbing rate.
 
     Args:
         points: of the test, in order.

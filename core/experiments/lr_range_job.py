@@ -80,7 +80,7 @@ class RangeTest:
 
 
 def start(request: Request, folder: Path | None = None) -> None:
-    """Start a test, unless the same one runs already; one at a time, so that training keeps its CPU.
+    """Start a test, unless the same one runs already; only one runs at a time.
 
     Raises:
         RunError: another test is running, or no process could be started.

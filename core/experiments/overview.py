@@ -1,4 +1,4 @@
-"""Runs and their repeats in one list: a group is one entry, judged by its mean. No torch."""
+"""Runs and groups in one list: a group is one entry, represented by its mean. No torch."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from core.experiments.repeats import Group, groups_of
-from core.experiments.scores import meets_goal, score
-from core.experiments.statistics import spread, t_interval, wilson
+from core.experiments.scores import meets_goal, score_run
+from core.experiments.statistics import spread, t_interval, wilson_interval
 from core.runs import listing
 from core.runs.run import Run
 from core.training.results import EpochResult
@@ -22,121 +22,119 @@ _GROUP = " (group)"  # no run's name can end like this
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """An accuracy in percent, and how sure it is."""
+class AccuracyEstimate:
+    """An accuracy in percent, with its uncertainty."""
 
     mean: float
     deviation: float | None
     """Between seeds; None for fewer than two runs."""
     interval: tuple[float, float]
-    """The 95 % interval: of one run over images like these (Wilson), of a group over seeds (Student's t)."""
+    """95 % confidence interval: over images for one run (Wilson), over seeds for a group (t)."""
     runs: int
 
 
-def key(entry: Entry) -> str:
-    """What an entry is called in a link: its name, which for a group can be no run's."""
+def entry_key(entry: Entry) -> str:
+    """The name of an entry in a link; a group's cannot be a run's."""
     return entry.name if isinstance(entry, Run) else entry.name + _GROUP
 
 
-def members(entry: Entry) -> tuple[Run, ...]:
+def runs_of(entry: Entry) -> tuple[Run, ...]:
     """The runs of an entry."""
     return (entry,) if isinstance(entry, Run) else entry.runs
 
 
-def counted(entry: Entry) -> tuple[Run, ...]:
-    """The runs that an entry's figures are made of: a run with an epoch done, or the finished ones of a group."""
+def scored_runs(entry: Entry) -> tuple[Run, ...]:
+    """The runs behind an entry's figures: a run with an epoch done, or a group's finished runs."""
     return entry.finished if isinstance(entry, Group) else (entry,) if entry.epochs else ()
 
 
-def groups(runs: Iterable[Run]) -> list[Group]:
-    """The groups of at least two runs that are repeats of each other."""
+def find_repeats(runs: Iterable[Run]) -> list[Group]:
+    """The groups of at least two runs that differ in nothing but their seeds."""
     return [group for group in groups_of(runs) if len(group.runs) > 1 and not group.differing]
 
 
-def folded(
-    runs: Sequence[Run], found: Sequence[Run], order: str, apart: bool = False
+def fold_groups(
+    runs: Sequence[Run], matching: Sequence[Run], order: str, expanded: bool = False
 ) -> list[Entry]:
-    """The runs that were found, each group as one entry where any of its runs is among them.
+    """List the matching runs, with one entry for each group that has a matching run.
 
     Args:
-        runs: all of them.
-        found: those to list.
-        order: one of `listing.ORDERS`; a group has its mean's place in it.
-        apart: whether the runs of a group that were found follow it.
+        runs: all runs.
+        matching: those to list.
+        order: one of `listing.SORT_KEYS`; a group is sorted by its mean.
+        expanded: whether the matching runs of a group follow it.
     """
-    by_run = {run.name: group for group in groups(runs) for run in group.runs}
-    entries: list[Entry] = [run for run in found if run.name not in by_run]
-    entries += {
-        by_run[run.name].name: by_run[run.name] for run in found if run.name in by_run
-    }.values()
-    entries.sort(key=lambda entry: _place(entry, order))
-    if not apart:
+    group_of = {run.name: group for group in find_repeats(runs) for run in group.runs}
+    entries: list[Entry] = [run for run in matching if run.name not in group_of]
+    folded = [group_of[run.name] for run in matching if run.name in group_of]
+    entries += {group.name: group for group in folded}.values()
+    entries.sort(key=lambda entry: _sort_key(entry, order))
+    if not expanded:
         return entries
-    names = {run.name for run in found}
-    apart_too: list[Entry] = []
+    names = {run.name for run in matching}
+    with_runs: list[Entry] = []
     for entry in entries:
-        apart_too += (
-            [entry, *(run for run in entry.runs if run.name in names)]
-            if isinstance(entry, Group)
-            else [entry]
-        )
-    return apart_too
+        with_runs.append(entry)
+        if isinstance(entry, Group):
+            with_runs += [run for run in entry.runs if run.name in names]
+    return with_runs
 
 
-def validation(entry: Entry) -> Standing | None:
-    """Validation accuracy after the last epoch; None before there is one."""
-    rows = [run.last for run in counted(entry) if run.last is not None]
+def validation_accuracy(entry: Entry) -> AccuracyEstimate | None:
+    """Validation accuracy after the last epoch; None before the first."""
+    rows = [run.last for run in scored_runs(entry) if run.last is not None]
     if not rows:
         return None
     if len(rows) == 1:
-        return Standing(
-            rows[0].val_accuracy, None, wilson(rows[0].val_correct, rows[0].val_total), 1
-        )
+        interval = wilson_interval(rows[0].val_correct, rows[0].val_total)
+        return AccuracyEstimate(rows[0].val_accuracy, None, interval, 1)
     values = [row.val_accuracy for row in rows]
-    return Standing(
-        statistics.fmean(values), spread(values).deviation, t_interval(values), len(values)
-    )
+    sample = spread(values)
+    return AccuracyEstimate(sample.mean, sample.deviation, t_interval(values), len(values))
 
 
 def reaches_goal(entry: Entry) -> bool:
-    """Whether it meets the goal at its end: a run by itself, a group by the mean of two runs or more."""
+    """Whether a finished run, or the mean of a group of at least two, meets the goal."""
     if isinstance(entry, Group):
         return entry.reaches_goal
-    found = score(entry)
+    score = score_run(entry)
     return (
-        found is not None
+        score is not None
         and entry.state == "finished"
-        and meets_goal(found.accuracy, found.measured_on, entry)
+        and meets_goal(score.accuracy, score.measured_on, entry)
     )
 
 
-def accuracy(entry: Entry) -> float | None:
-    """What it reaches in percent, on the test images as soon as that is known; None before there is an answer."""
+def final_accuracy(entry: Entry) -> float | None:
+    """Accuracy in percent, on the test images if that is known; None before the first epoch."""
     if isinstance(entry, Group):
         return entry.spread.mean if entry.spread else None
-    found = score(entry)
-    return found.accuracy if found else None
+    score = score_run(entry)
+    return score.accuracy if score else None
 
 
-def curve(entry: Entry, value: Callable[[EpochResult], float]) -> pd.DataFrame:
-    """A figure by epoch, as far as all the runs behind it go: columns run (the entry's name), epoch, value, low, high.
+def mean_curve(entry: Entry, value: Callable[[EpochResult], float]) -> pd.DataFrame:
+    """A figure by epoch, for the epochs that all runs of the entry have done.
 
-    Value is the mean; low and high are the smallest and the largest of the runs.
+    Returns:
+        Columns run (the entry's name), epoch, value (the mean over runs), low and high (minimum and
+        maximum over runs).
     """
     rows = [
         (entry.name, number, statistics.fmean(values), min(values), max(values))
         for number, values in enumerate(
-            zip(*([value(row) for row in run.epochs] for run in counted(entry)), strict=False), 1
+            zip(*([value(row) for row in run.epochs] for run in scored_runs(entry)), strict=False),
+            1,
         )
     ]
     return pd.DataFrame(rows, columns=["run", "epoch", "value", "low", "high"])
 
 
-def _place(entry: Entry, order: str) -> Any:
+def _sort_key(entry: Entry, order: str) -> Any:
     rank = listing.SORT_KEYS[order]
     if isinstance(entry, Run):
         return rank(entry)
     if order == "name":
         return entry.name.lower()
-    places = [rank(run) for run in counted(entry) or entry.runs]
-    return min(places) if isinstance(places[0], tuple) else math.fsum(places) / len(places)
+    keys = [rank(run) for run in scored_runs(entry) or entry.runs]
+    return min(keys) if isinstance(keys[0], tuple) else math.fsum(keys) / len(keys)

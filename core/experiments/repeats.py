@@ -1,7 +1,7 @@
-"""Groups: the same run trained with several seeds, and what it reaches over all of them.
+"""Groups: the same config trained with several seeds, with mean and confidence interval.
 
-One accuracy is an anecdote: the spread between seeds is as large as the differences that people train for. A group is
-no folder of its own, only a name that its runs carry. No torch.
+The spread between seeds is often as large as the difference between two configs, so a single
+accuracy decides little. A group has no folder; its runs store its name. No torch.
 """
 
 from __future__ import annotations
@@ -14,38 +14,34 @@ from typing import Any
 
 from core.config import RunConfig
 from core.errors import LimitError, RunError, UserError
-from core.experiments.scores import Score, meets_goal, score
+from core.experiments.scores import Score, meets_goal, score_run
 from core.experiments.statistics import Spread, spread, t_interval
 from core.limits import Limits
 from core.runs import creation, folders, run_names, run_queue, store
 from core.runs.run import Run
 
-MOST = 100
-HIGHEST_SEED = 2**31 - 1
-_FREE = {
-    "seed",
-    "device",
-    "threads",
-}  # what runs of a group may differ in: no other field may change what is learnt
+MAX_RUNS = 100
+MAX_SEED = 2**31 - 1
+_MAY_DIFFER = {"seed", "device", "threads"}  # between the runs of a group
 
 
 @dataclass(frozen=True)
 class Group:
-    """The runs that carry one group's name, by seed."""
+    """The runs that store one group's name, in order of their seeds."""
 
     name: str
     runs: tuple[Run, ...]
 
     @property
     def finished(self) -> tuple[Run, ...]:
-        """Those trained to the end."""
+        """The finished runs."""
         return tuple(run for run in self.runs if run.state == "finished")
 
     @property
     def scores(self) -> dict[str, Score]:
-        """What each finished run reaches, by its name."""
-        found = {run.name: score(run) for run in self.finished}
-        return {name: each for name, each in found.items() if each is not None}
+        """The score of each finished run, by name."""
+        scores = {run.name: score_run(run) for run in self.finished}
+        return {name: score for name, score in scores.items() if score is not None}
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -54,65 +50,68 @@ class Group:
 
     @property
     def differing(self) -> set[str]:
-        """Fields of the config in which its runs differ though repeats may not: empty for a group that is one."""
+        """Config fields in which the runs differ but must not; empty for true repeats."""
         first = self.runs[0].config
-        return {name for run in self.runs[1:] for name in run.config.differences(first)} - _FREE
+        return {
+            name for run in self.runs[1:] for name in run.config.differences(first)
+        } - _MAY_DIFFER
 
     @property
     def measured_on(self) -> str:
-        """What the accuracies were measured on, in words."""
-        return next((each.measured_on for each in self.scores.values()), "")
+        """The images that the accuracies were measured on."""
+        return next((score.measured_on for score in self.scores.values()), "")
 
     @property
     def spread(self) -> Spread | None:
-        """How the accuracies of the finished runs lie, in percent; None while there is none."""
-        accuracies = [each.accuracy for each in self.scores.values()]
+        """Summary of the finished runs' accuracies in percent; None without a finished run."""
+        accuracies = [score.accuracy for score in self.scores.values()]
         return spread(accuracies) if accuracies else None
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The 95 % interval of the mean over seeds, in percent; None for fewer than two finished runs."""
-        accuracies = [each.accuracy for each in self.scores.values()]
+        """95 % confidence interval of the mean over seeds; None below two finished runs."""
+        accuracies = [score.accuracy for score in self.scores.values()]
         return t_interval(accuracies) if len(accuracies) > 1 else None
 
     @property
     def reaches_goal(self) -> bool:
-        """Whether the mean of two runs or more meets the goal, all of the group being finished."""
-        found = self.spread
+        """Whether all runs, at least two, are finished and their mean meets the goal."""
+        sample = self.spread
         return (
-            found is not None
-            and found.count > 1
+            sample is not None
+            and sample.count > 1
             and len(self.finished) == len(self.runs)
-            and meets_goal(found.mean, self.measured_on, self.runs[0])
+            and meets_goal(sample.mean, self.measured_on, self.runs[0])
         )
 
     @property
-    def words(self) -> str:
-        """What the group reaches, as a sentence to quote."""
-        found, interval = self.spread, self.interval
-        if found is None:
+    def summary(self) -> str:
+        """The group's accuracy in a sentence."""
+        sample, interval = self.spread, self.interval
+        if sample is None:
             return f"{self.name}: none of its {len(self.runs)} runs is finished yet."
+        mean = f"{self.name}: {sample.mean:.2f} % of the {self.measured_on}"
         if interval is None:
-            return f"{self.name}: {found.mean:.2f} % of the {self.measured_on} by one run; a spread needs two."
+            return f"{mean} in one run; a confidence interval needs two."
         return (
-            f"{self.name}: {found.mean:.2f} % of the {self.measured_on} as the mean of {found.count} seeds "
-            f"({interval[0]:.2f} to {interval[1]:.2f}), deviation {found.deviation:.2f}, "
-            f"from {found.smallest:.2f} to {found.largest:.2f}."
+            f"{mean}, mean of {sample.count} seeds (95 % confidence interval {interval[0]:.2f} to "
+            f"{interval[1]:.2f}); standard deviation {sample.deviation:.2f}, range "
+            f"{sample.smallest:.2f} to {sample.largest:.2f}."
         )
 
     def to_dict(self) -> dict[str, Any]:
         """The group as JSON values."""
-        found, interval = self.spread, self.interval
+        sample, interval = self.spread, self.interval
         return {
             "name": self.name,
             "runs": [run.name for run in self.runs],
             "finished": len(self.finished),
             "seeds": list(self.seeds),
             "measured_on": self.measured_on,
-            "mean": found and found.mean,
-            "deviation": found.deviation if interval and found else None,
-            "smallest": found and found.smallest,
-            "largest": found and found.largest,
+            "mean": sample and sample.mean,
+            "deviation": sample.deviation if interval and sample else None,
+            "smallest": sample and sample.smallest,
+            "largest": sample and sample.largest,
             "interval": interval and list(interval),
             "reaches_goal": self.reaches_goal,
         }
@@ -127,53 +126,54 @@ def create(
     folder: Path | None = None,
     limits: Limits | None = None,
 ) -> Group:
-    """Make the runs of a group, with the config's seed and those that follow it; nothing trains until it is submitted.
+    """Create the runs of a group, with consecutive seeds; `submit` trains them.
 
     Args:
-        config: what to train; its seed is the first one's.
-        name: of the group; the runs get their seed behind it.
-        count: how many runs, 2 to 100.
+        config: what to train; its seed is the first.
+        name: of the group; run names are this and the seed.
+        count: number of runs, 2 to 100.
         recipe: the recipe that the config came from.
-        folder: the checkpoints folder; None: this machine's.
-        limits: what the machine lends; None: from the environment.
+        folder: the checkpoints folder; None: the default one.
+        limits: of this machine; None: from the environment.
 
     Raises:
-        RunError: the name cannot be had, or there are too few or too many runs.
-        UserError: as `core.runs.creation.create_run`; then none of the runs is made.
+        RunError: the name is not valid or taken, or the number of runs is out of range.
+        UserError: as `core.runs.creation.create_run`; then none of the runs is created.
     """
     folder, limits = folder or folders.checkpoints_folder(), limits or Limits.from_environment()
-    if not 2 <= count <= MOST:
-        raise RunError(f"a group takes 2 to {MOST} runs, not {count}.")
+    if not 2 <= count <= MAX_RUNS:
+        raise RunError(f"a group has 2 to {MAX_RUNS} runs, not {count}.")
     if count > limits.max_queue:
         raise LimitError(
-            f"{count} runs are more than this machine's queue takes ({limits.max_queue}); "
-            "train fewer, or raise INKLING_MAX_QUEUE."
+            f"{count} runs do not fit this machine's queue of {limits.max_queue}; train fewer, or "
+            "raise INKLING_MAX_QUEUE."
         )
     check_name(name, folder)
-    _make(config, name, range(config.seed, config.seed + count), recipe, folder, limits)
+    _create_runs(config, name, range(config.seed, config.seed + count), recipe, folder, limits)
     return open_group(name, folder)
 
 
-def more(
+def extend(
     name: str, count: int, *, folder: Path | None = None, limits: Limits | None = None
 ) -> tuple[Run, ...]:
-    """Add runs to a group, with the seeds that follow its highest.
+    """Add runs to a group, with the seeds after its highest one.
 
     Returns:
         The new runs.
 
     Raises:
-        RunError: there is no such group, or it would get too large.
+        RunError: there is no such group, or it would become too large.
         UserError: as `create`.
     """
     folder, limits = folder or folders.checkpoints_folder(), limits or Limits.from_environment()
     group = open_group(name, folder)
-    if count < 1 or len(group.runs) + count > MOST:
+    if count < 1 or len(group.runs) + count > MAX_RUNS:
         raise RunError(
-            f"{name} has {len(group.runs)} runs; a group takes up to {MOST}, so {count} cannot be added."
+            f"{name} has {len(group.runs)} runs, and a group has at most {MAX_RUNS}; {count} more "
+            "cannot be added."
         )
     first = max(run.config.seed for run in group.runs) + 1
-    return _make(
+    return _create_runs(
         group.runs[0].config,
         name,
         range(first, first + count),
@@ -184,13 +184,13 @@ def more(
 
 
 def submit(group: Group, folder: Path | None = None, *, limits: Limits | None = None) -> list[str]:
-    """Put those runs of a group into the queue that can be trained: all that neither train nor wait nor are done.
+    """Queue the runs of a group that are not training, queued or finished.
 
     Returns:
-        The names of those submitted.
+        The names of the runs queued.
 
     Raises:
-        LimitError: the queue is full; those before have their places.
+        LimitError: the queue is full; the runs before that are queued.
     """
     names = [run.name for run in group.runs if run.can_resume]
     for name in names:
@@ -199,19 +199,19 @@ def submit(group: Group, folder: Path | None = None, *, limits: Limits | None = 
 
 
 def list_groups(folder: Path | None = None) -> list[Group]:
-    """Every group, the one with the newest run first."""
+    """All groups, the one with the newest run first."""
     return groups_of(run for run in store.list_runs(folder) if isinstance(run, Run))
 
 
 def groups_of(runs: Iterable[Run]) -> list[Group]:
-    """The groups that some runs make, in the order in which they turn up."""
-    found: dict[str, list[Run]] = {}
+    """The groups that runs belong to, in order of appearance."""
+    members: dict[str, list[Run]] = {}
     for run in runs:
         if run.group:
-            found.setdefault(run.group, []).append(run)
+            members.setdefault(run.group, []).append(run)
     return [
-        Group(name, tuple(sorted(members, key=lambda run: (run.config.seed, run.name))))
-        for name, members in found.items()
+        Group(name, tuple(sorted(group, key=lambda run: (run.config.seed, run.name))))
+        for name, group in members.items()
     ]
 
 
@@ -219,26 +219,26 @@ def open_group(name: str, folder: Path | None = None) -> Group:
     """The group of that name.
 
     Raises:
-        RunError: there is none, or its runs are not the same but for their seeds.
+        RunError: there is none, or its runs differ in more than their seeds.
     """
-    group = next((each for each in list_groups(folder) if each.name == name), None)
+    group = next((group for group in list_groups(folder) if group.name == name), None)
     if group is None:
-        raise RunError(f"there is no run and no group {str(name)[:60]!r}.")
+        raise RunError(f"there is no run or group {str(name)[:60]!r}.")
     first = group.runs[0].config
     for run in group.runs[1:]:
-        if others := set(run.config.differences(first)) - _FREE:
+        if fields := set(run.config.differences(first)) - _MAY_DIFFER:
             raise RunError(
-                f"{group.runs[0].name} and {run.name} are no repeats of each other: they differ in "
-                f"{', '.join(sorted(others))}."
+                f"{group.runs[0].name} and {run.name} are not repeats of each other: they differ "
+                f"in {', '.join(sorted(fields))}."
             )
     return group
 
 
 def check_name(name: str, folder: Path | None = None) -> str:
-    """The name, if a new group may have it.
+    """Return the name if a new group can have it.
 
     Raises:
-        RunError: it is no name, or a run or another group has it.
+        RunError: it is not a valid name, or a run or another group has it.
     """
     folder = folder or folders.checkpoints_folder()
     run_names.check_name(name)
@@ -249,7 +249,7 @@ def check_name(name: str, folder: Path | None = None) -> str:
 
 
 def free_name(wanted: str, folder: Path | None = None) -> str:
-    """A name that neither a run nor a group has yet: the wanted one, or with a number behind it."""
+    """A name that no run or group has: the wanted one, or that with a number appended."""
     taken = {group.name.lower() for group in list_groups(folder)}
     name, number = run_names.find_free_name(wanted, folder), 1
     while name.lower() in taken:
@@ -258,7 +258,7 @@ def free_name(wanted: str, folder: Path | None = None) -> str:
     return name
 
 
-def _make(
+def _create_runs(
     config: RunConfig,
     name: str,
     seeds: range,
@@ -266,12 +266,12 @@ def _make(
     folder: Path,
     limits: Limits,
 ) -> tuple[Run, ...]:
-    if seeds[-1] > HIGHEST_SEED:
-        raise RunError(f"seeds end at {HIGHEST_SEED:,}; begin with a lower one.")
-    made: list[Run] = []
+    if seeds[-1] > MAX_SEED:
+        raise RunError(f"seeds go up to {MAX_SEED:,}; start with a lower one.")
+    created: list[Run] = []
     try:
         for seed in seeds:
-            made.append(
+            created.append(
                 creation.create_run(
                     config.changed(seed=seed),
                     run_names.find_free_name(f"{name}-s{seed}", folder),
@@ -282,9 +282,7 @@ def _make(
                 )
             )
     except UserError:
-        for (
-            run
-        ) in made:  # nobody has seen them yet; half a group would be no answer to what was asked
+        for run in created:  # a group is created whole or not at all
             shutil.rmtree(run.folder, ignore_errors=True)
         raise
-    return tuple(made)
+    return tuple(created)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from core.data.labelled_images import LabelledImages
 from core.errors import RunError, listed
-from core.experiments.scores import score
+from core.experiments.scores import score_run
 from core.exports import onnx as onnx_graph
 from core.exports import script
 from core.models.architectures import rows_of
@@ -194,7 +194,7 @@ def _script(run: Run, model: Network, which: str) -> bytes:
 
 
 def _about(run: Run, which: str) -> dict[str, Any]:
-    found = score(run)
+    found = score_run(run)
     return {
         "name": run.name,
         "weights": which,

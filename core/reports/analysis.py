@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from core.data.presets import transforms_of
-from core.experiments.scores import TEST, Score, validated_on
-from core.experiments.statistics import wilson
+from core.experiments.scores import TEST, Score, describe_validation_images
+from core.experiments.statistics import wilson_interval
 from core.runs.run import Run
 from core.task import GOAL_ACCURACY, GOAL_EPOCHS, PARAMETER_BUDGET
 from core.training.results import EpochResult
@@ -17,7 +17,7 @@ def of_run(run: Run) -> list[str]:
     """The sentences, each computed from the run; it has at least one epoch."""
     last = run.epochs[-1]
     rows = run.epochs
-    on = validated_on(run)
+    on = describe_validation_images(run)
     found = (
         Score(run.test.correct, run.test.total, TEST)
         if run.test
@@ -117,7 +117,7 @@ def augmented(run: Run, epoch: int) -> bool:
 
 def interval_of(row: EpochResult) -> tuple[float, float]:
     """The 95 % interval of an epoch's validation accuracy, in percent."""
-    return wilson(row.val_correct, row.val_total)
+    return wilson_interval(row.val_correct, row.val_total)
 
 
 def _rising(rows: tuple[EpochResult, ...]) -> bool:

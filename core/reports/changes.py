@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.config import RunConfig
 from core.data.labelled_images import LabelledImages
 from core.errors import RunError, UserError
-from core.experiments.comparison import of_runs
+from core.experiments.comparison import compare_runs
 from core.insight.mistakes import Predictions
 from core.recipes import RECIPES
 from core.reports.blocks import Block, Lines, Words
@@ -65,10 +65,10 @@ def changes(
     blocks: list[Block] = [Lines(lines) if lines else Words("Nothing but the seed was changed.")]
     if found is not None and test is not None:
         try:
-            answer = of_runs(before.name, load_predictions(before, test=test), run.name, found)
+            answer = compare_runs(before.name, load_predictions(before, test=test), run.name, found)
         except UserError:  # of this one the answers cannot be had
             return blocks
-        blocks.append(Words(f"What that bought: **{answer.words}** {answer.method}"))
+        blocks.append(Words(f"What that bought: **{answer.summary}** {answer.method}"))
     return blocks
 
 

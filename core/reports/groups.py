@@ -177,6 +177,6 @@ def _charts(group: Group) -> list[Block]:
             "Seeds",
             "each run, their mean and its 95 % interval",
             charts_experiments.seeds(runs, means),
-            group.words,
+            group.summary,
         ),
     ]

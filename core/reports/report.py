@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from core.errors import RunError
 from core.experiments.repeats import Group
-from core.experiments.scores import validated_on
+from core.experiments.scores import describe_validation_images
 from core.reports import analysis
 from core.reports import blocks as report_blocks
 from core.reports import groups as report_groups
@@ -80,7 +80,7 @@ def _of_run(run: Run, charts: bool) -> Report:
 
 
 def _results(run: Run) -> list[str]:
-    last, best, on = run.epochs[-1], run.best, validated_on(run)
+    last, best, on = run.epochs[-1], run.best, describe_validation_images(run)
     low, high = analysis.interval_of(last)
     trained = " as augmented" if analysis.augmented(run, last.epoch) else ""
     lines = [

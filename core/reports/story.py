@@ -9,8 +9,8 @@ from pathlib import Path
 
 from core.data.presets import transforms_of
 from core.errors import RunError
-from core.experiments.scores import validated_on
-from core.experiments.statistics import wilson
+from core.experiments.scores import describe_validation_images
+from core.experiments.statistics import wilson_interval
 from core.models.architectures import rows_of
 from core.recipes import RECIPES
 from core.runs import folders, processes, store
@@ -82,13 +82,13 @@ def learnt(run: Run) -> list[str]:
     trained, asked = last.train_total - last.train_correct, last.val_total - last.val_correct
     words = [
         f"In its last epoch it misread {trained:,} of the {last.train_total:,} images that it learns from, and "
-        f"after it, {asked:,} of the {last.val_total:,} {validated_on(run)}.",
+        f"after it, {asked:,} of the {last.val_total:,} {describe_validation_images(run)}.",
         _gap(last),
     ]
     lowest = min(run.epochs, key=lambda row: row.val_loss)
     if last.val_loss > 1.05 * lowest.val_loss:
         words.append(
-            f"Its loss on the {validated_on(run)} was lowest after epoch {lowest.epoch} and has risen by "
+            f"Its loss on the {describe_validation_images(run)} was lowest after epoch {lowest.epoch} and has risen by "
             f"{100 * (last.val_loss / lowest.val_loss - 1):.0f} % since, while it learnt on."
         )
     return words
@@ -131,7 +131,7 @@ def augmentation(run: Run) -> list[str]:
     row = run.epochs[count - 1]
     words = [
         f"In epoch {row.epoch}, the last with augmented images, it was right on {row.train_accuracy:.2f} % of "
-        f"them, and after it on {row.val_accuracy:.2f} % of the {validated_on(run)}: a gap of {gap(row):+.2f} "
+        f"them, and after it on {row.val_accuracy:.2f} % of the {describe_validation_images(run)}: a gap of {gap(row):+.2f} "
         "points."
     ]
     rest = len(run.epochs) - count
@@ -145,7 +145,7 @@ def augmentation(run: Run) -> list[str]:
 def goal(run: Run) -> str:
     """Whether it reaches the goal, and how sure that is."""
     last, mine = run.epochs[-1], run.parameters
-    low, high = wilson(last.val_correct, last.val_total)
+    low, high = wilson_interval(last.val_correct, last.val_total)
     interval = f"The 95 % interval goes from {low:.2f} to {high:.2f} %"
     short = GOAL_ACCURACY - last.val_accuracy
     if mine >= PARAMETER_BUDGET:

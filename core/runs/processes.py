@@ -1,4 +1,4 @@
-"""Identifying processes: by pid and start, since a pid alone is reused."""
+"""Identify processes by pid and start, since a pid alone may be reused."""
 
 from __future__ import annotations
 

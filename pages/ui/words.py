@@ -8,7 +8,7 @@ from typing import Literal
 from core.experiments import overview
 from core.experiments.repeats import Group
 from core.experiments.scores import TEST
-from core.experiments.statistics import wilson
+from core.experiments.statistics import wilson_interval
 from core.runs.progress import Progress
 from core.runs.run import Run
 
@@ -42,7 +42,7 @@ def describe_interval(run: Run) -> str:
     """The 95 % confidence interval of the last epoch's accuracy; empty before the first epoch."""
     if run.last is None:
         return ""
-    low, high = wilson(run.last.val_correct, run.last.val_total)
+    low, high = wilson_interval(run.last.val_correct, run.last.val_total)
     images = "validation (hold-out) images" if run.config.holdout else TEST
     return (
         f"Measured on {run.last.val_total:,} {images}; "
@@ -54,7 +54,7 @@ def describe_test(run: Run) -> str:
     """Test accuracy of a run with a validation hold-out; empty where there is none."""
     if run.test is None:
         return ""
-    low, high = wilson(run.test.correct, run.test.total)
+    low, high = wilson_interval(run.test.correct, run.test.total)
     return (
         f"Measured once, after training, on the {run.test.total:,} {TEST}: "
         f"{run.test.accuracy:.2f}\u00a0% ({low:.2f} to {high:.2f})."

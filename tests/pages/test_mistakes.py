@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from core.data import dataset
 from core.data.dataset import Mnist
 from core.data.labelled_images import LabelledImages
-from core.experiments.comparison import of_runs
+from core.experiments.comparison import compare_runs
 from core.insight import mistakes
 from core.runs.prediction_cache import load_predictions
 from core.runs.weights import save_tensors
@@ -168,7 +168,7 @@ def test_two_runs_are_compared_image_by_image(folder, here):
         cell["note"].split(" | ")[1] == cell["label"] != cell["note"].split(" | ")[0]
         for cell in cells
     )
-    assert of_runs("one", found_of(first, here), "two", found_of(second, here)).words in page_text(
+    assert compare_runs("one", found_of(first, here), "two", found_of(second, here)).summary in page_text(
         app
     )
 

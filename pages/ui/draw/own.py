@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import UserError
-from core.experiments.statistics import wilson
+from core.experiments.statistics import wilson_interval
 from core.library import digits as own_digits
 from core.library.digits import SavedDigit
 from core.runs.run import Run
@@ -173,7 +173,7 @@ def _accuracy(runs: Sequence[Run], digits: Sequence[SavedDigit]) -> None:
         except UserError as error:
             silent.append(str(error))
             continue
-        low, high = wilson(right, len(digits))
+        low, high = wilson_interval(right, len(digits))
         rows.append(
             {
                 "run": run.name,

@@ -11,9 +11,14 @@ import streamlit as st
 from core.charts import experiments as charts_experiments
 from core.charts import runs as charts_runs
 from core.errors import UserError
-from core.experiments.comparison import Answer, counts, of_groups, of_runs
+from core.experiments.comparison import (
+    ComparisonResult,
+    compare_groups,
+    compare_runs,
+    count_agreement,
+)
 from core.experiments.repeats import groups_of
-from core.experiments.statistics import wilson
+from core.experiments.statistics import wilson_interval
 from core.insight.mistakes import Comparison
 from core.runs.run import Run
 from pages.ui import dataset, tables
@@ -41,7 +46,7 @@ def compare(runs: Sequence[Run]) -> None:
     first, second = picked
     try:
         if first in groups:
-            _show(of_groups(groups[first], groups[second]))
+            _show(compare_groups(groups[first], groups[second]))
             experiments_parts.charts([groups[first], groups[second]])
         elif (answer := _asked(trained[first], trained[second])) is not None:
             _show(answer)
@@ -78,12 +83,12 @@ def _pick(groups: list[str], runs: list[str]) -> tuple[str, str] | None:
     return first, second
 
 
-def _asked(one: Run, two: Run) -> Answer | None:
+def _asked(one: Run, two: Run) -> ComparisonResult | None:
     """The two runs held against each other; None: the images are not here, and the page has offered to fetch them."""
     sets = dataset.load_digits()
     if not sets:
         return None
-    return of_runs(
+    return compare_runs(
         one.name,
         predict_test_images(one, sets["test"]),
         two.name,
@@ -91,8 +96,8 @@ def _asked(one: Run, two: Run) -> Answer | None:
     )
 
 
-def _show(answer: Answer) -> None:
-    experiments_parts.verdict(answer.words)
+def _show(answer: ComparisonResult) -> None:
+    experiments_parts.verdict(answer.summary)
     experiments_parts.method(answer.method)
     left, right = (
         st.columns([3, 2], gap="large") if answer.images is not None else (st.container(), None)
@@ -105,7 +110,7 @@ def _show(answer: Answer) -> None:
             "difference": answer.difference,
             "low": low,
             "high": high,
-            **counts(answer),
+            **count_agreement(answer),
         }
         draw_chart(
             charts_experiments.difference(
@@ -114,7 +119,7 @@ def _show(answer: Answer) -> None:
             "difference",
             title="Difference",
             subtitle="in percentage points, with its 95 % interval",
-            alt=answer.words,
+            alt=answer.summary,
             filename=f"{answer.first}-{answer.second}-difference",
             make_table=lambda: pd.DataFrame([row]),
         )
@@ -142,12 +147,12 @@ def _sureness(found: Comparison) -> str:
     total = found.both_correct + sum(alone) + wrong
     ends = [
         f"{low:.2f} to {high:.2f}"
-        for low, high in (wilson(found.both_correct + each, total) for each in alone)
+        for low, high in (wilson_interval(found.both_correct + each, total) for each in alone)
     ]
     return f"Last epoch, on the {total:,} test images. 95 % intervals: {ends[0]} and {ends[1]}."
 
 
-def _disagreements(answer: Answer, found: Comparison) -> None:
+def _disagreements(answer: ComparisonResult, found: Comparison) -> None:
     rows = (
         (f"{answer.first} right", found.both_correct, len(found.only_first)),
         (f"{answer.first} wrong", len(found.only_second), len(found.both_wrong)),

@@ -54,7 +54,7 @@ def _new(runs: Sequence[Run]) -> None:
         count = st.number_input(
             "Times",
             2,
-            repeats.MOST,
+            repeats.MAX_RUNS,
             5,
             key="times",
             width=120,
@@ -122,7 +122,7 @@ def _row(group: Group) -> dict[str, object]:
 
 
 def _one(group: Group) -> None:
-    experiments_parts.verdict(group.words)
+    experiments_parts.verdict(group.summary)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if group.reaches_goal:
             st.badge(
@@ -168,5 +168,5 @@ def _one(group: Group) -> None:
 
 
 def _more(name: str) -> Group:
-    repeats.more(name, 2)
+    repeats.extend(name, 2)
     return repeats.open_group(name)

@@ -67,7 +67,7 @@ def charts(groups: Sequence[Group]) -> None:
     names = [group.name for group in begun]
     curves = pd.concat([bands(group) for group in begun])
     runs, means = points(list(begun))
-    said = " ".join(group.words for group in begun)
+    said = " ".join(group.summary for group in begun)
     draw_chart(
         charts_experiments.seeds(runs, means),
         "seeds",

@@ -39,7 +39,7 @@ def open_selected(entries: Sequence[Entry]) -> None:
 
 def draw_goal_badges(entries: Sequence[Entry]) -> None:
     """Draw a badge for each group and run that reaches the goal, or name the closest run."""
-    accuracies = [(entry, overview.accuracy(entry)) for entry in entries]
+    accuracies = [(entry, overview.final_accuracy(entry)) for entry in entries]
     scored = [(entry, accuracy) for entry, accuracy in accuracies if accuracy is not None]
     scored.sort(key=lambda pair: (isinstance(pair[0], Run), -pair[1]))
     reached = [pair for pair in scored if overview.reaches_goal(pair[0])]
@@ -69,7 +69,7 @@ def draw_goal_badges(entries: Sequence[Entry]) -> None:
 
 def _is_eligible(entry: Entry) -> bool:
     """Whether an entry keeps to the goal's limits on parameters and epochs."""
-    run = overview.members(entry)[0]
+    run = overview.runs_of(entry)[0]
     return run.parameters < PARAMETER_BUDGET and run.config.epochs <= GOAL_EPOCHS
 
 
@@ -77,15 +77,15 @@ def entry_page(entry: Entry) -> PageLink:
     """The page that shows an entry: Train for a run, Runs for a group."""
     if isinstance(entry, Run):
         return {"page": "pages/train.py", "query_params": {RUN: entry.name}}
-    return {"page": "pages/runs.py", "query_params": {"select": overview.key(entry)}}
+    return {"page": "pages/runs.py", "query_params": {"select": overview.entry_key(entry)}}
 
 
 def draw_frontier(entries: Sequence[Entry]) -> None:
     """Draw the accuracy of all runs against the size of their networks; repeats as their mean."""
     rows = [
-        (entry.name, overview.members(entry)[0].parameters, accuracy, _kind(entry))
+        (entry.name, overview.runs_of(entry)[0].parameters, accuracy, _kind(entry))
         for entry in entries
-        if (accuracy := overview.accuracy(entry)) is not None
+        if (accuracy := overview.final_accuracy(entry)) is not None
     ]
     if not rows:
         return
@@ -163,8 +163,8 @@ def draw_recent_runs(
 
 def _row(entry: Entry) -> dict[str, object]:
     """The row of a run, or of a group with its means."""
-    runs, standing = overview.members(entry), overview.validation(entry)
-    best = [run.best.val_accuracy for run in overview.counted(entry) if run.best]
+    runs, standing = overview.runs_of(entry), overview.validation_accuracy(entry)
+    best = [run.best.val_accuracy for run in overview.scored_runs(entry) if run.best]
     if isinstance(entry, Run):
         state, goal = _state(entry), "by one run"
     else:
@@ -176,7 +176,7 @@ def _row(entry: Entry) -> dict[str, object]:
         "Best": sum(best) / len(best) if best else None,
         "State": state,
         "Goal": goal if overview.reaches_goal(entry) else "",
-        "Curve": list(overview.curve(entry, lambda row: row.val_accuracy)["value"]),
+        "Curve": list(overview.mean_curve(entry, lambda row: row.val_accuracy)["value"]),
     }
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.charts import mistakes as charts
 from core.data.labelled_images import LabelledImages
-from core.experiments.statistics import wilson
+from core.experiments.statistics import wilson_interval
 from core.insight import mistakes
 from core.insight.mistakes import Predictions
 from core.runs.run import Run
@@ -84,7 +84,7 @@ def _show_filters(total: int) -> tuple[str, str, int | None]:
 def _draw_metrics(run: Run, predictions: Predictions, test: LabelledImages) -> None:
     total, wrong = len(predictions.labels), ~predictions.correct
     confident = int((predictions.probabilities.max(axis=1)[wrong] > CONFIDENT).sum())
-    low, high = wilson(total - predictions.error_count, total)
+    low, high = wilson_interval(total - predictions.error_count, total)
     metrics = {
         "Errors": f"{predictions.error_count:,}",
         "Accuracy": f"{100 - 100 * predictions.error_count / total:.2f}\u00a0%",
@@ -115,7 +115,7 @@ def _draw_by_digit(counts: np.ndarray) -> None:
     ):
         for digit in range(10):
             if totals[digit]:
-                low, high = wilson(int(correct[digit]), int(totals[digit]))
+                low, high = wilson_interval(int(correct[digit]), int(totals[digit]))
                 rows.append((digit, measure, 100 * correct[digit] / totals[digit], low, high))
     frame = pd.DataFrame(rows, columns=["digit", "measure", "share", "low", "high"])
     recall = frame[frame["measure"] == charts.RECALL].set_index("digit")["share"]

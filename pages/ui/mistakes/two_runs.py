@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from core.data.labelled_images import LabelledImages
-from core.experiments.comparison import of_runs
+from core.experiments.comparison import compare_runs
 from core.insight.mistakes import Predictions, sort_by_loss
 from pages.ui import tables
 from pages.ui.components.gallery import draw_gallery
@@ -29,7 +29,7 @@ def show_two_runs(predictions: dict[str, Predictions], test: LabelledImages) -> 
         test: the test images.
     """
     (first, one), (second, two) = predictions.items()
-    answer = of_runs(first, one, second, two)
+    answer = compare_runs(first, one, second, two)
     images = answer.images
     assert images is not None  # a comparison of two runs has them
     tables.draw_metrics(
@@ -41,7 +41,7 @@ def show_two_runs(predictions: dict[str, Predictions], test: LabelledImages) -> 
         }
     )
     st.markdown(
-        f"{escape_markdown(answer.words)} :gray[{escape_markdown(answer.method)}]".replace(
+        f"{escape_markdown(answer.summary)} :gray[{escape_markdown(answer.method)}]".replace(
             " = ", "\u00a0=\u00a0"
         ),
         width=760,

@@ -80,7 +80,7 @@ def make_frame(entries: Sequence[Entry]) -> pd.DataFrame:
 
 
 def _row(entry: Entry) -> dict[str, object]:
-    standing = overview.validation(entry)
+    standing = overview.validation_accuracy(entry)
     results = {
         "": colour_dot(entry.name),
         "Run": entry.name,
@@ -88,7 +88,7 @@ def _row(entry: Entry) -> dict[str, object]:
         DEVIATION: standing.deviation if standing else None,
         "95 % interval": "{:.2f} to {:.2f}".format(*standing.interval) if standing else "",
         "Curve": thin_curve(entry),
-        "Time": round(sum(map(listing.total_seconds, overview.members(entry)))) or None,
+        "Time": round(sum(map(listing.total_seconds, overview.runs_of(entry)))) or None,
     }
     if isinstance(entry, Run):
         return {
@@ -100,7 +100,7 @@ def _row(entry: Entry) -> dict[str, object]:
             "Tags": list(entry.tags),
             **_settings(entry),
         }
-    best = [run.best.val_accuracy for run in overview.counted(entry) if run.best]
+    best = [run.best.val_accuracy for run in overview.scored_runs(entry) if run.best]
     return {
         **results,
         "State": f"{len(entry.finished)} of {len(entry.runs)} seeds",
@@ -128,7 +128,7 @@ def _settings(run: Run) -> dict[str, object]:
 
 def thin_curve(entry: Entry) -> list[float]:
     """The validation accuracies by epoch, thinned to CURVE_POINTS; the last epoch is kept."""
-    values = list(overview.curve(entry, lambda row: row.val_accuracy)["value"])
+    values = list(overview.mean_curve(entry, lambda row: row.val_accuracy)["value"])
     step = max(1, -(-len(values) // CURVE_POINTS))
     return values[::-1][::step][::-1]
 

@@ -31,7 +31,7 @@ VALUES: dict[str, tuple[EpochValue, EpochValue | None]] = {
 def show_comparison(entries: Sequence[Entry]) -> None:
     """Show what differs between at least two entries, and a button that deletes them."""
     draw_differences(entries)
-    names = list(dict.fromkeys(run.name for entry in entries for run in overview.members(entry)))
+    names = list(dict.fromkeys(run.name for entry in entries for run in overview.runs_of(entry)))
     if st.button(
         f"Delete these {len(names)} runs",
         icon=":material/delete:",
@@ -62,7 +62,7 @@ def draw_curves(entries: Sequence[Entry]) -> None:
             **KEPT,
             help="Thin and dashed, behind the curves of the validation images.",
         )
-    started = [entry for entry in entries if overview.counted(entry)]
+    started = [entry for entry in entries if overview.scored_runs(entry)]
     if not started:
         st.markdown(":gray[No epoch is finished yet.]")
         return
@@ -93,7 +93,7 @@ def draw_curves(entries: Sequence[Entry]) -> None:
 
 
 def _first_run(entry: Entry) -> Run:
-    return overview.members(entry)[0]
+    return overview.runs_of(entry)[0]
 
 
 def _describe_lines(measure: str, entries: Sequence[Entry], with_training: bool) -> str:
@@ -109,13 +109,13 @@ def _describe_lines(measure: str, entries: Sequence[Entry], with_training: bool)
 
 def make_curves(entries: Sequence[Entry], value: EpochValue) -> pd.DataFrame:
     """Make the rows that `core.charts.runs.overlay` plots."""
-    return pd.concat([overview.curve(entry, value) for entry in entries])
+    return pd.concat([overview.mean_curve(entry, value) for entry in entries])
 
 
 def describe_curves(entries: Sequence[Entry], measure: str) -> str:
     """Describe the chart for screen readers: the last value of each curve."""
     digits = ".2f" if measure == charts.ACCURACY else ".4g"
-    last = [overview.curve(entry, VALUES[measure][0]).iloc[-1] for entry in entries]
+    last = [overview.mean_curve(entry, VALUES[measure][0]).iloc[-1] for entry in entries]
     ends = "; ".join(f"{row['run']}: {row['value']:{digits}}, epoch {row['epoch']}" for row in last)
     title = "Learning rate" if measure == charts.RATE else f"Validation {measure}"
     return f"{title} by epoch. {ends}."

@@ -25,7 +25,7 @@ from pages.ui.frame import heading
 def draw_differences(entries: Sequence[Entry]) -> None:
     """Draw the table: results first, then the settings that are not the same."""
     heading("Comparison", "results, and the settings that differ")
-    fields = listing.differing_fields([overview.members(entry)[0] for entry in entries])
+    fields = listing.differing_fields([overview.runs_of(entry)[0] for entry in entries])
     rows = result_rows(entries) | {
         field_label(name): [_format_entry(entry, name) for entry in entries] for name in fields
     }
@@ -59,24 +59,24 @@ def result_rows(entries: Sequence[Entry]) -> dict[str, list[str]]:
             else f"{entry.state}, {len(entry.epochs)} of {entry.config.epochs} epochs"
             for entry in entries
         ],
-        "Parameters": [f"{overview.members(entry)[0].parameters:,}" for entry in entries],
+        "Parameters": [f"{overview.runs_of(entry)[0].parameters:,}" for entry in entries],
         "Time": [
             words.format_duration(seconds)
-            if (seconds := sum(map(listing.total_seconds, overview.members(entry))))
+            if (seconds := sum(map(listing.total_seconds, overview.runs_of(entry))))
             else "–"
             for entry in entries
         ],
     }
-    runs = [run for entry in entries for run in overview.members(entry)]
+    runs = [run for entry in entries for run in overview.runs_of(entry)]
     if any(run.test for run in runs):
         rows["Test accuracy"] = [_format_test(entry) for entry in entries]
     if any(run.parent for run in runs):
-        rows["Forked from"] = [_format_parent(overview.members(entry)[0]) for entry in entries]
+        rows["Forked from"] = [_format_parent(overview.runs_of(entry)[0]) for entry in entries]
     return rows
 
 
 def _format_last(entry: Entry) -> str:
-    standing = overview.validation(entry)
+    standing = overview.validation_accuracy(entry)
     if standing is None:
         return "–"
     deviation = "" if standing.deviation is None else f" ± {standing.deviation:.2f}"
@@ -88,13 +88,13 @@ def _format_best(row: EpochResult | None) -> str:
 
 
 def _format_interval(entry: Entry) -> str:
-    standing = overview.validation(entry)
+    standing = overview.validation_accuracy(entry)
     return "{:.2f} to {:.2f}".format(*standing.interval) if standing else "–"
 
 
 def _format_test(entry: Entry) -> str:
-    tested = any(run.test for run in overview.members(entry))
-    accuracy = overview.accuracy(entry) if tested else None
+    tested = any(run.test for run in overview.runs_of(entry))
+    accuracy = overview.final_accuracy(entry) if tested else None
     return "–" if accuracy is None else f"{accuracy:.2f} %"
 
 
@@ -105,7 +105,7 @@ def _format_parent(run: Run) -> str:
 def _format_entry(entry: Entry, name: str) -> str:
     if name == "seed" and isinstance(entry, Group):
         return ", ".join(str(run.config.seed) for run in entry.runs)
-    return format_setting(overview.members(entry)[0], name)
+    return format_setting(overview.runs_of(entry)[0], name)
 
 
 def format_setting(run: Run, name: str) -> str:

@@ -17,7 +17,7 @@ from pages.ui.words import escape_markdown
 def show_group(group: Group) -> None:
     """Show a group's mean over its seeds, links to its runs, and actions."""
     _show_heading(group)
-    standing = overview.validation(group)
+    standing = overview.validation_accuracy(group)
     mean = deviation = half_width = "–"
     if standing:
         mean = f"{standing.mean:.2f}\u00a0%"
@@ -33,7 +33,7 @@ def show_group(group: Group) -> None:
             "Time": words.format_duration(sum(listing.total_seconds(run) for run in group.runs)),
         }
     )
-    st.caption(escape_markdown(group.words))
+    st.caption(escape_markdown(group.summary))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         for run in group.runs:
             st.page_link(

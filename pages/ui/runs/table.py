@@ -62,19 +62,19 @@ def filter_runs(runs: Sequence[Run]) -> list[Entry]:
             **KEPT,
         )
         matching = listing.filter_runs(runs, text, None if state == ANY_STATE else state)
-        unfold = bool(overview.groups(runs)) and st.toggle(
+        unfold = bool(overview.find_repeats(runs)) and st.toggle(
             "Single runs", key="apart", **KEPT, help="List the runs of a group below it."
         )
         st.space("stretch")
         total = "1 run" if len(runs) == 1 else f"{len(runs):,} runs"
         count = f"{len(matching):,} of {total}" if len(matching) < len(runs) else total
         st.markdown(f":gray[{count}]", width="content")
-    return overview.folded(runs, matching, order, unfold)
+    return overview.fold_groups(runs, matching, order, unfold)
 
 
 def draw_table(entries: Sequence[Entry]) -> None:
     """Draw one row for each entry, with a box that selects it."""
-    names = [overview.key(entry) for entry in entries]
+    names = [overview.entry_key(entry) for entry in entries]
     selected = [name for name in st.session_state.get(SELECTED, []) if name in names]
     # A table takes its selection only when it is created, so it gets a new key whenever its rows
     # change or the selection was changed elsewhere.
@@ -112,7 +112,7 @@ def _store_selection(key: str, names: Sequence[str]) -> None:
 
 def select_entries(entries: Sequence[Entry]) -> list[Entry]:
     """Show the box of selected entries; return them in the order of their selection."""
-    by_name = {overview.key(entry): entry for entry in entries}
+    by_name = {overview.entry_key(entry): entry for entry in entries}
     selected = st.multiselect(
         "Selected",
         list(by_name),

@@ -9,7 +9,7 @@ from core.data.augmenter import Augmenter
 from core.data.labelled_images import LabelledImages
 from core.data.presets import transforms_of
 from core.errors import UserError
-from core.experiments.comparison import Answer, of_runs
+from core.experiments.comparison import ComparisonResult, compare_runs
 from core.insight.digits import first_of_each_class
 from core.insight.mistakes import Predictions, sort_by_loss, worst_errors
 from core.reports import story
@@ -64,9 +64,9 @@ def load_predictions(*runs: Run) -> tuple[LabelledImages, list[Predictions]] | N
         return None
 
 
-def compare_runs(run: Run, found: Predictions, before: Run, was: Predictions) -> Answer:
+def compare_runs(run: Run, found: Predictions, before: Run, was: Predictions) -> ComparisonResult:
     """Compare two runs image by image, and test whether the difference may be chance."""
-    return of_runs(story.title(before.name), was, story.title(run.name), found)
+    return compare_runs(story.title(before.name), was, story.title(run.name), found)
 
 
 def describe_difference(run: Run, before: Run) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from core.charts import training as charts
-from core.experiments.statistics import wilson
+from core.experiments.statistics import wilson_interval
 from core.runs.run import Run
 from pages.ui.components.chart import draw_chart
 from pages.ui.terms import explain
@@ -77,7 +77,7 @@ def accuracy_by_epoch(run: Run) -> pd.DataFrame:
             (charts.TRAIN, row.train_correct, row.train_total),
             (charts.VALIDATION, row.val_correct, row.val_total),
         ):
-            rows.append((row.epoch, part, 100 * correct / total, *wilson(correct, total)))
+            rows.append((row.epoch, part, 100 * correct / total, *wilson_interval(correct, total)))
     return pd.DataFrame(rows, columns=["epoch", "part", "accuracy", "low", "high"])
 
 

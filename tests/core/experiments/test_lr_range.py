@@ -1,4 +1,4 @@
-"""The range test: the trainer's own steps under a climbing rate, and a suggestion that follows from them."""
+"""The range test: the trainer's steps with increasing rates, and the suggested rate."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def trained(folder, name: str, correct: int, **config) -> None:
 
 @pytest.fixture
 def runs(folder) -> list[Run]:
-    """A single run between the members of a group, and a group that is none, since its rates differ."""
+    """A group, a single run, and two runs that share a group's name but not their config."""
     for seed, correct in ((1, 9_700), (2, 9_900)):
         trained(folder, f"pair-s{seed}", correct, group="pair", seed=seed)
     trained(folder, "between", 9_850)
@@ -29,44 +29,50 @@ def runs(folder) -> list[Run]:
 
 
 def names(entries) -> list[str]:
-    return [overview.key(entry) for entry in entries]
+    return [overview.entry_key(entry) for entry in entries]
 
 
 def test_only_repeats_are_folded_and_a_group_stands_where_its_mean_does(runs):
-    assert names(overview.folded(runs, runs, "last accuracy"))[:2] == ["between", "pair (group)"]
-    assert {"odd-s1", "odd-s2"} <= set(names(overview.folded(runs, runs, "name")))
+    assert names(overview.fold_groups(runs, runs, "last accuracy"))[:2] == [
+        "between",
+        "pair (group)",
+    ]
+    assert {"odd-s1", "odd-s2"} <= set(names(overview.fold_groups(runs, runs, "name")))
 
 
 def test_a_group_is_whole_where_one_of_it_is_found_and_only_that_one_follows_it(runs):
     found = [run for run in runs if run.name == "pair-s2"]
-    (group,) = overview.folded(runs, found, "newest")
-    assert [run.name for run in overview.members(group)] == ["pair-s1", "pair-s2"]
-    assert names(overview.folded(runs, found, "newest", apart=True)) == ["pair (group)", "pair-s2"]
+    (group,) = overview.fold_groups(runs, found, "newest")
+    assert [run.name for run in overview.runs_of(group)] == ["pair-s1", "pair-s2"]
+    assert names(overview.fold_groups(runs, found, "newest", expanded=True)) == [
+        "pair (group)",
+        "pair-s2",
+    ]
 
 
 @pytest.mark.parametrize("order", list(overview.listing.ORDERS))
 def test_every_order_takes_groups(runs, order):
-    assert len(overview.folded(runs, runs, order)) == 4
+    assert len(overview.fold_groups(runs, runs, order)) == 4
 
 
 def test_a_group_is_its_mean_and_a_run_is_as_sure_as_its_images_allow(runs):
-    (group,) = overview.groups(runs)
-    found = overview.validation(group)
+    (group,) = overview.find_repeats(runs)
+    found = overview.validation_accuracy(group)
     assert (found.mean, found.runs) == (98.0, 2)
     assert found.deviation == pytest.approx(2**0.5)
-    single = overview.validation(next(run for run in runs if run.name == "between"))
+    single = overview.validation_accuracy(next(run for run in runs if run.name == "between"))
     assert single.deviation is None
     assert single.interval[0] < 98.5 < single.interval[1]
 
 
 def test_a_curve_has_the_mean_in_a_band(runs):
-    (group,) = overview.groups(runs)
-    last = overview.curve(group, lambda row: row.val_accuracy).iloc[-1]
+    (group,) = overview.find_repeats(runs)
+    last = overview.mean_curve(group, lambda row: row.val_accuracy).iloc[-1]
     assert (last["run"], last["low"], last["value"], last["high"]) == ("pair", 97.0, 98.0, 99.0)
 
 
 def test_what_has_not_begun_has_no_figures(folder):
     run = made_run(folder, "fresh", done=0, state="stopped")
-    assert overview.validation(run) is None
-    assert overview.accuracy(run) is None
-    assert not len(overview.curve(run, lambda row: row.val_accuracy))
+    assert overview.validation_accuracy(run) is None
+    assert overview.final_accuracy(run) is None
+    assert not len(overview.mean_curve(run, lambda row: row.val_accuracy))

@@ -1,4 +1,4 @@
-"""Groups: made whole or not at all, and told by their mean, spread and interval."""
+"""Groups: created whole or not at all, with mean, spread and confidence interval."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ QUICK = RunConfig(architecture="linear-7850", epochs=1, batch_size=3_000)
 
 @pytest.fixture
 def idle(monkeypatch) -> list[str]:
-    """Keeps processes from being started; gives the names of the runs that would have been trained."""
+    """Start no process; return the names of the runs that would have been trained."""
     asked: list[str] = []
     monkeypatch.setattr(
         run_queue,
@@ -38,7 +38,7 @@ def test_repeats_differ_in_their_seed_only():
     assert {run.config.changed(seed=0) for run in group.runs} == {QUICK.changed(seed=0)}
     assert all(run.group == "five" and run.recipe == "final" for run in group.runs)
     assert group.spread is None
-    assert group.words == "five: none of its 5 runs is finished yet."
+    assert "none of its 5 runs" in group.summary
 
 
 def test_all_of_a_group_wait_and_train(idle):
@@ -54,12 +54,12 @@ def test_a_group_is_made_whole_or_not_at_all(folder):
     with pytest.raises(LimitError, match="3 runs"):
         repeats.create(QUICK, "many", 5, limits=limits)
     assert folders.list_entries(folder) == []
-    with pytest.raises(LimitError, match="more than this machine's queue"):
+    with pytest.raises(LimitError, match="queue of 4"):
         repeats.create(QUICK, "many", 5, limits=Limits(max_queue=4))
     for count in (0, 1, 101):
         with pytest.raises(RunError, match="2 to 100 runs"):
             repeats.create(QUICK, "many", count)
-    with pytest.raises(RunError, match="seeds end at"):
+    with pytest.raises(RunError, match="seeds go up to"):
         repeats.create(QUICK.changed(seed=2**31 - 1), "many", 2)
 
 
@@ -80,10 +80,10 @@ def test_a_groups_name_is_neither_a_runs_nor_another_groups(folder):
 
 def test_a_group_grows_by_the_seeds_that_follow(group):
     group("grown", [9_900, 9_910], seeds=(3, 8))
-    assert [run.config.seed for run in repeats.more("grown", 2)] == [9, 10]
+    assert [run.config.seed for run in repeats.extend("grown", 2)] == [9, 10]
     assert len(repeats.open_group("grown").runs) == 4
     with pytest.raises(RunError, match="cannot be added"):
-        repeats.more("grown", 97)
+        repeats.extend("grown", 97)
 
 
 def test_mean_and_interval_are_those_of_the_finished_runs(group, folder):
@@ -94,10 +94,8 @@ def test_mean_and_interval_are_those_of_the_finished_runs(group, folder):
     assert made.spread.deviation == pytest.approx(0.1193, abs=1e-4)
     assert made.interval == pytest.approx((98.8802, 99.4731), abs=1e-3)
     assert made.seeds == (1, 2, 3)
-    assert made.words == (
-        "three: 99.18 % of the test images as the mean of 3 seeds (98.88 to 99.47), "
-        "deviation 0.12, from 99.04 to 99.26."
-    )
+    for figure in ("99.18 %", "3 seeds", "98.88 to 99.47", "0.12", "99.04 to 99.26"):
+        assert figure in made.summary
     assert made.to_dict()["finished"] == 3
     assert len(made.to_dict()["runs"]) == 4
 
@@ -105,7 +103,7 @@ def test_mean_and_interval_are_those_of_the_finished_runs(group, folder):
 def test_one_finished_run_has_no_spread(group):
     made = group("lone", [9_900])
     assert made.interval is None
-    assert "by one run; a spread needs two" in made.words
+    assert "in one run" in made.summary
     assert made.to_dict()["deviation"] is None
 
 
@@ -124,10 +122,10 @@ def test_runs_that_differ_in_more_are_no_repeats(group, folder):
     group("mixed", [9_900, 9_910])
     made_run(folder, "mixed-s3", group="mixed", seed=3, lr=0.2)
     with pytest.raises(
-        RunError, match="mixed-s1 and mixed-s3 are no repeats of each other: they differ in lr"
+        RunError, match="mixed-s1 and mixed-s3 are not repeats of each other: they differ in lr"
     ):
         repeats.open_group("mixed")
-    with pytest.raises(RunError, match="no run and no group 'nobody'"):
+    with pytest.raises(RunError, match="no run or group 'nobody'"):
         repeats.open_group("nobody")
 
 

@@ -108,7 +108,7 @@ def test_a_hold_out_is_named_and_its_test_score_told():
         test=TestResult(0.02, 9_938, 10_000),
     )
     text = markdown(run)
-    assert "5,000 held-out training images" in text
+    assert "5,000 validation images" in text
     assert "on the test images: **99.38 %**" in text
 
 
@@ -229,7 +229,7 @@ def test_what_was_changed_and_what_it_bought_is_told(folder, asked):
     assert "Seed" not in text.split("## Changes")[1].split("##")[0]
     assert "What that bought: **final is better by 0.40 points" in text
     asked["own"] = 63
-    assert "**final and own cannot be told apart: own is 0.03 points worse here" in markdown(own)
+    assert "**No clear difference: own is 0.03 points worse" in markdown(own)
     child = control.fork("own", "child", {"epochs": 5})
     files.write_json(child.folder / "epochs.json", [each.to_dict() for each in own.epochs])
     for which in ("last", "best"):

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from core.charts import training as charts
-from core.experiments.statistics import wilson
+from core.experiments.statistics import wilson_interval
 from core.runs import files, store
 from pages.ui.train import curves
 from pages.ui.train.figures import format_points_difference, run_figures
@@ -70,7 +70,7 @@ def test_curves_carry_their_interval_and_say_whose_they_are(folder):
     frame = curves.accuracy_by_epoch(run)
     last = frame[frame["part"] == charts.VALIDATION].iloc[-1]
     assert last["accuracy"] == run.last.val_accuracy
-    assert (last["low"], last["high"]) == wilson(run.last.val_correct, run.last.val_total)
+    assert (last["low"], last["high"]) == wilson_interval(run.last.val_correct, run.last.val_total)
     assert list(curves.loss_by_epoch(run)["loss"])[-1] == run.last.val_loss
 
 
