@@ -9,7 +9,8 @@ from core.data.augmenter import Augmenter
 from core.data.labelled_images import LabelledImages
 from core.data.presets import transforms_of
 from core.errors import UserError
-from core.experiments.comparison import ComparisonResult, compare_runs
+from core.experiments import comparison
+from core.experiments.comparison import ComparisonResult
 from core.insight.digits import first_of_each_class
 from core.insight.mistakes import Predictions, sort_by_loss, worst_errors
 from core.reports import story
@@ -66,13 +67,13 @@ def load_predictions(*runs: Run) -> tuple[LabelledImages, list[Predictions]] | N
 
 def compare_runs(run: Run, found: Predictions, before: Run, was: Predictions) -> ComparisonResult:
     """Compare two runs image by image, and test whether the difference may be chance."""
-    return compare_runs(story.title(before.name), was, story.title(run.name), found)
+    return comparison.compare_runs(story.title(before.name), was, story.title(run.name), found)
 
 
 def describe_difference(run: Run, before: Run) -> str:
     """How the accuracy changed between two runs; empty without the dataset."""
     found = load_predictions(before, run)
-    return "" if found is None else compare_runs(run, found[1][1], before, found[1][0]).words
+    return "" if found is None else compare_runs(run, found[1][1], before, found[1][0]).summary
 
 
 def draw_mistakes(run: Run, before: Run | None) -> None:
