@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     ["aliases", "errors", "task"],
     ["schema"],
-    ["config", "drawing", "limits", "runtime"],
+    ["config", "drawing", "json_input", "limits", "runtime"],
     ["data", "models", "recipes"],
     ["insight", "training"],
     ["charts", "runs"],

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from core import aliases
+from core.cli.output import err
 from core.config import FIELDS, RunConfig, parse
 from core.errors import ConfigError
+from core.json_input import parse_json, read_json_file
 from core.recipes import RECIPES, recipe
-from core.schema import Field
-
-MAX_FILE = 1_000_000  # bytes
+from core.schema import Field, raising, shown
+from core.training.effects import unused_fields
 
 
 def with_config(command: Callable[..., None]) -> Callable[..., None]:
@@ -37,7 +37,9 @@ def with_config(command: Callable[..., None]) -> Callable[..., None]:
     def wrapped(**values: Any) -> None:
         changes = _pop_changes(values)
         base = recipe(values["recipe_name"]).config if values["recipe_name"] else RunConfig()
-        command(config=base.changed(**changes), **values)
+        config = base.changed(**changes)
+        warn_unused(config, changes)
+        command(config=config, **values)
 
     own = _own_parameters(command, "recipe_name", "config")
     _set_signature(wrapped, [*own, recipe_name, *_config_parameters(show_defaults=True)])
@@ -72,6 +74,25 @@ def recipe_option() -> Any:
     )
 
 
+def warn_unused(config: RunConfig, changes: Iterable[str]) -> None:
+    """Warn on standard error about given options that have no effect.
+
+    Args:
+        config: the config with the options applied.
+        changes: the fields that were given.
+    """
+    unused = unused_fields(config)
+    for name in (name for name in changes if name in unused):
+        cause = unused[name]
+        value = getattr(config, cause.field)
+        shown_value = "" if isinstance(value, bool | tuple) else f" {value}"
+        instead = f"; use {_flag(cause.instead)}" if cause.instead else ""
+        err.print(
+            f"Warning: {_flag(name)} has no effect with {_flag(cause.field)}{shown_value}{instead}.",
+            markup=False,
+        )
+
+
 def read_rows(name: str, text: str) -> Any:
     """Read rows given as JSON, or as the path of a JSON file.
 
@@ -80,21 +101,16 @@ def read_rows(name: str, text: str) -> Any:
         text: The JSON or the path.
 
     Raises:
-        ConfigError: It is neither.
+        ConfigError: It is neither, or too large.
     """
-    content = text
-    try:
-        if not text.lstrip().startswith("["):
-            path = Path(text)
-            if path.stat().st_size > MAX_FILE:
-                raise ConfigError(f"{name}: the file {text[:60]!r} exceeds {MAX_FILE:,} bytes.")
-            content = path.read_text(encoding="utf-8")
-        return json.loads(content)
-    except (OSError, ValueError, RecursionError):
-        raise ConfigError(
-            f"{name} takes a list of rows as JSON, or the path of a JSON file; "
-            f"{text[:60]!r} is neither."
-        ) from None
+    with raising(
+        lambda message: ConfigError(
+            f"{name} must be a list of rows as JSON, or the path of a JSON file: {message}"
+        )
+    ):
+        if text.lstrip("\ufeff \n\t").startswith("["):
+            return parse_json(text, "the text")
+        return read_json_file(Path(text), shown(text))
 
 
 def _own_parameters(command: Callable[..., None], *computed: str) -> list[inspect.Parameter]:
@@ -129,7 +145,7 @@ def _config_parameter(name: str, spec: Field, show_default: bool) -> inspect.Par
     elif show_default:
         text += f" [default: {spec.default}]"
 
-    flag = f"--{name.replace('_', '-')}"
+    flag = _flag(name)
     flags = f"{flag}/--no-{flag[2:]}" if spec.type is bool else flag
     old_flags = [f"--{old}" for old, present in aliases.FIELDS.items() if present == name]
     hint: Any = bool if spec.type is bool else str
@@ -154,3 +170,7 @@ def _pop_changes(values: dict[str, Any]) -> dict[str, Any]:
         if name in changes:
             changes.setdefault(rows, [])
     return changes
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

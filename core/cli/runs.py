@@ -8,7 +8,7 @@ import typer
 
 from core.cli import experiments as experiment_commands
 from core.cli import watch
-from core.cli.options import with_changes
+from core.cli.options import warn_unused, with_changes
 from core.cli.output import (
     Detach,
     Json,
@@ -135,6 +135,7 @@ def fork(
     Options that are not given keep the values of the other run.
     """
     forked = control.fork(run, name or run_names.find_free_name(f"{run}-fork"), changes, which)
+    warn_unused(forked.config, changes)
     watch.fetch_data(json_)
     opened = run_queue.submit(forked.name)
     if detach:

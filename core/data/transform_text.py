@@ -8,7 +8,8 @@ from typing import Any
 
 from core.data.augmentations import KINDS, Transform, check, complete
 from core.errors import ConfigError
-from core.schema import shown
+from core.json_input import parse_json
+from core.schema import SchemaError, shown
 
 MAX_TEXT = 4_000  # characters: more than the longest list of transforms needs
 
@@ -41,8 +42,8 @@ def from_text(text: str) -> tuple[Transform, ...]:
             f"the text of transforms may have at most {MAX_TEXT:,} characters, not {len(text):,}."
         )
     try:
-        rows = json.loads(text) if text.strip() else []
-    except (ValueError, RecursionError):
+        rows = parse_json(text, "the text") if text.strip() else []
+    except SchemaError:
         raise ConfigError(
             'transforms must be a list, such as [{"kind":"affine","rotate":10}], '
             f"not {shown(text)}."

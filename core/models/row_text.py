@@ -14,9 +14,10 @@ from typing import Any
 from core.aliases import current_value
 from core.config import MAX_ROWS
 from core.errors import ArchitectureError, listed
+from core.json_input import parse_json
 from core.models.architectures import ARCHITECTURES
 from core.models.rows import KINDS, Row, complete
-from core.schema import Field, raising, shown
+from core.schema import Field, SchemaError, raising, shown
 
 MAX_TEXT = 12_000  # characters: enough for MAX_ROWS rows like those of the named networks
 _VALUE = Field("value", object, low=-1e9, high=1e9, max_length=40)
@@ -64,8 +65,8 @@ def from_text(text: str) -> tuple[dict[str, Any], ...]:
             f"the text of a network may have at most {MAX_TEXT:,} characters, not {len(text):,}."
         )
     try:
-        rows = json.loads(text) if text else []
-    except (ValueError, RecursionError):
+        rows = parse_json(text, "the text") if text else []
+    except SchemaError:
         raise ArchitectureError(
             f'a network is a list of rows, such as [{{"kind":"conv","channels":8}}], or one of the '
             f"names {listed(ARCHITECTURES)}, not {shown(text)}."
