@@ -38,6 +38,11 @@ class Cause:
     instead: str = ""
 
 
+def rate_fields(schedule: str) -> set[str]:
+    """The learning rates that a schedule uses: `lr`, `max_lr` or both."""
+    return _SCHEDULE_FIELDS[schedule] & set(_OTHER_RATE)
+
+
 def unused_fields(config: RunConfig) -> dict[str, Cause]:
     """The fields that have no effect on a run of this config, with the cause of each."""
     unused: dict[str, Cause] = {}

@@ -14,12 +14,13 @@ import streamlit as st
 from core.config import FIELDS, RunConfig
 from core.data import transform_text
 from core.data.presets import PRESETS
-from core.errors import UserError
+from core.errors import ConfigError, UserError
 from core.limits import Limits
 from core.models import row_text
 from core.models.architectures import ARCHITECTURES
 from core.models.shapes import trace
 from core.recipes import RECIPES
+from core.training.effects import rate_fields, unused_fields
 from core.training.schedules import SCHEDULES
 from pages.ui.checkpoints import teacher_names
 from pages.ui.frame import KEPT
@@ -70,24 +71,7 @@ SLIDER_VALUES: dict[str, tuple[float, ...]] = {
 }
 SLIDER_VALUES["max_lr"] = SLIDER_VALUES["lr"]
 
-# The learning rates that each schedule uses.
-RATE_FIELDS = {
-    "constant": {"lr"},
-    "one-cycle": {"max_lr"},
-    "original-one-cycle": {"lr", "max_lr"},
-    "cosine": {"lr"},
-    "triangle": {"lr", "max_lr"},
-    "exponential": {"lr"},
-}
-# The schedules that use each of these fields.
-SCHEDULE_FIELDS = {
-    "warmup": {"one-cycle", "triangle"},
-    "anneal": {"one-cycle"},
-    "momentum_cycle": {"one-cycle"},
-    "gamma": {"exponential"},
-}
 NO_TEACHER = "none"
-TEACHER_FIELDS = ("teacher_share", "temperature")
 MAIN_FIELDS = ("architecture", "augmentation", "schedule", "lr", "max_lr", "batch_size", "epochs")
 
 # Rows of a network or transforms that the user wrote on Model or Data replace the choice in a
@@ -143,14 +127,14 @@ def draw_config_controls(base: RunConfig, parent: str = "") -> RunConfig:
             if parent and name == "architecture"
             else _draw_named_choice(name, base, entries)
         )
-    used = RATE_FIELDS[values["schedule"]]
+    used = rate_fields(values["schedule"])
     for name in ("lr", "max_lr"):
         values[name] = _draw_slider(name, base, disabled=name not in used)
     values["batch_size"] = _draw_slider("batch_size", base)
     values["epochs"] = _draw_slider("epochs", base)
     with st.expander("More", key="train_more"):
         for name in FIELDS:
-            if _is_used(name, values, parent):
+            if _has_control(name, base, values, parent):
                 values[name] = (
                     _draw_teacher_control(base) if name == "teacher" else _draw_field(name, base)
                 )
@@ -221,15 +205,17 @@ def set_controls(config: RunConfig, keep: Collection[str] = ()) -> None:
             st.session_state[row_keys.get(name, name)] = value
 
 
-def _is_used(name: str, values: Mapping[str, Any], parent: str) -> bool:
-    """Whether a field matters with the values chosen so far, and has no control yet."""
+def _has_control(name: str, base: RunConfig, values: Mapping[str, Any], parent: str) -> bool:
+    """Whether to draw a field's control among the others: not if the values before it rule it out."""
     if name in (*MAIN_FIELDS, *(field for _, field in CUSTOM_ROWS.values())) or (
         parent and name == "initialisation"
     ):
         return False
-    if name in TEACHER_FIELDS and values.get("teacher", NO_TEACHER) == NO_TEACHER:
-        return False
-    return values["schedule"] in SCHEDULE_FIELDS.get(name, SCHEDULES)
+    try:
+        cause = unused_fields(base.changed(**values)).get(name)
+    except ConfigError:  # raised again when all controls are drawn
+        return True
+    return cause is None or cause.field not in values
 
 
 def _draw_locked_network(base: RunConfig, parent: str) -> dict[str, Any]:

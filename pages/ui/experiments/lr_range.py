@@ -15,9 +15,10 @@ from core.experiments import lr_range, lr_range_job
 from core.experiments.lr_range_job import RangeTest, Request
 from core.recipes import RECIPES
 from core.runs.run import Run
+from core.training.effects import rate_fields
 from pages.ui import dataset, tables, words
 from pages.ui.components.chart import draw_chart
-from pages.ui.controls import DEFAULT_RECIPE, NEW_RUN, RATE_FIELDS, RUN, SLIDER_VALUES, set_controls
+from pages.ui.controls import DEFAULT_RECIPE, NEW_RUN, RUN, SLIDER_VALUES, set_controls
 from pages.ui.experiments import shared as experiments_parts
 from pages.ui.frame import KEPT
 from pages.ui.train import fork as train_fork
@@ -178,4 +179,4 @@ def on_ladder(lr: float) -> float:
 
 def _fields(config: RunConfig) -> list[str]:
     """Where the schedule takes its highest rate from."""
-    return ["max_lr"] if "max_lr" in RATE_FIELDS[config.schedule] else ["lr"]
+    return ["max_lr"] if "max_lr" in rate_fields(config.schedule) else ["lr"]

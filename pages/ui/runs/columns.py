@@ -14,7 +14,7 @@ from core.experiments.overview import Entry
 from core.experiments.repeats import Group
 from core.runs import listing
 from core.runs.run import Run
-from pages.ui.controls import RATE_FIELDS
+from core.training.effects import rate_fields
 
 CURVE_POINTS = 40
 DEVIATION = "±"
@@ -118,7 +118,7 @@ def _settings(run: Run) -> dict[str, object]:
         "Network": "custom" if config.layers else config.architecture,
         "Augmentation": "custom" if config.transforms else config.augmentation,
         "Schedule": config.schedule,
-        "Rate": max(getattr(config, name) for name in RATE_FIELDS[config.schedule]),
+        "Rate": max(getattr(config, name) for name in rate_fields(config.schedule)),
         "Batch": config.batch_size,
         "Device": run.runtime.device if run.runtime else None,
         "Recipe": run.recipe,

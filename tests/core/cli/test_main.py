@@ -120,13 +120,39 @@ def test_schedule_takes_the_options_of_train(core):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "warnings"),
+    [
+        ("--lr 0.1", ["--lr has no effect with --schedule one-cycle; use --max-lr"]),
+        ("--schedule cosine --lr 0.1", []),
+        ("--temperature 3 --nesterov --optimizer adam", ["--temperature", "--nesterov"]),
+        ("--recipe final --holdout-seed 3", ["--holdout-seed has no effect with --holdout 0"]),
+    ],
+)
+def test_an_option_without_effect_is_warned_about(arguments, warnings, core):
+    status, _, error = core("schedule", *arguments.split(" "))
+    assert status == 0
+    lines = error.splitlines()
+    assert len(lines) == len(warnings)
+    for words in warnings:
+        assert sum(line.startswith(f"Warning: {words}") for line in lines) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_rows_are_read_in_any_unicode_encoding(encoding, core, tmp_path):
+    path = tmp_path / "rows.json"
+    path.write_bytes('[{"kind": "linear"}]'.encode(encoding))
+    assert core("schedule", "--layers", str(path), "--epochs", "1")[0] == 0
+
+
+@pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
+        ("schedule --layers /dev/zero", 1, "not a regular file"),
         ("schedule --lr fast", 1, "lr must be a number, not 'fast'"),
         ("schedule --lr 99", 1, "lr is 99.0, but it must be between 0 and 10"),
         ("schedule --recipe best-ever", 1, "no recipe 'best-ever'; choose initial"),
         ("schedule --colour red", 2, "No such option"),
-        ("schedule --layers nowhere.json", 1, "layers takes a list of rows as JSON"),
+        ("schedule --layers nowhere.json", 1, "layers must be a list of rows as JSON"),
         ("summary nix", 1, "unknown architecture 'nix'"),
         ("summary", 2, "Missing argument"),
         ("train --name ../x --recipe final", 1, "cannot be a run's name"),
