@@ -251,7 +251,7 @@ def export(
             "check": exported.check.to_dict(),
         },
         f"{run} is exported to {target} ({len(exported.data) / 1e3:,.1f} kB). "
-        f"{exported.check.words}",
+        f"{exported.check.summary}",
         json_,
     )
 

@@ -1,15 +1,17 @@
-"""A trained run as a file for elsewhere: ONNX, a `torch.export` program, or a Python script that trains it anew.
+"""A trained run as a file for other programs: ONNX, `torch.export`, or a Python script.
 
-Each is checked before it is handed out: loaded again and asked about real test images, where it must answer as the
-run's own network does. torch, onnx and onnxruntime are imported when they are used.
+Every file is checked before it is returned: it is loaded again and must predict test images as the
+run's network does. torch, onnx and onnxruntime are imported when they are used.
 """
 
 from __future__ import annotations
 
 import io
+import json
+import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,31 +20,31 @@ import numpy.typing as npt
 from core.data.labelled_images import LabelledImages
 from core.errors import RunError, listed
 from core.experiments.scores import score_run
-from core.exports import onnx as onnx_graph
 from core.exports import script
-from core.models.architectures import rows_of
 from core.runs.loading import load_model
 from core.runs.run import Run
 
 if TYPE_CHECKING:
+    import torch
+
     from core.models.network import Network
 
 Floats = npt.NDArray[np.float32]
 Images = npt.NDArray[np.uint8]
-Answer = Callable[[Images], Floats]  # (N, 28, 28) uint8 -> logits (N, 10)
+Predictor = Callable[[Images], Floats]  # (N, 28, 28) uint8 -> logits (N, 10)
 
-CHECKED = 1_000  # test images, taken evenly from the 10,000
+CHECKED_IMAGES = 1_000  # spread evenly over the 10,000 test images
 TOLERANCE = 1e-3  # of a logit; float32 arithmetic in another order differs by about 1e-5
-PARTS = (1, 7, 992)  # sizes of the batches that a file is asked in: it must take any
-TIMED = 200  # images asked one by one to tell the time of one
+BATCH_SIZES = (1, 7, 992)  # a file must take batches of any size
+TIMED_IMAGES = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A kind of export."""
+    """An export format."""
 
     title: str
-    ending: str
+    extension: str
     mime: str
     help: str
 
@@ -52,56 +54,52 @@ FORMATS: Mapping[str, Format] = {
         "ONNX",
         ".onnx",
         "application/octet-stream",
-        "The trained network for any runtime. Takes grey values as they are, for any number of images.",
+        "The trained network for any ONNX runtime; takes images without normalisation.",
     ),
     "torch": Format(
         "PyTorch program",
         ".pt2",
         "application/octet-stream",
-        "The trained network as torch.export writes it: runs without any code of this app.",
+        "The trained network from torch.export: runs with PyTorch alone.",
     ),
     "script": Format(
         "Python script",
         ".py",
         "text/x-python",
-        "Network, data, augmentation, schedule and training loop in one file that trains it anew.",
+        "Network, data, augmentation, schedule and training loop in one file.",
     ),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """How an export did when it was loaded again and asked about test images."""
+    """A comparison of an exported file with the run's network on test images."""
 
     images: int
     agreeing: int
-    """Images that it names as the run's network does."""
+    """Images with the same predicted digit."""
     difference: float
-    """The largest difference of a logit."""
+    """Largest absolute difference of a logit."""
     seconds: float
-    """For one image by itself, the median."""
+    """Median time for a single image."""
 
     @property
-    def words(self) -> str:
-        """The check, as a sentence."""
+    def summary(self) -> str:
+        """The check as a sentence."""
         return (
-            f"Loaded again, it names {self.agreeing:,} of {self.images:,} test images as the run does; "
-            f"no logit differs by more than {self.difference:.1g}. One image takes {1e3 * self.seconds:.2g} ms."
+            f"Checked: {self.agreeing:,} of {self.images:,} test images get the same prediction; "
+            f"logits differ by at most {self.difference:.1g}. "
+            f"One image takes {1e3 * self.seconds:.2g} ms."
         )
 
     def to_dict(self) -> dict[str, Any]:
         """The check as JSON values."""
-        return {
-            "images": self.images,
-            "agreeing": self.agreeing,
-            "difference": self.difference,
-            "seconds": self.seconds,
-        }
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A file that was checked."""
+    """An exported file that passed its check."""
 
     name: str
     data: bytes
@@ -111,185 +109,182 @@ class Export:
 def export(
     run: Run, format: str, which: str = "last", test: LabelledImages | None = None
 ) -> Export:
-    """Make the file and check it.
+    """Export a run and check the file.
 
     Args:
-        run: with at least one epoch.
+        run: a run with at least one epoch.
         format: "onnx", "torch" or "script".
-        which: "last" or "best" weights; for the script only those that it is checked with.
-        test: images (N, 28, 28) uint8 and labels (N,); None: MNIST's, which are fetched if they are not here.
+        which: "last" or "best" weights; a script is only checked with them.
+        test: images (N, 28, 28) uint8 and labels (N,); None: MNIST's, downloaded if missing.
 
     Raises:
-        RunError: there is no such format, the run has no weights, or the file does not answer as the run does.
-        DataError: the test images cannot be had.
+        RunError: the format is unknown, the run has no weights, or the file predicts differently.
+        DataError: the test images cannot be loaded.
     """
     if format not in FORMATS:
-        raise RunError(f"there is no format {str(format)[:40]!r}; choose {listed(FORMATS)}.")
+        raise RunError(f"unknown format {str(format)[:40]!r}; the formats are {listed(FORMATS)}.")
     model = load_model(run, which)
-    data = _MAKERS[format](run, model, which)
-    ending = FORMATS[format].ending
-    return Export(f"{run.name}{ending}", data, check(data, format, model, test))
+    data = _WRITERS[format](run, model, which)
+    name = f"{run.name}{FORMATS[format].extension}"
+    return Export(name, data, check_file(data, format, model, test))
 
 
-def check(data: bytes, format: str, model: Network, test: LabelledImages | None = None) -> Check:
-    """Load a file and compare it with the network that it was made of.
+def check_file(
+    data: bytes, format: str, model: Network, test: LabelledImages | None = None
+) -> Check:
+    """Load an exported file and compare its predictions with those of the network.
 
     Args:
-        data: the file.
-        format: its kind.
-        model: on the CPU, in evaluation mode.
+        data: the file's content.
+        format: its format, as for `export`.
+        model: the network, on the CPU in evaluation mode.
         test: as for `export`.
 
     Raises:
-        RunError: it cannot be loaded, or answers otherwise; the sentence says how far off it is.
-        DataError: the test images cannot be had.
+        RunError: the file cannot be loaded, or predicts differently.
+        DataError: the test images cannot be loaded.
     """
-    images = _some(test)
-    expected = _asked(model, images)
-    parts = np.split(images, np.cumsum(PARTS[:-1])) if len(images) > sum(PARTS[:-1]) else [images]
+    images = _test_images(test)
+    expected = _predict(model, images)
+    parts = np.split(images, np.cumsum(BATCH_SIZES[:-1]))
+    title = FORMATS[format].title
     try:
-        answer = _LOADERS[format](data, model)
-        found = np.concatenate([answer(part) for part in parts])
-    except Exception as error:  # each of the three libraries has errors of its own
+        predict = _LOADERS[format](data, model)
+        logits = np.concatenate([predict(part) for part in parts if len(part)])
+    except Exception as error:  # torch, onnxruntime and Python each have their own
         raise RunError(
-            f"the {FORMATS[format].title} file cannot be loaded again ({type(error).__name__}); it is not "
-            "handed out."
+            f"the {title} file cannot be loaded again ({type(error).__name__}), so it is discarded."
         ) from error
-    off = np.abs(found - expected)
-    difference = float(off.max()) if np.isfinite(off).all() else float("inf")
-    agreeing = int((found.argmax(axis=1) == expected.argmax(axis=1)).sum())
-    if difference > TOLERANCE * max(1.0, float(np.abs(expected).max())):
+    difference = float(np.abs(logits - expected).max())
+    agreeing = int((logits.argmax(axis=1) == expected.argmax(axis=1)).sum())
+    limit = TOLERANCE * max(1.0, float(np.abs(expected).max()))
+    if not difference <= limit:  # also where it is not a number
         raise RunError(
-            f"the {FORMATS[format].title} file answers otherwise than the run: {len(images) - agreeing} of "
-            f"{len(images):,} test images get another digit, and a logit differs by {difference:.2g}. "
-            "It is not handed out."
+            f"the {title} file predicts differently from the run: {len(images) - agreeing} of "
+            f"{len(images):,} test images get another digit, and a logit differs by "
+            f"{difference:.2g}, so it is discarded."
         )
-    return Check(len(images), agreeing, difference, _time_of_one(answer, images))
+    return Check(len(images), agreeing, difference, _seconds_per_image(predict, images))
 
 
-def _onnx(run: Run, model: Network, which: str) -> bytes:
-    from core.data.batches import MEAN, STD
+def _write_onnx(run: Run, model: Network, which: str) -> bytes:
+    from core.exports.onnx import onnx_model
 
-    weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
-    return onnx_graph.model(rows_of(run.config), weights, MEAN, STD, _about(run, which))
+    return onnx_model(_from_bytes(model), _metadata(run, which))
 
 
-def _torch(run: Run, model: Network, which: str) -> bytes:
-    import json
-
+def _write_torch(run: Run, model: Network, which: str) -> bytes:
     import torch
 
     program = torch.export.export(
-        _whole(model),
+        _from_bytes(model),
         (torch.zeros(2, 28, 28, dtype=torch.uint8),),
         dynamic_shapes={"images": {0: torch.export.Dim.DYNAMIC}},
     )
     buffer = io.BytesIO()
-    torch.export.save(program, buffer, extra_files={"about.json": json.dumps(_about(run, which))})
+    metadata = {"about.json": json.dumps(_metadata(run, which))}
+    torch.export.save(program, buffer, extra_files=metadata)
     return buffer.getvalue()
 
 
-def _script(run: Run, model: Network, which: str) -> bytes:
+def _write_script(run: Run, model: Network, which: str) -> bytes:
     return script.source(run).encode()
 
 
-def _about(run: Run, which: str) -> dict[str, Any]:
-    found = score_run(run)
+def _metadata(run: Run, which: str) -> dict[str, Any]:
+    result = score_run(run)
+    accuracy = f"{result.accuracy:.2f} % on the {result.measured_on}" if result else ""
     return {
         "name": run.name,
         "weights": which,
         "architecture": run.config.architecture,
-        "input": "images: (N, 28, 28) uint8, 0 is paper and 255 is ink; normalisation is inside",
-        "output": "logits (N, 10), one for each digit from 0 to 9",
-        "accuracy": f"{found.accuracy:.2f} % of the {found.measured_on} after the last epoch"
-        if found
-        else "",
+        "input": "images: (N, 28, 28) uint8, ink 255 on 0, not normalised",
+        "output": "logits (N, 10) of the digits 0 to 9",
+        "accuracy": f"{accuracy} after the last epoch" if accuracy else "",
         "config": run.config.to_dict(),
     }
 
 
-def _whole(model: Network) -> Any:
-    """The network with normalisation in front, from bytes to logits."""
+def _from_bytes(model: Network) -> torch.nn.Module:
+    """The network with normalisation in front: (N, 28, 28) uint8 -> logits (N, 10)."""
     import torch
 
     from core.data.batches import MEAN, STD
 
-    class Whole(torch.nn.Module):
+    class FromBytes(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.network = model
 
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             x = images.unsqueeze(1).to(torch.float32)  # (N, 1, 28, 28)
-            return self.network(x * (1 / (255 * STD)) - MEAN / STD)  # (N, 10)
+            logits: torch.Tensor = self.network(x * (1 / (255 * STD)) - MEAN / STD)  # (N, 10)
+            return logits
 
-    return Whole().eval()
+    return FromBytes().eval()
 
 
-def _load_onnx(data: bytes, model: Network) -> Answer:
+def _load_onnx(data: bytes, model: Network) -> Predictor:
     import onnxruntime
 
+    from core.exports.onnx import IMAGES, LOGITS
+
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = (
-        1  # a run may be training beside it
-    )
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # a run may be training
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    return lambda images: np.asarray(
-        session.run([onnx_graph.LOGITS], {onnx_graph.IMAGES: images})[0], np.float32
-    )
+    return lambda images: np.asarray(session.run([LOGITS], {IMAGES: images})[0], np.float32)
 
 
-def _load_torch(data: bytes, model: Network) -> Answer:
+def _load_torch(data: bytes, model: Network) -> Predictor:
     import torch
 
     module = torch.export.load(io.BytesIO(data)).module()
     return lambda images: np.asarray(module(torch.from_numpy(images)).detach().numpy(), np.float32)
 
 
-def _load_script(data: bytes, model: Network) -> Answer:
-    """The script's own network and normalisation, with the run's weights; its training is not started."""
+def _load_script(data: bytes, model: Network) -> Predictor:
+    """Load the script's network and normalisation, without training, and the run's weights."""
     import torch
 
     names: dict[str, Any] = {"__name__": "script"}
     exec(compile(data, "script.py", "exec"), names)
-    network = names["Network"]()
-    own = network.state_dict()
-    network.load_state_dict(dict(zip(own, model.state_dict().values(), strict=True)))
+    network = names["Network"](names["layers"]())
+    state = zip(network.state_dict(), model.state_dict().values(), strict=True)
+    network.load_state_dict(dict(state))
     network.eval()
 
-    def answer(images: Images) -> Floats:
+    def predict(images: Images) -> Floats:
         with torch.inference_mode():
-            return np.asarray(
-                network(names["normalise"](torch.from_numpy(images))).numpy(), np.float32
-            )
+            x = names["normalise"](torch.from_numpy(images), "cpu")
+            return np.asarray(network(x).numpy(), np.float32)
 
-    return answer
+    return predict
 
 
-_MAKERS: Mapping[str, Callable[[Run, Network, str], bytes]] = {
-    "onnx": _onnx,
-    "torch": _torch,
-    "script": _script,
+_WRITERS: Mapping[str, Callable[[Run, Network, str], bytes]] = {
+    "onnx": _write_onnx,
+    "torch": _write_torch,
+    "script": _write_script,
 }
-_LOADERS: Mapping[str, Callable[[bytes, Network], Answer]] = {
+_LOADERS: Mapping[str, Callable[[bytes, Network], Predictor]] = {
     "onnx": _load_onnx,
     "torch": _load_torch,
     "script": _load_script,
 }
 
 
-def _some(test: LabelledImages | None) -> Images:
-    """Test images from all over the set: its first half is easier than its second."""
+def _test_images(test: LabelledImages | None) -> Images:
+    """Images spread over the whole test set, whose first half is easier than the second."""
     if test is None:
         from core.data.dataset import load
 
         images = load().test.images.numpy()
     else:
         images = test.images
-    return np.ascontiguousarray(images[:: max(1, len(images) // CHECKED)][:CHECKED])
+    return np.ascontiguousarray(images[:: max(1, len(images) // CHECKED_IMAGES)][:CHECKED_IMAGES])
 
 
-def _asked(model: Network, images: Images) -> Floats:
+def _predict(model: Network, images: Images) -> Floats:
     import torch
 
     from core.data.batches import normalise
@@ -298,10 +293,10 @@ def _asked(model: Network, images: Images) -> Floats:
         return np.asarray(model(normalise(torch.from_numpy(images), "cpu")).numpy(), np.float32)
 
 
-def _time_of_one(answer: Answer, images: Images) -> float:
+def _seconds_per_image(predict: Predictor, images: Images) -> float:
     times = []
-    for image in images[:TIMED]:
-        begun = time.perf_counter()
-        answer(image[None])
-        times.append(time.perf_counter() - begun)
-    return float(np.median(times))
+    for image in images[:TIMED_IMAGES]:
+        start = time.perf_counter()
+        predict(image[None])
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)

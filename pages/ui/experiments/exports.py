@@ -114,7 +114,7 @@ def _network(run: Run, format: str, which: str) -> None:
             return
         said.markdown(
             f"**{known.title}** :gray[{len(made.data) / 1e3:,.1f} kB]  \n"
-            f":gray[:small[:material/check: {made.check.words}]]",
+            f":gray[:small[:material/check: {made.check.summary}]]",
             width="stretch",
         )
         place.download_button(
