@@ -40,7 +40,9 @@ def delete(
 
     `restore` brings them back.
     """
-    known = {path.name for path in folders.list_entries(folders.checkpoints_folder())}
+    known = {
+        folders.readable_name(path) for path in folders.list_entries(folders.checkpoints_folder())
+    }
     for name in runs:
         if name not in known:
             raise RunError(f"there is no run {name[:60]!r}.")

@@ -11,20 +11,51 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+# A folder with none of these is not a run.
+RUN_FILES = (
+    "run.json",
+    "status.json",
+    "epochs.json",
+    "events.jsonl",
+    "last.safetensors",
+    "last.pt",
+)
 SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints"
 
 
 def checkpoints_folder() -> Path:
     """Return the folder of all runs: $INKLING_CHECKPOINTS, or checkpoints/ of the project."""
-    return Path(os.environ.get("INKLING_CHECKPOINTS") or SHIPPED).resolve()
+    return Path(os.path.expanduser(os.environ.get("INKLING_CHECKPOINTS") or SHIPPED)).resolve()
 
 
 def list_entries(folder: Path) -> list[Path]:
-    """Return everything in a checkpoints folder whose name does not begin with a dot, sorted."""
+    """Return the folders that hold a run, damaged or not, sorted by name.
+
+    Whatever else lies in a checkpoints folder (lost+found, Thumbs.db, a README) is left out: a
+    folder counts as a run when it has at least one of a run's files. Links are returned too.
+    """
+    return [path for path in _list_visible(folder) if any(map(os.path.lexists, _run_files(path)))]
+
+
+def list_taken_names(folder: Path) -> list[str]:
+    """Return the names in a checkpoints folder that no new run can have."""
+    return [path.name for path in _list_visible(folder)]
+
+
+def readable_name(path: Path) -> str:
+    """Return a path's name as text that can be printed, whatever bytes it has on the disk."""
+    return path.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _list_visible(folder: Path) -> list[Path]:
     try:
         return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def _run_files(path: Path) -> Iterator[str]:
+    return (os.path.join(path, name) for name in RUN_FILES)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from core.errors import RunError
-from core.runs.folders import checkpoints_folder, list_entries
+from core.runs.folders import checkpoints_folder, list_taken_names
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 # Windows reserves these for devices.
@@ -34,7 +34,7 @@ def check_name(name: str) -> str:
 
 def find_free_name(wanted: str, folder: Path | None = None) -> str:
     """Return a name that no run has: the wanted one made valid, with a number added if taken."""
-    taken = {path.name.lower() for path in list_entries(folder or checkpoints_folder())}
+    taken = {name.lower() for name in list_taken_names(folder or checkpoints_folder())}
     base = re.sub(r"[^A-Za-z0-9._-]+", "-", wanted).strip("-._")[:54].rstrip(".")
     if not base or _RESERVED.fullmatch(base):
         base = "run"
@@ -51,7 +51,7 @@ def check_name_is_free(folder: Path, name: str) -> None:
     Raises:
         RunError: a run has this name.
     """
-    if name.lower() in {path.name.lower() for path in list_entries(folder)}:
+    if name.lower() in {taken.lower() for taken in list_taken_names(folder)}:
         raise RunError(
             f"there is already a run {name!r}; choose another name, such as "
             f"{find_free_name(name, folder)!r}."

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.errors import RunError
 from core.runs import files
-from core.runs.folders import checkpoints_folder, list_entries
+from core.runs.folders import checkpoints_folder, list_entries, readable_name
 from core.runs.run import DamagedRun, Run, check_notes_and_tags, read_run
 from core.runs.run_names import check_name, check_name_is_free
 from core.runs.weights import OldWeightsError
@@ -41,7 +41,7 @@ def list_runs(folder: Path | None = None) -> list[Run | DamagedRun]:
             runs.append(read_run(path))
         except RunError as error:
             if path.exists() or path.is_symlink():  # else it was deleted meanwhile
-                damaged.append(DamagedRun(path.name, path, str(error)))
+                damaged.append(DamagedRun(readable_name(path), path, str(error)))
     runs.sort(key=lambda run: (run.created, run.name), reverse=True)
     return [*runs, *damaged]
 

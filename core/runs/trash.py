@@ -13,7 +13,7 @@ from core.errors import RunError
 from core.limits import Limits
 from core.runs import files, status
 from core.runs.disk_limits import check_limits, measure_bytes
-from core.runs.folders import checkpoints_folder, list_entries
+from core.runs.folders import checkpoints_folder, list_entries, readable_name
 from core.runs.run import Run
 from core.runs.run_names import check_name, check_name_is_free
 from core.runs.store import open_run
@@ -41,12 +41,12 @@ def delete(name: str, folder: Path | None = None) -> TrashedRun:
     folder = folder or checkpoints_folder()
     with files.lock_folder(folder):
         # Compared with what is there: no path is ever built from the name.
-        path = next((entry for entry in list_entries(folder) if entry.name == name), None)
+        path = next((entry for entry in list_entries(folder) if readable_name(entry) == name), None)
         if path is None:
             raise RunError(f"there is no run {str(name)[:60]!r}.")
         if path.is_dir() and not path.is_symlink():
             _check_not_training(path)
-        key = f"{path.name}~{time.time_ns() // 1_000_000}"
+        key = f"{readable_name(path)}~{time.time_ns() // 1_000_000}"
         (folder / FOLDER).mkdir(exist_ok=True)
         path.rename(folder / FOLDER / key)
     return _describe(folder / FOLDER / key)

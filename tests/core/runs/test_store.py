@@ -13,6 +13,7 @@ from core.runs import (
     creation,
     status,
     store,
+    trash,
 )
 from core.runs.run import DamagedRun, Run
 
@@ -30,19 +31,54 @@ def test_the_list_is_newest_first(tiny):
     assert store.list_runs(Path("nowhere")) == []
 
 
-def test_what_else_lies_among_the_runs_is_told_and_not_followed(trained, tmp_path, checkpoints):
+FOREIGN = ("lost+found", "__MACOSX", "empty", ".DS_Store", "Thumbs.db", "README.md", "note~.txt")
+
+
+def test_foreign_files_and_folders_are_ignored(tiny, checkpoints):
+    creation.create_run(tiny, "a")
+    for name in FOREIGN[:3]:
+        (checkpoints / name).mkdir()
+        (checkpoints / name / "file").write_text("x")
+    for name in FOREIGN[3:]:
+        (checkpoints / name).write_text("x")
+    assert [run.name for run in store.list_runs()] == ["a"]
+    with pytest.raises(RunError, match="already"):
+        creation.create_run(tiny, "empty")
+
+
+def test_a_name_that_is_not_utf_8_can_be_shown_and_deleted(tiny, checkpoints):
+    run = creation.create_run(tiny, "a")
+    try:
+        os.rename(run.folder, os.fsencode(checkpoints) + b"/a\xff\xfe")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 only")
+    (damaged,) = store.list_runs()
+    assert damaged.name.encode() == "a\ufffd\ufffd".encode()
+    trash.delete(damaged.name)
+    assert store.list_runs() == []
+    assert [item.name for item in trash.list_trash()] == [damaged.name]
+
+
+@pytest.mark.parametrize("name", ["run.json", "status.json", "epochs.json", "last.safetensors"])
+def test_a_folder_in_place_of_a_file_is_damage(trained, name):
+    run = trained("a")
+    (run.folder / name).unlink()
+    (run.folder / name).mkdir()
+    (damaged,) = store.list_runs()
+    assert isinstance(damaged, DamagedRun)
+    assert name in damaged.reason
+
+
+def test_a_link_among_the_runs_is_named_and_not_followed(trained, tmp_path, checkpoints):
     run = trained("a")
     outside = tmp_path / "outside"
     run.folder.rename(outside)
     (checkpoints / "link").symlink_to(outside)
-    (checkpoints / "note.txt").write_text("hello")
-    (checkpoints / "empty").mkdir()
     (checkpoints / "bad name").mkdir()
-    (checkpoints / ".hidden").mkdir()
+    (checkpoints / "bad name" / "run.json").write_text("{}")
     reasons = {item.name: item.reason for item in store.list_runs() if isinstance(item, DamagedRun)}
-    assert set(reasons) == {"link", "note.txt", "empty", "bad name"}
+    assert set(reasons) == {"link", "bad name"}
     assert "link" in reasons["link"]
-    assert "not a folder" in reasons["note.txt"]
     with pytest.raises(RunError, match="link"):
         store.open_run("link")
 
