@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import stat
 from pathlib import Path
 from typing import Any
 
+from core.regular_files import read_regular_file
 from core.schema import SchemaError
 
 MAX_BYTES = 1_000_000
@@ -62,15 +62,9 @@ def read_json_file(path: Path, name: str, *, max_bytes: int = MAX_BYTES) -> Any:
         SchemaError: the file cannot be read, or as `parse_json`.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise SchemaError(f"{name} is not a regular file.")
-        with path.open("rb") as file:
-            data = file.read(max_bytes + 1)
-    except (OSError, ValueError) as error:  # ValueError: a null character in the path
-        reason = getattr(error, "strerror", None) or "the path is not valid"
-        raise SchemaError(f"{name} cannot be read: {reason}.") from None
-    if len(data) > max_bytes:
-        raise SchemaError(f"{name} has more than {max_bytes:,} bytes.")
+        data = read_regular_file(path, max_bytes)
+    except OSError as error:
+        raise SchemaError(f"{name} cannot be read: {error.strerror}.") from None
     return parse_json(data, name, max_bytes=max_bytes)
 
 

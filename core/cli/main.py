@@ -27,6 +27,7 @@ from core.errors import UserError
 from core.experiments import repeats, scores
 from core.experiments.statistics import wilson_interval
 from core.models.architectures import ARCHITECTURES
+from core.regular_files import read_regular_file
 from core.runs import creation, folders, loading, run_names, run_queue, store
 from core.training import schedules
 
@@ -181,7 +182,9 @@ def predict(
     images: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PICTURE...", help="PNG, JPEG, WebP, BMP or GIF files.", show_default=False
+            metavar="PICTURE...",
+            help="PNG, JPEG, WebP, BMP, GIF or TIFF files.",
+            show_default=False,
         ),
     ],
     which: Which = "last",
@@ -213,13 +216,14 @@ def predict(
 
 def _read_digit(path: Path) -> Ink:
     """Read a picture as (28, 28) uint8 in MNIST's form."""
-    from core.drawing.pictures import open_picture, picture_to_ink
+    from core.drawing.pictures import MAX_FILE, open_picture, picture_to_ink
     from core.drawing.preparation import to_mnist
 
     try:
-        digit = to_mnist(picture_to_ink(open_picture(path.read_bytes())))
-    except OSError:
-        raise UserError(f"{path} cannot be read.") from None
+        data = read_regular_file(path, MAX_FILE)
+        digit = to_mnist(picture_to_ink(open_picture(data)))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     if not digit.any():

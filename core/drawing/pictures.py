@@ -21,9 +21,27 @@ Ink = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating[Any]]
 
 MAX_FILE = 20_000_000  # bytes
-MAX_PIXELS = 50_000_000  # of a JPEG, which can be decoded at a fraction of its size
+MAX_PIXELS = 120_000_000  # of a JPEG, which can be decoded at a fraction of its size
 MAX_DECODED = 20_000_000  # pixels that are decoded at most
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+# A JPEG with several scans keeps all its coefficients in memory, and each scan passes over them.
+MAX_COEFFICIENT_BYTES = 450_000_000
+MAX_SCANNED = 1_500_000_000  # pixels times scans: about 1.5 seconds
+SCAN_MARKER = b"\xff\xda"  # cannot occur inside a scan
+# Pillow decodes run-length BMPs in Python; JPEG inside TIFF would bypass the limits on scans.
+COMPRESSIONS = {
+    "BMP": (0, 3),
+    "TIFF": (
+        "raw",
+        "packbits",
+        "tiff_lzw",
+        "tiff_adobe_deflate",
+        "tiff_deflate",
+        "group3",
+        "group4",
+    ),
+}
+ORIENTATION = 0x0112  # EXIF tag
 LONGER_SIDE = 1_600  # pixels: larger pictures are reduced to it
 INK_SIDE = 800  # pixels: longer side of the ink
 MIN_SIDE = 8  # pixels
@@ -34,13 +52,12 @@ def open_picture(data: bytes) -> Image:
     """Open a picture file, upright and reduced to a size that is quick to work with.
 
     Args:
-        data: A PNG, JPEG, WebP, BMP or GIF file of at most MAX_FILE bytes.
+        data: A PNG, JPEG, WebP, BMP, GIF or TIFF file of at most MAX_FILE bytes.
 
     Raises:
-        UserError: The file is too large or not a picture. The size is checked before decoding.
+        UserError: The file is not a picture, or too large. Every size is checked before decoding.
     """
     from PIL import Image as pillow
-    from PIL import ImageOps
 
     if len(data) > MAX_FILE:
         raise UserError(
@@ -49,23 +66,29 @@ def open_picture(data: bytes) -> Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # sizes are checked below; metadata does not matter
-            picture = pillow.open(io.BytesIO(data), formats=FORMATS)
-            reducible = picture.format in ("JPEG", "MPO")
-            _check_size(picture.size[::-1], MAX_PIXELS if reducible else MAX_DECODED)
-            picture.draft(None, (LONGER_SIDE, LONGER_SIDE))
-            upright: Any = ImageOps.exif_transpose(picture)
-            if max(upright.size) > LONGER_SIDE:
-                upright = _reduce(upright)
-            upright.load()
+            # Only these formats: Pillow would run Ghostscript for PostScript.
+            picture: Any = pillow.open(io.BytesIO(data), formats=FORMATS)
+            _check_cost(picture, data)
+            width, height = picture.size
+            scale = LONGER_SIDE / max(width, height)
+            if scale < 1:
+                picture.draft(None, (max(1, int(width * scale)), max(1, int(height * scale))))
+            _check_size(picture.size[::-1], MAX_DECODED, "; reduce it, or save it as JPEG")
+            picture = _turn_upright(picture)
+            if max(picture.size) > LONGER_SIDE:
+                picture = _reduce(picture)
+            picture.load()
     except UserError:
         raise
     except pillow.DecompressionBombError:
-        raise UserError(f"the picture has far more than {MAX_DECODED:,} pixels.") from None
+        raise UserError(
+            f"the picture has far more than the {MAX_PIXELS:,} pixels that are read; reduce it."
+        ) from None
     except Exception:  # Pillow raises a dozen types for broken files
         raise UserError(
             "the file is not a picture that can be read; save it as PNG or JPEG."
         ) from None
-    return upright
+    return picture
 
 
 def picture_to_ink(picture: Image | npt.NDArray[Any]) -> Ink:
@@ -99,6 +122,51 @@ def picture_to_ink(picture: Image | npt.NDArray[Any]) -> Ink:
     if ink.max() < MIN_CONTRAST:
         return np.zeros(grey.shape, np.uint8)
     return np.round(ink * (255 / ink.max())).astype(np.uint8)
+
+
+def _check_cost(picture: Any, data: bytes) -> None:
+    """Refuse a picture whose decoding would take too much time or memory.
+
+    Raises:
+        UserError: It has too many pixels or scans, or an unusual compression.
+    """
+    name = picture.format
+    if name in COMPRESSIONS and picture.info.get("compression", 0) not in COMPRESSIONS[name]:
+        raise UserError(f"this kind of {name} file is not read; save it as PNG or JPEG.")
+    if name not in ("JPEG", "MPO"):
+        return  # only a JPEG is decoded at a fraction of its size
+    _check_size(picture.size[::-1], MAX_PIXELS, "; reduce it")
+    pixels, scans = picture.size[0] * picture.size[1], data.count(SCAN_MARKER)
+    sampling = [(horizontal, vertical) for _, horizontal, vertical, _ in picture.layer]
+    largest = max(horizontal * vertical for horizontal, vertical in sampling)
+    samples = pixels * sum(horizontal * vertical for horizontal, vertical in sampling) / largest
+    if scans > 1 and (pixels * scans > MAX_SCANNED or 2 * samples > MAX_COEFFICIENT_BYTES):
+        raise UserError(
+            f"this JPEG has {scans:,} scans of {pixels:,} pixels, which take too long to decode; "
+            "reduce it, or save it as a baseline JPEG."
+        )
+
+
+def _turn_upright(picture: Any) -> Any:
+    """Apply the EXIF orientation; broken metadata is ignored."""
+    from PIL.Image import Transpose
+
+    try:
+        orientation = picture.getexif().get(ORIENTATION)
+    except Exception:  # Pillow raises half a dozen types for broken metadata
+        orientation = None
+    transpositions = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    if isinstance(orientation, int) and orientation in transpositions:
+        return picture.transpose(transpositions[orientation])
+    return picture
 
 
 def _reduce(picture: Any) -> Any:
@@ -172,7 +240,7 @@ def _to_grey(picture: Any) -> Floats:
         picture = picture[..., None]
     if picture.ndim != 3 or picture.shape[2] not in (1, 3, 4):
         raise UserError(f"a picture is grey, RGB or RGBA, not of shape {picture.shape}.")
-    _check_size(picture.shape[:2])
+    _check_size(picture.shape[:2], MAX_DECODED)
     if min(picture.shape[:2]) < MIN_SIDE:
         height, width = picture.shape[:2]
         raise UserError(
@@ -196,23 +264,22 @@ def _to_grey(picture: Any) -> Floats:
 
 def _to_array(picture: Any) -> npt.NDArray[np.uint8]:
     from PIL import Image as pillow
-    from PIL import ImageOps
 
-    _check_size(picture.size[::-1])
+    _check_size(picture.size[::-1], MAX_DECODED)
     try:
         if picture.mode.startswith("I;16"):  # Pillow's conversion to 8 bits clips, not scales
             picture = pillow.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-        return np.asarray(ImageOps.exif_transpose(picture).convert("RGBA"))
+        return np.asarray(picture.convert("RGBA"))
     except (OSError, ValueError, SyntaxError) as error:
         raise UserError(
             f"the picture cannot be read ({error}); save it again as PNG or JPEG."
         ) from None
 
 
-def _check_size(shape: tuple[int, ...], most: int = MAX_PIXELS) -> None:
+def _check_size(shape: tuple[int, ...], most: int, advice: str = "") -> None:
     if int(np.prod(shape, dtype=np.int64)) > most:
         raise UserError(
-            f"the picture has {shape[1]:,}x{shape[0]:,} pixels; at most {most:,} are read."
+            f"the picture has {shape[1]:,}x{shape[0]:,} pixels; at most {most:,} are read{advice}."
         )
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from core.config import RunConfig
 from core.errors import LimitError, RunError
 from core.limits import Limits
+from core.regular_files import read_regular_file
 from core.runs import events, files, safe_zip, status, weights
 from core.runs.disk_limits import check_limits
 from core.runs.folders import checkpoints_folder, new_folder
@@ -77,8 +78,9 @@ def read_zip(path: Path, limits: Limits | None = None) -> bytes:
         RunError: it cannot be read.
     """
     try:
-        _check_size(path.stat().st_size, limits or Limits.from_environment())
-        return path.read_bytes()
+        limits = limits or Limits.from_environment()
+        _check_size(path.stat().st_size, limits)
+        return read_regular_file(path, limits.max_upload_mb * 1_000_000)
     except OSError as error:
         raise RunError(f"it cannot be read: {error.strerror}.") from None
 

@@ -14,6 +14,7 @@ from typing import Any
 import filelock
 
 from core.errors import RunError
+from core.regular_files import read_regular_file
 from core.runs.file_cache import FileCache, file_signature
 
 LOCK = ".lock"
@@ -88,14 +89,11 @@ def read_json(path: Path) -> Any:
 
     def read() -> Any:
         try:
-            with open(path, "rb") as file:
-                data = file.read(MAX_JSON_BYTES + 1)
+            data = read_regular_file(path, MAX_JSON_BYTES)
         except FileNotFoundError:
             raise RunError(f"{path.name} is missing.") from None
         except OSError as error:
             raise RunError(f"{path.name} cannot be read: {error.strerror}.") from None
-        if len(data) > MAX_JSON_BYTES:
-            raise RunError(f"{path.name} is larger than {MAX_JSON_BYTES:,} bytes.")
         return parse_json(data, path.name)
 
     return _parsed.get(path, file_signature(path), read)

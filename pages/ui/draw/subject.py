@@ -24,7 +24,7 @@ from pages.ui.words import capitalise
 DRAWING, PICTURE, MNIST = SOURCES = ("Pad", "Picture", "MNIST")
 ONE, NUMBER = READINGS = ("one digit", "a number")
 WIDE = 2.5  # of the pad for a number: width for height
-TYPES = ["png", "jpg", "jpeg", "webp", "bmp", "gif"]
+TYPES = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"]
 LINKED = "digit"  # the link's name for a digit of MNIST: test-1234, train-17
 SETS = {"test": "test", "train": "training"}  # as the link names them, and as pages do
 _LINK = re.compile(r"(test|train|training)-(\d{1,7})")

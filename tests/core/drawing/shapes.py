@@ -26,3 +26,17 @@ def likeness(image: np.ndarray, other: np.ndarray) -> float:
     return max(
         np.corrcoef(image.ravel(), np.roll(other, shift, (0, 1)).ravel())[0, 1] for shift in SHIFTS
     )
+
+
+def on_paper(ink: np.ndarray, dark: bool, shade: bool, seed: int = 0) -> np.ndarray:
+    """A picture of ink on paper; with shade, also grain and light from one side."""
+    height, width = ink.shape
+    light = (
+        np.linspace(0.55, 1.0, width)[None] * np.linspace(0.8, 1.0, height)[:, None]
+        if shade
+        else 1.0
+    )
+    share = ink / 255
+    paper = (235 * (1 - share) + 40 * share) if dark else (50 * (1 - share) + 225 * share)
+    grain = np.random.default_rng(seed).normal(0, 3, ink.shape) if shade else 0
+    return np.clip(paper * light + grain, 0, 255).astype(np.uint8)
