@@ -1,28 +1,30 @@
-"""Experiments: which of two is better, how far seeds lie apart, which settings to try, and files to take along."""
+"""The Experiments page: comparisons, repeats, learning rate tests, sweeps and exports."""
 
 import streamlit as st
 
 from core.runs import run_queue
 from core.runs.run import DamagedRun, Run
 from core.runs.store import list_runs
-from pages.ui.experiments import compare as experiments_compare
-from pages.ui.experiments import exports as experiments_exports
-from pages.ui.experiments import lr_range as experiments_rates
-from pages.ui.experiments import repeats as experiments_repeats
-from pages.ui.experiments import sweeps as experiments_sweeps
+from pages.ui.experiments.compare import show_compare
+from pages.ui.experiments.exports import show_exports
+from pages.ui.experiments.lr_range import show_lr_range
+from pages.ui.experiments.repeats import show_repeats
+from pages.ui.experiments.sweeps import show_sweeps
 from pages.ui.frame import KEPT, page
+from pages.ui.words import escape_markdown
 
 PARTS = {
-    "Compare": experiments_compare.compare,
-    "Repeats": experiments_repeats.groups,
-    "Rate finder": experiments_rates.finder,
-    "Sweep": experiments_sweeps.sweep,
-    "Exports": experiments_exports.exports,
+    "Compare": show_compare,
+    "Repeats": show_repeats,
+    "Rate finder": show_lr_range,
+    "Sweep": show_sweeps,
+    "Exports": show_exports,
 }
+RUN_KEYS = ("first", "second", "repeated", "tested", "swept", "taken")  # in links
 
 page(
     "Experiments",
-    "One run is an anecdote. Compare with numbers that say how sure they are.",
+    "A single run proves little. Compare runs with intervals and tests.",
     style="experiments/experiments.css",
 )
 part = st.segmented_control(
@@ -36,11 +38,11 @@ part = st.segmented_control(
     **KEPT,
 )
 run_queue.start_waiting()
-everything = list_runs()
-asked = {
-    st.query_params.get(key) for key in ("first", "second", "repeated", "tested", "swept", "taken")
-}
-for each in everything:
-    if isinstance(each, DamagedRun) and each.name in asked:
-        st.warning(f"{each.name} cannot be read: {each.reason}", icon=":material/error:")
-PARTS[part]([run for run in everything if isinstance(run, Run)])
+entries = list_runs()
+linked = {st.query_params.get(key) for key in RUN_KEYS}
+for entry in entries:
+    if isinstance(entry, DamagedRun) and entry.name in linked:
+        st.warning(
+            escape_markdown(f"{entry.name} is damaged: {entry.reason}"), icon=":material/error:"
+        )
+PARTS[part]([entry for entry in entries if isinstance(entry, Run)])

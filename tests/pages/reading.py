@@ -47,8 +47,13 @@ def component(app: AppTest, name: str) -> dict[str, Any]:
 
 
 def press(app: AppTest, key: str) -> AppTest:
-    """Click a button, and rerun once more for whatever it stored for the next run."""
-    return well(well(app.button(key=key).click().run()).run())
+    """Click a button."""
+    return well(app.button(key=key).click().run())
+
+
+def press_and_rerun(app: AppTest, key: str) -> AppTest:
+    """Click a button, and apply in one more run what it stored for the next one."""
+    return well(press(app, key).run())
 
 
 def press_label(app: AppTest, label: str) -> AppTest:

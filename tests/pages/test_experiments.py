@@ -1,4 +1,4 @@
-"""The Experiments page: without runs, with runs and groups to answer about, and with what cannot be read."""
+"""The Experiments page: without runs, with runs and groups, and with damaged ones."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from core.data import dataset
 from core.data.dataset import Mnist
 from core.errors import RunError
 from core.experiments import lr_range_job, repeats
-from core.experiments.lr_range import Point
+from core.experiments.lr_range import Point, learning_rates
 from core.experiments.lr_range_job import RangeTest, Request
 from core.recipes import RECIPES
 from core.runs import files, run_queue, store
 from core.runs.weights import save_tensors
 from pages.ui.controls import SLIDER_VALUES
-from pages.ui.experiments import lr_range as experiments_rates
+from pages.ui.experiments.lr_range import nearest_slider_rate
 from tests.made import made_run
 from tests.networks import build_model
 from tests.opening import open_page, well
+from tests.pages.reading import page_links, page_text, press
 
 PAGE = "pages/experiments.py"
 COMPARE, REPEATS, RATES, SWEEP, EXPORTS = PARTS = (
@@ -46,22 +47,6 @@ def here(digits, monkeypatch) -> Mnist:
 
 def opened(part: str, **link: str) -> AppTest:
     return open_page(PAGE, experiment=part, **link)
-
-
-def text(app: AppTest) -> str:
-    kinds = (app.markdown, app.caption, app.error, app.metric)
-    said = [f"{getattr(each, 'label', '')} {each.value}" for kind in kinds for each in kind]
-    return "\n".join([*said, *(each.proto.body for each in app.main.get("html"))]).replace(
-        "&nbsp;", " "
-    )
-
-
-def links(app: AppTest) -> dict[str, str]:
-    return {each.proto.label: each.proto.query_string for each in app.main.get("page_link")}
-
-
-def press(app: AppTest, key: str) -> AppTest:
-    return well(app.button(key=key).click().run())
 
 
 def group(folder: Path, name: str, correct: Sequence[int], **config) -> None:
@@ -88,12 +73,12 @@ def test_with_nothing_trained_every_part_says_what_it_is_for(part, folder):
     app = opened(part)
     assert [each.value for each in app.title] == ["Experiments"]
     if part in (COMPARE, EXPORTS):
-        assert links(app) == {"Train the Final recipe": "start=final"}
-        assert {COMPARE: "which is better", EXPORTS: "leaves here as a file"}[part] in text(app)
+        assert page_links(app) == {"Train the Final recipe": "start=final"}
+        assert {COMPARE: "which is better", EXPORTS: "can be exported"}[part] in page_text(app)
 
 
 def test_a_part_that_the_link_does_not_know_is_the_first(folder):
-    assert "which is better" in text(opened("cake"))
+    assert "which is better" in page_text(opened("cake"))
 
 
 def test_two_runs_are_compared_image_by_image_in_a_sentence(folder, here):
@@ -105,22 +90,22 @@ def test_two_runs_are_compared_image_by_image_in_a_sentence(folder, here):
         "intermediate",
         "final",
     )
-    said = text(app)
+    said = page_text(app)
     assert "only intermediate is correct on" in said
     assert "McNemar" in said
     assert [each.label for each in app.metric] == ["intermediate", "final"]
-    assert "Last epoch, on the 200 test images. 95 % intervals:" in said
-    assert "view=two+runs" in next(iter(links(app).values()))
+    assert "200 test images. 95 % intervals:" in said
+    assert "view=two+runs" in next(iter(page_links(app).values()))
     app = opened(COMPARE, first="final", second="intermediate")
-    assert "only final is correct on" in text(app)
+    assert "only final is correct on" in page_text(app)
 
 
 def test_two_groups_are_compared_by_their_seeds(folder):
     group(folder, "a", [9_900, 9_904, 9_898])
     group(folder, "b", [9_931, 9_936, 9_928])
     app = opened(COMPARE, first="a", second="b")
-    assert "b is better by 0.31 points" in text(app)
-    assert "the seeds 1 to 3" in text(app)
+    assert "b is better by 0.31 points" in page_text(app)
+    assert "the seeds 1 to 3" in page_text(app)
     assert app.selectbox(key="second").options == ["b"], "a group is held against groups only"
     lone = opened(COMPARE, first="a-s1")
     assert "a" not in lone.selectbox(key="second").options
@@ -129,13 +114,13 @@ def test_two_groups_are_compared_by_their_seeds(folder):
 
 def test_one_group_alone_has_nothing_to_be_held_against(folder):
     group(folder, "a", [9_900, 9_904])
-    assert "no other group" in text(opened(COMPARE, first="a"))
+    assert "no other group" in page_text(opened(COMPARE, first="a"))
 
 
 def test_groups_measured_on_different_images_are_refused_in_a_sentence(folder):
     group(folder, "a", [9_900, 9_904])
     group(folder, "b", [9_900, 9_904], holdout=10_000)
-    assert "cannot be compared" in text(opened(COMPARE, first="a", second="b"))
+    assert "cannot be compared" in page_text(opened(COMPARE, first="a", second="b"))
 
 
 def test_a_run_whose_weights_are_no_numbers_is_an_error_in_words(folder, here):
@@ -143,7 +128,7 @@ def test_a_run_whose_weights_are_no_numbers_is_an_error_in_words(folder, here):
         made_run(folder, name)
     weights(folder, "final", 1, math.nan)
     app = opened(COMPARE)
-    assert "final cannot predict: the saved weights hold a value" in app.error[0].value
+    assert "final cannot predict" in page_text(app)
     assert not app.metric
 
 
@@ -154,18 +139,17 @@ def test_a_damaged_run_that_the_link_asks_for_is_named_with_the_reason(part, key
     for name in ("mine", "yours", "theirs"):
         made_run(folder, name)
     (folder / "mine" / "last.safetensors").write_bytes(b"no weights")
-    assert (
-        "mine cannot be read: last.safetensors is not a safetensors file"
-        in opened(part, **{key: "mine"}).warning[0].value
+    assert "mine is damaged: last.safetensors is not a safetensors file" in page_text(
+        opened(part, **{key: "mine"})
     )
     assert not opened(part).warning
 
 
 def test_a_group_is_made_and_started(folder, idle):
     app = opened(REPEATS)
-    assert "No group yet" in text(app)
+    assert "No group yet" in page_text(app)
     well(app.number_input(key="times").set_value(3).run())
-    press(app, "start_group")
+    press(app, "experiments_start_group")
     made = repeats.open_group("final-repeats")
     assert [run.config.seed for run in made.runs] == [1, 2, 3]
     assert [run.config for run in made.runs] == [
@@ -173,10 +157,10 @@ def test_a_group_is_made_and_started(folder, idle):
     ]
     assert {run.recipe for run in made.runs} == {"final"}
     assert len(idle) + len(run_queue.list_waiting()) == 3
-    assert "none of its 3 runs is finished" in text(app)
-    well(app.text_input(key="group_name").set_value("final-repeats").run())
-    press(app, "start_group")
-    assert "there is already a group 'final-repeats'" in app.error[0].value
+    assert "none of its 3 runs is finished" in page_text(app)
+    well(app.text_input(key="experiments_group_name").set_value("final-repeats").run())
+    press(app, "experiments_start_group")
+    assert "already a group" in page_text(app)
 
 
 def test_a_group_tells_its_mean_its_interval_and_what_it_was_measured_on(folder):
@@ -189,27 +173,27 @@ def test_a_group_tells_its_mean_its_interval_and_what_it_was_measured_on(folder)
     assert table.loc["mine", "Mean"] == pytest.approx(99.43)
     assert table.loc["mine", "95 % interval"] == "99.38 to 99.48"
     assert list(table["Measured on"]) == ["10,000 validation images", "test images"]
-    assert "99.43 %" in text(app)
-    assert links(app) == {seed: f"run=mine-s{seed}" for seed in "123"}
+    assert "99.43 %" in page_text(app)
+    assert page_links(app) == {seed: f"run=mine-s{seed}" for seed in "123"}
     assert len(app.get("download_button")) == 2
 
 
 def test_only_a_mean_earns_a_group_the_badge(folder):
     group(folder, "lucky", [9_945, 9_920], epochs=3)
-    assert "goal reached" not in text(opened(REPEATS))
+    assert "goal reached" not in page_text(opened(REPEATS))
     group(folder, "good", [9_945, 9_941], epochs=3)
-    assert "goal reached" in text(opened(REPEATS, group="good"))
+    assert "goal reached" in page_text(opened(REPEATS, group="good"))
 
 
 def test_seeds_are_added_and_what_stands_still_goes_on(folder, idle):
     group(folder, "mine", [9_900, 9_904], epochs=3)
-    press(opened(REPEATS), "two_more")
+    press(opened(REPEATS), "experiments_add_seeds")
     assert [run.config.seed for run in repeats.open_group("mine").runs] == [1, 2, 3, 4]
     assert ([place.name for place in idle], run_queue.list_waiting()) == (["mine-s3"], ["mine-s4"])
     run_queue.remove("mine-s4")
     app = opened(REPEATS)
-    assert "mean of 2 seeds" in text(app)
-    press(app, "rest")
+    assert "mean of 2 seeds" in page_text(app)
+    press(app, "experiments_train_rest")
     assert run_queue.list_waiting() == ["mine-s4"]
 
 
@@ -218,7 +202,7 @@ def climb(config, steps: int = 100, end: float = 3.0) -> tuple[Point, ...]:
     losses = [
         2.3 - 2 * at / 50 if at < 50 else 0.3 + (end - 0.3) * (at - 50) / 50 for at in range(steps)
     ]
-    rates = experiments_rates.lr_range.learning_rates(config, steps)
+    rates = learning_rates(config, steps)
     return tuple(
         Point(at + 1, rate, loss, loss)
         for at, (rate, loss) in enumerate(zip(rates, losses, strict=True))
@@ -236,12 +220,12 @@ def asked(monkeypatch, here) -> list[Request]:
 def test_a_range_test_is_asked_for_as_it_is_set_up(folder, asked):
     made_run(folder, "mine", max_lr=0.07)
     app = opened(RATES)
-    assert "Which learning rate is the highest that still helps?" in text(app)
-    press(app, "find_rate")
+    assert "Which peak learning rate" in page_text(app)
+    press(app, "experiments_start_range")
     well(app.selectbox(key="tested").set_value("mine").run())
     well(app.selectbox(key="begin_with").set_value("trained weights").run())
     well(app.select_slider(key="steps").set_value(500).run())
-    press(app, "find_rate")
+    press(app, "experiments_start_range")
     assert asked == [
         Request(RECIPES["final"].config),
         Request(store.open_run("mine").config, "mine", 500),
@@ -254,7 +238,7 @@ def test_while_it_climbs_it_says_how_far_it_is(folder, monkeypatch):
         lr_range_job, "read", lambda request: RangeTest(points, 100, "running", "", 12.0)
     )
     app = opened(RATES)
-    assert "The rate is climbing" in text(app)
+    assert "is running" in page_text(app)
     assert app.get("progress")[0].proto.text == "Step 40 of 100, about 12 s left"
 
 
@@ -264,11 +248,11 @@ def test_its_suggestion_goes_to_train_with_the_set_up(folder, monkeypatch):
     monkeypatch.setattr(lr_range_job, "read", lambda request: found)
     app = opened(RATES, tested="intermediate")
     lr = found.suggestion.lr
-    assert f"A highest learning rate of {lr:g}." in text(app)
+    assert f"Suggested peak learning rate: {lr:g}" in page_text(app)
     assert {each.label: each.value for each in app.metric}["Suggested"] == f"{lr:g}"
-    press(app, "send")
+    press(app, "experiments_train_with_rate")
     assert app.session_state["recipe"] == "intermediate"
-    assert app.session_state["max_lr"] == experiments_rates.on_ladder(lr)
+    assert app.session_state["max_lr"] == nearest_slider_rate(lr)
     assert app.session_state["architecture"] == config.architecture
 
 
@@ -277,24 +261,24 @@ def test_a_schedule_without_a_highest_rate_gets_it_as_its_rate(folder, monkeypat
     found = RangeTest(climb(RECIPES["final"].config), 100, "done")
     monkeypatch.setattr(lr_range_job, "read", lambda request: found)
     app = opened(RATES, tested="flat", begin_with="trained weights")
-    assert {each.label: each.value for each in app.metric}["The set-up's own"] == "0.3"
-    press(app, "send")
-    assert app.session_state["lr"] == experiments_rates.on_ladder(found.suggestion.lr)
+    assert {each.label: each.value for each in app.metric}["Set-up"] == "0.3"
+    press(app, "experiments_train_with_rate")
+    assert app.session_state["lr"] == nearest_slider_rate(found.suggestion.lr)
     assert app.session_state["fork"] == "flat"
 
 
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        (RangeTest(climb(RECIPES["final"].config)[:10], 100, "done"), "No rate stands out"),
+        (RangeTest(climb(RECIPES["final"].config)[:10], 100, "done"), "inconclusive"),
         (RangeTest((), 100, "failed", "MNIST cannot be kept."), "MNIST cannot be kept."),
     ],
 )
 def test_a_test_that_tells_nothing_says_why_and_suggests_nothing(folder, monkeypatch, found, words):
     monkeypatch.setattr(lr_range_job, "read", lambda request: found)
     app = opened(RATES)
-    assert words in text(app)
-    assert "send" not in [each.key for each in app.button]
+    assert words in page_text(app)
+    assert "experiments_train_with_rate" not in [each.key for each in app.button]
 
 
 def test_a_range_test_that_cannot_be_begun_is_an_error_in_words(folder, here, monkeypatch):
@@ -302,12 +286,14 @@ def test_a_range_test_that_cannot_be_begun_is_an_error_in_words(folder, here, mo
         raise RunError("another range test is under way; it takes less than a minute.")
 
     monkeypatch.setattr(lr_range_job, "start", refuse)
-    assert "another range test is under way" in press(opened(RATES), "find_rate").error[0].value
+    assert "another range test is under way" in page_text(
+        press(opened(RATES), "experiments_start_range")
+    )
 
 
 @pytest.mark.parametrize("rate", [0.0004, 0.0351, 0.9, 7.3])
 def test_a_rate_lands_on_the_nearest_step_of_trains_slider(rate):
-    found = experiments_rates.on_ladder(rate)
+    found = nearest_slider_rate(rate)
     assert found in SLIDER_VALUES["max_lr"]
     assert max(found / rate, rate / found) < 1.25 or rate > SLIDER_VALUES["max_lr"][-1]
 
@@ -317,18 +303,22 @@ def test_a_network_is_made_checked_and_handed_out_under_the_runs_name(folder, he
     app = opened(EXPORTS)
     assert app.selectbox(key="taken").value == "mine"
     before = len(app.get("download_button"))
-    press(app, "make_onnx")
-    assert "it names 200 of 200 test images as the run does" in text(app)
+    press(app, "experiments_make_onnx")
+    assert "200 of 200 test images" in page_text(app)
     assert len(app.get("download_button")) == before + 1
-    assert "make_onnx" not in [each.key for each in well(app.run()).button], "what is made stays"
+    assert "experiments_make_onnx" not in [each.key for each in well(app.run()).button], (
+        "what is made stays"
+    )
     well(app.segmented_control(key="weights").set_value("best").run())
-    assert "make_onnx" in [each.key for each in app.button], "other weights make another file"
+    assert "experiments_make_onnx" in [each.key for each in app.button], (
+        "other weights make another file"
+    )
 
 
 def test_what_cannot_be_made_says_why_and_is_not_handed_out(folder, here):
     made_run(folder, "mine")
     weights(folder, "mine", 1, math.nan)
     app = opened(EXPORTS)
-    press(app, "make_torch")
-    assert ":material/error: The saved weights hold a value" in text(app)
+    press(app, "experiments_make_torch")
+    assert ":material/error: The saved weights hold a value" in page_text(app)
     assert len(app.get("download_button")) == 2, "the reports"

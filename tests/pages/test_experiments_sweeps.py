@@ -11,9 +11,10 @@ from core.experiments import repeats
 from core.sweeps import storage as sweep_storage
 from core.sweeps import sweep as sweeps
 from core.sweeps import worker as sweep_worker
-from pages.ui.experiments import sweeps as experiments_sweeps
+from pages.ui.experiments.sweeps import NEW_SWEEP, SEEDS
 from tests.core.sweeps import sweeping
 from tests.opening import open_page, well
+from tests.pages.reading import page_text
 
 
 @pytest.fixture(autouse=True)
@@ -38,15 +39,6 @@ def opened(**link: str) -> AppTest:
     return open_page("pages/experiments.py", experiment="Sweep", **link)
 
 
-def said(app: AppTest) -> str:
-    return "\n".join(
-        [
-            *(each.value for each in (*app.markdown, *app.error)),
-            *(each.proto.body for each in app.main.get("html")),
-        ]
-    ).replace("&nbsp;", " ")
-
-
 def finished(**more):
     sweeps.create(sweeping.made(**more))
     return sweep_worker.work("made", say=lambda words: None, train=sweeping.epochs)
@@ -54,22 +46,22 @@ def finished(**more):
 
 def test_a_sweep_is_set_up_and_begun(started):
     app = opened(swept="intermediate", vary="max_lr", vary_max_lr="0.02..0.2:log", sweep_runs="3")
-    assert "The test images play no part" in said(app)
+    assert "The test images play no part" in page_text(app)
     app.multiselect(key="vary").set_value(["max_lr", "widths", "augmentation"])
     well(app.run())
     app.text_input(key="vary_widths").set_value("4..8..2")
     app.multiselect(key="vary_augmentation").set_value(["none", "final-moves"])
-    app.text_input(key="sweep_name").set_value("mine")
-    well(app.button(key="start_sweep").click().run())
+    app.text_input(key="experiments_sweep_name").set_value("mine")
+    well(app.button(key="experiments_start_sweep").click().run())
     assert started == ["mine"]
     sweep = sweeps.find("mine").sweep
     assert (sweep.runs, sweep.recipe, sweep.config.holdout) == (3, "intermediate", sweeps.HOLDOUT)
     assert sweep.space["max_lr"].words == "0.02..0.2:log"
     assert sweep.space["rows.1.channels"].words == "4..8..2"
     assert sweep.space["augmentation"].choices == ("none", "final-moves")
-    assert "No run is through yet" in said(app)
+    assert "No run is finished yet" in page_text(app)
     assert app.selectbox(key="sweep").value == "mine"
-    well(app.button(key="go_on").click().run())
+    well(app.button(key="experiments_resume_sweep").click().run())
     assert started == ["mine", "mine"]
 
 
@@ -80,7 +72,7 @@ def test_a_sweep_is_set_up_and_begun(started):
 def test_what_is_no_range_is_answered_in_a_sentence(started, typed, words):
     app = opened()
     app.text_input(key="vary_max_lr").set_value(typed)
-    app.button(key="start_sweep").click().run()
+    app.button(key="experiments_start_sweep").click().run()
     assert words in app.error[0].value
     assert not app.exception
     assert sweeps.names() == started == []
@@ -88,17 +80,20 @@ def test_what_is_no_range_is_answered_in_a_sentence(started, typed, words):
 
 def test_a_sweep_without_a_name_gets_a_free_one(started):
     sweeps.create(sweeping.made("initial-sweep"))
-    app = opened(sweep=experiments_sweeps.NEW, swept="initial", sweep_runs="2")
-    well(app.button(key="start_sweep").click().run())
+    app = opened(sweep=NEW_SWEEP, swept="initial", sweep_runs="2")
+    well(app.button(key="experiments_start_sweep").click().run())
     assert started == ["initial-sweep-2"]
 
 
 def test_a_finished_sweep_shows_what_it_found(started):
     found = finished(runs=6)
     app = well(opened(sweep="made"))
-    assert f"{found.best.accuracy:.2f} % by {found.best.run}" in said(app)
-    assert {button.key for button in app.button} >= {"winner"}
-    assert not {button.key for button in app.button} & {"stop_sweep", "go_on"}
+    assert f"{found.best.accuracy:.2f} % by {found.best.run}" in page_text(app)
+    assert {button.key for button in app.button} >= {"experiments_train_winner"}
+    assert not {button.key for button in app.button} & {
+        "experiments_stop_sweep",
+        "experiments_resume_sweep",
+    }
     assert len(app.dataframe[0].value) == 6
     app.selectbox(key="slice").set_value("ema_decay")
     well(app.run())
@@ -108,18 +103,18 @@ def test_a_sweep_that_is_not_here_is_named_and_the_newest_shown(started):
     sweeps.create(sweeping.made("older"))
     sweeps.create(sweeping.made("newer"))
     app = well(opened(sweep="elsewhere"))
-    assert "There is no sweep elsewhere here." in app.warning[0].value
+    assert "no sweep elsewhere" in app.warning[0].value
     assert app.selectbox(key="sweep").value == "newer"
 
 
 def test_the_winner_is_trained_on_everything(started, idle):
     found = finished(runs=4)
     app = opened(sweep="made")
-    well(app.button(key="winner").click().run())
+    well(app.button(key="experiments_train_winner").click().run())
     (group,) = repeats.list_groups()
     assert group.name == f"made-{found.best.place:03d}-all"
-    assert len(group.runs) == experiments_sweeps.SEEDS
-    assert group.name in said(app)
+    assert len(group.runs) == SEEDS
+    assert group.name in page_text(app)
     assert idle
 
 
@@ -127,11 +122,11 @@ def test_a_stopped_sweep_goes_on(started, monkeypatch):
     sweeps.create(sweeping.made())
     monkeypatch.setattr(sweep_worker, "working", lambda name: True)
     app = opened(sweep="made")
-    well(app.button(key="stop_sweep").click().run())
+    well(app.button(key="experiments_stop_sweep").click().run())
     assert sweeps.find("made").stopped
     monkeypatch.setattr(sweep_worker, "working", lambda name: False)
     app = opened(sweep="made")
-    well(app.button(key="go_on").click().run())
+    well(app.button(key="experiments_resume_sweep").click().run())
     assert started == ["made"]
 
 
@@ -139,7 +134,7 @@ def test_a_storage_that_cannot_be_reached_is_told(monkeypatch):
     monkeypatch.setenv(sweep_storage.STORAGE, "postgresql://me:secret@127.0.0.1:1/db")
     app = opened()
     assert "cannot be used" in app.error[0].value
-    assert "secret" not in said(app)
+    assert "secret" not in page_text(app)
     assert not app.exception
 
 

@@ -168,9 +168,9 @@ def test_two_runs_are_compared_image_by_image(folder, here):
         cell["note"].split(" | ")[1] == cell["label"] != cell["note"].split(" | ")[0]
         for cell in cells
     )
-    assert compare_runs("one", found_of(first, here), "two", found_of(second, here)).summary in page_text(
-        app
-    )
+    assert compare_runs(
+        "one", found_of(first, here), "two", found_of(second, here)
+    ).summary in page_text(app)
 
 
 def test_a_single_run_has_nothing_to_be_compared_with(folder, here):

@@ -16,7 +16,7 @@ from pages.ui.runs import table
 from pages.ui.runs.columns import CURVE_POINTS, thin_curve
 from tests.made import made_run
 from tests.opening import open_page, well
-from tests.pages.reading import page_links, page_text, press
+from tests.pages.reading import page_links, page_text, press_and_rerun
 
 PAGE = "pages/runs.py"
 
@@ -170,7 +170,7 @@ def test_notes_that_cannot_be_saved_stay_in_the_box(four_runs, monkeypatch):
 def test_a_renamed_run_stays_selected(four_runs):
     app = opened("final")
     well(app.text_input(key="runs_name_final").set_value("first").run())
-    press(app, "runs_rename")
+    press_and_rerun(app, "runs_rename")
     assert store.open_run("first")
     assert app.multiselect(key="select").value == ["first"]
     assert "first" in headings(app)
@@ -186,18 +186,18 @@ def test_deleting_asks_first_and_the_bin_restores(four_runs):
     assert [run.name for run in store.list_runs()] == ["fresh", "cut", "other", "final"]
     well(app.run())
     assert "2 runs move" in page_text(app), "the dialog survives a rerun"
-    press(app, "runs_cancel")
+    press_and_rerun(app, "runs_cancel")
     assert "2 runs move" not in page_text(app)
     assert len(store.list_runs()) == 4
 
     well(app.multiselect(key="select").set_value(["final"]).run())
     well(app.button(key="runs_delete_run").click().run())
-    press(app, "runs_confirm")
+    press_and_rerun(app, "runs_confirm")
     assert [run.name for run in store.list_runs()] == ["fresh", "cut", "other"]
     assert app.multiselect(key="select").value == []
     assert app.selectbox(key="runs_binned").label.startswith("1 deleted run")
 
-    press(app, "runs_restore")
+    press_and_rerun(app, "runs_restore")
     assert store.open_run("final").epochs
     assert app.multiselect(key="select").value == ["final"]
 

@@ -14,7 +14,7 @@ from pages.ui.controls import field_label
 from pages.ui.runs.differences import format_setting
 from tests.made import made_run
 from tests.opening import open_page, well
-from tests.pages.reading import page_links, page_text, press
+from tests.pages.reading import page_links, page_text, press_and_rerun
 
 PAGE = "pages/runs.py"
 
@@ -141,7 +141,7 @@ def test_a_group_shows_its_details_and_selects_its_runs(repeats):
     ]
     (chart,) = app.get("vega_lite_chart") or app.get("runs_arrow_vega_lite_chart")
     assert "trio: 97.00" in chart.proto.alt
-    press(app, "runs_select_group")
+    press_and_rerun(app, "runs_select_group")
     assert app.multiselect(key="select").value == ["trio-s1", "trio-s2", "trio-s3"]
 
 

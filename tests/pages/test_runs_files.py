@@ -15,7 +15,7 @@ from core.runs.run import DamagedRun
 from pages.ui.words import escape_markdown
 from tests.made import made_run
 from tests.opening import open_page, well
-from tests.pages.reading import page_links, page_text, press
+from tests.pages.reading import page_links, page_text, press_and_rerun
 
 PAGE = "pages/runs.py"
 
@@ -50,7 +50,7 @@ def test_emptying_the_bin_asks_first(four_runs):
     well(app.button(key="runs_empty_bin").click().run())
     assert "removed for good" in page_text(app)
     assert len(trash.list_trash()) == 1
-    press(app, "runs_confirm")
+    press_and_rerun(app, "runs_confirm")
     assert trash.list_trash() == []
     assert "The bin is empty" in page_text(app)
 
@@ -58,7 +58,7 @@ def test_emptying_the_bin_asks_first(four_runs):
 def test_a_run_whose_name_is_taken_stays_in_the_bin(four_runs):
     trash.delete("final")
     made_run(four_runs, "final")
-    app = press(open_page(PAGE), "runs_restore")
+    app = press_and_rerun(open_page(PAGE), "runs_restore")
     assert len(trash.list_trash()) == 1
     assert app.selectbox(key="runs_binned")
 
@@ -130,11 +130,11 @@ def test_the_order_of_the_queue_is_changed_on_the_page(folder, idle):
     assert run_queue.list_waiting() == ["a", "b", "c"]
     assert app.button(key="runs_arrow_upward_a").disabled
     assert app.button(key="runs_arrow_downward_c").disabled
-    press(app, "runs_arrow_upward_b")
+    press_and_rerun(app, "runs_arrow_upward_b")
     assert run_queue.list_waiting() == ["b", "a", "c"]
-    press(app, "runs_arrow_downward_b")
+    press_and_rerun(app, "runs_arrow_downward_b")
     assert run_queue.list_waiting() == ["a", "b", "c"]
-    press(app, "runs_drop_b")
+    press_and_rerun(app, "runs_drop_b")
     assert run_queue.list_waiting() == ["a", "c"]
     assert store.open_run("b").state == "stopped"
     assert "live" in page_text(app)
@@ -151,7 +151,7 @@ def test_damaged_folders_are_listed_with_the_reason_and_can_be_deleted(four_runs
     assert "format 99" in page_text(app)
     assert len(listed(app)) == 4
     well(app.button(key="runs_damaged_newer").click().run())
-    press(app, "runs_confirm")
+    press_and_rerun(app, "runs_confirm")
     assert not [
         each for each in store.list_runs() if isinstance(each, DamagedRun) and each.name == "newer"
     ]

@@ -1,8 +1,9 @@
-"""A run as a file for elsewhere, each made and checked when it is asked for, and its reports."""
+"""Exports of a run: its network as a file that is checked when it is made, and its reports."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 
@@ -12,34 +13,35 @@ from core.reports import report as reports
 from core.runs.run import Run
 from core.runs.store import open_run
 from pages.ui import checkpoints, dataset
-from pages.ui.experiments import shared as experiments_parts
+from pages.ui.experiments import shared
 from pages.ui.frame import KEPT, heading
+from pages.ui.words import capitalise, escape_markdown
 
 WEIGHTS = ("last", "best")
 REPORTS = (
     (
-        "Report as a page",
+        "Report (HTML)",
         ".html",
         "text/html",
         reports.html,
-        "With charts and the hardest images, in one file: to read, to print, to send.",
+        "With charts and the hardest images, in one file, to read, print or send.",
     ),
     (
-        "Report as Markdown",
+        "Report (Markdown)",
         ".md",
         "text/markdown",
         reports.markdown,
-        "The same without pictures: for a repository or an issue.",
+        "Without images, for a repository or an issue.",
     ),
 )
 
 
-def exports(runs: Sequence[Run]) -> None:
-    """Pick a run, and take it along."""
+def show_exports(runs: Sequence[Run]) -> None:
+    """Show a control for the run, and the files that can be made of it."""
     names = [run.name for run in checkpoints.trained_runs()]
     if not names:
-        experiments_parts.nothing_yet(
-            "A trained run leaves here as a file for elsewhere: its network, a script that trains it, its report."
+        shared.show_invitation(
+            "A trained run can be exported: its network, a script that trains it, and a report."
         )
         return
     with st.container(key="bar", horizontal=True, vertical_alignment="center", gap="small"):
@@ -62,72 +64,75 @@ def exports(runs: Sequence[Run]) -> None:
             **KEPT,
         )
     run = open_run(name)
-    heading("The network", "loaded again and compared on 1,000 test images before it is handed out")
+    heading("Network", "each file is loaded again and compared with the run on 1,000 test images")
     for format in FORMATS:
-        _network(run, format, which)
-    heading("The report", "written when it is asked for")
-    for title, ending, mime, write, help in REPORTS:
+        _show_format(run, format, which)
+    heading("Report", "written when you download it")
+    for title, extension, mime, write, help in REPORTS:
         with st.container(
             border=True,
             horizontal=True,
             vertical_alignment="center",
             gap="small",
-            key=f"as_{ending[1:]}",
+            key=f"experiments_report_{extension[1:]}",
         ):
             st.markdown(f"**{title}**  \n:gray[:small[{help}]]", width="stretch")
             st.download_button(
                 "Download",
-                lambda write=write: write(run),
-                f"{run.name}-report{ending}",
+                partial(write, run),
+                f"{run.name}-report{extension}",
                 mime,
-                key=f"save_report{ending}",
+                key=f"experiments_save_report_{extension[1:]}",
                 on_click="ignore",
                 icon=":material/download:",
             )
 
 
-def _network(run: Run, format: str, which: str) -> None:
-    known = FORMATS[format]
+def _show_format(run: Run, format: str, which: str) -> None:
+    """Show one kind of file: a button that makes it, then its check and a download button."""
+    about = FORMATS[format]
     with st.container(
-        border=True, horizontal=True, vertical_alignment="center", gap="small", key=f"as_{format}"
+        border=True,
+        horizontal=True,
+        vertical_alignment="center",
+        gap="small",
+        key=f"experiments_export_{format}",
     ):
-        said = st.empty()
-        said.markdown(f"**{known.title}**  \n:gray[:small[{known.help}]]", width="stretch")
-        asked = st.session_state.setdefault("made_exports", set())
-        changed = checkpoints.weights_time(run, which)
-        key = (run.name, format, which, changed)
-        place = st.empty()
-        if key not in asked:
-            if not place.button("Make", icon=":material/build:", key=f"make_{format}"):
+        text, button = st.empty(), st.empty()
+        text.markdown(f"**{about.title}**  \n:gray[:small[{about.help}]]", width="stretch")
+        requested = st.session_state.setdefault("experiments_exports", set())
+        key = (run.name, format, which, checkpoints.weights_time(run, which))
+        if key not in requested:
+            if not button.button("Make", icon=":material/build:", key=f"experiments_make_{format}"):
                 return
             if not dataset.load_digits():
                 return
-            asked.add(key)
+            requested.add(key)
         try:
-            made = _made(*key)
+            made = _export(*key)
         except UserError as error:
-            said.markdown(
-                f"**{known.title}**  \n:small[:material/error: {str(error)[:1].upper()}{str(error)[1:]}]",
-                width="stretch",
+            reason = escape_markdown(capitalise(str(error)))
+            text.markdown(
+                f"**{about.title}**  \n:small[:material/error: {reason}]", width="stretch"
             )
-            place.empty()
+            button.empty()
             return
-        said.markdown(
-            f"**{known.title}** :gray[{len(made.data) / 1e3:,.1f} kB]  \n"
-            f":gray[:small[:material/check: {made.check.summary}]]",
+        text.markdown(
+            f"**{about.title}** :gray[{len(made.data) / 1e3:,.1f} kB]  \n"
+            f":gray[:small[:material/check: {escape_markdown(made.check.summary)}]]",
             width="stretch",
         )
-        place.download_button(
+        button.download_button(
             "Download",
             made.data,
             made.name,
-            known.mime,
-            key=f"save_{format}",
+            about.mime,
+            key=f"experiments_save_{format}",
             on_click="ignore",
             icon=":material/download:",
         )
 
 
 @st.cache_data(max_entries=24, show_spinner="Making and checking the file")
-def _made(name: str, format: str, which: str, changed: int) -> Export:
+def _export(name: str, format: str, which: str, weights_time: int) -> Export:
     return export(open_run(name), format, which)

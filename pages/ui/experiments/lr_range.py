@@ -1,4 +1,4 @@
-"""The rate finder: a range test set up from a recipe or a run, watched, and its suggestion sent to Train."""
+"""The learning rate range test: setting it up, watching it, and training with its suggestion."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from core.charts import experiments as charts_experiments
+from core.charts import experiments as charts
 from core.config import RunConfig
 from core.errors import UserError
 from core.experiments import lr_range, lr_range_job
@@ -18,20 +18,27 @@ from core.runs.run import Run
 from core.training.effects import rate_fields
 from pages.ui import dataset, tables, words
 from pages.ui.components.chart import draw_chart
-from pages.ui.controls import DEFAULT_RECIPE, NEW_RUN, RUN, SLIDER_VALUES, set_controls
-from pages.ui.experiments import shared as experiments_parts
+from pages.ui.controls import (
+    DEFAULT_RECIPE,
+    NEW_RUN,
+    RUN,
+    SLIDER_VALUES,
+    set_controls,
+)
+from pages.ui.experiments import shared
 from pages.ui.frame import KEPT
-from pages.ui.train import fork as train_fork
+from pages.ui.train import fork
+from pages.ui.words import escape_markdown
 
 POLL = 0.5  # seconds
 STEPS = (100, 200, 300, 500, 1_000)
 FRESH, TRAINED = "fresh weights", "trained weights"
 
 
-def finder(runs: Sequence[Run]) -> None:
-    """Set a range test up, start it, and see what it finds."""
-    set_ups = experiments_parts.set_ups(runs)
-    names, trained = list(set_ups), {run.name for run in runs if run.epochs}
+def show_lr_range(runs: Sequence[Run]) -> None:
+    """Show the controls of a range test, and its result."""
+    configs = shared.starting_configs(runs)
+    names, trained = list(configs), {run.name for run in runs if run.epochs}
     with st.container(key="bar", horizontal=True, vertical_alignment="bottom", gap="small"):
         name = st.selectbox(
             "Set-up",
@@ -42,15 +49,15 @@ def finder(runs: Sequence[Run]) -> None:
             help="A recipe, or the settings of a run.",
             **KEPT,
         )
-        start = FRESH
+        weights = FRESH
         if name in trained:
-            start = st.selectbox(
-                "Begin with",
+            weights = st.selectbox(
+                "Start from",
                 (FRESH, TRAINED),
                 key="begin_with",
                 width=180,
                 **KEPT,
-                help="A copy of the run's last weights, or new ones drawn as the run drew its own.",
+                help="New random weights, or a copy of the run's last weights.",
             )
         steps = st.select_slider(
             "Steps",
@@ -59,124 +66,122 @@ def finder(runs: Sequence[Run]) -> None:
             key="steps",
             width=180,
             **KEPT,
-            help="Batches that are trained on. More take longer and follow the loss more closely.",
+            help="Number of training steps. More steps take longer and give a smoother curve.",
         )
-        asked = st.button("Find", type="primary", icon=":material/search:", key="find_rate")
-    config, recipe = set_ups[name]
-    request = Request(config, name if start == TRAINED else None, steps)
-    if asked and dataset.load_digits():
-        try:
-            lr_range_job.start(request)
-        except UserError as error:
-            st.error(str(error), icon=":material/error:")
+        started = st.button(
+            "Start", type="primary", icon=":material/search:", key="experiments_start_range"
+        )
+    config, recipe = configs[name]
+    request = Request(config, name if weights == TRAINED else None, steps)
     try:
-        found = lr_range_job.read(request)
+        if started and dataset.load_digits():
+            lr_range_job.start(request)
+        test = lr_range_job.read(request)
     except UserError as error:
-        st.error(str(error), icon=":material/error:")
+        shared.show_error(error)
         return
-    moving = found is not None and found.state == "running"
-    st.fragment(_watch, run_every=POLL if moving else None, key="finding")(request, recipe, moving)
+    running = test is not None and test.state == "running"
+    st.fragment(_watch, run_every=POLL if running else None, key="experiments_lr_range")(
+        request, recipe, running
+    )
 
 
-def _watch(request: Request, recipe: str | None, moving: bool) -> None:
-    found = lr_range_job.read(request)
-    if moving and (found is None or found.state != "running"):
-        st.rerun()  # the whole page, which then asks no more
-    if found is None:
-        experiments_parts.verdict("Which learning rate is the highest that still helps?")
-        experiments_parts.method(
-            "The test takes a copy of the weights and trains it for a few hundred steps while the rate climbs. Where "
-            "the loss is lowest, steps begin to undo each other; a tenth of that rate is a good highest one."
+def _watch(request: Request, recipe: str | None, running: bool) -> None:
+    test = lr_range_job.read(request)
+    if running and (test is None or test.state != "running"):
+        st.rerun()  # the whole page, which then stops polling
+    if test is None:
+        shared.show_headline("Which peak learning rate is the highest that still helps?")
+        shared.show_explanation(
+            "The range test trains a copy of the weights for a few hundred steps while the "
+            "learning rate rises. Beyond the rate with the lowest loss training becomes unstable; "
+            "a tenth of that rate is a good peak."
         )
         return
-    _answer(found, request, recipe)
-    climb = lr_range.learning_rates(request.config, request.steps)
+    _show_result(test, request, recipe)
+    rates = lr_range.learning_rates(request.config, request.steps)
     frame = pd.DataFrame(
-        [(point.lr, point.loss, point.smoothed) for point in found.points],
+        [(point.lr, point.loss, point.smoothed) for point in test.points],
         columns=["lr", "loss", "smoothed"],
         dtype=float,
     )
-    suggestion = found.suggestion
-    lr, lowest = (suggestion.lr, suggestion.lowest_loss_lr) if suggestion else (None, None)
+    suggestion = test.suggestion
     draw_chart(
-        charts_experiments.range_test(frame, lr, lowest, (climb[0], climb[-1])),
+        charts.range_test(
+            frame,
+            suggestion.lr if suggestion else None,
+            suggestion.lowest_loss_lr if suggestion else None,
+            (rates[0], rates[-1]),
+        ),
         "range",
         title="Loss",
-        subtitle="while the rate climbs; thin: of each batch, thick: smoothed",
-        alt=suggestion.explanation
-        if suggestion
-        else "Loss against learning rate; the test is not done.",
+        subtitle="by learning rate; thin: single batches, thick: smoothed",
+        alt=suggestion.explanation if suggestion else "Loss by learning rate; not finished.",
         filename=f"{request.run or request.config.architecture}-rates",
         make_table=lambda: frame,
     )
 
 
-def _answer(found: RangeTest, request: Request, recipe: str | None) -> None:
-    with st.container(key="finding_answer"):
-        suggestion = found.suggestion
-        if found.state == "running":
-            share = len(found.points) / found.steps
-            experiments_parts.verdict("The rate is climbing …")
+def _show_result(test: RangeTest, request: Request, recipe: str | None) -> None:
+    with st.container(key="experiments_range_result"):
+        suggestion = test.suggestion
+        if test.state == "running":
+            shared.show_headline("The test is running …")
             st.progress(
-                share,
-                text=f"Step {len(found.points)} of {found.steps}{words.format_remaining(found.seconds_left)}",
+                len(test.points) / test.steps,
+                text=f"Step {len(test.points)} of {test.steps}"
+                f"{words.format_remaining(test.seconds_left)}",
             )
         elif suggestion is None:
-            experiments_parts.verdict("The test did not come to its end.")
-            st.error(found.message, icon=":material/error:")
+            shared.show_headline("The test failed.")
+            st.error(escape_markdown(test.message), icon=":material/error:")
         elif suggestion.lr is None:
-            experiments_parts.verdict("No rate stands out.")
-            experiments_parts.method(suggestion.explanation)
+            shared.show_headline("The test is inconclusive.")
+            shared.show_explanation(suggestion.explanation)
         else:
-            experiments_parts.verdict(f"A highest learning rate of {suggestion.lr:g}.")
-            experiments_parts.method(suggestion.explanation)
-            used = ", ".join(
-                f"{getattr(request.config, field):g}" for field in _fields(request.config)
+            shared.show_headline(f"Suggested peak learning rate: {suggestion.lr:g}")
+            shared.show_explanation(suggestion.explanation)
+            current = ", ".join(
+                f"{getattr(request.config, field):g}" for field in _peak_fields(request.config)
             )
-            tables.draw_metrics(
-                {
-                    "Suggested": f"{suggestion.lr:g}",
-                    "The set-up's own": used,
-                    "Lowest loss at": f"{suggestion.lowest_loss_lr:.2g}",
-                }
-            )
+            metrics = {"Suggested": f"{suggestion.lr:g}", "Set-up": current}
+            if suggestion.lowest_loss_lr is not None:
+                metrics["Lowest loss at"] = f"{suggestion.lowest_loss_lr:.2g}"
+            tables.draw_metrics(metrics)
             if st.button(
-                f"Train with {on_ladder(suggestion.lr):g}",
+                f"Train with {nearest_slider_rate(suggestion.lr):g}",
                 icon=":material/arrow_forward:",
-                key="send",
-                help="Takes the set-up to the Train page with this highest learning rate, the nearest on its "
-                "scale.",
+                key="experiments_train_with_rate",
+                help="Opens Train with these settings and the nearest value of its slider.",
             ):
-                send(request, recipe, suggestion.lr)
+                open_train_page(request, recipe, suggestion.lr)
 
 
-def send(request: Request, recipe: str | None, lr: float) -> None:
-    """Turn to the Train page with a set-up and a highest rate."""
+def open_train_page(request: Request, recipe: str | None, lr: float) -> None:
+    """Open the Train page with the settings of a range test and a peak learning rate."""
     config = request.config
     known = recipe if recipe in RECIPES else DEFAULT_RECIPE
-    train_fork.drop_fork()
+    fork.drop_fork()
     st.session_state[RUN] = NEW_RUN
     st.session_state["recipe"] = known
     set_controls(config)
-    for (
-        field,
-        values,
-    ) in SLIDER_VALUES.items():  # its sliders hold no other values, but for those of the recipe
+    # A slider has its own values and the recipe's; any other value moves to the nearest.
+    for field, values in SLIDER_VALUES.items():
         value = getattr(config, field)
         if value != getattr(RECIPES[known].config, field):
-            st.session_state[field] = min(values, key=lambda each: abs(each - value))
+            st.session_state[field] = min(values, key=lambda other: abs(other - value))
     if request.run is not None:
-        train_fork.start_fork(request.run)
-    for field in _fields(config):
-        st.session_state[field] = on_ladder(lr)
+        fork.start_fork(request.run)
+    for field in _peak_fields(config):
+        st.session_state[field] = nearest_slider_rate(lr)
     st.switch_page("pages/train.py", query_params={})
 
 
-def on_ladder(lr: float) -> float:
-    """The nearest rate, by its factor, that Train's slider can stand at."""
+def nearest_slider_rate(lr: float) -> float:
+    """The value of Train's slider that is nearest to a rate, on a logarithmic scale."""
     return min(SLIDER_VALUES["max_lr"], key=lambda value: abs(math.log(value / lr)))
 
 
-def _fields(config: RunConfig) -> list[str]:
-    """Where the schedule takes its highest rate from."""
+def _peak_fields(config: RunConfig) -> list[str]:
+    """The config's fields from which its schedule takes the peak learning rate."""
     return ["max_lr"] if "max_lr" in rate_fields(config.schedule) else ["lr"]

@@ -1,8 +1,9 @@
-"""Groups of repeats: making one, watching it, and what its seeds come to."""
+"""Groups of repeated runs: starting one, watching it, and its mean over seeds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -15,35 +16,45 @@ from core.runs import run_queue
 from core.runs.run import Run
 from core.runs.store import list_runs
 from pages.ui import words
-from pages.ui.experiments import shared as experiments_parts
+from pages.ui.experiments import shared
 from pages.ui.frame import KEPT, heading
+from pages.ui.words import escape_markdown
 
 POLL = 2.0  # seconds
-FEW = 6  # groups that one chart can hold
-COLUMNS = {"Mean": "%.2f %%", "Deviation": "%.3f", "Smallest": "%.2f %%", "Largest": "%.2f %%"}
+MAX_GROUPS = 6  # in one chart
+COLUMNS = {
+    "Mean": "%.2f %%",
+    "Standard deviation": "%.3f",
+    "Lowest": "%.2f %%",
+    "Highest": "%.2f %%",
+}
 
 
-def groups(runs: Sequence[Run]) -> None:
-    """The groups there are, and a way to make one."""
-    _new(runs)
-    found = repeats.groups_of(runs)
-    if not found:
+def show_repeats(runs: Sequence[Run]) -> None:
+    """Show the controls that start a group, and the existing groups."""
+    _show_setup(runs)
+    groups = repeats.groups_of(runs)
+    if not groups:
         st.markdown(
-            ":gray[No group yet. Five seeds of one set-up tell what a set-up reaches, and by how much chance "
-            "moves it; a single run tells neither.]",
+            ":gray[No group yet. Five runs with different seeds show what a set-up reaches and how "
+            "much chance matters; a single run shows neither.]",
             width=640,
         )
         return
-    moving = any(run.is_live or run.state == "queued" for group in found for run in group.runs)
-    st.fragment(_watch, run_every=POLL if moving else None, key="groups")(moving)
+    live = _any_live(groups)
+    st.fragment(_watch, run_every=POLL if live else None, key="experiments_groups")(live)
 
 
-def _new(runs: Sequence[Run]) -> None:
-    set_ups = experiments_parts.set_ups(runs)
-    names = list(set_ups)
+def _any_live(groups: Sequence[Group]) -> bool:
+    return any(run.is_live or run.state == "queued" for group in groups for run in group.runs)
+
+
+def _show_setup(runs: Sequence[Run]) -> None:
+    configs = shared.starting_configs(runs)
+    names = list(configs)
     with st.container(key="bar", horizontal=True, vertical_alignment="bottom", gap="small"):
-        chosen = st.selectbox(
-            "Train again",
+        base = st.selectbox(
+            "Set-up",
             names,
             names.index("final") if "final" in names else 0,
             key="repeated",
@@ -52,84 +63,92 @@ def _new(runs: Sequence[Run]) -> None:
             **KEPT,
         )
         count = st.number_input(
-            "Times",
+            "Runs",
             2,
             repeats.MAX_RUNS,
             5,
             key="times",
             width=120,
             **KEPT,
-            help="Every run gets another seed: the order of the images, the first weights and the "
-            "augmentation are drawn anew. Everything else is the same.",
+            help="Each run has another random seed: the order of the images, the initial weights "
+            "and the augmentation differ. All other settings are the same.",
         )
-        wanted = repeats.free_name(f"{chosen}-repeats")
-        name = st.text_input("Name", placeholder=wanted, key="group_name", max_chars=54, width=220)
-        if st.button("Start", type="primary", icon=":material/play_arrow:", key="start_group"):
-            config, recipe = set_ups[chosen]
-            _start(lambda: repeats.create(config, name.strip() or wanted, count, recipe=recipe))
+        default_name = repeats.free_name(f"{base}-repeats")
+        name = st.text_input(
+            "Name",
+            placeholder=default_name,
+            key="experiments_group_name",
+            max_chars=54,
+            width=220,
+        )
+        if st.button(
+            "Start", type="primary", icon=":material/play_arrow:", key="experiments_start_group"
+        ):
+            config, recipe = configs[base]
+            _start(
+                lambda: repeats.create(config, name.strip() or default_name, count, recipe=recipe)
+            )
 
 
-def _start(make: Callable[[], Group]) -> None:
+def _start(make_group: Callable[[], Group]) -> None:
     try:
-        group = make()
+        group = make_group()
         repeats.submit(group)
     except UserError as error:
-        st.error(str(error), icon=":material/error:")
+        shared.show_error(error)
     else:
-        st.session_state["group_next"] = group.name
+        shared.open_next("group", group.name)
         st.rerun()
 
 
-def _watch(moving: bool) -> None:
+def _watch(live: bool) -> None:
     run_queue.start_waiting()
-    found = repeats.groups_of(run for run in list_runs() if isinstance(run, Run))
-    if moving and not any(
-        run.is_live or run.state == "queued" for group in found for run in group.runs
-    ):
-        st.rerun()  # the whole page, which then asks no more
-    heading("Groups", "the same set-up with several seeds")
+    groups = repeats.groups_of(run for run in list_runs() if isinstance(run, Run))
+    if live and not _any_live(groups):
+        st.rerun()  # the whole page, which then stops polling
+    heading("Groups", "the same settings with several seeds")
     st.dataframe(
-        pd.DataFrame([_row(group) for group in found]),
+        pd.DataFrame([_row(group) for group in groups]),
         hide_index=True,
-        key="group_table",
+        key="experiments_group_table",
         column_config={
-            name: st.column_config.NumberColumn(format=form) for name, form in COLUMNS.items()
+            name: st.column_config.NumberColumn(format=format) for name, format in COLUMNS.items()
         },
     )
-    names = [group.name for group in found]
-    chosen = experiments_parts.pick("Group", names)
-    _one(next(group for group in found if group.name == chosen))
-    others = [group for group in found if group.name != chosen]
-    shown = [next(group for group in found if group.name == chosen)]
-    if others and st.toggle("Beside the others", key="beside_groups", **KEPT):
-        shown += others[: FEW - 1]
-    experiments_parts.charts(shown)
+    selected = shared.select_named("Group", [group.name for group in groups])
+    group = next(group for group in groups if group.name == selected)
+    _show_group(group)
+    others = [other for other in groups if other.name != selected]
+    shown = [group]
+    if others and st.toggle("Show other groups too", key="beside_groups", **KEPT):
+        shown += others[: MAX_GROUPS - 1]
+    shared.draw_groups(shown)
 
 
 def _row(group: Group) -> dict[str, object]:
-    found, interval = group.spread, group.interval
+    spread, interval = group.spread, group.interval
     return {
         "Group": group.name,
         "Runs": f"{len(group.finished)} of {len(group.runs)}",
-        "Mean": found and found.mean,
-        "95 % interval": f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else "",
-        "Deviation": found.deviation if found and interval else None,
-        "Smallest": found and found.smallest,
-        "Largest": found and found.largest,
+        "Mean": spread.mean if spread else None,
+        "95 % interval": "{:.2f} to {:.2f}".format(*interval) if interval else "",
+        "Standard deviation": spread.deviation if spread and interval else None,
+        "Lowest": spread.smallest if spread else None,
+        "Highest": spread.largest if spread else None,
         "Measured on": group.measured_on,
         "Goal": "reached" if group.reaches_goal else "",
     }
 
 
-def _one(group: Group) -> None:
-    experiments_parts.verdict(group.summary)
+def _show_group(group: Group) -> None:
+    shared.show_headline(group.summary)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if group.reaches_goal:
             st.badge(
                 "goal reached",
                 icon=":material/flag:",
                 color="green",
-                help="By the mean of the group, not by its luckiest run.",
+                help="The mean of the group reaches the goal, not only its best run.",
             )
         st.markdown(":small[:gray[Seeds]]", width="content")
         for run in group.runs:
@@ -138,35 +157,41 @@ def _one(group: Group) -> None:
                 label=f"{run.config.seed}",
                 icon=words.state_badge(run.state)[1],
                 query_params={"run": run.name},
-                help=f"{run.name}: {run.state}, {words.format_accuracy(run)}",
+                help=f"{escape_markdown(run.name)}: {run.state}, {words.format_accuracy(run)}",
             )
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if any(run.can_resume for run in group.runs) and st.button(
             "Train the rest",
             icon=":material/play_arrow:",
-            key="rest",
-            help="Those that stand still and can go on.",
+            key="experiments_train_rest",
+            help="Resumes the runs of the group that were stopped.",
         ):
             _start(lambda: group)
-        if st.button("Two more seeds", icon=":material/add:", key="two_more", type="tertiary"):
-            _start(lambda: _more(group.name))
+        if st.button(
+            "Add two seeds", icon=":material/add:", key="experiments_add_seeds", type="tertiary"
+        ):
+            _start(lambda: _extend(group.name))
         if group.finished:
-            for title, ending, mime, make in (
-                ("Report (HTML)", "html", "text/html", reports.html),
-                ("Report (Markdown)", "md", "text/markdown", reports.markdown),
-            ):
-                st.download_button(
-                    title,
-                    lambda make=make: make(group),
-                    f"{group.name}-report.{ending}",
-                    mime,
-                    key=f"group_{ending}",
-                    on_click="ignore",
-                    type="tertiary",
-                    icon=":material/download:",
-                )
+            _show_reports(group)
 
 
-def _more(name: str) -> Group:
+def _show_reports(group: Group) -> None:
+    for title, extension, mime, make_report in (
+        ("Report (HTML)", "html", "text/html", reports.html),
+        ("Report (Markdown)", "md", "text/markdown", reports.markdown),
+    ):
+        st.download_button(
+            title,
+            partial(make_report, group),
+            f"{group.name}-report.{extension}",
+            mime,
+            key=f"experiments_group_{extension}",
+            on_click="ignore",
+            type="tertiary",
+            icon=":material/download:",
+        )
+
+
+def _extend(name: str) -> Group:
     repeats.extend(name, 2)
     return repeats.open_group(name)

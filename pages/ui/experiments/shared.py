@@ -1,4 +1,4 @@
-"""What the parts of the Experiments page share: the answer in large type, charts of groups, set-ups to begin with."""
+"""What the parts of the Experiments page share: texts, charts of groups, configs to start from."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from core.charts import experiments as charts_experiments
+from core.charts import experiments as charts
 from core.config import RunConfig
 from core.experiments.repeats import Group
 from core.recipes import RECIPES
@@ -16,89 +16,100 @@ from core.reports.groups import bands, points
 from core.runs.run import Run
 from pages.ui.components.chart import draw_chart
 from pages.ui.frame import KEPT
+from pages.ui.words import escape_markdown
 
 
-def verdict(words: str) -> None:
-    """An answer in large type: one or two sentences."""
-    st.html(f'<p class="verdict">{escape(words).replace(" %", "&nbsp;%")}</p>')
+def show_headline(text: str) -> None:
+    """Show a result in large type: one or two sentences."""
+    st.html(f'<p class="headline">{escape(text).replace(" %", "&nbsp;%")}</p>')
 
 
-def method(words: str) -> None:
-    """How an answer was found, quietly."""
-    st.html(
-        f'<p class="method">{escape(words).replace(" %", "&nbsp;%").replace(" = ", "&nbsp;=&nbsp;")}</p>'
-    )
+def show_explanation(text: str) -> None:
+    """Show how a result was obtained, in small type."""
+    body = escape(text).replace(" %", "&nbsp;%").replace(" = ", "&nbsp;=&nbsp;")
+    st.html(f'<p class="explanation">{body}</p>')
 
 
-def pick(title: str, names: Sequence[str]) -> str:
-    """The control that chooses an experiment by name, the newest to begin with; its name is always in the link.
+def show_error(error: Exception) -> None:
+    """Show an error as text."""
+    st.error(escape_markdown(str(error)), icon=":material/error:")
 
-    The session's key is the title in small letters; with `_next` behind it, the one to turn to.
+
+def open_next(kind: str, name: str) -> None:
+    """Select the group or sweep with this name at the next run of the script."""
+    st.session_state[f"experiments_next_{kind}"] = name
+
+
+def select_named(title: str, names: Sequence[str]) -> str:
+    """Show the control that selects a group or sweep, at first the newest.
+
+    The key of the control, and so the name in the link, is the title in lower case. The link always
+    holds the selected name, since another one may be the newest elsewhere.
 
     Args:
-        title: what is chosen.
-        names: the newest first, at least one.
+        title: what is selected, such as "Group".
+        names: at least one, the newest first.
     """
     key = title.lower()
-    asked = st.query_params.get(key)
-    if asked is not None and asked not in names:
-        st.warning(f"There is no {key} {asked[:60]} here.", icon=":material/error:")
-    turned = st.session_state.pop(f"{key}_next", None)
-    if turned not in names and st.session_state.get(key, asked) not in names:
-        turned = names[0]
-    if turned in names:
-        if (
-            key not in st.session_state
-        ):  # what is set before the control was ever drawn does not reach the link
-            st.query_params[key] = turned
-        st.session_state[key] = turned
-    # No default, which would be left out of the link: elsewhere another one may be the newest.
-    return (
-        st.selectbox(title, names, None, key=key, width=240, label_visibility="collapsed", **KEPT)
-        or names[0]
+    linked = st.query_params.get(key)
+    if linked is not None and linked not in names:
+        st.warning(f"There is no {key} {escape_markdown(linked[:60])}.", icon=":material/error:")
+    following = st.session_state.pop(f"experiments_next_{key}", None)
+    if following not in names and st.session_state.get(key, linked) not in names:
+        following = names[0]
+    if following in names:
+        # A value that is set before the control exists does not reach the link by itself.
+        if key not in st.session_state:
+            st.query_params[key] = following
+        st.session_state[key] = following
+    # Without a default, which would be left out of the link.
+    selected = st.selectbox(
+        title, names, None, key=key, width=240, label_visibility="collapsed", **KEPT
     )
+    return selected or names[0]
 
 
-def charts(groups: Sequence[Group]) -> None:
-    """The groups' accuracy by epoch as bands, and their runs beside each other; nothing while no run is finished."""
-    begun = [group for group in groups if group.finished]
-    if not begun:
+def draw_groups(groups: Sequence[Group]) -> None:
+    """Draw the runs of groups and their accuracy by epoch; nothing until a run is finished."""
+    finished = [group for group in groups if group.finished]
+    if not finished:
         return
-    names = [group.name for group in begun]
-    curves = pd.concat([bands(group) for group in begun])
-    runs, means = points(list(begun))
-    said = " ".join(group.summary for group in begun)
+    names = [group.name for group in finished]
+    filename = "-".join(names)[:80]
+    runs, means = points(finished)
+    curves = pd.concat([bands(group) for group in finished])
+    alt = " ".join(group.summary for group in finished)
     draw_chart(
-        charts_experiments.seeds(runs, means),
+        charts.seeds(runs, means),
         "seeds",
         title="Seeds",
         subtitle="each run, the mean and its 95 % interval",
-        alt=said,
-        filename="-".join(names)[:80] + "-seeds",
+        alt=alt,
+        filename=f"{filename}-seeds",
         make_table=lambda: runs,
     )
     draw_chart(
-        charts_experiments.bands(curves, names),
+        charts.bands(curves, names),
         "bands",
         title="Accuracy",
-        subtitle="the mean of the runs, in a band from the worst to the best",
-        alt=said,
-        filename="-".join(names)[:80] + "-accuracy",
+        subtitle="mean of the runs, with a band from the worst to the best",
+        alt=alt,
+        filename=f"{filename}-accuracy",
         make_table=lambda: curves,
     )
 
 
-def set_ups(runs: Sequence[Run]) -> Mapping[str, tuple[RunConfig, str | None]]:
-    """What an experiment can begin with, by name: recipes, then runs, each with the recipe it comes from."""
-    named: dict[str, tuple[RunConfig, str | None]] = {
-        name: (each.config, name) for name, each in RECIPES.items()
+def starting_configs(runs: Sequence[Run]) -> Mapping[str, tuple[RunConfig, str | None]]:
+    """The configs an experiment can start from, recipes first: name -> (config, recipe)."""
+    recipes: dict[str, tuple[RunConfig, str | None]] = {
+        name: (recipe.config, name) for name, recipe in RECIPES.items()
     }
-    return named | {run.name: (run.config, run.recipe) for run in runs if run.name not in named}
+    return recipes | {run.name: (run.config, run.recipe) for run in runs if run.name not in recipes}
 
 
-def nothing_yet(words: str) -> None:
-    """An invitation, where there is nothing to show."""
-    st.markdown(f":gray[{words}]")
+def show_invitation(text: str) -> None:
+    """Show what a part of the page is for, with a link to train the first run."""
+    st.markdown(f":gray[{text}]")
     st.page_link(
         "pages/train.py",
         label="Train the Final recipe",

@@ -1,0 +1,134 @@
+"""The charts of a sweep: its history, the objectives, the importance of settings, one setting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from core.charts import sweeps as charts
+from core.sweeps import space as sweep_space
+from core.sweeps import storage as sweep_storage
+from core.sweeps import sweep as sweeps
+from core.sweeps.slots import DONE, Trial
+from core.sweeps.sweep import AIMS, Found
+from pages.ui.components.chart import draw_chart
+from pages.ui.frame import KEPT
+
+COSTS = {"parameters": "parameters", "seconds": "seconds of training"}
+
+
+def draw_charts(sweep: Found, trials: Sequence[Trial]) -> None:
+    """Draw the charts of a sweep.
+
+    Args:
+        sweep: the sweep.
+        trials: those that have an accuracy and have ended, at least one, in order of their end.
+    """
+    frame = _make_frame(trials)
+    left, right = st.columns(2, gap="large")
+    with left:
+        _draw_history(sweep, frame)
+    with right:
+        _draw_objectives(sweep, frame)
+    left, right = st.columns(2, gap="large")
+    fields = {sweep_space.title(field): field for field in sweep.sweep.space}
+    with left:
+        _draw_importance(sweep)
+        title = next(iter(fields))
+        if len(fields) > 1:
+            title = st.selectbox("Setting", list(fields), key="slice", width=240, **KEPT)
+    with right:
+        _draw_setting(sweep, frame, trials, title, fields[title])
+
+
+def _make_frame(trials: Sequence[Trial]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "order": order,
+                "accuracy": trial.accuracy,
+                "run": trial.run,
+                "parameters": trial.parameters,
+                "seconds": trial.seconds,
+                "drawn": sweep_space.told(trial.params),
+                "best": trial.best,
+                "state": charts.DONE if trial.state == DONE else charts.PRUNED,
+            }
+            for order, trial in enumerate(trials, 1)
+        ]
+    )
+
+
+def _draw_history(sweep: Found, frame: pd.DataFrame) -> None:
+    name = sweep.sweep.name
+    draw_chart(
+        charts.history(frame),
+        "history",
+        title="History",
+        subtitle="each run, and the best so far",
+        alt=sweep.words,
+        filename=f"{name}-history",
+        subject=name,
+        make_table=lambda: frame,
+    )
+
+
+def _draw_objectives(sweep: Found, frame: pd.DataFrame) -> None:
+    name, objectives = sweep.sweep.name, AIMS[sweep.sweep.aim]
+    cost = objectives[1] if len(objectives) > 1 else "parameters"
+    points = frame.assign(price=frame[cost])
+    points.loc[points["best"], "state"] = charts.BEST
+    draw_chart(
+        charts.front(points, COSTS[cost]),
+        "front",
+        title=f"Accuracy and {cost}",
+        subtitle="green: Pareto front" if len(objectives) > 1 else "green: best run",
+        alt=f"Accuracy of {len(frame)} runs by {cost}.",
+        filename=f"{name}-front",
+        subject=name,
+        make_table=lambda: points,
+    )
+
+
+def _draw_importance(sweep: Found) -> None:
+    name = sweep.sweep.name
+    shares = _importance(sweep_storage.storage_url(), name, sweep.count(DONE))
+    if shares.empty:
+        return
+    draw_chart(
+        charts.importance(shares),
+        "importance",
+        title="Importance",
+        subtitle="of each setting for the accuracy, by PED-ANOVA",
+        filename=f"{name}-importance",
+        subject=name,
+        make_table=lambda: shares,
+        alt=", ".join(f"{field}: {share:.0%}" for field, share in shares.itertuples(index=False)),
+    )
+
+
+@st.cache_data(max_entries=50, show_spinner=False)
+def _importance(storage: str, name: str, finished: int) -> pd.DataFrame:
+    """Compute the importance of settings; cached until another run of the sweep is finished."""
+    return pd.DataFrame(list(sweeps.importance(name).items()), columns=["name", "share"])
+
+
+def _draw_setting(
+    sweep: Found, frame: pd.DataFrame, trials: Sequence[Trial], title: str, field: str
+) -> None:
+    name, dimension = sweep.sweep.name, sweep.sweep.space[field]
+    points = frame.assign(value=[trial.params.get(field) for trial in trials])
+    if dimension.choices:
+        points["value"] = points["value"].astype(str)
+    draw_chart(
+        charts.slice_(points, title, dimension.log),
+        "slice",
+        title="One setting",
+        subtitle="for all values of the others",
+        alt=f"Accuracy of {len(frame)} runs by {title}.",
+        filename=f"{name}-{field}",
+        subject=name,
+        make_table=lambda: points,
+    )
