@@ -144,7 +144,7 @@ def _describe_intervals(images: Comparison) -> str:
     only = len(images.only_first), len(images.only_second)
     total = images.both_correct + sum(only) + len(images.both_wrong)
     intervals = [
-    """Draw a 2x2 table of images: the first network correct or wrong, the second correct or wrong."""
+        "{:.2f} to {:.2f}".format(*wilson_interval(images.both_correct + count, total))
         for count in only
     ]
     return (
@@ -154,7 +154,7 @@ def _describe_intervals(images: Comparison) -> str:
 
 
 def _draw_agreement(result: ComparisonResult, images: Comparison) -> None:
-    """Draw a 2x2 table: first network correct or wrong, second network correct or wrong."""
+    """Draw a 2x2 table: the first network correct or wrong, the second correct or wrong."""
     rows = (
         (f"{result.first} correct", images.both_correct, len(images.only_first)),
         (f"{result.first} wrong", len(images.only_second), len(images.both_wrong)),
