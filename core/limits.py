@@ -5,10 +5,30 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
 
 from core.errors import ConfigError, LimitError
 from core.schema import shown
+
+MB = 2**20  # bytes
+# Memory limits of the container that the process runs in, for cgroups of version 2 and 1.
+_CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def memory_bytes(cgroup_limits: tuple[str, ...] = _CGROUP_LIMITS) -> int:
+    """Memory of this machine, or of the container if that is smaller."""
+    memory = int(psutil.virtual_memory().total)
+    for path in cgroup_limits:
+        try:
+            text = Path(path).read_text().strip()
+        except OSError:
+            continue
+        if text.isdigit() and int(text) > 0:  # "max": no limit
+            memory = min(memory, int(text))
+    return memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +39,8 @@ class Limits:
         max_batch_size: images per training step.
         max_epochs: epochs of a run.
         max_parameters: learned parameters of a network.
+        max_memory_mb: MB of memory that a training step may need; four fifths of the machine's by
+            default.
         max_queue: runs that wait.
         max_runs: run folders.
         max_disk_mb: MB that all runs take together.
@@ -29,6 +51,7 @@ class Limits:
     max_batch_size: int = 8_192
     max_epochs: int = 200
     max_parameters: int = 2_000_000
+    max_memory_mb: int = field(default_factory=lambda: memory_bytes() * 4 // 5 // MB)
     max_queue: int = 50
     max_runs: int = 1_000
     max_disk_mb: int = 4_000
@@ -55,8 +78,15 @@ class Limits:
             values[item.name] = int(text)
         return cls(**values)
 
-    def check_run(self, *, batch_size: int, epochs: int, parameters: int) -> None:
+    def check_run(
+        self, *, batch_size: int, epochs: int, parameters: int, step_bytes: int = 0
+    ) -> None:
         """Refuse a run that is larger than this machine allows.
+
+        Args:
+            batch_size, epochs: of the run.
+            parameters: learned parameters of its network.
+            step_bytes: memory that a training step needs (`core.models.memory`).
 
         Raises:
             LimitError: names the value, the limit and the variable that changes it.
@@ -72,6 +102,12 @@ class Limits:
                     f"the {what}, {value:,}, is above this machine's limit of {limit:,}; "
                     f"the variable {variable_of(name)} raises it."
                 )
+        if step_bytes > self.max_memory_mb * MB:
+            raise LimitError(
+                f"a training step needs about {step_bytes // MB:,} MB of memory, above this "
+                f"machine's limit of {self.max_memory_mb:,} MB; choose a smaller batch size or "
+                f"network. The variable {variable_of('max_memory_mb')} raises the limit."
+            )
 
 
 def variable_of(name: str) -> str:

@@ -10,6 +10,7 @@ from core.data.presets import transforms_of
 from core.errors import ConfigError
 from core.limits import Limits
 from core.models.architectures import rows_of
+from core.models.memory import step_bytes
 from core.models.shapes import min_batch_size, trace
 
 
@@ -47,7 +48,12 @@ def plan(config: RunConfig, limits: Limits | None = None) -> Plan:
             "normalisation needs two; choose another batch size."
         )
     if limits is not None:
-        limits.check_run(batch_size=config.batch_size, epochs=config.epochs, parameters=parameters)
+        limits.check_run(
+            batch_size=config.batch_size,
+            epochs=config.epochs,
+            parameters=parameters,
+            step_bytes=step_bytes(layers, min(config.batch_size, config.training_images)),
+        )
     return Plan(
         config,
         rows,

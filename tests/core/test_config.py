@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.config import FIELDS, RunConfig
-from core.errors import ConfigError, LimitError
-from core.limits import Limits
+from core.errors import ConfigError
 from core.recipes import RECIPES, recipe
 
 values = (
@@ -113,16 +112,3 @@ def test_any_mapping_makes_a_config_or_a_config_error(mapping):
 def test_an_unknown_recipe_is_refused_and_the_valid_ones_listed():
     with pytest.raises(ConfigError, match=r"no recipe 'last'; choose initial, .*final"):
         recipe("last")
-
-
-def test_limits_are_read_from_the_environment_and_enforced():
-    limits = Limits.from_environment({"INKLING_MAX_EPOCHS": "5", "INKLING_RUNNING": "2"})
-    assert (limits.max_epochs, limits.running) == (5, 2)
-    limits.check_run(batch_size=32, epochs=5, parameters=100)
-    with pytest.raises(LimitError, match=r"epochs, 6, .* 5; .*INKLING_MAX_EPOCHS"):
-        limits.check_run(batch_size=32, epochs=6, parameters=100)
-    with pytest.raises(LimitError, match="parameters, 3,000,000"):
-        limits.check_run(batch_size=32, epochs=5, parameters=3_000_000)
-    for text in ("0", "-1", "many", "", "٣", "9" * 5000):
-        with pytest.raises(ConfigError, match="INKLING_MAX_EPOCHS must be a whole number"):
-            Limits.from_environment({"INKLING_MAX_EPOCHS": text})
