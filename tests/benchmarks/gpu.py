@@ -17,7 +17,6 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,15 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
-from measuring import alternate, machine, median, parser, report, table  # noqa: E402
+from measuring import (  # noqa: E402
+    alternate,
+    largest_difference,
+    machine,
+    median,
+    parser,
+    report,
+    table,
+)
 
 from core.config import RunConfig  # noqa: E402
 from core.data import dataset  # noqa: E402
@@ -39,7 +46,6 @@ from core.training.trainer import Training  # noqa: E402
 BATCHES = (32, 64, 128, 256, 512, 1024, 2048)
 WORKERS = (0, 1, 2, 4, 8)
 SIDE_BY_SIDE = (1, 2, 4, 8)
-PARTS = ("agreement", "epoch", "images", "augmented", "side")
 WARM_UP = 10  # steps; more than a recording needs
 NO_GPU = "There is no CUDA GPU here, so there is nothing to measure."
 ONE_EPOCH = {"transforms": [], "teacher": "none", "holdout": 0, "epochs": 1}
@@ -72,17 +78,10 @@ def main() -> None:
     if chosen.one is not None:
         print(json.dumps(one_of_several(base, data, chosen.one, chosen.steps)))
         return
-    measures: Mapping[str, Callable[[RunConfig, dataset.Mnist, Any], str]] = {
-        "agreement": agreement,
-        "epoch": epochs,
-        "images": images,
-        "augmented": augmented,
-        "side": side_by_side,
-    }
     report(
         [
             machine() + f"; medians of {chosen.rounds} rounds of {chosen.steps} steps",
-            *(measures[part](base, data, chosen) for part in chosen.parts),
+            *(PARTS[part](base, data, chosen) for part in chosen.parts),
         ],
         chosen.output,
     )
@@ -102,8 +101,8 @@ def agreement(base: RunConfig, data: dataset.Mnist, chosen: Any) -> str:
                 precision,
                 f"{statistics.fmean(losses[True][-20:]):.4f}",
                 f"{statistics.fmean(losses[False][-20:]):.4f}",
-                f"{furthest(losses[True], losses[False]):.2e}",
-                f"{furthest(again, losses[False]):.2e}",
+                f"{largest_difference(losses[True], losses[False]):.2e}",
+                f"{largest_difference(again, losses[False]):.2e}",
             )
         )
     return f"The loss over the first {chosen.steps} steps:\n\n" + table(
@@ -118,14 +117,9 @@ def agreement(base: RunConfig, data: dataset.Mnist, chosen: Any) -> str:
     )
 
 
-def furthest(some: list[float], others: list[float]) -> float:
-    """The largest difference of two courses."""
-    return max(abs(a - b) for a, b in zip(some, others, strict=True))
-
-
 def first_losses(config: RunConfig, data: dataset.Mnist, steps: int, replayed: bool) -> list[float]:
     """The losses of a run's first steps."""
-    run = made(config, data, replayed)
+    run = make_training(config, data, replayed)
     results = run.run()
     losses = [
         result.loss.item() for result, _ in zip(results, range(min(steps, run.steps)), strict=False)
@@ -240,31 +234,21 @@ def side_by_side(base: RunConfig, data: dataset.Mnist, chosen: Any) -> str:
     rows, alone = [], None
     for count in chosen.side_by_side:
         start = time.time() + 20 + 5 * count  # all are ready by then and train at the same time
-        command = [
-            sys.executable,
-            __file__,
-            "--one",
-            str(start),
-            "--device",
-            chosen.device,
-            "--recipe",
-            chosen.recipe,
-            "--steps",
-            str(chosen.steps),
-        ]
+        arguments = f"--one {start} --device {chosen.device} --recipe {chosen.recipe}"
+        command = [sys.executable, __file__, *arguments.split(), "--steps", str(chosen.steps)]
         processes = [
             subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(count)
         ]
-        answers = [json.loads(process.communicate()[0].splitlines()[-1]) for process in processes]
-        speed = sum(answer["images_a_second"] for answer in answers)
+        figures = [json.loads(process.communicate()[0].splitlines()[-1]) for process in processes]
+        speed = sum(run["images_a_second"] for run in figures)
         alone = alone or speed / count
         rows.append(
             (
                 count,
                 f"{speed:,.0f}",
                 f"**{speed / alone:.2f}**",
-                f"{max(answer['late'] for answer in answers):.1f}",
-                f"{max(answer['memory_mb'] for answer in answers):.0f}",
+                f"{max(run['late'] for run in figures):.1f}",
+                f"{max(run['memory_mb'] for run in figures):.0f}",
             )
         )
     return f"Several runs of {chosen.recipe} at once, on images as they are:\n\n" + table(
@@ -282,8 +266,8 @@ def side_by_side(base: RunConfig, data: dataset.Mnist, chosen: Any) -> str:
 def one_of_several(
     base: RunConfig, data: dataset.Mnist, start: float, steps: int
 ) -> dict[str, float]:
-    """Wait for the others, train so many steps, and tell how fast."""
-    run = made(base.changed(epochs=1_000), data, True)
+    """Wait for the other runs, train a number of steps, and return the speed."""
+    run = make_training(base.changed(epochs=1_000), data, True)
     results = run.run()
     for _ in range(WARM_UP):
         next(results)
@@ -310,7 +294,7 @@ def step_seconds(
     workers: int | None = None,
 ) -> float:
     """Mean seconds of a step; why steps were not replayed goes into `refused`."""
-    run = made(config, data, replayed, held, workers)
+    run = make_training(config, data, replayed, held, workers)
     counted = max(1, min(steps, run.steps - WARM_UP))
     results = run.run()
     for _ in range(min(WARM_UP, run.steps - 1)):
@@ -331,14 +315,14 @@ def step_seconds(
     return took / done
 
 
-def made(
+def make_training(
     config: RunConfig,
     data: dataset.Mnist,
     replayed: bool,
     held: bool = True,
     workers: int | None = None,
 ) -> Training:
-    """A run in the format of its precision; "auto" takes fp32, so that nothing is tried first."""
+    """A run in the format of its precision; "auto" takes fp32, so that nothing is benchmarked."""
     config = config if config.precision != "auto" else config.changed(precision="fp32")
     runtime = resolve_runtime(plan(config), data)
     if workers is not None:
@@ -352,10 +336,18 @@ def made(
 
 
 def synchronise(run: Training) -> None:
-    """Wait until the device has done all that it was told to do."""
+    """Wait until the device has finished its queued work."""
     if run.device.type == "cuda":
         torch.cuda.synchronize(run.device)
 
+
+PARTS = {
+    "agreement": agreement,
+    "epoch": epochs,
+    "images": images,
+    "augmented": augmented,
+    "side": side_by_side,
+}
 
 if __name__ == "__main__":
     main()

@@ -39,6 +39,11 @@ def slope(xs: Sequence[float], ys: Sequence[float]) -> float:
     ).slope
 
 
+def largest_difference(first: Sequence[float], second: Sequence[float]) -> float:
+    """The largest absolute difference of two equally long sequences."""
+    return max(abs(a - b) for a, b in zip(first, second, strict=True))
+
+
 def machine() -> str:
     """Processor, cores, load and torch, for the line above a table."""
     name = platform.processor()
