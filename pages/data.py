@@ -1,32 +1,30 @@
-"""Data: the digits themselves, and what augmentation makes of them."""
+"""Data: the digits, statistics of them, a map, and augmentation."""
 
 import streamlit as st
 
 from pages.ui import dataset
-from pages.ui.data import augmentation as studio
-from pages.ui.data import digits
+from pages.ui.data import augmentation, digits, map, statistics
 from pages.ui.frame import KEPT, page
 
 PARTS = {
     "Digits": digits.draw_browser,
-    "Statistics": digits.draw_statistics,
-    "Map": digits.draw_map,
-    "Augmentation": studio.draw_augmentation,
+    "Statistics": statistics.draw_statistics,
+    "Map": map.draw_map,
+    "Augmentation": augmentation.draw_augmentation,
 }
 
 
-def from_start() -> None:
-    """Turn to the first digit: the other set may have none in that place."""
-    st.session_state["index"] = 0
+def go_to_first_digit() -> None:
+    """Select the first digit, because the other set may be smaller."""
+    st.session_state[digits.INDEX] = 0
 
 
 page(
     "Data",
-    "60,000 handwritten digits to learn from (training), 10,000 that networks never learn from (test), "
-    "and ways to make more of them.",
+    "60,000 handwritten digits for training, 10,000 for testing, and augmentation that varies them.",
     style="data/data.css",
 )
-studio.load_augmentation_library()
+augmentation.load_augmentation_library()
 with st.container(horizontal=True, gap="medium"):
     part = st.segmented_control(
         "Part",
@@ -44,7 +42,7 @@ with st.container(horizontal=True, gap="medium"):
         required=True,
         key="set",
         label_visibility="collapsed",
-        on_change=from_start,
+        on_change=go_to_first_digit,
         **KEPT,
     )
 if sets := dataset.load_digits():

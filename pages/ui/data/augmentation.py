@@ -1,4 +1,4 @@
-"""The augmentation studio: the transforms with all their settings, and what they make of digits."""
+"""Augmentation on Data: the transforms with their settings, and samples of what they do."""
 
 from __future__ import annotations
 
@@ -24,39 +24,40 @@ from pages.ui.terms import explain
 
 Rows = tuple[Transform, ...]
 START = to_text(PRESETS["final"].transforms)
-TEXT = "transforms"  # the widget that holds them all, and their name in the link
-OWN, EVERY = "own", "all"
-DRAWS, SUBJECTS = 8, ("one of each", "this one")
+TEXT = "transforms"  # key of the text with all transforms, and their name in the link
+CUSTOM, ALL = "own", "all"  # no preset; all transforms in order
+SAMPLES, SUBJECTS = 8, ("one of each", "this one")
+_PRESET, _NEW, _LAST_VALID = "data_preset", "data_new_transform", "data_last_transforms"
 SEED = 1
 
 
 @cache
 def load_augmentation_library() -> None:
-    """Load Albumentations behind the page, once for the server, so that the first draws are there at once."""
-    timer = threading.Timer(1.5, _first_draw)
+    """Import Albumentations in the background, once per server, so that samples appear at once."""
+    timer = threading.Timer(1.5, _import_albumentations)
     timer.daemon = True
     timer.start()
 
 
-def _first_draw() -> None:
-    _augmented(START, bytes(28 * 28), 0)
+def _import_albumentations() -> None:
+    _augment(START, bytes(28 * 28), 0)
 
 
 @st.fragment
 def draw_augmentation(some: LabelledImages) -> None:
-    """Change the transforms at the left, see what they do at the right."""
+    """Draw the settings of the transforms, and samples beside them."""
     bar = st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="picks")
     left, right = st.columns([5, 7], gap="large")
     with left:
         top, middle, bottom = st.container(), st.container(), st.container()
         with bottom:
-            rows = _written()
+            rows = _read_transforms()
         with top:
-            _preset(rows)
+            _draw_preset_control(rows)
         with middle:
             for number, row in enumerate(rows):
-                _row(rows, number, row)
-            _add(rows)
+                _draw_transform(rows, number, row)
+            _draw_add_control(rows)
     with bar:
         subject = st.segmented_control(
             "Digits", SUBJECTS, default=SUBJECTS[0], required=True, key="subject", **KEPT
@@ -64,9 +65,9 @@ def draw_augmentation(some: LabelledImages) -> None:
         index = draw_index_control(
             some,
             "Index",
-            "Place in the dataset: of this one, or where the search for the first of each begins.",
+            "Number of the image. With one of each: where the search for each class starts.",
         )
-        rounds = st.number_input(
+        sampling_round = st.number_input(
             "Round",
             1,
             10_000,
@@ -74,38 +75,38 @@ def draw_augmentation(some: LabelledImages) -> None:
             key="round",
             width=130,
             **KEPT,
-            help="Other draws of the same transforms, as every epoch has its own.",
+            help="Other random samples of the same transforms, as in another epoch.",
         )
         st.space("stretch")
         if st.button(
             "Train with this",
             type="primary",
             icon=":material/model_training:",
-            help="Take these transforms to the Train page.",
+            help="Use these transforms on the Train page.",
         ):
-            _send(rows)
+            _open_train(rows)
     with right, st.container(key="sight"):
-        _draws(some, rows, subject, index, rounds)
+        _draw_samples(some, rows, subject, index, sampling_round)
 
 
-def _written() -> Rows:
-    """The transforms, from the text that holds them."""
-    with st.expander("As text", key="as_text"):
+def _read_transforms() -> Rows:
+    """Draw the text of the transforms, and read them; an invalid text leaves the last valid ones."""
+    with st.expander("As text", key="data_as_text"):
         text = st.text_input(
             "Transforms",
             START,
             max_chars=MAX_TEXT,
             key=TEXT,
             label_visibility="collapsed",
-            help="All transforms in one line, as the link holds them.",
+            help="All transforms in one line, as in the link.",
             **KEPT,
         )
     try:
         rows = from_text(text)
     except ConfigError as error:
-        st.error(f"{str(error)[:1].upper()}{str(error)[1:]}", icon=":material/error:")
-        return st.session_state.get("transforms_before", from_text(START))
-    st.session_state["transforms_before"] = rows
+        st.error(capitalise(str(error)), icon=":material/error:")
+        return st.session_state.get(_LAST_VALID, from_text(START))
+    st.session_state[_LAST_VALID] = rows
     return rows
 
 
@@ -114,35 +115,35 @@ def _write(rows: Sequence[Transform]) -> None:
 
 
 def matching_preset(rows: Rows) -> str | None:
-    """The name of the preset that consists of these transforms."""
+    """The name of the preset with these transforms; None if there is none."""
     return next((name for name, preset in PRESETS.items() if preset.transforms == rows), None)
 
 
-def _preset(rows: Rows) -> None:
-    name = matching_preset(rows)
-    options = [*PRESETS] if name else [OWN, *PRESETS]
-    st.session_state["preset"] = name or OWN
+def _draw_preset_control(rows: Rows) -> None:
+    name = matching_draw_preset_control(rows)
+    options = [*PRESETS] if name else [CUSTOM, *PRESETS]
+    st.session_state[_PRESET] = name or CUSTOM
     st.selectbox(
         "Start from",
         options,
-        key="preset",
-        on_change=_choose,
-        help=f"{explain('augmentation')} A preset is a list of transforms with a name.",
-        format_func=lambda each: "Transforms of your own" if each == OWN else PRESETS[each].title,
+        key=_PRESET,
+        on_change=_set_preset,
+        help=f"{explain('augmentation')} A preset is a named list of transforms.",
+        format_func=lambda name: "Custom transforms" if name == CUSTOM else PRESETS[name].title,
     )
     st.caption(
         PRESETS[name].help
         if name
-        else "Each training image goes through them in this order, anew every epoch."
+        else "Applied to each training image in this order, with new random values in every epoch."
     )
 
 
-def _choose() -> None:
-    if (name := st.session_state["preset"]) in PRESETS:
+def _set_preset() -> None:
+    if (name := st.session_state[_PRESET]) in PRESETS:
         _write(PRESETS[name].transforms)
 
 
-def _row(rows: Rows, number: int, row: Transform) -> None:
+def _draw_transform(rows: Rows, number: int, row: Transform) -> None:
     kind = KINDS[row["kind"]]
     with st.container(border=True, gap="small"):
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -150,7 +151,7 @@ def _row(rows: Rows, number: int, row: Transform) -> None:
             st.button(
                 "Remove",
                 icon=":material/close:",
-                key=f"remove{number}",
+                key=f"data_remove{number}",
                 type="tertiary",
                 on_click=_write,
                 args=(rows[:number] + rows[number + 1 :],),
@@ -162,12 +163,10 @@ def _row(rows: Rows, number: int, row: Transform) -> None:
 
 def _setting(rows: Rows, number: int, parameter: Field) -> None:
     row = rows[number]
-    key = f"transform{number}_{row['kind']}_{parameter.name}"
-    st.session_state[key] = row[
-        parameter.name
-    ]  # the text says what it is; the widget only changes it
-    label = "Share of the images" if parameter.name == "p" else parameter.name.capitalize()
-    common = {
+    key = f"data_transform{number}_{row['kind']}_{parameter.name}"
+    st.session_state[key] = row[parameter.name]  # the text holds the value; the widget changes it
+    label = "Probability" if parameter.name == "p" else parameter.name.capitalize()
+    common: dict[str, Any] = {
         "key": key,
         "help": parameter.help,
         "width": 144,
@@ -193,12 +192,12 @@ def _change(rows: Rows, number: int, name: str, key: str) -> None:
     _write(with_value(rows, number, name, st.session_state[key]))
 
 
-def _add(rows: Rows) -> None:
+def _draw_add_control(rows: Rows) -> None:
     st.selectbox(
         "Add",
         list(KINDS),
         index=None,
-        key="add",
+        key=_NEW,
         placeholder="Add a transform",
         on_change=_append,
         args=(rows,),
@@ -208,66 +207,66 @@ def _add(rows: Rows) -> None:
 
 
 def _append(rows: Rows) -> None:
-    if kind := st.session_state["add"]:
+    if kind := st.session_state[_NEW]:
         _write((*rows, *check([{"kind": kind}])))
-    st.session_state["add"] = None
+    st.session_state[_NEW] = None
 
 
-def _draws(some: LabelledImages, rows: Rows, subject: str, index: int, rounds: int) -> None:
+def _draw_samples(some: LabelledImages, rows: Rows, subject: str, index: int, sampling_round: int) -> None:
     options = [
-        EVERY,
+        ALL,
         *(f"{number}. {KINDS[row['kind']].title}" for number, row in enumerate(rows, 1)),
     ]
     only = st.pills(
         "Show",
         options,
-        default=EVERY,
+        default=ALL,
         required=True,
         key="only",
         **KEPT,
-        help="All transforms one after the other, as in training, or one of them by itself.",
+        help="All transforms in order, as in training, or a single one.",
     )
     used = rows if only not in options[1:] else (rows[options.index(only) - 1],)
     indices = (
         first_of_each_class(some.labels, index) if subject == SUBJECTS[0] else np.full(10, index)
     )
     originals = some.images[indices]
-    drawn = _augmented(to_text(used), originals.tobytes(), rounds)
+    drawn = _augment(to_text(used), originals.tobytes(), sampling_round)
     if subject == SUBJECTS[0]:
         both = np.concatenate([originals[:, None], drawn], axis=1).reshape(-1, 28, 28)
         alts = [
-            f"{some.labels[at]}, {'as it is' if draw == 0 else f'draw {draw}'}"
+            f"{some.labels[at]}, {'original' if sample == 0 else f'sample {sample}'}"
             for at in indices
-            for draw in range(DRAWS + 1)
+            for sample in range(SAMPLES + 1)
         ]
-        columns: tuple[int, ...] = (1, DRAWS)
-        said = "as it is, and eight times as the transforms leave it"
+        columns: tuple[int, ...] = (1, SAMPLES)
+        subtitle = "the original, then eight augmented samples"
     else:
         both, columns = drawn.reshape(-1, 28, 28), (10,)
         both[0] = originals[0]
-        alts = ["as it is", *(f"draw {draw}" for draw in range(1, len(both)))]
-        said = "the first as it is, the others as the transforms leave it"
-    touched = int((drawn != originals[:, None]).any(axis=(2, 3)).sum())
-    heading("Draws", said)
-    draw_gallery(both, "Digits as they are and augmented", "draws", alts=alts, columns=columns)
+        alts = ["original", *(f"sample {sample}" for sample in range(1, len(both)))]
+        subtitle = "the original first, then augmented samples"
+    changed = int((drawn != originals[:, None]).any(axis=(2, 3)).sum())
+    heading("Samples", subtitle)
+    draw_gallery(both, "Digits and augmented samples", "data_samples", alts=alts, columns=columns)
     st.caption(
-        f"{touched} of {10 * DRAWS} draws came out changed, the others were left as they are."
+        f"{changed} of {10 * SAMPLES} samples differ from their original."
         if used
-        else "No transforms: every draw is the digit as it is."
+        else "No transforms: every sample equals its original."
     )
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _augmented(text: str, originals: bytes, rounds: int) -> np.ndarray:
-    """(n, DRAWS, 28, 28) from n images, by the trainer's own Augmenter."""
+def _augment(text: str, originals: bytes, sampling_round: int) -> np.ndarray:
+    """(n, SAMPLES, 28, 28) augmented samples of n images, made by the trainer's Augmenter."""
     images = np.frombuffer(originals, np.uint8).reshape(-1, 28, 28)
-    drawn = Augmenter(from_text(text), SEED)(np.repeat(images, DRAWS, axis=0), (rounds, 0))
-    return drawn.reshape(len(images), DRAWS, 28, 28)
+    drawn = Augmenter(from_text(text), SEED)(np.repeat(images, SAMPLES, axis=0), (sampling_round, 0))
+    return drawn.reshape(len(images), SAMPLES, 28, 28)
 
 
 def _send(rows: Rows) -> None:
     """Go to the Train page with these transforms."""
-    name = matching_preset(rows)
+    name = matching_draw_preset_control(rows)
     st.session_state["own_transforms"] = [] if name else [dict(row) for row in rows]
     st.session_state["run"] = "new run"
     if name:  # the link alone would lose against what the session has kept
