@@ -3,13 +3,13 @@
 import streamlit as st
 
 from pages.ui import dataset
-from pages.ui.data import augmentation, digits, map, statistics
+from pages.ui.data import augmentation, digits, pca_map, statistics
 from pages.ui.frame import KEPT, page
 
 PARTS = {
     "Digits": digits.draw_browser,
     "Statistics": statistics.draw_statistics,
-    "Map": map.draw_map,
+    "Map": pca_map.draw_map,
     "Augmentation": augmentation.draw_augmentation,
 }
 
@@ -21,7 +21,7 @@ def go_to_first_digit() -> None:
 
 page(
     "Data",
-    "60,000 handwritten digits for training, 10,000 for testing, and augmentation that varies them.",
+    "60,000 handwritten digits to train with, 10,000 to test with, and ways to augment them.",
     style="data/data.css",
 )
 augmentation.load_augmentation_library()

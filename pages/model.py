@@ -1,61 +1,59 @@
-"""Model: choose a network or write it row by row, and see what it comes to."""
+"""Model: choose a network or edit its rows, and see its shapes, parameters and receptive field."""
 
 import streamlit as st
 
-from core.library import architectures as own_architectures
+from core.library import architectures
 from core.models.drafts import inspect
 from pages.ui.frame import heading, page
-from pages.ui.model import editor as rows
-from pages.ui.model import library as networks
-from pages.ui.model import views
+from pages.ui.model import editor, library, views
 
 
 @st.fragment
-def workshop() -> None:
-    kept = own_architectures.list_saved()
+def draw_workshop() -> None:
+    """Draw the editor of a network, and everything that follows from its rows."""
+    saved = architectures.list_saved()
     bar, figures, table = (st.container() for _ in range(3))
-    draft = inspect(rows.read_rows())
+    draft = inspect(editor.read_rows())
     with bar.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        networks.draw_start_control(draft.rows, kept)
-        other = networks.draw_compare_control(kept)
+        library.draw_start_control(draft.rows, saved)
+        other = library.draw_compare_control(saved)
         st.space("stretch")
-        networks.draw_save_popover(draft, kept)
-        networks.draw_train_button(draft)
-    name = networks.matching_name(draft.rows, kept)
-    networks.show_messages()
-    shown = [views.Shown(networks.network_title(name), name or "network", draft)]
+        library.draw_save_popover(draft, saved)
+        library.draw_train_button(draft)
+    name = library.matching_name(draft.rows, saved)
+    library.show_messages()
+    networks = [views.Network(library.network_title(name), name or "network", draft)]
     if other:
-        shown.append(
-            views.Shown(
-                networks.network_title(other), other, inspect(networks.rows_of(other, kept))
-            )
-        )
+        other_draft = inspect(library.rows_of(other, saved))
+        networks.append(views.Network(library.network_title(other), other, other_draft))
     with figures:
-        st.caption(networks.describe_network(name, kept))
-        views.draw_figures(shown)
+        st.caption(library.describe_network(name, saved))
+        views.draw_figures(networks)
     with table:
         heading(
-            "Rows",
-            "an image of 1 × 28 × 28 goes in at the top, ten scores have to come out at the end",
+            "Rows", "the image of 1 × 28 × 28 enters at the top, ten scores leave at the bottom"
         )
-        rows.draw_rows_table(draft)
-    pictures(shown)
-    networks.show_damaged_files(kept)
+        editor.draw_rows_table(draft)
+    draw_views(networks)
+    library.show_damaged_files(saved)
 
 
-def pictures(shown: list[views.Shown]) -> None:
-    """What the networks come to, drawn."""
-    views.draw_shapes(shown)
-    left, right = (st.container(), st.container()) if len(shown) > 1 else st.columns(2, gap="large")
+def draw_views(networks: list[views.Network]) -> None:
+    """Draw one network, or two side by side."""
+    views.draw_shapes(networks)
+    left, right = (
+        (st.container(), st.container()) if len(networks) > 1 else st.columns(2, gap="large")
+    )
     with left:
-        views.draw_parameters(shown)
+        views.draw_parameters(networks)
     with right:
-        views.draw_receptive_field(shown)
-    views.draw_summary(shown)
+        views.draw_receptive_field(networks)
+    views.draw_summary(networks)
 
 
 page(
     "Model",
-    "A network is a list of rows. Change one, and see at once what it costs and what it sees.",
+    "A network is a list of rows. Change a row, and see its effect on size, shapes and receptive "
+    "field at once.",
 )
-workshop()
+draw_workshop()

@@ -32,9 +32,9 @@ def test_a_digit_is_picked_read_and_augmented(tab):
     paper.focus()
     paper.press("ArrowDown")
     expect(tab.locator(".closeup .value")).to_contain_text("Row 16, column 15:")
-    tab.get_by_role("link", name="See it augmented").click()
+    tab.get_by_role("link", name="Augment this digit").click()
     expect(
-        tab.get_by_role("group", name="Digits as they are and augmented").locator(".cell")
+        tab.get_by_role("group", name="Digits and augmented samples").locator(".cell")
     ).to_have_count(80)
     expect(tab).to_have_url(re.compile("subject=this"))
     expect(tab.get_by_role("spinbutton", name="Index")).to_have_value("71")
@@ -62,14 +62,14 @@ def test_the_map_shows_the_picture_under_the_mouse(tab):
 )
 def test_transforms_are_changed_linked_and_sent_to_train(tab):
     tab.goto("/data?part=Augmentation")
-    draws = tab.get_by_role("group", name="Digits as they are and augmented")
+    draws = tab.get_by_role("group", name="Digits and augmented samples")
     expect(draws.locator(".cell")).to_have_count(90)
     before = draws.evaluate("each => each.style.getPropertyValue('--sheet')")
     rotate = tab.get_by_role("slider", name="Rotate")
     rotate.focus()
     rotate.press("ArrowRight")
     expect(tab).to_have_url(re.compile("transforms=.*rotate.*8"))
-    expect(tab.get_by_role("combobox", name="Start from")).to_have_value("Transforms of your own")
+    expect(tab.get_by_role("combobox", name="Start from")).to_have_value("Custom transforms")
     tab.wait_for_function(
         "([each, before]) => each.style.getPropertyValue('--sheet') !== before",
         arg=[draws.element_handle(), before],

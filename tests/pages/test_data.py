@@ -141,10 +141,10 @@ def test_digits_are_shown_page_by_page(here):
         str(int(label)) for label in here.train.labels[:72]
     ]
     np.testing.assert_array_equal(pictures(app), here.train.images[:72].numpy())
-    press(app, "Later")
+    press(app, "Next")
     assert indices(app) == list(range(72, 144))
     assert linked(app, "index") == "72"
-    press(app, "Earlier")
+    press(app, "Previous")
     assert indices(app) == list(range(72))
 
 
@@ -205,7 +205,7 @@ def test_statistics_say_what_is_in_the_set(here):
 def test_the_map_says_how_much_it_shows(here):
     app = opened(part="Map", axes="2 and 3", sample="500")
     assert app.selectbox(key="axes").value == "2 and 3"
-    assert "% of the differences" in app.caption[0].value
+    assert "% of the variance" in app.caption[0].value
     assert component(app, "gallery", 1)["alt"].endswith("component 3")
 
 
@@ -240,40 +240,40 @@ def test_one_transform_alone_and_one_digit_alone(here):
 def test_sliders_change_the_transforms_and_the_link(here):
     app = studio()
     assert transforms(app) == PRESETS["final"].transforms
-    assert app.selectbox(key="preset").value == "final"
-    app.slider(key="transform0_affine_rotate").set_value(21.0)
+    assert app.selectbox(key="data_preset").value == "final"
+    app.slider(key="data_transform0_affine_rotate").set_value(21.0)
     well(app.run())
     assert transforms(app)[0]["rotate"] == 21.0
     assert from_text(linked(app, "transforms")) == transforms(app)
-    assert app.selectbox(key="preset").value == "own"
-    app.segmented_control(key="transform0_affine_border").set_value("black")
+    assert app.selectbox(key="data_preset").value == "own"
+    app.segmented_control(key="data_transform0_affine_border").set_value("black")
     well(app.run())
     assert transforms(app)[0]["border"] == "black"
 
 
 def test_a_link_sets_the_sliders(here):
     app = studio(transforms=to_text(OWN))
-    assert app.slider(key="transform0_affine_rotate").value == 30.0
-    assert app.slider(key="transform1_blur_sigma").value == 2.0
+    assert app.slider(key="data_transform0_affine_rotate").value == 30.0
+    assert app.slider(key="data_transform1_blur_sigma").value == 2.0
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_fills_the_list(here, name):
     app = studio()
-    app.selectbox(key="preset").set_value(name)
+    app.selectbox(key="data_preset").set_value(name)
     well(app.run())
     assert transforms(app) == PRESETS[name].transforms
-    assert app.selectbox(key="preset").value == name
+    assert app.selectbox(key="data_preset").value == name
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_can_be_added_and_removed(here, kind):
     app = studio(transforms="[]")
-    assert "every draw is the digit as it is" in app.caption[-1].value
-    app.selectbox(key="add").set_value(kind)
+    assert "No transforms" in app.caption[-1].value
+    app.selectbox(key="data_new_transform").set_value(kind)
     well(app.run())
     assert transforms(app) == check([{"kind": kind}])
-    assert app.selectbox(key="add").value is None
+    assert app.selectbox(key="data_new_transform").value is None
     press(app, "Remove")
     assert transforms(app) == ()
 
@@ -283,7 +283,7 @@ def test_a_broken_text_is_named_and_the_transforms_stay(here):
     app.text_input(key="transforms").set_value('[{"kind":"affine","rotate":900}]')
     well(app.run())
     assert app.error[0].value.startswith("Transform 1: rotate is 900")
-    assert app.slider(key="transform0_affine_rotate").value == 30.0
+    assert app.slider(key="data_transform0_affine_rotate").value == 30.0
 
 
 def test_own_transforms_are_sent_to_train(here):
@@ -301,9 +301,7 @@ def test_a_preset_is_sent_to_train_by_its_name(here):
 
 def test_a_digit_is_taken_from_the_grid_to_the_studio(here):
     link = next(
-        each.proto
-        for each in opened(index="123").get("page_link")
-        if "augmented" in each.proto.label
+        each.proto for each in opened(index="123").get("page_link") if "Augment" in each.proto.label
     )
     app = opened(**dict(parse_qsl(link.query_string)))
     np.testing.assert_array_equal(pictures(app)[0], here.train.images[123].numpy())

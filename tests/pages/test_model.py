@@ -59,21 +59,19 @@ def press(app: AppTest, label: str) -> AppTest:
 def test_it_begins_with_the_seeds_network():
     app = opened()
     assert metrics(app) == ["3,762", "4,238", "0.62 M", "70 × 70"]
-    assert app.selectbox(key="start").value == "original-3762"
+    assert app.selectbox(key="model_start").value == "original-3762"
     data = table(app)
     assert len(data["rows"]) == len(data["layers"]) == 15
     assert data["layers"][0] == {"gives": "4 × 28 × 28", "parameters": 48}
     assert data["mistakes"] == {}
     assert [each["wide"] for each in components(app, "drawing")] == [True, False]
-    assert any(
-        "larger" in each.value or "more than the image" in each.value for each in app.caption
-    )
+    assert any("larger than the image" in each.value for each in app.caption)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_shipped_network_can_be_chosen(name):
     app = opened()
-    app.selectbox(key="start").set_value(name)
+    app.selectbox(key="model_start").set_value(name)
     well(app.run())
     assert app.text_input(key="net").value == name
     assert metrics(app)[0] == f"{summarise(ARCHITECTURES[name].rows).total_params:,}"
@@ -83,7 +81,7 @@ def test_every_shipped_network_can_be_chosen(name):
 def test_rows_of_ones_own_come_from_the_link():
     app = opened(net=to_text(OWN))
     assert table(app)["rows"] == OWN
-    assert app.selectbox(key="start").value == ""
+    assert app.selectbox(key="model_start").value == ""
     assert metrics(app)[0] == f"{summarise(OWN).total_params:,}"
 
 
@@ -94,7 +92,7 @@ def test_mistakes_are_named_at_their_rows_and_nothing_can_be_saved_or_trained():
     assert set(data["mistakes"]) == {"2", "3"}
     assert data["mistakes"]["2"].startswith("Kernel is 99")
     assert len(data["layers"]) == 1, "the rows before the mistake are worked out"
-    assert data["total"] == "Row 2 is not right yet"
+    assert data["total"].startswith("Row 2 ")
     assert set(metrics(app)) == {"–"}
     disabled = {button.label for button in app.button if button.disabled}
     assert {"Train this", "Save"} <= disabled
@@ -151,15 +149,15 @@ def test_the_summary_comes_in_both_forms():
 def test_the_receptive_field_of_any_row_can_be_looked_at():
     app = opened(net="initial", over="7", upto="1 conv")
     assert any(
-        each.value.startswith("Row 1, convolution, sees 3 × 3 pixels, and its 26 × 26 outputs")
+        each.value.startswith("Row 1") and "3 × 3 pixels; its 26 × 26 outputs" in each.value
         for each in app.caption
     )
     app.select_slider(key="upto").set_value("7 maxpool")
     well(app.run())
-    assert any(each.value.startswith("Row 7, max pooling, sees 16 × 16") for each in app.caption)
+    assert any(each.value.startswith("Row 7") and "16 × 16" in each.value for each in app.caption)
     app.text_input(key="net").set_value(to_text(OWN))
     well(app.run())
-    assert any(each.value.startswith("Row 2, max pooling, sees 6 × 6") for each in app.caption), (
+    assert any(each.value.startswith("Row 2") and "6 × 6" in each.value for each in app.caption), (
         "the row is gone"
     )
 
@@ -179,11 +177,11 @@ def test_two_networks_stand_side_by_side():
 
 def test_a_network_of_ones_own_is_saved_found_replaced_and_deleted(folder):
     app = opened(net=to_text(OWN))
-    app.text_input(key="net_name").set_value("mine")
+    app.text_input(key="model_name").set_value("mine")
     press(app, "Save")
     assert app.toast[0].value == "Saved as mine."
-    assert app.selectbox(key="start").value == "mine"
-    app.selectbox(key="start").set_value("initial")
+    assert app.selectbox(key="model_start").value == "mine"
+    app.selectbox(key="model_start").set_value("initial")
     well(app.run())
     app.selectbox(key="beside").set_value("mine")
     well(app.run())
@@ -199,7 +197,7 @@ def test_a_network_of_ones_own_is_saved_found_replaced_and_deleted(folder):
 @pytest.mark.parametrize("name", ["../out", "initial", "con"])
 def test_a_name_that_cannot_be_had_is_refused_in_words(name, folder):
     app = opened(net=to_text(OWN))
-    app.text_input(key="net_name").set_value(name)
+    app.text_input(key="model_name").set_value(name)
     press(app, "Save")
     assert name in app.toast[0].value
     assert own_architectures.list_saved() == []
@@ -211,12 +209,12 @@ def test_damaged_files_are_named_and_break_nothing(folder):
     (place / "cut.json").write_text('{"format": 1, "ro')
     (place / "newer.json").write_text('{"format": 9, "rows": []}')
     app = opened(net=to_text(OWN))
-    assert app.selectbox(key="start").value == "mine"
+    assert app.selectbox(key="model_start").value == "mine"
     said = "\n".join(each.value for each in app.caption)
     assert "cut.json cannot be read" in said
     assert "newer.json cannot be read" in said
     assert "another version" in said
-    next(button for button in app.button if button.key == "forget_cut.json").click()
+    next(button for button in app.button if button.key == "model_delete_cut.json").click()
     well(app.run())
     assert not (place / "cut.json").exists()
 

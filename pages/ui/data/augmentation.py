@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -18,9 +19,11 @@ from core.errors import ConfigError
 from core.insight.digits import first_of_each_class
 from core.schema import Field
 from pages.ui.components.gallery import draw_gallery
+from pages.ui.controls import open_train_page
 from pages.ui.data.digits import draw_index_control
 from pages.ui.frame import KEPT, heading
 from pages.ui.terms import explain
+from pages.ui.words import capitalise
 
 Rows = tuple[Transform, ...]
 START = to_text(PRESETS["final"].transforms)
@@ -44,7 +47,7 @@ def _import_albumentations() -> None:
 
 
 @st.fragment
-def draw_augmentation(some: LabelledImages) -> None:
+def draw_augmentation(digits: LabelledImages) -> None:
     """Draw the settings of the transforms, and samples beside them."""
     bar = st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="picks")
     left, right = st.columns([5, 7], gap="large")
@@ -63,8 +66,7 @@ def draw_augmentation(some: LabelledImages) -> None:
             "Digits", SUBJECTS, default=SUBJECTS[0], required=True, key="subject", **KEPT
         )
         index = draw_index_control(
-            some,
-            "Index",
+            digits,
             "Number of the image. With one of each: where the search for each class starts.",
         )
         sampling_round = st.number_input(
@@ -86,11 +88,11 @@ def draw_augmentation(some: LabelledImages) -> None:
         ):
             _open_train(rows)
     with right, st.container(key="sight"):
-        _draw_samples(some, rows, subject, index, sampling_round)
+        _draw_samples(digits, rows, subject, index, sampling_round)
 
 
 def _read_transforms() -> Rows:
-    """Draw the text of the transforms, and read them; an invalid text leaves the last valid ones."""
+    """Draw the text of the transforms, and read it; while invalid, the last valid ones count."""
     with st.expander("As text", key="data_as_text"):
         text = st.text_input(
             "Transforms",
@@ -120,7 +122,7 @@ def matching_preset(rows: Rows) -> str | None:
 
 
 def _draw_preset_control(rows: Rows) -> None:
-    name = matching_draw_preset_control(rows)
+    name = matching_preset(rows)
     options = [*PRESETS] if name else [CUSTOM, *PRESETS]
     st.session_state[_PRESET] = name or CUSTOM
     st.selectbox(
@@ -177,6 +179,7 @@ def _setting(rows: Rows, number: int, parameter: Field) -> None:
         st.segmented_control(label, parameter.choices, required=True, **common)
     else:
         unit = f" {parameter.unit}" if parameter.unit else ""
+        assert isinstance(parameter.step, int | float)
         places = "%.0f" if parameter.step >= 1 else "%.1f" if parameter.step >= 0.1 else "%.2f"
         st.slider(
             label,
@@ -212,7 +215,9 @@ def _append(rows: Rows) -> None:
     st.session_state[_NEW] = None
 
 
-def _draw_samples(some: LabelledImages, rows: Rows, subject: str, index: int, sampling_round: int) -> None:
+def _draw_samples(
+    digits: LabelledImages, rows: Rows, subject: str, index: int, sampling_round: int
+) -> None:
     options = [
         ALL,
         *(f"{number}. {KINDS[row['kind']].title}" for number, row in enumerate(rows, 1)),
@@ -228,14 +233,14 @@ def _draw_samples(some: LabelledImages, rows: Rows, subject: str, index: int, sa
     )
     used = rows if only not in options[1:] else (rows[options.index(only) - 1],)
     indices = (
-        first_of_each_class(some.labels, index) if subject == SUBJECTS[0] else np.full(10, index)
+        first_of_each_class(digits.labels, index) if subject == SUBJECTS[0] else np.full(10, index)
     )
-    originals = some.images[indices]
+    originals = digits.images[indices]
     drawn = _augment(to_text(used), originals.tobytes(), sampling_round)
     if subject == SUBJECTS[0]:
         both = np.concatenate([originals[:, None], drawn], axis=1).reshape(-1, 28, 28)
         alts = [
-            f"{some.labels[at]}, {'original' if sample == 0 else f'sample {sample}'}"
+            f"{digits.labels[at]}, {'original' if sample == 0 else f'sample {sample}'}"
             for at in indices
             for sample in range(SAMPLES + 1)
         ]
@@ -260,15 +265,11 @@ def _draw_samples(some: LabelledImages, rows: Rows, subject: str, index: int, sa
 def _augment(text: str, originals: bytes, sampling_round: int) -> np.ndarray:
     """(n, SAMPLES, 28, 28) augmented samples of n images, made by the trainer's Augmenter."""
     images = np.frombuffer(originals, np.uint8).reshape(-1, 28, 28)
-    drawn = Augmenter(from_text(text), SEED)(np.repeat(images, SAMPLES, axis=0), (sampling_round, 0))
+    drawn = Augmenter(from_text(text), SEED)(
+        np.repeat(images, SAMPLES, axis=0), (sampling_round, 0)
+    )
     return drawn.reshape(len(images), SAMPLES, 28, 28)
 
 
-def _send(rows: Rows) -> None:
-    """Go to the Train page with these transforms."""
-    name = matching_draw_preset_control(rows)
-    st.session_state["own_transforms"] = [] if name else [dict(row) for row in rows]
-    st.session_state["run"] = "new run"
-    if name:  # the link alone would lose against what the session has kept
-        st.session_state["augmentation"] = name
-    st.switch_page("pages/train.py", query_params={"augmentation": name} if name else {})
+def _open_train(rows: Rows) -> None:
+    open_train_page("augmentation", matching_preset(rows), rows)

@@ -1,4 +1,4 @@
-"""The table of layer rows, and the line of text that holds them in the session and the link."""
+"""The table of layer rows, and the line of text that holds the rows in session and link."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ from pages.ui.frame import KEPT
 from pages.ui.words import capitalise
 
 START = "original-3762"
-TEXT, TABLE = (
-    "net",
-    "rows",
-)  # the widget that holds the rows, and so their name in the link; the component
+TEXT = "net"  # key of the text with all rows, and their name in the link
+TABLE = "model_rows"
+_LAST_VALID, _ANSWERED = "model_last_rows", "model_answered"
 Rows = tuple[Row, ...]
 
 
@@ -34,15 +33,15 @@ _KINDS = {
         "help": kind.help,
         "parameters": [
             {
-                "name": each.name,
-                "type": each.type.__name__,
-                "default": each.default,
-                "help": each.help,
-                "low": each.low,
-                "high": each.high,
-                "choices": each.choices,
+                "name": field.name,
+                "type": field.type.__name__,
+                "default": field.default,
+                "help": field.help,
+                "low": field.low,
+                "high": field.high,
+                "choices": field.choices,
             }
-            for each in kind.parameters
+            for field in kind.parameters
         ],
     }
     for name, kind in KINDS.items()
@@ -50,8 +49,8 @@ _KINDS = {
 
 
 def read_rows() -> Rows:
-    """The rows, from the line of text that holds them; the last good ones where the text is none."""
-    with st.expander("As text", key="net_as_text"):
+    """Draw the text of the rows, and read it; while it is invalid, the last valid rows count."""
+    with st.expander("As text", key="model_as_text"):
         text = st.text_input(
             "Rows",
             START,
@@ -59,45 +58,45 @@ def read_rows() -> Rows:
             key=TEXT,
             label_visibility="collapsed",
             **KEPT,
-            help="The network in one line, as the link holds it: a name, or its rows.",
+            help="The network in one line, as in the link: its name or its rows.",
         )
     try:
         rows = from_text(text)
     except ArchitectureError as error:
         st.error(capitalise(str(error)), icon=":material/error:")
-        return st.session_state.get("net_before", from_text(START))
-    st.session_state["net_before"] = rows
+        return st.session_state.get(_LAST_VALID, from_text(START))
+    st.session_state[_LAST_VALID] = rows
     return rows
 
 
 def write_rows(rows: Rows) -> None:
-    """Put other rows into the text.
+    """Replace the rows.
 
     Raises:
-        ArchitectureError: they are too long for a link.
+        ArchitectureError: the rows are too long for a link.
     """
     st.session_state[TEXT] = to_text(rows)
 
 
 def draw_rows_table(draft: Draft) -> None:
-    """The rows to change, each with what it gives and what is wrong with it."""
+    """Draw the table of rows, each with its output shape, its parameters and its error."""
     parameters = count_parameters(draft.layers)
     if draft.errors:
         number = min(draft.errors)
-        total = f"Row {number} is not right yet" if number else "Add a row to begin"
+        total = f"Row {number} is not valid yet" if number else "Add a row to start"
     else:
         total = (
             f"{parameters:,} parameters, "
             + (
-                f"{PARAMETER_BUDGET - parameters:,} left of"
+                f"{PARAMETER_BUDGET - parameters:,} below"
                 if parameters <= PARAMETER_BUDGET
-                else f"{parameters - PARAMETER_BUDGET:,} more than"
+                else f"{parameters - PARAMETER_BUDGET:,} over"
             )
-            + f" {PARAMETER_BUDGET:,}"
+            + f" the budget of {PARAMETER_BUDGET:,}"
         )
     _table(
         key=TABLE,
-        on_edited_change=_take,
+        on_edited_change=_use_edited_rows,
         data={
             "kinds": _KINDS,
             "rows": [dict(row) for row in draft.rows],
@@ -107,14 +106,14 @@ def draw_rows_table(draft: Draft) -> None:
                 for layer in draft.layers
             ],
             "mistakes": {str(number): capitalise(words) for number, words in draft.errors.items()},
-            "answered": st.session_state.get("net_answered", 0),
+            "answered": st.session_state.get(_ANSWERED, 0),
         },
     )
 
 
-def _take() -> None:
+def _use_edited_rows() -> None:
     edited = st.session_state[TABLE].edited
-    st.session_state["net_answered"] = edited["number"]
+    st.session_state[_ANSWERED] = edited["number"]
     try:
         write_rows(from_text(json.dumps(edited["rows"])))
     except ArchitectureError as error:
@@ -123,7 +122,7 @@ def _take() -> None:
 
 @st.cache_data(max_entries=1, show_spinner=False)
 def digit_examples() -> np.ndarray:
-    """(10, 28, 28) uint8: a real digit of each class, shipped with the app, so that pictures need no dataset."""
+    """(10, 28, 28) uint8: a handwritten digit of each class, shipped, so no dataset is needed."""
     from PIL import Image
 
     alpha = np.asarray(Image.open(Path(__file__).parents[1] / "digits.png"))[..., 1]

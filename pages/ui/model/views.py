@@ -1,8 +1,9 @@
-"""What a network comes to, drawn: figures, shapes, parameters, receptive field and summary; of two, side by side."""
+"""Views of one network, or of two side by side: size, shapes, receptive field, summary."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -13,16 +14,17 @@ from core.models.receptive_field import central_receptive_field
 from core.models.rows import KINDS
 from core.models.shapes import Layer, count_parameters
 from core.models.summary import SummaryRow
-from core.task import PARAMETER_BUDGET
+from core.task import CLASSES, PARAMETER_BUDGET
 from pages.ui import tables
 from pages.ui.components.chart import draw_chart
 from pages.ui.frame import KEPT, heading
 from pages.ui.model.editor import digit_examples
 from pages.ui.terms import explain
+from pages.ui.words import plural
 
 SIDE = diagrams.SIDE
-DIGIT_CHOICES = [str(each) for each in range(10)]
-_METRIC = 150  # pixels for one figure
+DIGIT_CHOICES = [str(digit) for digit in range(CLASSES)]
+_METRIC = 150  # width of a metric in pixels
 SUMMARY_FORMS = ("table", "torchsummary")
 _CSS = """
 .drawing { overflow-x: auto; }
@@ -44,15 +46,16 @@ export default function ({ parentElement, data }) {
   view.innerHTML = view.drawn = data.svg;
   const svg = view.firstChild;
   const natural = svg.width.baseVal.value;
-  svg.style.setProperty("--least", data.wide ? `${Math.min(natural, Math.max(704, 0.85 * natural))}px` : "0");
+  const least = data.wide ? `${Math.min(natural, Math.max(704, 0.85 * natural))}px` : "0";
+  svg.style.setProperty("--least", least);
 }
 """
 _drawing = st.components.v2.component("inkling_drawing", html="<div></div>", css=_CSS, js=_JS)
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A network on the page: its name there, its name in files, and its rows as they stand."""
+class Network:
+    """A network on the page: its title, its name in filenames, and its rows."""
 
     title: str
     name: str
@@ -60,17 +63,17 @@ class Shown:
 
 
 def row_name(layer: Layer) -> str:
-    """A row as lists and axes call it: `3 conv`."""
+    """Name of a row in lists and on axes: `3 conv`."""
     return f"{layer.number} {layer.row['kind']}"
 
 
-def draw_figures(networks: list[Shown]) -> None:
-    """Parameters, multiply-adds and receptive field."""
-    for column, shown in zip(st.columns(len(networks), gap="large"), networks, strict=True):
-        summary = shown.draft.summary
+def draw_figures(networks: list[Network]) -> None:
+    """Draw parameters, multiply-adds and receptive field."""
+    for column, network in zip(st.columns(len(networks), gap="large"), networks, strict=True):
+        summary = network.draft.summary
         with column:
             if len(networks) > 1:
-                st.markdown(f"##### {shown.title}")
+                st.markdown(f"##### {network.title}")
             left = summary.left if summary else 0
             values = {
                 "Parameters": (
@@ -79,7 +82,7 @@ def draw_figures(networks: list[Shown]) -> None:
                 ),
                 f"Left of {PARAMETER_BUDGET:,}": (
                     f"{left:,}".replace("-", "\u2212") if summary else "–",
-                    "The goal is a network with fewer parameters than this.",
+                    "The goal asks for fewer parameters than this.",
                 ),
                 "Multiply-adds": (
                     f"{summary.multiply_adds / 1e6:.2f} M" if summary else "–",
@@ -95,11 +98,11 @@ def draw_figures(networks: list[Shown]) -> None:
                     st.metric(label, value, help=help, width=_METRIC)
 
 
-def draw_shapes(networks: list[Shown]) -> None:
-    """The image on its way through each network."""
-    heading("Shapes", "a sheet for a channel, drawn to scale; blue: with learned numbers")
-    for at, shown in enumerate(networks):
-        draft = shown.draft
+def draw_shapes(networks: list[Network]) -> None:
+    """Draw the shape of the image after each row."""
+    heading("Shapes", "one sheet per channel, to scale; blue: layers with parameters")
+    for at, network in enumerate(networks):
+        draft = network.draft
         if not draft.layers and not draft.errors:
             continue
         mistake = min(
@@ -107,77 +110,83 @@ def draw_shapes(networks: list[Shown]) -> None:
         )
         svg = diagrams.shapes(draft.layers, digit_examples()[chosen_digit()], mistake)
         if len(networks) > 1:
-            st.caption(shown.title)
+            st.caption(network.title)
         steps = ", then ".join(diagrams.size(layer.output_shape) for layer in draft.layers)
         _drawing(
-            key=f"shapes{at}",
+            key=f"model_shapes{at}",
             data={"svg": svg, "wide": True, "alt": f"Shapes: 1 × 28 × 28, then {steps}."},
         )
 
 
-def draw_parameters(networks: list[Shown]) -> None:
-    """Where the parameters are, against the budget."""
+def draw_parameters(networks: list[Network]) -> None:
+    """Draw the parameters of each row, against the budget."""
     from core.charts import models as charts
 
-    most = max(count_parameters(shown.draft.layers) for shown in networks)
-    for at, (column, shown) in enumerate(
+    most = max(count_parameters(network.draft.layers) for network in networks)
+    for at, (column, network) in enumerate(
         zip(st.columns(len(networks), gap="large"), networks, strict=True)
     ):
         frame = pd.DataFrame(
             [
                 (row_name(layer), layer.parameters)
-                for layer in shown.draft.layers
+                for layer in network.draft.layers
                 if layer.parameters
             ],
             columns=["row", "parameters"],
         )
         with column:
-            said = ", ".join(
+            counts = ", ".join(
                 f"row {row}: {count:,}" for row, count in frame.itertuples(index=False)
             )
             draw_chart(
                 charts.parameters(frame, PARAMETER_BUDGET, most),
-                f"parameters{at}",
+                f"model_parameters{at}",
                 title="Parameters",
-                subtitle=f"{shown.title if len(networks) > 1 else 'row by row'}; dotted: the goal's {PARAMETER_BUDGET:,}",
-                subject=shown.title,
-                filename=f"{shown.name}-parameters",
-                make_table=lambda frame=frame: frame,
-                alt=f"Parameters of {shown.title}: {said}.",
+                subtitle=f"{network.title if len(networks) > 1 else 'by row'}; "
+                f"dotted: the budget of {PARAMETER_BUDGET:,}",
+                subject=network.title,
+                filename=f"{network.name}-parameters",
+                make_table=frame.copy,
+                alt=f"Parameters of {network.title}: {counts}.",
             )
 
 
-def draw_receptive_field(networks: list[Shown]) -> None:
-    """What an output of a row sees of a digit."""
-    heading("Receptive field", "what the middle output of a row sees")
+def draw_receptive_field(networks: list[Network]) -> None:
+    """Draw the receptive field of a row's central output, on a digit."""
+    heading("Receptive field", "of the central output of a row")
     margin = max(
-        [diagrams.reach(shown.draft.layers) for shown in networks if shown.draft.layers], default=0
+        [diagrams.reach(network.draft.layers) for network in networks if network.draft.layers],
+        default=0,
     )
-    for at, (column, shown) in enumerate(
+    for at, (column, network) in enumerate(
         zip(st.columns(len(networks), gap="large"), networks, strict=True)
     ):
-        layers = shown.draft.layers
+        layers = network.draft.layers
         if not layers:
             continue
         with column:
             if len(networks) > 1:
-                st.caption(shown.title)
+                st.caption(network.title)
             with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
                 if at == 0:
                     st.selectbox("Digit", DIGIT_CHOICES, 3, key="over", width=90, **KEPT)
                 number = _row(layers, at)
             layer, seen = layers[number - 1], chosen_digit()
-            said = _sees(layers, layer)
+            description = _describe_field(layers, layer)
             svg = diagrams.field(layers, number, digit_examples()[seen], margin)
             _drawing(
-                key=f"field{at}",
-                data={"svg": svg, "wide": False, "alt": f"A {seen} and a square on it. {said}"},
+                key=f"model_field{at}",
+                data={
+                    "svg": svg,
+                    "wide": False,
+                    "alt": f"A {seen} with the receptive field as a square. {description}",
+                },
             )
-            st.caption(said)
+            st.caption(description)
 
 
 def chosen_digit() -> int:
-    """The digit that the pictures show."""
+    """The digit that the drawings show."""
     chosen = st.session_state.get("over")
     return int(chosen) if chosen in DIGIT_CHOICES else 3
 
@@ -186,7 +195,7 @@ def _row(layers: tuple[Layer, ...], at: int) -> int:
     options = [row_name(layer) for layer in layers]
     if len(options) == 1:
         return 1
-    # The last row that still has a picture says more than the end, which mostly sees everything.
+    # The default is the last row with a feature map; later rows mostly depend on the whole image.
     usual = max(
         [
             layer.number
@@ -200,26 +209,25 @@ def _row(layers: tuple[Layer, ...], at: int) -> int:
     )
 
 
-def _sees(layers: tuple[Layer, ...], layer: Layer) -> str:
+def _describe_field(layers: tuple[Layer, ...], layer: Layer) -> str:
     field, side = central_receptive_field(layers, layer.number), layer.receptive_field
     count = diagrams.size(layer.output_shape[1:])
     apart = (
         ""
         if layer.output_shape[1:] in ((), (1, 1))
-        else f", and its {count} outputs (dots) are {layer.jump} pixel{'s' * (layer.jump > 1)} apart"
+        else f"; its {count} outputs (dots) are {plural(layer.jump, 'pixel')} apart"
     )
-    words = f"Row {layer.number}, {KINDS[layer.row['kind']].title.lower()}, sees {side} × {side} pixels{apart}."
+    kind = KINDS[layer.row["kind"]].title.lower()
+    words = f"Row {layer.number} ({kind}): receptive field of {side} × {side} pixels{apart}."
     if side > SIDE:
-        return (
-            f"{words} That is more than the image's {SIDE} × {SIDE}: what lies outside is padding."
-        )
+        return f"{words} It is larger than the image of {SIDE} × {SIDE}: the rest is padding."
     if field.exceeds_image:
-        return f"{words} Part of it lies outside the image, where there is only padding."
+        return f"{words} Part of it is padding outside the image."
     return words
 
 
-def draw_summary(networks: list[Shown]) -> None:
-    """The summary as a table or as torchsummary prints it, with the table to take away."""
+def draw_summary(networks: list[Network]) -> None:
+    """Draw the summary as a table or as torchsummary prints it, with downloads."""
     with st.container(horizontal=True, vertical_alignment="center"):
         heading("Summary", "module by module")
         form = st.segmented_control(
@@ -231,43 +239,44 @@ def draw_summary(networks: list[Shown]) -> None:
             label_visibility="collapsed",
             **KEPT,
         )
-    for at, (column, shown) in enumerate(
+    for at, (column, network) in enumerate(
         zip(st.columns(len(networks), gap="large"), networks, strict=True)
     ):
-        found = shown.draft.summary
+        summary = network.draft.summary
         with column:
             if len(networks) > 1:
-                st.caption(shown.title)
-            if found is None:
-                st.markdown(":gray[The summary comes as soon as every row is right.]")
+                st.caption(network.title)
+            if summary is None:
+                st.markdown(":gray[The summary appears once all rows are valid.]")
                 continue
             if form == SUMMARY_FORMS[0]:
-                tables.draw_summary_table(found)
+                tables.draw_summary_table(summary)
             elif len(networks) > 1:
                 st.html(
-                    f'<pre class="sheet" style="font-size: 0.65rem; margin: 0">{found.text()}</pre>'
+                    '<pre class="sheet" style="font-size: 0.65rem; margin: 0">'
+                    f"{summary.text()}</pre>"
                 )
             else:
-                st.code(found.text(), language=None)
+                st.code(summary.text(), language=None)
             with st.container(horizontal=True):
-                # Made when asked for: rows change quickly, and a file that is gone again is an error to a browser.
+                # Made on click: rows change quickly, and a link to a replaced file fails.
                 st.download_button(
                     "Layers as CSV",
-                    lambda layers=found.layers: _csv(layers),
-                    f"{shown.name}-layers.csv",
+                    partial(_csv, summary.layers),
+                    f"{network.name}-layers.csv",
                     "text/csv",
                     icon=":material/download:",
                     type="tertiary",
-                    key=f"csv{at}",
+                    key=f"model_csv{at}",
                 )
                 st.download_button(
                     "Shapes as SVG",
-                    lambda rows=found.rows: diagrams.shapes(rows, digit_examples()[3]),
-                    f"{shown.name}-shapes.svg",
+                    partial(diagrams.shapes, summary.rows, digit_examples()[3]),
+                    f"{network.name}-shapes.svg",
                     "image/svg+xml",
                     icon=":material/download:",
                     type="tertiary",
-                    key=f"svg{at}",
+                    key=f"model_svg{at}",
                 )
 
 

@@ -67,9 +67,7 @@ def draw_inside(name: str, moving: bool) -> None:
 def draw_epochs(run: Run, moving: bool) -> None:
     """Draw the epoch table."""
     heading("Epochs", describe_validation(run))
-    tables.draw_epoch_table(
-        run.epochs, schedules.epoch_rates(run.config, run.steps_per_epoch)
-    )
+    tables.draw_epoch_table(run.epochs, schedules.epoch_rates(run.config, run.steps_per_epoch))
     if run.epochs:
         draw_downloads(run)
 
