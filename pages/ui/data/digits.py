@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import streamlit as st
-from core.insight.digits import page_of_digits
 
 from core.data.labelled_images import LabelledImages
+from core.insight.digits import page_of_digits
 from core.task import CLASSES
 from pages.ui.components.gallery import draw_closeup, draw_gallery
 from pages.ui.frame import KEPT, heading
