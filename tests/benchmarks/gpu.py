@@ -63,13 +63,9 @@ def main() -> None:
     options.add_argument("--batches", nargs="+", type=int, default=list(BATCHES))
     options.add_argument("--workers", nargs="+", type=int, default=list(WORKERS))
     options.add_argument("--side-by-side", nargs="+", type=int, default=list(SIDE_BY_SIDE))
-    options.add_argument(
-        "--steps", type=int, default=300, help="for each figure; fewer where an epoch has fewer"
-    )
+    options.add_argument("--steps", type=int, default=300, help="per figure, at most an epoch's")
     options.add_argument("--rounds", type=int, default=5)
-    options.add_argument(
-        "--one", type=float, help="be one of the runs side by side, from this time on"
-    )
+    options.add_argument("--one", type=float, help="be one of several runs, from this time on")
     chosen = options.parse_args()
     if chosen.device == "cuda" and not torch.cuda.is_available():
         report([NO_GPU], chosen.output)
