@@ -11,7 +11,6 @@ from core.recipes import RECIPES
 from core.reports.report import markdown
 from core.runs.loading import load_model
 from core.runs.store import open_run
-from core.training.runtime import DTYPES
 from core.training.trainer import evaluate
 
 FOLDER = Path(__file__).parents[1] / "checkpoints"
@@ -32,17 +31,14 @@ def test_it_was_trained_by_its_recipe(name):
 @pytest.mark.parametrize("name", SHIPPED)
 def test_its_weights_reach_what_its_table_says(name, mnist):
     run = open_run(name, FOLDER)
+    # Always in fp32, since bf16 is slow where the processor lacks it; rounding may change a few
+    # images of a run that was validated in bf16, and one on another processor.
+    images, relative = (1, 1e-3) if run.runtime.precision == "fp32" else (3, 0.02)
     for which, row in (("last", run.last), ("best", run.best)):
-        loss, correct = evaluate(
-            load_model(run, which),
-            mnist.test.images,
-            mnist.test.labels,
-            torch.device("cpu"),
-            DTYPES[run.runtime.precision],
-        )
-        # Another processor may round another way and tip an image or two.
-        assert abs(correct - row.val_correct) <= 2
-        assert loss == pytest.approx(row.val_loss, rel=3e-3)
+        model = load_model(run, which)
+        loss, correct = evaluate(model, mnist.test.images, mnist.test.labels, torch.device("cpu"))
+        assert abs(correct - row.val_correct) <= images
+        assert loss == pytest.approx(row.val_loss, rel=relative)
 
 
 @pytest.mark.mnist
