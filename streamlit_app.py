@@ -1,4 +1,4 @@
-"""Home: the goal, the runs that reach it, what is training, three ways to start, and recent runs."""
+"""Home: the goal, the runs that reach it, live runs, three ways to start, recent runs."""
 
 import streamlit as st
 

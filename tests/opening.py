@@ -1,4 +1,4 @@
-"""Pages run without a browser, opened by a link as a person would."""
+"""Open pages by a link, without a browser."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HOME = "streamlit_app.py"
 
 
 def open_page(page: str, **link: str) -> AppTest:
-    """A page as a first visit with this link shows it; an error that escapes fails the test.
+    """Open a page in a new session by a link, and fail the test on an uncaught exception.
 
     Args:
         page: HOME, or a file such as "pages/train.py".
@@ -26,6 +26,6 @@ def open_page(page: str, **link: str) -> AppTest:
 
 
 def well(app: AppTest) -> AppTest:
-    """The app, which has shown no exception."""
+    """Return the app, and fail the test if it shows an exception."""
     assert not app.exception, app.exception
     return app

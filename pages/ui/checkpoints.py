@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def trained_runs() -> list[Run]:
-    """The runs that have weights: shipped ones in the order of the recipes, then the newest first."""
+    """The runs that have weights: shipped ones in the recipes' order, then the newest first."""
     order = list(RECIPES)
     runs = [run for run in list_runs() if isinstance(run, Run) and run.epochs]
     return sorted(runs, key=lambda run: order.index(run.name) if run.name in order else len(order))

@@ -206,7 +206,7 @@ def set_controls(config: RunConfig, keep: Collection[str] = ()) -> None:
 
 
 def _has_control(name: str, base: RunConfig, values: Mapping[str, Any], parent: str) -> bool:
-    """Whether to draw a field's control among the others: not if the values before it rule it out."""
+    """Whether a field needs a control: it has none yet, and matters with the values so far."""
     if name in (*MAIN_FIELDS, *(field for _, field in CUSTOM_ROWS.values())) or (
         parent and name == "initialisation"
     ):

@@ -41,7 +41,7 @@ class _Missing(Exception):
 
 
 def load_digits() -> dict[str, LabelledImages] | None:
-    """The images by name of their set; None while they are missing, with a button to download them."""
+    """The images by name of their set; None, with a button to download them, while missing."""
     place = st.empty()  # cleared once the dataset is there
     try:
         return _load(os.environ.get("INKLING_DATA", ""))
@@ -78,7 +78,8 @@ def _offer_download(place: st.delta_generator.DeltaGenerator) -> bool:
 
     with place.container():
         st.info(
-            "MNIST has not been downloaded yet, or is incomplete: an 11 MB download, 55 MB on disk.",
+            "MNIST has not been downloaded yet, or is incomplete. The download is 11 MB and takes "
+            "55 MB on disk.",
             icon=":material/download:",
         )
         if not st.button("Download MNIST", type="primary", key="dataset_download"):

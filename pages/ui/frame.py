@@ -44,8 +44,8 @@ SECTIONS = (
 )
 
 
-# Arguments of widgets that keep their value across pages and reloads. Streamlit also writes the value
-# into the link, under the widget's key, unless it is the default.
+# Arguments of widgets that keep their value across pages and reloads. Streamlit also writes the
+# value into the link, under the widget's key, unless it is the default.
 KEPT: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 
 

@@ -1,4 +1,4 @@
-"""Fixtures of the page tests: a queue that starts no process, and pages that remember nothing."""
+"""Fixtures of the page tests: a queue that starts no process, and empty caches."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def idle(monkeypatch) -> list[Path]:
 
 @pytest.fixture
 def fresh() -> Iterator[None]:
-    """Nothing is remembered from another test, nor for the next one."""
+    """Clear Streamlit's caches before and after the test."""
     st.cache_data.clear()
     st.cache_resource.clear()
     yield

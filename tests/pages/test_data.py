@@ -1,4 +1,4 @@
-"""The Data page: with digits, without them, and with links of all kinds."""
+"""Data: with the dataset, without it, and with links of all kinds."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ OWN = [{"kind": "affine", "rotate": 30.0, "p": 1.0}, {"kind": "blur", "sigma": 2
 
 @pytest.fixture(autouse=True)
 def data(tmp_path, monkeypatch, folder, fresh):
-    """An empty folder for data and one for runs, and nothing remembered of another test's digits."""
+    """Use an empty folder for data and one for runs, and empty caches."""
     monkeypatch.setenv("INKLING_DATA", str(tmp_path / "data"))
 
 
 @pytest.fixture
 def here(digits, monkeypatch):
-    """The made-up digits in place of the dataset."""
+    """Use synthetic digits in place of the dataset."""
     monkeypatch.setattr(dataset, "load", lambda progress: digits)
     return digits
 

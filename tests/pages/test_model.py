@@ -1,4 +1,4 @@
-"""The Model page: rows right and wrong, networks of one's own, and links of all kinds."""
+"""Model: valid and invalid rows, saved networks, and links of all kinds."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def press(app: AppTest, label: str) -> AppTest:
     return well(app.run())
 
 
-def test_it_begins_with_the_seeds_network():
+def test_it_starts_with_the_original_network():
     app = opened()
     assert metrics(app) == ["3,762", "4,238", "0.62 M", "70 × 70"]
     assert app.selectbox(key="model_start").value == "original-3762"

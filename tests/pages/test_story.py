@@ -1,4 +1,4 @@
-"""The Story page: walked from end to end, and what it does when runs or digits are missing."""
+"""Story: all steps in order, and missing runs or digits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("fresh")
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch, digits) -> Path:
-    """Made-up runs of the three recipes in place of the shipped ones, and made-up digits."""
+    """Synthetic runs of the three recipes in place of the shipped ones, and synthetic digits."""
     place = tmp_path / "checkpoints"
     place.mkdir()
     for name in story.PATH:

@@ -1,4 +1,4 @@
-"""What can be done with a run on the Train page: one epoch, fork, delete; and runs that cannot be read."""
+"""Actions on Train: one epoch, fork, delete; and damaged runs."""
 
 from __future__ import annotations
 

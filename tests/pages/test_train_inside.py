@@ -1,4 +1,4 @@
-"""The views inside a run: its batch, its mistakes and a pad, each with and without something to show."""
+"""The views of a run on Train: batch, mistakes and pad, with and without something to show."""
 
 from __future__ import annotations
 
@@ -105,7 +105,8 @@ def test_a_batch_stays_a_while_so_that_it_can_be_looked_at(folder, idle, here, m
     app = open_page(TRAIN, run="mine", inside="Batch")
     with open(run.folder / "events.jsonl", "a") as file:
         file.write(
-            '{"kind": "batch", "time": 1.0, "epoch": 3, "step": 4, "steps": 20, "loss": 0.5, "lr": 0.1}\n'
+            '{"kind": "batch", "time": 1.0, "epoch": 3, "step": 4, "steps": 20, '
+            '"loss": 0.5, "lr": 0.1}\n'
         )
     assert "epoch 2, step 20" in words(well(app.run()))
     monkeypatch.setattr(inside, "BATCH_SECONDS", 0.0)

@@ -1,4 +1,4 @@
-"""Setting up a run on the Train page: a teacher to learn from, and what its curves and table come to later."""
+"""Teachers in Train's set-up, and changes of the learning rate, long tables and alt texts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def words(app) -> str:
 
 @pytest.fixture
 def shipped(tmp_path, monkeypatch):
-    """A folder of runs that came with the app, beside one's own."""
+    """A folder of shipped runs beside the user's."""
     for module in (folders, loading, checkpoints):
         monkeypatch.setattr(module, "SHIPPED", tmp_path / "shipped")
     (tmp_path / "shipped").mkdir()

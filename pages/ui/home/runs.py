@@ -97,16 +97,16 @@ def draw_frontier(entries: Sequence[Entry]) -> None:
         else ""
     )
     st.markdown(
-        f"##### Accuracy by size :gray[:small[diamond: shipped, dot: yours{several}, line: best for "
-        "its size. Click to open a run]]"
+        f"##### Accuracy by size :gray[:small[diamond: shipped, dot: yours{several}, line: best "
+        "for its size. Click to open a run]]"
     )
     st.altair_chart(
         charts.frontier(frame, PARAMETER_BUDGET),
         key=_FRONTIER,
         on_select=_remember_point,
         selection_mode=charts.PICKED,
-        alt=f"Accuracy against parameters of {len(frame):,} runs; the most accurate is {best['run']} with "
-        f"{best['accuracy']:.2f} % and {best['parameters']:,} parameters.",
+        alt=f"Accuracy against parameters of {len(frame):,} runs; the most accurate is "
+        f"{best['run']} with {best['accuracy']:.2f} % and {best['parameters']:,} parameters.",
     )
 
 

@@ -107,7 +107,7 @@ def _paired(run: Run, before: Run, test: LabelledImages, predicted: list[Predict
     assert images is not None  # a comparison of two runs always has them
     fixed, new, shared = images.only_second, images.only_first, images.both_wrong
     st.header(f"{len(fixed)} mistakes fixed, {len(new)} new", anchor=False)
-    st.markdown(f"{len(shared)} unchanged. {comparison.words}", width=860)
+    st.markdown(f"{len(shared)} unchanged. {comparison.summary}", width=860)
     for title, indices, wrong, key in (
         (f"Fixed: {names[0]} wrong, {names[1]} correct", fixed, was, "story_fixed"),
         (f"New: {names[0]} correct, {names[1]} wrong", new, now, "story_new"),

@@ -276,7 +276,7 @@ def draw_end(runs: Runs) -> None:
     lines = [story.goal(last)]
     if loaded:
         test, predictions = loaded
-        lines.insert(0, compare_runs(last, predictions[-1], first, predictions[0]).words)
+        lines.insert(0, compare_runs(last, predictions[-1], first, predictions[0]).summary)
     lines.append("These are single runs; with other random seeds, all figures differ slightly.")
     st.markdown("\n".join(f"- {line}" for line in lines), width=860)
     if loaded:

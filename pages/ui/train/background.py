@@ -1,4 +1,4 @@
-"""Predictions of a run's newest weights for its validation images, computed in a background thread."""
+"""Predictions of a run's newest weights for its validation images, in a background thread."""
 
 from __future__ import annotations
 

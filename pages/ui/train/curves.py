@@ -9,6 +9,7 @@ from core.experiments.statistics import wilson_interval
 from core.runs.run import Run
 from pages.ui.components.chart import draw_chart
 from pages.ui.terms import explain
+from pages.ui.words import plural
 
 
 def draw_accuracy(run: Run, baseline: Run | None) -> None:
@@ -136,11 +137,14 @@ def _describe_loss(run: Run) -> str:
     if not run.last:
         return f"Loss of {run.name}: no epoch is finished yet."
     return (
-        f"Loss of {run.name}: {run.last.val_loss:.4f} on the validation images and {run.last.train_loss:.4f} on "
-        f"the training images after epoch {run.last.epoch}."
+        f"Loss of {run.name}: {run.last.val_loss:.4f} on the validation images and "
+        f"{run.last.train_loss:.4f} on the training images after epoch {run.last.epoch}."
     )
 
 
 def _describe_rate(run: Run, actual: pd.DataFrame) -> str:
     now = f"{actual['rate'].iloc[-1]:.4g} now" if len(actual) else "not started"
-    return f"Learning rate of {run.name}: the {run.config.schedule} schedule over {run.config.epochs} epochs, {now}."
+    return (
+        f"Learning rate of {run.name}: the {run.config.schedule} schedule over "
+        f"{plural(run.config.epochs, 'epoch')}, {now}."
+    )

@@ -1,4 +1,4 @@
-"""Forking on Train: a new run that starts from another run's weights. Session and link hold its name."""
+"""Forking on Train: a new run that starts from the weights of another run."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def _show_damaged(run: DamagedRun, bar: DeltaGenerator) -> None:
         draw_delete_button(run)
     st.error(f"{run.name} cannot be read: {run.reason}", icon=":material/error:")
     st.markdown(
-        "Its files have not been changed. A run written by a newer version of Inkling opens in that "
+        "Its files have not been changed. A run from a newer version of Inkling opens in that "
         "version. If a file is damaged, restore that file from a copy.",
         width=640,
     )
@@ -140,8 +140,8 @@ def _draw_rate_control(run: Run) -> None:
         key=key,
         on_change=_change_rate,
         args=(run.name, key),
-        help="Multiplies the planned learning rate from now on. 1: as planned. Changes are recorded "
-        "in the run.",
+        help="Multiplies the planned learning rate from now on. 1: as planned. The run records "
+        "each change.",
     )
 
 
@@ -189,7 +189,8 @@ def _rate_changes(run: Run) -> list[tuple[int, int, float]]:
 
 
 def _draw_parent(parent: Mapping[str, Any], others: Sequence[str]) -> None:
-    text = f"Forked from **{parent['name']}**, {parent['which']} weights, after epoch {parent['epoch']}"
+    weights = f"{parent['which']} weights, after epoch {parent['epoch']}"
+    text = f"Forked from **{parent['name']}**, {weights}"
     if parent["name"] in others:
         st.page_link(
             "pages/train.py",

@@ -1,0 +1,168 @@
+"""Train's set-up: recipes, links, custom rows, the preview, and the start of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.config import RunConfig
+from core.recipes import RECIPES
+from core.runs import store
+from tests.made import made_run
+from tests.opening import open_page, well
+
+ROOT = Path(__file__).parents[2]
+PAGES = [
+    "streamlit_app.py",
+    *sorted(f"pages/{path.name}" for path in (ROOT / "pages").glob("*.py")),
+]
+SETTINGS = [name for name in RunConfig().to_dict() if name not in ("layers", "transforms")]
+
+
+def text(app: AppTest) -> str:
+    """All words on a page."""
+    kinds = (app.title, app.subheader, app.markdown, app.caption, app.error, app.metric)
+    words = [f"{getattr(each, 'label', '')} {each.value}" for kind in kinds for each in kind]
+    return "\n".join([*words, *(each.proto.body for each in app.get("html"))])
+
+
+def test_train_starts_with_the_final_recipe(folder):
+    app = open_page("pages/train.py")
+    final = RECIPES["final"].config
+    assert app.selectbox(key="recipe").value == "final"
+    assert {name: app.session_state[name] for name in SETTINGS if name in app.session_state} == {
+        name: value for name, value in final.to_dict().items() if name in app.session_state
+    }
+    assert app.metric[0].value == "3,762"
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_choosing_a_recipe_sets_every_control(recipe, folder):
+    app = open_page(
+        "pages/train.py",
+        recipe="final" if recipe == "initial" else "initial",
+        epochs="40",
+        momentum="0.5",
+    )
+    app.selectbox(key="recipe").set_value(recipe)
+    well(app.run())
+    for name, value in RECIPES[recipe].config.to_dict().items():
+        if name in app.session_state:
+            assert app.session_state[name] == value, name
+
+
+def test_a_link_sets_the_controls(folder):
+    app = open_page(
+        "pages/train.py", recipe="initial", lr="0.03", epochs="3", optimizer="adam", nesterov="true"
+    )
+    assert app.selectbox(key="recipe").value == "initial"
+    assert app.select_slider(key="lr").value == 0.03
+    assert app.select_slider(key="epochs").value == 3
+    assert app.selectbox(key="optimizer").value == "adam"
+    assert app.toggle(key="nesterov").value is True
+    assert app.selectbox(key="architecture").value == "initial", (
+        "what the link leaves out is the recipe's"
+    )
+
+
+def test_a_link_that_starts_anew_wins_over_what_was_set(folder):
+    made_run(folder, "mine")
+    app = open_page("pages/train.py", recipe="initial", lr="0.03")
+    app.selectbox(key="run").set_value("mine")
+    well(app.run())
+    app.query_params["start"] = "final"
+    well(app.run())
+    assert (app.selectbox(key="recipe").value, app.select_slider(key="lr").value) == ("final", 0.05)
+    assert "start" not in app.query_params
+
+
+def test_every_field_of_the_config_has_a_control(folder):
+    made_run(folder, "master")
+    opened = [
+        open_page("pages/train.py", schedule=schedule, teacher="master").session_state
+        for schedule in ("one-cycle", "exponential")
+    ]
+    assert not [name for name in SETTINGS if not any(name in each for each in opened)]
+
+
+def test_rows_handed_over_are_trained_until_they_are_dropped(folder, idle):
+    app = AppTest.from_file(ROOT / PAGES[0], default_timeout=30).switch_page("pages/train.py")
+    app.session_state["train_layers"] = [{"kind": "linear", "channels": 10, "activation": "none"}]
+    app.session_state["train_transforms"] = [{"kind": "blur"}]
+    well(app.run())
+    assert app.metric[0].value == "7,850"
+    start(app)
+    config = store.open_run("my-final").config
+    assert len(config.layers) == len(config.transforms) == 1
+    app.selectbox(key="run").set_value("new run")
+    next(
+        button for button in well(app.run()).button if button.label == "Back to original-3762"
+    ).click()
+    assert well(app.run()).metric[0].value == "3,762"
+
+
+def test_rows_of_ones_own_live_in_the_link(folder):
+    rows = (
+        '[{"kind":"conv","channels":4,"kernel":28},'
+        '{"kind":"linear","channels":10,"activation":"none"}]'
+    )
+    app = open_page("pages/train.py", layers=rows, transforms='[{"kind":"blur"}]')
+    assert app.metric[0].value == f"{28 * 28 * 4 + 4 + 50:,}"
+    assert app.session_state["train_transforms"][0]["kind"] == "blur"
+    assert "blur" in str(app.query_params["transforms"])
+
+
+@pytest.mark.parametrize(
+    "text", ["[", "[1]", '[{"kind":"conv","kernel":40}]', '[{"kind":"maxpool"}]', "nonsense"]
+)
+def test_rows_in_the_link_that_make_no_network_are_named(text, folder):
+    app = open_page("pages/train.py", layers=text)
+    assert "layers cannot be used" in app.error[0].value
+    assert app.metric[0].value == "3,762"
+
+
+def test_the_preview_follows_the_controls(folder):
+    app = open_page("pages/train.py")
+    app.selectbox(key="architecture").set_value("initial")
+    app.select_slider(key="batch_size").set_value(64)
+    well(app.run())
+    assert [each.value for each in app.metric[:2]] == ["16,530", "938"]
+    assert "8,530 over" in text(app)
+    assert "Conv2d-10" in text(app)
+
+
+def start(app: AppTest) -> AppTest:
+    next(button for button in app.button if button.label == "Start").click()
+    return well(app.run())
+
+
+def test_start_makes_the_run_that_the_controls_describe(folder, idle):
+    app = open_page("pages/train.py")
+    app.select_slider(key="epochs").set_value(2)
+    app.text_input(key="train_name").set_value("mine")
+    start(app)
+    run = store.open_run("mine")
+    assert run.config == RECIPES["final"].config.changed(epochs=2)
+    assert run.recipe == "final"
+    assert idle == [folder / "mine"]
+    assert app.selectbox(key="run").value == "mine", "the page turns to the run"
+    assert "running" in text(app)
+
+
+def test_start_finds_a_free_name(folder, idle):
+    for _ in range(2):
+        start(open_page("pages/train.py"))
+    assert {run.name for run in store.list_runs()} == {"my-final", "my-final-2"}
+
+
+@pytest.mark.parametrize("name", ["../out", "taken", "con", "a/b"])
+def test_a_name_that_cannot_be_had_is_refused_in_words(name, folder, idle):
+    made_run(folder, "taken")
+    app = open_page("pages/train.py")
+    app.text_input(key="train_name").set_value(name)
+    start(app)
+    assert app.error[0].value
+    assert [run.name for run in store.list_runs()] == ["taken"]
+    assert not idle
