@@ -1,4 +1,4 @@
-"""Draw: a digit of one's own or of MNIST, what the saved networks take it for, and why."""
+"""The Draw page: a drawn digit or one of MNIST, the networks' predictions, and their reasons."""
 
 import streamlit as st
 
@@ -6,33 +6,34 @@ from core.errors import UserError
 from core.runs.run import Run
 from pages.ui import checkpoints
 from pages.ui.components.readout import show_readout
-from pages.ui.draw import networks as draw_networks
-from pages.ui.draw import number as draw_number
-from pages.ui.draw import subject as draw_subject
-from pages.ui.draw import views as draw_views
-from pages.ui.draw.subject import DRAWING, Subject
+from pages.ui.draw.networks import predict_digit, select_network
+from pages.ui.draw.number import show_number
+from pages.ui.draw.sources import select_source, show_subject
+from pages.ui.draw.subject import PAD, Subject
+from pages.ui.draw.views import DEFAULT_VIEW, VIEWS, show_view
 from pages.ui.frame import KEPT, page
-from pages.ui.words import capitalise
+from pages.ui.words import capitalise, escape_markdown
 
 
 @st.fragment
-def sketch(runs: dict[str, Run]) -> None:
-    """The digit, the answer and one view of it; only this runs again while a stroke is drawn."""
-    source, several = draw_subject.choose()
-    wide = st.container()  # always there: bound widgets that move are cut off from the link
+def show_drawing(runs: dict[str, Run]) -> None:
+    """Show the digit, its prediction and one view of it; a stroke reruns only this fragment."""
+    source, several = select_source()
+    # Both places always exist: a bound widget that moves is dropped from the link.
+    wide = st.container()
     left, right = st.columns(2, gap="large")
-    with wide if source == DRAWING and several else left:  # a wide pad takes the whole width
+    with wide if source == PAD and several else left:
         try:
-            subject = draw_subject.look(source, several)
+            subject = show_subject(source, several)
         except UserError as error:
-            st.error(capitalise(str(error)), icon=":material/error:")
+            st.error(escape_markdown(capitalise(str(error))), icon=":material/error:")
             subject = Subject(several=several, waiting="")
     with right:
         if not runs:
             show_readout(
                 subject.images[0] if subject.images else None,
                 None,
-                "This is what a network would see. There is none to ask yet.",
+                "This is the input of a network. No network is trained yet.",
             )
             st.page_link(
                 "pages/train.py",
@@ -41,34 +42,30 @@ def sketch(runs: dict[str, Run]) -> None:
                 query_params={"start": "final"},
             )
             return
-        run = draw_networks.chosen(runs)
+        run = select_network(runs)
     with left:
-        at = draw_number.read(run, subject) if several else 0
+        position = show_number(run, subject) if several else 0
     with right:
-        image = subject.images[at] if subject.images else None
-        answer, said = draw_networks.ask(run, image)
-        if (
-            subject.label is not None
-            and answer is not None
-            and int(answer.argmax()) != subject.label
-        ):
-            said = f"{said} The label says {subject.label}."
-        show_readout(image, answer, said or subject.waiting)
+        image = subject.images[position] if subject.images else None
+        probabilities, message = predict_digit(run, image)
+        if probabilities is not None and subject.label not in (None, probabilities.argmax()):
+            message = f"{message} The label is {subject.label}."
+        show_readout(image, probabilities, message or subject.waiting)
     st.space("small")
     view = st.segmented_control(
         "View",
-        list(draw_views.VIEWS),
-        default=draw_views.FIRST,
+        list(VIEWS),
+        default=DEFAULT_VIEW,
         required=True,
         key="view",
         label_visibility="collapsed",
         **KEPT,
     )
     try:
-        draw_views.show(view, runs, run, subject, at)
+        show_view(view, runs, run, subject, position)
     except UserError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(escape_markdown(str(error)), icon=":material/error:")
 
 
-page("Draw", "Write a digit and watch the networks read it.", style="draw/draw.css")
-sketch({run.name: run for run in checkpoints.trained_runs()})
+page("Draw", "Draw a digit and watch networks classify it.", style="draw/draw.css")
+show_drawing({run.name: run for run in checkpoints.trained_runs()})

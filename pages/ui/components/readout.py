@@ -9,8 +9,8 @@ import numpy as np
 
 from pages.ui.components.component import register_component
 
-_mount_readout = register_component("readout", "readout/readout")
-_mount_cards = register_component("cards", "readout/cards")
+_mount_readout = register_component("readout", "predictions/readout")
+_mount_cards = register_component("cards", "predictions/cards")
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Inside an answer on the drawing page: what each row makes of the digit, and which pixels the answer rests on."""
+"""How a network arrives at its prediction: the feature maps of its layers, saliency, occlusion."""
 
 from __future__ import annotations
 
@@ -7,91 +7,87 @@ import streamlit as st
 
 from core.charts.diagrams import operation, size
 from core.insight import explanations
-from core.insight.explanations import FeatureMaps
+from core.insight.explanations import FeatureMaps, Occlusion
 from core.models.shapes import Layer, trace
 from core.runs.run import Run
 from pages.ui import checkpoints
 from pages.ui.components.maps import MapRow, draw_maps
-from pages.ui.draw.networks import Runs, answers, percent
+from pages.ui.draw.networks import Runs, format_percent, predict_images
 from pages.ui.draw.subject import Subject
-from pages.ui.frame import KEPT
+from pages.ui.frame import KEPT, heading
 
-THE_ANSWER = "the answer"
-SPOT, SCORE, SMALL, WIDE = (
-    1.75,
-    2.75,
-    3.0,
-    5.25,
-)  # rem: a single value, a digit's score, maps of few pixels, others
-FEW = 14  # pixels across
-LEAST = 0.01  # of probability: less of a drop is drawn pale
+PREDICTED = "prediction"
+# Widths in rem: of a single value, of a digit's logit, of maps with few pixels, of other maps.
+VALUE, LOGIT, SMALL, LARGE = 1.75, 2.75, 3.0, 5.25
+FEW_PIXELS = 14  # across
+MIN_DROP = 0.01  # of probability; the strongest colour stands for at least this drop
+MAP_WIDTH = 26  # rem
 
 
-def layers(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
-    """The maps of every row."""
+def show_layers(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
+    """Show the feature maps of every row of a network."""
     model = checkpoints.load_cached_model(run)
     rows = explanations.feature_maps(model, image)
     st.caption(
-        "What each row of the network makes of the digit: blue where a value is above 0, orange where it is "
-        "below, each row on its own scale. The first rows find strokes and edges; the last ones are coarse, and "
-        "say what is there rather than where."
+        "The outputs of each row of the network: blue above 0, orange below, each row on its own "
+        "scale. The first rows respond to strokes and edges. The last rows are coarse: they tell "
+        "what is in the image, less where it is."
     )
     draw_maps(
         [
-            _line(layer, row, row is rows[-1])
+            _map_row(layer, row, row is rows[-1])
             for layer, row in zip(trace(model.rows), rows, strict=True)
         ],
-        key="layers",
+        key="draw_layers",
     )
 
 
-def _line(layer: Layer, row: FeatureMaps, last: bool) -> MapRow:
-    what = " ".join(filter(None, operation(layer.row)))
-    title = f"{row.number} · {what}"
+def _map_row(layer: Layer, row: FeatureMaps, is_last: bool) -> MapRow:
+    name = " ".join(filter(None, operation(layer.row)))
+    title = f"{row.number} · {name}"
     if layer.row["kind"] == "dropout":
         return MapRow(
-            row.maps[:0],
-            (),
-            title,
-            "drops values only while the network learns; here it hands them on",
+            row.maps[:0], (), title, "drops values only in training; here the output is its input"
         )
-    shown = len(row.channels)
-    note = f"{size(layer.output_shape)}, from {row.low:.2g} to {row.high:.2g}".replace(
-        "-", "\u2212"
-    )
-    if last:
-        note = f"the scores of the ten digits, {note.split(', ')[1]}"
-    if shown < row.total:
-        note += f"; the {shown} strongest of {row.total:,}"
-    across = row.maps.shape[2]
-    names = [str(channel - 1 if last else channel) for channel in row.channels]
-    word = "score of" if last else "channel"
+    value_range = f"from {row.low:.2g} to {row.high:.2g}".replace("-", "\u2212")
+    note = f"{'logits of the ten digits' if is_last else size(layer.output_shape)}, {value_range}"
+    if len(row.channels) < row.total:
+        note += f"; the {len(row.channels)} strongest of {row.total:,} channels"
+    # The last row has one channel for each digit, counted from 0.
+    labels = [str(channel - is_last) for channel in row.channels]
+    word = "logit of" if is_last else "channel"
     alts = [
-        f"Row {row.number}, {what}, {word} {name}: from {each.min():.3g} to {each.max():.3g}"
-        if each.size > 1
-        else f"Row {row.number}, {what}, {word} {name}: {each.item():.3g}"
-        for name, each in zip(names, row.maps, strict=True)
+        f"Row {row.number}, {name}, {word} {label}: {_describe_values(values)}"
+        for label, values in zip(labels, row.maps, strict=True)
     ]
-    scale = max(abs(row.low), abs(row.high)) or 1.0
-    scores = [f"{each.item():.1f}".replace("-", "\u2212") for each in row.maps] if last else ()
+    across = row.maps.shape[2]
+    width = VALUE if across == 1 else SMALL if across <= FEW_PIXELS else LARGE
     return MapRow(
-        row.maps / scale,
+        row.maps / (max(abs(row.low), abs(row.high)) or 1.0),
         alts,
         title,
         note,
-        labels=names,
-        notes=scores,
-        tile=SCORE if last else SPOT if across == 1 else SMALL if across <= FEW else WIDE,
+        labels=labels,
+        notes=[f"{values.item():.1f}".replace("-", "\u2212") for values in row.maps]
+        if is_last
+        else (),
+        tile=LOGIT if is_last else width,
     )
 
 
-def reasons(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
-    """Saliency and occlusion, drawn over the digit."""
+def _describe_values(values: np.ndarray) -> str:
+    if values.size == 1:
+        return f"{values.item():.3g}"
+    return f"from {values.min():.3g} to {values.max():.3g}"
+
+
+def show_reasons(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
+    """Show saliency and occlusion maps over the digit."""
     with st.container(horizontal=True, vertical_alignment="top", gap="medium"):
-        asked = st.segmented_control(
+        selected = st.segmented_control(
             "Reasons for",
-            [THE_ANSWER, *map(str, range(10))],
-            default=THE_ANSWER,
+            [PREDICTED, *map(str, range(10))],
+            default=PREDICTED,
             wrap=True,
             required=True,
             key="why",
@@ -106,58 +102,61 @@ def reasons(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
             width=180,
             format="%d px",
             **KEPT,
-            help="Side of the square that slides over the digit and hides what is below it.",
+            help="Side of the square that hides a part of the digit, at every position in turn.",
         )
-    answer = answers(run, image[None])[0]
-    digit = int(answer.argmax()) if asked == THE_ANSWER else int(asked)
-    name = f"{'an' if digit == 8 else 'a'} {digit}"
+    probabilities = predict_images(run, image[None])[0]
+    digit = int(probabilities.argmax()) if selected == PREDICTED else int(selected)
     model = checkpoints.load_cached_model(run)
-    gradient = explanations.saliency(model, image, digit)
-    hidden = explanations.occlusion(model, image, digit, patch)
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("##### Where ink would matter :gray[:small[saliency]]")
-        _over(
-            gradient / (float(np.abs(gradient).max()) or 1.0),
-            image,
-            "saliency",
-            f"Where more ink would speak for {name}, and where against it",
-        )
-        st.caption(
-            f"Blue: more ink here would speak for {name}. Orange: it would speak against it. The gradient of "
-            "the score by each pixel, averaged over noisy copies."
-        )
+        _draw_saliency(explanations.saliency(model, image, digit), image, digit)
     with right:
-        st.markdown("##### What must not be missing :gray[:small[occlusion]]")
-        box = (
-            (hidden.left, hidden.top, patch)
-            if hidden.probability - hidden.lowest >= LEAST
-            else None
-        )
-        _over(
-            hidden.drop / max(float(np.abs(hidden.drop).max()), LEAST),
-            image,
-            "occlusion",
-            f"Which parts {name} rests on",
-            box,
-        )
-        st.caption(_said(hidden, name, patch))
+        _draw_occlusion(explanations.occlusion(model, image, digit, patch), image, digit, patch)
 
 
-def _said(hidden: explanations.Occlusion, name: str, patch: int) -> str:
-    start = f"Blue: with this part hidden it would be less sure of {name}. Orange: more sure. "
-    if hidden.probability - hidden.lowest < LEAST:
-        return (
-            f"{start}No square of {patch} by {patch} pixels takes away more than {percent(LEAST)}."
-        )
-    return f"{start}Hiding the square that is marked brings {percent(hidden.probability)} down to {percent(hidden.lowest)}."
+def _draw_saliency(gradient: np.ndarray, image: np.ndarray, digit: int) -> None:
+    heading("Saliency", "where ink would matter")
+    _draw_map(
+        gradient / (float(np.abs(gradient).max()) or 1.0),
+        image,
+        "draw_saliency",
+        f"Where more ink raises or lowers the logit of {digit}",
+    )
+    st.caption(
+        f"Blue: more ink raises the logit of {digit}. Orange: more ink lowers it. Gradient of the "
+        "logit with respect to each pixel, averaged over noisy copies of the image (SmoothGrad)."
+    )
 
 
-def _over(
+def _draw_occlusion(occlusion: Occlusion, image: np.ndarray, digit: int, patch: int) -> None:
+    heading("Occlusion", "which parts matter")
+    matters = occlusion.probability - occlusion.lowest >= MIN_DROP
+    _draw_map(
+        occlusion.drop / max(float(np.abs(occlusion.drop).max()), MIN_DROP),
+        image,
+        "draw_occlusion",
+        f"Which parts matter for {digit}",
+        (occlusion.left, occlusion.top, patch) if matters else None,
+    )
+    effect = (
+        f"Hiding the outlined square lowers it from {format_percent(occlusion.probability)} to "
+        f"{format_percent(occlusion.lowest)}."
+        if matters
+        else f"No square of {patch} by {patch} pixels lowers it by more than "
+        f"{format_percent(MIN_DROP)}."
+    )
+    st.caption(
+        f"Blue: hiding this part lowers the probability of {digit}. Orange: hiding it raises the "
+        f"probability. {effect}"
+    )
+
+
+def _draw_map(
     values: np.ndarray,
     image: np.ndarray,
     key: str,
     alt: str,
     box: tuple[int, int, int] | None = None,
 ) -> None:
-    draw_maps([MapRow(values[None], [alt], tile=26, ink=image, box=box)], key=key)
+    """Draw a map (28, 28) over the digit."""
+    draw_maps([MapRow(values[None], [alt], tile=MAP_WIDTH, ink=image, box=box)], key=key)

@@ -1,4 +1,4 @@
-"""The training images most like the digit on the drawing page: by pixels, or by what a network makes of them."""
+"""The training images most similar to a digit: by pixels, or by a network's features."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from core.data.labelled_images import LabelledImages
-from core.insight import nearest as insight
+from core.insight import nearest
 from core.insight.nearest import FeatureIndex, Neighbours
 from core.runs.run import Run
 from pages.ui import checkpoints, dataset
@@ -16,17 +16,16 @@ from pages.ui.components.gallery import draw_gallery
 from pages.ui.draw.networks import Runs
 from pages.ui.draw.subject import Subject, show_training_digit
 from pages.ui.frame import KEPT
+from pages.ui.words import escape_markdown
 
 PIXELS, FEATURES = SPACES = ("by pixels", "by the network's features")
 COUNT = 24
-PATIENCE, POLL = (
-    0.35,
-    1.5,
-)  # seconds to wait at first, and between two looks while the network still reads
+FIRST_WAIT, POLL = 0.35, 1.5  # seconds: before the first result, and between updates
+_GALLERY = "draw_neighbours"
 
 
-def nearest(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
-    """The nearest training images, with their labels and places."""
+def show_nearest(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
+    """Show the nearest training images, with their labels and indices."""
     space = st.segmented_control(
         "Nearest",
         SPACES,
@@ -39,100 +38,97 @@ def nearest(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
     sets = dataset.load_digits()
     if sets is None:
         return
-    some = sets["training"]
+    training = sets["training"]
     if space == PIXELS:
-        found = _by_pixels(len(some.images), image.tobytes(), some)
-        _show(
-            found,
-            some,
-            "The training images whose pixels differ least from this digit's, the nearest first. A "
-            "digit that is shifted or slanted has other pixels, and finds strangers.",
+        _show_neighbours(
+            _nearest_by_pixels(len(training.images), image.tobytes(), training),
+            training,
+            "Nearest by the Euclidean distance of pixels. A digit that is shifted or slanted has "
+            "other pixels, so its neighbours may be different digits.",
         )
         return
-    reader = _reader(
-        run.name, checkpoints.weights_time(run), os.environ.get("INKLING_DATA", ""), run, some
+    index = _feature_index(
+        run.name, checkpoints.weights_time(run), os.environ.get("INKLING_DATA", ""), run, training
     )
-    reader.keep_reading()
-    st.fragment(
-        _by_features, run_every=POLL if reader.num_read < reader.total else None, key="features"
-    )(reader, run, image, some, reader.num_read < reader.total)
+    index.keep_reading()
+    reading = index.num_read < index.total
+    st.fragment(_show_by_features, run_every=POLL if reading else None, key="draw_features")(
+        index, run, image, training, reading
+    )
 
 
-def _by_features(
-    reader: FeatureIndex, run: Run, image: np.ndarray, some: LabelledImages, reading: bool
+def _show_by_features(
+    index: FeatureIndex, run: Run, image: np.ndarray, training: LabelledImages, reading: bool
 ) -> None:
-    reader.keep_reading()
-    if not reader.num_read:
-        reader.wait(PATIENCE, images=1)
-    if reading and reader.num_read >= reader.total:
-        st.rerun()  # the whole page, which then asks no more
-    found = reader.nearest(image, COUNT)
-    inside = insight.last_hidden_row(checkpoints.load_cached_model(run))
-    what = (
-        f"what {run.name} hands to its last learned row"
-        if inside
-        else f"the pixels, since {run.name} has a single row and nothing inside"
-    )
-    so_far = (
-        ""
-        if not reading
-        else f" Of the first {reader.num_read:,} of {reader.total:,}: it is reading on."
-    )
-    _show(
-        found, some, f"The training images most alike in {what}; this is how it sees them.{so_far}"
+    index.keep_reading()
+    if not index.num_read:
+        index.wait(FIRST_WAIT, images=1)
+    if reading and index.num_read >= index.total:
+        st.rerun()  # the whole page, which then stops polling
+    name = escape_markdown(run.name)
+    if nearest.last_hidden_row(checkpoints.load_cached_model(run)):
+        space = f"the features before the last layer of {name}"
+    else:
+        space = f"the pixels, since {name} has no hidden layer"
+    progress = f" So far {index.num_read:,} of {index.total:,} images are compared."
+    _show_neighbours(
+        index.nearest(image, COUNT),
+        training,
+        f"Nearest by the distance of {space}.{progress if reading else ''}",
     )
 
 
-def _show(found: Neighbours, some: LabelledImages, said: str) -> None:
-    labels = some.labels[found.indices]
-    st.caption(f"{_votes(labels)} {said}")
+def _show_neighbours(neighbours: Neighbours, training: LabelledImages, explanation: str) -> None:
+    labels = training.labels[neighbours.indices]
+    st.caption(f"{_describe_labels(labels)} {explanation}")
     draw_gallery(
-        some.images[found.indices],
+        training.images[neighbours.indices],
         "The nearest training images",
-        "neighbours",
+        _GALLERY,
         tile=4.1,
         alts=[
-            f"{label}, training image {at}" for label, at in zip(labels, found.indices, strict=True)
+            f"{label}, training image {index}"
+            for label, index in zip(labels, neighbours.indices, strict=True)
         ],
         labels=[str(label) for label in labels],
-        notes=[str(at) for at in found.indices],
+        notes=[str(index) for index in neighbours.indices],
         on_pick=lambda: show_training_digit(
-            int(found.indices[st.session_state["neighbours"].picked])
+            int(neighbours.indices[st.session_state[_GALLERY].picked])
         ),
     )
-    st.caption(
-        "Below each: its label, and its place among the training images. Click one to look at it instead."
-    )
+    st.caption("Below each image: its label, and its index in the training set. Click to open it.")
 
 
-def _votes(labels: np.ndarray) -> str:
+def _describe_labels(labels: np.ndarray) -> str:
     if not len(labels):
-        return "Nothing is read yet."
+        return "No image is compared yet."
     counts = np.bincount(labels, minlength=10)
     first = int(counts.argmax())
-    rest = ", ".join(
-        f"{counts[digit]} {'is' if counts[digit] == 1 else 'are'} {digit}"
+    others = ", ".join(
+        f"{counts[digit]} are {digit}" if counts[digit] > 1 else f"1 is {digit}"
         for digit in counts.argsort(kind="stable")[::-1]
         if counts[digit] and digit != first
     )
     return (
-        f"**{counts[first]} of {len(labels)} are labelled {first}**{f' ({rest})' if rest else ''}."
+        f"**{counts[first]} of {len(labels)} are labelled {first}**"
+        f"{f' ({others})' if others else ''}."
     )
 
 
-@st.cache_resource(max_entries=1, show_spinner="Measuring the training images")
-def _lengths(count: int, folder: str, _some: LabelledImages) -> np.ndarray:
-    return insight.squared_norms(_some.images)
+@st.cache_resource(max_entries=1, show_spinner="Preparing the training images")
+def _squared_norms(count: int, folder: str, _training: LabelledImages) -> np.ndarray:
+    return nearest.squared_norms(_training.images)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _by_pixels(count: int, image: bytes, _some: LabelledImages) -> Neighbours:
-    lengths = _lengths(count, os.environ.get("INKLING_DATA", ""), _some)
-    return insight.nearest_by_pixels(
-        _some.images, lengths, np.frombuffer(image, np.uint8).reshape(28, 28), COUNT
-    )
+def _nearest_by_pixels(count: int, image: bytes, _training: LabelledImages) -> Neighbours:
+    norms = _squared_norms(count, os.environ.get("INKLING_DATA", ""), _training)
+    pixels = np.frombuffer(image, np.uint8).reshape(28, 28)
+    return nearest.nearest_by_pixels(_training.images, norms, pixels, COUNT)
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)
-def _reader(name: str, changed: int, folder: str, _run: Run, _some: LabelledImages) -> FeatureIndex:
-    return FeatureIndex(checkpoints.load_cached_model(_run), _some.images)
+def _feature_index(
+    name: str, weights_time: int, folder: str, _run: Run, _training: LabelledImages
+) -> FeatureIndex:
+    return FeatureIndex(checkpoints.load_cached_model(_run), _training.images)

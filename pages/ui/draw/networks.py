@@ -1,4 +1,4 @@
-"""The networks on the drawing page: which are asked, and their answers side by side."""
+"""The networks on the Draw page: selecting them, and their predictions side by side."""
 
 from __future__ import annotations
 
@@ -13,116 +13,128 @@ from core.runs.run import Run
 from pages.ui import checkpoints, words
 from pages.ui.components.readout import Card, show_cards
 from pages.ui.frame import KEPT
+from pages.ui.words import escape_markdown
 
-MOST = 12  # networks side by side: all of them answer while a stroke is drawn
-OWN = 3  # of one's own runs, the newest, that stand beside the shipped ones until others are chosen
+MAX_NETWORKS = 12  # side by side: all of them predict while a stroke is drawn
+NEWEST = 3  # runs that stand beside the shipped ones by default
+CONFIDENT = 0.9  # probability
+NETWORK, BESIDE = "network", "beside"  # keys, and names in the link
+_DEFAULT = "draw_default_networks"  # session key
+
 Runs = Mapping[str, Run]
 
 
-def chosen(runs: Runs) -> Run:
-    """The control for the network in question."""
+def select_network(runs: Runs) -> Run:
+    """Show the control that selects a network."""
     name = st.selectbox(
         "Network",
         list(runs),
         index=list(runs).index("final") if "final" in runs else 0,
-        key="network",
+        key=NETWORK,
         **KEPT,
     )
-    st.caption(", ".join(note(runs[name])))
+    st.caption(", ".join(describe_run(runs[name])))
     return runs[name]
 
 
-def beside(runs: Runs, run: Run) -> list[Run]:
-    """The control for several networks; the one in question is always among them."""
+def select_networks(runs: Runs, run: Run) -> list[Run]:
+    """Show the control that selects several networks; `run` is always among them."""
+    session = st.session_state
     shipped = [name for name in runs if checkpoints.is_shipped(runs[name])]
-    default = [*shipped, *[name for name in runs if name not in shipped][:OWN]][:MOST]
-    before = st.session_state.setdefault("beside_default", default)
-    if before != default and st.session_state.get("beside") == before:
-        st.session_state["beside"] = (
-            default  # nothing was chosen, and there is a run now that was not there before
-        )
-    st.session_state["beside_default"] = default
-    if (kept := st.session_state.get("beside")) and not set(kept) <= set(
-        runs
-    ):  # one was deleted meanwhile
-        st.session_state["beside"] = [name for name in kept if name in runs]
+    default = [*shipped, *[name for name in runs if name not in shipped][:NEWEST]][:MAX_NETWORKS]
+    before = session.setdefault(_DEFAULT, default)
+    if before != default and session.get(BESIDE) == before:
+        session[BESIDE] = default  # a run is new, and the user has selected nothing
+    session[_DEFAULT] = default
+    if (selected := session.get(BESIDE)) and not set(selected) <= set(runs):
+        session[BESIDE] = [name for name in selected if name in runs]  # a run was deleted
     names = st.multiselect(
         "Networks side by side",
         list(runs),
         default,
-        key="beside",
-        max_selections=MOST,
-        placeholder="Choose networks",
+        key=BESIDE,
+        max_selections=MAX_NETWORKS,
+        placeholder="Select networks",
         **KEPT,
     )
     return [runs[name] for name in runs if name in names or name == run.name]
 
 
-def side_by_side(runs: Runs, run: Run, image: np.ndarray | None) -> None:
-    """One card for each of several networks, with its answer to the same image."""
+def show_side_by_side(runs: Runs, run: Run, image: np.ndarray | None) -> None:
+    """Show a card for each of several networks, with its prediction for the same image."""
     st.caption(
-        "The same 28 by 28 pixels, read by each of them. Where they disagree, the digit lies between two; click "
-        "a card to look into that network."
+        "Each network predicts the same 28 by 28 pixels. Click a card to select its network."
     )
-    place = st.container()
-    shown = beside(runs, run)
-    found = [ask(each, image) for each in shown]
-    with place:
+    cards = st.container()
+    selected = select_networks(runs, run)
+    predictions = [predict_digit(network, image) for network in selected]
+    missing = "" if image is None else "no prediction"
+    with cards:
         show_cards(
             [
-                Card(each.name, "\n".join(note(each)), answer, "" if image is None else "no answer")
-                for each, (answer, _) in zip(shown, found, strict=True)
+                Card(network.name, "\n".join(describe_run(network)), probabilities, missing)
+                for network, (probabilities, _) in zip(selected, predictions, strict=True)
             ],
             run.name,
-            _choose,
+            _store_network,
+            key="draw_cards",
         )
-        if silent := [said for answer, said in found if answer is None and image is not None]:
-            st.caption("  \n".join(silent))
+        errors = [message for probabilities, message in predictions if probabilities is None]
+        if image is not None and errors:
+            st.caption("  \n".join(map(escape_markdown, errors)))
 
 
-def ask(run: Run, image: np.ndarray | None) -> tuple[np.ndarray | None, str]:
-    """The ten probabilities that a run's network gives an image, if any, and what to say of them."""
+def _store_network() -> None:
+    st.session_state[NETWORK] = st.session_state["draw_cards"].picked
+
+
+def predict_digit(run: Run, image: np.ndarray | None) -> tuple[np.ndarray | None, str]:
+    """Predict one image; describe the prediction, or why there is none.
+
+    Args:
+        run: the run whose last weights predict.
+        image: (28, 28) uint8, or None.
+
+    Returns:
+        The probabilities (10,) or None, and a sentence.
+    """
     if image is None:
         return None, ""
     try:
-        answer = answers(run, image[None])[0]
+        probabilities = predict_images(run, image[None])[0]
     except UserError as error:
         return None, str(error)
-    return answer, f"{run.name} is {sureness(answer)}."
+    return probabilities, f"{run.name}: {describe_prediction(probabilities)}."
 
 
-def answers(run: Run, images: np.ndarray) -> np.ndarray:
-    """The probabilities (N, 10) that a run's network gives images (N, 28, 28).
+def predict_images(run: Run, images: np.ndarray) -> np.ndarray:
+    """Probabilities (N, 10) that a run's last weights give images (N, 28, 28) uint8.
 
     Raises:
-        UserError: its weights are gone or damaged, or its answers are no numbers.
+        UserError: the weights are missing or damaged, or the probabilities are not finite.
     """
-    found = predict(checkpoints.load_cached_model(run), images)
-    if not np.isfinite(found).all():
-        raise UserError(
-            f"{run.name} answers with values that are no numbers: its training diverged."
-        )
-    return found
+    probabilities = predict(checkpoints.load_cached_model(run), images)
+    if not np.isfinite(probabilities).all():
+        raise UserError(f"the predictions of {run.name} are not finite: its training diverged.")
+    return probabilities
 
 
-def sureness(answer: np.ndarray) -> str:
-    """How sure an answer is."""
-    order = answer.argsort()[::-1]
-    if answer[order[0]] >= 0.9:
-        return f"{percent(answer[order[0]])} sure"
-    return f"torn between {order[0]} and {order[1]}"
+def describe_prediction(probabilities: np.ndarray) -> str:
+    """The most probable digit, or the two most probable ones where none is clear."""
+    first, second = probabilities.argsort()[::-1][:2]
+    if probabilities[first] >= CONFIDENT:
+        return f"{first} with probability {format_percent(probabilities[first])}"
+    return (
+        f"{first} or {second}, with probabilities {format_percent(probabilities[first])} and "
+        f"{format_percent(probabilities[second])}"
+    )
 
 
-def percent(share: float) -> str:
-    """A share as one would say it."""
+def format_percent(share: float) -> str:
+    """A share as a percentage with one decimal."""
     return f"{100 * share:.1f}\u00a0%"
 
 
-def note(run: Run) -> tuple[str, str]:
-    """A run in figures."""
-    return f"{run.parameters:,} parameters", f"{words.format_accuracy(run)} right"
-
-
-def _choose() -> None:
-    """Ask the network whose card was clicked."""
-    st.session_state["network"] = st.session_state["cards"].picked
+def describe_run(run: Run) -> tuple[str, str]:
+    """A run's size and accuracy."""
+    return f"{run.parameters:,} parameters", f"accuracy {words.format_accuracy(run)}"

@@ -1,4 +1,4 @@
-"""The digit moved, turned, scaled and thickened on the drawing page, and where the answer tips over."""
+"""A digit shifted, rotated, scaled and thickened, and how the prediction changes."""
 
 from __future__ import annotations
 
@@ -10,91 +10,101 @@ from core.drawing.perturbations import PERTURBATIONS, perturb, perturb_over_rang
 from core.runs.run import Run
 from pages.ui.components.chart import draw_chart
 from pages.ui.components.readout import show_readout
-from pages.ui.draw.networks import Runs, answers, ask
+from pages.ui.draw.networks import Runs, predict_digit, predict_images
 from pages.ui.draw.subject import Subject
 from pages.ui.frame import KEPT
+from pages.ui.words import escape_markdown
 
-TITLES = {nudge.title: name for name, nudge in PERTURBATIONS.items()}
+NAMES = {perturbation.title: name for name, perturbation in PERTURBATIONS.items()}
 
 
-def nudge(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
-    """Five sliders, the digit as they leave it, and the probabilities all along one of them."""
-    from core.charts import draw as charts_draw
-
+def show_nudge(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
+    """Show five sliders, the changed digit, and the probabilities over the range of one slider."""
     left, right = st.columns([5, 7], gap="large")
     with left:
         picture = st.container()
-        amounts = {name: _slider(name) for name in PERTURBATIONS}
+        amounts = {name: _show_slider(name) for name in PERTURBATIONS}
         changed = perturb(image, **amounts)
         with picture:
-            answer, said = ask(run, changed)
-            show_readout(changed, answer, said, key="nudged", bars=False)
+            probabilities, message = predict_digit(run, changed)
+            show_readout(changed, probabilities, message, key="draw_nudged", bars=False)
         st.button(
-            "As it was",
+            "Reset",
             icon=":material/restart_alt:",
             type="tertiary",
             on_click=_reset,
-            disabled=all(amounts[name] == each.neutral for name, each in PERTURBATIONS.items()),
+            disabled=all(
+                amounts[name] == perturbation.neutral
+                for name, perturbation in PERTURBATIONS.items()
+            ),
         )
     with right:
         title = st.segmented_control(
-            "Curves along", list(TITLES), default="Turn", required=True, key="along", **KEPT
+            "Range of", list(NAMES), default="Turn", required=True, key="along", **KEPT
         )
-        name = TITLES[title]
-        others = {each: amount for each, amount in amounts.items() if each != name}
-        steps, images = perturb_over_range(image, name, **others)
-        found = answers(run, images)  # (N, 10)
-        frame = pd.DataFrame(
-            {
-                "amount": np.repeat(steps, 10),
-                "digit": np.tile(np.arange(10), len(steps)),
-                "probability": found.astype(np.float64).ravel(),
-            }
-        )
-        unit = PERTURBATIONS[name].unit
-        draw_chart(
-            charts_draw.curves(
-                frame, f"{title.lower()}, {unit}", amounts[name], PERTURBATIONS[name].neutral
-            ),
-            "nudge",
-            title="Probability",
-            subtitle="of each digit; dotted: as it was drawn",
-            alt=_said(found, steps, title, unit),
-            filename=f"{run.name}-{title.lower()}",
-            subject=run.name,
-            make_table=lambda: frame,
-        )
-        st.caption(
-            f"Probability of each digit as {run.name} sees it all along this slider, the others as they stand. "
-            "Where two curves cross, the answer tips over; how far the right one reaches shows what the network "
-            "has learnt to overlook."
-        )
+        _draw_range(run, image, title, amounts)
 
 
-def _slider(name: str) -> float:
-    each = PERTURBATIONS[name]
-    places = "%.2f" if each.step < 0.1 or each.step == 0.25 else "%.1f" if each.step < 1 else "%.0f"
+def _draw_range(run: Run, image: np.ndarray, title: str, amounts: dict[str, float]) -> None:
+    """Draw the probability of each digit over the range of one slider."""
+    from core.charts import draw as charts
+
+    name = NAMES[title]
+    perturbation = PERTURBATIONS[name]
+    others = {other: amount for other, amount in amounts.items() if other != name}
+    steps, images = perturb_over_range(image, name, **others)
+    probabilities = predict_images(run, images)  # (N, 10)
+    frame = pd.DataFrame(
+        {
+            "amount": np.repeat(steps, 10),
+            "digit": np.tile(np.arange(10), len(steps)),
+            "probability": probabilities.astype(np.float64).ravel(),
+        }
+    )
+    draw_chart(
+        charts.curves(
+            frame, f"{title.lower()}, {perturbation.unit}", amounts[name], perturbation.neutral
+        ),
+        "nudge",
+        title="Probability",
+        subtitle="of each digit; dotted: unchanged",
+        alt=_describe_range(probabilities, steps, title, perturbation.unit),
+        filename=f"{run.name}-{title.lower()}",
+        subject=run.name,
+        make_table=lambda: frame,
+    )
+    st.caption(
+        f"Probabilities by {escape_markdown(run.name)} over the range of this slider, with the "
+        "other sliders as they are set. Where two curves cross, the prediction changes. A wide "
+        "range of correct predictions shows that the network is robust to this change."
+    )
+
+
+def _show_slider(name: str) -> float:
+    perturbation = PERTURBATIONS[name]
+    step = float(perturbation.step)
+    decimals = 0 if step.is_integer() else len(f"{step:g}".split(".")[1])
     return st.slider(
-        each.title,
-        float(each.low),
-        float(each.high),
-        float(each.neutral),
-        float(each.step),
-        format=f"{places} {each.unit}",
+        perturbation.title,
+        float(perturbation.low),
+        float(perturbation.high),
+        float(perturbation.neutral),
+        step,
+        format=f"%.{decimals}f {perturbation.unit}",
         key=f"nudge_{name}",
-        help=each.help,
+        help=perturbation.help,
         **KEPT,
     )
 
 
 def _reset() -> None:
-    for name, each in PERTURBATIONS.items():
-        st.session_state[f"nudge_{name}"] = float(each.neutral)
+    for name, perturbation in PERTURBATIONS.items():
+        st.session_state[f"nudge_{name}"] = float(perturbation.neutral)
 
 
-def _said(found: np.ndarray, steps: list[float], title: str, unit: str) -> str:
-    """The curves in words: which digit is ahead where."""
-    ahead = found.argmax(axis=1)
-    starts = [0, *(np.flatnonzero(np.diff(ahead)) + 1).tolist()]
-    parts = [f"{ahead[at]} from {steps[at]:g} {unit}" for at in starts[:8]]
-    return f"The digit that is ahead along {title.lower()}: {', '.join(parts)}."
+def _describe_range(probabilities: np.ndarray, steps: list[float], title: str, unit: str) -> str:
+    """Describe the curves for screen readers: the predicted digit over the range."""
+    predicted = probabilities.argmax(axis=1)
+    starts = [0, *(np.flatnonzero(np.diff(predicted)) + 1).tolist()]
+    parts = [f"{predicted[start]} from {steps[start]:g} {unit}" for start in starts[:8]]
+    return f"Predicted digit by {title.lower()}: {', '.join(parts)}."

@@ -1,4 +1,4 @@
-"""Several digits in a line, read as a number."""
+"""Several digits on the Draw page, read as a number."""
 
 from __future__ import annotations
 
@@ -8,58 +8,66 @@ import streamlit as st
 from core.errors import UserError
 from core.runs.run import Run
 from pages.ui.components.gallery import draw_gallery
-from pages.ui.draw.networks import answers, percent
+from pages.ui.draw.networks import format_percent, predict_images
 from pages.ui.draw.subject import Subject
+from pages.ui.words import escape_markdown
+
+_SELECTED, _GALLERY = "draw_selected_digit", "draw_number_digits"
 
 
-def read(run: Run, subject: Subject) -> int:
-    """Show the digits that were cut apart and the number that a network reads in them; gives the one picked."""
+def show_number(run: Run, subject: Subject) -> int:
+    """Show the digits and the number that a network predicts.
+
+    Returns:
+        The position of the selected digit.
+    """
     images = list(subject.images)
     if not images:
-        st.markdown("##### Nothing to read yet :gray[:small[write digits beside each other]]")
+        st.markdown("##### No number yet :gray[:small[write digits side by side]]")
         st.caption(
-            "Ink that hangs together is a digit; a bar above one, as in a 5, belongs to it. "
-            "Digits that touch are cut where the ink is thinnest."
+            "Connected ink is one digit; a bar above a digit, as in a 5, belongs to it. "
+            "Digits that touch are separated where the ink is thinnest."
         )
         return 0
-    picked = min(st.session_state.get("picked_digit", 0), len(images) - 1)
+    selected = min(st.session_state.get(_SELECTED, 0), len(images) - 1)
+    probabilities = None
     try:
-        found = answers(run, np.stack(images))  # (N, 10)
+        probabilities = predict_images(run, np.stack(images))  # (N, 10)
     except UserError as error:
-        found = None
-        st.error(str(error), icon=":material/error:")
-    names = (
-        [str(each) for each in found.argmax(axis=1)] if found is not None else [""] * len(images)
-    )
-    sure = found.max(axis=1) if found is not None else np.zeros(len(images))
+        st.error(escape_markdown(str(error)), icon=":material/error:")
+    digits = [""] * len(images)
+    highest = np.zeros(len(images))
+    if probabilities is not None:
+        digits = [str(digit) for digit in probabilities.argmax(axis=1)]
+        highest = probabilities.max(axis=1)
     st.html(
-        f'<div class="number" role="status" aria-label="The number">{"".join(names) or "–"}</div>'
+        f'<div class="number" role="status" aria-label="The number">{"".join(digits) or "–"}</div>'
     )
-    if found is not None:
+    if probabilities is not None:
         st.caption(
-            f"{run.name} is {percent(float(sure.prod()))} sure of the whole number: the product of how sure it "
-            "is of each digit."
+            f"Probability of the whole number: {format_percent(float(highest.prod()))}, the "
+            "product of the probabilities of its digits."
         )
     draw_gallery(
         np.stack(images),
-        "The digits, cut apart",
-        "cut",
+        "The separate digits",
+        _GALLERY,
         tile=4.5,
-        picked=picked,
-        on_pick=_pick,
+        picked=selected,
+        on_pick=_select,
         alts=[
-            f"digit {at} of {len(images)}, read as {name or 'nothing'}"
-            for at, name in enumerate(names, 1)
+            f"digit {place} of {len(images)}, prediction {digit or 'missing'}"
+            for place, digit in enumerate(digits, 1)
         ],
-        labels=names,
-        notes=[percent(float(each)) for each in sure] if found is not None else (),
+        labels=digits,
+        notes=[format_percent(float(share)) for share in highest]
+        if probabilities is not None
+        else (),
     )
     if len(images) > 1:
-        st.caption(
-            "What stands beside and below is about the marked digit; click another one to turn to it."
-        )
-    return picked
+        st.caption("The rest of the page shows the selected digit. Click another one to select it.")
+    return selected
 
 
-def _pick() -> None:
-    st.session_state["picked_digit"] = int(st.session_state["cut"].picked)
+def _select() -> None:
+    st.session_state[_SELECTED] = int(st.session_state[_GALLERY].picked)

@@ -1,8 +1,9 @@
-"""Digits of one's own on the drawing page: kept with their labels, and how networks fare on them."""
+"""The user's own labelled digits: saving them, and the accuracy of networks on them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,125 +11,135 @@ import streamlit as st
 
 from core.errors import UserError
 from core.experiments.statistics import wilson_interval
-from core.library import digits as own_digits
+from core.library import digits as library
 from core.library.digits import SavedDigit
 from core.runs.run import Run
 from pages.ui import checkpoints
 from pages.ui.components.chart import draw_chart
 from pages.ui.components.gallery import draw_gallery
-from pages.ui.draw import networks as draw_networks
-from pages.ui.draw.networks import Runs
+from pages.ui.draw.networks import Runs, predict_images, select_networks
 from pages.ui.draw.subject import Subject
+from pages.ui.frame import heading
+from pages.ui.words import escape_markdown
 
-PAGE = 60  # digits shown at a time, the latest
+MAX_SHOWN = 60  # digits, the latest
+FEW = 100  # digits, below which the intervals are wide
+MAX_MEGABYTES = 4
+# Session keys: the selected digit, the last imported file, and the result of the import.
+_SELECTED, _IMPORTED, _RESULT = "draw_own_selected", "draw_own_imported", "draw_own_result"
+_GALLERY, _FILE = "draw_own_digits", "draw_own_file"
 
 
-def own(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
-    """Keep the digit that is looked at, see those kept, and each network's accuracy on them."""
+def show_own_digits(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
+    """Show buttons that save the digit, the saved digits, and the accuracy of networks on them."""
     st.caption(
-        "A test set in your own hand: say what each digit was meant to be, and see which network reads you "
-        "best. They are kept beside the runs, for everybody who uses this app, until they are deleted."
+        "Collect a test set in your own handwriting: draw a digit and press its label. The digits "
+        "are stored beside the runs, for everybody who uses this app, until they are deleted."
     )
-    _keep(image, subject)
+    _show_label_buttons(image, subject)
     try:
-        digits = own_digits.list_digits()
+        digits = library.list_digits()
     except UserError as error:
         st.error(
-            f"{error} Nothing is lost while it is left alone; begin anew to put it away.",
+            f"{escape_markdown(str(error))} Clear the file to start again.",
             icon=":material/error:",
         )
-        st.button("Begin anew", on_click=_try, args=(own_digits.clear,))
+        st.button("Clear", on_click=_run_action, args=(library.clear,))
         return
     left, right = st.columns([6, 5], gap="large")
     with left:
-        st.markdown(
-            f"##### Kept :gray[:small[{len(digits):,} {'digit' if len(digits) == 1 else 'digits'}]]"
-        )
-        _shown(digits)
-        _files(digits)
+        heading("Saved", f"{len(digits):,} {'digit' if len(digits) == 1 else 'digits'}")
+        _show_digits(digits)
+        _show_files(digits)
     with right:
-        place = st.container()
-        shown = draw_networks.beside(runs, run)
-    with place:
+        chart = st.container()
+        networks = select_networks(runs, run)
+    with chart:
         if digits:
-            _accuracy(shown, digits)
+            _draw_accuracy(networks, digits)
         else:
             st.markdown("##### Accuracy")
-            st.markdown(":gray[Keep some digits, and the networks are measured on them.]")
+            st.markdown(":gray[Save some digits to see each network's accuracy on them.]")
 
 
-def _keep(image: np.ndarray, subject: Subject) -> None:
+def _show_label_buttons(image: np.ndarray, subject: Subject) -> None:
     if not subject.own:
         st.markdown(
-            f":gray[What is looked at is {subject.title}; digits of your own come from the pad or a picture.]"
+            f":gray[This is {subject.title}; your own digits come from the pad or a picture.]"
         )
         return
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="labels"):
-        st.markdown("That was a", width="content")
+    with st.container(
+        horizontal=True, vertical_alignment="center", gap="small", key="draw_own_labels"
+    ):
+        st.markdown("Label", width="content")
         for digit in range(10):
             st.button(
                 str(digit),
-                key=f"was_{digit}",
+                key=f"draw_own_label_{digit}",
                 disabled=not image.any(),
-                on_click=_try,
-                args=(own_digits.save_digit, image, digit),
-                help=f"Keep it as a {digit}.",
+                on_click=_run_action,
+                args=(library.save_digit, image, digit),
+                help=f"Save the digit as {digit}.",
             )
 
 
-def _try(act, *arguments) -> None:  # type: ignore[no-untyped-def]
-    """Do what a button says, and say in words why it could not be done."""
+def _run_action(action: Callable[..., object], *arguments: Any) -> None:
+    """Run the action of a button, and show its error as a message."""
     try:
-        act(*arguments)
+        action(*arguments)
     except UserError as error:
-        st.toast(str(error), icon=":material/error:")
+        st.toast(escape_markdown(str(error)), icon=":material/error:")
 
 
-def _shown(digits: Sequence[SavedDigit]) -> None:
+def _show_digits(digits: Sequence[SavedDigit]) -> None:
     if not digits:
-        st.markdown(":gray[None yet. Draw one, and press what it is.]")
+        st.markdown(":gray[None yet. Draw a digit and press its label.]")
         return
-    some = list(digits)[::-1][:PAGE]
-    picked = next(
-        (at for at, digit in enumerate(some) if digit.key == st.session_state.get("own_picked")),
+    latest = list(digits)[::-1][:MAX_SHOWN]
+    selected = next(
+        (
+            position
+            for position, digit in enumerate(latest)
+            if digit.key == st.session_state.get(_SELECTED)
+        ),
         None,
     )
-    images, labels = own_digits.to_arrays(some)
+    images, labels = library.to_arrays(latest)
     draw_gallery(
         images,
-        "Digits of your own",
-        "own",
-        picked=picked,
+        "Your digits",
+        _GALLERY,
+        picked=selected,
         labels=[str(label) for label in labels],
         alts=[
-            f"{label}, kept {digit.saved:%d %B %Y}"
-            for label, digit in zip(labels, some, strict=True)
+            f"{label}, saved {digit.saved:%d %B %Y}"
+            for label, digit in zip(labels, latest, strict=True)
         ],
-        on_pick=lambda: _mark(some),
+        on_pick=lambda: _select(latest),
     )
-    if len(digits) > PAGE:
-        st.caption(f"The latest {PAGE} of {len(digits):,}.")
+    if len(digits) > MAX_SHOWN:
+        st.caption(f"The latest {MAX_SHOWN} of {len(digits):,}.")
     st.button(
-        "Delete the marked one",
+        "Delete selected",
         icon=":material/delete:",
         type="tertiary",
-        disabled=picked is None,
-        on_click=_try,
-        args=(own_digits.delete, some[picked].key if picked is not None else ""),
+        disabled=selected is None,
+        on_click=_run_action,
+        args=(library.delete, latest[selected].key if selected is not None else ""),
     )
 
 
-def _mark(some: Sequence[SavedDigit]) -> None:
-    at = int(st.session_state["own"].picked)
-    st.session_state["own_picked"] = some[at].key if at < len(some) else None
+def _select(digits: Sequence[SavedDigit]) -> None:
+    position = int(st.session_state[_GALLERY].picked)
+    st.session_state[_SELECTED] = digits[position].key if position < len(digits) else None
 
 
-def _files(digits: Sequence[SavedDigit]) -> None:
+def _show_files(digits: Sequence[SavedDigit]) -> None:
     with st.container(horizontal=True, gap="small"):
         if digits:
             st.download_button(
                 "Save as a file",
-                own_digits.export_digits,
+                library.export_digits,
                 "my-digits.json",
                 "application/json",
                 on_click="ignore",
@@ -137,81 +148,86 @@ def _files(digits: Sequence[SavedDigit]) -> None:
             )
         with st.popover("Add from a file", type="tertiary", icon=":material/upload:"):
             file = st.file_uploader(
-                "A file that was saved here", "json", key="own_file", max_upload_size=4
+                "A file saved on this page", "json", key=_FILE, max_upload_size=MAX_MEGABYTES
             )
-            if file is not None and st.session_state.get("own_file_id") != file.file_id:
-                st.session_state["own_file_id"] = file.file_id
-                _take_in(file.getvalue())
-            if said := st.session_state.get("own_file_said"):
-                st.caption(said)
+            if file is not None and st.session_state.get(_IMPORTED) != file.file_id:
+                st.session_state[_IMPORTED] = file.file_id
+                _import(file.getvalue())
+            if result := st.session_state.get(_RESULT):
+                st.caption(result)
         if digits:
-            with st.popover("Clear all", type="tertiary", icon=":material/delete_sweep:"):
-                st.markdown(f"Forget all {len(digits):,} of them? They cannot be brought back.")
-                st.button("Forget them", type="primary", on_click=_try, args=(own_digits.clear,))
+            with st.popover("Delete all", type="tertiary", icon=":material/delete_sweep:"):
+                st.markdown(f"Delete all {len(digits):,} digits? This cannot be undone.")
+                st.button(
+                    "Delete them", type="primary", on_click=_run_action, args=(library.clear,)
+                )
 
 
-def _take_in(data: bytes) -> None:
+def _import(data: bytes) -> None:
     try:
-        held, new = own_digits.import_digits(data)
+        total, added = library.import_digits(data)
     except UserError as error:
-        st.session_state["own_file_said"] = f":red[{error}]"
+        st.session_state[_RESULT] = f":red[{escape_markdown(str(error))}]"
         return
-    st.session_state["own_file_said"] = (
-        f"{new} of its {held} digits are new." if held else "It holds no digits."
+    st.session_state[_RESULT] = (
+        f"{added} of {total} digits are new." if total else "The file has no digits."
     )
-    st.rerun()  # those shown were read before
+    st.rerun()  # to show the new digits
 
 
-def _accuracy(runs: Sequence[Run], digits: Sequence[SavedDigit]) -> None:
-    from core.charts import draw as charts_draw
+def _draw_accuracy(runs: Sequence[Run], digits: Sequence[SavedDigit]) -> None:
+    """Draw the accuracy of networks on the saved digits."""
+    from core.charts import draw as charts
 
     key = "".join(digit.key for digit in digits)
-    rows, silent = [], []
+    rows, errors = [], []
     for run in runs:
         try:
-            right = _right(run.name, checkpoints.weights_time(run), key, run, digits)
+            correct = _count_correct(run.name, checkpoints.weights_time(run), key, run, digits)
         except UserError as error:
-            silent.append(str(error))
+            errors.append(str(error))
             continue
-        low, high = wilson_interval(right, len(digits))
+        low, high = wilson_interval(correct, len(digits))
         rows.append(
             {
                 "run": run.name,
-                "right": right,
+                "right": correct,
                 "total": len(digits),
-                "accuracy": 100 * right / len(digits),
+                "accuracy": 100 * correct / len(digits),
                 "low": low,
                 "high": high,
             }
         )
     if rows:
         frame = pd.DataFrame(rows)
-        words = [
-            f"{row['run']} {row['right']} of {row['total']}, {row['accuracy']:.1f} % (from {row['low']:.1f} to "
-            f"{row['high']:.1f})"
+        lines = [
+            f"{row['run']}: {row['right']} of {row['total']} correct, {row['accuracy']:.1f} % "
+            f"({row['low']:.1f} to {row['high']:.1f})"
             for row in rows
         ]
         draw_chart(
-            charts_draw.intervals(frame),
+            charts.intervals(frame),
             "accuracy",
             title="Accuracy",
-            subtitle="bars: 95 % intervals",
-            alt="; ".join(words),
+            subtitle="with 95 % intervals",
+            alt="; ".join(lines),
             filename="-".join(frame["run"])[:100] + "-own-digits",
             subject="Own digits",
             make_table=lambda: frame,
         )
-        st.caption("  \n".join(words).replace(" %", "\u00a0%"))
-        if len(digits) < 100:
+        st.caption("  \n".join(escape_markdown(line.replace(" %", "\u00a0%")) for line in lines))
+        if len(digits) < FEW:
             st.caption(
-                "Few digits say little: the intervals are Wilson's, and where they overlap much, the networks "
-                "cannot be told apart yet."
+                "With few digits the intervals (Wilson) are wide. Where two intervals overlap "
+                "much, there is no clear difference between the networks."
             )
-    for said in silent:
-        st.caption(said)
+    for message in errors:
+        st.caption(escape_markdown(message))
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
-def _right(name: str, changed: int, key: str, _run: Run, _digits: Sequence[SavedDigit]) -> int:
-    images, labels = own_digits.to_arrays(_digits)
-    return int((draw_networks.answers(_run, images).argmax(axis=1) == labels).sum())
+def _count_correct(
+    name: str, weights_time: int, key: str, _run: Run, _digits: Sequence[SavedDigit]
+) -> int:
+    images, labels = library.to_arrays(_digits)
+    return int((predict_images(_run, images).argmax(axis=1) == labels).sum())

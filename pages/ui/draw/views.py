@@ -1,4 +1,4 @@
-"""The views of one digit below the pad: one at a time, and worked out only while it is shown."""
+"""The views of one digit below the pad; only the selected one is computed."""
 
 from __future__ import annotations
 
@@ -8,50 +8,48 @@ import numpy as np
 import streamlit as st
 
 from core.runs.run import Run
-from pages.ui.draw import inside as draw_inside
-from pages.ui.draw import nearest as draw_nearest
-from pages.ui.draw import networks as draw_networks
-from pages.ui.draw import nudge as draw_nudge
-from pages.ui.draw import own as draw_own
-from pages.ui.draw.networks import Runs
+from pages.ui.draw.inside import show_layers, show_reasons
+from pages.ui.draw.nearest import show_nearest
+from pages.ui.draw.networks import Runs, show_side_by_side
+from pages.ui.draw.nudge import show_nudge
+from pages.ui.draw.own import show_own_digits
 from pages.ui.draw.subject import Subject
 
 View = Callable[[Runs, Run, np.ndarray, Subject], None]
-FIRST = "Side by side"
+DEFAULT_VIEW = "Side by side"
 VIEWS: dict[str, View | None] = {
-    FIRST: None,  # answers while a stroke is drawn, and shows its cards before
-    "Layers": draw_inside.layers,
-    "Reasons": draw_inside.reasons,
-    "Nudge": draw_nudge.nudge,
-    "Nearest": draw_nearest.nearest,
-    "Own digits": draw_own.own,
+    DEFAULT_VIEW: None,  # the only one that is updated while a stroke is drawn
+    "Layers": show_layers,
+    "Reasons": show_reasons,
+    "Nudge": show_nudge,
+    "Nearest": show_nearest,
+    "Own digits": show_own_digits,
 }
 
 
-def show(name: str, runs: Runs, run: Run, subject: Subject, at: int) -> None:
-    """One view of what is looked at.
+def show_view(name: str, runs: Runs, run: Run, subject: Subject, position: int) -> None:
+    """Show one view of a digit.
 
     Args:
-        name: of VIEWS.
-        runs: all that can be asked, by name.
-        run: the one in question.
-        subject: what is looked at.
-        at: which of its digits.
+        name: one of VIEWS.
+        runs: all trained runs, by name.
+        run: the selected run.
+        subject: the digits that are shown.
+        position: which of them.
 
     Raises:
-        UserError: the network or the digit is at fault.
+        UserError: the network cannot predict this digit.
     """
     view = VIEWS[name]
     if view is None:
-        draw_networks.side_by_side(runs, run, _of(subject.images, at))
+        show_side_by_side(runs, run, _at(subject.images, position))
         return
-    # While a stroke is drawn these wait for its end: a picture in motion tells less, and takes time.
-    image = _of(subject.settled, at)
-    if image is None and view is not draw_own.own:
-        st.markdown(":gray[With a digit above, this view of it appears here.]")
+    image = _at(subject.settled, position)  # these views are too slow to follow a stroke
+    if image is None and view is not show_own_digits:
+        st.markdown(":gray[Draw or choose a digit to see this view.]")
         return
-    view(runs, run, image if image is not None else np.zeros((28, 28), np.uint8), subject)
+    view(runs, run, np.zeros((28, 28), np.uint8) if image is None else image, subject)
 
 
-def _of(images: Sequence[np.ndarray], at: int) -> np.ndarray | None:
-    return images[min(at, len(images) - 1)] if images else None
+def _at(images: Sequence[np.ndarray], position: int) -> np.ndarray | None:
+    return images[min(position, len(images) - 1)] if images else None

@@ -222,7 +222,7 @@ def draw_pad(run: Run, moving: bool) -> None:
         if not run.epochs:
             show_readout(image, None, "Predictions are available after the first epoch.")
             return
-        answer, said = networks.ask(run, image)
+        answer, said = networks.predict_digit(run, image)
         show_readout(image, answer, said or "Draw a digit. The prediction changes while you draw.")
 
 

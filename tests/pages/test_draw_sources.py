@@ -1,0 +1,268 @@
+"""The Draw page: digits of MNIST, pictures, numbers and the user's own digits."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from core.data import dataset
+from core.drawing.preparation import to_mnist
+from core.drawing.strokes import strokes_to_ink
+from core.library import digits as own_digits
+from pages.ui.draw.views import VIEWS
+from tests.made import made_run
+from tests.opening import ROOT, well
+from tests.pages.reading import component, components, page_text, press_label
+from tests.strokes import DIGITS
+
+SHIPPED = ROOT / "checkpoints" / "final"
+
+
+@pytest.fixture(autouse=True)
+def folder(folder, monkeypatch, digits, fresh) -> Path:
+    """An empty checkpoints folder, made-up digits in place of MNIST, and empty caches."""
+    monkeypatch.setattr(dataset, "load", lambda progress: digits)
+    return folder
+
+
+def opened(drawn: int | None = None, session: dict | None = None, **link: str) -> AppTest:
+    """The page with a digit on its pad."""
+    app = AppTest.from_file(ROOT / "streamlit_app.py", default_timeout=60).switch_page(
+        "pages/draw.py"
+    )
+    for name, value in link.items():
+        app.query_params[name] = value
+    if drawn is not None:
+        app.session_state["drawing"] = {"strokes": DIGITS[drawn], "version": 1}
+    for name, value in (session or {}).items():
+        app.session_state[name] = value
+    return well(app.run())
+
+
+def shipped(folder: Path) -> None:
+    """The shipped network, which can read."""
+    if not (SHIPPED / "last.safetensors").is_file():
+        pytest.skip("the final checkpoint is not shipped here")
+    shutil.copytree(SHIPPED, folder / "final")
+
+
+def seen(app: AppTest) -> np.ndarray:
+    return np.array(component(app, "readout")["pixels"], np.uint8).reshape(28, 28)
+
+
+def number(digits: list[int]) -> list:
+    """Digits beside each other on the wide pad."""
+    return [
+        [[0.02 + 0.24 * at + x * 0.3, 0.1 + 0.8 * y] for x, y in stroke]
+        for at, digit in enumerate(digits)
+        for stroke in DIGITS[digit]
+    ]
+
+
+def test_a_slider_changes_the_picture_and_the_curves_run_along_one(folder):
+    made_run(folder, "final")
+    app = opened(7, view="Nudge")
+    first, changed = components(app, "readout")
+    assert first["pixels"] == changed["pixels"]
+    app.slider(key="nudge_right").set_value(4.0)
+    well(app.run())
+    first, changed = components(app, "readout")
+    np.testing.assert_allclose(
+        np.roll(np.array(first["pixels"]).reshape(28, 28), 4, axis=1),
+        np.array(changed["pixels"]).reshape(28, 28),
+        atol=2,
+    )
+    app = opened(7, view="Nudge", nudge_right="4.0")
+    assert components(app, "readout")[1]["pixels"] == changed["pixels"]
+    press_label(app, "Reset")
+    assert app.slider(key="nudge_right").value == 0
+
+
+@pytest.mark.parametrize(
+    ("link", "part", "index"),
+    [
+        ("test-12", "test", 12),
+        ("train-17", "train", 17),
+        ("training-17", "train", 17),
+        (" TEST-3 ", "test", 3),
+    ],
+)
+def test_a_digit_of_mnist_in_the_link_is_shown(link, part, index, folder, digits):
+    made_run(folder, "final")
+    app = opened(5, digit=link)
+    np.testing.assert_array_equal(seen(app), getattr(digits, part).images[index].numpy())
+    assert (
+        f"label {int(getattr(digits, part).labels[index])}" in component(app, "closeup")["caption"]
+    )
+    press_label(app, "Back to the pad")
+    np.testing.assert_array_equal(seen(app), to_mnist(strokes_to_ink(DIGITS[5])))
+    assert "digit" not in app.query_params
+
+
+@pytest.mark.parametrize(
+    ("link", "said"),
+    [
+        ("cake", "is not a digit of MNIST"),
+        ("test-", "is not a digit of MNIST"),
+        ("test--1", "is not a digit of MNIST"),
+        ("test-99999", "no test image 99,999"),
+        ("train-600", "no training image 600"),
+        ("x" * 5_000, "is not a digit of MNIST"),
+        ("<script>", "is not a digit of MNIST"),
+    ],
+)
+def test_a_link_without_a_digit_is_an_error_in_words(link, said, folder):
+    made_run(folder, "final")
+    app = opened(5, digit=link)
+    assert said in page_text(app)
+    assert component(app, "readout")["pixels"] is None
+    assert seen(press_label(app, "Back to the pad")).any()
+
+
+def test_another_digit_of_mnist_is_put_into_the_link(folder, digits):
+    made_run(folder, "final")
+    app = opened()
+    app.button_group(key="source").set_value("MNIST")
+    well(app.run())
+    app.number_input(key="draw_mnist_index").set_value(9)
+    well(app.run())
+    np.testing.assert_array_equal(seen(app), digits.test.images[9].numpy())
+    assert app.query_params["digit"] in ("test-9", ["test-9"])
+    app.button_group(key="draw_mnist_set").set_value("training")
+    np.testing.assert_array_equal(seen(well(app.run())), digits.train.images[9].numpy())
+
+
+def test_a_missing_dataset_is_offered(folder, monkeypatch):
+    made_run(folder, "final")
+    monkeypatch.setattr(dataset, "load", lambda progress: progress("looking", 0.0))
+    for link in ({"digit": "test-3"}, {"view": "Nearest"}):
+        app = opened(3, **link)
+        assert any(button.label == "Download MNIST" for button in app.button)
+
+
+def picture(app: AppTest, data: bytes, name: str = "digit.png") -> AppTest:
+    app.file_uploader(key="draw_picture_file").set_value((name, data, "image/png"))
+    return well(app.run())
+
+
+def as_picture(strokes: list, size: int = 300) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(255 - strokes_to_ink(strokes, size)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_a_picture_is_read_like_a_drawing(folder):
+    shipped(folder)
+    app = opened(session={"draw_source": "Picture"})
+    assert "Choose a picture" in component(app, "readout")["message"]
+    app = picture(app, as_picture(DIGITS[7]))
+    assert component(app, "readout")["digit"] == 7
+    assert 'role="img"' in "".join(each.proto.body for each in app.get("html"))
+    app = picture(app, b"no picture")
+    assert "picture that can be read" in page_text(app)
+    assert component(app, "readout")["pixels"] is None
+    app = picture(app, as_picture([]))
+    assert "Nothing in this picture" in page_text(app)
+
+
+def test_the_camera_is_off_by_default(folder):
+    made_run(folder, "final")
+    app = opened(session={"draw_source": "Picture"})
+    assert not app.get("camera_input")
+    app.toggle(key="draw_camera_on").set_value(True)
+    assert app.run().get("camera_input")
+
+
+def test_a_picture_of_several_digits_says_so_and_is_read_as_a_number(folder):
+    shipped(folder)
+    row = np.concatenate(
+        [strokes_to_ink(DIGITS[digit], 300)[:, 60:240] for digit in (4, 2)], axis=1
+    )
+    buffer = io.BytesIO()
+    Image.fromarray(255 - row).save(buffer, "PNG")
+    app = picture(opened(session={"draw_source": "Picture"}), buffer.getvalue())
+    assert "2 digits" in page_text(app)
+    app.button_group(key="read").set_value("a number")
+    well(app.run())
+    assert [cell["label"] for cell in component(app, "gallery")["cells"]] == ["4", "2"]
+
+
+def test_several_digits_are_read_as_a_number(folder):
+    shipped(folder)
+    app = opened(read="a number", session={"number": {"strokes": number([3, 0, 8]), "version": 1}})
+    assert ">308<" in "".join(each.proto.body for each in app.get("html"))
+    assert [cell["label"] for cell in component(app, "gallery")["cells"]] == ["3", "0", "8"]
+    assert "Probability of the whole number" in page_text(app)
+    assert component(app, "readout")["digit"] == 3
+    app.session_state["draw_selected_digit"] = 2
+    assert component(well(app.run()), "readout")["digit"] == 8
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_of_a_number_opens(view, folder):
+    made_run(folder, "final")
+    assert not opened(view=view, read="a number").error
+    assert not opened(
+        view=view,
+        read="a number",
+        session={"number": {"strokes": number([1, 5]), "version": 1}, "draw_selected_digit": 7},
+    ).error
+
+
+def test_own_digits_are_saved_counted_and_deleted(folder):
+    shipped(folder)
+    app = opened(3, view="Own digits")
+    assert "None yet" in page_text(app)
+    press_label(app, "3")
+    assert [digit.label for digit in own_digits.list_digits()] == [3]
+    assert "final: 1 of 1" in page_text(app)
+    press_label(app, "8")
+    assert "final: 1 of 2 correct, 50.0\u00a0% (9.5 to 90.5)" in page_text(app)
+    app.session_state["draw_own_selected"] = own_digits.list_digits()[0].key
+    well(app.run())
+    press_label(app, "Delete selected")
+    assert len(own_digits.list_digits()) == 1
+    press_label(app, "Delete them")
+    assert own_digits.list_digits() == []
+
+
+def test_own_digits_go_out_and_come_in_as_a_file(folder):
+    made_run(folder, "final")
+    for label in (3, 8):
+        own_digits.save_digit(to_mnist(strokes_to_ink(DIGITS[label])), label)
+    data = own_digits.export_digits()
+    own_digits.clear()
+    app = opened(3, view="Own digits")
+    app.file_uploader(key="draw_own_file").set_value(("digits.json", data, "application/json"))
+    well(app.run())
+    assert "2 of 2 digits are new" in page_text(app)
+    assert len(own_digits.list_digits()) == 2
+    app.file_uploader(key="draw_own_file").set_value(
+        ("digits.json", b"\x80\x04.", "application/json")
+    )
+    well(app.run())
+    assert "JSON" in page_text(app)
+    assert len(own_digits.list_digits()) == 2
+
+
+def test_a_damaged_file_of_own_digits_is_named_and_cleared(folder):
+    made_run(folder, "final")
+    own_digits.save_digit(to_mnist(strokes_to_ink(DIGITS[3])), 3)
+    (folder / own_digits.FOLDER / own_digits.NAME).write_bytes(b"{")
+    app = opened(3, view="Own digits")
+    assert "own.json" in page_text(app)
+    press_label(app, "Clear")
+    assert own_digits.list_digits() == []
+
+
+def test_digits_of_mnist_are_not_saved_as_own(folder):
+    made_run(folder, "final")
+    app = opened(view="Own digits", digit="test-3")
+    assert "your own digits come from the pad" in page_text(app)
+    assert not [button for button in app.button if button.label == "7"]
