@@ -11,7 +11,7 @@ from core.recipes import RECIPES
 from core.reports.report import markdown
 from core.runs.loading import load_model
 from core.runs.store import open_run
-from core.training.trainer import evaluate
+from core.training.evaluation import evaluate
 
 FOLDER = Path(__file__).parents[1] / "checkpoints"
 SHIPPED = [name for name, recipe in RECIPES.items() if recipe.shipped]

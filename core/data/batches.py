@@ -1,42 +1,40 @@
-"""The way from the dataset's tensors to batches: order, augmentation in the background, normalisation.
+"""Batches for training: order, augmentation, the teacher's logits, and normalisation.
 
-What is done to an image is in `augmentations`; what is done with a batch is in `core.training`.
+How an image is augmented is in `augmentations`; how a batch is learnt from is in `core.training`.
 """
 
 from __future__ import annotations
 
-import atexit
 import functools
 import itertools
-import multiprocessing
-import os
-import signal
-import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
+from core.config import RunConfig
 from core.data.augmentations import Transform
 from core.data.augmenter import Augmenter
+from core.data.labelled_images import LabelledImages
+from core.data.workers import BackgroundLoader, available_cpus
 from core.errors import DataError
 
-MEAN, STD = 0.1307, 0.3081  # of the 60,000 training images, as shares of white
-CHUNK = 1_536  # images augmented at a time: some 50 ms of work, large enough to hide the hand-over
-PLAIN_CHUNK = 1_000  # images answered at a time where nothing is augmented
-PREFETCH = 3  # chunks that each worker is ahead
-GRACE = 10.0  # seconds that a worker told to terminate waits for its parent to close it
+MEAN, STD = 0.1307, 0.3081  # of the 60,000 training images; white is 1
+CHUNK = 1_536  # images augmented at a time: about 50 ms of work, so that hand-over costs little
+TEACHER_CHUNK = 1_000  # images that the teacher sees at a time without augmentation
+
+Teacher = Callable[[Tensor], Tensor]  # images (N, 28, 28) uint8 -> logits (N, 10) float32
 
 
 def epoch_order(seed: int, epoch: int, n: int) -> Tensor:
-    """The order in which an epoch visits its images: a function of its arguments alone.
+    """Return the order of an epoch's images, a function of the arguments alone.
 
     Args:
         seed: the run's seed.
-        epoch: counted from 0.
+        epoch: from 0.
         n: number of images.
 
     Returns:
@@ -50,49 +48,47 @@ def epoch_order(seed: int, epoch: int, n: int) -> Tensor:
 def normalise(
     images: Tensor, device: torch.device | str, dtype: torch.dtype = torch.float32
 ) -> Tensor:
-    """A batch as the network takes it: (x / 255 - 0.1307) / 0.3081.
+    """Return images as networks take them: (x / 255 - 0.1307) / 0.3081.
 
     Args:
         images: (B, 28, 28) uint8, on any device.
-        device: where the result is to lie.
-        dtype: floating type of the result.
+        device: of the result.
+        dtype: of the result, a floating-point type.
 
     Returns:
-        (B, 1, 28, 28) on the device.
+        (B, 1, 28, 28).
     """
-    # Moved as bytes: a quarter of what floats would weigh on the way to a GPU.
+    # Moved as bytes, a quarter of the size of floats.
     floats = images.to(device, non_blocking=True).unsqueeze(1).to(torch.float32)
     return floats.mul_(1 / (255 * STD)).sub_(MEAN / STD).to(dtype)
 
 
 class Batch(NamedTuple):
-    """One step's images with what is known of them."""
+    """The images of one training step."""
 
     epoch: int
     step: int
-    """Both counted from 0."""
+    """Both from 0."""
     images: Tensor
     """(B, 28, 28) uint8."""
     labels: Tensor
     """(B,) int64."""
-    answers: Tensor | None = None
-    """(B, 10) float, what the teacher says of the images; None: there is no teacher."""
+    teacher_logits: Tensor | None = None
+    """(B, 10) float32; None without a teacher."""
 
 
 class Batches:
-    """Batches of a training set, shuffled and augmented, the same for any number of workers.
+    """Shuffled and augmented batches of a training set, the same for any number of workers.
 
     Args:
-        images: (N, 28, 28) uint8; on the CPU if there are transforms.
-        labels: (N,) int64, on the same device.
-        indices: (n,) int64, the images to train on.
-        batch_size: images a step, at least 1; an epoch's last batch may be shorter.
-        transforms: rows as `augmentations.check` returns them; none: the images as they are.
+        training: the images to train on; on the CPU if there are transforms.
+        batch_size: images per step, at least 1; an epoch's last batch may be smaller.
+        transforms: rows as `augmentations.check` returns them; empty: no augmentation.
         seed: fixes order and augmentation.
-        workers: processes that augment in the background; 0: in this one. More than the CPUs are no help and not used.
-        augmented_epochs: the first so many epochs are augmented, the others not; None: all are.
-        answer: what a teacher says of images, (N, 28, 28) uint8 -> (N, 10) float; called where images are augmented, so
-            with workers it must be picklable. None: nobody is asked.
+        workers: processes that augment, at most one per CPU; 0: this process augments.
+        augmented_epochs: number of epochs, from the first, with augmentation; None: all.
+        teacher: computes logits of the images as they are trained on; must be picklable if there
+            are workers.
 
     Raises:
         DataError: there are no images to train on.
@@ -100,112 +96,127 @@ class Batches:
 
     def __init__(
         self,
-        images: Tensor,
-        labels: Tensor,
-        indices: Tensor,
+        training: LabelledImages[Tensor],
         batch_size: int,
         transforms: Sequence[Transform],
         seed: int,
         workers: int = 1,
         augmented_epochs: int | None = None,
-        answer: Callable[[Tensor], Tensor] | None = None,
+        teacher: Teacher | None = None,
     ):
-        if len(indices) == 0:
-            raise DataError("there are no images to train on; keep fewer back for validation.")
-        self.images, self.labels, self.indices = images, labels, indices
+        if len(training) == 0:
+            raise DataError("there are no images to train on; reduce holdout.")
+        self.training = training
         self.batch_size, self.seed = batch_size, seed
         self.transforms = tuple(transforms)
         self.augmented_epochs = augmented_epochs
-        self.answer = answer
-        self.workers = min(workers, _cpus()) if self.transforms else 0
-        self.steps_per_epoch = -(-len(indices) // batch_size)
+        self.teacher = teacher
+        self.workers = min(workers, available_cpus()) if self.transforms else 0
+        self.steps_per_epoch = -(-len(training) // batch_size)
+
+    @classmethod
+    def for_run(
+        cls,
+        config: RunConfig,
+        training: LabelledImages[Tensor],
+        transforms: Sequence[Transform],
+        workers: int = 0,
+        teacher: Teacher | None = None,
+    ) -> Batches:
+        """Return the batches of a run.
+
+        Args:
+            config: the run.
+            training: its training images, without the hold-out (`dataset.hold_out`).
+            transforms: its transforms, as the plan holds them.
+            workers, teacher: as of the class.
+        """
+        return cls(
+            training,
+            config.batch_size,
+            transforms,
+            config.seed,
+            workers,
+            config.augmented_epochs,
+            teacher,
+        )
 
     def stream(
         self, epochs: int, start_epoch: int = 0, start_step: int = 0
     ) -> Generator[Batch, None, None]:
-        """The batches of a whole run, from any step on; closing the generator ends its workers.
+        """Yield the batches of a run from any step on; closing the generator ends its workers.
 
         Args:
             epochs: length of the run.
-            start_epoch, start_step: the first batch, both counted from 0; a step past the last is the next epoch's.
-
-        Yields:
-            A batch a step.
+            start_epoch, start_step: of the first batch, from 0; a step after an epoch's last is the
+                first of the next epoch.
         """
-        start_epoch, start_step = (
-            start_epoch + start_step // self.steps_per_epoch,
-            start_step % self.steps_per_epoch,
-        )
-        limit = self.augmented_epochs if self.augmented_epochs is not None else epochs
-        augmented = min(epochs, limit) if self.transforms else 0
+        start_epoch += start_step // self.steps_per_epoch
+        start_step %= self.steps_per_epoch
+        limit = epochs if self.augmented_epochs is None else min(epochs, self.augmented_epochs)
+        augmented = limit if self.transforms else 0
         if start_epoch < augmented:
             yield from self._augmented(augmented, start_epoch, start_step)
             start_epoch, start_step = augmented, 0
         yield from self._plain(epochs, start_epoch, start_step)
 
     def _plain(self, epochs: int, start_epoch: int, start_step: int) -> Iterator[Batch]:
-        # Every plain epoch shows the same images, so the teacher is asked once; in groups that don't depend on the
-        # order, since its arithmetic may differ in the last bit from group to group.
-        said = (
-            None
-            if self.answer is None or start_epoch >= epochs
-            else torch.cat([self.answer(part) for part in self.images.split(PLAIN_CHUNK)])
-        )
+        if start_epoch >= epochs:
+            return
+        images, labels = self.training.images, self.training.labels
+        # All plain epochs show the same images, so the teacher sees them once. Its chunks must not
+        # depend on the order, since its rounding may depend on the chunk.
+        logits = None
+        if self.teacher is not None:
+            logits = torch.cat([self.teacher(part) for part in images.split(TEACHER_CHUNK)])
         for epoch in range(start_epoch, epochs):
             first = start_step if epoch == start_epoch else 0
-            order = self.indices[
-                epoch_order(self.seed, epoch, len(self.indices))[first * self.batch_size :]
-            ]
-            order = order.to(self.images.device)
-            # One gather an epoch; the batches are views of it.
+            order = epoch_order(self.seed, epoch, len(labels))[first * self.batch_size :]
+            order = order.to(images.device)
+            # One gather per epoch; the batches are views of it.
             batches = zip(
-                self.images[order].split(self.batch_size),
-                self.labels[order].split(self.batch_size),
-                strict=True,
+                itertools.count(first),
+                images[order].split(self.batch_size),
+                labels[order].split(self.batch_size),
+                itertools.repeat(None) if logits is None else logits[order].split(self.batch_size),
+                strict=False,
             )
-            answers = (
-                itertools.repeat(None) if said is None else iter(said[order].split(self.batch_size))
-            )
-            for step, ((images, labels), answer) in enumerate(
-                zip(batches, answers, strict=False), first
-            ):
-                yield Batch(epoch, step, images, labels, answer)
+            for step, batch_images, batch_labels, batch_logits in batches:
+                yield Batch(epoch, step, batch_images, batch_labels, batch_logits)
 
     def _augmented(self, epochs: int, start_epoch: int, start_step: int) -> Iterator[Batch]:
-        steps = max(1, CHUNK // self.batch_size)  # steps a chunk
+        steps = max(1, CHUNK // self.batch_size)  # per chunk
         chunks = -(-self.steps_per_epoch // steps)
         keys = [
             (epoch, chunk)
             for epoch in range(start_epoch, epochs)
             for chunk in range(start_step // steps if epoch == start_epoch else 0, chunks)
         ]
-        dataset = _Chunks(self, steps * self.batch_size)
+        dataset = AugmentedChunks(self, steps * self.batch_size)
         skip = start_step % steps
-        source = (
-            _Background(dataset, keys, self.workers)
-            if self.workers and keys
-            else map(dataset.get, keys)
-        )
+        loader = BackgroundLoader(dataset, keys, self.workers) if self.workers else None
+        source: Iterable[tuple[Tensor, ...]] = loader or map(dataset.get, keys)
         try:
             for (epoch, chunk), parts in zip(keys, source, strict=True):
-                split = zip(*(part.split(self.batch_size) for part in parts), strict=True)
-                for step, tensors in enumerate(split, chunk * steps):
+                batches = zip(*(part.split(self.batch_size) for part in parts), strict=True)
+                for step, tensors in enumerate(batches, chunk * steps):
                     if skip:
                         skip -= 1
                         continue
                     yield Batch(epoch, step, *tensors)
         finally:
-            if not isinstance(source, map):
-                source.close()
+            if loader is not None:
+                loader.close()
 
 
-class _Chunks(Dataset):
-    """The augmented images of (epoch, chunk); plain arrays, so that a spawned worker can be sent it."""
+class AugmentedChunks(Dataset):
+    """The augmented images of (epoch, chunk), as arrays, so that workers can be sent the dataset."""
 
     def __init__(self, batches: Batches, size: int):
-        self.images, self.labels = batches.images.numpy(), batches.labels.numpy()
-        self.indices, self.seed, self.size = batches.indices.numpy(), batches.seed, size
-        self.augmenter, self.answer = Augmenter(batches.transforms, batches.seed), batches.answer
+        self.training: LabelledImages[np.ndarray] = batches.training.to_numpy()
+        self.seed, self.size = batches.seed, size
+        self.augmenter = Augmenter(batches.transforms, batches.seed)
+        self.teacher = batches.teacher
         self._order = functools.lru_cache(maxsize=2)(epoch_order)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -216,75 +227,23 @@ class _Chunks(Dataset):
         self._order = functools.lru_cache(maxsize=2)(epoch_order)
 
     def __len__(self) -> int:
-        return -(-len(self.indices) // self.size)
+        return -(-len(self.training) // self.size)
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, ...]:
         return self.get(key)
 
     def get(self, key: tuple[int, int]) -> tuple[Tensor, ...]:
-        """The chunk's images (C, 28, 28) uint8, labels (C,) int64 and, with a teacher, answers (C, 10) float."""
+        """Return a chunk.
+
+        Args:
+            key: epoch and chunk, from 0.
+
+        Returns:
+            Images (C, 28, 28) uint8, labels (C,) int64 and, with a teacher, logits (C, 10) float32.
+        """
         epoch, chunk = key
-        order = self._order(self.seed, epoch, len(self.indices))[
-            chunk * self.size : (chunk + 1) * self.size
-        ].numpy()
-        rows = self.indices[order]
-        images, labels = (
-            torch.from_numpy(self.augmenter(self.images[rows], key)),
-            torch.from_numpy(self.labels[rows]),
-        )
-        return (images, labels) if self.answer is None else (images, labels, self.answer(images))
-
-
-class _Background:
-    """The chunks of `keys` in order, made by worker processes; `close` ends them at once."""
-
-    def __init__(self, dataset: _Chunks, keys: list[tuple[int, int]], workers: int):
-        # A generator of its own: the loader would draw from torch's global one, and a resumed run would differ.
-        loader = DataLoader(
-            dataset,
-            batch_size=None,
-            sampler=keys,
-            num_workers=workers,
-            prefetch_factor=PREFETCH,
-            worker_init_fn=_prepare_worker,
-            generator=torch.Generator(),
-        )
-        self._chunks: Any = iter(loader)
-        # Before multiprocessing's own exit handler, which would wait for workers that nobody has told to end.
-        atexit.register(self.close)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        return self
-
-    def __next__(self) -> tuple[Tensor, ...]:
-        return next(self._chunks)
-
-    def close(self) -> None:
-        """End the workers; they are gone when this returns."""
-        atexit.unregister(self.close)
-        self._chunks = iter(())  # dropping the loader's iterator shuts its workers down
-
-
-def _prepare_worker(number: int) -> None:
-    """Make a worker end with its parent, and leave it to the parent what a signal to both of them means."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: _later(GRACE))
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_follow, args=(parent,), daemon=True).start()
-
-
-def _later(seconds: float) -> None:
-    timer = threading.Timer(seconds, os._exit, (0,))
-    timer.daemon = True
-    timer.start()
-
-
-def _follow(parent: Any) -> None:
-    parent.join()  # returns when the parent is gone, however it went
-    os._exit(1)
-
-
-def _cpus() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+        order = self._order(self.seed, epoch, len(self.training))
+        part = self.training[order[chunk * self.size : (chunk + 1) * self.size].numpy()]
+        images = torch.from_numpy(self.augmenter(part.images, key))
+        labels = torch.from_numpy(part.labels)
+        return (images, labels) if self.teacher is None else (images, labels, self.teacher(images))

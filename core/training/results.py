@@ -1,4 +1,4 @@
-"""What training reports: batch and epoch results, and the epoch table in the seed's columns. No torch."""
+"""Results of training, and the epoch table with the original's columns. No torch at import."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """One step done: `loss` is the mean nll of its images, a 0-d tensor still on the device."""
+    """A training step; `loss` is the batch's mean nll, a 0-d tensor on the training device."""
 
     epoch: int
     """From 1."""
     step: int
     """From 1, within the epoch."""
     steps: int
-    """Steps in this epoch."""
+    """Steps per epoch."""
     loss: Tensor
     lr: float
 
 
 @dataclass(frozen=True, slots=True)
 class EpochResult:
-    """One epoch done: a row of the epoch table. Losses are mean nll per image, in nats."""
+    """An epoch: a row of the epoch table. Losses are the mean nll per image, in nats."""
 
     epoch: int
     """From 1."""
     lr: float
-    """The learning rate at the start of the epoch."""
+    """Learning rate of the first step."""
     seconds: float
+    """Training and validation."""
     train_loss: float
     train_correct: int
     train_total: int
@@ -45,41 +46,43 @@ class EpochResult:
 
     @property
     def train_accuracy(self) -> float:
-        """Share of the training images named rightly while they were trained on, in percent."""
+        """Accuracy on the training batches, before each update, in percent."""
         return 100 * self.train_correct / self.train_total
 
     @property
     def val_accuracy(self) -> float:
-        """Share of the validation images named rightly, in percent."""
+        """Accuracy on the validation images, in percent."""
         return 100 * self.val_correct / self.val_total
 
     def to_dict(self) -> dict[str, Any]:
-        """The row as JSON values."""
+        """Return the row as JSON values."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> EpochResult:
-        """The row that a file holds.
+        """Return the row that JSON values describe.
 
         Raises:
-            RunError: fields are missing, foreign or not numbers.
+            RunError: fields are missing or unknown, or a value is not a valid number.
         """
         names = {item.name: item.type for item in dataclasses.fields(cls)}
         if not isinstance(values, Mapping) or set(values) != set(names):
-            raise RunError("a row of the epoch table does not hold the fields it should.")
+            raise RunError("a row of the epoch table has missing or unknown fields.")
         for name, value in values.items():
             if isinstance(value, bool) or not isinstance(
                 value, int if names[name] == "int" else int | float
             ):
-                raise RunError(f"a row of the epoch table holds no number in {name}.")
+                raise RunError(
+                    f"a row of the epoch table has {str(value)[:40]!r} as {name}, not a number."
+                )
         if values["train_total"] < 1 or values["val_total"] < 1:
-            raise RunError("a row of the epoch table counts no images.")
+            raise RunError("a row of the epoch table has a total of 0 images.")
         return cls(**values)
 
 
 @dataclass(frozen=True, slots=True)
 class TestResult:
-    """The one score on the test images at the end of a run that validated on a hold-out."""
+    """The result on the test images, at the end of a run that validated on a hold-out."""
 
     __test__ = False
 
@@ -93,11 +96,14 @@ class TestResult:
         return 100 * self.correct / self.total
 
 
-HEADER = "| Epoch | LR       | Time    | TrainLoss | TrainCorrect | TrainAcc | ValLoss  | ValCorrect | ValAcc |"
+HEADER = (
+    "| Epoch | LR       | Time    | TrainLoss | TrainCorrect | TrainAcc | ValLoss  "
+    "| ValCorrect | ValAcc |"
+)
 
 
 def format_row(row: EpochResult) -> str:
-    """An epoch as a line under HEADER, in the seed's own widths."""
+    """Format an epoch as a line under HEADER, with the original's column widths."""
     minutes, seconds = divmod(round(row.seconds), 60)
     train_loss = f"{round(row.train_loss, 6)}"
     return (
@@ -108,5 +114,5 @@ def format_row(row: EpochResult) -> str:
 
 
 def table(rows: list[EpochResult]) -> str:
-    """The whole epoch table as text."""
+    """Format an epoch table as text."""
     return "\n".join([HEADER, *map(format_row, rows)])

@@ -30,8 +30,8 @@ from core.models.network import build
 from core.runtime import DEVICES, LAYOUTS, Runtime
 from core.training.distillation import Teacher
 from core.training.plan import Plan
+from core.training.precision import DTYPES, autocast
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 SECONDS = 0.25  # benchmark time per format
 MAX_GPU_WORKERS = 8
 SMALL_NETWORK = 4_000_000  # multiply-adds per image
@@ -258,7 +258,7 @@ def step_ms(
 
     def step() -> None:
         model.zero_grad(set_to_none=True)
-        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+        with autocast(device, dtype):
             logits = model(images)
         F.cross_entropy(logits.float(), targets).backward()
 

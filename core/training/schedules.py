@@ -1,6 +1,6 @@
-"""Learning-rate schedules as pure functions of the config: the preview and the trainer call the same ones.
+"""Learning-rate schedules as pure functions of the config, for the trainer and the preview alike.
 
-A schedule answers for one step of a run, counted from 0 over all epochs. No torch in here.
+Steps count from 0 over all epochs. No torch in here.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from dataclasses import dataclass
 
 from core.config import RunConfig
 
-# torch's OneCycleLR: the first rate is max_lr / 25, the last one 10,000 times lower still.
+# As torch's OneCycleLR: the first rate is max_lr / 25, the last one is 10,000 times lower than that.
 DIV_FACTOR, FINAL_DIV_FACTOR = 25.0, 1e4
 BASE_MOMENTUM, MAX_MOMENTUM = 0.85, 0.95
-# The seed's custom one-cycle bends at these epochs of its 15.
-SEED_KNOTS, SEED_EPOCHS = (0, 2, 8, 12, 15), 15
+# Epochs at which the original's one-cycle changes its slope, of its 15.
+ORIGINAL_KNOTS, ORIGINAL_EPOCHS = (0, 2, 8, 12, 15), 15
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A named schedule: what it is called, what it does, and its rate at a step."""
+    """A schedule with its title and help."""
 
     title: str
     help: str
@@ -29,73 +29,77 @@ class Schedule:
 
 
 def constant(config: RunConfig, step: int, steps_per_epoch: int) -> float:
-    """`lr` throughout."""
+    """Return `lr`."""
     return config.lr
 
 
 def one_cycle(config: RunConfig, step: int, steps_per_epoch: int) -> float:
-    """Up to `max_lr` during the warm-up, then down to nearly zero, per batch.
+    """Rise to `max_lr` during the warm-up, then fall to nearly zero, per step.
 
-    Source: Smith and Topin, arXiv 1708.07120, in the form of `torch.optim.lr_scheduler.OneCycleLR`.
+    Source: Smith and Topin, "Super-Convergence" (2017), arXiv 1708.07120, in the form of
+    `torch.optim.lr_scheduler.OneCycleLR`.
     """
     low = config.max_lr / DIV_FACTOR
     return _two_phases(config, step, steps_per_epoch, low, config.max_lr, low / FINAL_DIV_FACTOR)
 
 
 def original_one_cycle(config: RunConfig, step: int, steps_per_epoch: int) -> float:
-    """One rate an epoch: from `lr` up to `max_lr`, down to lr/5 and lr/10, and towards 0.
+    """Rise from `lr` to `max_lr`, then fall to lr/5, to lr/10 and towards 0, per epoch.
 
-    The knots stand at epochs 0, 2, 8, 12 and 15 of the seed's 15, and move with the length of the run.
-    Source: the seed document's Final table.
+    The knots are at epochs 0, 2, 8, 12 and 15 of 15, and scale with the number of epochs.
+    Source: the original's Final table.
     """
     epoch = step // steps_per_epoch
-    knots = [knot * config.epochs / SEED_EPOCHS for knot in SEED_KNOTS]
+    knots = [knot * config.epochs / ORIGINAL_EPOCHS for knot in ORIGINAL_KNOTS]
     return _interpolate(
         epoch, knots, [config.lr, config.max_lr, config.lr / 5, config.lr / 10, 0.0]
     )
 
 
 def cosine(config: RunConfig, step: int, steps_per_epoch: int) -> float:
-    """From `lr` down to 0 along half a cosine, per batch (Loshchilov and Hutter, arXiv 1608.03983)."""
+    """Fall from `lr` to 0 along half a cosine, per step.
+
+    Source: Loshchilov and Hutter, "SGDR" (2016), arXiv 1608.03983.
+    """
     return config.lr * 0.5 * (1 + math.cos(math.pi * step / (config.epochs * steps_per_epoch)))
 
 
 def triangle(config: RunConfig, step: int, steps_per_epoch: int) -> float:
-    """Straight from `lr` up to `max_lr` during the warm-up and straight down to 0, per batch."""
+    """Rise linearly from `lr` to `max_lr` during the warm-up, then fall linearly to 0, per step."""
     total = config.epochs * steps_per_epoch
     return _interpolate(step, [0.0, config.warmup * total, total], [config.lr, config.max_lr, 0.0])
 
 
 def exponential(config: RunConfig, step: int, steps_per_epoch: int) -> float:
-    """One rate an epoch: `lr` at first, then `decay` times the last (torch's `ExponentialLR`)."""
+    """Start at `lr` and multiply by `gamma` after each epoch, as torch's `ExponentialLR`."""
     return config.lr * config.gamma ** (step // steps_per_epoch)
 
 
 SCHEDULES: dict[str, Schedule] = {
-    "constant": Schedule("Constant", "The same rate from the first step to the last.", constant),
+    "constant": Schedule("Constant", "The same rate at every step.", constant),
     "one-cycle": Schedule(
         "One-cycle",
-        "A short climb, then a long way down, per batch: torch's OneCycleLR.",
+        "Rises during the warm-up, then falls to nearly zero, per step: torch's OneCycleLR.",
         one_cycle,
     ),
     "original-one-cycle": Schedule(
         "Custom one-cycle",
-        "The Final recipe's: one rate an epoch, with three slopes down.",
+        "The Final recipe's: one rate per epoch; a rise, then three linear falls.",
         original_one_cycle,
     ),
-    "cosine": Schedule("Cosine", "Starts high and glides down to zero, per batch.", cosine),
-    "triangle": Schedule("Triangle", "Straight up, straight down to zero, per batch.", triangle),
-    "exponential": Schedule(
-        "Exponential", "Multiplied by the same factor after each epoch.", exponential
+    "cosine": Schedule("Cosine", "Falls to zero along half a cosine, per step.", cosine),
+    "triangle": Schedule(
+        "Triangle", "Rises linearly, then falls linearly to zero, per step.", triangle
     ),
+    "exponential": Schedule("Exponential", "Multiplied by gamma after each epoch.", exponential),
 }
 
 
 def rate(config: RunConfig, step: int, steps_per_epoch: int) -> float:
-    """The learning rate of one step.
+    """Return the learning rate of one step.
 
     Args:
-        config: the run; its schedule, rates, warm-up and epochs count.
+        config: its schedule, rates, warm-up and epochs are used.
         step: 0 to epochs * steps_per_epoch - 1, counted over the whole run.
         steps_per_epoch: at least 1.
     """
@@ -103,39 +107,39 @@ def rate(config: RunConfig, step: int, steps_per_epoch: int) -> float:
 
 
 def momentum(config: RunConfig, step: int, steps_per_epoch: int) -> float:
-    """The momentum of one step: the config's, unless one-cycle moves it against the rate (0.95 to 0.85)."""
+    """Return the momentum of one step; with `momentum_cycle`, it falls while the rate rises."""
     if config.schedule != "one-cycle" or not config.momentum_cycle:
         return config.momentum
     return _two_phases(config, step, steps_per_epoch, MAX_MOMENTUM, BASE_MOMENTUM, MAX_MOMENTUM)
 
 
 def epoch_rates(config: RunConfig, steps_per_epoch: int) -> list[float]:
-    """The rate at the start of each epoch, first epoch first."""
+    """Return the learning rate at the start of each epoch."""
     return [
         rate(config, epoch * steps_per_epoch, steps_per_epoch) for epoch in range(config.epochs)
     ]
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:
-    """Steps in one pass over the images; a last, shorter batch counts."""
+    """Return the number of steps in an epoch; a smaller last batch counts."""
     return -(-images // batch_size)
 
 
 def _two_phases(
     config: RunConfig, step: int, steps_per_epoch: int, first: float, top: float, last: float
 ) -> float:
-    """OneCycleLR's path: first -> top until the end of the warm-up, then top -> last at the final step."""
+    """Follow OneCycleLR: first -> top during the warm-up, then top -> last at the final step."""
     total = config.epochs * steps_per_epoch
     peak = config.warmup * total - 1
     if step <= peak:
         begin, end, start, stop = first, top, 0.0, peak
     else:
         begin, end, start, stop = top, last, peak, total - 1.0
-    # A run of one step, or a warm-up of one step, has no way to go: it stands at its goal.
-    share = (step - start) / (stop - start) if stop > start else 1.0
+    # A phase of one step is at its end.
+    fraction = (step - start) / (stop - start) if stop > start else 1.0
     if config.anneal == "cos":
-        return end + (begin - end) / 2 * (1 + math.cos(math.pi * share))
-    return begin + (end - begin) * share
+        return end + (begin - end) / 2 * (1 + math.cos(math.pi * fraction))
+    return begin + (end - begin) * fraction
 
 
 def _interpolate(x: float, knots: list[float], values: list[float]) -> float:

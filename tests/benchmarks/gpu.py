@@ -304,10 +304,10 @@ def step_seconds(
     synchronise(run)
     took = time.perf_counter() - began
     results.close()
-    if replayed and run.recorded is None:
+    if replayed and run.captured is None:
         refused.append("only on CUDA")
-    elif replayed and run.recorded is not None and run.recorded.refused:
-        refused.append(run.recorded.refused)
+    elif replayed and run.captured is not None and run.captured.refusal:
+        refused.append(run.captured.refusal)
     return took / done
 
 
@@ -325,9 +325,9 @@ def make_training(
         runtime = runtime.changed(workers=workers)
     run = Training(config, data, runtime=runtime)
     if not replayed:
-        run.recorded = None
+        run.captured = None
     if not held:
-        run.batches.images, run.batches.labels = data.train.images, data.train.labels
+        run.batches.training = data.train
     return run
 
 

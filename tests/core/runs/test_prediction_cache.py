@@ -12,7 +12,7 @@ from core.runs.loading import load_model
 from core.runs.prediction_cache import FOLDER, load_predictions
 from core.runs.store import list_runs
 from core.runs.weights import save_tensors
-from core.training.trainer import evaluate
+from core.training.evaluation import evaluate
 from tests.made import made_run
 from tests.networks import build_model
 

@@ -1,4 +1,4 @@
-"""Recorded steps, with a stand-in for CUDA's recorder: what is replayed is the step that was, or it isn't replayed."""
+"""Captured steps, with a stand-in for CUDA's capture: a replay equals the step, or is refused."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import nn
 
 from core.config import OPTIMIZERS, RunConfig
 from core.training import cuda_graphs, optimizers
-from core.training.cuda_graphs import WARM_UP, Recorded, changed, suits
+from core.training.cuda_graphs import WARM_UP_STEPS, CapturedStep, can_capture, mutable_state
 from core.training.results import BatchResult, EpochResult
 from core.training.trainer import Training
 
@@ -29,17 +29,17 @@ SMALL = RunConfig(
     device="cpu",
     precision="fp32",
     threads=1,
-)  # 600 images: the last batch of an epoch is a short one
+)  # of 600 images, so the last batch of an epoch is smaller
 
 
 class Replays:
-    """Does a recorded step again as a CUDA graph would: with the rate's tensor, and counting how often."""
+    """Repeat a captured step as a CUDA graph would, with the rate as a tensor; count the replays."""
 
     def __init__(self):
         self.count = 0
 
     def __call__(self, optimizer):
-        def record(step):
+        def capture(step):
             rates = [group["lr"] for group in optimizer.param_groups]
             state = torch.get_rng_state()
 
@@ -58,54 +58,54 @@ class Replays:
             torch.set_rng_state(state)
             return replay
 
-        return record
+        return capture
 
 
-class OnTheCpu(Recorded):
-    """Recorded with torch's generator for the CPU in the place of CUDA's."""
+class OnTheCpu(CapturedStep):
+    """A captured step with torch's CPU generator in place of CUDA's."""
 
-    def _random(self):
+    def _random_state(self):
         return torch.get_rng_state()
 
-    def _put_back(self, copies, random=None):
-        super()._put_back(copies)
+    def _restore(self, copies, random=None):
+        super()._restore(copies)
         if random is not None:
             torch.set_rng_state(random)
 
 
-def trained(config, digits, recorder=None):
+def train(config, digits, make_capture=None):
     training = Training(config, digits)
-    assert training.recorded is None
-    if recorder is not None:
-        training.recorded = OnTheCpu(
+    assert training.captured is None
+    if make_capture is not None:
+        training.captured = OnTheCpu(
             training._compute,
             training.optimizer,
-            lambda: changed(
+            lambda: mutable_state(
                 training.model, training.optimizer, (training.loss_sum, training.correct)
             ),
             config.batch_size,
             CPU,
-            recorder(training.optimizer),
+            make_capture(training.optimizer),
         )
     results = list(training.run())
     return (
         training,
-        [{**each.to_dict(), "seconds": 0} for each in results if isinstance(each, EpochResult)],
-        [each.loss.item() for each in results if isinstance(each, BatchResult)],
+        [{**item.to_dict(), "seconds": 0} for item in results if isinstance(item, EpochResult)],
+        [item.loss.item() for item in results if isinstance(item, BatchResult)],
     )
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_run_that_replays_is_the_run_that_does_not(optimizer, digits):
+def test_a_replayed_run_equals_an_ordinary_one(optimizer, digits):
     config = SMALL.changed(
         optimizer=optimizer, weight_decay=1e-3, clip_norm=1.0, label_smoothing=0.1
     )
     replays = Replays()
-    ordinary, rows, losses = trained(config, digits)
-    training, again, same = trained(config, digits, replays)
-    assert training.recorded.refused == ""
-    assert replays.count == 2 * 8 - WARM_UP  # all but the first ones and the two short batches
-    assert losses == pytest.approx(same, rel=1e-4), "and each loss is a tensor of its own"
+    ordinary, rows, losses = train(config, digits)
+    training, again, same = train(config, digits, replays)
+    assert training.captured.refusal == ""
+    assert replays.count == 2 * 8 - WARM_UP_STEPS  # all but the warm-up and the two smaller batches
+    assert losses == pytest.approx(same, rel=1e-4)
     assert [row["train_correct"] for row in rows] == pytest.approx(
         [row["train_correct"] for row in again], abs=2
     )
@@ -113,20 +113,20 @@ def test_a_run_that_replays_is_the_run_that_does_not(optimizer, digits):
         torch.testing.assert_close(tensor, training.weights()[name], rtol=1e-3, atol=1e-4, msg=name)
 
 
-def test_a_recording_that_fails_leaves_the_run_as_it_would_be(digits):
+def test_a_failed_capture_does_not_change_the_run(digits):
     def fails(optimizer):
-        def record(step):
-            step()  # and so changes what it should not
+        def capture(step):
+            step()  # changes the state
             raise RuntimeError(
                 "CUDA error: operation not permitted when stream is capturing\nand more"
             )
 
-        return record
+        return capture
 
-    ordinary, rows, losses = trained(SMALL.changed(layers=[ROWS[0], ROWS[2]]), digits)
-    training, again, same = trained(SMALL.changed(layers=[ROWS[0], ROWS[2]]), digits, fails)
+    ordinary, rows, losses = train(SMALL.changed(layers=[ROWS[0], ROWS[2]]), digits)
+    training, again, same = train(SMALL.changed(layers=[ROWS[0], ROWS[2]]), digits, fails)
     assert (
-        training.recorded.refused == "CUDA error: operation not permitted when stream is capturing"
+        training.captured.refusal == "CUDA error: operation not permitted when stream is capturing"
     )
     assert (rows, losses) == (again, same)
     assert all(
@@ -135,19 +135,19 @@ def test_a_recording_that_fails_leaves_the_run_as_it_would_be(digits):
     assert all(isinstance(group["lr"], float) for group in training.optimizer.param_groups)
 
 
-def frozen_rate(optimizer):
-    def record(step):
+def constant_rate(optimizer):
+    def capture(step):
         def replay():
             optimizers.set_rate(optimizer, 0.0, 0.9)
             return step()
 
         return replay
 
-    return record
+    return capture
 
 
-def frozen_images(optimizer):
-    def record(step):
+def constant_images(optimizer):
+    def capture(step):
         def replay():
             training_images = step.__closure__[0].cell_contents.images
             training_images.zero_()
@@ -155,10 +155,10 @@ def frozen_images(optimizer):
 
         return replay
 
-    return record
+    return capture
 
 
-def no_step(optimizer):
+def no_update(optimizer):
     return lambda step: lambda: torch.zeros(())
 
 
@@ -166,45 +166,45 @@ def twice(optimizer):
     return lambda step: lambda: step() + 0 * step()
 
 
-def no_number(optimizer):
+def nan(optimizer):
     return lambda step: lambda: step() * float("nan")
 
 
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        (frozen_rate, "weights"),
-        (frozen_images, "weights"),
-        (no_step, "weights"),
+        (constant_rate, "weights"),
+        (constant_images, "weights"),
+        (no_update, "weights"),
         (twice, "weights"),
-        (no_number, "loss"),
+        (nan, "loss"),
     ],
 )
-def test_a_replay_that_does_something_else_is_found_out(wrong, words, digits):
+def test_a_replay_that_computes_something_else_is_refused(wrong, words, digits):
     config = SMALL.changed(layers=[ROWS[0], ROWS[2]], schedule="constant")
-    ordinary, rows, losses = trained(config, digits)
-    training, again, same = trained(config, digits, wrong)
-    assert training.recorded.refused == f"the replay changes the {words} in another way"
+    ordinary, rows, losses = train(config, digits)
+    training, again, same = train(config, digits, wrong)
+    assert training.captured.refusal == f"the replay computes different {words}"
     assert (rows, losses) == (again, same)
     assert all(
         torch.equal(tensor, training.weights()[name]) for name, tensor in ordinary.weights().items()
     )
 
 
-def test_only_runs_on_cuda_without_a_cycle_of_momentum_are_recorded():
+def test_only_runs_on_cuda_without_a_momentum_cycle_are_captured():
     cuda, cycle = torch.device("cuda"), RunConfig(schedule="one-cycle", momentum_cycle=True)
-    assert suits(RunConfig(), cuda)
-    assert suits(cycle.changed(schedule="triangle"), cuda)
-    assert not suits(cycle, cuda)
-    assert not suits(RunConfig(), CPU)
+    assert can_capture(RunConfig(), cuda)
+    assert can_capture(cycle.changed(schedule="triangle"), cuda)
+    assert not can_capture(cycle, cuda)
+    assert not can_capture(RunConfig(), CPU)
 
 
-def test_what_a_step_changes_is_all_put_back():
+def test_the_mutable_state_is_complete():
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
-    optimizer = optimizers.build(RunConfig(optimizer="adam"), model)
+    optimizer = optimizers.build_optimizer(RunConfig(optimizer="adam"), model)
     model(torch.randn(4, 1, 5, 5)).sum().backward()
     optimizer.step()
-    groups = changed(model, optimizer, (torch.zeros(()),))
+    groups = mutable_state(model, optimizer, (torch.zeros(()),))
     assert {name: len(tensors) for name, tensors in groups.items()} == {
         "weights": 4,
         "statistics": 2,
@@ -222,11 +222,11 @@ def test_on_a_gpu_the_steps_are_replayed(optimizer, digits):
         device="cuda", optimizer=optimizer, layers=[ROWS[0], ROWS[2]], lr=0.01, max_lr=0.02
     )
     eager = Training(config, digits)
-    eager.recorded = None
-    rows = [each for each in eager.run() if isinstance(each, EpochResult)]
+    eager.captured = None
+    rows = [item for item in eager.run() if isinstance(item, EpochResult)]
     training = Training(config, digits)
-    again = [each for each in training.run() if isinstance(each, EpochResult)]
-    assert training.recorded is not None
-    assert training.recorded.refused == ""
+    again = [item for item in training.run() if isinstance(item, EpochResult)]
+    assert training.captured is not None
+    assert training.captured.refusal == ""
     assert again[-1].train_loss == pytest.approx(rows[-1].train_loss, rel=0.05)
-    assert cuda_graphs.suits(config, training.device)
+    assert cuda_graphs.can_capture(config, training.device)

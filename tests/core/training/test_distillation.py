@@ -1,4 +1,4 @@
-"""Distillation: the loss is Hinton's, and a student learns from answers alone."""
+"""Distillation: the loss is Hinton's, and a student learns from soft targets alone."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import torch
 import torch.nn.functional as F
 
 from core.config import RunConfig
+from core.data.dataset import Mnist
+from core.data.labelled_images import LabelledImages
 from core.errors import RunError
-from core.training.distillation import Ensemble, Teacher, distillation
+from core.training.distillation import Ensemble, Teacher, distillation_loss
 from core.training.results import EpochResult
 from core.training.trainer import Training, fit
 from tests.networks import build_model
@@ -46,49 +48,45 @@ def teacher(digits):
 
 @pytest.mark.parametrize("temperature", [1.0, 2.0, 5.0])
 def test_the_loss_is_the_softened_divergence_plus_the_teachers_entropy(temperature):
-    logits, answers = torch.randn(2, 6, 10, generator=torch.Generator().manual_seed(0))
-    soft = F.softmax(answers / temperature, 1)
+    logits, teacher_logits = torch.randn(2, 6, 10, generator=torch.Generator().manual_seed(0))
+    soft = F.softmax(teacher_logits / temperature, 1)
     divergence = F.kl_div(F.log_softmax(logits / temperature, 1), soft, reduction="batchmean")
     entropy = -(soft * soft.log()).sum(1).mean()
-    loss = distillation(F.log_softmax(logits, 1), logits, answers, temperature)
+    loss = distillation_loss(F.log_softmax(logits, 1), logits, teacher_logits, temperature)
     assert loss.item() == pytest.approx(temperature**2 * (divergence + entropy).item(), rel=1e-5)
 
 
-def test_a_teacher_is_the_network_it_was_and_can_be_sent_away(teacher, digits):
+def test_a_teacher_computes_logits_and_can_be_pickled(teacher, digits):
     images = digits.test.images[:50]
-    asked = Teacher(teacher, torch.device("cpu"))
-    answers = asked(images)
-    assert answers.shape == (50, 10)
-    assert (answers.argmax(1) == digits.test.labels[:50]).float().mean() > 0.5
-    assert torch.equal(pickle.loads(pickle.dumps(asked))(images), answers)
-    assert not any(parameter.requires_grad for parameter in asked.model.parameters())
+    teacher_network = Teacher(teacher, torch.device("cpu"))
+    teacher_logits = teacher_network(images)
+    assert teacher_logits.shape == (50, 10)
+    assert (teacher_logits.argmax(1) == digits.test.labels[:50]).float().mean() > 0.5
+    assert torch.equal(pickle.loads(pickle.dumps(teacher_network))(images), teacher_logits)
+    assert not any(parameter.requires_grad for parameter in teacher_network.model.parameters())
 
 
-def test_an_ensemble_answers_with_the_mean_of_its_members_logits_and_can_be_sent_away(
-    teacher, digits
-):
+def test_an_ensemble_is_the_mean_of_its_members_logits_and_can_be_pickled(teacher, digits):
     fresh = build_model(BASE.changed(seed=2)).eval()
-    asked = pickle.loads(pickle.dumps(Teacher(Ensemble([teacher, fresh]), torch.device("cpu"))))
+    teacher_network = pickle.loads(
+        pickle.dumps(Teacher(Ensemble([teacher, fresh]), torch.device("cpu")))
+    )
     images = digits.test.images[:7]
-    alone = [Teacher(each, torch.device("cpu"))(images) for each in (teacher, fresh)]
-    assert torch.allclose(asked(images), (alone[0] + alone[1]) / 2, atol=1e-6)
-    assert not any(parameter.requires_grad for parameter in asked.model.parameters())
+    alone = [Teacher(member, torch.device("cpu"))(images) for member in (teacher, fresh)]
+    assert torch.allclose(teacher_network(images), (alone[0] + alone[1]) / 2, atol=1e-6)
+    assert not any(parameter.requires_grad for parameter in teacher_network.model.parameters())
 
 
 def test_a_student_learns_from_the_answers_alone(teacher, digits):
-    # Labels that say nothing: what it gets right it has from the teacher.
-    blank = type(digits)(
-        digits.train.images,
-        torch.zeros_like(digits.train.labels),
-        digits.test.images,
-        digits.test.labels,
-    )
+    # All labels are 0, so whatever the student learns comes from the teacher.
+    zeros = LabelledImages(digits.train.images, torch.zeros_like(digits.train.labels))
+    blank = Mnist(zeros, digits.test)
     rows = list(fit(TAUGHT, blank, teacher))
     assert rows[-1].val_accuracy > 50
 
 
 @pytest.mark.parametrize("left_after", [7, 65, 91])
-def test_a_taught_run_left_anywhere_ends_as_one_that_was_not(left_after, teacher, digits):
+def test_a_resumed_run_with_a_teacher_ends_as_an_uninterrupted_one(left_after, teacher, digits):
     whole = Training(TAUGHT, digits, teacher=teacher)
     list(whole.run())
     first = Training(TAUGHT, digits, teacher=teacher)
@@ -101,8 +99,8 @@ def test_a_taught_run_left_anywhere_ends_as_one_that_was_not(left_after, teacher
     assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
 
 
-def test_a_teacher_that_is_missing_or_not_asked_for_is_refused(teacher, digits):
-    with pytest.raises(RunError, match="teacher is big, but it was not found"):
+def test_a_missing_or_superfluous_teacher_is_refused(teacher, digits):
+    with pytest.raises(RunError, match="teacher is big"):
         Training(TAUGHT, digits)
-    with pytest.raises(RunError, match="teacher is none, but another was given"):
+    with pytest.raises(RunError, match="teacher is none"):
         Training(BASE, digits, teacher=teacher)

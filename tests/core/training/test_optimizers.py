@@ -36,7 +36,7 @@ def lone_weight() -> nn.Module:
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_steps_as_torchs_does(name):
     mine, theirs = lone_weight(), lone_weight()
-    ours = optimizers.build(
+    ours = optimizers.build_optimizer(
         RunConfig(optimizer=name, lr=0.1, momentum=0.8, weight_decay=0.01), mine
     )
     reference = THEIRS[name](theirs.parameters())
@@ -53,7 +53,7 @@ def test_every_optimizer_steps_as_torchs_does(name):
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_rate_and_momentum_that_are_set_are_used(name):
-    optimizer = optimizers.build(RunConfig(optimizer=name), lone_weight())
+    optimizer = optimizers.build_optimizer(RunConfig(optimizer=name), lone_weight())
     optimizers.set_rate(optimizer, 0.25, 0.5)
     for group in optimizer.param_groups:
         assert group["lr"] == 0.25
@@ -63,13 +63,15 @@ def test_a_rate_and_momentum_that_are_set_are_used(name):
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_biases_are_not_pulled_towards_zero(name):
-    optimizer = optimizers.build(RunConfig(optimizer=name, weight_decay=0.1), nn.Linear(3, 2))
+    optimizer = optimizers.build_optimizer(
+        RunConfig(optimizer=name, weight_decay=0.1), nn.Linear(3, 2)
+    )
     assert [group["weight_decay"] for group in optimizer.param_groups] == [0.1, 0.0]
 
 
 def test_pytorchs_example_is_set_as_pytorch_sets_it():
     config = RECIPES["pytorch-example"].config
-    group = optimizers.build(config, lone_weight()).param_groups[0]
+    group = optimizers.build_optimizer(config, lone_weight()).param_groups[0]
     assert (group["lr"], group["rho"], group["eps"], group["weight_decay"]) == (1.0, 0.9, 1e-6, 0.0)
     assert (config.batch_size, config.epochs, config.gamma, config.augmentation) == (
         64,

@@ -1,0 +1,49 @@
+"""Loss and accuracy of a network on labelled images."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from core.data.batches import normalise
+from core.training.precision import autocast
+from core.training.runtime import to_layout
+
+EVALUATION_BATCH = 1_000
+
+
+@torch.inference_mode()
+def evaluate(
+    model: torch.nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+    layout: str = "contiguous",
+) -> tuple[float, int]:
+    """Return the mean negative log-likelihood and the number of correct predictions.
+
+    The network computes in evaluation mode and is then set back to its former mode.
+
+    Args:
+        model: (B, 1, 28, 28) -> logits (B, 10).
+        images: (N, 28, 28) uint8, not augmented.
+        labels: (N,) int64.
+        device: of the network.
+        dtype: of the arithmetic; other than float32 under autocast.
+        layout: memory layout of the images, one of `core.runtime.LAYOUTS`.
+    """
+    training = model.training
+    model.eval()
+    loss, correct = 0.0, 0
+    for start in range(0, len(images), EVALUATION_BATCH):
+        batch = normalise(images[start : start + EVALUATION_BATCH], device)
+        targets = labels[start : start + EVALUATION_BATCH].to(device)
+        with autocast(device, dtype):
+            logits = model(to_layout(batch, layout))  # (B, 1, 28, 28) -> (B, 10)
+        logits = logits.float()
+        loss += F.cross_entropy(logits, targets, reduction="sum").item()
+        correct += int((logits.argmax(1) == targets).sum())
+    model.train(training)
+    return loss / len(images), correct
