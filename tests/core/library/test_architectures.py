@@ -50,12 +50,12 @@ def test_a_shipped_name_is_refused(tmp_path, name):
         save(name, ROWS, folder=tmp_path)
 
 
-def test_rows_that_make_no_network_are_refused(tmp_path):
+def test_invalid_rows_are_refused(tmp_path):
     with pytest.raises(ArchitectureError, match="row 1"):
         save("mine", [{"kind": "conv", "kernel": 99}], folder=tmp_path)
 
 
-def test_a_name_is_taken_in_any_case_until_it_is_replaced(tmp_path):
+def test_names_are_unique_in_any_case_unless_replaced(tmp_path):
     save("Mine", ROWS, folder=tmp_path)
     with pytest.raises(RunError, match="already an architecture 'Mine'"):
         save("mine", ROWS[1:], folder=tmp_path)
@@ -64,7 +64,7 @@ def test_a_name_is_taken_in_any_case_until_it_is_replaced(tmp_path):
     assert len(only.rows) == 1
 
 
-def test_there_is_an_end_to_how_many_are_kept(tmp_path, monkeypatch):
+def test_the_number_of_architectures_is_limited(tmp_path, monkeypatch):
     monkeypatch.setattr(own_architectures, "MAX_SAVED", 1)
     save("mine", ROWS, folder=tmp_path)
     with pytest.raises(LimitError, match="delete some"):
@@ -72,7 +72,7 @@ def test_there_is_an_end_to_how_many_are_kept(tmp_path, monkeypatch):
     save("mine", ROWS, replace=True, folder=tmp_path)
 
 
-def test_what_is_damaged_is_named_and_hides_nothing(tmp_path, place):
+def test_damaged_files_are_named_beside_the_others(tmp_path, place):
     save("well", ROWS, folder=tmp_path)
     outside = tmp_path / "outside.json"
     outside.write_text((place / "well.json").read_text())
@@ -108,7 +108,7 @@ def test_what_is_damaged_is_named_and_hides_nothing(tmp_path, place):
     assert not reasons
 
 
-def test_deleting_takes_one_and_leaves_the_rest(tmp_path, place):
+def test_deleting_removes_one_architecture(tmp_path, place):
     save("mine", ROWS, folder=tmp_path)
     save("other", ROWS, folder=tmp_path)
     (place / "cut.json").write_text("{")
@@ -121,7 +121,7 @@ def test_deleting_takes_one_and_leaves_the_rest(tmp_path, place):
         delete("../other", tmp_path)
 
 
-def test_a_file_in_the_folders_place_is_told_in_words(tmp_path, place):
+def test_a_file_in_place_of_the_folder_is_an_error(tmp_path, place):
     place.write_text("")
     assert list_saved(tmp_path) == []
     with pytest.raises(RunError, match="cannot be written"):

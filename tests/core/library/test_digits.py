@@ -46,7 +46,7 @@ def file(*digits: object, **values: object) -> bytes:
     return json.dumps({"format": 1, "digits": list(digits), **values}).encode()
 
 
-def test_what_is_kept_is_there_in_order_and_after_a_restart(tmp_path):
+def test_saved_digits_are_listed_in_order_after_a_restart(tmp_path):
     assert list_digits(tmp_path) == []
     for seed in range(3):
         save_digit(image(seed), seed + 4, tmp_path)
@@ -61,13 +61,13 @@ def test_what_is_kept_is_there_in_order_and_after_a_restart(tmp_path):
     )
 
 
-def test_none_at_all_are_arrays_too():
+def test_no_digits_give_empty_arrays():
     pixels, labels = to_arrays([])
     assert pixels.shape == (0, 28, 28)
     assert labels.shape == (0,)
 
 
-def test_a_digit_is_kept_once_for_each_label(tmp_path):
+def test_a_digit_is_saved_once_per_label(tmp_path):
     for label in (7, 7, 1):
         save_digit(image(0), label, tmp_path)
     assert sorted(digit.label for digit in list_digits(tmp_path)) == [1, 7]
@@ -95,7 +95,7 @@ def test_one_is_deleted_and_all_are_cleared(tmp_path):
         (image(0), True),
     ],
 )
-def test_what_is_no_digit_is_refused(tmp_path, pixels, label):
+def test_invalid_digits_are_refused(tmp_path, pixels, label):
     with pytest.raises(RunError):
         save_digit(pixels, label, tmp_path)
     assert list_digits(tmp_path) == []
@@ -114,7 +114,7 @@ def test_tabs_do_not_lose_each_others_digits(tmp_path):
     assert len(list_digits(tmp_path)) == 20
 
 
-def test_what_is_taken_along_is_taken_in_elsewhere(tmp_path):
+def test_exported_digits_can_be_imported(tmp_path):
     here, there = tmp_path / "here", tmp_path / "there"
     for seed in range(3):
         save_digit(image(seed), seed, here)
@@ -155,7 +155,7 @@ def test_what_is_taken_along_is_taken_in_elsewhere(tmp_path):
     ],
     ids=range(25),
 )
-def test_a_file_that_is_none_is_refused_in_words_and_changes_nothing(tmp_path, data):
+def test_an_invalid_file_is_refused_and_changes_nothing(tmp_path, data):
     save_digit(image(5), 5, tmp_path)
     with pytest.raises(RunError):
         import_digits(data, tmp_path)
@@ -174,7 +174,7 @@ def test_nothing_in_a_file_is_run(tmp_path):
     assert not trace.exists()
 
 
-def test_there_are_limits(tmp_path, monkeypatch):
+def test_size_and_number_are_limited(tmp_path, monkeypatch):
     with pytest.raises(LimitError, match="MB"):
         import_digits(bytes(MAX_BYTES + 1), tmp_path)
     with pytest.raises(LimitError):
@@ -188,7 +188,7 @@ def test_there_are_limits(tmp_path, monkeypatch):
     assert len(list_digits(tmp_path)) == 2
 
 
-def test_all_that_may_be_kept_fit_into_the_file_and_come_back(tmp_path):
+def test_the_largest_allowed_set_survives_export_and_import(tmp_path):
     data = file(
         *[
             entry(pixels=base64.b64encode(image(at).tobytes()).decode(), label=at % 10)
@@ -201,7 +201,7 @@ def test_all_that_may_be_kept_fit_into_the_file_and_come_back(tmp_path):
 
 
 @pytest.mark.parametrize("harm", [b"", b"{", file(entry(label=99)), file(format=9)])
-def test_a_damaged_file_is_named_kept_and_cleared_on_purpose(tmp_path, harm):
+def test_a_damaged_file_is_named_and_only_cleared_on_request(tmp_path, harm):
     save_digit(image(0), 1, tmp_path)
     path = tmp_path / FOLDER / NAME
     path.write_bytes(harm)
@@ -233,7 +233,7 @@ def test_links_are_not_followed(tmp_path):
     assert outside.read_bytes() == file(entry())
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+def test_a_folder_that_cannot_be_created_is_an_error(tmp_path):
     (tmp_path / FOLDER).write_text("in the way")
     with pytest.raises(RunError):
         save_digit(image(0), 1, tmp_path)
@@ -249,7 +249,7 @@ values = st.recursive(
 
 
 @given(values)
-def test_any_json_is_taken_in_or_refused_in_words(tmp_path_factory, value):
+def test_any_json_is_imported_or_refused(tmp_path_factory, value):
     folder = tmp_path_factory.mktemp("any")
     try:
         import_digits(json.dumps(value).encode(), folder)

@@ -12,7 +12,7 @@ from tests.core.runs.zips import change_json, read_zip, write_zip
 from tests.made import RUNTIME
 
 
-def test_a_run_survives_the_way_out_and_in(exported, kinds):
+def test_an_exported_run_is_imported_unchanged(exported, kinds):
     run, data = exported
     taken = archive.import_run(data)
     assert taken.name == "a-2"
@@ -34,13 +34,13 @@ def test_a_run_survives_the_way_out_and_in(exported, kinds):
         archive.import_run(data, "../mine")
 
 
-def test_a_run_goes_out_whatever_order_its_files_were_copied_in(exported):
+def test_a_copied_run_is_exported_whatever_its_file_times(exported):
     run, _ = exported
     os.utime(run.folder / "epochs.json", (1, 1))  # as a checkout leaves it, older than the weights
     assert archive.import_run(archive.export_run(run)).epochs == run.epochs
 
 
-def test_a_run_that_was_not_done_comes_in_as_stopped_and_can_be_forked(trained, tiny):
+def test_an_unfinished_run_is_imported_as_stopped_and_can_be_forked(trained, tiny):
     from core.runs import control
 
     run = trained("a")
@@ -53,7 +53,7 @@ def test_a_run_that_was_not_done_comes_in_as_stopped_and_can_be_forked(trained, 
     control.fork(taken.name, "child")
 
 
-def test_a_run_without_weights_yet_goes_out_and_in(tiny):
+def test_a_run_without_weights_is_exported_and_imported(tiny):
     creation.create_run(tiny, "new")
     taken = archive.import_run(archive.export_run(store.open_run("new")))
     assert (taken.state, taken.epochs, taken.can_resume) == ("stopped", (), True)
@@ -70,7 +70,7 @@ def test_a_new_run_resolves_its_runtime_on_this_machine(tiny):
     assert archive.import_run(data).runtime is None
 
 
-def test_notes_tags_recipe_and_parent_come_along(trained, tiny):
+def test_notes_tags_recipe_and_parent_are_imported(trained, tiny):
     trained("a")
     creation.create_run(
         tiny,
@@ -89,7 +89,7 @@ def test_notes_tags_recipe_and_parent_come_along(trained, tiny):
     )
 
 
-def test_a_run_is_not_exported_in_the_midst_of_saving(exported, monkeypatch):
+def test_a_run_is_not_exported_while_it_saves(exported, monkeypatch):
     run: Run = exported[0]
     status.write(run.folder, "running", "", processes.identity())
     os.utime(
@@ -112,7 +112,7 @@ def test_a_zip_in_the_old_format_is_refused_with_what_to_do(exported, file):
         archive.import_run(write_zip({**contents, f"a/{file}": b"x"}))
 
 
-def test_a_run_larger_than_the_machine_lends_is_not_taken_in(exported):
+def test_a_run_above_the_limits_is_not_imported(exported):
     with pytest.raises(LimitError, match="epochs, 3, "):
         archive.import_run(exported[1], limits=Limits(max_epochs=2))
     with pytest.raises(LimitError, match="1 runs"):

@@ -40,7 +40,7 @@ def _asked(run):
     return status.read_request(run.folder)
 
 
-def test_a_live_run_is_asked_to_pause_and_the_pause_can_be_taken_back(live):
+def test_a_pending_pause_can_be_withdrawn(live):
     assert control.pause("live").state == "pausing"
     assert _asked(live) == "pause"
     assert control.resume("live").state == "running"
@@ -52,12 +52,12 @@ def test_a_live_run_is_asked_to_pause_and_the_pause_can_be_taken_back(live):
         control.resume("live")
 
 
-def test_one_epoch_of_a_live_run_is_a_pause_at_its_end(live):
+def test_stepping_a_live_run_pauses_it_after_the_epoch(live):
     assert control.step("live").state == "running"
     assert _asked(live) == "pause-after-epoch"
 
 
-def test_one_epoch_of_a_resting_run_starts_it(tiny, no_start, digits, monkeypatch):
+def test_stepping_a_stopped_run_starts_it(tiny, no_start, digits, monkeypatch):
     run = creation.create_run(tiny, "a")
     monkeypatch.setattr(
         worker, "POLL_SECONDS", 60.0
@@ -71,7 +71,7 @@ def test_one_epoch_of_a_resting_run_starts_it(tiny, no_start, digits, monkeypatc
     assert no_start == ["a"] * 3
 
 
-def test_a_paused_run_can_be_stopped_for_good_and_a_queued_one_dropped(tiny):
+def test_stopping_ends_a_pause_and_removes_a_queued_run(tiny):
     run = creation.create_run(tiny, "a")
     status.write(run.folder, "paused", "after epoch 1")
     assert control.stop("a").state == "stopped"
@@ -91,7 +91,7 @@ def test_an_old_request_does_not_stop_a_run_that_is_started_again(tiny, no_start
 
 
 @pytest.mark.parametrize("state", ["finished", "diverged"])
-def test_what_is_done_does_not_go_on(trained, state):
+def test_an_ended_run_is_not_resumed(trained, state):
     run = trained("a")
     status.write(run.folder, state)
     with pytest.raises(RunError, match="fork it"):
@@ -106,7 +106,7 @@ def test_a_rate_out_of_range_is_refused(live, factor):
         control.scale_lr("live", factor)
 
 
-def test_a_damaged_request_is_no_request(live):
+def test_a_damaged_request_is_ignored(live):
     for data in (
         b"",
         b"[]",
@@ -121,7 +121,9 @@ def test_a_damaged_request_is_no_request(live):
         assert status.read_lr_factor(live.folder) is None
 
 
-def test_a_fork_begins_with_its_parents_weights_and_says_so(trained, tiny, digits, monkeypatch):
+def test_a_fork_starts_from_its_parents_weights_and_records_them(
+    trained, tiny, digits, monkeypatch
+):
     parent = trained("a")
     child = control.fork("a", "b", {"max_lr": 0.02, "epochs": 1}, "best")
     assert child.parent == {"name": "a", "which": "best", "epoch": parent.best.epoch}
@@ -144,7 +146,7 @@ def test_a_fork_begins_with_its_parents_weights_and_says_so(trained, tiny, digit
     assert child.parent["name"] == "a"
 
 
-def test_a_fork_that_is_stopped_does_not_begin_again(trained, digits, outcome):
+def test_a_stopped_fork_resumes_from_its_own_state(trained, digits, outcome):
     trained("a")
     whole, cut = (control.fork("a", name, {"epochs": 2}) for name in ("whole", "cut"))
     worker.train(whole.folder, digits)
@@ -154,7 +156,7 @@ def test_a_fork_that_is_stopped_does_not_begin_again(trained, digits, outcome):
     assert outcome(store.open_run("cut")) == outcome(store.open_run("whole"))
 
 
-def test_forks_that_cannot_be(trained, tiny, monkeypatch):
+def test_impossible_forks_are_refused(trained, tiny, monkeypatch):
     trained("a")
     creation.create_run(tiny, "new")
     with pytest.raises(RunError, match="no weights yet"):
@@ -173,7 +175,7 @@ def test_forks_that_cannot_be(trained, tiny, monkeypatch):
     assert [run.name for run in store.list_runs()] == ["new", "a"]
 
 
-def test_a_damaged_start_is_told(trained, digits):
+def test_damaged_start_weights_are_named(trained, digits):
     trained("a")
     child = control.fork("a", "b")
     (child.folder / "start.safetensors").write_bytes(b"x")
@@ -181,13 +183,13 @@ def test_a_damaged_start_is_told(trained, digits):
     assert "start.safetensors is not a safetensors file" in store.open_run("b").message
 
 
-def test_waiting_has_an_end(live):
+def test_waiting_ends_after_the_given_seconds(live):
     assert control.wait_until_idle("live", seconds=0.2).is_live
     status.write(live.folder, "paused")
     assert control.wait_until_idle("live").state == "paused"
 
 
-def test_progress_tells_how_far_and_how_long(tiny, checkpoints):
+def test_progress_gives_fraction_and_seconds_left(tiny, checkpoints):
     run = creation.create_run(tiny, "a")
     assert estimate_progress(run).share == 0.0
     with files.lock_folder(checkpoints):

@@ -11,7 +11,7 @@ from core.runs import (
 )
 
 
-def test_what_was_made_can_be_opened(tiny):
+def test_a_created_run_can_be_opened(tiny):
     made = creation.create_run(tiny, "a", recipe="final", notes="mine", tags=("x", "y"))
     assert made == store.open_run("a")
     assert (made.config, made.recipe, made.notes, made.tags, made.parent) == (
@@ -36,7 +36,7 @@ def test_what_was_made_can_be_opened(tiny):
         ({"augmentation": "none-such"}, ConfigError),
     ],
 )
-def test_a_config_that_makes_no_run_makes_no_folder(tiny, checkpoints, change, error):
+def test_an_invalid_config_creates_no_folder(tiny, checkpoints, change, error):
     with pytest.raises(error):
         creation.create_run(tiny.changed(**change), "a")
     assert store.list_runs() == []
@@ -51,7 +51,7 @@ def test_a_config_that_makes_no_run_makes_no_folder(tiny, checkpoints, change, e
         ("MAX_RUNS", "1", "1 runs"),
     ],
 )
-def test_limits_are_held_in_the_core(tiny, monkeypatch, variable, value, says):
+def test_limits_are_enforced_when_a_run_is_created(tiny, monkeypatch, variable, value, says):
     creation.create_run(tiny, "first")
     monkeypatch.setenv(f"INKLING_{variable}", value)
     with pytest.raises(LimitError, match=says):
@@ -59,14 +59,14 @@ def test_limits_are_held_in_the_core(tiny, monkeypatch, variable, value, says):
     assert [run.name for run in store.list_runs()] == ["first"]
 
 
-def test_the_disk_limit_counts_the_bin_too(tiny, checkpoints):
+def test_the_disk_limit_includes_the_trash(tiny, checkpoints):
     (checkpoints / ".bin").mkdir()
     (checkpoints / ".bin" / "big").write_bytes(bytes(2_000_000))
     with pytest.raises(LimitError, match="2 MB of the 1 MB"):
         creation.create_run(tiny, "a", limits=Limits(max_disk_mb=1))
 
 
-def test_a_maker_that_was_killed_leaves_nothing_in_the_way(tiny, checkpoints):
+def test_an_abandoned_folder_is_removed(tiny, checkpoints):
     left = checkpoints / ".new-a"
     left.mkdir()
     (left / "run.json").write_text("{")
@@ -75,7 +75,7 @@ def test_a_maker_that_was_killed_leaves_nothing_in_the_way(tiny, checkpoints):
     assert sorted(path.name for path in checkpoints.iterdir()) == [".lock", "a"]
 
 
-def test_a_full_disk_leaves_no_half_made_run(tiny, checkpoints, monkeypatch):
+def test_a_full_disk_leaves_no_partial_run(tiny, checkpoints, monkeypatch):
     real = files.write_bytes
 
     def write(path, data):
@@ -89,7 +89,7 @@ def test_a_full_disk_leaves_no_half_made_run(tiny, checkpoints, monkeypatch):
     assert [path.name for path in checkpoints.iterdir()] == [".lock"]
 
 
-def test_a_group_is_kept_and_older_runs_have_none(tiny):
+def test_a_group_is_stored_and_optional(tiny):
     run = creation.create_run(tiny, "a", group="several")
     assert store.open_run("a").group == "several"
     values = files.read_json(run.folder / "run.json")

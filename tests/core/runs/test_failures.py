@@ -41,7 +41,7 @@ from tests.core.runs.interruptions import request_at
         (ValueError("a bug\nwith more lines"), "ValueError: a bug"),
     ],
 )
-def test_a_failure_is_named_and_what_was_saved_is_intact(
+def test_a_failure_is_named_and_saved_files_stay_intact(
     tiny, digits, monkeypatch, outcome, capfd, error, says
 ):
     run = creation.create_run(tiny, "fails")
@@ -75,7 +75,7 @@ def test_a_batch_of_one_cannot_be_made_smaller():
 @pytest.mark.parametrize(
     "file", ["state.pt", "last.safetensors", "best.safetensors", "epochs.json", "events.jsonl"]
 )
-def test_a_full_disk_is_named_and_the_run_goes_on_once_there_is_room(
+def test_a_full_disk_is_named_and_the_run_resumes_once_there_is_space(
     tiny, digits, monkeypatch, outcome, file
 ):
     run = creation.create_run(tiny, "full")
@@ -118,7 +118,7 @@ def test_a_diverged_run_keeps_its_last_good_weights(tiny, digits, monkeypatch):
 
 
 @pytest.mark.parametrize("damage", ["missing", "torn", "format", "rows", "other network"])
-def test_a_state_that_does_not_fit_is_refused_in_words(tiny, digits, monkeypatch, damage):
+def test_a_state_that_does_not_fit_is_refused(tiny, digits, monkeypatch, damage):
     run = creation.create_run(tiny, "run")
     request_at(monkeypatch, "stop", 2, 3)
     worker.train(run.folder, digits)
@@ -145,7 +145,7 @@ def test_a_state_that_does_not_fit_is_refused_in_words(tiny, digits, monkeypatch
     assert store.open_run("run").message.endswith(".")
 
 
-def test_a_device_that_is_gone_is_an_error_and_no_silent_change(tiny, digits, monkeypatch):
+def test_a_missing_device_is_an_error(tiny, digits, monkeypatch):
     run = creation.create_run(tiny.changed(device="auto"), "moved")
     request_at(monkeypatch, "stop", 1, 3)
     worker.train(run.folder, digits)

@@ -73,7 +73,7 @@ def test_other_faults_of_the_system_are_named(tmp_path):
         (b"1" * 9_000, "not valid JSON"),
     ],
 )
-def test_what_is_no_json_is_refused(tmp_path, data, says):
+def test_invalid_json_is_refused(tmp_path, data, says):
     (tmp_path / "a.json").write_bytes(data)
     with pytest.raises(RunError, match=says):
         files.read_json(tmp_path / "a.json")
@@ -114,7 +114,7 @@ def test_the_lock_admits_one_at_a_time(tmp_path):
     assert most == 1
 
 
-def test_a_lock_that_is_never_given_back_is_an_error_and_no_hang(tmp_path, monkeypatch):
+def test_a_lock_that_is_never_released_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "LOCK_SECONDS", 0.1)
     errors = []
 
@@ -140,14 +140,14 @@ def test_a_lock_that_is_never_given_back_is_an_error_and_no_hang(tmp_path, monke
         (errno.EACCES, RunError, "new could not be written: Permission denied"),
     ],
 )
-def test_what_the_system_refuses_under_the_lock_is_told_in_words(tmp_path, number, kind, says):
+def test_a_refusal_of_the_system_under_the_lock_is_an_error_message(tmp_path, number, kind, says):
     with pytest.raises(kind, match=says), files.lock_folder(tmp_path):
         raise OSError(number, os.strerror(number), str(tmp_path / "new"))
     with files.lock_folder(tmp_path):
         pass
 
 
-def test_sweeping_takes_only_what_writers_left(tmp_path: Path):
+def test_only_partial_files_are_removed(tmp_path: Path):
     (tmp_path / ".state.pt.123-456.tmp").write_bytes(b"half")
     (tmp_path / "state.pt").write_bytes(b"whole")
     files.remove_partial_files(tmp_path)

@@ -27,7 +27,7 @@ def runs(checkpoints):
         ("nix", None, ""),
     ],
 )
-def test_runs_are_found_by_all_words_whatever_their_case(runs, text, state, names):
+def test_filtering_needs_all_words_in_any_case(runs, text, state, names):
     assert [run.name for run in listing.filter_runs(runs, text, state)] == names.split()
 
 
@@ -42,17 +42,17 @@ def test_runs_are_found_by_all_words_whatever_their_case(runs, text, state, name
         ("shortest time", "beta Alpha gamma"),
     ],
 )
-def test_runs_are_put_in_order_and_those_without_a_figure_come_last(runs, by, names):
+def test_runs_without_a_value_are_sorted_last(runs, by, names):
     assert [run.name for run in listing.sort_runs(runs, by)] == names.split()
 
 
-def test_every_order_is_tried_and_no_other_taken(runs):
+def test_every_sort_key_works_and_others_are_refused(runs):
     assert len(listing.SORT_KEYS) == 6
     with pytest.raises(RunError, match=r"by newest, .* or name, not 'colour'"):
         listing.sort_runs(runs, "colour")
 
 
-def test_only_fields_that_differ_are_told(runs):
+def test_only_differing_fields_are_returned(runs):
     by_name = {run.name: run for run in runs}
     assert listing.differing_fields([by_name["beta"]]) == listing.differing_fields([]) == []
     assert listing.differing_fields([by_name["beta"], by_name["beta"]]) == []
@@ -64,5 +64,5 @@ def test_only_fields_that_differ_are_told(runs):
     ]
 
 
-def test_seconds_are_those_of_all_epochs(runs):
+def test_total_seconds_sum_all_epochs(runs):
     assert [listing.total_seconds(run) for run in runs] == [0.0, 2.0, 6.0]

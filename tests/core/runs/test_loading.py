@@ -19,7 +19,7 @@ def test_a_loaded_model_is_ready_to_use(trained, which):
     assert not model.training
 
 
-def test_weights_with_no_number_are_refused(trained):
+def test_weights_that_are_not_finite_are_refused(trained):
     import torch
 
     run = trained("a")

@@ -40,7 +40,7 @@ def counted(monkeypatch) -> list:
     return asked
 
 
-def test_they_agree_with_the_trainers_own_score(tmp_path, pair, digits):
+def test_predictions_agree_with_the_trainer(tmp_path, pair, digits):
     run = made_run(tmp_path, "mine", architecture="original-3762")
     found = load_predictions(run, test=pair)
     loss, correct = evaluate(
@@ -50,14 +50,14 @@ def test_they_agree_with_the_trainers_own_score(tmp_path, pair, digits):
     assert float(found.loss.mean()) == pytest.approx(loss, rel=1e-4)
 
 
-def test_a_network_is_asked_once(tmp_path, pair, counted):
+def test_predictions_are_computed_once(tmp_path, pair, counted):
     run = made_run(tmp_path, "mine")
     first, second = (load_predictions(run, test=pair) for _ in range(2))
     assert len(counted) == len(kept(tmp_path)) == 1
     np.testing.assert_array_equal(first.probabilities, second.probabilities)
 
 
-def test_other_weights_or_other_images_are_asked_anew(tmp_path, pair, counted):
+def test_other_weights_or_images_are_predicted_again(tmp_path, pair, counted):
     run = made_run(tmp_path, "mine")
     load_predictions(run, test=pair)
     load_predictions(run, test=pair[np.arange(len(pair))[::-1]])
@@ -78,7 +78,7 @@ def test_other_weights_or_other_images_are_asked_anew(tmp_path, pair, counted):
         lambda path: path.write_bytes(path.read_bytes()[:-200]),
     ],
 )
-def test_what_was_kept_and_went_bad_is_made_anew(tmp_path, pair, counted, harm):
+def test_a_damaged_file_is_replaced(tmp_path, pair, counted, harm):
     run = made_run(tmp_path, "mine")
     first = load_predictions(run, test=pair)
     harm(kept(tmp_path)[0])
@@ -88,20 +88,20 @@ def test_what_was_kept_and_went_bad_is_made_anew(tmp_path, pair, counted, harm):
     assert len(counted) == 2
 
 
-def test_where_nothing_can_be_kept_it_still_answers(tmp_path, pair):
+def test_predictions_work_where_nothing_can_be_stored(tmp_path, pair):
     run = made_run(tmp_path, "mine")
     (tmp_path / FOLDER).write_text("a file where the folder should be")
     assert len(load_predictions(run, test=pair).labels) == 200
 
 
-def test_only_so_many_are_kept(tmp_path, pair, monkeypatch):
+def test_the_number_of_files_is_bounded(tmp_path, pair, monkeypatch):
     monkeypatch.setattr(prediction_cache, "MAX_FILES", 2)
     for seed in (1, 2, 3):
         load_predictions(made_run(tmp_path, f"mine-{seed}", seed=seed), test=pair)
     assert len(kept(tmp_path)) == 2
 
 
-def test_what_is_kept_is_no_run(tmp_path, pair):
+def test_the_cache_is_not_listed_as_a_run(tmp_path, pair):
     load_predictions(made_run(tmp_path, "mine"), test=pair)
     assert [run.name for run in list_runs(tmp_path)] == ["mine"]
 
@@ -115,7 +115,7 @@ def test_a_run_without_weights_is_named(tmp_path, pair):
         load_predictions(run, test=pair)
 
 
-def test_a_network_that_gives_no_numbers_is_named(tmp_path, pair):
+def test_outputs_that_are_not_finite_are_an_error(tmp_path, pair):
     run = made_run(tmp_path, "wild")
     weights = {
         name: value * float("nan") for name, value in build_model(run.config).state_dict().items()

@@ -142,7 +142,7 @@ def test_a_run_outlives_the_process_that_started_it():
     _finish("a")
 
 
-def test_the_queue_runs_on_from_one_run_to_the_next():
+def test_the_next_run_starts_when_one_ends():
     for name in ("a", "b", "c"):
         creation.create_run(SMALL.changed(epochs=1), name)
         run_queue.submit(name)
@@ -210,7 +210,7 @@ def test_a_full_disk_is_named_by_a_real_process(tmp_path, monkeypatch, free):
         subprocess.run(["umount", "--lazy", str(small)], check=True)
 
 
-def test_a_zombie_is_no_training_process():
+def test_a_zombie_does_not_count_as_training():
     run = creation.create_run(SMALL, "a")
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     status.write(run.folder, "running", "", processes.identity(child.pid))

@@ -16,7 +16,7 @@ from tests.core.runs.interruptions import Killed, kill, request_at
 
 @pytest.mark.parametrize(("action", "state"), [("stop", "stopped"), ("pause", "paused")])
 @pytest.mark.parametrize("place", [(1, 1), (1, 6), (2, 4), (3, 5)])
-def test_a_stopped_run_goes_on_to_the_same_end(
+def test_a_stopped_run_resumes_to_the_same_end(
     full, digits, monkeypatch, outcome, kinds, action, state, place
 ):
     whole, cut = creation.create_run(full, "whole"), creation.create_run(full, "cut")
@@ -79,7 +79,7 @@ def test_killed_at_any_write_it_ends_the_same(full, digits, monkeypatch, outcome
     assert kills > 20
 
 
-def test_killed_again_and_again_it_ends_the_same(full, digits, monkeypatch, outcome, kinds):
+def test_killed_repeatedly_it_ends_the_same(full, digits, monkeypatch, outcome, kinds):
     whole, cut = creation.create_run(full, "whole"), creation.create_run(full, "cut")
     worker.train(whole.folder, digits)
     for kills in range(1_000):
@@ -94,7 +94,7 @@ def test_killed_again_and_again_it_ends_the_same(full, digits, monkeypatch, outc
     assert outcome(store.open_run("cut")) == outcome(store.open_run("whole"))
 
 
-def test_a_rate_that_was_changed_is_kept_by_a_resumed_run(tiny, digits, monkeypatch, outcome):
+def test_a_resumed_run_keeps_a_changed_learning_rate(tiny, digits, monkeypatch, outcome):
     """Changed at the same step, one killed later: both end alike, unlike an unchanged run."""
     monkeypatch.setattr("core.runs.recorder.EVENT_SECONDS", 0.0)
     config = tiny.changed(schedule="constant", lr=0.01)

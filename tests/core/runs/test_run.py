@@ -129,7 +129,7 @@ def test_whatever_changes_in_a_run_is_noticed(trained, name):
         store.open_run("a")
 
 
-def test_a_run_knows_how_many_numbers_it_learns(trained, tiny):
+def test_a_run_counts_its_parameters(trained, tiny):
     assert trained("a").parameters == 7 * 7 * 10 + 10
     assert (
         creation.create_run(tiny.changed(architecture="original-3762", layers=()), "b").parameters

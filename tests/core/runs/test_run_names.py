@@ -49,13 +49,13 @@ def test_a_name_that_could_reach_elsewhere_is_refused(tiny, name, checkpoints):
 
 
 @given(st.text(max_size=80))
-def test_any_wanted_name_becomes_one_that_can_be_had(wanted):
+def test_any_wanted_name_becomes_a_valid_one(wanted):
     name = run_names.find_free_name(wanted, Path("nowhere"))
     assert run_names.check_name(name) == name
 
 
 @given(st.text(alphabet=st.sampled_from("./\\abC-_ ~\0:"), max_size=12))
-def test_whatever_name_passes_stays_inside(name):
+def test_any_valid_name_stays_inside_the_folder(name):
     try:
         run_names.check_name(name)
     except RunError:
@@ -71,7 +71,7 @@ def test_a_free_name_counts_up(tiny):
     assert run_names.find_free_name("Größe: 5 / x") == "Gr-e-5-x"
 
 
-def test_a_name_is_had_once_whatever_its_case(tiny):
+def test_names_are_unique_in_any_case(tiny):
     creation.create_run(tiny, "Run")
     with pytest.raises(RunError, match="already a run 'run'; choose another name, such as 'run-2'"):
         creation.create_run(tiny, "run")

@@ -41,7 +41,7 @@ def _make(config, *names):
         creation.create_run(config, name)
 
 
-def test_more_runs_than_places_wait_in_order(tiny, started):
+def test_more_runs_than_slots_wait_in_order(tiny, started):
     _make(tiny, "a", "b", "c", "d")
     states = [run_queue.submit(name).state for name in ("b", "a", "d", "c")]
     assert states == ["running", "queued", "queued", "queued"]
@@ -54,7 +54,7 @@ def test_more_runs_than_places_wait_in_order(tiny, started):
     assert (started, run_queue.list_waiting()) == (["b", "a"], ["d", "c"])
 
 
-def test_as_many_train_as_the_settings_say(tiny, started, monkeypatch):
+def test_the_setting_limits_how_many_train(tiny, started, monkeypatch):
     monkeypatch.setenv("INKLING_RUNNING", "2")
     _make(tiny, "a", "b", "c")
     assert [run_queue.submit(name).state for name in "abc"] == ["running", "running", "queued"]
@@ -62,7 +62,7 @@ def test_as_many_train_as_the_settings_say(tiny, started, monkeypatch):
     assert run_queue.start_waiting() == ["c"]
 
 
-def test_the_order_can_be_changed_and_entries_dropped(tiny, started):
+def test_the_order_can_be_changed_and_entries_removed(tiny, started):
     _make(tiny, "a", "b", "c", "d", "e")
     for name in "abcde":
         run_queue.submit(name)
@@ -109,7 +109,7 @@ def test_submitting_twice_is_refused_or_keeps_one_entry(tiny, started):
     assert run_queue.list_waiting() == ["b"]
 
 
-def test_the_queue_has_an_end(tiny, started):
+def test_a_full_queue_refuses_runs(tiny, started):
     _make(tiny, "a", "b", "c")
     run_queue.submit("a", limits=Limits(max_queue=1))
     run_queue.submit("b", limits=Limits(max_queue=1))
@@ -118,7 +118,7 @@ def test_the_queue_has_an_end(tiny, started):
     assert store.open_run("c").state == "stopped"
 
 
-def test_a_run_larger_than_the_machine_lends_does_not_start(tiny, started):
+def test_a_run_above_the_limits_does_not_start(tiny, started):
     _make(tiny, "a")
     with pytest.raises(LimitError, match="limit of"):
         run_queue.submit("a", limits=Limits(max_epochs=2))
@@ -151,7 +151,7 @@ def test_a_link_among_the_runs_neither_waits_nor_counts(tiny, started, checkpoin
     assert run_queue.submit("b").state == "running"
 
 
-def test_a_process_that_cannot_be_started_is_told(tiny, monkeypatch):
+def test_a_process_that_cannot_be_started_fails_the_run(tiny, monkeypatch):
     def start(*given, **options):
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
@@ -163,7 +163,7 @@ def test_a_process_that_cannot_be_started_is_told(tiny, monkeypatch):
     assert run_queue.list_waiting() == []
 
 
-def test_a_worker_started_by_hand_takes_a_place_or_waits(tiny, started, digits):
+def test_a_worker_started_by_hand_takes_a_slot_or_waits(tiny, started, digits):
     _make(tiny, "a", "b")
     run_queue.submit("a")
     assert worker.train(store.open_run("b").folder, digits) == "queued"
@@ -189,9 +189,7 @@ def test_the_end_of_a_run_starts_the_next(tiny, started, digits, monkeypatch):
     assert started == ["b"]
 
 
-def test_a_starter_that_dies_between_starting_and_writing_is_put_right(
-    tiny, started, digits, monkeypatch
-):
+def test_a_process_killed_while_starting_a_worker_does_no_harm(tiny, started, digits, monkeypatch):
     """The process runs, but no file says so: another is started, and one of the two gives way."""
     _make(tiny, "a", "b")
     with monkeypatch.context() as patch:
@@ -224,7 +222,7 @@ run_queue.submit(sys.argv[1])
 """
 
 
-def test_starts_at_the_same_instant_never_both_take_the_last_place(tiny):
+def test_simultaneous_starts_never_share_the_last_slot(tiny):
     names = [f"r{number}" for number in range(6)]
     _make(tiny, *names)
     at = time.time() + 4
@@ -247,7 +245,7 @@ def test_starts_at_the_same_instant_never_both_take_the_last_place(tiny):
     assert len(run_queue.list_waiting()) == 5
 
 
-def test_places_on_a_gpu(monkeypatch):
+def test_a_gpu_has_more_slots(monkeypatch):
     monkeypatch.setattr(Path, "exists", lambda self: str(self) == "/dev/nvidia0")
     assert run_queue.count_slots() == run_queue.GPU_SLOTS
     monkeypatch.setenv("INKLING_RUNNING", "1")

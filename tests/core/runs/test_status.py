@@ -33,7 +33,7 @@ def test_a_dead_process_is_noticed_and_its_log_quoted(trained):
         ("dance", "running", ""),
     ],
 )
-def test_what_is_asked_of_a_live_worker_is_told(tiny, action, state, message):
+def test_a_pending_request_shows_in_the_state(tiny, action, state, message):
     run = creation.create_run(tiny, "a")
     status.write(run.folder, "running", "", processes.identity())
     status.write_request(run.folder, action)

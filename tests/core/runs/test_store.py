@@ -83,7 +83,7 @@ def test_a_link_among_the_runs_is_named_and_not_followed(trained, tmp_path, chec
         store.open_run("link")
 
 
-def test_renaming_takes_children_along(trained, tiny):
+def test_renaming_updates_forks(trained, tiny):
     trained("a")
     creation.create_run(tiny, "child", parent={"name": "a", "which": "last", "epoch": 3})
     renamed = store.rename("a", "b")

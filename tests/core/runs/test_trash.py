@@ -83,7 +83,7 @@ def test_nothing_else_can_be_deleted_restored_or_removed(tiny, checkpoints, name
     assert len(trash.list_trash()) == 1
 
 
-def test_restoring_keeps_to_names_and_limits(tiny):
+def test_restoring_checks_names_and_limits(tiny):
     creation.create_run(tiny, "a")
     key = trash.delete("a").key
     with pytest.raises(RunError, match="cannot be a run's name"):

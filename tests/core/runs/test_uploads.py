@@ -128,7 +128,7 @@ def test_a_file_too_large_or_with_too_many_entries_is_refused(exported):
     "data",
     [b"", b"PK", b"x" * 1000, b"PK\x05\x06" + bytes(18), b"PK\x05\x06" + b"\xff" * 16 + b"\0\0"],
 )
-def test_what_is_no_zip_is_refused(data):
+def test_other_files_are_refused(data):
     with pytest.raises(RunError):
         archive.import_run(data)
 
@@ -203,7 +203,7 @@ def test_wrong_values_are_refused_by_field(exported, file, change, says):
     assert [run.name for run in store.list_runs()] == ["a"]
 
 
-def test_values_nobody_knows_do_not_come_in(exported):
+def test_unknown_values_are_not_imported(exported):
     data = change_json(
         exported[1],
         "run.json",
@@ -229,7 +229,7 @@ def test_values_nobody_knows_do_not_come_in(exported):
     places=st.lists(st.tuples(st.integers(0, 10**6), st.integers(1, 255)), min_size=1, max_size=4),
     cut=st.integers(0, 10**6),
 )
-def test_any_bytes_are_a_whole_run_or_the_products_own_error(exported, places, cut):
+def test_any_bytes_are_a_valid_run_or_a_user_error(exported, places, cut):
     data = bytearray(exported[1])
     for place, flip in places:
         data[place % len(data)] ^= flip
@@ -259,7 +259,7 @@ CONFIG_VALUES = st.one_of(
         st.sampled_from(list(RunConfig().to_dict())), CONFIG_VALUES, min_size=1, max_size=3
     )
 )
-def test_any_config_is_trained_by_its_own_network_or_refused(exported, changes):
+def test_any_config_fits_its_weights_or_is_refused(exported, changes):
     data = change_json(
         exported[1], "run.json", lambda run: {**run, "config": {**run["config"], **changes}}
     )

@@ -67,7 +67,7 @@ def test_the_best_weights_are_those_of_the_best_row(full, digits):
     )[1] == (run.best.val_correct)
 
 
-def test_events_tell_each_step_once(tiny, digits, monkeypatch):
+def test_events_cover_each_step_once(tiny, digits, monkeypatch):
     run = creation.create_run(tiny, "cut")
     monkeypatch.setattr("core.runs.recorder.EVENT_SECONDS", 0.0)
     with monkeypatch.context() as patch:
@@ -91,7 +91,7 @@ def test_events_tell_each_step_once(tiny, digits, monkeypatch):
     assert places == [(epoch, step) for epoch in (1, 2, 3) for step in range(1, 7)]
 
 
-def test_a_stop_in_a_long_step_is_had_at_once(tiny, digits, monkeypatch):
+def test_a_stop_does_not_wait_for_a_long_step(tiny, digits, monkeypatch):
     """The step never ends here; the process is left all the same, with what was saved before."""
     run = creation.create_run(tiny, "slow")
     left, hung = threading.Event(), threading.Event()
@@ -146,7 +146,7 @@ def test_a_run_with_a_holdout_is_scored_once_on_the_test_images(tiny, digits):
     assert run.test.total == len(digits.test.labels)
 
 
-def test_losses_are_summed_where_they_are_and_read_now_and_then(tiny, digits, monkeypatch):
+def test_losses_are_summed_on_the_device(tiny, digits, monkeypatch):
     """Asking a device for a number at every step would make it wait."""
     reads = []
     real = worker.Recorder._append_batch_event
@@ -185,7 +185,7 @@ def test_batch_losses_in_events_are_means(tiny, digits, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_every_architecture_trains_stops_and_goes_on(name, tiny, digits, monkeypatch):
+def test_every_architecture_trains_stops_and_resumes(name, tiny, digits, monkeypatch):
     run = creation.create_run(
         tiny.changed(layers=[], architecture=name, epochs=1, batch_size=200), "run"
     )
