@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import importlib
+import math
 import threading
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 import streamlit as st
 
 from core import aliases
+from core.config import FIELDS
+from core.schema import LARGEST
 
 HERE = Path(__file__).resolve().parent
 
@@ -47,6 +50,9 @@ SECTIONS = (
 # Arguments of widgets that keep their value across pages and reloads. Streamlit also writes the
 # value into the link, under the widget's key, unless it is the default.
 KEPT: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
+# Names in a link that stand for runs, which may be called "inf" or "1e999".
+NAME_KEYS = ("run", "other", "network", "fork")
+_DROPPED = "frame_dropped_numbers"
 
 
 def page(title: str, lead: str = "", heading: str = "", style: str = "") -> None:
@@ -63,11 +69,15 @@ def page(title: str, lead: str = "", heading: str = "", style: str = "") -> None
     if style:
         st.html(HERE / style)
     _update_link_names()
+    _drop_impossible_numbers(title)
     _draw_sidebar()
     _import_torch()
     st.title(heading or title, anchor=False)
     if lead:
         st.markdown(f":gray[{lead}]")
+    if (dropped := st.session_state.pop(_DROPPED, None)) is not None:
+        names = f" of {', '.join(dropped)}" if dropped else ""
+        st.warning(f"The link was opened without the value{names}: the number is too large.")
 
 
 def heading(title: str, quiet: str) -> None:
@@ -92,6 +102,27 @@ def _update_link_names() -> None:
         if (field, present) != (name, value):
             del st.query_params[name]
             st.query_params.setdefault(field, present)
+
+
+def _drop_impossible_numbers(title: str) -> None:
+    """Reopen the page without the numbers in its link that no control can hold.
+
+    Streamlit's number input raises an error for infinity and for whole numbers of hundreds of
+    digits, and reads the link as it was when the page was opened.
+    """
+    link = st.query_params.to_dict()
+    dropped = [name for name, text in link.items() if name not in NAME_KEYS and _is_too_large(text)]
+    if dropped:
+        st.session_state[_DROPPED] = [name for name in dropped if name in FIELDS]
+        file = next(file for _, pages in SECTIONS for file, label, _ in pages if label == title)
+        st.switch_page(file, query_params={key: link[key] for key in link if key not in dropped})
+
+
+def _is_too_large(text: str) -> bool:
+    try:
+        return abs(float(text)) > LARGEST
+    except ValueError:
+        return False
 
 
 def _draw_sidebar() -> None:

@@ -81,7 +81,7 @@ def show_image(
         st.page_link(
             "pages/data.py",
             label=":primary[Open in Data :material/arrow_forward:]",
-            query_params={"part": "LabelledImages", "set": "test", "index": str(index)},
+            query_params={"part": "Digits", "set": "test", "index": str(index)},
         )
 
 
