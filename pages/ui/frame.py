@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import importlib
-import math
 import threading
 from functools import cache
 from pathlib import Path

@@ -55,13 +55,18 @@ def test_choosing_a_recipe_sets_every_control(recipe, folder):
 
 def test_a_link_sets_the_controls(folder):
     app = open_page(
-        "pages/train.py", recipe="initial", lr="0.03", epochs="3", optimizer="adam", nesterov="true"
+        "pages/train.py",
+        recipe="initial",
+        lr="0.03",
+        epochs="3",
+        optimizer="adam",
+        momentum_cycle="true",
     )
     assert app.selectbox(key="recipe").value == "initial"
     assert app.select_slider(key="lr").value == 0.03
     assert app.select_slider(key="epochs").value == 3
     assert app.selectbox(key="optimizer").value == "adam"
-    assert app.toggle(key="nesterov").value is True
+    assert app.toggle(key="momentum_cycle").value is True
     assert app.selectbox(key="architecture").value == "initial", (
         "what the link leaves out is the recipe's"
     )
@@ -81,10 +86,20 @@ def test_a_link_that_starts_anew_wins_over_what_was_set(folder):
 def test_every_field_of_the_config_has_a_control(folder):
     made_run(folder, "master")
     opened = [
-        open_page("pages/train.py", schedule=schedule, teacher="master").session_state
+        open_page(
+            "pages/train.py", schedule=schedule, teacher="master", optimizer="sgd", holdout="100"
+        ).session_state
         for schedule in ("one-cycle", "exponential")
     ]
     assert not [name for name in SETTINGS if not any(name in each for each in opened)]
+
+
+def test_fields_without_effect_have_no_control(folder):
+    app = open_page("pages/train.py", recipe="initial", optimizer="adam", schedule="cosine")
+    for name in ("nesterov", "warmup", "gamma", "teacher_share", "temperature", "holdout_seed"):
+        assert name not in app.session_state, name
+    assert app.select_slider(key="max_lr").disabled
+    assert not app.select_slider(key="lr").disabled
 
 
 def test_rows_handed_over_are_trained_until_they_are_dropped(folder, idle):
