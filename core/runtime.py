@@ -1,6 +1,7 @@
-"""Runtime: the settings that a run was trained with on its machine, as run.json stores them.
+"""Runtime: the settings that a run was trained with on its machine, as in run.json.
 
-`core.training.runtime` resolves them before the first step; a resumed run keeps them. No torch in here.
+`core.training.runtime` resolves them before the first step; a resumed run keeps them. No torch in
+here.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Runtime:
     layout: str
     """Memory layout of the images."""
     benchmarked: Mapping[str, float] = field(default_factory=dict)
-    """Milliseconds per step (median) by "precision layout"; empty if the config names a precision."""
+    """Milliseconds per step (median) by "precision layout"; empty if precision is not "auto"."""
     threads: int
     """CPU threads for the arithmetic."""
     workers: int = 0

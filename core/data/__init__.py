@@ -1,1 +1,1 @@
-"""The digits, what augmentation does to them, and the way from the tensor to the device."""
+"""The dataset, its augmentation, and the batches made of it."""

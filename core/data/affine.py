@@ -1,7 +1,8 @@
-"""Moving, scaling, turning and slanting many small images at once: the same images as Albumentations' Affine gives.
+"""Affine transforms of many small images, identical to those of Albumentations' Affine.
 
-Albumentations builds two 3x3 matrices an image from nine small arrays, which at 28x28 takes fifteen times as long as
-the warp itself. Here all matrices of a group are built together, from the same draws in the same order.
+For every image, Albumentations builds two 3x3 matrices from nine small arrays, which takes fifteen
+times as long as warping 28x28 pixels. Here the matrices of all images are built together, from the
+same random numbers in the same order.
 """
 
 from __future__ import annotations
@@ -16,41 +17,47 @@ import numpy as np
 def draw(
     row: Mapping[str, Any], generator: random.Random, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What happens to each of `count` images, as Albumentations draws it.
+    """Draw random parameters for `count` images, as Albumentations does.
 
     Args:
         row: an affine transform as `augmentations.complete` returns it.
-        generator: moves on by one draw an image where p is below 1, and seven more for those that are changed.
+        generator: draws one number per image if p is below 1, and seven per transformed image.
         count: number of images.
 
     Returns:
-        (n,) the numbers of the images that are changed, and (n, 7) float64: shift in x and y as a share of the side,
-        slant in x and y in degrees, factor in x and y, turn in degrees.
+        Indices of the transformed images, (n,) int64, and their parameters, (n, 7) float64: shift
+        in x and y as a fraction of the side, shear in x and y in degrees, scale in x and y,
+        rotation in degrees.
     """
-    shift, scale, shear, turn = row["shift"], row["scale"], row["shear"], row["rotate"]
-    reaches = (
+    shift, scale, shear, rotation = row["shift"], row["scale"], row["shear"], row["rotate"]
+    spreads = (
         (0.0, shift),
         (0.0, shift),
         (0.0, shear),
         (0.0, shear),
         (1.0, scale),
         (1.0, scale),
-        (0.0, turn),
+        (0.0, rotation),
     )
-    ranges = [(centre - reach, (centre + reach) - (centre - reach)) for centre, reach in reaches]
-    chosen, drawn, p, one = [], [], row["p"], generator.random
+    # Low end and width, rounded as Albumentations does.
+    ranges = [
+        (centre - spread, (centre + spread) - (centre - spread)) for centre, spread in spreads
+    ]
+    indices, drawn, p, random_number = [], [], row["p"], generator.random
     for index in range(count):
-        if p >= 1 or one() < p:
-            chosen.append(index)
-            drawn.append([low + width * one() for low, width in ranges])
+        if p >= 1 or random_number() < p:
+            indices.append(index)
+            drawn.append([low + width * random_number() for low, width in ranges])
     values = np.array(drawn).reshape(-1, len(ranges))
     if row["aspect"] == "kept":
         values[:, 5] = values[:, 4]
-    return np.array(chosen, np.int64), values
+    return np.array(indices, np.int64), values
 
 
 def matrices(values: np.ndarray, side: int) -> np.ndarray:
-    """The maps from old to new pixels: scaled, turned, slanted about the centre, then shifted by whole pixels.
+    """Return the maps from old to new pixels.
+
+    Images are scaled, rotated and sheared about their centre, then shifted by whole pixels.
 
     Args:
         values: (n, 7) as `draw` returns them.
@@ -60,12 +67,12 @@ def matrices(values: np.ndarray, side: int) -> np.ndarray:
         (n, 2, 3) float64.
     """
     shifts = np.trunc(values[:, :2] * side)
-    slant_x, slant_y = np.tan(np.deg2rad(-values[:, 2])), np.tan(np.deg2rad(-values[:, 3]))
-    turn = np.deg2rad(values[:, 6] % 360)
-    cos, sin = np.cos(turn), np.sin(turn)
-    # slant @ turn @ scale, written out
+    shear_x, shear_y = np.tan(np.deg2rad(-values[:, 2])), np.tan(np.deg2rad(-values[:, 3]))
+    angle = np.deg2rad(values[:, 6] % 360)
+    cos, sin = np.cos(angle), np.sin(angle)
+    # the product shear @ rotation @ scale
     linear = np.stack(
-        [cos - slant_x * sin, sin + slant_x * cos, slant_y * cos - sin, slant_y * sin + cos], 1
+        [cos - shear_x * sin, sin + shear_x * cos, shear_y * cos - sin, shear_y * sin + cos], 1
     )
     linear = linear.reshape(-1, 2, 2) * values[:, None, 4:6]
     centre = (side - 1) / 2
@@ -74,19 +81,19 @@ def matrices(values: np.ndarray, side: int) -> np.ndarray:
 
 
 def warp(images: np.ndarray, row: Mapping[str, Any], generator: random.Random, border: int) -> None:
-    """Transform a group of images in place.
+    """Transform images in place.
 
     Args:
         images: (N, side, side) uint8.
         row: an affine transform as `augmentations.complete` returns it.
-        generator: where chance comes from.
+        generator: source of the random numbers.
         border: OpenCV's border mode.
     """
     import cv2
 
     side = images.shape[1]
-    chosen, values = draw(row, generator, len(images))
-    for index, matrix in zip(chosen.tolist(), matrices(values, side), strict=True):
+    indices, values = draw(row, generator, len(images))
+    for index, matrix in zip(indices.tolist(), matrices(values, side), strict=True):
         images[index] = cv2.warpAffine(
             images[index], matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=border
         )

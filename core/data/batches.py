@@ -210,7 +210,7 @@ class Batches:
 
 
 class AugmentedChunks(Dataset):
-    """The augmented images of (epoch, chunk), as arrays, so that workers can be sent the dataset."""
+    """The augmented images by (epoch, chunk), as arrays, so that the dataset can be pickled."""
 
     def __init__(self, batches: Batches, size: int):
         self.training: LabelledImages[np.ndarray] = batches.training.to_numpy()

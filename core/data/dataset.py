@@ -1,7 +1,7 @@
 """The MNIST dataset as tensors: found, downloaded, split; and a synthetic stand-in for tests.
 
-Every file is checked against its SHA-256 whenever it is read, and downloaded files appear together or
-not at all. Where they are downloaded from is in `sources`.
+Every file is checked against its SHA-256 whenever it is read, and downloaded files appear together
+or not at all. Where they are downloaded from is in `sources`.
 """
 
 from __future__ import annotations
@@ -218,7 +218,7 @@ def _read(folder: Path, name: str) -> np.ndarray | None:
 
 
 def _parse_idx(content: np.ndarray) -> Tensor:
-    """Parse an IDX file: a magic number that ends with the number of axes, the shape, the values."""
+    """Parse an IDX file: a magic number ending with the number of axes, the shape, the values."""
     axes = int(content[3])
     shape = content[4 : 4 + 4 * axes].view(">i4")
     return torch.from_numpy(content[4 + 4 * axes :].reshape(*shape))

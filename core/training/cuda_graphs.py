@@ -85,8 +85,8 @@ class CapturedStep:
     all steps are done ordinarily.
 
     Args:
-        step: (images (B, 28, 28) uint8, labels (B,) int64) -> loss, 0-d; updates weights and sums in
-            place.
+        step: (images (B, 28, 28) uint8, labels (B,) int64) -> loss, 0-d; updates weights and sums
+            in place.
         optimizer: of the step, with one learning rate for all parameters.
         state: returns the step's `mutable_state`.
         batch_size: smaller batches are done ordinarily.

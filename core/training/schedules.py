@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from core.config import RunConfig
 
-# As torch's OneCycleLR: the first rate is max_lr / 25, the last one is 10,000 times lower than that.
+# As torch's OneCycleLR: the first rate is max_lr / 25, the last one 10,000 times lower still.
 DIV_FACTOR, FINAL_DIV_FACTOR = 25.0, 1e4
 BASE_MOMENTUM, MAX_MOMENTUM = 0.85, 0.95
 # Epochs at which the original's one-cycle changes its slope, of its 15.

@@ -1,3 +1,7 @@
+"""Affine transforms: identical to those of Albumentations."""
+
+from __future__ import annotations
+
 import random
 
 import albumentations
@@ -29,7 +33,7 @@ ROWS = check(
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_it_gives_the_images_that_albumentations_gives(row):
+def test_images_are_identical_to_those_of_albumentations(row):
     transform = KINDS["affine"].build(albumentations, cv2, row)
     transform.set_random_state(np.random.default_rng(0), random.Random(4))
     expected = np.stack([transform(image=image)["image"] for image in IMAGES])
@@ -38,16 +42,16 @@ def test_it_gives_the_images_that_albumentations_gives(row):
     assert np.array_equal(images, expected)
 
 
-def test_a_turn_by_90_degrees_and_a_shift_move_the_pixel_they_should():
+def test_a_rotation_by_90_degrees_and_a_shift_move_a_pixel_correctly():
     values = np.array(
         [[0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 90.0], [2 / 28, -3 / 28, 0.0, 0.0, 1.0, 1.0, 0.0]]
     )
-    turned, shifted = (matrix @ (20.0, 13.5, 1.0) for matrix in affine.matrices(values, 28))
-    assert turned == pytest.approx((13.5, 7.0))
+    rotated, shifted = (matrix @ (20.0, 13.5, 1.0) for matrix in affine.matrices(values, 28))
+    assert rotated == pytest.approx((13.5, 7.0))
     assert shifted == pytest.approx((22.0, 10.5))
 
 
-def test_a_kept_aspect_scales_both_sides_alike():
+def test_with_kept_aspect_both_sides_have_the_same_scale():
     _, kept = affine.draw(ROWS[0], random.Random(1), 50)
     _, free = affine.draw(ROWS[1], random.Random(1), 50)
     assert np.array_equal(kept[:, 4], kept[:, 5])

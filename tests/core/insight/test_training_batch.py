@@ -1,4 +1,4 @@
-"""The batch that is shown is the batch that is learnt from."""
+"""The batch that is shown is the batch that is trained on."""
 
 from __future__ import annotations
 
@@ -24,23 +24,25 @@ TINY = RunConfig(
 )
 
 
-def seen(config, digits, monkeypatch) -> dict[tuple[int, int], tuple[np.ndarray, np.ndarray]]:
-    """What the trainer hands to the network in every step, both counted from 1."""
-    found: list[torch.Tensor] = []
-    whole = trainer.normalise
+def record_batches(
+    config, digits, monkeypatch
+) -> dict[tuple[int, int], tuple[np.ndarray, np.ndarray]]:
+    """Images and labels of every training step, by epoch and step from 1."""
+    images: list[torch.Tensor] = []
+    normalise = trainer.normalise
     monkeypatch.setattr(
         trainer,
         "normalise",
-        lambda images, *rest: found.append(images.clone()) or whole(images, *rest),
+        lambda batch, *rest: images.append(batch.clone()) or normalise(batch, *rest),
     )
     monkeypatch.setattr(trainer, "evaluate", lambda *rest: (1.0, 1))
-    targets: list[torch.Tensor] = []
-    loss = trainer.F.nll_loss
+    labels: list[torch.Tensor] = []
+    nll_loss = trainer.F.nll_loss
     monkeypatch.setattr(
         trainer.F,
         "nll_loss",
-        lambda said, labels, *rest, **more: (
-            targets.append(labels.clone()) or loss(said, labels, *rest, **more)
+        lambda log_probabilities, batch, *rest, **options: (
+            labels.append(batch.clone()) or nll_loss(log_probabilities, batch, *rest, **options)
         ),
     )
     places = [
@@ -49,8 +51,8 @@ def seen(config, digits, monkeypatch) -> dict[tuple[int, int], tuple[np.ndarray,
         if hasattr(result, "steps")
     ]
     return {
-        place: (images.numpy(), labels.numpy())
-        for place, images, labels in zip(places, found, targets, strict=True)
+        place: (step_images.numpy(), step_labels.numpy())
+        for place, step_images, step_labels in zip(places, images, labels, strict=True)
     }
 
 
@@ -65,18 +67,18 @@ def seen(config, digits, monkeypatch) -> dict[tuple[int, int], tuple[np.ndarray,
     ],
     ids=["plain", "final", "hold-out", "partly augmented", "one batch"],
 )
-def test_it_is_exactly_what_is_trained_on(changes, digits, monkeypatch):
+def test_batches_equal_those_of_the_trainer(changes, digits, monkeypatch):
     config = TINY.changed(**changes)
-    all_seen = seen(config, digits, monkeypatch)
-    assert len(all_seen) == config.epochs * -(-(600 - config.holdout) // config.batch_size)
-    for place in [*all_seen][::5] + [*all_seen][-1:]:
+    batches = record_batches(config, digits, monkeypatch)
+    assert len(batches) == config.epochs * -(-(600 - config.holdout) // config.batch_size)
+    for place in [*batches][::5] + [*batches][-1:]:
         batch = batch_at(config, digits.train.to_numpy(), *place)
-        np.testing.assert_array_equal(batch.images, all_seen[place][0])
-        np.testing.assert_array_equal(batch.labels, all_seen[place][1])
+        np.testing.assert_array_equal(batch.images, batches[place][0])
+        np.testing.assert_array_equal(batch.labels, batches[place][1])
 
 
 @pytest.mark.parametrize(("epoch", "step"), [(0, 1), (1, 0), (4, 1), (1, 20)])
-def test_a_step_that_is_none_is_refused(epoch, step, digits):
+def test_a_step_outside_the_run_is_refused(epoch, step, digits):
     with pytest.raises(DataError, match="3 epochs of 19 steps"):
         batch_at(TINY, digits.train.to_numpy(), epoch, step)
 

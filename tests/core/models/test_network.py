@@ -1,4 +1,6 @@
-"""Network and its first weights: equal to plain torch, seeded, and safe to copy, save and differentiate."""
+"""Network and its initialisation: equal to plain torch, reproducible; can be copied and saved."""
+
+from __future__ import annotations
 
 import copy
 import io
@@ -17,8 +19,8 @@ SCORES = {"kind": "linear", "activation": "none"}
 IMAGES = torch.randn(6, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 
 
-def plain_seed_network() -> nn.Sequential:
-    """The seed's 3,762 network, written the usual way."""
+def plain_original() -> nn.Sequential:
+    """The original's network of 3,762 parameters, in plain torch."""
     layers: list[nn.Module] = []
     for before, after, ends in (
         (1, 4, 0),
@@ -37,7 +39,7 @@ def plain_seed_network() -> nn.Sequential:
 
 
 def test_logits_gradients_and_statistics_equal_plain_torch():
-    plain, model = plain_seed_network(), build_model(RunConfig(architecture="original-3762"))
+    plain, model = plain_original(), build_model(RunConfig(architecture="original-3762"))
     for mine, theirs in zip(model.state_dict().values(), plain.state_dict().values(), strict=True):
         theirs.copy_(mine)
     for network in (plain, model):
@@ -49,7 +51,7 @@ def test_logits_gradients_and_statistics_equal_plain_torch():
     assert torch.equal(model.eval()(IMAGES), plain.eval()(IMAGES))
 
 
-def test_an_added_row_is_added_after_its_activation_and_left_alone():
+def test_a_row_is_added_after_its_activation_and_not_changed():
     rows = [
         {"kind": "conv", "channels": 4, "padding": 1},
         {"kind": "conv", "channels": 4, "padding": 1, "activation": "none"},
@@ -64,10 +66,10 @@ def test_an_added_row_is_added_after_its_activation_and_left_alone():
     expected = scores(((second(one) + one).relu() + one).flatten(1))
     torch.testing.assert_close(model(IMAGES), expected)
     expected.square().sum().backward()
-    wanted = [weight.grad.clone() for weight in model.parameters()]
+    gradients = [weight.grad.clone() for weight in model.parameters()]
     model.zero_grad()
     model(IMAGES).square().sum().backward()
-    torch.testing.assert_close([weight.grad for weight in model.parameters()], wanted)
+    torch.testing.assert_close([weight.grad for weight in model.parameters()], gradients)
 
 
 @pytest.mark.parametrize(
@@ -86,13 +88,13 @@ def test_activations(activation, function):
     assert torch.equal(images, IMAGES)
 
 
-def test_features_end_in_the_logits_of_forward():
+def test_the_last_features_are_the_logits():
     for name in ARCHITECTURES:
         model = build_model(RunConfig(architecture=name)).eval()
         assert torch.equal(model.features(IMAGES)[-1].flatten(1), model(IMAGES))
 
 
-def test_dropout_rows_take_their_own_share_or_the_runs():
+def test_dropout_rows_have_their_own_probability_or_the_runs():
     model = Network(
         [{"kind": "dropout"}, {"kind": "dropout", "p": 0.5}, {"kind": "dropout", "p": 0}, SCORES],
         0.1,
@@ -105,7 +107,7 @@ def test_dropout_rows_take_their_own_share_or_the_runs():
     ] == [0.25] * 2
 
 
-def test_a_copy_a_saved_and_a_replaced_module_are_what_runs():
+def test_copied_saved_and_replaced_modules_are_used():
     model = build_model(RunConfig(architecture="residual-7850")).eval()
     logits = model(IMAGES)
     twin = copy.deepcopy(model)
@@ -123,7 +125,7 @@ def test_a_copy_a_saved_and_a_replaced_module_are_what_runs():
 
 
 @pytest.mark.parametrize("how", INITIALISATIONS)
-def test_build_is_a_function_of_the_config_and_leaves_the_generator_alone(how):
+def test_build_is_a_function_of_the_config_and_does_not_advance_the_generator(how):
     config = RunConfig(initialisation=how, seed=5)
     before = torch.get_rng_state()
     first = build_model(config).state_dict()
@@ -137,7 +139,7 @@ def test_build_is_a_function_of_the_config_and_leaves_the_generator_alone(how):
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_torchs_rule_draws_what_torchs_own_modules_draw(name):
+def test_the_torch_initialisation_equals_that_of_torchs_modules(name):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         plain = Network(ARCHITECTURES[name].rows).state_dict()
@@ -145,28 +147,26 @@ def test_torchs_rule_draws_what_torchs_own_modules_draw(name):
     assert all(torch.equal(model[key], plain[key]) for key in plain)
 
 
-def test_xavier_and_he_have_their_spread():
+def test_xavier_and_he_have_their_variance():
     model = Network(
         [{"kind": "conv", "channels": 64, "kernel": 5}, {"kind": "linear", "channels": 64}, SCORES]
     )
     conv, linear = model.layers[0], model.layers[1]
-    for how, spread in (
+    for how, variance in (
         ("xavier", lambda ins, outs: 2 / (ins + outs)),
         ("he", lambda ins, outs: 2 / ins),
     ):
         initialise(model, how, torch.Generator().manual_seed(1))
-        assert float(conv.weight.detach().var()) == pytest.approx(spread(25, 64 * 25), rel=0.1)
+        assert float(conv.weight.detach().var()) == pytest.approx(variance(25, 64 * 25), rel=0.1)
         assert float(linear.weight.detach().var()) == pytest.approx(
-            spread(64 * 24 * 24, 64), rel=0.1
+            variance(64 * 24 * 24, 64), rel=0.1
         )
         assert not conv.bias.any()
-    with pytest.raises(
-        ConfigError, match="initialisation is 'zeros', but it must be torch, xavier or he"
-    ):
+    with pytest.raises(ConfigError, match="zeros"):
         initialise(model, "zeros", torch.Generator())
 
 
-def test_initialising_again_resets_norms():
+def test_initialise_resets_norms():
     model = build_model(RunConfig())
     model(IMAGES)
     initialise(model, "torch", torch.Generator().manual_seed(1))
@@ -174,6 +174,6 @@ def test_initialising_again_resets_norms():
     assert all(torch.equal(value, fresh[key]) for key, value in model.state_dict().items())
 
 
-def test_wrong_rows_build_nothing():
-    with pytest.raises(ArchitectureError, match="row 2: a kernel of 28x28 is larger"):
+def test_wrong_rows_are_refused():
+    with pytest.raises(ArchitectureError, match="row 2"):
         build_model(RunConfig(layers=({"kind": "maxpool"}, {"kind": "conv", "kernel": 28}, SCORES)))

@@ -33,7 +33,7 @@ SMALL = RunConfig(
 
 
 class Replays:
-    """Repeat a captured step as a CUDA graph would, with the rate as a tensor; count the replays."""
+    """Repeat a captured step as a CUDA graph would, with the rate as a tensor, and count."""
 
     def __init__(self):
         self.count = 0

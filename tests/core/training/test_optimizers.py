@@ -1,4 +1,4 @@
-"""Optimizers by name, against torch's own with the same settings."""
+"""Optimizers by name, compared with torch's with the same settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from core.config import OPTIMIZERS, RunConfig
 from core.recipes import RECIPES
 from core.training import optimizers
 
-THEIRS = {
+EXPECTED = {
     "sgd": lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.8, weight_decay=0.01),
     "adam": lambda parameters: torch.optim.Adam(
         parameters, lr=0.1, betas=(0.8, 0.999), weight_decay=0.01
@@ -21,7 +21,7 @@ THEIRS = {
     "adadelta": lambda parameters: torch.optim.Adadelta(
         parameters, lr=0.1, rho=0.9, weight_decay=0.01
     ),
-    # A single layer is a last one, which learns by SGD.
+    # The last layer is updated as by SGD.
     "muon": lambda parameters: torch.optim.SGD(
         parameters, lr=0.1, momentum=0.8, nesterov=True, weight_decay=0.01
     ),
@@ -34,12 +34,12 @@ def lone_weight() -> nn.Module:
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_every_optimizer_steps_as_torchs_does(name):
+def test_every_optimizer_updates_as_torchs_does(name):
     mine, theirs = lone_weight(), lone_weight()
     ours = optimizers.build_optimizer(
         RunConfig(optimizer=name, lr=0.1, momentum=0.8, weight_decay=0.01), mine
     )
-    reference = THEIRS[name](theirs.parameters())
+    reference = EXPECTED[name](theirs.parameters())
     images = torch.randn(5, 3)
     for _ in range(4):
         optimizers.set_rate(ours, 0.1, 0.8)
@@ -52,7 +52,7 @@ def test_every_optimizer_steps_as_torchs_does(name):
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_a_rate_and_momentum_that_are_set_are_used(name):
+def test_set_rate_changes_rate_and_momentum(name):
     optimizer = optimizers.build_optimizer(RunConfig(optimizer=name), lone_weight())
     optimizers.set_rate(optimizer, 0.25, 0.5)
     for group in optimizer.param_groups:
@@ -62,14 +62,14 @@ def test_a_rate_and_momentum_that_are_set_are_used(name):
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_biases_are_not_pulled_towards_zero(name):
+def test_biases_have_no_weight_decay(name):
     optimizer = optimizers.build_optimizer(
         RunConfig(optimizer=name, weight_decay=0.1), nn.Linear(3, 2)
     )
     assert [group["weight_decay"] for group in optimizer.param_groups] == [0.1, 0.0]
 
 
-def test_pytorchs_example_is_set_as_pytorch_sets_it():
+def test_pytorchs_example_has_pytorchs_settings():
     config = RECIPES["pytorch-example"].config
     group = optimizers.build_optimizer(config, lone_weight()).param_groups[0]
     assert (group["lr"], group["rho"], group["eps"], group["weight_decay"]) == (1.0, 0.9, 1e-6, 0.0)

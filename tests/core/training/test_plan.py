@@ -1,4 +1,4 @@
-"""The check of a whole run before anything is loaded."""
+"""Plans: configs are resolved, and refused if they are not a valid run."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ POINT = [
         ("keras-style", 34_826),
     ],
 )
-def test_recipes_have_the_parameters_of_what_they_follow(name, parameters):
+def test_recipes_have_the_parameters_of_their_models(name, parameters):
     assert plan(RECIPES[name].config, Limits()).parameters == parameters
 
 
-def test_names_that_do_not_exist_are_refused():
-    with pytest.raises(ConfigError, match="unknown architecture 'x'"):
+def test_unknown_names_are_refused():
+    with pytest.raises(ConfigError, match="architecture"):
         plan(RunConfig(architecture="x"))
-    with pytest.raises(ConfigError, match="unknown augmentation 'x'"):
+    with pytest.raises(ConfigError, match="augmentation"):
         plan(RunConfig(augmentation="x"))
 
 
-def test_rows_that_make_no_network_are_refused_by_number():
+def test_invalid_rows_are_refused_by_number():
     with pytest.raises(ArchitectureError, match="row 2"):
         plan(RunConfig(layers=[POINT[0], {"kind": "maxpool"}, POINT[1]]))
 
 
-def test_limits_hold_for_what_the_config_stands_for():
+def test_limits_apply_to_the_resolved_network():
     with pytest.raises(LimitError, match="parameters, 3,762"):
         plan(RunConfig(), Limits(max_parameters=3_000))
 
 
 @pytest.mark.parametrize(("batch_size", "holdout"), [(1, 0), (59_999, 0), (4_999, 10_009), (3, 2)])
-def test_a_batch_of_one_is_refused_where_normalisation_needs_two(batch_size, holdout):
+def test_a_batch_of_one_image_is_refused_with_batch_norm(batch_size, holdout):
     config = RunConfig(layers=POINT, batch_size=batch_size, holdout=holdout)
     with pytest.raises(ConfigError, match="a batch of one image"):
         plan(config)

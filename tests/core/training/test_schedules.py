@@ -1,4 +1,4 @@
-"""Schedules against the seed's printed rates and against torch's own."""
+"""Schedules, compared with the original's printed rates and with torch's."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from core.config import RunConfig
 from core.recipes import RECIPES
 from core.training.schedules import SCHEDULES, epoch_rates, momentum, rate, steps_per_epoch
 
-SEED_FINAL = [0.05, 0.075, 0.1, 0.085, 0.07, 0.055, 0.04, 0.025, 0.01, 0.00875, 0.0075, 0.00625]
-SEED_INITIAL = [
+ORIGINAL_FINAL = [0.05, 0.075, 0.1, 0.085, 0.07, 0.055, 0.04, 0.025, 0.01, 0.00875, 0.0075, 0.00625]
+ORIGINAL_INITIAL = [
     0.002534,
     0.004667,
     0.006801,
@@ -31,18 +31,18 @@ SEED_INITIAL = [
 ]
 
 
-def test_final_prints_the_seeds_twelve_rates():
+def test_final_has_the_originals_twelve_rates():
     rates = epoch_rates(RECIPES["final"].config, 1875)
-    assert [round(value, 6) for value in rates[:12]] == SEED_FINAL
+    assert [round(value, 6) for value in rates[:12]] == ORIGINAL_FINAL
     assert [round(value, 6) for value in rates[12:]] == [0.005, 0.003333, 0.001667]
 
 
 @pytest.mark.parametrize("name", ["initial", "intermediate"])
-def test_one_cycle_prints_the_seeds_rates(name):
+def test_one_cycle_has_the_originals_rates(name):
     rates = epoch_rates(RECIPES[name].config, 1875)
     assert round(rates[0], 6) == 0.0004
-    # The seed cut its sixth digit off in places where this one rounds.
-    assert rates[1:] == pytest.approx(SEED_INITIAL, abs=1.001e-6)
+    # The original truncates some of its rates at the sixth digit instead of rounding them.
+    assert rates[1:] == pytest.approx(ORIGINAL_INITIAL, abs=1.001e-6)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_every_schedule_is_defined_for_any_length(name, epochs, steps):
     assert max(rates) > 0
 
 
-def test_momentum_stays_where_nothing_moves_it():
+def test_momentum_is_constant_without_a_cycle():
     for name in SCHEDULES:
         assert momentum(RunConfig(schedule=name, momentum=0.7), 3, 10) == 0.7
 
@@ -121,7 +121,7 @@ def test_exponential_equals_torch(decay):
         theirs.step()
 
 
-def test_steps_count_a_short_last_batch():
+def test_a_smaller_last_batch_counts_as_a_step():
     assert steps_per_epoch(60_000, 32) == 1875
     assert steps_per_epoch(60_000, 64) == 938
     assert steps_per_epoch(5, 10) == 1
