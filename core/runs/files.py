@@ -13,9 +13,11 @@ from typing import Any
 
 import filelock
 
+from core import json_input
 from core.errors import RunError
 from core.regular_files import read_regular_file
 from core.runs.file_cache import FileCache, file_signature
+from core.schema import raising
 
 LOCK = ".lock"
 LOCK_SECONDS = 30.0
@@ -100,23 +102,17 @@ def read_json(path: Path) -> Any:
 
 
 def parse_json(data: bytes, name: str) -> Any:
-    """Parse JSON; infinities and NaN, which JSON does not have, are refused.
+    """Parse JSON of at most `MAX_JSON_BYTES`, as `core.json_input` does.
 
     Args:
         data: the text.
         name: name of the file, for the error message.
 
     Raises:
-        RunError: the text is not JSON.
+        RunError: the text is not JSON, or it is too large or nested too deeply.
     """
-    try:
-        return json.loads(data, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        raise RunError(f"{name} is damaged: it is not valid JSON.") from None
-
-
-def _refuse_constant(word: str) -> None:
-    raise ValueError(word)
+    with raising(lambda message: RunError(f"{name} is damaged: {message}")):
+        return json_input.parse_json(data, "it", max_bytes=MAX_JSON_BYTES)
 
 
 @contextlib.contextmanager
