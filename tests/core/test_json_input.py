@@ -81,9 +81,9 @@ def test_only_regular_files_are_read(tmp_path):
         ("/dev/zero", "not a regular file"),
         (".", "directory|regular file"),
         ("missing.json", "No such file"),
-        ("a\0b", "not valid"),
+        ("a\0b", "valid path"),
         ("x" * 5_000, "name too long"),
-        ("large.json", "more than 1,000 bytes"),
+        ("large.json", "1,000 bytes"),
     ):
         with pytest.raises(SchemaError, match=words):
             read_json_file(tmp_path / path, "rows", max_bytes=1_000)
