@@ -27,6 +27,14 @@ RUNTIME = Runtime(
 )
 
 
+def damaged_run(folder: Path, name: str) -> Path:
+    """Make a run whose run.json cannot be read, and return its folder."""
+    place = folder / name
+    place.mkdir()
+    (place / "run.json").write_text("{")
+    return place
+
+
 def made_run(
     folder: Path,
     name: str,

@@ -8,7 +8,7 @@ from pathlib import Path
 from streamlit.testing.v1 import AppTest
 
 from core.runs import files
-from tests.made import made_run
+from tests.made import damaged_run, made_run
 from tests.opening import HOME, open_page
 
 
@@ -125,7 +125,7 @@ def test_a_run_that_is_picked_is_opened(folder):
 
 def test_many_damaged_folders_do_not_fill_the_page(folder):
     for number in range(9):
-        (folder / f"broken-{number}").mkdir()
+        damaged_run(folder, f"broken-{number}")
     app = open_page(HOME)
     assert told(app).count("cannot be read") == 6
     assert "4 more cannot be read" in told(app)

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.config import RunConfig
 from core.runs import files, store
-from tests.made import made_run
+from tests.made import damaged_run, made_run
 from tests.opening import open_page, well
 from tests.strokes import DIGITS
 
@@ -37,7 +37,7 @@ def some_runs(folder: Path) -> None:
     made_run(folder, "final", recipe="final", done=15, epochs=15)
     made_run(folder, "halfway", done=1, state="stopped", epochs=4)
     made_run(folder, "fresh", done=0, state="queued", epochs=4)
-    (folder / "broken").mkdir()
+    damaged_run(folder, "broken")
     (folder / "newer").mkdir()
     (folder / "newer" / "run.json").write_text(json.dumps({"format": 99, "config": {}}))
 

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from core.runs import processes, status, store, trash
 from core.runs.run import Run
 from pages.ui.train.fork import FORK as FORK
-from tests.made import made_run
+from tests.made import damaged_run, made_run
 from tests.opening import open_page, well
 
 TRAIN = "pages/train.py"
@@ -142,7 +142,7 @@ def test_another_network_handed_over_ends_the_fork_with_a_word(folder):
 @pytest.mark.parametrize("asked", ["nobody", "../final", "fresh", "broken"])
 def test_a_fork_that_cannot_be_is_refused_in_words(asked, folder):
     made_run(folder, "fresh", done=0, state="stopped")
-    (folder / "broken").mkdir()
+    damaged_run(folder, "broken")
     app = open_page(TRAIN, fork=asked)
     assert "cannot be forked" in app.error[0].value
     assert app.selectbox(key="recipe").value == "final"

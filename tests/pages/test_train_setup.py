@@ -8,7 +8,7 @@ import pytest
 
 from core.runs import events, files, folders, loading, store, trash
 from pages.ui import checkpoints
-from tests.made import made_run
+from tests.made import damaged_run, made_run
 from tests.opening import open_page, well
 
 TRAIN = "pages/train.py"
@@ -32,7 +32,7 @@ def test_the_teacher_is_a_run_with_weights_ones_own_or_shipped(folder, shipped):
     made_run(folder, "fresh", done=0, state="stopped")
     made_run(shipped, "master")
     for place in (folder, shipped):
-        (place / "broken").mkdir()
+        damaged_run(place, "broken")
     app = open_page(TRAIN, recipe="initial")
     assert app.selectbox(key="teacher").value == "none"
     assert app.selectbox(key="teacher").options == ["none", "mine", "master"]

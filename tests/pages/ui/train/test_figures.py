@@ -10,7 +10,7 @@ from core.experiments.statistics import wilson_interval
 from core.runs import files, store
 from pages.ui.train import curves
 from pages.ui.train.figures import format_points_difference, run_figures
-from tests.made import made_run
+from tests.made import damaged_run, made_run
 from tests.opening import open_page
 
 TRAIN = "pages/train.py"
@@ -106,7 +106,7 @@ def test_the_baseline_lives_in_the_link(folder):
 def test_a_baseline_that_cannot_be_is_none(folder, baseline):
     made_run(folder, "mine")
     made_run(folder, "fresh", done=0, state="stopped")
-    (folder / "broken").mkdir()
+    damaged_run(folder, "broken")
     assert (
         open_page(TRAIN, run="mine", baseline=baseline).selectbox(key="baseline").value
         == "no baseline"
