@@ -183,7 +183,7 @@ def test_equal_networks_do_not_differ(folder, here):
     made_run(folder, "one")
     made_run(folder, "two")
     app = opened(run="one", view="two runs", other="two")
-    assert "equally good here" in page_text(app)
+    assert "same accuracy" in page_text(app)
     assert "There are none" in page_text(app)
 
 

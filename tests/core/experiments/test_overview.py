@@ -50,7 +50,7 @@ def test_a_group_is_whole_where_one_of_it_is_found_and_only_that_one_follows_it(
     ]
 
 
-@pytest.mark.parametrize("order", list(overview.listing.ORDERS))
+@pytest.mark.parametrize("order", list(overview.listing.SORT_KEYS))
 def test_every_order_takes_groups(runs, order):
     assert len(overview.fold_groups(runs, runs, order)) == 4
 
