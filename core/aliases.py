@@ -15,10 +15,19 @@ FIELDS = {"augmented": "augment_fraction", "decay": "gamma", "ema": "ema_decay"}
 RUN = {"facts": "runtime"}
 RUNTIME = {"tried": "benchmarked"}
 
+# Old attribute of a sweep's trial in Optuna's storage -> its present name.
+TRIAL = {"place": "slot", "ended": "outcome"}
+
 # Field -> {old value: present value}.
 VALUES = {
     "architecture": {"seed-3762": "original-3762", "seed-3702": "original-3702"},
     "schedule": {"seed-one-cycle": "original-one-cycle"},
+    "outcome": {
+        "surplus": "duplicate",
+        "left": "interrupted",
+        "refused": "rejected",
+        "broken": "untrainable",
+    },
 }
 
 

@@ -16,12 +16,14 @@ from core.config import RunConfig
 from core.errors import ConfigError, UserError
 from core.recipes import recipe
 from core.runs import jobs
-from core.sweeps import space as sweep_space
-from core.sweeps import storage as sweep_storage
-from core.sweeps import sweep as sweeps
+from core.sweeps import space as search_space
+from core.sweeps import study
+from core.sweeps import winner as sweep_winner
 from core.sweeps import worker as sweep_worker
 from core.sweeps.slots import DONE, RUNNING, Trial
-from core.sweeps.sweep import AIMS, PRUNERS, SAMPLERS, Found, Sweep
+from core.sweeps.state import SweepState
+from core.sweeps.storage import STORAGE
+from core.sweeps.sweep import AIMS, HOLDOUT, PRUNERS, SAMPLERS, Sweep
 
 SweepName = Annotated[
     str,
@@ -36,7 +38,7 @@ Storage = Annotated[
     typer.Option(
         metavar="URL",
         help="Database that several machines share, such as postgresql://user@host/database. "
-        f"[default: ${sweep_storage.STORAGE}, else a file beside the runs]",
+        f"[default: ${STORAGE}, else a file beside the runs]",
         show_default=False,
     ),
 ]
@@ -118,19 +120,19 @@ def start(
 
     Ctrl-C stops this worker; `sweep work` continues the sweep, here or on other machines.
     """
-    changes.setdefault("holdout", sweeps.HOLDOUT)
+    changes.setdefault("holdout", HOLDOUT)
     config = (recipe(recipe_name).config if recipe_name else RunConfig()).changed(**changes)
-    space = sweep_space.typed_space(_parse_vary(vary or [], widths), config)
+    space = search_space.parse_space(_parse_vary(vary or [], widths), config)
     sweep = Sweep(
         name, config, space, aim, sampler, pruner, runs, minutes, max_parameters, recipe_name
     )
-    sweeps.create(sweep, storage)
+    study.create(sweep, storage)
     if detach and storage is None:
         sweep_worker.start(name)
-        _show_sweep(sweeps.find(name), json_)
+        _show_sweep(study.read(name), json_)
         return
     if detach:
-        values = sweeps.find(name, storage).to_dict()
+        values = study.read(name, storage).to_dict()
         print_result(values, f"{name} is waiting for workers.", json_)
         return
     _run_worker(name, storage, json_)
@@ -142,7 +144,7 @@ def work(name: SweepName, storage: Storage = None, json_: Json = False) -> None:
     Run the same command on every machine that can reach the storage. A stopped sweep continues.
     Ctrl-C stops this worker and its run, which the next worker continues.
     """
-    sweeps.find(name, storage)
+    study.read(name, storage)
     _run_worker(name, storage, json_)
 
 
@@ -158,13 +160,13 @@ def status(
 ) -> None:
     """Show the progress of a sweep, or list all sweeps."""
     if name is not None:
-        _show_sweep(sweeps.find(name, storage), json_)
+        _show_sweep(study.read(name, storage), json_)
         return
-    listed = [sweeps.find(sweep, storage) for sweep in sweeps.names(storage)]
+    listed = [study.read(sweep, storage) for sweep in study.list_names(storage)]
     if json_:
         print_json([sweep.to_dict() for sweep in listed])
     elif listed:
-        print("\n".join(sweep.words for sweep in listed))
+        print("\n".join(sweep.summary for sweep in listed))
     else:
         print(
             "No sweeps yet. To start: python -m core sweep start my-sweep --recipe final "
@@ -177,9 +179,9 @@ def stop(name: SweepName, storage: Storage = None, json_: Json = False) -> None:
 
     `sweep work` continues it.
     """
-    sweeps.stop(name, storage)
+    study.stop(name, storage)
     print_result(
-        sweeps.find(name, storage).to_dict(),
+        study.read(name, storage).to_dict(),
         f"{name} is stopping; its workers stop within seconds, and "
         f"`python -m core sweep work {name}` continues it.",
         json_,
@@ -191,11 +193,11 @@ def winner(
     repeats: Annotated[
         int, typer.Option(metavar="NUMBER", help="Number of seeds to train it with.", min=2)
     ] = 5,
-    place: Annotated[
+    slot: Annotated[
         int | None,
         typer.Option(
             "--run",
-            "--place",
+            "--slot",
             metavar="NUMBER",
             help="Number of the sweep's run whose config to train. [default: the most accurate]",
             show_default=False,
@@ -218,15 +220,15 @@ def winner(
     The accuracy is measured on the test images.
     """
     experiment_commands.run_group(
-        sweeps.train_winner(name, repeats, place, storage, epochs=epochs), detach, json_
+        sweep_winner.create_group(name, repeats, slot, storage, epochs=epochs), detach, json_
     )
 
 
 def delete(name: SweepName, storage: Storage = None, yes: Yes = False, json_: Json = False) -> None:
     """Delete a sweep and keep its runs."""
-    sweep = sweeps.find(name, storage)
+    sweep = study.read(name, storage)
     confirm(f"Delete {name} with the results of {sweep.count(DONE)} runs? The runs stay.", yes)
-    sweeps.delete(name, storage)
+    study.delete(name, storage)
     print_result({"name": name}, f"{name} is deleted.", json_)
 
 
@@ -236,7 +238,7 @@ def _parse_vary(vary: list[str], widths: str | None) -> dict[str, str]:
     Raises:
         ConfigError: A text has no equals sign.
     """
-    texts = {} if widths is None else {sweep_space.WIDTHS: widths}
+    texts = {} if widths is None else {search_space.WIDTHS: widths}
     for text in vary:
         name, mark, values = text.partition("=")
         if not mark:
@@ -252,7 +254,9 @@ def _run_worker(name: str, storage: str | None, json_: bool) -> None:
     watch.fetch_data(json_)
     try:
         with jobs.interrupt_on_signals():
-            sweep = sweep_worker.work(name, storage, say=lambda text: err.print(text, markup=False))
+            sweep = sweep_worker.run_worker(
+                name, storage, report=lambda text: err.print(text, markup=False)
+            )
     except KeyboardInterrupt:
         raise UserError(
             f"this worker is stopped; `python -m core sweep work {name}` continues the sweep."
@@ -260,7 +264,7 @@ def _run_worker(name: str, storage: str | None, json_: bool) -> None:
     _show_sweep(sweep, json_)
 
 
-def _show_sweep(sweep: Found, json_: bool) -> None:
+def _show_sweep(sweep: SweepState, json_: bool) -> None:
     if json_:
         print_json(sweep.to_dict())
         return
@@ -273,11 +277,11 @@ def _show_sweep(sweep: Found, json_: bool) -> None:
     if best:
         out.print(_trials_table(best[:SHOWN_TRIALS]))
     running = [
-        f"{trial.run} on {trial.machine}" for trial in sweep.trials if trial.state == RUNNING
+        f"{trial.title} on {trial.machine}" for trial in sweep.trials if trial.state == RUNNING
     ]
     if running:
         print(f"Training: {', '.join(running)}.")
-    print(sweep.words + (" It is stopped." if sweep.stopped and not sweep.over else ""))
+    print(sweep.summary + (" It is stopped." if sweep.stopped and not sweep.is_over else ""))
 
 
 def _trials_table(trials: Sequence[Trial]) -> Table:
@@ -286,10 +290,10 @@ def _trials_table(trials: Sequence[Trial]) -> Table:
         table.add_column(title, justify="left" if title in ("Run", "Values") else "right")
     for trial in trials:
         table.add_row(
-            trial.run,
+            trial.title,
             f"{trial.accuracy:.2f} %",
             f"{trial.parameters:,}",
             f"{trial.seconds:.0f}",
-            sweep_space.told(trial.params),
+            search_space.describe_values(trial.params),
         )
     return table

@@ -1,146 +1,84 @@
-"""What a sweep may change: fields of the config and values of layer rows, each with a range or choices. No torch."""
+"""Search spaces: the config fields and layer-row values that a sweep varies. No torch."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
+from core import aliases
 from core.config import FIELDS, RunConfig, parse
 from core.errors import ConfigError, listed
 from core.models.architectures import rows_of
-from core.models.rows import KINDS, Row
-from core.models.shapes import trace
-from core.schema import Field, raising
+from core.models.rows import KINDS
+from core.schema import Field, raising, shown
+from core.sweeps.dimension import Dimension
+from core.sweeps.widths import adapt_depthwise, width_names
 from core.training.plan import plan
 
-if TYPE_CHECKING:
-    from optuna.trial import Trial
-
-ROWS = re.compile(r"rows\.(\d{1,3}(?:\+\d{1,3})*)\.(\w+)")
+ROW_VALUE = re.compile(r"rows\.(\d{1,3}(?:\+\d{1,3})*)\.(\w+)")
 WIDTHS = "widths"
-MOST_CHOICES = 50
-DIGITS = 4  # that a drawn rate keeps, so that it can be read and typed
+MAX_CHOICES = 50
+MAX_VALUES = 10_000  # of a range with steps
+DIGITS = 4  # significant digits of a float, so that it can be read and typed
+Space = Mapping[str, Dimension]
 _FIXED = {
     "layers": "vary values of its rows, such as rows.2.channels",
     "transforms": "vary augmentation",
     "holdout": "all runs of a sweep are compared on the same images",
     "holdout_seed": "all runs of a sweep are compared on the same images",
     "seed": "the best of several seeds is luck",
-    "device": "it changes no result",
-    "threads": "it changes no result",
+    "device": "it does not change the result",
+    "threads": "it does not change the result",
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Dimension:
-    """What one thing may be: a range with both ends, or one of some choices."""
-
-    low: float | None = None
-    high: float | None = None
-    step: float | None = None
-    log: bool = False
-    """Whether 0.01 to 0.1 gets as many draws as 0.1 to 1."""
-    choices: tuple[Any, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """The dimension as JSON values."""
-        if self.choices:
-            return {"choices": list(self.choices)}
-        values: dict[str, Any] = {"low": self.low, "high": self.high}
-        return (
-            values
-            | ({} if self.step is None else {"step": self.step})
-            | ({"log": True} if self.log else {})
-        )
-
-    @property
-    def words(self) -> str:
-        """The dimension as one types it."""
-        if self.choices:
-            return ",".join(
-                str(choice).lower() if isinstance(choice, bool) else str(choice)
-                for choice in self.choices
-            )
-        step = "" if self.step is None else f"..{self.step:g}"
-        return f"{self.low:g}..{self.high:g}{step}{':log' if self.log else ''}"
-
-    def draw(self, trial: Trial, name: str) -> Any:
-        """Let a sampler choose a value."""
-        if self.choices:
-            return trial.suggest_categorical(name, self.choices)
-        if isinstance(self.low, int) and isinstance(self.high, int):
-            return trial.suggest_int(
-                name, self.low, self.high, step=int(self.step or 1), log=self.log
-            )
-        assert self.low is not None
-        assert self.high is not None
-        return trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log)
-
-    def points(self) -> tuple[Any, ...] | None:
-        """Every value that it may be; None where they cannot be counted."""
-        if self.choices:
-            return self.choices
-        assert self.low is not None
-        assert self.high is not None
-        step = self.step or (1 if isinstance(self.low, int) else None)
-        if step is None or self.log:
-            return None
-        return tuple(
-            self.low + step * number
-            for number in range(math.floor((self.high - self.low) / step + 1e-9) + 1)
-        )
-
-
-Space = Mapping[str, Dimension]
-
-
 def read_space(values: Any, base: RunConfig) -> dict[str, Dimension]:
-    """The space that JSON values describe, checked against what it changes.
+    """Read a space from JSON values and check it against the config that it changes.
 
     Args:
-        values: name -> {"low", "high"} with "step" or "log", or {"choices"}; names are fields of the config, or
-            `rows.2.channels`, or `rows.2+5.channels` for rows that change together.
-        base: the config that is changed.
+        values: name -> {"low", "high"} with "step" or "log", or {"choices"}. A name is a config
+            field, `rows.2.channels`, or `rows.2+5.channels` for rows that change together.
+        base: the config to change.
 
     Raises:
-        ConfigError: it is none; the sentence names what is at fault.
+        ConfigError: the space is not valid; the message names the parameter.
     """
     if not isinstance(values, Mapping) or not values:
         raise ConfigError("a sweep needs at least one field to vary, such as max_lr=0.02..0.2:log.")
-    found = {name: _read(name, value, base) for name, value in values.items()}
-    if "architecture" in found and any(map(ROWS.fullmatch, found)):
+    space = {}
+    for name, value in values.items():
+        current = aliases.FIELDS.get(name, name) if isinstance(name, str) else name
+        if current != name and current in values:
+            continue
+        space[current] = _read_dimension(current, value, base, stored_name=name)
+    if "architecture" in space and any(map(ROW_VALUE.fullmatch, space)):
         raise ConfigError("a sweep varies the architecture or the rows of one, not both.")
-    return found
+    return space
 
 
 def parse_dimension(name: str, text: str, base: RunConfig) -> dict[str, Any]:
-    """The JSON values of a dimension from its typed form: `0.02..0.2:log`, `8..24..2`, `none,light`.
+    """Convert `0.02..0.2:log`, `8..24..2` or `none,light` to the JSON values of a dimension.
 
     Raises:
-        ConfigError: it reads as neither a range nor choices.
+        ConfigError: the text is neither a range nor a list of choices.
     """
     text = text.strip()
     if ".." not in text:
-        return {"choices": [_value(name, each.strip(), base) for each in text.split(",")]}
+        return {"choices": [_parse_value(name, part.strip(), base) for part in text.split(",")]}
     text, log = text.removesuffix(":log"), text.endswith(":log")
-    ends = text.split("..")
-    if len(ends) > 3:
+    parts = text.split("..")
+    if len(parts) > 3:
         raise ConfigError(
             f"{name} takes LOW..HIGH, LOW..HIGH..STEP or LOW..HIGH:log, not {text[:40]!r}."
         )
-    return {
-        **dict(
-            zip(("low", "high", "step"), (_value(name, each, base) for each in ends), strict=False)
-        ),
-        "log": log,
-    }
+    numbers = [_parse_value(name, part, base) for part in parts]
+    return {**dict(zip(("low", "high", "step"), numbers, strict=False)), "log": log}
 
 
-def typed_space(texts: Mapping[str, str], base: RunConfig) -> dict[str, Dimension]:
-    """The space that typed ranges and choices describe; what is given for `widths` goes for all rows that have one.
+def parse_space(texts: Mapping[str, str], base: RunConfig) -> dict[str, Dimension]:
+    """Read a space from typed ranges and choices; `widths` stands for all widths of the network.
 
     Raises:
         ConfigError: as `read_space`.
@@ -149,183 +87,122 @@ def typed_space(texts: Mapping[str, str], base: RunConfig) -> dict[str, Dimensio
     for name, text in texts.items():
         names = width_names(rows_of(base)) if name == WIDTHS else [name]
         if not names:
-            raise ConfigError(f"{base.architecture} has no row whose width can be chosen.")
-        values |= {each: parse_dimension(each, text, base) for each in names}
+            raise ConfigError(f"{base.architecture} has no row whose width can be varied.")
+        values |= {parameter: parse_dimension(parameter, text, base) for parameter in names}
     return read_space(values, base)
 
 
-def apply(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
-    """The config with drawn values in it; depthwise rows follow the width of those before them.
+def apply_values(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
+    """The config with sampled values; depthwise rows take the width of their input.
 
     Raises:
-        UserError: the values make no config.
+        UserError: the values make no valid config.
     """
     changes: dict[str, Any] = {}
-    rows = before = (
-        [dict(row) for row in rows_of(config)]
-        if any(ROWS.fullmatch(name) for name in values)
-        else []
-    )
+    varies_rows = any(ROW_VALUE.fullmatch(name) for name in values)
+    before = [dict(row) for row in rows_of(config)] if varies_rows else []
     rows = [dict(row) for row in before]
     for name, value in values.items():
-        if match := ROWS.fullmatch(name):
-            for number in match[1].split("+"):
-                rows[int(number) - 1][match[2]] = value
+        if match := ROW_VALUE.fullmatch(name):
+            for number in map(int, match[1].split("+")):
+                if not 1 <= number <= len(rows):
+                    raise ConfigError(f"{name}: the network has rows 1 to {len(rows)}.")
+                rows[number - 1][match[2]] = value
             continue
-        changes[name] = _short(value) if type(value) is float else value
-        if name in (
-            "architecture",
-            "augmentation",
-        ):  # what is named takes the place of the base's own rows
-            changes["layers" if name == "architecture" else "transforms"] = []
+        changes[name] = _round(value) if type(value) is float else value
+        # A named architecture or augmentation replaces the config's own rows.
+        if name == "architecture":
+            changes["layers"] = []
+        elif name == "augmentation":
+            changes["transforms"] = []
     if rows:
-        changes["layers"] = _follow(before, rows)
+        changes["layers"] = adapt_depthwise(before, rows)
     return config.changed(**changes)
 
 
-def widths(rows: Sequence[Row]) -> list[tuple[int, ...]]:
-    """The rows whose channels can be chosen, those together that a sum ties to each other; the last row's cannot.
-
-    Args:
-        rows: a network's, defaults filled in.
-    """
-    layers = trace(rows)
-    setter: list[int] = [
-        0
-    ]  # of each row's output: the row that sets its channels; 0: they are given
-    tied: dict[int, int] = {}
-
-    def root(number: int) -> int:
-        while number in tied:
-            number = tied[number]
-        return number
-
-    for layer in layers:
-        kind, row = layer.row["kind"], layer.row
-        if kind == "linear" or (kind == "conv" and not _depthwise(row, layer.input_shape[0])):
-            setter.append(layer.number)
-        elif kind == "space_to_depth":
-            setter.append(0)
-        else:
-            setter.append(setter[-1])
-        if kind == "add" and (mine := root(setter[-1])) != (theirs := root(setter[row["from"]])):
-            tied[max(mine, theirs)] = min(mine, theirs)
-    fixed = {root(0), root(setter[-1])}
-    found: dict[int, list[int]] = {}
-    for number in sorted(set(setter)):
-        if root(number) not in fixed:
-            found.setdefault(root(number), []).append(number)
-    return [tuple(numbers) for numbers in found.values()]
-
-
-def width_names(rows: Sequence[Row]) -> list[str]:
-    """The names under which a space varies the widths of all rows that have one of their own."""
-    return [f"rows.{'+'.join(map(str, numbers))}.channels" for numbers in widths(rows)]
-
-
-def title(name: str) -> str:
-    """What one thing varied is called: `channels of row 2`, `channels of rows 2 and 5`; a field keeps its name."""
-    match = ROWS.fullmatch(name)
+def parameter_title(name: str) -> str:
+    """The title of a parameter, such as `channels of rows 2 and 5`; a field's is its name."""
+    match = ROW_VALUE.fullmatch(name)
     if match is None:
         return name
     numbers = match[1].split("+")
     return f"{match[2]} of row{'s' if len(numbers) > 1 else ''} {' and '.join(numbers)}"
 
 
-def told(values: Mapping[str, Any]) -> str:
-    """Drawn values in few words, the widths of rows behind each other: `widths 8-16-16, max_lr 0.12`."""
-    rows = [
-        value
-        for name, value in values.items()
-        if (match := ROWS.fullmatch(name)) and match[2] == "channels"
-    ]
-    words = [f"widths {'-'.join(map(str, rows))}"] if len(rows) > 1 else []
+def describe_values(values: Mapping[str, Any]) -> str:
+    """Sampled values in short, such as `widths 8-16-16, max_lr 0.12`."""
+    widths = [str(value) for name, value in values.items() if _is_width(name)]
+    parts = [f"widths {'-'.join(widths)}"] if len(widths) > 1 else []
     for name, value in values.items():
-        match = ROWS.fullmatch(name)
-        if match is None or match[2] != "channels" or len(rows) < 2:
-            words.append(f"{name} {_short(value):g}" if type(value) is float else f"{name} {value}")
-    return ", ".join(words)
+        if len(widths) < 2 or not _is_width(name):
+            is_float = type(value) is float and math.isfinite(value)
+            parts.append(f"{name} {_round(value):g}" if is_float else f"{name} {value}")
+    return ", ".join(parts)
 
 
-def told_space(space: Space) -> str:
-    """What is varied in few words, widths that have the same range once: `widths 8..24, max_lr 0.02..0.2:log`."""
-    words: dict[str, None] = {}
+def describe_space(space: Space) -> str:
+    """A space in short, such as `widths 8..24, max_lr 0.02..0.2:log`; equal widths are one entry."""
+    parts: dict[str, None] = {}  # in order, each once
     for name, dimension in space.items():
-        match = ROWS.fullmatch(name)
-        alike = [
-            each
-            for each, other in space.items()
-            if other == dimension and each.endswith(".channels")
-        ]
-        words[
-            f"{WIDTHS if match and match[2] == 'channels' and len(alike) > 1 else name} {dimension.words}"
-        ] = None
-    return ", ".join(words)
+        equal = [other for other in space if space[other] == dimension and _is_width(other)]
+        title = WIDTHS if _is_width(name) and len(equal) > 1 else name
+        parts[f"{title} {dimension.text}"] = None
+    return ", ".join(parts)
 
 
-def _depthwise(row: Row, inputs: int) -> bool:
-    return row["kind"] == "conv" and 1 < row["groups"] == inputs
+def _is_width(name: str) -> bool:
+    match = ROW_VALUE.fullmatch(name)
+    return match is not None and match[2] == "channels"
 
 
-def _follow(before: Sequence[Row], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows with changed widths, their depthwise convolutions made as wide as what they are given."""
-    channels = 1
-    for layer, row in zip(trace(before), rows, strict=True):
-        if _depthwise(layer.row, layer.input_shape[0]):
-            row["channels"] = channels * (layer.row["channels"] // layer.row["groups"])
-            row["groups"] = channels
-        channels = (
-            channels * row["block"] ** 2
-            if row["kind"] == "space_to_depth"
-            else row.get("channels", channels)
-        )
-    return rows
-
-
-def _read(name: str, value: Any, base: RunConfig) -> Dimension:
-    _known(name, base)
+def _read_dimension(name: Any, value: Any, base: RunConfig, stored_name: Any) -> Dimension:
+    _check_name(name, base)
     if not isinstance(value, Mapping) or not set(value) <= {
-        "low",
-        "high",
-        "step",
-        "log",
-        "choices",
+        *("low", "high", "step", "log", "choices")
     }:
-        raise ConfigError(
-            f"{str(name)[:40]} takes low and high, with step or log, or choices; nothing else."
-        )
+        raise ConfigError(f"{name} takes low and high, with step or log, or choices; nothing else.")
+    stored = stored_name if stored_name != name else None
     if "choices" in value:
-        choices = value["choices"]
-        if (
-            set(value) != {"choices"}
-            or not isinstance(choices, list | tuple)
-            or not 1 <= len(choices) <= MOST_CHOICES
-        ):
-            raise ConfigError(
-                f"{name} takes a list of 1 to {MOST_CHOICES} choices, and no range beside it."
-            )
-        checked = [_checked(name, choice, base) for choice in choices]
-        if len(set(checked)) < len(checked):
-            raise ConfigError(f"{name} offers the same choice twice.")
-        return Dimension(choices=tuple(checked))
-    if "low" not in value or "high" not in value or _default(name, base) not in (int, float):
-        raise ConfigError(
-            f"{name} takes {'low and high' if _default(name, base) in (int, float) else 'choices'}."
-        )
-    low, high = _checked(name, value["low"], base), _checked(name, value["high"], base)
+        return _read_choices(name, value, base, stored)
+    if "low" not in value or "high" not in value or _type_of(name, base) not in (int, float):
+        takes = "low and high" if _type_of(name, base) in (int, float) else "choices"
+        raise ConfigError(f"{name} takes {takes}.")
+    low, high = _check_value(name, value["low"], base), _check_value(name, value["high"], base)
     step, log = value.get("step"), value.get("log", False)
     if not low < high:
         raise ConfigError(f"{name} goes from {low:g} to {high:g}; the first must be the lower one.")
     if type(log) is not bool or (log and (low <= 0 or step is not None)):
-        raise ConfigError(
-            f"{name} can only be drawn by its logarithm from a range above 0, without a step."
-        )
+        raise ConfigError(f"{name}: a logarithmic range must start above 0 and has no step.")
     if step is not None:
-        step = _checked_step(name, step, low, high)
-    return Dimension(low, high, step, log)
+        step = _check_step(name, step, low, high)
+    dimension = Dimension(low, high, step, log, stored_name=stored)
+    if step is not None and (dimension.count() or 0) > MAX_VALUES:
+        raise ConfigError(
+            f"{name} has {dimension.count():,} values in steps of {step:g}, and a range has at "
+            f"most {MAX_VALUES:,}; choose a larger step, or none."
+        )
+    return dimension
 
 
-def _checked_step(name: str, step: Any, low: float, high: float) -> float:
+def _read_choices(
+    name: str, value: Mapping[str, Any], base: RunConfig, stored_name: str | None
+) -> Dimension:
+    choices = value["choices"]
+    if (
+        set(value) != {"choices"}
+        or not isinstance(choices, list | tuple)
+        or not 1 <= len(choices) <= MAX_CHOICES
+    ):
+        raise ConfigError(f"{name} takes a list of 1 to {MAX_CHOICES} choices, without a range.")
+    current = [aliases.current_value(name, choice) for choice in choices]
+    checked = tuple(_check_value(name, choice, base) for choice in current)
+    if len(set(checked)) < len(checked):
+        raise ConfigError(f"{name} has the same choice twice.")
+    stored_choices = tuple(choices) if current != list(choices) else ()
+    return Dimension(choices=checked, stored_name=stored_name, stored_choices=stored_choices)
+
+
+def _check_step(name: str, step: Any, low: float, high: float) -> float:
     if type(low) is int and type(step) is float and step.is_integer():
         step = int(step)
     if (
@@ -333,84 +210,79 @@ def _checked_step(name: str, step: Any, low: float, high: float) -> float:
         or (type(low) is int and type(step) is not int)
         or not 0 < step <= high - low
     ):
-        raise ConfigError(
-            f"{name} cannot go from {low:g} to {high:g} in steps of {str(step)[:20]}."
-        )
+        raise ConfigError(f"{name} cannot go from {low:g} to {high:g} in steps of {shown(step)}.")
     return step
 
 
-def _known(name: Any, base: RunConfig) -> None:
-    if not isinstance(name, str) or (name not in FIELDS and not ROWS.fullmatch(name)):
+def _check_name(name: Any, base: RunConfig) -> None:
+    if not isinstance(name, str) or (name not in FIELDS and not ROW_VALUE.fullmatch(name)):
         raise ConfigError(
-            f"a sweep cannot vary {str(name)[:40]!r}; it varies fields of the config, or values of layer "
+            f"a sweep cannot vary {str(name)[:40]!r}; it varies config fields, or values of layer "
             "rows such as rows.2.channels."
         )
     if name in _FIXED:
         raise ConfigError(f"a sweep does not vary {name}: {_FIXED[name]}.")
-    _parameters(name, base)
+    _row_fields(name, base)
 
 
-def _parameters(name: str, base: RunConfig) -> list[Field]:
-    """What rows take under a name such as `rows.2+5.channels`; nothing for a field of the config.
+def _row_fields(name: str, base: RunConfig) -> list[Field]:
+    """The schema's fields behind a name such as `rows.2+5.channels`; [] for a config field.
 
     Raises:
-        ConfigError: there are no such rows, or they take no such value.
+        ConfigError: there is no such row, or it has no such field.
     """
-    match = ROWS.fullmatch(name)
+    match = ROW_VALUE.fullmatch(name)
     if match is None:
         return []
-    rows, found = rows_of(base), []
+    rows, fields = rows_of(base), []
     for number in map(int, match[1].split("+")):
         if not 1 <= number <= len(rows):
             raise ConfigError(
                 f"{name}: the network has rows 1 to {len(rows)}, and no row {number}."
             )
-        takes = {
-            each.name: each
-            for each in KINDS[rows[number - 1]["kind"]].parameters
-            if each.name != "from"
-        }
-        if match[2] not in takes:
-            what = f"takes {listed(takes)}" if takes else "takes nothing"
-            raise ConfigError(f"{name}: row {number} is {rows[number - 1]['kind']}, which {what}.")
-        found.append(takes[match[2]])
-    return found
+        kind = rows[number - 1]["kind"]
+        by_name = {field.name: field for field in KINDS[kind].parameters if field.name != "from"}
+        if match[2] not in by_name:
+            takes = f"takes {listed(by_name)}" if by_name else "takes nothing"
+            raise ConfigError(f"{name}: row {number} is {kind}, which {takes}.")
+        fields.append(by_name[match[2]])
+    return fields
 
 
-def _default(name: str, base: RunConfig) -> type:
-    """The type of a thing's values."""
-    parameters = _parameters(name, base)
-    return parameters[0].type if parameters else FIELDS[name].type
+def _type_of(name: str, base: RunConfig) -> type:
+    """The type of a parameter's values."""
+    fields = _row_fields(name, base)
+    return fields[0].type if fields else FIELDS[name].type
 
 
-def _checked(name: str, value: Any, base: RunConfig) -> Any:
-    """A value in the type of what it is for.
+def _check_value(name: str, value: Any, base: RunConfig) -> Any:
+    """A value in the parameter's type.
 
     Raises:
-        ConfigError: it cannot be had.
+        ConfigError: it is of another type, or out of range.
     """
-    for parameter in _parameters(name, base):
+    for field in _row_fields(name, base):
         with raising(lambda message: ConfigError(f"{name}: {message}")):
-            value = parameter.check(value)
+            value = field.check(value)
     if name in FIELDS:
-        changed = apply(base, {name: value})
+        changed = apply_values(base, {name: value})
         if name in ("architecture", "augmentation"):
             plan(changed)
         value = value if type(value) is float else getattr(changed, name)
     return value
 
 
-def _value(name: str, text: str, base: RunConfig) -> Any:
-    """A typed value in the type of what it is for."""
-    _known(name, base)
-    kind = _default(name, base)
+def _parse_value(name: str, text: str, base: RunConfig) -> Any:
+    """A typed value in the parameter's type."""
+    _check_name(name, base)
     if name in FIELDS:
         return parse(name, text)
+    kind = _type_of(name, base)
     try:
         return text == "true" if kind is bool else kind(text)
     except ValueError:
         raise ConfigError(f"{name} must be a number, not {text[:40]!r}.") from None
 
 
-def _short(value: float) -> float:
+def _round(value: float) -> float:
     return float(f"{value:.{DIGITS}g}")

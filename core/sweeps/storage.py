@@ -1,19 +1,21 @@
-"""Where sweeps are kept: one database, beside the runs or wherever many machines reach it.
+"""The database of sweeps: a file beside the runs, or a server that several machines share.
 
-Neither optuna nor its database drivers at import.
+Neither optuna nor a database driver at import.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
-from core.errors import ConfigError, RunError
+from core.errors import ConfigError, RunError, UserError
 from core.runs import folders
 
 if TYPE_CHECKING:
@@ -21,56 +23,82 @@ if TYPE_CHECKING:
 
 FOLDER = ".sweeps"
 STORAGE = "INKLING_STORAGE"
-HEARTBEAT, GRACE = (
-    10,
-    60,
-)  # seconds between two signs of life, and without one until a worker counts as dead
+HEARTBEAT = 10  # seconds between two signs of life of a worker
+GRACE = 60  # seconds without one after which a worker counts as dead
+DRIVERS = {
+    "postgresql": "postgresql+psycopg",
+    "postgres": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "sqlite": "sqlite",
+}
+_PACKAGES = {"psycopg": "psycopg[binary]"}
+_EXAMPLES = "postgresql://user@host/database or mysql://user@host/database"
 
 
 def storage_url(url: str | None = None, folder: Path | None = None) -> str:
-    """Where sweeps are kept: what the operator names, else $INKLING_STORAGE, else a file beside the runs.
+    """The storage's address for SQLAlchemy: the given one, $INKLING_STORAGE, or the default file.
 
     Raises:
-        ConfigError: it is no address of a database that can be used.
+        ConfigError: the address is not valid. The message does not repeat it, since it may hold a
+            password.
     """
     given = url or os.environ.get(STORAGE)
     if not given:
-        return f"sqlite:///{_file(folder)}"
+        return f"sqlite:///{_default_file(folder)}"
     scheme, mark, rest = given.partition("://")
-    drivers = {
-        "postgresql": "postgresql+psycopg",
-        "postgres": "postgresql+psycopg",
-        "mysql": "mysql+pymysql",
-        "sqlite": "sqlite",
-    }
-    if not mark or (scheme not in drivers and scheme.partition("+")[0] not in drivers):
+    if not mark or (scheme not in DRIVERS and scheme.partition("+")[0] not in DRIVERS):
+        raise ConfigError(f"the storage must be an address such as {_EXAMPLES}.")
+    if not given.isprintable():
+        raise ConfigError("the storage's address has a character that must be percent-encoded.")
+    if not scheme.startswith("sqlite"):
+        _check_server(rest.partition("?")[0])
+    return f"{DRIVERS.get(scheme, scheme)}://{rest}"
+
+
+def _check_server(place: str) -> None:
+    if place.count("@") > 1:
         raise ConfigError(
-            "the storage is an address such as postgresql://user@host/database or "
-            "mysql://user@host/database."
+            "the storage's address has more than one @; in a password, write %40 for @."
         )
-    return f"{drivers.get(scheme, scheme)}://{rest}"
+    server = re.split(r"/(?=[^/@]*$)", place, maxsplit=1)[0].rpartition("@")[2]
+    port = re.search(r":([^:\]]*)$", server)
+    if port and not (port[1].isdecimal() and 0 < int(port[1][:6]) < 65_536):
+        raise ConfigError(
+            "the storage's port must be a number from 1 to 65535; in a password, write %3A for : "
+            "and %3F for ?."
+        )
 
 
-def nothing_yet(url: str | None = None, folder: Path | None = None) -> bool:
-    """Whether no sweep was ever made in this project; looked up without opening anything."""
-    return not (url or os.environ.get(STORAGE)) and not _file(folder).exists()
+def is_missing(url: str | None = None, folder: Path | None = None) -> bool:
+    """Whether the storage is a file that does not exist."""
+    path = _file_of(storage_url(url, folder))
+    return path is not None and not path.exists()
 
 
 def connect(url: str | None = None, folder: Path | None = None) -> RDBStorage:
-    """The storage; its tables are made where there are none."""
+    """Open the storage; new tables are created if it has none.
+
+    Raises:
+        RunError: the storage cannot be reached or read.
+    """
     address = storage_url(url, folder)
-    if address.startswith("sqlite") and not (url or os.environ.get(STORAGE)):
-        _file(folder).parent.mkdir(parents=True, exist_ok=True)
-    return _connect(address, HEARTBEAT, GRACE)
+    if not (url or os.environ.get(STORAGE)):
+        _default_file(folder).parent.mkdir(parents=True, exist_ok=True)
+    if (path := _file_of(address)) is not None and not path.exists():
+        _open.cache_clear()  # an open connection would go on with the deleted file
+    try:
+        return _open(address, HEARTBEAT, GRACE)
+    except RuntimeError as error:
+        raise RunError(_describe_version(str(error), address)) from None
 
 
 @lru_cache(maxsize=8)
-def _connect(address: str, heartbeat: int, grace: int) -> RDBStorage:
+def _open(address: str, heartbeat: int, grace: int) -> RDBStorage:
     import optuna
     from sqlalchemy.pool import NullPool
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    # A server asked by many machines every few seconds keeps no idle connection of theirs.
+    # A server that many machines ask every few seconds keeps no idle connections.
     options: dict[str, Any] = {"poolclass": NullPool}
     if address.startswith("sqlite"):
         options = {"connect_args": {"timeout": 60}}
@@ -82,36 +110,83 @@ def _connect(address: str, heartbeat: int, grace: int) -> RDBStorage:
 
 
 @contextlib.contextmanager
-def reached(url: str | None = None) -> Iterator[None]:
-    """Say in a sentence that the storage cannot be used, without the password that its address may hold.
+def storage_errors(url: str | None = None, folder: Path | None = None) -> Iterator[None]:
+    """Turn any error of the storage into a sentence that repeats no secret of its address.
 
     Raises:
-        RunError: it cannot.
+        RunError: the storage cannot be used, or holds something that cannot be read.
     """
     try:
         yield
+    except UserError:
+        raise
     except ImportError as error:
-        name = error.name or getattr(error.__cause__, "name", None) or "for its database"
+        name = error.name or getattr(error.__cause__, "name", None) or "of its database"
+        package = _PACKAGES.get(name, name)
         raise RunError(
-            f"the storage needs the package {name}, which is not installed here."
+            f"the storage needs the package {name}, which is not installed: pip install '{package}'"
         ) from None
     except Exception as error:
-        from sqlalchemy.exc import SQLAlchemyError
-
-        cause = error if isinstance(error, SQLAlchemyError) else error.__cause__
-        if not isinstance(cause, SQLAlchemyError):
-            raise
-        reason = str(getattr(cause, "orig", None) or cause).strip().splitlines()[-1][:200]
+        address = storage_url(url, folder)
         raise RunError(
-            f"the storage at {_shown(storage_url(url))} cannot be used: {reason}"
+            f"the storage at {hide_secrets(address)} cannot be used: {_reason(error, address)}"
         ) from None
 
 
-def _file(folder: Path | None) -> Path:
+def hide_secrets(address: str) -> str:
+    """An address without its password and its options, to be shown."""
+    scheme, _, rest = address.partition("://")
+    rest = rest.partition("?")[0]
+    credentials, mark, place = rest.rpartition("@")
+    if not mark:
+        return f"{scheme}://{rest}"
+    user, colon, _ = credentials.partition(":")
+    return f"{scheme}://{user}{':***' if colon else ''}@{place}"
+
+
+def _reason(error: Exception, address: str) -> str:
+    cause: Any = error
+    if type(error).__module__.startswith("optuna") and error.__cause__ is not None:
+        cause = error.__cause__
+    lines = str(getattr(cause, "orig", None) or cause).strip().splitlines()
+    reason = lines[-1][:200] if lines else type(cause).__name__
+    rest = address.partition("://")[2]
+    credentials = rest.partition("?")[0].rpartition("@")[0]
+    secrets = {credentials.partition(":")[2], *re.findall(r"=([^&]*)", rest.partition("?")[2])}
+    secrets |= {unquote(secret) for secret in secrets}
+    if address in reason or any(secret and secret in reason for secret in secrets):
+        return f"{type(cause).__name__}, whose text is left out since it repeats a secret."
+    return (
+        reason
+        if isinstance(cause, OSError) or hasattr(cause, "orig")
+        else (f"it holds something that cannot be read ({type(cause).__name__}: {reason})")
+    )
+
+
+def _describe_version(error: str, address: str) -> str:
+    """Optuna raises a RuntimeError if the tables were made by another version of it."""
+    place = hide_secrets(address)
+    if "storage upgrade" in error:
+        return (
+            f"the storage at {place} was made by an older version of Optuna; copy it, then convert "
+            "it with: optuna storage upgrade --storage ADDRESS"
+        )
+    if "latest version" in error:
+        return (
+            f"the storage at {place} was made by a newer version of Optuna; install that version: "
+            "pip install -U optuna"
+        )
+    return f"the storage at {place} cannot be used: {_reason(RuntimeError(error), address)}"
+
+
+def _default_file(folder: Path | None) -> Path:
     return (folder or folders.checkpoints_folder()) / FOLDER / "sweeps.db"
 
 
-def _shown(address: str) -> str:
-    from sqlalchemy.engine import make_url
-
-    return make_url(address).render_as_string(hide_password=True)
+def _file_of(address: str) -> Path | None:
+    """The file of an SQLite storage; None for a server, or a database in memory."""
+    scheme, _, rest = address.partition("://")
+    path = rest.partition("?")[0].removeprefix("/")
+    if not scheme.startswith("sqlite") or not path or path == ":memory:" or "file:" in path:
+        return None
+    return Path(path)

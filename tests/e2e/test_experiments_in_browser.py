@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 from serving import PHONE
 
-from core.sweeps import sweep as sweeps
+from core.sweeps import study
 from core.sweeps import worker as sweep_worker
 from tests.core.sweeps import sweeping
 
@@ -17,13 +17,15 @@ from tests.core.sweeps import sweeping
 @pytest.fixture
 def found(checkpoints, monkeypatch):
     """Two finished sweeps, whose runs cost nothing; the one that is not the newest is given."""
-    monkeypatch.setattr(sweep_worker, "LOOK", 0.0)
+    monkeypatch.setattr(sweep_worker, "LOOK_SECONDS", 0.0)
     for name in ("older", "newer"):
-        sweeps.create(sweeping.made(name), folder=checkpoints)
-        sweep_worker.work(name, folder=checkpoints, say=lambda words: None, train=sweeping.epochs)
-    yield sweeps.find("older", folder=checkpoints)
+        study.create(sweeping.made(name), folder=checkpoints)
+        sweep_worker.run_worker(
+            name, folder=checkpoints, report=lambda words: None, train=sweeping.epochs
+        )
+    yield study.read("older", folder=checkpoints)
     for name in ("older", "newer"):
-        sweeps.delete(name, folder=checkpoints)
+        study.delete(name, folder=checkpoints)
 
 
 def test_two_runs_are_compared_and_the_answer_is_in_the_link(tab):

@@ -9,8 +9,10 @@ from streamlit.testing.v1 import AppTest
 from core.data import dataset
 from core.experiments import repeats
 from core.sweeps import storage as sweep_storage
-from core.sweeps import sweep as sweeps
+from core.sweeps import study
 from core.sweeps import worker as sweep_worker
+from core.sweeps.storage import STORAGE
+from core.sweeps.sweep import HOLDOUT
 from pages.ui.experiments.sweeps import NEW_SWEEP, SEEDS
 from tests.core.sweeps import sweeping
 from tests.opening import open_page, well
@@ -22,9 +24,9 @@ def quick(folder, idle, digits, monkeypatch):
     """An empty folder, no processes, made-up digits, and no waiting."""
     st.cache_data.clear()
     monkeypatch.setattr(dataset, "load", lambda folder=None, progress=None: digits)
-    monkeypatch.setattr(sweep_worker, "LOOK", 0.0)
+    monkeypatch.setattr(sweep_worker, "LOOK_SECONDS", 0.0)
     yield
-    sweep_storage._connect.cache_clear()
+    sweep_storage._open.cache_clear()
 
 
 @pytest.fixture
@@ -40,8 +42,8 @@ def opened(**link: str) -> AppTest:
 
 
 def finished(**more):
-    sweeps.create(sweeping.made(**more))
-    return sweep_worker.work("made", say=lambda words: None, train=sweeping.epochs)
+    study.create(sweeping.made(**more))
+    return sweep_worker.run_worker("made", report=lambda words: None, train=sweeping.epochs)
 
 
 def test_a_sweep_is_set_up_and_begun(started):
@@ -54,10 +56,10 @@ def test_a_sweep_is_set_up_and_begun(started):
     app.text_input(key="experiments_sweep_name").set_value("mine")
     well(app.button(key="experiments_start_sweep").click().run())
     assert started == ["mine"]
-    sweep = sweeps.find("mine").sweep
-    assert (sweep.runs, sweep.recipe, sweep.config.holdout) == (3, "intermediate", sweeps.HOLDOUT)
-    assert sweep.space["max_lr"].words == "0.02..0.2:log"
-    assert sweep.space["rows.1.channels"].words == "4..8..2"
+    sweep = study.read("mine").sweep
+    assert (sweep.runs, sweep.recipe, sweep.config.holdout) == (3, "intermediate", HOLDOUT)
+    assert sweep.space["max_lr"].text == "0.02..0.2:log"
+    assert sweep.space["rows.1.channels"].text == "4..8..2"
     assert sweep.space["augmentation"].choices == ("none", "final-moves")
     assert "No run is finished yet" in page_text(app)
     assert app.selectbox(key="sweep").value == "mine"
@@ -75,11 +77,11 @@ def test_what_is_no_range_is_answered_in_a_sentence(started, typed, words):
     app.button(key="experiments_start_sweep").click().run()
     assert words in app.error[0].value
     assert not app.exception
-    assert sweeps.names() == started == []
+    assert study.list_names() == started == []
 
 
 def test_a_sweep_without_a_name_gets_a_free_one(started):
-    sweeps.create(sweeping.made("initial-sweep"))
+    study.create(sweeping.made("initial-sweep"))
     app = opened(sweep=NEW_SWEEP, swept="initial", sweep_runs="2")
     well(app.button(key="experiments_start_sweep").click().run())
     assert started == ["initial-sweep-2"]
@@ -100,8 +102,8 @@ def test_a_finished_sweep_shows_what_it_found(started):
 
 
 def test_a_sweep_that_is_not_here_is_named_and_the_newest_shown(started):
-    sweeps.create(sweeping.made("older"))
-    sweeps.create(sweeping.made("newer"))
+    study.create(sweeping.made("older"))
+    study.create(sweeping.made("newer"))
     app = well(opened(sweep="elsewhere"))
     assert "no sweep elsewhere" in app.warning[0].value
     assert app.selectbox(key="sweep").value == "newer"
@@ -119,19 +121,19 @@ def test_the_winner_is_trained_on_everything(started, idle):
 
 
 def test_a_stopped_sweep_goes_on(started, monkeypatch):
-    sweeps.create(sweeping.made())
-    monkeypatch.setattr(sweep_worker, "working", lambda name: True)
+    study.create(sweeping.made())
+    monkeypatch.setattr(sweep_worker, "is_working", lambda name: True)
     app = opened(sweep="made")
     well(app.button(key="experiments_stop_sweep").click().run())
-    assert sweeps.find("made").stopped
-    monkeypatch.setattr(sweep_worker, "working", lambda name: False)
+    assert study.read("made").stopped
+    monkeypatch.setattr(sweep_worker, "is_working", lambda name: False)
     app = opened(sweep="made")
     well(app.button(key="experiments_resume_sweep").click().run())
     assert started == ["made"]
 
 
 def test_a_storage_that_cannot_be_reached_is_told(monkeypatch):
-    monkeypatch.setenv(sweep_storage.STORAGE, "postgresql://me:secret@127.0.0.1:1/db")
+    monkeypatch.setenv(STORAGE, "postgresql://me:secret@127.0.0.1:1/db")
     app = opened()
     assert "cannot be used" in app.error[0].value
     assert "secret" not in page_text(app)
@@ -139,7 +141,7 @@ def test_a_storage_that_cannot_be_reached_is_told(monkeypatch):
 
 
 def test_a_shared_sweep_tells_what_machines_run(monkeypatch, tmp_path, started):
-    monkeypatch.setenv(sweep_storage.STORAGE, f"sqlite:///{tmp_path / 'shared.db'}")
-    sweeps.create(sweeping.made())
+    monkeypatch.setenv(STORAGE, f"sqlite:///{tmp_path / 'shared.db'}")
+    study.create(sweeping.made())
     app = well(opened(sweep="made"))
     assert "python -m core sweep work made --storage $INKLING_STORAGE" in app.code[0].value

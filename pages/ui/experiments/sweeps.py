@@ -10,12 +10,13 @@ import streamlit as st
 from core.errors import UserError
 from core.experiments import repeats
 from core.runs.run import Run
-from core.sweeps import space as sweep_space
-from core.sweeps import storage as sweep_storage
-from core.sweeps import sweep as sweeps
+from core.sweeps import space as search_space
+from core.sweeps import study
+from core.sweeps import winner as sweep_winner
 from core.sweeps import worker as sweep_worker
-from core.sweeps.slots import DONE, RUNNING, Trial
-from core.sweeps.sweep import Found
+from core.sweeps.slots import DONE, FAILED, OPEN, PRUNED, RUNNING, Trial
+from core.sweeps.state import SweepState
+from core.sweeps.storage import STORAGE
 from pages.ui.experiments import shared
 from pages.ui.experiments.sweep_charts import draw_charts
 from pages.ui.experiments.sweep_setup import show_setup, uses_shared_storage
@@ -26,7 +27,7 @@ POLL = 3.0  # seconds
 NEW_SWEEP = "new sweep"
 SEEDS = 5  # of the winner's group
 MAX_ROWS = 20  # of the table without scrolling
-STATES = {sweeps.PRUNED: "pruned", sweeps.OPEN: "waiting"}
+STATES = {PRUNED: "pruned", OPEN: "waiting"}
 _ERROR = "experiments_sweep_error"  # session key: why the last action failed
 
 
@@ -34,25 +35,25 @@ def show_sweeps(runs: Sequence[Run]) -> None:
     """Show the selected sweep, or the controls of a new one."""
     try:
         with st.spinner("Loading sweeps"):
-            names = sweeps.names()
+            names = study.list_names()
         selected = shared.select_named("Sweep", [*names, NEW_SWEEP]) if names else NEW_SWEEP
         if selected == NEW_SWEEP:
             show_setup(runs, names)
             return
-        live = _is_live(sweeps.find(selected))
+        live = _is_live(study.read(selected))
     except UserError as error:
         shared.show_error(error)
         return
     st.fragment(_watch, run_every=POLL if live else None, key="experiments_sweep")(selected, live)
 
 
-def _is_live(sweep: Found) -> bool:
-    return bool(sweep.count(RUNNING)) or sweep_worker.working(sweep.sweep.name)
+def _is_live(sweep: SweepState) -> bool:
+    return bool(sweep.count(RUNNING)) or sweep_worker.is_working(sweep.sweep.name)
 
 
 def _watch(name: str, live: bool) -> None:
     try:
-        sweep = sweeps.find(name)
+        sweep = study.read(name)
     except UserError as error:
         shared.show_error(error)
         return
@@ -63,7 +64,7 @@ def _watch(name: str, live: bool) -> None:
     ended = [
         trial
         for trial in sweep.trials
-        if trial.accuracy is not None and trial.state in (DONE, sweeps.PRUNED)
+        if trial.accuracy is not None and trial.state in (DONE, PRUNED)
     ]
     if ended:
         draw_charts(sweep, sorted(ended, key=lambda trial: (trial.ended is None, trial.ended)))
@@ -94,28 +95,28 @@ def _draw_table(trials: Sequence[Trial]) -> None:
 
 def _row(trial: Trial) -> dict[str, object]:
     return {
-        "Run": trial.run or f"{trial.place}",
+        "Run": trial.title,
         "State": STATES.get(trial.state, trial.state) + (" · best" if trial.best else ""),
         "Validation": trial.accuracy,
         "Parameters": trial.parameters,
         "Seconds": trial.seconds,
-        "Settings": sweep_space.told(trial.params),
+        "Settings": search_space.describe_values(trial.params),
         "Machine": trial.machine or "",
         "Reason": trial.reason,
     }
 
 
-def _show_best(sweep: Found) -> None:
+def _show_best(sweep: SweepState) -> None:
     best = sweep.best
     if best is None or best.accuracy is None:
         shared.show_headline("No run is finished yet.")
     else:
         shared.show_headline(
-            f"{best.accuracy:.2f} % by {best.run}, with {best.parameters:,} parameters."
+            f"{best.accuracy:.2f} % by {best.title}, with {best.parameters:,} parameters."
         )
-    finished, total = sweep.count(DONE, sweeps.PRUNED, sweeps.FAILED), sweep.sweep.places
+    finished, total = sweep.count(DONE, PRUNED, FAILED), sweep.sweep.slots
     parts = [f"{finished} of {total} runs finished"]
-    for state, word in ((RUNNING, "training"), (sweeps.FAILED, "failed")):
+    for state, word in ((RUNNING, "training"), (FAILED, "failed")):
         if count := sweep.count(state):
             parts.append(f"{count} {word}")
     progress = ", ".join(parts)
@@ -123,13 +124,13 @@ def _show_best(sweep: Found) -> None:
         (f"{progress}. " if sweep.over else "")
         + f"Accuracies are on {sweep.sweep.config.holdout:,} validation images taken from the "
         "training set. The winner's score is optimistic, since it is the best of several. Varied: "
-        f"{sweep_space.told_space(sweep.sweep.space)}."
+        f"{search_space.describe_space(sweep.sweep.space)}."
     )
     if not sweep.over:
         st.progress(min(1.0, finished / total), text=progress)
 
 
-def _show_actions(sweep: Found, live: bool) -> None:
+def _show_actions(sweep: SweepState, live: bool) -> None:
     name = sweep.sweep.name
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if live and not sweep.stopped:
@@ -138,7 +139,7 @@ def _show_actions(sweep: Found, live: bool) -> None:
                 icon=":material/stop:",
                 key="experiments_stop_sweep",
                 on_click=_run_action,
-                args=(sweeps.stop, name),
+                args=(study.stop, name),
                 help="Stops the current run too; resuming the sweep resumes it.",
             )
         elif not live and not sweep.over and not uses_shared_storage():
@@ -161,14 +162,12 @@ def _show_actions(sweep: Found, live: bool) -> None:
             )
     error = st.session_state.pop(_ERROR, "")
     if not error and not live and not sweep.over:
-        error = sweep_worker.last_words(name)
+        error = sweep_worker.last_error(name)
     if error:
         st.error(escape_markdown(error), icon=":material/error:")
     if uses_shared_storage() and not sweep.over:
         shared.show_explanation("The storage is shared. Run this on each machine that helps:")
-        st.code(
-            f"python -m core sweep work {name} --storage ${sweep_storage.STORAGE}", language=None
-        )
+        st.code(f"python -m core sweep work {name} --storage ${STORAGE}", language=None)
 
 
 def _run_action(action: Callable[[str], object], name: str) -> None:
@@ -179,7 +178,7 @@ def _run_action(action: Callable[[str], object], name: str) -> None:
 
 
 def _train_winner(name: str) -> None:
-    group = sweeps.train_winner(name, SEEDS)
+    group = sweep_winner.create_group(name, SEEDS)
     repeats.submit(group)
     shared.open_next("group", group.name)
     st.session_state["experiment"] = "Repeats"

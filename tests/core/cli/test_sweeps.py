@@ -9,8 +9,8 @@ import pytest
 from core.experiments import repeats
 from core.runs import processes, run_queue
 from core.sweeps import storage as sweep_storage
-from core.sweeps import sweep as sweeps
 from core.sweeps import worker as sweep_worker
+from core.sweeps.sweep import HOLDOUT
 from tests.core.cli_runner import run_json, run_refused
 from tests.core.sweeps import sweeping
 
@@ -18,10 +18,10 @@ from tests.core.sweeps import sweeping
 @pytest.fixture(autouse=True)
 def folder(folder, monkeypatch) -> Path:
     monkeypatch.setattr("core.cli.watch.fetch_data", lambda quiet: None)
-    monkeypatch.setattr(sweep_worker, "through_queue", sweeping.epochs)
-    monkeypatch.setattr(sweep_worker, "LOOK", 0.0)
+    monkeypatch.setattr(sweep_worker, "train_in_queue", sweeping.epochs)
+    monkeypatch.setattr(sweep_worker, "LOOK_SECONDS", 0.0)
     yield folder
-    sweep_storage._connect.cache_clear()
+    sweep_storage._open.cache_clear()
 
 
 def test_a_sweep_over_widths_and_learning_rates(core):
@@ -51,7 +51,7 @@ def test_a_sweep_over_widths_and_learning_rates(core):
         "max_lr",
         *(f"rows.{row}.channels" for row in (1, 2, 3, 6, 7, 8, 11, 12, 13)),
     }
-    assert answer["sweep"]["config"]["holdout"] == sweeps.HOLDOUT
+    assert answer["sweep"]["config"]["holdout"] == HOLDOUT
     assert answer["sweep"]["recipe"] == "final"
     best = answer["trials"][answer["best"] - 1]
     assert best["accuracy"] == max(trial["accuracy"] for trial in answer["trials"])
@@ -60,7 +60,7 @@ def test_a_sweep_over_widths_and_learning_rates(core):
     status, text, _ = core("sweep", "status", "mine")
     assert status == 0
     assert best["run"] in text.splitlines()[1]
-    assert "mine: 3 of 3 runs are through. Best on 10,000 held-out images" in text
+    assert "mine: 3 of 3 runs are done. Best on 10,000 validation images" in text
     assert core("sweep", "status")[1].startswith("mine: 3 of 3")
 
 
@@ -83,16 +83,16 @@ def test_a_stopped_sweep_continues(core, monkeypatch):
     assert run_json(core, "sweep", "stop", "mine")["stopped"]
     status, text, messages = core("sweep", "work", "mine")
     assert status == 0, messages
-    assert "2 of 2 runs are through" in text
+    assert "2 of 2 runs are done" in text
     assert [line.split(":")[0] for line in messages.splitlines()] == ["mine-001", "mine-002"]
 
 
 def test_ctrl_c_says_how_to_continue(core, monkeypatch):
-    def interrupted(job, go_on):
+    def interrupted(job, should_continue):
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr(sweep_worker, "through_queue", interrupted)
+    monkeypatch.setattr(sweep_worker, "train_in_queue", interrupted)
     error = run_refused(core, "sweep", "start", "mine", "--vary", "ema_decay=0,0.9", "--runs", "1")
     assert "python -m core sweep work mine" in error
 
@@ -145,7 +145,7 @@ def test_deleting_a_sweep_needs_confirmation(core, monkeypatch):
         (("start", "mine", "--vary", "ema_decay=0,0.9", "--aim", "speed"), "aim is 'speed'"),
         (
             ("start", "mine", "--vary", "ema_decay=0,0.9", "--holdout", "0"),
-            "never by the test images",
+            "never on the test images",
         ),
         (("start", "a/b", "--vary", "ema_decay=0,0.9"), "cannot be a run's name"),
         (

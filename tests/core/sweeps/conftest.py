@@ -28,8 +28,8 @@ def quick(monkeypatch) -> Iterator[None]:
         if isinstance(connection, sqlite3.Connection):
             connection.execute("PRAGMA synchronous=OFF")
 
-    monkeypatch.setattr(sweep_worker, "LOOK", 0.0)
+    monkeypatch.setattr(sweep_worker, "LOOK_SECONDS", 0.0)
     event.listen(Engine, "connect", skip_sync)
     yield
     event.remove(Engine, "connect", skip_sync)
-    sweep_storage._connect.cache_clear()
+    sweep_storage._open.cache_clear()

@@ -1,7 +1,7 @@
-"""A sweep whose runs cost nothing: the worker's own code, with made-up epochs in place of training.
+"""A sweep without training: the real worker, with made-up epochs.
 
-As a program, `python -m tests.core.sweeps.sweeping STORAGE FOLDER LEDGER NAME [hold]`, it works on a sweep and
-writes each run that begins and ends into the ledger; with "hold" it stays in the middle of its first run.
+As a program, `python -m tests.core.sweeps.sweeping STORAGE FOLDER LEDGER NAME [hold]`, it works on a
+sweep and notes each start and end of a run in the ledger; with "hold" it stays in its first run.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from core.config import RunConfig
-from core.sweeps import space as sweep_space
+from core.sweeps import space as search_space
 from core.sweeps import storage as sweep_storage
 from core.sweeps import worker as sweep_worker
 from core.sweeps.sweep import Sweep
+from core.sweeps.training import Interrupted, Job
 from core.training.results import EpochResult
 
 TOTAL = 1_000
@@ -33,48 +34,49 @@ def made(name: str = "made", vary: dict[str, Any] | None = None, **more: Any) ->
     return Sweep(
         name,
         config,
-        sweep_space.read_space(space, config),
+        search_space.read_space(space, config),
         **{"sampler": "random", "runs": 4, **more},
     )
 
 
 def row(epoch: int, correct: int, seconds: float = 1.0) -> EpochResult:
-    """An epoch that names so many of the held-out images rightly."""
+    """An epoch with so many correct validation images."""
     return EpochResult(epoch, 0.1, seconds, 0.5, 900, 1_000, 0.5, correct, TOTAL)
 
 
-def epochs(job: sweep_worker.Job, go_on: Callable[[], bool]) -> Iterator[EpochResult]:
-    """Epochs that are the better, the nearer the rate is to 0.05."""
+def epochs(job: Job, should_continue: Callable[[], bool]) -> Iterator[EpochResult]:
+    """Epochs whose accuracy is the higher, the nearer the rate is to 0.05."""
     reached = round(TOTAL * (0.99 - abs(job.config.max_lr - 0.05)))
     for epoch in range(1, job.config.epochs + 1):
         yield row(epoch, reached - 50 * (job.config.epochs - epoch))
-        if not go_on():
-            raise sweep_worker.Left
+        if not should_continue():
+            raise Interrupted
 
 
 def work(name: str = "made", train: Any = epochs, **more: Any) -> tuple[Any, list[str]]:
-    """Work on a sweep in this process: what it has found then, and what it said."""
-    said: list[str] = []
-    return sweep_worker.work(name, say=said.append, train=train, **more), said
+    """Work on a sweep in this process; return its state and the lines reported."""
+    lines: list[str] = []
+    return sweep_worker.run_worker(name, report=lines.append, train=train, **more), lines
 
 
 def main() -> None:
     """Work on a sweep."""
     url, folder, ledger, name, *hold = sys.argv[1:]
-    sweep_storage.HEARTBEAT, sweep_storage.GRACE, sweep_worker.LOOK = 1, 8, 0.3  # seconds
+    sweep_storage.HEARTBEAT, sweep_storage.GRACE = 1, 8
+    sweep_worker.LOOK_SECONDS = 0.3
 
-    def note(word: str, place: int) -> None:
+    def note(word: str, slot: int) -> None:
         with open(ledger, "ab", buffering=0) as file:
-            file.write(f"{word} {place} {os.getpid()}\n".encode())
+            file.write(f"{word} {slot} {os.getpid()}\n".encode())
 
-    def train(job: sweep_worker.Job, go_on: Callable[[], bool]) -> Iterator[EpochResult]:
-        note("began", job.place)
-        for result in epochs(job, go_on):
+    def train(job: Job, should_continue: Callable[[], bool]) -> Iterator[EpochResult]:
+        note("began", job.slot)
+        for result in epochs(job, should_continue):
             yield result
             time.sleep(600 if hold else 0.1)
-        note("ended", job.place)
+        note("ended", job.slot)
 
-    sweep_worker.work(name, url, Path(folder), say=lambda words: None, train=train)
+    sweep_worker.run_worker(name, url, Path(folder), report=lambda line: None, train=train)
 
 
 if __name__ == "__main__":

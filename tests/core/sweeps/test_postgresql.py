@@ -1,7 +1,8 @@
-"""One sweep, three workers on one PostgreSQL server, one of them killed: no run is lost, and none is done twice."""
+"""Three workers on one PostgreSQL server, one of them killed: each run is trained exactly once."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import signal
@@ -18,7 +19,7 @@ import pytest
 
 from core.runs import processes
 from core.sweeps import storage as sweep_storage
-from core.sweeps import sweep as sweeps
+from core.sweeps import study
 from core.sweeps.slots import DONE
 from tests.core.sweeps import sweeping
 
@@ -38,9 +39,17 @@ def programs() -> Path | None:
 def server() -> Iterator[str]:
     """The address of a PostgreSQL server of this test's own."""
     place = programs()
+    missing = []
     if place is None:
-        words = "PostgreSQL's server is not installed; on Debian: apt-get install postgresql."
-        pytest.fail(words) if os.environ.get("CI") else pytest.skip(words)
+        missing.append(
+            "PostgreSQL's server is not installed; on Debian: apt-get install postgresql."
+        )
+    if importlib.util.find_spec("psycopg") is None:
+        missing.append("psycopg is not installed: pip install 'psycopg[binary]'")
+    if missing:
+        message = " ".join(missing)
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    assert place is not None
     # Not below pytest's own folder, which only its owner may enter: the server refuses to run as root.
     folder = Path(tempfile.mkdtemp(prefix="inkling-postgresql-"))
     su: list[str] = []
@@ -67,7 +76,7 @@ def server() -> Iterator[str]:
         try:
             yield f"postgresql://inkling@127.0.0.1:{port}/postgres"
         finally:
-            sweep_storage._connect.cache_clear()
+            sweep_storage._open.cache_clear()
             do("pg_ctl", "-m", "immediate", "stop")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -80,7 +89,7 @@ def read(ledger: Path) -> list[tuple[str, int, int]]:
 
 def test_a_killed_worker_loses_no_run_and_none_is_done_twice(server, tmp_path):
     ledger = tmp_path / "ledger"
-    sweeps.create(sweeping.made("shared", runs=RUNS, sampler="tpe", epochs=3), server)
+    study.create(sweeping.made("shared", runs=RUNS, sampler="tpe", epochs=3), server)
     workers: list[subprocess.Popen[bytes]] = []
 
     def begin(*hold: str) -> subprocess.Popen[bytes]:
@@ -134,14 +143,14 @@ def test_a_killed_worker_loses_no_run_and_none_is_done_twice(server, tmp_path):
     assert count == 2
     assert [place for _, place, pid in told if pid == victim.pid] == [killed]
 
-    found = sweeps.find("shared", server)
-    assert found.count(DONE) == RUNS
-    assert found.over
-    assert len({trial.run for trial in found.trials}) == RUNS
-    study, _ = sweeps.load("shared", server)
+    state = study.read("shared", server)
+    assert state.count(DONE) == RUNS
+    assert state.is_over
+    assert len({trial.run for trial in state.trials}) == RUNS
+    opened, _ = study.load("shared", server)
     first, second = [
         each.params
-        for each in study.trials
-        if each.user_attrs.get("place") == killed and each.params
+        for each in opened.trials
+        if each.user_attrs.get("slot") == killed and each.params
     ]
     assert first == second

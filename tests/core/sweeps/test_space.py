@@ -9,8 +9,9 @@ import pytest
 from core.config import RunConfig
 from core.errors import ConfigError
 from core.models.architectures import ARCHITECTURES, rows_of
-from core.sweeps import space as sweep_space
-from core.sweeps.space import Dimension
+from core.sweeps import space as search_space
+from core.sweeps.dimension import Dimension
+from core.sweeps.widths import width_groups, width_names
 from core.training.plan import plan
 
 BASE = RunConfig(architecture="wide-7124", holdout=5_000)
@@ -34,12 +35,12 @@ BASE = RunConfig(architecture="wide-7124", holdout=5_000)
         ("rows.1+4.activation", "relu,silu", Dimension(choices=("relu", "silu"))),
     ],
 )
-def test_what_is_typed_is_read_and_told_again(name, text, dimension):
-    values = sweep_space.parse_dimension(name, text, BASE)
-    assert sweep_space.read_space({name: values}, BASE) == {name: dimension}
-    again = sweep_space.parse_dimension(name, dimension.words, BASE)
-    assert sweep_space.read_space({name: again}, BASE) == {name: dimension}
-    assert sweep_space.read_space({name: dimension.to_dict()}, BASE) == {name: dimension}
+def test_a_typed_dimension_is_read_and_written_again(name, text, dimension):
+    values = search_space.parse_dimension(name, text, BASE)
+    assert search_space.read_space({name: values}, BASE) == {name: dimension}
+    again = search_space.parse_dimension(name, dimension.text, BASE)
+    assert search_space.read_space({name: again}, BASE) == {name: dimension}
+    assert search_space.read_space({name: dimension.to_dict()}, BASE) == {name: dimension}
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_what_is_typed_is_read_and_told_again(name, text, dimension):
         ({"epochs": {"choices": []}}, "1 to 50"),
         ({"epochs": {"low": 1, "high": 5, "step": 9}}, "in steps of 9"),
         ({"epochs": {"choices": [3, 3]}}, "twice"),
-        ({"epochs": {"choices": [3], "low": 1}}, "no range beside"),
+        ({"epochs": {"choices": [3], "low": 1}}, "without a range"),
         ({"architecture": {"choices": ["original-3762", "huge"]}}, "unknown architecture 'huge'"),
         ({"augmentation": {"choices": ["wild"]}}, "'wild'"),
         ({"augmentation": {"low": 1, "high": 2}}, "takes choices"),
@@ -75,63 +76,65 @@ def test_what_is_typed_is_read_and_told_again(name, text, dimension):
         ),
     ],
 )
-def test_what_cannot_be_varied_is_refused_by_name(space, words):
+def test_an_invalid_space_is_refused_by_name(space, words):
     with pytest.raises(ConfigError, match=words.replace("(", r"\(")):
-        sweep_space.read_space(space, BASE)
+        search_space.read_space(space, BASE)
 
 
 @pytest.mark.parametrize("text", ["0.1..0.2..0.3..0.4", "a..b", "0.1.."])
-def test_what_is_no_range_is_refused(text):
+def test_an_invalid_range_is_refused(text):
     with pytest.raises(ConfigError):
-        sweep_space.read_space({"max_lr": sweep_space.parse_dimension("max_lr", text, BASE)}, BASE)
+        search_space.read_space(
+            {"max_lr": search_space.parse_dimension("max_lr", text, BASE)}, BASE
+        )
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_any_widths_of_a_named_network_make_one(architecture):
+def test_any_widths_of_a_named_network_are_valid(architecture):
     base = RunConfig(architecture=architecture)
-    names = sweep_space.width_names(rows_of(base))
+    names = width_names(rows_of(base))
     drawn = random.Random(1)
     for _ in range(10):
         widths = {name: drawn.randint(3, 40) for name in names}
-        plan(sweep_space.apply(base, widths))
+        plan(search_space.apply_values(base, widths))
     same = {
         name: rows_of(base)[int(name.split(".")[1].split("+")[0]) - 1]["channels"] for name in names
     }
-    assert rows_of(sweep_space.apply(base, same)) == rows_of(base)
+    assert rows_of(search_space.apply_values(base, same)) == rows_of(base)
 
 
 def test_depthwise_rows_follow_and_sums_tie():
-    wide = sweep_space.apply(BASE, {"rows.1.channels": 17})
+    wide = search_space.apply_values(BASE, {"rows.1.channels": 17})
     assert [(row["channels"], row["groups"]) for row in wide.layers if row["kind"] == "conv"][
         :3
     ] == [(17, 1), (17, 17), (26, 1)]
-    assert sweep_space.widths(rows_of(RunConfig(architecture="residual-7850"))) == [
+    assert width_groups(rows_of(RunConfig(architecture="residual-7850"))) == [
         (2, 4, 8),
         (3,),
         (7,),
     ]
 
 
-def test_what_is_named_takes_the_place_of_own_rows():
+def test_a_named_architecture_replaces_rows():
     base = RunConfig(layers=rows_of(BASE), transforms=({"name": "Rotate"},))
-    changed = sweep_space.apply(
+    changed = search_space.apply_values(
         base, {"architecture": "initial", "augmentation": "none", "max_lr": 0.0123456789}
     )
     assert (changed.layers, changed.transforms, changed.max_lr) == ((), (), 0.01235)
 
 
-def test_draws_are_told_in_few_words():
-    assert sweep_space.told(
+def test_values_are_described_in_short():
+    assert search_space.describe_values(
         {"rows.1.channels": 8, "rows.4+6.channels": 16, "max_lr": 0.123456, "nesterov": True}
     ) == ("widths 8-16, max_lr 0.1235, nesterov True")
-    assert sweep_space.told({"rows.1.channels": 8}) == "rows.1.channels 8"
+    assert search_space.describe_values({"rows.1.channels": 8}) == "rows.1.channels 8"
 
 
-def test_a_space_is_told_in_few_words():
-    space = sweep_space.typed_space({"widths": "8..24", "max_lr": "0.02..0.2:log"}, BASE)
-    assert sweep_space.told_space(space) == "widths 8..24, max_lr 0.02..0.2:log"
-    one = sweep_space.typed_space({"rows.1.channels": "8..24", "nesterov": "true,false"}, BASE)
-    assert sweep_space.told_space(one) == "rows.1.channels 8..24, nesterov true,false"
+def test_a_space_is_described_in_short():
+    space = search_space.parse_space({"widths": "8..24", "max_lr": "0.02..0.2:log"}, BASE)
+    assert search_space.describe_space(space) == "widths 8..24, max_lr 0.02..0.2:log"
+    one = search_space.parse_space({"rows.1.channels": "8..24", "nesterov": "true,false"}, BASE)
+    assert search_space.describe_space(one) == "rows.1.channels 8..24, nesterov true,false"
 
 
 @pytest.mark.parametrize(
@@ -142,5 +145,5 @@ def test_a_space_is_told_in_few_words():
         ("max_lr", "max_lr"),
     ],
 )
-def test_what_is_varied_has_a_title(name, title):
-    assert sweep_space.title(name) == title
+def test_a_parameter_has_a_title(name, title):
+    assert search_space.parameter_title(name) == title

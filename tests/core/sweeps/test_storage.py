@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import ConfigError, RunError
 from core.sweeps import storage as sweep_storage
-from core.sweeps import sweep as sweeps
+from core.sweeps import study
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_no_address(given):
 def test_a_storage_that_cannot_be_reached_is_told_without_its_password(monkeypatch):
     monkeypatch.setenv(sweep_storage.STORAGE, "postgresql://me:secret@127.0.0.1:1/db")
     with pytest.raises(RunError, match=r"me:\*\*\*@127.0.0.1:1/db cannot be used") as refused:
-        sweeps.names()
+        study.list_names()
     assert "secret" not in str(refused.value)
 
 
@@ -43,4 +43,4 @@ def test_a_storage_that_cannot_be_reached_is_told_without_its_password(monkeypat
 )
 def test_a_driver_that_is_not_installed_is_named():
     with pytest.raises(RunError, match="the package pymysql, which is not installed"):
-        sweeps.names("mysql://me:secret@host/db")
+        study.list_names("mysql://me:secret@host/db")

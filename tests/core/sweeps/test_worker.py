@@ -7,10 +7,12 @@ import pytest
 from core.errors import UserError
 from core.limits import Limits
 from core.runs import creation, store
-from core.sweeps import sweep as sweeps
+from core.sweeps import study
 from core.sweeps import worker as sweep_worker
 from core.sweeps.slots import OPEN
 from core.sweeps.sweep import Sweep
+from core.sweeps.training import Job, train_in_queue
+from core.sweeps.winner import trial_config
 from tests.core.sweeps.sweeping import made, work
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -36,7 +38,7 @@ def trained_at_once(monkeypatch, digits):
         return opened(name, *given)
 
     monkeypatch.setattr(run_queue, "start_worker", start)
-    monkeypatch.setattr("core.sweeps.worker.store.open_run", open_run)
+    monkeypatch.setattr("core.sweeps.training.store.open_run", open_run)
 
 
 def tiny(**more):
@@ -48,13 +50,13 @@ def tiny(**more):
 
 
 def test_trials_are_ordinary_runs_that_are_compared_on_the_holdout(trained_at_once, folder):
-    sweeps.create(tiny(runs=2))
-    found, _ = work(train=None)
+    study.create(tiny(runs=2))
+    state, _ = work(train=None)
     runs = [store.open_run(name) for name in ("made-001", "made-002")]
     assert [run.state for run in runs] == ["finished", "finished"]
-    for run, trial in zip(runs, found.trials, strict=True):
+    for run, trial in zip(runs, state.trials, strict=True):
         assert run.tags == ("made",)
-        assert run.config == sweeps.config_of(found.sweep, trial)
+        assert run.config == trial_config(state.sweep, trial)
         assert (trial.accuracy, trial.run) == (run.last.val_accuracy, run.name)
         assert run.last.val_total == 100
         assert trial.parameters == run.parameters
@@ -63,20 +65,18 @@ def test_trials_are_ordinary_runs_that_are_compared_on_the_holdout(trained_at_on
 def test_a_run_of_that_name_that_is_another_keeps_it(trained_at_once, folder):
     sweep = tiny(runs=1)
     creation.create_run(sweep.config, "made-001")
-    sweeps.create(sweep)
-    found, _ = work(train=None)
-    assert found.trials[0].run == "made-001-2"
+    study.create(sweep)
+    state, _ = work(train=None)
+    assert state.trials[0].run == "made-001-2"
     assert store.open_run("made-001").state == "stopped"
 
 
 def test_a_finished_run_is_not_trained_again(trained_at_once, folder):
-    sweeps.create(tiny(runs=1))
+    study.create(tiny(runs=1))
     first, _ = work(train=None)
     created = store.open_run("made-001").created
-    job = sweep_worker.Job(
-        first.sweep, 1, "made-001", sweeps.config_of(first.sweep, first.trials[0]), folder
-    )
-    assert [result.epoch for result in sweep_worker.through_queue(job, lambda: True)] == [1, 2]
+    job = Job(first.sweep, 1, "made-001", trial_config(first.sweep, first.trials[0]), folder)
+    assert [result.epoch for result in train_in_queue(job, lambda: True)] == [1, 2]
     assert store.open_run("made-001").created == created
 
 
@@ -84,18 +84,18 @@ def test_a_machine_without_room_says_so_and_leaves_the_place(folder, monkeypatch
     monkeypatch.setenv("INKLING_MAX_RUNS", "1")
     sweep = tiny(runs=1)
     creation.create_run(sweep.config, "other", limits=Limits(max_runs=5))
-    sweeps.create(sweep)
+    study.create(sweep)
     with pytest.raises(UserError, match="INKLING_MAX_RUNS"):
         work(train=None)
-    assert sweeps.find("made").count(OPEN) == 1
+    assert study.read("made").count(OPEN) == 1
 
 
 def test_a_worker_of_its_own_says_why_it_cannot(folder):
     sweep_worker.start("nothing")
     for _ in range(600):
-        if not sweep_worker.working("nothing"):
+        if not sweep_worker.is_working("nothing"):
             break
         sweep_worker.time.sleep(0.1)
-    assert sweep_worker.last_words("nothing") == "there is no sweep 'nothing'."
-    assert not sweep_worker.working("made")
-    assert sweep_worker.last_words("made") == ""
+    assert sweep_worker.last_error("nothing") == "there is no sweep 'nothing'."
+    assert not sweep_worker.is_working("made")
+    assert sweep_worker.last_error("made") == ""
