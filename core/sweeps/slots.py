@@ -1,7 +1,7 @@
 """The slots of a sweep: each holds one run to train, and Optuna's trials are attempts at it.
 
-What the storage holds may have been written by anyone who reaches it, so `read_attempt` checks every
-value. Neither optuna nor torch at import.
+Anyone who reaches the storage may have written what it holds, so `read_attempt` checks every value.
+Neither optuna nor torch at import.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ def describe_values(values: Mapping[str, Any]) -> str:
 
 
 def describe_space(space: Space) -> str:
-    """A space in short, such as `widths 8..24, max_lr 0.02..0.2:log`; equal widths are one entry."""
+    """A space in short, such as `widths 8..24, max_lr 0.02..0.2:log`; equal widths are joined."""
     parts: dict[str, None] = {}  # in order, each once
     for name, dimension in space.items():
         equal = [other for other in space if space[other] == dimension and _is_width(other)]

@@ -1,6 +1,6 @@
 """Sweeps in Optuna's storage: create, list, read, stop and delete them.
 
-Optuna stores the sampled values and results, proposes the next values, and gives each attempt to one
+Optuna stores sampled values and results, proposes the next values, and gives each attempt to one
 worker only. Neither optuna nor torch at import.
 """
 
@@ -52,7 +52,7 @@ def create(sweep: Sweep, url: str | None = None, folder: Path | None = None) -> 
             )
         except optuna.exceptions.DuplicatedStudyError:
             raise RunError(
-                f"there is already a sweep {sweep.name!r}; choose another name, or work on that one."
+                f"there is already a sweep {sweep.name!r}; choose another name, or work on it."
             ) from None
         study.set_user_attr("sweep", sweep.to_dict())
         enqueue_open_slots(study, sweep)
@@ -173,7 +173,7 @@ def read_importance(
 
 
 def enqueue_open_slots(study: Study, sweep: Sweep) -> SweepState:
-    """Offer every slot that needs an attempt to the workers, also those whose worker died or stopped.
+    """Offer the workers every slot that needs an attempt, also after a worker died or stopped.
 
     Two workers may do so at once: of two attempts at a slot only the first is needed
     (`slots.is_duplicate`).
@@ -194,7 +194,7 @@ def enqueue_open_slots(study: Study, sweep: Sweep) -> SweepState:
 
 
 def make_sampler(sweep: Sweep) -> BaseSampler:
-    """Optuna's sampler for a sweep; the points of a grid are enqueued, so its sampler is not used."""
+    """Optuna's sampler for a sweep; the points of a grid are enqueued and need none."""
     from optuna import exceptions, samplers
 
     by_name: dict[str, Any] = {

@@ -69,7 +69,7 @@ class Sweep:
         run_names.check_name(self.name)
         if len(self.name) > MAX_NAME:
             raise ConfigError(
-                f"the name of a sweep has at most {MAX_NAME} characters, since its runs begin with it."
+                f"a sweep's name has at most {MAX_NAME} characters, since its runs carry it."
             )
         for field, choices in _CHOICES.items():
             value = getattr(self, field)
@@ -148,8 +148,8 @@ class Sweep:
             counts.append(count)
         if (size := math.prod(counts)) > MAX_GRID:
             raise ConfigError(
-                f"the grid has {size:,} points, and at most {MAX_GRID:,} are possible; choose larger "
-                "steps or fewer parameters."
+                f"the grid has {size:,} points, and at most {MAX_GRID:,} are possible; choose "
+                "larger steps or fewer parameters."
             )
         return size
 

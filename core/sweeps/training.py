@@ -42,7 +42,7 @@ class Interrupted(Exception):
 
 Epochs = Generator[EpochResult, None, None]
 Train = Callable[[Job, Callable[[], bool]], Epochs]
-"""Yields a job's epochs from the first; raises Interrupted soon after the given function is False."""
+"""Yields a job's epochs; raises Interrupted soon after the given function returns False."""
 
 
 def train_in_queue(job: Job, should_continue: Callable[[], bool]) -> Epochs:

@@ -1,7 +1,7 @@
 """A sweep's worker: take a slot, train its run, store the result, until nothing is left.
 
-It is the same on one machine and on several: whoever reaches the storage can work. If a worker dies,
-the others notice, and train its slot again with the same values. Neither optuna nor torch at import.
+It is the same on one machine and on several: whoever reaches the storage can work. If a worker
+dies, the others notice and train its slot again with the same values. Neither optuna nor torch at import.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def run_worker(
         The state of the sweep at the end.
 
     Raises:
-        RunError: there is no such sweep, the storage cannot be used, or this machine trains nothing.
+        RunError: there is no such sweep, the storage cannot be used, or every run fails.
         UserError: a run exceeds this machine's limits.
     """
     folder = folder or folders.checkpoints_folder()

@@ -1,7 +1,7 @@
 """A sweep without training: the real worker, with made-up epochs.
 
-As a program, `python -m tests.core.sweeps.sweeping STORAGE FOLDER LEDGER NAME [hold]`, it works on a
-sweep and notes each start and end of a run in the ledger; with "hold" it stays in its first run.
+As a program, `python -m tests.core.sweeps.sweeping STORAGE FOLDER LEDGER NAME [hold]`, it works on
+a sweep and notes each start and end of a run in the ledger; with "hold" it stays in its first run.
 """
 
 from __future__ import annotations
