@@ -8,18 +8,19 @@ import pandas as pd
 import streamlit as st
 
 from core.charts import sweeps as charts
-from core.sweeps import space as sweep_space
-from core.sweeps import storage as sweep_storage
-from core.sweeps import sweep as sweeps
+from core.sweeps import space as search_space
+from core.sweeps import study
 from core.sweeps.slots import DONE, Trial
-from core.sweeps.sweep import AIMS, Found
+from core.sweeps.state import SweepState
+from core.sweeps.storage import storage_url
+from core.sweeps.sweep import AIMS
 from pages.ui.components.chart import draw_chart
 from pages.ui.frame import KEPT
 
 COSTS = {"parameters": "parameters", "seconds": "seconds of training"}
 
 
-def draw_charts(sweep: Found, trials: Sequence[Trial]) -> None:
+def draw_charts(sweep: SweepState, trials: Sequence[Trial]) -> None:
     """Draw the charts of a sweep.
 
     Args:
@@ -33,7 +34,7 @@ def draw_charts(sweep: Found, trials: Sequence[Trial]) -> None:
     with right:
         _draw_objectives(sweep, frame)
     left, right = st.columns(2, gap="large")
-    fields = {sweep_space.title(field): field for field in sweep.sweep.space}
+    fields = {search_space.parameter_title(field): field for field in sweep.sweep.space}
     with left:
         _draw_importance(sweep)
         title = next(iter(fields))
@@ -52,7 +53,7 @@ def _make_frame(trials: Sequence[Trial]) -> pd.DataFrame:
                 "run": trial.run,
                 "parameters": trial.parameters,
                 "seconds": trial.seconds,
-                "drawn": sweep_space.told(trial.params),
+                "drawn": search_space.describe_values(trial.params),
                 "best": trial.best,
                 "state": charts.DONE if trial.state == DONE else charts.PRUNED,
             }
@@ -61,21 +62,21 @@ def _make_frame(trials: Sequence[Trial]) -> pd.DataFrame:
     )
 
 
-def _draw_history(sweep: Found, frame: pd.DataFrame) -> None:
+def _draw_history(sweep: SweepState, frame: pd.DataFrame) -> None:
     name = sweep.sweep.name
     draw_chart(
         charts.history(frame),
         "history",
         title="History",
         subtitle="each run, and the best so far",
-        alt=sweep.words,
+        alt=sweep.summary,
         filename=f"{name}-history",
         subject=name,
         make_table=lambda: frame,
     )
 
 
-def _draw_objectives(sweep: Found, frame: pd.DataFrame) -> None:
+def _draw_objectives(sweep: SweepState, frame: pd.DataFrame) -> None:
     name, objectives = sweep.sweep.name, AIMS[sweep.sweep.aim]
     cost = objectives[1] if len(objectives) > 1 else "parameters"
     points = frame.assign(price=frame[cost])
@@ -92,9 +93,9 @@ def _draw_objectives(sweep: Found, frame: pd.DataFrame) -> None:
     )
 
 
-def _draw_importance(sweep: Found) -> None:
+def _draw_importance(sweep: SweepState) -> None:
     name = sweep.sweep.name
-    shares = _importance(sweep_storage.storage_url(), name, sweep.count(DONE))
+    shares = _importance(storage_url(), name, sweep.count(DONE))
     if shares.empty:
         return
     draw_chart(
@@ -112,11 +113,11 @@ def _draw_importance(sweep: Found) -> None:
 @st.cache_data(max_entries=50, show_spinner=False)
 def _importance(storage: str, name: str, finished: int) -> pd.DataFrame:
     """Compute the importance of settings; cached until another run of the sweep is finished."""
-    return pd.DataFrame(list(sweeps.importance(name).items()), columns=["name", "share"])
+    return pd.DataFrame(list(study.read_importance(name).items()), columns=["name", "share"])
 
 
 def _draw_setting(
-    sweep: Found, frame: pd.DataFrame, trials: Sequence[Trial], title: str, field: str
+    sweep: SweepState, frame: pd.DataFrame, trials: Sequence[Trial], title: str, field: str
 ) -> None:
     name, dimension = sweep.sweep.name, sweep.sweep.space[field]
     points = frame.assign(value=[trial.params.get(field) for trial in trials])

@@ -12,12 +12,12 @@ from core.data.presets import PRESETS
 from core.errors import UserError
 from core.models.architectures import ARCHITECTURES
 from core.runs.run import Run
-from core.sweeps import space as sweep_space
-from core.sweeps import storage as sweep_storage
-from core.sweeps import sweep as sweeps
+from core.sweeps import space as search_space
+from core.sweeps import study
 from core.sweeps import worker as sweep_worker
 from core.sweeps.space import WIDTHS
-from core.sweeps.sweep import AIMS, PRUNERS, SAMPLERS, Sweep
+from core.sweeps.storage import STORAGE
+from core.sweeps.sweep import AIMS, HOLDOUT, MAX_NAME, MAX_RUNS, PRUNERS, SAMPLERS, Sweep
 from core.training.schedules import SCHEDULES
 from pages.ui import dataset
 from pages.ui.controls import DEFAULT_RECIPE, field_label
@@ -53,7 +53,7 @@ RANGE_HELP = (
 
 def uses_shared_storage() -> bool:
     """Whether other machines reach the sweeps; their workers are then started by hand."""
-    return bool(os.environ.get(sweep_storage.STORAGE))
+    return bool(os.environ.get(STORAGE))
 
 
 def show_setup(runs: Sequence[Run], taken: Sequence[str]) -> None:
@@ -91,9 +91,7 @@ def show_setup(runs: Sequence[Run], taken: Sequence[str]) -> None:
             help="The highest validation accuracy; or the runs that no other run beats in both "
             "accuracy and the number of parameters or seconds.",
         )
-        count = st.number_input(
-            "Runs", 1, sweeps.MOST_RUNS, 20, key="sweep_runs", width=110, **KEPT
-        )
+        count = st.number_input("Runs", 1, MAX_RUNS, 20, key="sweep_runs", width=110, **KEPT)
     config, recipe = configs[base]
     space = _show_space()
     options, holdout = _show_options(config)
@@ -103,7 +101,7 @@ def show_setup(runs: Sequence[Run], taken: Sequence[str]) -> None:
             "Name",
             placeholder=default_name,
             key="experiments_sweep_name",
-            max_chars=sweeps.MOST_NAME,
+            max_chars=MAX_NAME,
             width=240,
         )
         started = st.button(
@@ -127,7 +125,7 @@ def _free_name(name: str, taken: Sequence[str]) -> str:
 
 
 def _show_space() -> dict[str, str]:
-    """Show the controls for what is varied; returns texts that `sweep_space.typed_space` parses."""
+    """Show the controls for what is varied; returns texts that `search_space.parse_space` parses."""
     fields = st.multiselect(
         "Vary",
         [*RANGES, *NAMES],
@@ -185,7 +183,7 @@ def _show_options(config: RunConfig) -> tuple[dict[str, object], int]:
             "Hold-out",
             100,
             30_000,
-            config.holdout or sweeps.HOLDOUT,
+            config.holdout or HOLDOUT,
             1_000,
             key="sweep_holdout",
             help=explain("holdout"),
@@ -219,7 +217,7 @@ def _show_options(config: RunConfig) -> tuple[dict[str, object], int]:
 def _start(config: RunConfig, texts: dict[str, str], values: dict[str, object]) -> None:
     try:
         typed = {field: text for field, text in texts.items() if text}
-        space = sweep_space.typed_space(typed, config)
+        space = search_space.parse_space(typed, config)
         sweep = Sweep.from_dict(
             {
                 **values,
@@ -227,7 +225,7 @@ def _start(config: RunConfig, texts: dict[str, str], values: dict[str, object]) 
                 "space": {field: dimension.to_dict() for field, dimension in space.items()},
             }
         )
-        sweeps.create(sweep)
+        study.create(sweep)
         if not uses_shared_storage():
             sweep_worker.start(sweep.name)
     except UserError as error:

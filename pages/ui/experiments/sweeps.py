@@ -121,12 +121,12 @@ def _show_best(sweep: SweepState) -> None:
             parts.append(f"{count} {word}")
     progress = ", ".join(parts)
     shared.show_explanation(
-        (f"{progress}. " if sweep.over else "")
+        (f"{progress}. " if sweep.is_over else "")
         + f"Accuracies are on {sweep.sweep.config.holdout:,} validation images taken from the "
         "training set. The winner's score is optimistic, since it is the best of several. Varied: "
         f"{search_space.describe_space(sweep.sweep.space)}."
     )
-    if not sweep.over:
+    if not sweep.is_over:
         st.progress(min(1.0, finished / total), text=progress)
 
 
@@ -142,7 +142,7 @@ def _show_actions(sweep: SweepState, live: bool) -> None:
                 args=(study.stop, name),
                 help="Stops the current run too; resuming the sweep resumes it.",
             )
-        elif not live and not sweep.over and not uses_shared_storage():
+        elif not live and not sweep.is_over and not uses_shared_storage():
             st.button(
                 "Resume",
                 type="primary",
@@ -161,11 +161,11 @@ def _show_actions(sweep: SweepState, live: bool) -> None:
                 help="On all 60,000 training images, evaluated on the test images.",
             )
     error = st.session_state.pop(_ERROR, "")
-    if not error and not live and not sweep.over:
+    if not error and not live and not sweep.is_over:
         error = sweep_worker.last_error(name)
     if error:
         st.error(escape_markdown(error), icon=":material/error:")
-    if uses_shared_storage() and not sweep.over:
+    if uses_shared_storage() and not sweep.is_over:
         shared.show_explanation("The storage is shared. Run this on each machine that helps:")
         st.code(f"python -m core sweep work {name} --storage ${STORAGE}", language=None)
 
