@@ -10,7 +10,7 @@ import altair as alt
 import pandas as pd
 
 from core.charts.training import AXIS, PALETTE, QUIET, colour
-from core.task import GOAL_ACCURACY
+from core.task import GOAL_ACCURACY, PARAMETER_BUDGET
 
 PICKED = "picked"  # name of the selection that a click makes
 SHIPPED, OWN, GROUP = KINDS = "came with the app", "your own", "mean of several seeds"
@@ -100,7 +100,7 @@ def frontier(
 
 
 def _thousands() -> list[int]:
-    return [step * 10**power for power in range(2, 8) for step in (1, 2, 5)] + [8_000]
+    return [step * 10**power for power in range(2, 8) for step in (1, 2, 5)] + [PARAMETER_BUDGET]
 
 
 def best_so_far(frame: pd.DataFrame) -> pd.DataFrame:

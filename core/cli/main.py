@@ -29,6 +29,7 @@ from core.experiments.statistics import wilson_interval
 from core.models.architectures import ARCHITECTURES
 from core.regular_files import read_regular_file
 from core.runs import creation, folders, loading, run_names, run_queue, store
+from core.task import PARAMETER_BUDGET
 from core.training import schedules
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def summary(
     ],
     budget: Annotated[
         int, typer.Option(metavar="NUMBER", help="Parameter budget to compare with.", min=1)
-    ] = 8_000,
+    ] = PARAMETER_BUDGET,
     json_: Json = False,
 ) -> None:
     """Show the layers and costs of a network."""

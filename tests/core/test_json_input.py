@@ -1,4 +1,4 @@
-"""JSON from outside is parsed, or refused in one sentence, whatever its encoding, size and nesting."""
+"""JSON from outside is parsed, or refused in one sentence, in any encoding, size and nesting."""
 
 from __future__ import annotations
 
