@@ -33,14 +33,14 @@ def go_to_first_step() -> None:
 page("Story", heading="From a first network to a small one", style="story/story.css")
 runs: dict[str, Run] = {}
 missing = []
-for name in story.PATH:
+for name in story.CHAPTERS:
     try:
-        runs[name] = story.told(name)
+        runs[name] = story.open_shipped_run(name)
     except UserError as error:
         missing.append(str(error))
 if missing:
     st.warning("Part of the story is missing. " + " ".join(missing), icon=":material/error:")
-chapters = [GOAL, *(story.title(name) for name in runs), *([END] if not missing else [])]
+chapters = [GOAL, *(story.chapter_title(name) for name in runs), *([END] if not missing else [])]
 path = [(chapter, step) for chapter in chapters for step in steps_of(chapter)]
 bar = st.container(horizontal=True, vertical_alignment="center", gap="small", key="bar")
 chapter = bar.segmented_control(
@@ -99,5 +99,5 @@ with st.container(key="story"):
     elif chapter == END:
         draw_end(runs)
     else:
-        earlier = [other for other in story.PATH[: story.PATH.index(name)] if other in runs]
+        earlier = [other for other in story.CHAPTERS[: story.CHAPTERS.index(name)] if other in runs]
         STEPS[step](runs[name], runs[earlier[-1]] if earlier else None)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from core.recipes import RECIPES
-from core.reports.report import markdown
+from core.reports.report import write_markdown
 from core.runs.loading import load_model
 from core.runs.store import open_run
 from core.training.evaluation import evaluate
@@ -46,7 +46,10 @@ def test_its_weights_reach_what_its_table_says(name, mnist):
 def test_its_report_tells_what_the_run_holds(name, mnist):
     kept, made = (
         sections(text)
-        for text in ((FOLDER / name / "report.md").read_text(), markdown(open_run(name, FOLDER)))
+        for text in (
+            (FOLDER / name / "report.md").read_text(),
+            write_markdown(open_run(name, FOLDER)),
+        )
     )
     assert list(kept) == list(made)
     for title, text in kept.items():

@@ -1,6 +1,6 @@
-"""Pictures of networks as SVG: the shapes that an image takes on its way, and what an output sees of a digit.
+"""Diagrams of networks as SVG: the shapes of the layers' outputs, and receptive fields.
 
-They take the page's colours where there is one (--st-*), and stand by themselves in a file.
+They use the page's colours (--st-*) if there are any, and also work as files.
 """
 
 from __future__ import annotations
@@ -21,16 +21,13 @@ from core.task import CLASSES, INPUT_SHAPE
 Image = npt.NDArray[np.uint8]
 
 SIDE = INPUT_SHAPE[2]
-# Of the shapes, in SVG units: a pixel's side, from sheet to sheet, from block to block.
+# In SVG units: side of a pixel, distance between channels and between layers.
 _PIXEL, _SHEET, _GAP = 2.0, 2.0, 15.0
-_LEAST, _LEAST_WIDE = (
-    7.0,
-    36.0,
-)  # sides of the smallest sheet, and of the room for the words at a block
+_MIN_SIDE, _MIN_WIDTH = 7.0, 36.0  # of a channel, and of a layer with its labels
 _TOP, _MIDDLE, _BOTTOM = 30.0, 66.0, 32.0
-_MARGIN = 24  # pixels around the image that a field may be shown to reach
-_OTHERS = 16  # fields drawn around the one in question
-_WIDTH = 312  # of the picture of a field
+_MAX_MARGIN = 24  # pixels around the image in which receptive fields are shown
+_MAX_OTHERS = 16  # receptive fields of other rows in the diagram
+_WIDTH = 312  # of the diagram of receptive fields
 
 _STYLE = """
 .d { font: 10.5px var(--st-font, system-ui, sans-serif); font-variant-numeric: tabular-nums; text-anchor: middle;
@@ -54,15 +51,15 @@ _STYLE = """
 """
 
 
-def shapes(layers: Sequence[Layer], digit: Image, mistake: int | None = None) -> str:
-    """The image and what each row makes of it, from left to right: a sheet for a channel, as large as it is.
+def shape_diagram(layers: Sequence[Layer], digit: Image, mistake: int | None = None) -> str:
+    """Draw the image and the output of each row from left to right, one square per channel.
 
-    Sheets are drawn to scale; of many channels only some are drawn, on a logarithmic scale.
+    Squares are to scale; the number of squares grows with the logarithm of the channels.
 
     Args:
-        layers: a network, or as much of it as fits.
-        digit: (28, 28) uint8, ink bright, that goes in.
-        mistake: number of a row that doesn't fit, drawn as an empty place behind the last.
+        layers: the traced rows that are valid.
+        digit: the input, (28, 28) uint8, ink 255 on 0.
+        mistake: number of the first invalid row, drawn as an empty square after the last.
     """
     parts: list[str] = []
     centres: list[float] = []
@@ -76,7 +73,7 @@ def shapes(layers: Sequence[Layer], digit: Image, mistake: int | None = None) ->
             and math.prod(shape) == CLASSES
         )
         wide = _wide(shape, last)
-        room = max(wide, _LEAST_WIDE)
+        room = max(wide, _MIN_WIDTH)
         centres.append(left + room / 2)
         parts.append(_block(layer, shape, left + (room - wide) / 2, centres[-1], digit, last))
         left += room + _GAP
@@ -98,22 +95,24 @@ def shapes(layers: Sequence[Layer], digit: Image, mistake: int | None = None) ->
     return _svg(left - _GAP + 4, height, [way, *bridges, *parts])
 
 
-def field(layers: Sequence[Layer], number: int, digit: Image, margin: int | None = None) -> str:
-    """What the output in the middle of a row sees of a digit, with the fields of the other rows around it.
+def receptive_field_diagram(
+    layers: Sequence[Layer], number: int, digit: Image, margin: int | None = None
+) -> str:
+    """Draw the receptive field of the central output of a row, and those of the other rows.
 
     Args:
-        layers: a network, or as much of it as fits.
+        layers: the traced rows that are valid.
         number: of the row, counted from 1.
-        digit: (28, 28) uint8, ink bright.
-        margin: pixels to show around the image; None: as many as this network's fields reach.
+        digit: (28, 28) uint8, ink 255 on 0.
+        margin: pixels to show around the image; None: `field_margin(layers)`.
     """
-    margin = reach(layers) if margin is None else margin
+    margin = field_margin(layers) if margin is None else margin
     whole = SIDE + 2 * margin
     scale = _WIDTH // whole
     middles = [central_receptive_field(layers, layer.number) for layer in layers]
     chosen = middles[number - 1]
     others = [each for each in dict.fromkeys(middles) if each != chosen]
-    others = others[:: -(-len(others) // _OTHERS) or 1]
+    others = others[:: -(-len(others) // _MAX_OTHERS) or 1]
     parts = [
         f'<g transform="scale({scale}) translate({margin} {margin})">',
         _ink(digit),
@@ -126,17 +125,16 @@ def field(layers: Sequence[Layer], number: int, digit: Image, margin: int | None
     return _svg(whole * scale, whole * scale, parts)
 
 
-def reach(layers: Sequence[Layer]) -> int:
-    """Pixels that the fields of a network's rows reach beyond the image, as far as they are shown."""
-    # One margin for all its rows, so that nothing moves from one row to the next.
+def field_margin(layers: Sequence[Layer]) -> int:
+    """Return the margin in pixels that shows the receptive fields of all rows, up to a limit."""
     middles = [central_receptive_field(layers, layer.number) for layer in layers]
     return 1 + min(
-        _MARGIN, max(0, *(max(-each.left, each.left + each.side - SIDE) for each in middles))
+        _MAX_MARGIN, max(0, *(max(-each.left, each.left + each.side - SIDE) for each in middles))
     )
 
 
-def operation(row: dict[str, Any]) -> tuple[str, str]:
-    """What a row does, in two short lines."""
+def describe_operation(row: dict[str, Any]) -> tuple[str, str]:
+    """Return the operation of a row in two short lines."""
     kind = row["kind"]
     if kind in ("conv", "maxpool", "avgpool"):
         word = {"conv": "conv", "maxpool": "max", "avgpool": "mean"}[kind]
@@ -151,8 +149,8 @@ def operation(row: dict[str, Any]) -> tuple[str, str]:
     return {"global_avgpool": "mean", "linear": "linear"}[kind], "all"
 
 
-def size(shape: Shape) -> str:
-    """A shape as one would say it: `8 × 26 × 26`."""
+def format_shape(shape: Shape) -> str:
+    """Return a shape as text: `8 × 26 × 26`."""
     return " × ".join(map(str, shape))
 
 
@@ -161,7 +159,7 @@ def _sheets(channels: int) -> int:
 
 
 def _side(pixels: int) -> float:
-    return max(_LEAST, _PIXEL * pixels)
+    return max(_MIN_SIDE, _PIXEL * pixels)
 
 
 def _wide(shape: Shape, last: bool) -> float:
@@ -186,10 +184,11 @@ def _block(
         scaled = f'<g transform="translate({left:g} {middle - _side(SIDE) / 2:g}) scale({_PIXEL:g})">{_ink(digit)}</g>'
         drawn, above, title, classes = drawn + scaled, ("image", ""), "The image: 1 × 28 × 28", ""
     else:
-        above = operation(layer.row)
+        above = describe_operation(layer.row)
         title = (
-            f"Row {layer.number}, {KINDS[layer.row['kind']].title}: {size(shape)}, {layer.parameters:,} "
-            f"parameters, sees {layer.receptive_field} × {layer.receptive_field}"
+            f"Row {layer.number}, {KINDS[layer.row['kind']].title}: {format_shape(shape)}, "
+            f"{layer.parameters:,} parameters, receptive field "
+            f"{layer.receptive_field} × {layer.receptive_field}"
         )
         classes = (
             "learned" if layer.parameters else "dropped" if layer.row["kind"] == "dropout" else ""
@@ -210,9 +209,9 @@ def _block(
 
 
 def _stack(shape: Shape, left: float, middle: float) -> str:
-    """Sheets one behind the other, the front one at the left and lowest."""
+    """The channels one behind the other."""
     wide, tall, count = _side(shape[2]), _side(shape[1]), _sheets(shape[0])
-    # Many sheets rise less each, so that none leaves the picture.
+    # Many channels are closer together, so that all fit.
     rise = min(1.0, (_MIDDLE - tall) / max(1, count - 1))
     top = middle - tall / 2 + rise * (count - 1) / 2
     return "".join(
@@ -242,7 +241,7 @@ def _bridge(start: float, end: float) -> str:
 
 
 def _ink(digit: Image) -> str:
-    """The digit in the page's ink, neighbouring pixels of one grey drawn as one."""
+    """The digit in the page's text colour; equal neighbours share a rectangle."""
     rects = []
     for y, row in enumerate((digit >> 4).tolist()):
         x = 0
@@ -263,7 +262,7 @@ def _square(each: ReceptiveField, kind: str) -> str:
 
 
 def _dots(fields: list[list[ReceptiveField]], scale: int) -> str:
-    """The middles of all fields of a row."""
+    """The centres of all receptive fields of a row."""
     middles = (
         (each.left + each.side / 2, each.top + each.side / 2) for line in fields for each in line
     )

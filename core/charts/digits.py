@@ -1,26 +1,22 @@
-"""Charts of the digits themselves: classes, grey values, ink, and the map of a sample.
-
-Colours, heights and axes are those of `core.charts.training`.
-"""
+"""Charts of the dataset: classes, grey values, ink, and a two-dimensional map of images."""
 
 from __future__ import annotations
 
 import altair as alt
 import pandas as pd
 
-from core.charts.training import AXIS, HEIGHT, PALETTE, QUIET
+from core.charts.style import AXIS, PALETTE, PERCENT, PLAIN_AXIS, QUIET, layer_chart
 
 CLASS_COLOURS = (*PALETTE, "#7b828e", "#8d5cf0")
 _DIGITS = list(range(10))
-PERCENT = "format(100 * datum.value, '.0f') + ' %'"
-_FRAME = {"left": 4, "top": 8, "right": 12, "bottom": 6}
+_BOTTOM = 6  # pixels of padding
 
 
-def balance(frame: pd.DataFrame) -> alt.LayerChart:
-    """The share of each class, with a dotted line where all would be equal.
+def class_balance_chart(frame: pd.DataFrame) -> alt.LayerChart:
+    """The share of each class, with a dotted line at 10 %.
 
     Args:
-        frame: columns digit, images and share (of 1), one row a class.
+        frame: columns digit, images and share (0 to 1), one row per class.
     """
     y = alt.Y(
         "share:Q",
@@ -38,7 +34,7 @@ def balance(frame: pd.DataFrame) -> alt.LayerChart:
         .mark_bar(color=PALETTE[0], cornerRadiusEnd=2)
         .encode(x=_by_digit(), y=y, tooltip=tips)
     )
-    figures = (
+    counts = (
         alt.Chart(frame)
         .mark_text(dy=14, fontSize=10, color="white")
         .encode(x=_by_digit(), y=y, text=alt.Text("images:Q", format=","))
@@ -48,14 +44,15 @@ def balance(frame: pd.DataFrame) -> alt.LayerChart:
         .mark_rule(strokeDash=[2, 3], color=QUIET)
         .encode(y=y)
     )
-    return _framed([bars, even, figures], HEIGHT)
+    return layer_chart([bars, even, counts], bottom=_BOTTOM)
 
 
-def ink(frame: pd.DataFrame) -> alt.LayerChart:
-    """How much ink the digits of each class carry: from the lightest to the heaviest, and the median.
+def ink_chart(frame: pd.DataFrame) -> alt.LayerChart:
+    """Box plot of the mean grey value of each class's images.
 
     Args:
-        frame: columns digit, low, lower, median, upper and high (shares of white): 5, 25, 50, 75 and 95 %.
+        frame: columns digit, low, lower, median, upper and high: the 5, 25, 50, 75 and 95 %
+            quantiles, 0 to 1.
     """
     scale = alt.Scale(domain=[0, 0.3], nice=False)
     axis = alt.Axis(values=[0, 0.1, 0.2, 0.3], labelExpr=PERCENT, **AXIS)
@@ -64,16 +61,16 @@ def ink(frame: pd.DataFrame) -> alt.LayerChart:
         *(
             alt.Tooltip(f"{name}:Q", title=title, format=".1%")
             for name, title in (
-                ("low", "5 % below"),
-                ("lower", "25 % below"),
+                ("low", "5 % quantile"),
+                ("lower", "25 % quantile"),
                 ("median", "median"),
-                ("upper", "25 % above"),
-                ("high", "5 % above"),
+                ("upper", "75 % quantile"),
+                ("high", "95 % quantile"),
             )
         ),
     ]
     base = alt.Chart(frame).encode(x=_by_digit(), tooltip=tips)
-    return _framed(
+    return layer_chart(
         [
             base.mark_bar(size=2, color=PALETTE[0], opacity=0.5).encode(
                 y=alt.Y("low:Q", title=None, scale=scale, axis=axis), y2="high:Q"
@@ -85,22 +82,22 @@ def ink(frame: pd.DataFrame) -> alt.LayerChart:
                 y=alt.Y("median:Q", scale=scale)
             ),
         ],
-        HEIGHT,
+        bottom=_BOTTOM,
     )
 
 
-def greys(frame: pd.DataFrame) -> alt.LayerChart:
-    """How often the grey values occur, on a logarithmic scale.
+def grey_value_chart(frame: pd.DataFrame) -> alt.LayerChart:
+    """Histogram of grey values on a logarithmic axis.
 
     Args:
-        frame: columns low and high (grey values, 0 to 256) and share (of all pixels), one row a bar.
+        frame: columns low and high (grey values, 0 to 256) and share of all pixels, one row per bar.
     """
     floor = 1e-3
     x = alt.X(
         "low:Q",
         title="grey value",
         scale=alt.Scale(domain=[0, 256], nice=False),
-        axis=alt.Axis(values=[0, 64, 128, 192, 255], **{**AXIS, "grid": False}),
+        axis=alt.Axis(values=[0, 64, 128, 192, 255], **PLAIN_AXIS),
     )
     y = alt.Y(
         "share:Q",
@@ -113,7 +110,7 @@ def greys(frame: pd.DataFrame) -> alt.LayerChart:
     tips = [
         alt.Tooltip("low:Q", title="from"),
         alt.Tooltip("last:Q", title="to"),
-        alt.Tooltip("share:Q", title="share of the pixels", format=".2%"),
+        alt.Tooltip("share:Q", title="share of pixels", format=".2%"),
     ]
     shown = frame.assign(last=frame["high"] - 1, floor=floor)
     bars = (
@@ -121,21 +118,21 @@ def greys(frame: pd.DataFrame) -> alt.LayerChart:
         .mark_bar(color=PALETTE[0], binSpacing=1)
         .encode(x=x, x2="high:Q", y=y, y2="floor:Q", tooltip=tips)
     )
-    return _framed([bars], HEIGHT)
+    return layer_chart([bars], bottom=_BOTTOM)
 
 
-def scatter(
+def digit_map(
     frame: pd.DataFrame, across: str, up: str, digit: int | None = None, height: int = 520
 ) -> alt.LayerChart:
-    """A map of digits: a point each, its picture shown where the mouse is.
+    """Scatter plot of images, each shown in its tooltip.
 
     Args:
-        frame: columns x, y, digit, index and image (a picture as a data URI).
-        across, up: names of the axes.
-        digit: the class that stands out; None: all alike.
+        frame: columns x, y, digit, index and image (a PNG as a data URI).
+        across, up: titles of the axes.
+        digit: the class to emphasise; None: none.
         height: pixels.
     """
-    bare = {**AXIS, "grid": False, "labels": False, "titleFontWeight": "normal"}
+    bare = {**PLAIN_AXIS, "labels": False, "titleFontWeight": "normal"}
     x, y = (
         alt.X("x:Q", title=across, axis=alt.Axis(**bare), scale=alt.Scale(zero=False)),
         alt.Y("y:Q", title=up, axis=alt.Axis(**bare), scale=alt.Scale(zero=False)),
@@ -158,13 +155,13 @@ def scatter(
     tips = [alt.Tooltip("image:N"), alt.Tooltip("digit:O"), alt.Tooltip("index:Q")]
     chosen = frame["digit"].eq(digit) if digit is not None else pd.Series(True, index=frame.index)
     layers = []
-    for some, opacity in ((frame[~chosen], 0.15), (frame[chosen], 0.75)):
+    for points, opacity in ((frame[~chosen], 0.15), (frame[chosen], 0.75)):
         layers.append(
-            alt.Chart(some)
+            alt.Chart(points)
             .mark_circle(size=34, opacity=opacity)
             .encode(x=x, y=y, color=colours, tooltip=tips)
         )
-    return _framed(layers, height)
+    return layer_chart(layers, height, bottom=_BOTTOM)
 
 
 def _by_digit() -> alt.X:
@@ -172,9 +169,5 @@ def _by_digit() -> alt.X:
         "digit:O",
         title=None,
         scale=alt.Scale(paddingInner=0.1, paddingOuter=0.05),
-        axis=alt.Axis(labelAngle=0, **{**AXIS, "grid": False}),
+        axis=alt.Axis(labelAngle=0, **PLAIN_AXIS),
     )
-
-
-def _framed(layers: list[alt.Chart], height: int) -> alt.LayerChart:
-    return alt.LayerChart(layer=layers).properties(height=height, padding=_FRAME)

@@ -1,37 +1,44 @@
-"""Charts of the drawing page: how answers change along a nudge, and how sure accuracies on few digits are.
-
-Colours, heights and axes are those of `core.charts.training`.
-"""
+"""Charts of the drawing page: probabilities under a perturbation, and accuracies on few digits."""
 
 from __future__ import annotations
 
 import altair as alt
 import pandas as pd
 
-from core.charts.digits import CLASS_COLOURS, PERCENT
-from core.charts.training import AXIS, HEIGHT, QUIET, colour
+from core.charts.digits import CLASS_COLOURS
+from core.charts.style import (
+    AXIS,
+    HEIGHT,
+    PERCENT,
+    PLAIN_AXIS,
+    QUIET,
+    layer_chart,
+    run_colours,
+)
 
-_FLOOR = 0.005  # of probability: lower stretches of a curve are left out
-NAMED = 0.15  # a digit that never gets a larger probability is drawn quietly
-_ROW = 34  # pixels for a network
-_FRAME = {"left": 4, "top": 8, "right": 16, "bottom": 0}
+_FLOOR = 0.005  # lower probabilities are left out
+MIN_LABELLED = 0.15  # digits whose probability stays lower are drawn in grey
+_ROW = 34  # pixels per network
+_RIGHT = 16  # pixels of padding
 
 
-def curves(frame: pd.DataFrame, title: str, now: float, still: float) -> alt.LayerChart:
-    """The ten probabilities along a nudge, with a line where the sliders stand; named where they are highest.
+def probability_chart(
+    frame: pd.DataFrame, title: str, value: float, neutral: float
+) -> alt.LayerChart:
+    """The ten probabilities against the strength of a perturbation.
 
     Args:
         frame: columns amount, digit (0 to 9) and probability (0 to 1).
-        title: of the axis, with its unit.
-        now: the amount that is set.
-        still: the amount that changes nothing, marked by a dotted line.
+        title: of the x axis, with its unit.
+        value: the current amount, marked by a solid line.
+        neutral: the amount that changes nothing, marked by a dotted line.
     """
     low, high = float(frame["amount"].min()), float(frame["amount"].max())
     x = alt.X(
         "amount:Q",
         title=title,
         scale=alt.Scale(domain=[low, high], nice=False),
-        axis=alt.Axis(tickCount=9, **{**AXIS, "grid": False, "titleFontWeight": "normal"}),
+        axis=alt.Axis(tickCount=9, titleFontWeight="normal", **PLAIN_AXIS),
     )
     y = alt.Y(
         "probability:Q",
@@ -39,8 +46,8 @@ def curves(frame: pd.DataFrame, title: str, now: float, still: float) -> alt.Lay
         scale=alt.Scale(domain=[0, 1.08], nice=False),
         axis=alt.Axis(values=[0, 0.25, 0.5, 0.75, 1], labelExpr=PERCENT, **AXIS),
     )
-    tops = frame.groupby("digit")["probability"].max()
-    named = [digit for digit in tops.index if tops[digit] >= NAMED]
+    maxima = frame.groupby("digit")["probability"].max()
+    labelled = frame["digit"].isin(maxima[maxima >= MIN_LABELLED].index)
     colours = alt.Color(
         "digit:O", legend=None, scale=alt.Scale(domain=list(range(10)), range=list(CLASS_COLOURS))
     )
@@ -49,13 +56,13 @@ def curves(frame: pd.DataFrame, title: str, now: float, still: float) -> alt.Lay
         alt.Tooltip("amount:Q", title=title),
         alt.Tooltip("probability:Q", format=".1%"),
     ]
-    quiet, loud = frame[~frame["digit"].isin(named)], frame[frame["digit"].isin(named)]
+    quiet, loud = frame[~labelled], frame[labelled]
     marks = [
         alt.Chart(pd.DataFrame({"amount": [amount]}))
         .mark_rule(color=QUIET, strokeWidth=width, strokeDash=dash)
         .encode(x=x)
-        for amount, width, dash in ((still, 1, [2, 3]), (now, 1.5, [1, 0]))
-        if now != still or dash != [1, 0]
+        for amount, width, dash in ((neutral, 1, [2, 3]), (value, 1.5, [1, 0]))
+        if value != neutral or dash != [1, 0]
     ]
     lines = [
         alt.Chart(quiet)
@@ -65,21 +72,19 @@ def curves(frame: pd.DataFrame, title: str, now: float, still: float) -> alt.Lay
         .mark_line(strokeWidth=2.25)
         .encode(x=x, y=y, color=colours, tooltip=tips),
     ]
-    words = (
-        alt.Chart(_tops(loud))
+    labels = (
+        alt.Chart(_peaks(loud))
         .mark_text(dy=-9, fontSize=14, fontWeight=600)
         .encode(x=x, y=y, text="digit:O", color=colours)
     )
-    return alt.LayerChart(layer=[*marks, *lines, words]).properties(
-        height=HEIGHT + 60, padding=_FRAME
-    )
+    return layer_chart([*marks, *lines, labels], HEIGHT + 60, right=_RIGHT)
 
 
-def intervals(frame: pd.DataFrame) -> alt.LayerChart:
-    """Accuracies with their intervals, a line for each network.
+def accuracy_interval_chart(frame: pd.DataFrame) -> alt.LayerChart:
+    """Accuracies with their 95 % confidence intervals, one row per network.
 
     Args:
-        frame: columns run, right, total, accuracy, low and high (percent).
+        frame: columns run, correct, total, accuracy, low and high (percent).
     """
     low = max(0.0, float(frame["low"].min() // 10 * 10))
     x = alt.X(
@@ -94,17 +99,13 @@ def intervals(frame: pd.DataFrame) -> alt.LayerChart:
         sort=None,
         axis=alt.Axis(domain=False, ticks=False, labelPadding=10, labelLimit=180, labelFontSize=13),
     )
-    colours = alt.Color(
-        "run:N",
-        legend=None,
-        scale=alt.Scale(domain=list(frame["run"]), range=[colour(name) for name in frame["run"]]),
-    )
+    colours = run_colours("run", list(frame["run"]))
     tips = [
         alt.Tooltip("run:N", title="network"),
-        alt.Tooltip("right:Q"),
+        alt.Tooltip("correct:Q"),
         alt.Tooltip("total:Q", title="digits"),
-        alt.Tooltip("low:Q", title="from, %", format=".1f"),
-        alt.Tooltip("high:Q", title="to, %", format=".1f"),
+        alt.Tooltip("low:Q", title="95 % interval, from", format=".1f"),
+        alt.Tooltip("high:Q", title="to", format=".1f"),
     ]
     base = alt.Chart(frame).encode(y=y, color=colours, tooltip=tips)
     bars = base.mark_bar(size=6, cornerRadius=3, opacity=0.35).encode(
@@ -112,27 +113,23 @@ def intervals(frame: pd.DataFrame) -> alt.LayerChart:
     )
     bars.encoding.x.shorthand = "low:Q"
     points = base.mark_point(filled=True, size=110, opacity=1).encode(x=x)
-    return alt.LayerChart(layer=[bars, points]).properties(
-        height=_ROW * len(frame) + 30, padding=_FRAME
-    )
+    return layer_chart([bars, points], _ROW * len(frame) + 30, right=_RIGHT)
 
 
 def _above_floor(frame: pd.DataFrame) -> pd.DataFrame:
-    """The curves without the stretches where they lie on the axis, and on each other."""
+    """The curves without the parts close to 0, where they overlap."""
     near = frame.groupby("digit")["probability"].transform(
         lambda curve: curve.rolling(3, 1, True).max()
     )
     return frame.assign(probability=frame["probability"].where(near >= _FLOOR))
 
 
-def _tops(frame: pd.DataFrame) -> pd.DataFrame:
-    """For each digit the middle of where it is highest."""
+def _peaks(frame: pd.DataFrame) -> pd.DataFrame:
+    """For each digit the middle of its widest plateau near the maximum."""
     rows = []
-    for _, some in frame.groupby("digit"):
-        near = some[some["probability"] >= some["probability"].max() - 0.01]
-        first = (
-            near["amount"].diff().gt(2 * some["amount"].diff().median()).cumsum()
-        )  # of plateaus the widest
-        plateau = near[first == first.value_counts().idxmax()]
+    for _, curve in frame.groupby("digit"):
+        near = curve[curve["probability"] >= curve["probability"].max() - 0.01]
+        number = near["amount"].diff().gt(2 * curve["amount"].diff().median()).cumsum()
+        plateau = near[number == number.value_counts().idxmax()]
         rows.append(plateau.iloc[len(plateau) // 2])
     return pd.DataFrame(rows, columns=frame.columns).astype({"digit": int})

@@ -1,33 +1,33 @@
-"""Charts of what a network gets wrong. Colours, axes and the scale of mistakes are those of `core.charts.training`."""
+"""The chart of recall and precision by digit."""
 
 from __future__ import annotations
 
 import altair as alt
 import pandas as pd
 
-from core.charts.training import AXIS, PALETTE, QUIET
+from core.charts.style import AXIS, PALETTE, QUIET, layer_chart
 
 RECALL, PRECISION = "recall", "precision"
-_FLOOR = 0.02  # percent: where the axis ends, since a logarithm knows no "none"
+_FLOOR = 0.02  # percent, where the logarithmic axis ends
 _TICKS = (100, 50, 20, 10, 5, 2, 1, 0.5, 0.2)
-_OFFSET = 0.32  # of a digit's room between its two bars
+_OFFSET = 0.32  # padding of a digit's two bars
 
 
-def by_digit(frame: pd.DataFrame, height: int = 368) -> alt.LayerChart:
-    """Recall and precision of each digit, with their 95 % intervals as lines.
+def class_accuracy_chart(frame: pd.DataFrame, height: int = 368) -> alt.LayerChart:
+    """Recall and precision of each digit, with their 95 % confidence intervals.
 
-    The scale is one of mistakes, so that the last tenths of a percent have room; for a network that misses a digit
-    more often than not it is an even one from 0 to 100 %.
+    The axis is logarithmic in the error rate, or linear if a digit has more errors than correct
+    predictions.
 
     Args:
-        frame: columns digit, measure (RECALL or PRECISION), share, low and high (percent); rows without a share are
-            left out.
+        frame: columns digit, measure (RECALL or PRECISION), share, low and high (percent); rows
+            without a share are left out.
         height: pixels.
     """
     shown = frame.dropna(subset=["share"]).copy()
     for name in ("share", "low", "high"):
-        shown[f"{name}_wrong"] = (100 - shown[name]).clip(_FLOOR, 100)
-    most = shown["low_wrong"].max() if len(shown) else 0
+        shown[f"{name}_error"] = (100 - shown[name]).clip(_FLOOR, 100)
+    most = shown["low_error"].max() if len(shown) else 0
     worst = next((tick for tick in reversed(_TICKS) if tick >= max(5.0, most)), 100)
     ticks: list[float]
     if worst > 50:
@@ -70,17 +70,15 @@ def by_digit(frame: pd.DataFrame, height: int = 368) -> alt.LayerChart:
         alt.Tooltip("digit:O"),
         alt.Tooltip("measure:N"),
         alt.Tooltip("share:Q", title="%", format=".2f"),
-        alt.Tooltip("low:Q", title="95 % interval from", format=".2f"),
+        alt.Tooltip("low:Q", title="95 % interval, from", format=".2f"),
         alt.Tooltip("high:Q", title="to", format=".2f"),
     ]
     base = alt.Chart(shown).encode(y=y, yOffset=offset, color=colours, tooltip=tips)
-    x = alt.X("share_wrong:Q", title=None, scale=scale, axis=axis)
+    x = alt.X("share_error:Q", title=None, scale=scale, axis=axis)
     layers = [
         base.mark_rule(strokeWidth=2, opacity=0.45).encode(
-            x=alt.X("low_wrong:Q", title=None, scale=scale, axis=axis), x2="high_wrong:Q"
+            x=alt.X("low_error:Q", title=None, scale=scale, axis=axis), x2="high_error:Q"
         ),
         base.mark_point(filled=True, size=56, opacity=1).encode(x=x),
     ]
-    return alt.LayerChart(layer=layers).properties(
-        height=height, padding={"left": 4, "top": 4, "right": 12, "bottom": 0}
-    )
+    return layer_chart(layers, height)

@@ -1,24 +1,24 @@
-"""The chart of a network's parameters. Colours, axes and words are those of `core.charts.training`."""
+"""The chart of a network's parameters by row."""
 
 from __future__ import annotations
 
 import altair as alt
 import pandas as pd
 
-from core.charts.training import AXIS, PALETTE, QUIET
+from core.charts.style import AXIS, PALETTE, QUIET, dotted_line, layer_chart
 
 OVER = PALETTE[1]
-# Pixels: for all bars together, at most for them, at most for one, and for one that can still be read.
-_ROOM, _LONGEST, _WIDEST, _NARROW = 312, 600, 36, 18
+_HEIGHT, _MAX_HEIGHT = 312, 600  # pixels of all bars
+_MIN_BAR, _MAX_BAR = 18, 36  # pixels of one bar
 
 
-def parameters(frame: pd.DataFrame, budget: int, most: int = 0) -> alt.LayerChart:
-    """Parameters row by row, each bar beginning where the one above ends, with the budget as a dotted line.
+def parameter_chart(frame: pd.DataFrame, budget: int, most: int = 0) -> alt.LayerChart:
+    """Parameters by row as a waterfall chart, with the limit as a dotted line.
 
     Args:
-        frame: columns row (a label), parameters; in the order of the network.
-        budget: parameters allowed.
-        most: parameters that the axis has room for at least, to compare networks.
+        frame: columns row (a label) and parameters, in the order of the network.
+        budget: limit on the number of parameters.
+        most: number of parameters that the axis covers at least, to compare networks.
     """
     total = int(frame["parameters"].sum())
     end = frame["parameters"].cumsum()
@@ -26,11 +26,11 @@ def parameters(frame: pd.DataFrame, budget: int, most: int = 0) -> alt.LayerChar
         end=end,
         start=end - frame["parameters"],
         over=end > budget,
-        words=frame["parameters"].map("{:,}".format),
+        label=frame["parameters"].map("{:,}".format),
     )
     top = 1.12 * max(total, budget, most)
     count = max(1, len(frame))
-    step = min(_WIDEST, max(_ROOM / count, min(_NARROW, _LONGEST / count)))
+    step = min(_MAX_BAR, max(_HEIGHT / count, min(_MIN_BAR, _MAX_HEIGHT / count)))
     x = alt.X(
         "start:Q",
         title=None,
@@ -46,7 +46,7 @@ def parameters(frame: pd.DataFrame, budget: int, most: int = 0) -> alt.LayerChar
     tips = [
         alt.Tooltip("row:N"),
         alt.Tooltip("parameters:Q", format=","),
-        alt.Tooltip("end:Q", title="up to here", format=","),
+        alt.Tooltip("end:Q", title="sum up to here", format=","),
     ]
     bars = (
         alt.Chart(shown)
@@ -66,13 +66,7 @@ def parameters(frame: pd.DataFrame, budget: int, most: int = 0) -> alt.LayerChar
     figures = (
         alt.Chart(shown)
         .mark_text(align="left", dx=5, fontSize=11, color=QUIET)
-        .encode(x=alt.X("end:Q"), y=y, text="words:N")
+        .encode(x=alt.X("end:Q"), y=y, text="label:N")
     )
-    line = pd.DataFrame({"start": [budget]})
-    rule = alt.Chart(line).mark_rule(strokeDash=[2, 3], color=QUIET).encode(x=x)
-    layers = [rule, bars, *([figures] if step > 14 else [])]
-    chart = alt.LayerChart(layer=layers)
-    return chart.properties(
-        height=alt.Step(step) if len(frame) else _WIDEST,
-        padding={"left": 4, "top": 8, "right": 12, "bottom": 0},
-    )
+    layers = [dotted_line(x, "start", budget), bars, *([figures] if step > 14 else [])]
+    return layer_chart(layers, alt.Step(step) if len(frame) else _MAX_BAR)

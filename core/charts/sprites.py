@@ -1,4 +1,4 @@
-"""Digits as PNG files inside a data URI: many on one sheet, or each by itself in given colours."""
+"""Images as PNG data URIs: many in one sprite sheet, or one file each."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ import numpy.typing as npt
 
 Images = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
-GAP = 1  # blank pixels around each digit on a sheet, so that none bleeds into the next when it is scaled
+GAP = 1  # blank pixels around each image, so that scaling does not mix neighbours
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """Digits side by side in one picture whose ink is opaque and whose paper is clear."""
+    """Images in one picture, whose ink is opaque and whose background is transparent."""
 
     uri: str
     width: int  # pixels
     height: int
-    places: tuple[tuple[int, int], ...]  # left and top of each digit
+    places: tuple[tuple[int, int], ...]  # left and top of each image
 
 
-def sheet(images: Images, across: int = 10) -> Sheet:
-    """One picture that holds all the images.
+def sprite_sheet(images: Images, across: int = 10) -> Sheet:
+    """Return one picture that contains all images.
 
     Args:
-        images: (N, H, W) uint8, ink bright.
-        across: images in a row of the sheet.
+        images: (N, H, W) uint8, ink 255 on 0.
+        across: images per row of the sheet.
     """
-    # A palette of 256 alphas: as small as a grey picture, and clear where there is no ink.
+    # A palette of 256 alpha values is as small as a grey picture.
     return _sheet(images, across, 0, bytes(3 * 256), bytes(range(256)))
 
 
-def signed_sheet(
+def signed_sprite_sheet(
     values: npt.NDArray[np.floating[Any]], above: Colour, below: Colour, across: int = 10
 ) -> Sheet:
-    """One picture that holds all the maps: one colour above zero, another below, clear at zero.
+    """Return one picture that contains all maps: one colour above 0, another below.
 
     Args:
-        values: (N, H, W), -1 to 1; what lies beyond is drawn as the nearest of these.
+        values: (N, H, W), clipped to -1 to 1.
         above, below: red, green and blue, 0 to 255.
-        across: maps in a row of the sheet.
+        across: maps per row of the sheet.
     """
     steps = (127 + np.round(127 * np.clip(values, -1, 1))).astype(np.uint8)
     alphas = bytes(min(255, round(255 * abs(step - 127) / 127)) for step in range(256))
@@ -64,24 +64,24 @@ def _sheet(images: Images, across: int, blank: int, palette: bytes, alphas: byte
     return Sheet(_png(page, 8, palette, alphas), page.shape[1], page.shape[0], places)
 
 
-def singles(images: Images, ink: Colour, paper: Colour) -> list[str]:
-    """Each image as a picture of its own, in sixteen steps from paper to ink.
+def digit_pngs(images: Images, ink: Colour, paper: Colour) -> list[str]:
+    """Return each image as a PNG of its own, with 16 colours from paper to ink.
 
     Args:
-        images: (N, H, W) uint8, ink bright; W even.
+        images: (N, H, W) uint8, ink 255 on 0; W even.
         ink, paper: red, green and blue, 0 to 255.
     """
     palette = np.linspace(paper, ink, 16).round().astype(np.uint8).tobytes()
     greys = images >> 4
-    halves = greys[..., ::2] << 4 | greys[..., 1::2]  # two pixels in a byte
-    return [_png(rows, 4, palette) for rows in halves]
+    packed = greys[..., ::2] << 4 | greys[..., 1::2]  # two pixels per byte
+    return [_png(rows, 4, palette) for rows in packed]
 
 
 def _png(rows: Images, bits: int, palette: bytes, alphas: bytes = b"") -> str:
-    """A picture with a palette as a data URI; an imaging library takes five times as long for one so small."""
+    """Encode a PNG with a palette; imaging libraries are five times slower for small ones."""
     height, width = rows.shape
     header = struct.pack(">IIBBBBB", width * 8 // bits, height, bits, 3, 0, 0, 0)
-    lines = np.zeros((height, width + 1), np.uint8)  # each line begins with its filter: none
+    lines = np.zeros((height, width + 1), np.uint8)  # each line starts with its filter type: none
     lines[:, 1:] = rows
     parts = [
         (b"IHDR", header),

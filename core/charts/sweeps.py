@@ -1,149 +1,144 @@
-"""Charts of sweeps: how the search went, what mattered, one setting at a time, and accuracy against its price.
-
-Colours, axes and words are those of `core.charts.training`.
-"""
+"""Charts of sweeps: history, importance of settings, accuracy by setting and by cost."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import altair as alt
 import pandas as pd
 
-from core.charts.training import AXIS, HEIGHT, PALETTE, QUIET
+from core.charts.style import AXIS, PALETTE, PLAIN_AXIS, QUIET, error_axis, layer_chart
 
-DONE, PRUNED, BEST = "trained to the end", "ended early", "best"
-_MARKS = (
-    90,
-    80,
-    70,
-    60,
-    50,
-    40,
-    30,
-    20,
-    15,
-    10,
-    8,
-    6,
-    5,
-    4,
-    3,
-    2.5,
-    2,
-    1.8,
-    1.6,
-    1.4,
-    1.2,
-    1,
-    0.9,
-    0.8,
-    0.7,
-    0.6,
-    0.5,
-    0.4,
-    0.3,
-    0.2,
-    0.1,
-    0.05,
-)  # mistakes, percent: where the axis may end
-_TICKS = 7
-_FRAME = {"left": 4, "top": 8, "right": 16, "bottom": 0}
-_INK = PALETTE[0]
-_BEST = PALETTE[2]
-_ROW = 30  # pixels for one bar
+DONE, PRUNED, BEST = "completed", "pruned", "best"
+# Error rates in percent where the accuracy axis may end.
+_LIMITS = tuple(
+    map(
+        float,
+        [
+            "90",
+            "80",
+            "70",
+            "60",
+            "50",
+            "40",
+            "30",
+            "20",
+            "15",
+            "10",
+            "8",
+            "6",
+            "5",
+            "4",
+            "3",
+            "2.5",
+            "2",
+            "1.8",
+            "1.6",
+            "1.4",
+            "1.2",
+            "1",
+            "0.9",
+            "0.8",
+            "0.7",
+            "0.6",
+            "0.5",
+            "0.4",
+            "0.3",
+            "0.2",
+            "0.1",
+            "0.05",
+        ],
+    )
+)
+_MAX_TICKS = 7
+_RIGHT = 16  # pixels of padding
+_ROW = 30  # pixels per bar
 
 
-def history(frame: pd.DataFrame) -> alt.LayerChart:
-    """Accuracy of each run in the order in which they ended, and the best so far as a line.
+def history_chart(frame: pd.DataFrame) -> alt.LayerChart:
+    """Accuracy of the runs in the order in which they ended, with the best so far as a line.
 
     Args:
-        frame: columns order (from 1), accuracy (percent), state (DONE or PRUNED), run and drawn (words).
+        frame: columns order (from 1), accuracy (percent), state (DONE or PRUNED), run and drawn (the
+            sampled settings in words).
     """
-    shown = _mistakes(frame)
-    last = max(int(shown["order"].max()) if len(shown) else 1, 2)
+    frame = _with_errors(frame)
+    last = max(int(frame["order"].max()) if len(frame) else 1, 2)
     x = alt.X(
         "order:Q",
         title="run",
         scale=alt.Scale(domain=[1, last], nice=False, padding=8),
-        axis=alt.Axis(format="d", tickMinStep=1, **{**AXIS, "grid": False}),
+        axis=alt.Axis(format="d", tickMinStep=1, **PLAIN_AXIS),
     )
-    y = _accuracy(shown)
-    best = shown.assign(
-        mistakes=shown["mistakes"].where(shown["state"] == DONE).cummin().ffill()
-    ).dropna()
-    line = alt.Chart(best).mark_line(
-        strokeWidth=2, color=_BEST, interpolate="step-after", clip=True
-    )
-    return _framed([line.encode(x=x, y=y), _points(shown, x, y)])
+    y = _accuracy_axis(frame)
+    completed = frame["error"].where(frame["state"] == DONE)
+    best = frame.assign(error=completed.cummin().ffill()).dropna()
+    line = _best_line(best).encode(x=x, y=y)
+    return layer_chart([line, _points(frame, x, y)], right=_RIGHT)
 
 
-def front(frame: pd.DataFrame, price: str) -> alt.LayerChart:
-    """Accuracy against its price, with the runs that no other beats in both on a line.
+def tradeoff_chart(frame: pd.DataFrame, price: str) -> alt.LayerChart:
+    """Accuracy against cost, with the Pareto front as a line.
 
     Args:
-        frame: columns accuracy (percent), price, state (DONE, PRUNED or BEST), run and drawn (words).
-        price: what it is, in words: the title of its axis.
+        frame: columns accuracy (percent), price, state (DONE, PRUNED or BEST), run and drawn.
+        price: title of the cost axis.
     """
-    shown = _mistakes(frame)
+    frame = _with_errors(frame)
     x = alt.X(
         "price:Q",
         title=price,
         scale=alt.Scale(zero=False, nice=True, padding=12),
         axis=alt.Axis(tickCount=6, format=",~r", **AXIS),
     )
-    y = _accuracy(shown)
-    best = shown[shown["state"] == BEST].sort_values("price")
-    line = alt.Chart(best).mark_line(
-        strokeWidth=2, color=_BEST, interpolate="step-after", clip=True
-    )
-    points = _points(shown, x, y, alt.Tooltip("price:Q", title=price, format=",.4~r"))
-    top = best.nsmallest(1, "mistakes")
-    late = len(top) and top["price"].iloc[0] > shown["price"].agg(["min", "max"]).mean()
-    words = (
+    y = _accuracy_axis(frame)
+    best = frame[frame["state"] == BEST].sort_values("price")
+    points = _points(frame, x, y, alt.Tooltip("price:Q", title=price, format=",.4~r"))
+    top = best.nsmallest(1, "error")
+    late = len(top) and top["price"].iloc[0] > frame["price"].agg(["min", "max"]).mean()
+    label = (
         alt.Chart(top)
         .mark_text(
             align="right" if late else "left",
             dx=8 if late else -8,
             dy=-12,
-            color=_BEST,
+            color=PALETTE[2],
             fontSize=11,
         )
         .encode(x=x, y=y, text="run:N")
     )
-    return _framed([line.encode(x=x, y=y), points, words])
+    line = _best_line(best).encode(x=x, y=y)
+    return layer_chart([line, points, label], right=_RIGHT)
 
 
-def slice_(frame: pd.DataFrame, name: str, log: bool = False) -> alt.LayerChart:
-    """Accuracy against one setting, whatever the others were.
+def slice_chart(frame: pd.DataFrame, name: str, log: bool = False) -> alt.LayerChart:
+    """Accuracy against one setting, over all values of the others.
 
     Args:
-        frame: columns value (numbers, or words where it is one of some choices), accuracy (percent), state, run, drawn.
+        frame: columns value (numbers or text), accuracy (percent), state, run and drawn.
         name: of the setting.
-        log: whether it was drawn by its logarithm.
+        log: whether the setting was sampled on a logarithmic scale.
     """
-    shown = _mistakes(frame)
-    if len(shown) and not pd.api.types.is_numeric_dtype(shown["value"]):
+    frame = _with_errors(frame)
+    if len(frame) and not pd.api.types.is_numeric_dtype(frame["value"]):
         x = alt.X(
             "value:N",
             title=name,
-            axis=alt.Axis(labelAngle=0, labelLimit=140, **{**AXIS, "grid": False}),
+            axis=alt.Axis(labelAngle=0, labelLimit=140, **PLAIN_AXIS),
         )
     else:
         x = alt.X(
             "value:Q",
             title=name,
-            axis=alt.Axis(tickCount=6, format=".3~g", **{**AXIS, "grid": False}),
+            axis=alt.Axis(tickCount=6, format=".3~g", **PLAIN_AXIS),
             scale=alt.Scale(type="log" if log else "linear", zero=False, nice=True, padding=12),
         )
-    return _framed([_points(shown, x, _accuracy(shown))])
+    return layer_chart([_points(frame, x, _accuracy_axis(frame))], right=_RIGHT)
 
 
-def importance(frame: pd.DataFrame) -> alt.LayerChart:
-    """How much each setting mattered, as bars with their shares.
+def importance_chart(frame: pd.DataFrame) -> alt.LayerChart:
+    """Importance of each setting as bars.
 
     Args:
-        frame: columns name and share (0 to 1), the largest first.
+        frame: columns name and share (0 to 1), in descending order.
     """
     y = alt.Y(
         "name:N",
@@ -158,45 +153,43 @@ def importance(frame: pd.DataFrame) -> alt.LayerChart:
         axis=None,
     )
     tips = [alt.Tooltip("name:N", title="setting"), alt.Tooltip("share:Q", format=".0%")]
-    bars = alt.Chart(frame).mark_bar(color=_INK, height=12).encode(x=x, y=y, tooltip=tips)
-    shown = frame.assign(words=[f"{100 * share:.0f}\u00a0%" for share in frame["share"]])
-    words = (
-        alt.Chart(shown)
+    bars = alt.Chart(frame).mark_bar(color=PALETTE[0], height=12).encode(x=x, y=y, tooltip=tips)
+    labelled = frame.assign(label=[f"{100 * share:.0f}\u00a0%" for share in frame["share"]])
+    labels = (
+        alt.Chart(labelled)
         .mark_text(align="left", dx=5, color=QUIET, fontSize=12)
-        .encode(x=x, y=y, text="words:N")
+        .encode(x=x, y=y, text="label:N")
     )
-    return alt.LayerChart(layer=[bars, words]).properties(height=alt.Step(_ROW), padding=_FRAME)
+    return layer_chart([bars, labels], alt.Step(_ROW), right=_RIGHT)
 
 
-def _mistakes(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.assign(mistakes=(100 - frame["accuracy"]).clip(_MARKS[-1], _MARKS[0]))
+def _with_errors(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(error=(100 - frame["accuracy"]).clip(_LIMITS[-1], _LIMITS[0]))
 
 
-def _accuracy(shown: pd.DataFrame) -> alt.Y:
-    """Accuracy on a scale of mistakes that holds the better nine tenths; what is worse stands at its lower end."""
-    usual = shown["mistakes"].quantile(0.9) if len(shown) else 10
-    most = min((mark for mark in _MARKS if mark >= usual), default=_MARKS[0])
-    fewest = (
-        max((mark for mark in _MARKS if mark < shown["mistakes"].min()), default=_MARKS[-1])
-        if len(shown)
-        else 1
-    )
-    marks = [mark for mark in _MARKS if fewest <= mark <= most]
-    return alt.Y(
-        "mistakes:Q",
-        title=None,
-        scale=alt.Scale(type="log", domain=[most, fewest], nice=False, clamp=True),
-        axis=alt.Axis(
-            values=marks[::-1][:: -(-len(marks) // _TICKS)],
-            labelExpr="format(100 - datum.value, '.4~f') + ' %'",
-            **AXIS,
-        ),
+def _best_line(best: pd.DataFrame) -> alt.Chart:
+    return alt.Chart(best).mark_line(
+        strokeWidth=2, color=PALETTE[2], interpolate="step-after", clip=True
     )
 
 
-def _points(shown: pd.DataFrame, x: alt.X, y: alt.Y, *more: alt.Tooltip) -> alt.Chart:
-    states = [state for state in (BEST, DONE, PRUNED) if state in set(shown["state"])]
-    inks = {BEST: _BEST, DONE: _INK, PRUNED: QUIET}
+def _accuracy_axis(frame: pd.DataFrame) -> alt.Y:
+    """The axis over the best nine tenths of the runs; the others are drawn at its lower end."""
+    errors = frame["error"]
+    usual = errors.quantile(0.9) if len(frame) else 10
+    highest = min((limit for limit in _LIMITS if limit >= usual), default=_LIMITS[0])
+    lowest = 1.0
+    if len(frame):
+        lowest = max((limit for limit in _LIMITS if limit < errors.min()), default=_LIMITS[-1])
+    ticks = [limit for limit in _LIMITS if lowest <= limit <= highest]
+    y = error_axis("error", highest, lowest, ticks[::-1][:: -(-len(ticks) // _MAX_TICKS)])
+    y["scale"]["clamp"] = True
+    return y
+
+
+def _points(frame: pd.DataFrame, x: alt.X, y: alt.Y, *more: alt.Tooltip) -> alt.Chart:
+    states = [state for state in (BEST, DONE, PRUNED) if state in set(frame["state"])]
+    colours = {BEST: PALETTE[2], DONE: PALETTE[0], PRUNED: QUIET}
     legend = (
         alt.Legend(
             orient="top",
@@ -212,18 +205,14 @@ def _points(shown: pd.DataFrame, x: alt.X, y: alt.Y, *more: alt.Tooltip) -> alt.
         "state:N",
         title=None,
         legend=legend,
-        scale=alt.Scale(domain=states, range=[inks[state] for state in states]),
+        scale=alt.Scale(domain=states, range=[colours[state] for state in states]),
     )
     tips = [
         alt.Tooltip("run:N"),
-        alt.Tooltip("accuracy:Q", title="held-out images, %", format=".2f"),
+        alt.Tooltip("accuracy:Q", title="validation accuracy, %", format=".2f"),
         *more,
-        alt.Tooltip("drawn:N"),
+        alt.Tooltip("drawn:N", title="settings"),
     ]
     return (
-        alt.Chart(shown).mark_circle(size=60, opacity=0.8).encode(x=x, y=y, color=own, tooltip=tips)
+        alt.Chart(frame).mark_circle(size=60, opacity=0.8).encode(x=x, y=y, color=own, tooltip=tips)
     )
-
-
-def _framed(layers: Sequence[alt.Chart]) -> alt.LayerChart:
-    return alt.LayerChart(layer=list(layers)).properties(height=HEIGHT, padding=_FRAME)

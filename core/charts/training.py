@@ -1,381 +1,298 @@
-"""Charts: functions from a DataFrame to an Altair chart. What is shown and when is the pages' business.
+"""The curves of one run: accuracy, loss and learning rate.
 
-All charts of a kind have one height, and axes that end at marks, so that nothing moves while a run goes on: an axis
-only widens, and only when a curve would leave it. Colours stand out on white and on near-black; the rest (axes, text)
-takes the page's theme.
+Charts are functions from data frames to Altair charts; the pages decide where they stand. The axes
+end at fixed values and only widen when a curve would leave them, so that nothing moves during a run.
 """
 
 from __future__ import annotations
 
 import math
-import zlib
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import altair as alt
 import pandas as pd
 
+from core.charts.style import (
+    AXIS,
+    QUIET,
+    epoch_axis,
+    error_axis,
+    goal_line,
+    layer_chart,
+    run_colour,
+)
 from core.config import RunConfig
 from core.task import GOAL_ACCURACY
 from core.training import schedules
 
-HEIGHT = 260
-PALETTE = ("#5a78ee", "#c46a2d", "#2b8a6e", "#a2559f", "#8a7a2b", "#3b8db5", "#b5506a", "#5f8f2f")
-QUIET = "#8b8b86"
-_OWN = {
-    "final": 0,
-    "initial": 1,
-    "intermediate": 2,
-    "best": 3,
-    "tiny": 4,
-    "teacher": 5,
-    "sprint": 7,
-}
-
 TRAIN, VALIDATION = "training", "validation"
 
-# Where the axes may end, from the usual end outwards: mistakes in percent, and mean nll.
-_MOST, _FEWEST = (10, 20, 50, 90), (0.2, 0.1, 0.05)
-_LOSS_HIGH, _LOSS_LOW = (1.0, 3.0, 10.0), (0.01, 0.003, 0.001)
-_MISTAKES = [90, 50, 20, 10, 5, 2, 1, 0.6, 0.4, 0.2, 0.1, 0.05]
-_LOSSES = [10, 3, 1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001]
-_MANY = 40  # epochs from which on points would touch
-_STEPS = 400  # points of a curve by steps that the eye can still tell apart
+# Where the axes may end, from the usual end outwards: error rates in percent, and mean nll.
+_ERROR_MAXIMA, _ERROR_MINIMA = (10, 20, 50, 90), (0.2, 0.1, 0.05)
+_LOSS_MAXIMA, _LOSS_MINIMA = (1.0, 3.0, 10.0), (0.01, 0.003, 0.001)
+_LOSS_TICKS = [10, 3, 1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001]
+_MAX_MARKED = 40  # epochs up to which each has a visible point
+_MAX_POINTS = 400  # of a curve by steps
 
 
-def colour(name: str) -> str:
-    """The colour that a run keeps in every chart and table."""
-    at = _OWN.get(name, zlib.crc32(name.encode()))
-    return PALETTE[at % len(PALETTE)]
-
-
-def accuracy(
+def accuracy_chart(
     frame: pd.DataFrame,
     epochs: int,
     run: str = "",
     goal: float = GOAL_ACCURACY,
     behind: pd.DataFrame | None = None,
 ) -> alt.LayerChart:
-    """Accuracy by epoch on a scale of mistakes, with the goal as a dotted line.
+    """Accuracy by epoch, with the goal as a dotted line and the confidence interval as a band.
 
     Args:
-        frame: columns epoch (from 1), part (TRAIN or VALIDATION) and accuracy (percent), and where they are known low
-            and high, the ends of its interval.
-        epochs: planned length of the run; the axis ends there.
-        run: name that chooses the colour.
+        frame: columns epoch (from 1), part (TRAIN or VALIDATION), accuracy (percent) and optionally
+            low and high, the ends of its confidence interval.
+        epochs: planned length of the run, where the axis ends.
+        run: name of the run, which determines the colour.
         goal: percent.
-        behind: the same of another run, drawn in grey behind it.
+        behind: the same for another run, drawn in grey.
     """
-    shown = _mistakes(frame)
-    beside = None if behind is None else _upto(_mistakes(behind), epochs)
-    seen = [
-        *_settled(shown, "mistakes", epochs),
-        *(() if beside is None else _settled(beside, "mistakes", epochs)),
-    ]
-    most, fewest = _end(_MOST, seen), _end(_FEWEST, seen)
-    y = alt.Y(
-        "mistakes:Q",
-        title=None,
-        scale=alt.Scale(type="log", domain=[most, fewest], nice=False),
-        axis=alt.Axis(
-            values=[mark for mark in _MISTAKES if fewest <= mark <= most],
-            labelExpr="format(100 - datum.value, '.4~f') + ' %'",
-            **AXIS,
-        ),
-    )
-    x = _epochs(epochs)
-    line = pd.DataFrame({"mistakes": [100 - goal], "words": ["goal"]})
-    rule = alt.Chart(line).mark_rule(strokeDash=[2, 3], color=QUIET).encode(y=y)
-    words = (
-        alt.Chart(line)
-        .mark_text(align="left", dx=2, dy=-6, color=QUIET, fontSize=11)
-        .encode(y=y, x=alt.value(0), text="words:N")
-    )
-    layers = [rule, words]
-    if "low" in shown:
-        sure = shown[shown["part"] == VALIDATION]
+    frame = _with_errors(frame)
+    behind = None if behind is None else _with_errors(behind[behind["epoch"] <= epochs])
+    values = _values_in_range([frame, behind], "error", epochs)
+    x = epoch_axis(epochs)
+    y = error_axis("error", _limit(_ERROR_MAXIMA, values), _limit(_ERROR_MINIMA, values))
+    layers = goal_line("error", y, goal)
+    if "high_error" in frame:
+        band = alt.Chart(frame[frame["part"] == VALIDATION])
         layers.append(
-            alt.Chart(sure)
-            .mark_area(opacity=0.2, color=colour(run), clip=True)
-            .encode(x=x, y=alt.Y("most:Q", scale=y["scale"], title=None), y2="fewest:Q")
+            band.mark_area(opacity=0.2, color=run_colour(run), clip=True).encode(
+                x=x, y=alt.Y("high_error:Q", scale=y["scale"], title=None), y2="low_error:Q"
+            )
         )
     tips = [
         alt.Tooltip("epoch:Q"),
         alt.Tooltip("part:N", title="images"),
         alt.Tooltip("accuracy:Q", title="accuracy, %", format=".2f"),
     ]
-    if beside is not None:
-        layers += _lines(beside, y, x, QUIET, tips, epochs)
-    return _framed([*layers, *_lines(shown, y, x, colour(run), tips, epochs)])
+    if behind is not None:
+        layers += _curves(behind, y, x, QUIET, tips, epochs)
+    return layer_chart([*layers, *_curves(frame, y, x, run_colour(run), tips, epochs)])
 
 
-def loss(
+def loss_chart(
     frame: pd.DataFrame,
     epochs: int,
     run: str = "",
     batches: pd.DataFrame | None = None,
     behind: pd.DataFrame | None = None,
 ) -> alt.LayerChart:
-    """Mean loss by epoch on a logarithmic scale, with the loss of batches and its running mean behind it.
+    """Mean loss by epoch on a logarithmic axis, with the loss of batches and its moving average.
 
     Args:
         frame: columns epoch (from 1), part (TRAIN or VALIDATION) and loss (mean nll per image, nats).
         epochs: planned length of the run.
-        run: name that chooses the colour.
-        batches: columns epoch (a fraction: 0.5 is half-way through the first) and loss; where there are very many,
-            they are drawn as a band from the lowest to the highest of their neighbours.
-        behind: as frame, of another run, drawn in grey behind it.
+        run: name of the run, which determines the colour.
+        batches: columns epoch (a fraction: 0.5 is in the middle of the first) and loss; more than
+            400 are drawn as a band between the minimum and the maximum of neighbours.
+        behind: like frame, for another run, drawn in grey.
     """
     frame, batches, behind = (
-        each if each is None else each.assign(loss=each["loss"].clip(lower=_LOSS_LOW[-1]))
-        for each in (frame, batches, behind)
+        part if part is None else part.assign(loss=part["loss"].clip(lower=_LOSS_MINIMA[-1]))
+        for part in (frame, batches, behind)
     )
-    beside = None if behind is None else _upto(behind, epochs)
-    seen = [
-        *_settled(frame, "loss", epochs),
-        *(() if beside is None else _settled(beside, "loss", epochs)),
-    ]
-    low, high = _end(_LOSS_LOW, seen), _end(_LOSS_HIGH, seen)
+    behind = None if behind is None else behind[behind["epoch"] <= epochs]
+    values = _values_in_range([frame, behind], "loss", epochs)
+    low, high = _limit(_LOSS_MINIMA, values), _limit(_LOSS_MAXIMA, values)
     y = alt.Y(
         "loss:Q",
         title=None,
         scale=alt.Scale(type="log", domain=[low, high], nice=False),
         axis=alt.Axis(
-            values=[mark for mark in _LOSSES if low <= mark <= high],
+            values=[tick for tick in _LOSS_TICKS if low <= tick <= high],
             labelExpr="format(datum.value, '~')",
             **AXIS,
         ),
     )
-    x = _epochs(epochs)
+    x = epoch_axis(epochs)
     tips = [
         alt.Tooltip("epoch:Q"),
         alt.Tooltip("part:N", title="images"),
         alt.Tooltip("loss:Q", format=".4f"),
     ]
-    layers = [] if batches is None or not len(batches) else _batches(batches, y, x, colour(run))
-    if beside is not None:
-        layers += _lines(beside, y, x, QUIET, tips, epochs)
-    return _framed([*layers, *_lines(frame, y, x, colour(run), tips, epochs)])
+    layers = []
+    if batches is not None and len(batches):
+        layers += _batch_curves(batches[["epoch", "loss"]], y, x, run_colour(run))
+    if behind is not None:
+        layers += _curves(behind, y, x, QUIET, tips, epochs)
+    return layer_chart([*layers, *_curves(frame, y, x, run_colour(run), tips, epochs)])
 
 
-def _batches(batches: pd.DataFrame, y: alt.Y, x: alt.X, ink: str) -> list[alt.Chart]:
-    """The loss of batches as it is, or as a band, and its running mean."""
-    if len(batches) <= _STEPS:
-        raw = (
-            alt.Chart(batches)
-            .mark_line(strokeWidth=1, opacity=0.3, color=ink, clip=True)
-            .encode(x=x, y=y)
-        )
-    else:
-        groups = batches.groupby(_groups(len(batches), _STEPS))
-        band = pd.DataFrame(
-            {
-                "epoch": groups["epoch"].mean(),
-                "lowest": groups["loss"].min(),
-                "highest": groups["loss"].max(),
-            }
-        )
-        raw = (
-            alt.Chart(band)
-            .mark_area(opacity=0.22, color=ink, clip=True)
-            .encode(x=x, y=alt.Y("highest:Q", scale=y["scale"], title=None), y2="lowest:Q")
-        )
-    mean = alt.Chart(smooth(thinned(batches))).mark_line(
-        strokeWidth=1, opacity=0.8, color=ink, clip=True
-    )
-    return [raw, mean.encode(x=x, y=y)]
-
-
-def smooth(batches: pd.DataFrame) -> pd.DataFrame:
-    """The running mean of the loss of batches: columns epoch and loss, as `loss` takes them.
-
-    Each point is the mean of its neighbours at both sides, so that the curve does not lag behind.
-    """
-    window = max(1, len(batches) // 40) | 1
-    return batches.assign(loss=batches["loss"].rolling(window, center=True, min_periods=1).mean())
-
-
-def rate(
+def learning_rate_chart(
     planned: pd.DataFrame, epochs: int, run: str = "", actual: pd.DataFrame | None = None
 ) -> alt.LayerChart:
-    """The learning rate over the run: the plan in grey, and what was used on top of it.
+    """The learning rate over the run: planned in grey, used in the run's colour.
 
     Args:
         planned: columns epoch (a fraction, from 0) and rate.
         epochs: planned length of the run.
-        run: name that chooses the colour.
-        actual: columns epoch and rate, or None for a preview, where the plan takes the colour.
+        run: name of the run, which determines the colour.
+        actual: columns epoch and rate; None for a preview, where the planned rates have the colour.
     """
     rates = [*planned["rate"], *(actual["rate"] if actual is not None else ())]
-    top = max([value for value in rates if value == value] or [0.0]) or 1.0
+    top = max([rate for rate in rates if math.isfinite(rate)] or [0.0]) or 1.0
     y = alt.Y(
         "rate:Q",
         title=None,
         scale=alt.Scale(domain=[0, top * 1.05], nice=False),
         axis=alt.Axis(tickCount=4, format="~g", **AXIS),
     )
-    x = _epochs(epochs, from_zero=True)
+    x = epoch_axis(epochs)
     tips = [alt.Tooltip("epoch:Q", format=".3~f"), alt.Tooltip("rate:Q", format=".4~g")]
-    behind = actual is not None
-    layers = [
-        alt.Chart(planned)
-        .mark_line(
-            strokeWidth=1.5 if behind else 2,
-            color=QUIET if behind else colour(run),
-            strokeDash=[3, 3] if behind else [1, 0],
-        )
-        .encode(x=x, y=y, tooltip=tips)
-    ]
-    if behind:
+    preview = actual is None
+    line = alt.Chart(planned).mark_line(
+        strokeWidth=2 if preview else 1.5,
+        color=run_colour(run) if preview else QUIET,
+        strokeDash=[1, 0] if preview else [3, 3],
+    )
+    layers = [line.encode(x=x, y=y, tooltip=tips)]
+    if actual is not None:
+        used = alt.Chart(_without_plateaus(actual[["epoch", "rate"]]))
         layers.append(
-            alt.Chart(_corners(actual))
-            .mark_line(strokeWidth=2, color=colour(run))
-            .encode(x=x, y=y, tooltip=tips)
+            used.mark_line(strokeWidth=2, color=run_colour(run)).encode(x=x, y=y, tooltip=tips)
         )
-    return _framed(layers)
+    return layer_chart(layers)
 
 
-def plan(config: RunConfig, steps: int) -> pd.DataFrame:
-    """The rates that a schedule plans, as `rate` takes them: columns epoch (from 0) and rate.
+def planned_rates(config: RunConfig, steps: int) -> pd.DataFrame:
+    """Return the planned learning rates as `learning_rate_chart` takes them.
 
     Args:
-        config: the run.
-        steps: in an epoch.
+        config: the run's config.
+        steps: steps per epoch.
+
+    Returns:
+        Columns epoch (from 0) and rate.
     """
     total = config.epochs * steps
-    # Steps of a staircase need both their edges; smooth schedules need no more than the eye can tell apart.
-    at = {round(share * (total - 1) / _STEPS) for share in range(_STEPS + 1)}
-    at |= {
-        min(total - 1, max(0, epoch * steps - edge))
+    # Both sides of an epoch's end, where a schedule may jump, and an even sample of the rest.
+    points = {round(share * (total - 1) / _MAX_POINTS) for share in range(_MAX_POINTS + 1)}
+    points |= {
+        min(total - 1, max(0, epoch * steps - offset))
         for epoch in range(config.epochs + 1)
-        for edge in (0, 1)
+        for offset in (0, 1)
     }
     return pd.DataFrame(
-        [(step / steps, schedules.rate(config, step, steps)) for step in sorted(at)],
+        [(step / steps, schedules.rate(config, step, steps)) for step in sorted(points)],
         columns=["epoch", "rate"],
     )
 
 
-def thinned(frame: pd.DataFrame, most: int = _STEPS) -> pd.DataFrame:
-    """At most so many rows: means of neighbours where there are more."""
-    return frame if len(frame) <= most else frame.groupby(_groups(len(frame), most)).mean()
+def smooth(batches: pd.DataFrame) -> pd.DataFrame:
+    """Return the centred moving average of the loss of batches, which does not lag behind."""
+    window = max(1, len(batches) // 40) | 1
+    return batches.assign(loss=batches["loss"].rolling(window, center=True, min_periods=1).mean())
+
+
+def downsample(frame: pd.DataFrame, limit: int = _MAX_POINTS) -> pd.DataFrame:
+    """Return at most `limit` rows: means of neighbours where there are more."""
+    return frame if len(frame) <= limit else frame.groupby(_groups(len(frame), limit)).mean()
 
 
 def _groups(rows: int, groups: int) -> pd.Index:
     return pd.RangeIndex(rows) * groups // rows
 
 
-def _corners(rates: pd.DataFrame) -> pd.DataFrame:
-    """The rates that make the curve: both ends of every step, and no more of a slope than the eye can tell apart."""
-    value = rates["rate"]
-    some = rates[(value != value.shift()) | (value != value.shift(-1))]
-    return (
-        some
-        if len(some) <= 2 * _STEPS
-        else some.iloc[[*range(0, len(some), len(some) // _STEPS), -1]]
-    )
+def _batch_curves(batches: pd.DataFrame, y: alt.Y, x: alt.X, colour: str) -> list[alt.Chart]:
+    """The loss of batches as a line, or as a band if there are many, and its moving average."""
+    if len(batches) <= _MAX_POINTS:
+        line = alt.Chart(batches).mark_line(strokeWidth=1, opacity=0.3, color=colour, clip=True)
+        raw = line.encode(x=x, y=y)
+    else:
+        groups = batches.groupby(_groups(len(batches), _MAX_POINTS))
+        loss = groups["loss"]
+        band = pd.DataFrame(
+            {"epoch": groups["epoch"].mean(), "minimum": loss.min(), "maximum": loss.max()}
+        )
+        raw = (
+            alt.Chart(band)
+            .mark_area(opacity=0.22, color=colour, clip=True)
+            .encode(x=x, y=alt.Y("maximum:Q", scale=y["scale"], title=None), y2="minimum:Q")
+        )
+    average = alt.Chart(smooth(downsample(batches)))
+    average = average.mark_line(strokeWidth=1, opacity=0.8, color=colour, clip=True)
+    return [raw, average.encode(x=x, y=y)]
 
 
-def _settled(frame: pd.DataFrame, name: str, epochs: int) -> list[float]:
-    """What the axis must have room for.
+def _without_plateaus(rates: pd.DataFrame) -> pd.DataFrame:
+    """Only the points where the rate changes, and of a long slope an even sample."""
+    rate = rates["rate"]
+    points = rates[(rate != rate.shift()) | (rate != rate.shift(-1))]
+    if len(points) <= 2 * _MAX_POINTS:
+        return points
+    return points.iloc[[*range(0, len(points), len(points) // _MAX_POINTS), -1]]
 
-    Training's first epoch, which begins with a network that knows nothing, and the first epochs of a long run would
-    take the room of all others.
+
+def _values_in_range(frames: Sequence[pd.DataFrame | None], field: str, epochs: int) -> list[float]:
+    """The values that the axis must cover.
+
+    Training in the first epoch, which starts from random weights, and the first twentieth of a long
+    run are left out; they would take the space of all others.
     """
-    first = (
-        frame["part"]
-        .map({TRAIN: 1, VALIDATION: 0})
-        .clip(lower=epochs // 20 if epochs > _MANY else 0)
-    )
-    return [value for value in frame.loc[frame["epoch"] > first, name] if math.isfinite(value)]
+    values: list[float] = []
+    for frame in frames:
+        if frame is not None:
+            first = frame["part"].map({TRAIN: 1, VALIDATION: 0})
+            first = first.clip(lower=epochs // 20 if epochs > _MAX_MARKED else 0)
+            values += [v for v in frame.loc[frame["epoch"] > first, field] if math.isfinite(v)]
+    return values
 
 
-def _end(marks: Sequence[float], values: Sequence[float]) -> float:
-    """The first mark beyond which no value lies; the last mark where there is none."""
-    outwards = 1 if marks[-1] > marks[0] else -1
+def _limit(limits: Sequence[float], values: Sequence[float]) -> float:
+    """The first limit that all values respect, else the last."""
+    sign = 1 if limits[-1] > limits[0] else -1
     return next(
-        (mark for mark in marks if all(outwards * value <= outwards * mark for value in values)),
-        marks[-1],
+        (limit for limit in limits if all(sign * value <= sign * limit for value in values)),
+        limits[-1],
     )
 
 
-AXIS: dict[str, Any] = {
-    "grid": True,
-    "gridOpacity": 0.35,
-    "domain": False,
-    "ticks": False,
-    "labelPadding": 8,
-    "titlePadding": 10,
-}
-
-
-def _mistakes(frame: pd.DataFrame) -> pd.DataFrame:
-    names = {"accuracy": "mistakes", "low": "most", "high": "fewest"}
+def _with_errors(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with error rates, within the widest axis."""
+    columns = {"accuracy": "error", "low": "high_error", "high": "low_error"}
     return frame.assign(
         **{
-            mistakes: (100 - frame[name]).clip(_FEWEST[-1], _MOST[-1])
-            for name, mistakes in names.items()
+            error: (100 - frame[name]).clip(_ERROR_MINIMA[-1], _ERROR_MAXIMA[-1])
+            for name, error in columns.items()
             if name in frame
         }
     )
 
 
-def _upto(frame: pd.DataFrame, epochs: int) -> pd.DataFrame:
-    return frame[frame["epoch"] <= epochs]
-
-
-def _epochs(epochs: int, from_zero: bool = True) -> alt.X:
-    step = next(step for step in (1, 2, 5, 10, 20, 50, 100, 200) if epochs / step <= 16)
-    ticks = list(range(0, epochs + 1, step))
-    return alt.X(
-        "epoch:Q",
-        title="epoch",
-        scale=alt.Scale(domain=[0 if from_zero else 1, epochs], nice=False),
-        axis=alt.Axis(values=ticks, format="d", labelFlush=False, **{**AXIS, "grid": False}),
-    )
-
-
-def _lines(
+def _curves(
     frame: pd.DataFrame,
     y: alt.Y,
     x: alt.X,
-    ink: str,
+    colour: str,
     tips: Sequence[alt.Tooltip],
     epochs: int,
-) -> Iterable[alt.Chart]:
-    """Validation as a full line, training as a thin one, each with its points to hover over.
+) -> Iterator[alt.Chart]:
+    """Validation as a solid line, training as a thin dashed one, each with points for tooltips.
 
-    The points of a long run would run into a band, so there they are only felt.
+    The points of a long run would touch, so they are invisible there.
     """
-    many = epochs > _MANY
-    name, ends = y["shorthand"].split(":")[0], sorted(y["scale"]["domain"])
+    many = epochs > _MAX_MARKED
+    field, limits = y["shorthand"].split(":")[0], sorted(y["scale"]["domain"])
     for part, width, opacity in ((TRAIN, 1.5, 0.7), (VALIDATION, 2.25, 1.0)):
-        some = frame[frame["part"] == part]
-        width *= 0.7 if many else 1
-        yield (
-            alt.Chart(some)
-            .mark_line(
-                strokeWidth=width,
-                opacity=opacity,
-                color=ink,
-                clip=True,
-                strokeDash=[4, 2] if part == TRAIN else [1, 0],
-            )
-            .encode(x=x, y=y)
+        rows = frame[frame["part"] == part]
+        line = alt.Chart(rows).mark_line(
+            strokeWidth=0.7 * width if many else width,
+            opacity=opacity,
+            color=colour,
+            clip=True,
+            strokeDash=[4, 2] if part == TRAIN else [1, 0],
         )
-        # Left out rather than clipped, which would halve the points at the end of the axis.
-        yield (
-            alt.Chart(some[some[name].between(*ends)])
-            .mark_point(
-                filled=True,
-                size=60 if len(some) < 2 or many else 28,
-                color=ink,
-                opacity=0 if many and len(some) > 1 else opacity,
-            )
-            .encode(x=x, y=y, tooltip=list(tips))
+        yield line.encode(x=x, y=y)
+        # Points outside are left out: clipping would halve those at the end of the axis.
+        points = alt.Chart(rows[rows[field].between(*limits)]).mark_point(
+            filled=True,
+            size=60 if len(rows) < 2 or many else 28,
+            color=colour,
+            opacity=0 if many and len(rows) > 1 else opacity,
         )
-
-
-def _framed(layers: Sequence[alt.Chart]) -> alt.LayerChart:
-    chart = alt.LayerChart(layer=list(layers))
-    return chart.properties(height=HEIGHT, padding={"left": 4, "top": 8, "right": 12, "bottom": 0})
+        yield points.encode(x=x, y=y, tooltip=list(tips))

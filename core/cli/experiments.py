@@ -185,7 +185,7 @@ def report(
     """
     from core.reports import report as reports  # imports the chart libraries
 
-    writers = {".md": reports.markdown, ".html": reports.html}
+    writers = {".md": reports.write_markdown, ".html": reports.write_html}
     if output is not None and output.suffix.lower() not in writers:
         raise UserError(f"{output} must end in .md or .html.")
     subject = comparison.open_run_or_group(run)
@@ -194,7 +194,7 @@ def report(
     except DataError as error:
         err.print(f"The report has no errors section: {error}", markup=False)
     if output is None:
-        text = reports.markdown(subject)
+        text = reports.write_markdown(subject)
         print_result({"run": run, "report": text}, text.rstrip("\n"), json_)
         return
     data = writers[output.suffix.lower()](subject).encode()

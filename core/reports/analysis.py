@@ -1,124 +1,137 @@
-"""What a run's figures say, as sentences: the goal, over-fitting, the capacity left, whether it was still learning."""
+"""What a run's figures mean, in sentences: the goal, overfitting, capacity and progress."""
 
 from __future__ import annotations
 
 from core.data.presets import transforms_of
-from core.experiments.scores import TEST, Score, describe_validation_images
-from core.experiments.statistics import wilson_interval
+from core.experiments.scores import describe_validation_images, score_run
 from core.runs.run import Run
 from core.task import GOAL_ACCURACY, GOAL_EPOCHS, PARAMETER_BUDGET
 from core.training.results import EpochResult
 
-SEVERAL = 0.1  # percentage points that count as a difference worth a sentence
-LEARNT = 99.8  # percent of the training images from which on there is next to nothing left to learn from them
+MIN_DIFFERENCE = 0.1  # percentage points; smaller differences count as none
+FULL_ACCURACY = 99.8  # percent in training, from which on the network has capacity to spare
 
 
-def of_run(run: Run) -> list[str]:
-    """The sentences, each computed from the run; it has at least one epoch."""
-    last = run.epochs[-1]
-    rows = run.epochs
-    on = describe_validation_images(run)
-    found = (
-        Score(run.test.correct, run.test.total, TEST)
-        if run.test
-        else Score(last.val_correct, last.val_total, on)
-    )
-    words = [
-        goal(found.accuracy, found.interval, run, "one run"),
-        fit(last.train_accuracy, last.val_accuracy, augmented(run, last.epoch), _rising(rows)),
-        capacity(last.train_accuracy, last.val_accuracy, augmented(run, last.epoch)),
+def analyse_run(run: Run) -> list[str]:
+    """Sentences about a run with at least one epoch."""
+    rows, score = run.epochs, score_run(run)
+    last, augmented = rows[-1], is_augmented(run, rows[-1].epoch)
+    assert score is not None
+    train, validation = last.train_accuracy, last.val_accuracy
+    gain = validation - rows[len(rows) // 2].val_accuracy if len(rows) > 3 else None
+    sentences = [
+        describe_goal(score.accuracy, score.interval, run, "one run"),
+        describe_fit(train, validation, augmented, has_rising_loss(rows)),
+        describe_capacity(train, validation, augmented, gain),
     ]
-    if len(rows) > 3:
-        words.append(progress(last.val_accuracy - rows[len(rows) // 2].val_accuracy, on))
-    return words
+    if gain is not None:
+        overfits = gap_in_points(train, validation) > MIN_DIFFERENCE
+        sentences.append(describe_progress(gain, describe_validation_images(run), overfits))
+    return sentences
 
 
-def goal(accuracy: float, interval: tuple[float, float] | None, run: Run, what: str) -> str:
-    """How an accuracy stands to the goal, and what is left of the budget.
+def describe_goal(
+    accuracy: float, interval: tuple[float, float] | None, run: Run, sample: str
+) -> str:
+    """Compare an accuracy and the network's size with the goal.
 
     Args:
         accuracy: percent.
-        interval: its 95 % interval, or None.
-        run: whose network and length it is about.
-        what: whose accuracy it is: `one run`, `3 seeds`.
+        interval: its 95 % confidence interval, or None.
+        run: the run, or one of a group's.
+        sample: what the accuracy was measured on: `one run` or `3 seeds`.
     """
-    count = run.parameters
-    size = (
-        f"{PARAMETER_BUDGET - count:,} parameters below"
-        if count <= PARAMETER_BUDGET
-        else f"{count - PARAMETER_BUDGET:,} parameters above"
+    spare = PARAMETER_BUDGET - run.parameters
+    size = f"{abs(spare):,} {'below' if spare >= 0 else 'above'} the limit of {PARAMETER_BUDGET:,}"
+    gap = gap_in_points(accuracy, GOAL_ACCURACY)
+    text = (
+        f"The accuracy of {accuracy:.2f} % reaches the goal of {GOAL_ACCURACY} %"
+        if accuracy >= GOAL_ACCURACY
+        else f"The accuracy of {accuracy:.2f} % is {-gap:.2f} points below the goal of "
+        f"{GOAL_ACCURACY} %"
     )
-    gap = accuracy - GOAL_ACCURACY
-    words = (
-        f"It reaches the goal of {GOAL_ACCURACY} %"
-        if gap >= 0
-        else f"It misses the goal of {GOAL_ACCURACY} % by {-gap:.2f} points"
-    )
-    words += f" and stands {size} the budget of {PARAMETER_BUDGET:,}."
+    text += f"; the network has {run.parameters:,} parameters, {size}."
     if run.config.epochs > GOAL_EPOCHS:
-        words += f" It took {run.config.epochs} epochs, more than the goal's {GOAL_EPOCHS}."
+        text += f" It trained for {run.config.epochs} epochs; the goal allows {GOAL_EPOCHS}."
     if interval and interval[0] <= GOAL_ACCURACY <= interval[1]:
-        words += (
-            f" The interval from {interval[0]:.2f} to {interval[1]:.2f} holds the goal, so {what} cannot tell "
-            "whether the recipe reaches it."
+        text += (
+            f" The 95 % confidence interval ({interval[0]:.2f} to {interval[1]:.2f} %) contains the "
+            f"goal, so {sample} cannot show whether the recipe reaches it."
         )
-    return words
+    return text
 
 
-def fit(train: float, validation: float, augmented: bool, rising: bool) -> str:
-    """Whether it over-fits.
+def describe_fit(train: float, validation: float, augmented: bool, rising: bool) -> str:
+    """Say whether a run overfits.
 
     Args:
         train, validation: accuracies in percent.
-        augmented: whether the training images of that epoch were.
-        rising: whether the validation loss has left its lowest behind.
+        augmented: whether the training images of that epoch were augmented.
+        rising: whether the validation loss is clearly above its minimum.
     """
-    figures = f"{train:.2f} % in training against {validation:.2f} % in validation"
-    if train - validation > SEVERAL:
-        return f"It overfits: {figures}{', and the validation loss has risen from its lowest' if rising else ''}."
-    if train - validation < -SEVERAL:
-        return f"It does not overfit: {figures}{' (augmented images are harder)' if augmented else ''}."
-    return f"Training and validation agree: {figures}."
+    figures = f"training accuracy {train:.2f} %, validation accuracy {validation:.2f} %"
+    gap = gap_in_points(train, validation)
+    if gap > MIN_DIFFERENCE:
+        loss = "; the validation loss has risen from its minimum" if rising else ""
+        return f"The network overfits by {gap:.2f} points: {figures}{loss}."
+    harder = " (augmented images are harder)" if augmented and gap < -MIN_DIFFERENCE else ""
+    return f"No overfitting: {figures}{harder}."
 
 
-def capacity(train: float, validation: float, augmented: bool) -> str:
-    """What the network has left to learn with.
+def describe_capacity(
+    train: float, validation: float, augmented: bool, gain: float | None = None
+) -> str:
+    """Say whether more capacity, longer training or more regularisation should help.
 
     Args:
         train, validation: accuracies in percent.
-        augmented: whether the training images of that epoch were.
+        augmented: whether the training images of that epoch were augmented.
+        gain: change of validation accuracy in the second half of the run, in percentage points;
+            None if unknown.
     """
-    wrong = f"{100 - train:.2f} % of its{' augmented' if augmented else ''} training images"
-    if train >= LEARNT:
+    error = f"{100 - train:.2f} % of the{' augmented' if augmented else ''} training images"
+    gap = gap_in_points(train, validation)
+    if train >= FULL_ACCURACY:
         return (
-            f"It misreads only {wrong}: it has more capacity than these images ask for; a smaller network, or more "
-            "varied images, would lose little."
+            f"Only {error} are errors: the network has capacity to spare. A smaller network or more "
+            "varied images would cost little accuracy."
         )
-    if train - validation > SEVERAL:
+    if gap > MIN_DIFFERENCE:
         return (
-            f"It still misreads {wrong}, but learning them better has stopped helping with others: more varied "
-            "images or more regularisation would help before more capacity does."
+            f"{error} are errors. Against overfitting, more varied images or regularisation should "
+            "help before more capacity does."
         )
-    than = "more than" if validation - train > SEVERAL else "about as many as"
-    return f"It misreads {wrong}, {than} of others: what it lacks is capacity or time, not regularisation."
+    order = "more than" if gap < -MIN_DIFFERENCE else "about as many as"
+    remedy = "capacity" if gain is not None and gain <= MIN_DIFFERENCE else "capacity or epochs"
+    return f"{error} are errors, {order} in validation: more {remedy} should help."
 
 
-def progress(gained: float, on: str) -> str:
-    """What the second half of the run brought, in percentage points on the images named."""
-    return f"The second half of the run brought {gained:+.2f} points on the {on}" + (
-        "; it was still learning." if gained > SEVERAL else "; it had learnt what it could by then."
+def describe_progress(gain: float, images: str, overfits: bool) -> str:
+    """Describe the change of accuracy in the second half of a run.
+
+    Args:
+        gain: percentage points.
+        images: what the accuracy was measured on.
+        overfits: whether the run overfits; then a rise is no reason to train longer.
+    """
+    change = (
+        f"In the second half of the run the accuracy on the {images} changed by {gain:+.2f} points"
     )
+    if gain <= MIN_DIFFERENCE:
+        return f"{change}: it had levelled off."
+    return f"{change}." if overfits else f"{change}: it was still rising."
 
 
-def augmented(run: Run, epoch: int) -> bool:
-    """Whether an epoch, counted from 1, saw augmented images."""
+def gap_in_points(first: float, second: float) -> float:
+    """Return the difference of two percentages as they are shown, with two decimals."""
+    return round(round(first, 2) - round(second, 2), 2)
+
+
+def is_augmented(run: Run, epoch: int) -> bool:
+    """Whether an epoch, counted from 1, trained on augmented images."""
     return bool(transforms_of(run.config)) and epoch <= run.config.augmented_epochs
 
 
-def interval_of(row: EpochResult) -> tuple[float, float]:
-    """The 95 % interval of an epoch's validation accuracy, in percent."""
-    return wilson_interval(row.val_correct, row.val_total)
-
-
-def _rising(rows: tuple[EpochResult, ...]) -> bool:
+def has_rising_loss(rows: tuple[EpochResult, ...]) -> bool:
+    """Whether the last validation loss is more than 5 % above the lowest."""
     return rows[-1].val_loss > 1.05 * min(row.val_loss for row in rows)

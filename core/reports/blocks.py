@@ -1,4 +1,4 @@
-"""What a report is made of, and how it is written as Markdown. How it becomes a page is in `report_html`."""
+"""The parts of a report, and how they are written as Markdown; `html` writes them as a page."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Lines:
-    """Numbered sentences; words between two double asterisks are bold."""
+class NumberedList:
+    """Numbered sentences; text between double asterisks is bold."""
 
     items: Sequence[str]
 
 
 @dataclass(frozen=True)
-class Words:
-    """A sentence or two, without a number."""
+class Paragraph:
+    """A paragraph; text between double asterisks is bold."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Code:
-    """Text in even columns: a summary, an epoch table."""
+    """Preformatted text, such as a model summary or an epoch table."""
 
     text: str
 
@@ -39,31 +39,31 @@ class Chart:
     """A chart, which Markdown leaves out."""
 
     title: str
-    quiet: str
-    """An explanation beside the title."""
+    note: str
+    """Explanation beside the title."""
     chart: altair.LayerChart
     alt: str
-    """What it shows, for those who cannot see it."""
+    """Description for readers who cannot see the chart."""
 
 
 @dataclass(frozen=True, eq=False)
 class Digits:
-    """Images with a line each; in Markdown, the lines."""
+    """Images with a description each; Markdown has only the descriptions."""
 
     images: npt.NDArray[np.uint8]
-    """(N, 28, 28), ink bright."""
+    """(N, 28, 28), ink 255 on 0."""
     captions: Sequence[str]
-    """Short, for below the image."""
-    lines: Sequence[str]
+    """Short text below each image."""
+    descriptions: Sequence[str]
     """The same in full."""
 
 
-Block = Lines | Words | Code | Chart | Digits
+Block = NumberedList | Paragraph | Code | Chart | Digits
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands below it."""
+    """A heading with the blocks below it."""
 
     title: str
     blocks: Sequence[Block]
@@ -74,34 +74,34 @@ class Report:
     """A whole report."""
 
     title: str
-    lead: str
-    """What it is about, in a sentence; may be empty."""
+    summary: str
+    """One sentence, or empty."""
     sections: Sequence[Section] = field(default_factory=tuple)
 
 
-def markdown(report: Report) -> str:
-    """The report as Markdown, without its charts."""
+def write_markdown(report: Report) -> str:
+    """Return the report as Markdown, without its charts."""
     lines = [f"# {report.title}", ""]
-    if report.lead:
-        lines += [report.lead, ""]
+    if report.summary:
+        lines += [report.summary, ""]
     for section in report.sections:
-        parts = [part for block in section.blocks if (part := _written(block))]
+        parts = [part for block in section.blocks if (part := _write(block))]
         if parts:
             lines += [f"## {section.title}", "\n\n".join(parts), ""]
     return "\n".join(lines)
 
 
-def _written(block: Block) -> str:
-    if isinstance(block, Lines):
-        return _numbered(block.items)
-    if isinstance(block, Words):
+def _write(block: Block) -> str:
+    if isinstance(block, NumberedList):
+        return _number(block.items)
+    if isinstance(block, Paragraph):
         return block.text
     if isinstance(block, Code):
         return f"```\n{block.text}\n```"
     if isinstance(block, Digits):
-        return _numbered(block.lines)
+        return _number(block.descriptions)
     return ""
 
 
-def _numbered(items: Sequence[str]) -> str:
+def _number(items: Sequence[str]) -> str:
     return "\n".join(f"{number}. {item}" for number, item in enumerate(items, 1))

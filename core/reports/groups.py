@@ -1,4 +1,4 @@
-"""The report of a group: what its runs reach together, seed by seed and epoch by epoch."""
+"""The report of a group: results over its seeds, by run and by epoch."""
 
 from __future__ import annotations
 
@@ -8,68 +8,71 @@ import statistics
 import pandas as pd
 
 from core.charts import experiments as charts_experiments
+from core.charts import runs as charts_runs
 from core.errors import RunError
+from core.experiments import overview
 from core.experiments.repeats import Group
-from core.reports import analysis
-from core.reports import mistakes as report_mistakes
-from core.reports.blocks import Block, Chart, Code, Lines, Report, Section
-from core.reports.changes import differences
-from core.reports.parts import header, network, network_line, recipe_of, targets
+from core.reports import analysis, mistakes
+from core.reports.blocks import Block, Chart, Code, NumberedList, Report, Section
+from core.reports.changes import list_differences
+from core.reports.parts import (
+    describe_network,
+    describe_settings,
+    list_targets,
+    recipe_of,
+    summarise_network,
+)
 from core.runs.run import Run
 from core.training.results import EpochResult
 
-_SEEDS = "|  Seed | TrainAcc | Accuracy | Interval       | Best     | Run"
-_EPOCHS = "| Epoch | LR       | TrainLoss | TrainAcc | ValLoss  | ValAcc   | Smallest | Largest  |"
+_RUNS = "|  Seed | TrainAcc | Accuracy | 95 % interval  | Best     | Run"
+_EPOCHS = "| Epoch | LR       | TrainLoss | TrainAcc | ValLoss  | ValAcc   | Minimum  | Maximum  |"
 
 
-def report(group: Group, charts: bool) -> Report:
-    """The report.
+def build_group_report(group: Group, charts: bool) -> Report:
+    """Build the report of a group.
 
     Args:
         group: with at least one finished run.
-        charts: whether to draw charts.
+        charts: whether to include charts.
 
     Raises:
-        RunError: no run of it is finished.
+        RunError: no run of the group is finished.
     """
     runs = group.finished
     if not runs:
         raise RunError(f"{group.name} has no finished run to report yet.")
     first = runs[0]
-    recipe, test = recipe_of(first), report_mistakes.test_set()
+    recipe, test = recipe_of(first), mistakes.load_test_images()
+    tables: list[Block] = [
+        Code("\n".join([_RUNS, *(_run_row(group, run) for run in runs)])),
+        Code("\n".join([*describe_settings(first), "", _EPOCHS, *_epoch_rows(runs)])),
+    ]
     drawn = _charts(group) if charts else []
-    figures: list[Block] = [
-        Code("\n".join([_SEEDS, *(_seed(group, run) for run in runs)])),
-        Code("\n".join([*header(first), "", _EPOCHS, *_epochs(runs)])),
-    ]
     sections = [
-        Section("Targets", [Lines(targets(first))]),
-        Section("Results", [Lines(_results(group)), network(first), *drawn, *figures]),
-        Section("Analysis", [Lines(_analysis(group))]),
+        Section("Targets", [NumberedList(list_targets(first))]),
+        Section(
+            "Results",
+            [NumberedList(_list_results(group)), summarise_network(first), *drawn, *tables],
+        ),
+        Section("Analysis", [NumberedList(_analyse(group))]),
     ]
-    if recipe and (changed := differences(first.config, recipe.config)):
-        sections.append(Section(f"Changes since the recipe {first.recipe}", [Lines(changed)]))
-    found = [each for run in runs if (each := report_mistakes.asked(run, test)) is not None]
-    sections += report_mistakes.group_sections(found, test)
-    return Report(group.name, f"{len(runs)} runs that differ in their seed only.", sections)
-
-
-def bands(group: Group) -> pd.DataFrame:
-    """Validation accuracy by epoch, as far as all finished runs go: columns group, epoch, mean, low, high (percent)."""
-    rows = [
-        (group.name, number, statistics.fmean(values), min(values), max(values))
-        for number, values in enumerate(
-            zip(
-                *([row.val_accuracy for row in run.epochs] for run in group.finished), strict=False
-            ),
-            1,
+    if recipe and (changed := list_differences(first.config, recipe.config)):
+        sections.append(
+            Section(f"Changes since the recipe {first.recipe}", [NumberedList(changed)])
         )
-    ]
-    return pd.DataFrame(rows, columns=["group", "epoch", "mean", "low", "high"])
+    predictions = [found for run in runs if (found := mistakes.try_predictions(run, test))]
+    sections += mistakes.describe_group_errors(predictions, test)
+    return Report(group.name, f"{len(runs)} runs that differ only in their seed.", sections)
 
 
-def points(groups: list[Group]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Every finished run's accuracy, and every group's mean with its interval, as `charts_experiments` takes them."""
+def seed_frames(groups: list[Group]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the accuracy of every finished run, and the mean of every group, in percent.
+
+    Returns:
+        Columns group, run, seed, accuracy; and columns group, mean, low, high (95 % confidence
+        interval).
+    """
     runs = [
         (group.name, run.name, run.config.seed, group.scores[run.name].accuracy)
         for group in groups
@@ -86,97 +89,94 @@ def points(groups: list[Group]) -> tuple[pd.DataFrame, pd.DataFrame]:
     )
 
 
-def _results(group: Group) -> list[str]:
-    found, interval = group.spread, group.interval
-    lines = [network_line(group.runs[0])]
-    if found is not None:
-        sure = f" (95 % interval {interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
-        epochs, seeds = group.runs[0].config.epochs, "seeds" if found.count > 1 else "seed"
+def _list_results(group: Group) -> list[str]:
+    spread, interval = group.spread, group.interval
+    lines = [describe_network(group.runs[0])]
+    if spread is not None:
+        epochs, seeds = group.runs[0].config.epochs, "seeds" if spread.count > 1 else "seed"
+        confidence = (
+            f" (95 % confidence interval: {interval[0]:.2f} to {interval[1]:.2f} %)"
+            if interval
+            else ""
+        )
         lines += [
-            f"After {epochs} epochs **{found.mean:.2f} %** of the {group.measured_on} as the mean of "
-            f"{found.count} {seeds}{sure}",
-            f"Standard deviation {found.deviation:.3f} points, the smallest {found.smallest:.2f} %, the largest "
-            f"{found.largest:.2f} %",
+            f"Accuracy on the {group.measured_on} after {epochs} epochs: **{spread.mean:.2f} %**, "
+            f"mean over {spread.count} {seeds}{confidence}",
+            f"Standard deviation {spread.deviation:.3f} points, minimum {spread.smallest:.2f} %, "
+            f"maximum {spread.largest:.2f} %",
         ]
-    if rest := len(group.runs) - len(group.finished):
-        lines.append(f"Not counted, since not finished: {rest} of its {len(group.runs)} runs")
+    if unfinished := len(group.runs) - len(group.finished):
+        lines.append(f"Unfinished and not counted: {unfinished} of {len(group.runs)} runs")
     if group.reaches_goal:
-        lines.append("**The goal is reached** by the mean")
+        lines.append("**The mean reaches the goal**")
     return lines
 
 
-def _analysis(group: Group) -> list[str]:
-    runs, found = group.finished, group.spread
-    if found is None:
+def _analyse(group: Group) -> list[str]:
+    runs, spread = group.finished, group.spread
+    if spread is None:
         return []
     last = [run.epochs[-1] for run in runs]
-    train, validation = (
-        statistics.fmean(values)
-        for values in ([row.train_accuracy for row in last], [row.val_accuracy for row in last])
-    )
-    augmented = analysis.augmented(runs[0], last[0].epoch)
-    rising = (
-        statistics.fmean(
-            row.val_loss / min(each.val_loss for each in run.epochs)
-            for run, row in zip(runs, last, strict=True)
-        )
-        > 1.05
-    )
-    what = f"{found.count} seeds" if found.count > 1 else "one run"
+    train = statistics.fmean(row.train_accuracy for row in last)
+    validation = statistics.fmean(row.val_accuracy for row in last)
+    augmented = analysis.is_augmented(runs[0], last[0].epoch)
+    rising = sum(analysis.has_rising_loss(run.epochs) for run in runs) > len(runs) / 2
+    sample = f"{spread.count} seeds" if spread.count > 1 else "one run"
     lines = [
-        analysis.goal(found.mean, group.interval, runs[0], what),
-        analysis.fit(train, validation, augmented, rising),
-        analysis.capacity(train, validation, augmented),
+        analysis.describe_goal(spread.mean, group.interval, runs[0], sample),
+        analysis.describe_fit(train, validation, augmented, rising),
+        analysis.describe_capacity(train, validation, augmented),
     ]
-    if found.count > 1:
+    if spread.count > 1:
         images = next(iter(group.scores.values())).total
-        chance = 100 * math.sqrt(found.mean / 100 * (1 - found.mean / 100) / images)
+        share = spread.mean / 100
+        error = 100 * math.sqrt(share * (1 - share) / images)
         lines.append(
-            f"The seeds spread by {found.deviation:.2f} points; which {images:,} images one happens to be "
-            f"asked about moves a single accuracy by {chance:.2f} more."
+            f"The standard deviation over the seeds is {spread.deviation:.2f} points; the sampling "
+            f"error of one accuracy on {images:,} images is {error:.2f} points."
         )
     return lines
 
 
-def _seed(group: Group, run: Run) -> str:
-    last, best, found = run.epochs[-1], run.best, group.scores[run.name]
-    low, high = found.interval
-    chosen = f"{best.val_accuracy:.2f} %" if best else ""
+def _run_row(group: Group, run: Run) -> str:
+    last, best, score = run.epochs[-1], run.best, group.scores[run.name]
+    low, high = score.interval
+    highest = f"{best.val_accuracy:.2f} %" if best else ""
     return (
-        f"| {run.config.seed:5d} | {last.train_accuracy:6.2f} % | {found.accuracy:6.2f} % | "
-        f"{low:.2f} to {high:.2f} | {chosen:>8} | {run.name}"
+        f"| {run.config.seed:5d} | {last.train_accuracy:6.2f} % | {score.accuracy:6.2f} % | "
+        f"{low:.2f} to {high:.2f} | {highest:>8} | {run.name}"
     )
 
 
-def _epochs(runs: tuple[Run, ...]) -> list[str]:
-    return [_epoch(rows) for rows in zip(*(run.epochs for run in runs), strict=False)]
+def _epoch_rows(runs: tuple[Run, ...]) -> list[str]:
+    return [_epoch_row(rows) for rows in zip(*(run.epochs for run in runs), strict=False)]
 
 
-def _epoch(rows: tuple[EpochResult, ...]) -> str:
+def _epoch_row(rows: tuple[EpochResult, ...]) -> str:
     def mean(field: str) -> float:
         return statistics.fmean(getattr(row, field) for row in rows)
 
     accuracies = [row.val_accuracy for row in rows]
     return (
-        f"| {rows[0].epoch:5d} | {rows[0].lr:.6f} | {mean('train_loss'):.6f}  | {mean('train_accuracy'):6.2f} % | "
-        f"{mean('val_loss'):.6f} | {mean('val_accuracy'):6.2f} % | {min(accuracies):6.2f} % | "
-        f"{max(accuracies):6.2f} % |"
+        f"| {rows[0].epoch:5d} | {rows[0].lr:.6f} | {mean('train_loss'):.6f}  | "
+        f"{mean('train_accuracy'):6.2f} % | {mean('val_loss'):.6f} | "
+        f"{mean('val_accuracy'):6.2f} % | {min(accuracies):6.2f} % | {max(accuracies):6.2f} % |"
     )
 
 
 def _charts(group: Group) -> list[Block]:
-    runs, means = points([group])
+    curve = overview.mean_curve(group, lambda row: row.val_accuracy)
     return [
         Chart(
             "Accuracy",
-            "the mean of the runs, in a band from the worst to the best",
-            charts_experiments.bands(bands(group), [group.name]),
+            "mean of the runs, with their minimum and maximum",
+            charts_runs.curve_chart(curve, charts_runs.ACCURACY, [group.name]),
             f"Mean validation accuracy of {group.name} by epoch.",
         ),
         Chart(
             "Seeds",
-            "each run, their mean and its 95 % interval",
-            charts_experiments.seeds(runs, means),
+            "each run, the mean and its 95 % confidence interval",
+            charts_experiments.seed_chart(*seed_frames([group])),
             group.summary,
         ),
     ]

@@ -1,4 +1,4 @@
-"""What a report says of the test images that are named wrongly: which digits, which confusions, which images."""
+"""The section of a report about errors on the test images: which digits, confusions and images."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from core.data.labelled_images import LabelledImages
 from core.errors import UserError
 from core.insight import mistakes
 from core.insight.mistakes import Indices, Predictions
-from core.reports.blocks import Digits, Lines, Section, Words
+from core.reports.blocks import Digits, NumberedList, Paragraph, Section
 from core.runs.prediction_cache import load_predictions
 from core.runs.run import Run
 
-HARDEST, WORST = 12, 3
-TITLE = "What it gets wrong"
+MAX_IMAGES, MAX_CLASSES = 12, 3
+TITLE = "Errors"
 
 
-def test_set() -> LabelledImages | None:
-    """The test images and their labels, if the dataset is here; nothing is fetched for a report."""
+def load_test_images() -> LabelledImages | None:
+    """Return the test images, or None if the dataset is missing; nothing is downloaded."""
     from core.data import dataset
 
     if not dataset.is_present():
@@ -32,131 +32,98 @@ def test_set() -> LabelledImages | None:
         return None
 
 
-def asked(run: Run, test: LabelledImages | None) -> Predictions | None:
-    """What a run says of the test images; None where they or its weights are not here."""
+def try_predictions(run: Run, test: LabelledImages | None) -> Predictions | None:
+    """Return a run's predictions on the test images, or None without images or weights."""
     try:
         return None if test is None else load_predictions(run, test=test)
     except UserError:
         return None
 
 
-def sections(found: Predictions | None, test: LabelledImages | None) -> list[Section]:
-    """The mistakes of one run.
-
-    Args:
-        found: what it says of the test images, or None.
-        test: the images and their labels, or None.
-    """
-    if found is None or test is None:
+def describe_errors(predictions: Predictions | None, test: LabelledImages | None) -> list[Section]:
+    """Return the section of one run; empty if the predictions or the images are None."""
+    if predictions is None or test is None:
         return []
-    if not found.error_count:
-        return [Section(TITLE, [Words("Not one of the test images.")])]
-    hardest = mistakes.worst_errors(found, HARDEST)
-    predicted, sure = found.predicted[hardest], found.probabilities[hardest].max(axis=1)
-    return [
-        Section(
-            TITLE,
-            [
-                Lines(classes(found)),
-                Words("The hardest images, the highest loss first:"),
-                _shown(test, hardest, predicted, sure),
-            ],
-        )
+    if not predictions.error_count:
+        return [Section(TITLE, [Paragraph("None on the test images.")])]
+    worst = mistakes.worst_errors(predictions, MAX_IMAGES)
+    blocks = [
+        NumberedList(_describe_classes(predictions)),
+        Paragraph("Errors with the highest loss:"),
+        _digits(test, worst, predictions.probabilities),
     ]
+    return [Section(TITLE, blocks)]
 
 
-def group_sections(found: Sequence[Predictions], test: LabelledImages | None) -> list[Section]:
-    """The mistakes of a group.
+def describe_group_errors(
+    predictions: Sequence[Predictions], test: LabelledImages | None
+) -> list[Section]:
+    """Return the section of a group; empty without predictions or images.
 
     Args:
-        found: what each of its runs says of the test images; empty: not known.
-        test: the images and their labels, or None.
+        predictions: one for each run.
+        test: the test images, or None.
     """
-    if not found or test is None:
+    if not predictions or test is None:
         return []
-    labels, count = found[0].labels, len(found)
-    wrong = np.sum([~each.correct for each in found], axis=0)  # (N,) runs that get it wrong
-    mean = np.mean([each.probabilities for each in found], axis=0)  # (N, 10)
-    every, some = int((wrong == count).sum()), int((wrong > 0).sum())
-    together = Predictions(mean, labels)
+    labels, count = predictions[0].labels, len(predictions)
+    errors = np.sum([~member.correct for member in predictions], axis=0)  # (N,) number of runs
+    probabilities = np.mean([member.probabilities for member in predictions], axis=0)  # (N, 10)
+    ensemble = Predictions(probabilities, labels)
     lines = [
-        f"{every:,} of the {len(labels):,} test images are misread by all {count} runs, and {some:,} by at least "
-        f"one; a run misreads {wrong.sum() / count:.0f} on average",
-        f"Asked together, by the mean of their probabilities, they misread {together.error_count:,}",
+        f"{(errors == count).sum():,} of the {len(labels):,} test images are errors of all {count} "
+        f"runs, {(errors > 0).sum():,} of at least one; mean per run: {errors.sum() / count:.0f}",
+        f"The ensemble (mean probabilities) makes {ensemble.error_count:,} errors",
     ]
-    hardest = mistakes.sort_by_loss(together, wrong == count)[:HARDEST]
-    blocks = [Lines(lines)]
-    if len(hardest):
-        return [
-            Section(
-                TITLE,
-                [
-                    *blocks,
-                    Words("The hardest images, misread by every run, the highest loss first:"),
-                    _shown(test, hardest, together.predicted[hardest], mean[hardest].max(axis=1)),
-                ],
-            )
+    blocks: list[Any] = [NumberedList(lines)]
+    worst = mistakes.sort_by_loss(ensemble, errors == count)[:MAX_IMAGES]
+    if len(worst):
+        blocks += [
+            Paragraph("Errors of all runs with the highest loss:"),
+            _digits(test, worst, probabilities),
         ]
     return [Section(TITLE, blocks)]
 
 
-def classes(found: Predictions) -> list[str]:
-    """The digits that are read worst, and what is taken for what."""
-    counts = mistakes.confusion_matrix(found.labels, found.predicted)
-    _, recall = mistakes.precision_recall(counts)
-    missed = counts.sum(axis=1) - counts.diagonal()
-    worst = sorted(
-        (digit for digit in range(10) if missed[digit]), key=lambda digit: (recall[digit], digit)
-    )[:WORST]
-    lines = [f"{found.error_count:,} of the {len(found.labels):,} test images"]
-    if worst:
-        lines.append(
-            "Read worst: "
-            + ", ".join(
-                f"the {digit} ({missed[digit]} of {counts[digit].sum():,}, {100 * (1 - recall[digit]):.2f} %)"
-                for digit in worst
-            )
-        )
-        off = counts - np.diag(counts.diagonal())
-        pairs = sorted(
-            (
-                (int(off[label, taken]), label, taken)
-                for label in range(10)
-                for taken in range(10)
-                if off[label, taken] > 1
-            ),
-            key=lambda pair: (-pair[0], pair[1:]),
-        )[:WORST]
-        if pairs:
-            lines.append(
-                "Confused most: "
-                + ", ".join(
-                    f"{_a(label)} for {_a(taken)} ({times} times)" for times, label, taken in pairs
-                )
-            )
+def _describe_classes(predictions: Predictions) -> list[str]:
+    """List the number of errors, the digits with the most and the frequent confusions."""
+    counts = mistakes.confusion_matrix(predictions.labels, predictions.predicted)
+    totals = counts.sum(axis=1)
+    errors = totals - counts.diagonal()
+    rates = 100 * errors / np.maximum(totals, 1)
+    worst = sorted((d for d in range(10) if errors[d]), key=lambda digit: (-rates[digit], digit))
+    shares = [f"{d} ({errors[d]} of {totals[d]:,}, {rates[d]:.2f} %)" for d in worst[:MAX_CLASSES]]
+    pairs = sorted(
+        (-int(counts[label, predicted]), label, predicted)
+        for label in range(10)
+        for predicted in range(10)
+        if label != predicted and counts[label, predicted] > 1
+    )
+    confusions = [
+        f"{label} predicted as {predicted} ({-count} times)"
+        for count, label, predicted in pairs[:MAX_CLASSES]
+    ]
+    lines = [f"{predictions.error_count:,} of the {len(predictions.labels):,} test images"]
+    if shares:
+        lines.append(f"Highest error rates: {', '.join(shares)}")
+    if confusions:
+        lines.append(f"Most frequent confusions: {', '.join(confusions)}")
     return lines
 
 
-def _a(digit: int) -> str:
-    return f"an {digit}" if digit == 8 else f"a {digit}"
-
-
-def _shown(
-    test: LabelledImages,
-    indices: Indices,
-    predicted: Indices,
-    sure: npt.NDArray[np.floating[Any]],
+def _digits(
+    test: LabelledImages, indices: Indices, probabilities: npt.NDArray[np.floating[Any]]
 ) -> Digits:
-    images, labels = test.images, test.labels
-    doubts = mistakes.label_errors_for(labels)
-    captions, lines = [], []
-    for index, label, taken, share in zip(indices, labels[indices], predicted, sure, strict=True):
-        doubt = doubts.get(int(index))
-        kept = f" (a label that {doubt.votes_label} of 5 people kept)" if doubt else ""
-        captions.append(
-            f"**{label}** as {taken}, {100 * share:.0f} %\nno. {index}{', doubted' if doubt else ''}"
+    doubtful = mistakes.label_errors_for(test.labels)
+    captions, descriptions = [], []
+    for index in map(int, indices):
+        label, predicted = int(test.labels[index]), int(probabilities[index].argmax())
+        percent = 100 * probabilities[index].max()
+        doubt = doubtful.get(index)
+        votes = f"; {doubt.votes_label} of 5 people confirmed the label" if doubt else ""
+        note = ", doubtful label" if doubt else ""
+        captions.append(f"**{label}** as {predicted}, {percent:.0f} %\nno. {index}{note}")
+        descriptions.append(
+            f"No. {index}: {label} predicted as {predicted} with probability {percent:.1f} %{votes}"
         )
-        lines.append(
-            f"No. {index}: {_a(label)}, taken for {_a(taken)} with {100 * share:.1f} %{kept}"
-        )
-    return Digits(images[indices], captions, lines)
+    return Digits(test.images[indices], captions, descriptions)

@@ -1,7 +1,6 @@
-"""A run or a group told in the seed's own form: targets, results, network, header, epoch table and analysis.
+"""The report of a run or a group, with the original's sections.
 
-What stands in the report of a run is chosen here, that of a group in `report_groups`; what the figures say is worked
-out in `analysis` and `report_mistakes`.
+This module builds the report of a run and writes reports as text; `groups` builds that of a group.
 """
 
 from __future__ import annotations
@@ -9,90 +8,99 @@ from __future__ import annotations
 from core.errors import RunError
 from core.experiments.repeats import Group
 from core.experiments.scores import describe_validation_images
-from core.reports import analysis
-from core.reports import blocks as report_blocks
-from core.reports import groups as report_groups
-from core.reports import html as report_html
-from core.reports import mistakes as report_mistakes
-from core.reports.blocks import Block, Code, Lines, Report, Section, Words
-from core.reports.changes import changes, predecessor
-from core.reports.parts import charts_of, header, network, network_line, recipe_of, targets, title
+from core.experiments.statistics import wilson_interval
+from core.reports import analysis, blocks, html, mistakes
+from core.reports.blocks import Block, Code, NumberedList, Paragraph, Report, Section
+from core.reports.changes import describe_changes, find_predecessor
+from core.reports.groups import build_group_report
+from core.reports.parts import (
+    describe_network,
+    describe_settings,
+    list_targets,
+    recipe_of,
+    report_title,
+    run_charts,
+    summarise_network,
+)
 from core.runs.run import Run
 from core.training.results import table
 
 
-def markdown(subject: Run | Group) -> str:
-    """The report of a run or a group as Markdown.
+def write_markdown(subject: Run | Group) -> str:
+    """Return the report of a run or a group as Markdown, without charts.
 
     Raises:
-        RunError: a run has no epoch yet, or a group no finished run.
+        RunError: the run has no epoch yet, or the group no finished run.
     """
-    return report_blocks.markdown(report(subject))
+    return blocks.write_markdown(build_report(subject))
 
 
-def html(subject: Run | Group) -> str:
-    """The report of a run or a group as one HTML file, with its charts and the hardest images.
+def write_html(subject: Run | Group) -> str:
+    """Return the report of a run or a group as one HTML file, with charts and images.
 
     Raises:
-        RunError: as `markdown`.
+        RunError: as `write_markdown`.
     """
-    return report_html.html(report(subject, charts=True))
+    return html.write_html(build_report(subject, charts=True))
 
 
-def report(subject: Run | Group, charts: bool = False) -> Report:
-    """The report of a run or a group, to be written in any form.
+def build_report(subject: Run | Group, charts: bool = False) -> Report:
+    """Build the report of a run or a group.
 
     Args:
-        subject: what it is about.
-        charts: whether to draw charts, which not every form shows.
+        subject: the run or group.
+        charts: whether to include charts.
 
     Raises:
-        RunError: as `markdown`.
+        RunError: as `write_markdown`.
     """
-    return (
-        report_groups.report(subject, charts)
-        if isinstance(subject, Group)
-        else _of_run(subject, charts)
-    )
+    if isinstance(subject, Group):
+        return build_group_report(subject, charts)
+    return _build_run_report(subject, charts)
 
 
-def _of_run(run: Run, charts: bool) -> Report:
+def _build_run_report(run: Run, charts: bool) -> Report:
     if run.last is None:
         raise RunError(f"{run.name} has no epoch to report yet.")
-    recipe, test = recipe_of(run), report_mistakes.test_set()
-    found = report_mistakes.asked(run, test)
+    recipe, test = recipe_of(run), mistakes.load_test_images()
+    predictions = mistakes.try_predictions(run, test)
     epochs: list[Block] = [
-        *(charts_of(run) if charts else []),
-        Code("\n".join([*header(run), "", table(list(run.epochs))])),
+        *(run_charts(run) if charts else []),
+        Code("\n".join([*describe_settings(run), "", table(list(run.epochs))])),
     ]
     sections = [
-        Section("Targets", [Lines(targets(run))]),
-        Section("Results", [Lines(_results(run)), network(run), *epochs]),
-        Section("Analysis", [Lines(analysis.of_run(run))]),
+        Section("Targets", [NumberedList(list_targets(run))]),
+        Section("Results", [NumberedList(_list_results(run)), summarise_network(run), *epochs]),
+        Section("Analysis", [NumberedList(analysis.analyse_run(run))]),
     ]
-    before = predecessor(run)
+    before = find_predecessor(run)
     if before is not None:
-        sections.append(Section(f"Changes since {before.name}", changes(run, before, found, test)))
-    sections += report_mistakes.sections(found, test)
+        changes = describe_changes(run, before, predictions, test)
+        sections.append(Section(f"Changes since {before.name}", changes))
+    sections += mistakes.describe_errors(predictions, test)
     if run.notes:
-        sections.append(Section("Notes", [Words(run.notes)]))
-    return Report(title(run), recipe.summary if recipe else "", sections)
+        sections.append(Section("Notes", [Paragraph(run.notes)]))
+    return Report(report_title(run), recipe.summary if recipe else "", sections)
 
 
-def _results(run: Run) -> list[str]:
-    last, best, on = run.epochs[-1], run.best, describe_validation_images(run)
-    low, high = analysis.interval_of(last)
-    trained = " as augmented" if analysis.augmented(run, last.epoch) else ""
+def _list_results(run: Run) -> list[str]:
+    last, best, images = run.epochs[-1], run.best, describe_validation_images(run)
+    low, high = wilson_interval(last.val_correct, last.val_total)
+    augmented = " (augmented images)" if analysis.is_augmented(run, last.epoch) else ""
     lines = [
-        network_line(run),
-        f"After {last.epoch} epochs **{last.train_accuracy:.2f} %** of the training images{trained} and "
-        f"**{last.val_accuracy:.2f} %** of the {on} (95 % interval {low:.2f} to {high:.2f})",
+        describe_network(run),
+        f"After {last.epoch} epochs: training accuracy **{last.train_accuracy:.2f} %**{augmented}, "
+        f"accuracy on the {images} **{last.val_accuracy:.2f} %** "
+        f"(95 % confidence interval: {low:.2f} to {high:.2f} %)",
     ]
     if best is not None:
         lines.append(
-            f"The best epoch on the {on} was {best.epoch} with {best.val_accuracy:.2f} %; since it was chosen "
-            "on them, it is no fair measure"
+            f"Best epoch on the {images}: {best.epoch} with {best.val_accuracy:.2f} %; it was chosen "
+            "on these images, so this figure is biased upwards"
         )
     if run.test:
-        lines.append(f"Scored once at the end on the test images: **{run.test.accuracy:.2f} %**")
+        lines.append(
+            f"Accuracy on the test images, evaluated once after the last epoch: "
+            f"**{run.test.accuracy:.2f} %**"
+        )
     return lines

@@ -1,7 +1,4 @@
-"""The seed's path from Initial over Intermediate to Final, in words computed from the shipped runs.
-
-What a page shows of it is the page's business; nothing is said in here that the figures don't say.
-"""
+"""The original's steps from Initial over Intermediate to Final, in sentences about the shipped runs."""
 
 from __future__ import annotations
 
@@ -13,154 +10,156 @@ from core.experiments.scores import describe_validation_images
 from core.experiments.statistics import wilson_interval
 from core.models.architectures import rows_of
 from core.recipes import RECIPES
+from core.reports.analysis import MIN_DIFFERENCE, gap_in_points, has_rising_loss
 from core.runs import folders, processes, store
 from core.runs.run import Run
 from core.task import GOAL_ACCURACY, PARAMETER_BUDGET
 from core.training.results import EpochResult
 
-PATH = ("initial", "intermediate", "final")
+CHAPTERS = ("initial", "intermediate", "final")
 SHIPPED = processes.ROOT / "checkpoints"
-SEVERAL = 0.1  # percentage points that count as a gap
 
 
-def told(name: str, folder: Path | None = None) -> Run:
-    """The run that the story tells: the shipped one, also where one's own runs lie in another folder.
+def open_shipped_run(name: str, folder: Path | None = None) -> Run:
+    """Open a run of the story, also where the user's runs are in another folder.
 
     Args:
-        name: of PATH.
-        folder: where the shipped runs are; None: beside the app, else among one's own.
+        name: one of CHAPTERS.
+        folder: folder of the shipped runs; None: beside the app, else the user's.
 
     Raises:
-        RunError: it is not there, damaged, or was never trained to its end.
+        RunError: the run is missing, damaged, or has no epoch.
     """
-    places = [folder] if folder else [SHIPPED, folders.checkpoints_folder()]
-    found = next((place for place in places if (place / name).is_dir()), None)
+    candidates = [folder] if folder else [SHIPPED, folders.checkpoints_folder()]
+    found = next((path for path in candidates if (path / name).is_dir()), None)
     if found is None:
-        raise RunError(
-            f"the run {name!r}, which came with the app, is no longer here; if it was deleted, restore it."
-        )
+        raise RunError(f"the shipped run {name!r} is missing; if it was deleted, restore it.")
     run = store.open_run(name, found)
     if not run.epochs:
-        raise RunError(f"the run {name!r} has no epoch to tell of.")
+        raise RunError(f"the run {name!r} has no epoch to show.")
     return run
 
 
-def changes(run: Run, before: Run) -> dict[str, tuple[object, object]]:
-    """The settings that a step of the story changes: field -> (before, now)."""
+def changed_settings(run: Run, before: Run) -> dict[str, tuple[object, object]]:
+    """Return the settings that differ from the step before: field -> (before, now)."""
     return {name: (was, now) for name, (now, was) in run.config.differences(before.config).items()}
 
 
-def size(run: Run, before: Run | None = None) -> str:
-    """How large its network is, against the one before and the budget."""
-    mine = run.parameters
-    budget = (
-        f"{PARAMETER_BUDGET - mine:,} below"
-        if mine < PARAMETER_BUDGET
-        else f"{mine - PARAMETER_BUDGET:,} above"
-    )
+def describe_size(run: Run, before: Run | None = None) -> str:
+    """Compare the size of a run's network with the limit and with the step before."""
+    count = run.parameters
+    spare = PARAMETER_BUDGET - count
+    limit = f"{abs(spare):,} {'below' if spare > 0 else 'above'} the limit of {PARAMETER_BUDGET:,}"
     if before is None:
-        return f"It has {mine:,} parameters, {budget} the goal's {PARAMETER_BUDGET:,}."
-    theirs = before.parameters
+        return f"The network has {count:,} parameters, {limit}."
     if rows_of(run.config) == rows_of(before.config):
-        return f"It is the same network, row for row, with the same {mine:,} parameters."
-    if mine < theirs:
+        return f"The network is unchanged, with {count:,} parameters."
+    old = before.parameters
+    if count < old:
         return (
-            f"{theirs - mine:,} parameters are saved: {mine:,} are left, {100 * mine / theirs:.0f} % of before and "
-            f"{budget} the goal's {PARAMETER_BUDGET:,}."
+            f"The network has {count:,} parameters instead of {old:,} "
+            f"({100 * count / old:.0f} %), {limit}."
         )
-    return f"It has {mine:,} parameters after {theirs:,}, {budget} the goal's {PARAMETER_BUDGET:,}."
+    return f"The network has {count:,} parameters instead of {old:,}, {limit}."
 
 
-def gap(row: EpochResult) -> float:
-    """By how much it is better on the images it learns from than on others, in percentage points."""
-    return row.train_accuracy - row.val_accuracy
+def accuracy_gap(row: EpochResult) -> float:
+    """Return training minus validation accuracy, in percentage points."""
+    return gap_in_points(row.train_accuracy, row.val_accuracy)
 
 
-def learnt(run: Run) -> list[str]:
-    """What it does with images that it learnt from, and with others."""
-    last = run.epochs[-1]
-    trained, asked = last.train_total - last.train_correct, last.val_total - last.val_correct
-    words = [
-        f"In its last epoch it misread {trained:,} of the {last.train_total:,} images that it learns from, and "
-        f"after it, {asked:,} of the {last.val_total:,} {describe_validation_images(run)}.",
-        _gap(last),
+def describe_fit(run: Run) -> list[str]:
+    """Compare a run's errors on training and on other images."""
+    last, images = run.epochs[-1], describe_validation_images(run)
+    train, validation = last.train_total - last.train_correct, last.val_total - last.val_correct
+    sentences = [
+        f"The last epoch has {train:,} errors on the {last.train_total:,} training images and "
+        f"{validation:,} on the {last.val_total:,} {images}.",
+        _describe_gap(last),
     ]
-    lowest = min(run.epochs, key=lambda row: row.val_loss)
-    if last.val_loss > 1.05 * lowest.val_loss:
-        words.append(
-            f"Its loss on the {describe_validation_images(run)} was lowest after epoch {lowest.epoch} and has risen by "
-            f"{100 * (last.val_loss / lowest.val_loss - 1):.0f} % since, while it learnt on."
+    if has_rising_loss(run.epochs):
+        lowest = min(run.epochs, key=lambda row: row.val_loss)
+        rise = 100 * (last.val_loss / lowest.val_loss - 1)
+        sentences.append(
+            f"The loss on the {images} was lowest after epoch {lowest.epoch} and has risen by "
+            f"{rise:.0f} % since, while training accuracy went on rising."
+            if last.train_accuracy > lowest.train_accuracy
+            else f"The loss on the {images} was lowest after epoch {lowest.epoch} and has risen by "
+            f"{rise:.0f} % since."
         )
-    return words
+    return sentences
 
 
-def _gap(row: EpochResult) -> str:
-    rates = (
-        1_000 * (1 - row.train_correct / row.train_total),
-        1_000 * (1 - row.val_correct / row.val_total),
-    )
-    figures = f"{rates[0]:.1f} in a thousand against {rates[1]:.1f}"
-    if gap(row) > SEVERAL:
-        return f"That is {figures}: it knows its own images better than others. It overfits, by {gap(row):.2f} points."
-    if gap(row) < -SEVERAL:
-        return f"That is {figures}: it does better on others than on its own. It does not overfit."
-    return f"That is {figures}: what it learnt holds for other images as well."
+def _describe_gap(row: EpochResult) -> str:
+    train, validation = 100 - row.train_accuracy, 100 - row.val_accuracy
+    rates = f"The error rate is {train:.2f} % in training and {validation:.2f} % in validation"
+    gap = accuracy_gap(row)
+    if gap > MIN_DIFFERENCE:
+        return f"{rates}: the network overfits by {gap:.2f} points."
+    if gap < -MIN_DIFFERENCE:
+        return f"{rates}: it does not overfit."
+    return f"{rates}: it generalises to other images."
 
 
-def gap_moved(run: Run, before: Run) -> str:
-    """What a step of the story did to the overfitting gap."""
-    was, now = gap(before.epochs[-1]), gap(run.epochs[-1])
+def describe_gap_change(run: Run, before: Run) -> str:
+    """Describe how a step changed the gap between training and validation accuracy."""
+    was, now = accuracy_gap(before.epochs[-1]), accuracy_gap(run.epochs[-1])
+    change = "" if abs(now - was) > MIN_DIFFERENCE else " That is no clear change."
     return (
-        f"The gap between training and other images went from {was:+.2f} to {now:+.2f} points."
-        + ("" if abs(now - was) > SEVERAL else " That is next to nothing.")
+        "The gap between training and validation accuracy changed from "
+        f"{was:+.2f} to {now:+.2f} points.{change}"
     )
 
 
 def augmented_epochs(run: Run) -> int:
-    """How many epochs saw augmented images."""
+    """Return the number of epochs with augmented training images."""
     if not transforms_of(run.config):
         return 0
     return min(run.config.epochs, run.config.augmented_epochs)
 
 
-def augmentation(run: Run) -> list[str]:
-    """What augmentation did to the gap: while it was on, and in the epochs without it at the end."""
+def describe_augmentation(run: Run) -> list[str]:
+    """Describe the accuracy gap with augmented images, and in the epochs without at the end."""
     count = min(augmented_epochs(run), len(run.epochs))
     if not count:
-        return ["Its training images were not augmented."]
-    row = run.epochs[count - 1]
-    words = [
-        f"In epoch {row.epoch}, the last with augmented images, it was right on {row.train_accuracy:.2f} % of "
-        f"them, and after it on {row.val_accuracy:.2f} % of the {describe_validation_images(run)}: a gap of {gap(row):+.2f} "
-        "points."
+        return ["The training images were not augmented."]
+    row, plain = run.epochs[count - 1], len(run.epochs) - count
+    sentences = [
+        f"In epoch {row.epoch}, the last with augmented images, training accuracy was "
+        f"{row.train_accuracy:.2f} % and accuracy on the {describe_validation_images(run)} "
+        f"{row.val_accuracy:.2f} %: a gap of {accuracy_gap(row):+.2f} points."
     ]
-    rest = len(run.epochs) - count
-    if rest > 0:
-        last = run.epochs[-1]
-        epochs = "The last epoch sees" if rest == 1 else f"The last {rest} epochs see"
-        words.append(f"{epochs} the images as they are; the gap ends at {gap(last):+.2f} points.")
-    return words
+    if plain > 0:
+        epochs = "The last epoch uses" if plain == 1 else f"The last {plain} epochs use"
+        gap = accuracy_gap(run.epochs[-1])
+        sentences.append(f"{epochs} the original images; the gap ends at {gap:+.2f} points.")
+    return sentences
 
 
-def goal(run: Run) -> str:
-    """Whether it reaches the goal, and how sure that is."""
-    last, mine = run.epochs[-1], run.parameters
+def describe_goal(run: Run) -> str:
+    """Say whether a run reaches the goal, with the confidence interval of its accuracy."""
+    last = run.epochs[-1]
     low, high = wilson_interval(last.val_correct, last.val_total)
-    interval = f"The 95 % interval goes from {low:.2f} to {high:.2f} %"
-    short = GOAL_ACCURACY - last.val_accuracy
-    if mine >= PARAMETER_BUDGET:
-        return f"It is too large for the goal. {interval}."
-    unsure = ", on both sides of the goal: one run cannot tell whether the recipe reaches it"
-    unsure = unsure if low < GOAL_ACCURACY < high else ""
-    if short <= 1e-9:
-        return f"With {last.val_accuracy:.2f} % it reaches the goal of {GOAL_ACCURACY} %. {interval}{unsure}."
-    images = round(short / 100 * last.val_total)
-    return (
-        f"With {last.val_accuracy:.2f} % it misses the goal of {GOAL_ACCURACY} % by {short:.2f} points, "
-        f"{images:,} image{'' if images == 1 else 's'} of {last.val_total:,}. {interval}{unsure}."
+    interval = f"95 % confidence interval: {low:.2f} to {high:.2f} %"
+    if run.parameters >= PARAMETER_BUDGET:
+        return f"The network is too large for the goal. {interval}."
+    unsure = (
+        ", which contains the goal: one run cannot show whether the recipe reaches it"
+        if low < GOAL_ACCURACY < high
+        else ""
     )
+    missing = GOAL_ACCURACY - last.val_accuracy
+    if missing <= 1e-9:
+        result = f"An accuracy of {last.val_accuracy:.2f} % reaches the goal of {GOAL_ACCURACY} %"
+    else:
+        images = round(missing / 100 * last.val_total)
+        result = (
+            f"An accuracy of {last.val_accuracy:.2f} % is {missing:.2f} points below the goal of "
+            f"{GOAL_ACCURACY} %: {images:,} image{'' if images == 1 else 's'} of {last.val_total:,}"
+        )
+    return f"{result}. {interval}{unsure}."
 
 
-def title(name: str) -> str:
-    """What a chapter is called."""
+def chapter_title(name: str) -> str:
+    """Return the title of a chapter."""
     return RECIPES[name].title

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from core.reports.report import markdown
+from core.reports.report import write_markdown
 from core.runs.archive import export_run
 from core.runs.run import Run
 
@@ -15,7 +15,7 @@ def draw_downloads(run: Run) -> None:
     with st.container(horizontal=True, gap="small"):
         for title, ending, mime, make in (
             ("Epoch table (CSV)", "epochs.csv", "text/csv", lambda: epochs_csv(run)),
-            ("Report (Markdown)", "report.md", "text/markdown", lambda: markdown(run)),
+            ("Report (Markdown)", "report.md", "text/markdown", lambda: write_markdown(run)),
             ("Whole run (zip)", "run.zip", "application/zip", lambda: export_run(run)),
         ):
             st.download_button(

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 from serving import PHONE
 
-from core.charts import training as charts
+from core.charts import style
 from core.runs.store import open_run
 
 TICKS, HEAD, ROW = 18, 38, 36  # pixels: where the boxes are, the height of the head and of a row
@@ -62,11 +62,11 @@ def test_two_runs_are_ticked_compared_and_in_the_link(tab):
     tick(tab, 1)
     expect(ticked(tab)).to_have_text(["final", "initial"])
     lines = curves(tab).locator(
-        f"path[stroke='{charts.colour('final')}'], path[stroke='{charts.colour('initial')}']"
+        f"path[stroke='{style.run_colour('final')}'], path[stroke='{style.run_colour('initial')}']"
     )
     expect(lines.first).to_be_visible()
     strokes = set(lines.evaluate_all("all => all.map(each => each.getAttribute('stroke'))"))
-    assert strokes == {charts.colour("final"), charts.colour("initial")}
+    assert strokes == {style.run_colour("final"), style.run_colour("initial")}
     expect(curves(tab)).to_contain_text(re.compile(r"final\s+99"))
     for row in ("Parameters", "Network", "Augmentation", "Schedule"):
         expect(told(tab).get_by_role("rowheader", name=row, exact=True)).to_be_visible()

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.charts import training as charts
+from core.charts import style
 from core.errors import RunError
 from core.runs import control, processes, status, store
 from pages.ui.runs import table
@@ -49,7 +49,7 @@ def test_the_table_has_one_row_for_each_run(four_runs):
     columns = json.loads(app.dataframe[0].proto.columns)
     assert "last epoch" in columns["Last"]["help"]
     assert "optimistic" in columns["Best"]["help"]
-    assert charts.colour("final") in unquote(row[""])
+    assert style.run_colour("final") in unquote(row[""])
     assert "4 runs" in page_text(app)
 
 

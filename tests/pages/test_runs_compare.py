@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.charts import training as charts
+from core.charts import style
 from core.config import FIELDS
 from pages.ui.controls import field_label
 from pages.ui.runs.differences import format_setting
@@ -39,7 +39,7 @@ def test_two_runs_share_a_chart_and_a_table_of_what_differs(four_runs):
     app = opened("final", "other")
     (chart,) = app.get("vega_lite_chart") or app.get("runs_arrow_vega_lite_chart")
     for name in ("final", "other"):
-        assert charts.colour(name) in chart.proto.spec
+        assert style.run_colour(name) in chart.proto.spec
         assert f"{name}: 9" in chart.proto.alt
     page = page_text(app)
     assert "Comparison" in page

@@ -24,7 +24,7 @@ def folder(tmp_path, monkeypatch, digits) -> Path:
     """Synthetic runs of the three recipes in place of the shipped ones, and synthetic digits."""
     place = tmp_path / "checkpoints"
     place.mkdir()
-    for name in story.PATH:
+    for name in story.CHAPTERS:
         run = made_run(place, name, done=15, recipe=name, **RECIPES[name].config.to_dict())
         (run.folder / "report.md").write_text(
             f"# {name}\n\n## Analysis\n1. This is what {name} came to.\n"
@@ -109,8 +109,12 @@ def test_what_changed_stands_beside_what_was_before(folder):
 
 def test_the_words_are_those_of_the_runs(folder):
     app = opened(chapter="Intermediate", step="Analysis")
-    before, run = (story.told(name, folder) for name in ("initial", "intermediate"))
-    for line in (story.size(run, before), story.gap_moved(run, before), story.goal(run)):
+    before, run = (story.open_shipped_run(name, folder) for name in ("initial", "intermediate"))
+    for line in (
+        story.describe_size(run, before),
+        story.describe_gap_change(run, before),
+        story.describe_goal(run),
+    ):
         assert line in told(app)
     assert "No clear difference" in told(app) or "is better by" in told(app)
 
@@ -124,9 +128,9 @@ def test_mistakes_are_shown_as_pixels_paired_between_two_runs(folder):
     assert all(len(each["cells"]) <= 15 for each in shown.values())
 
 
-@pytest.mark.parametrize("name", story.PATH)
+@pytest.mark.parametrize("name", story.CHAPTERS)
 def test_the_shipped_report_is_shown_and_can_be_taken_along(folder, name):
-    app = opened(chapter=story.title(name), step="Report")
+    app = opened(chapter=story.chapter_title(name), step="Report")
     assert f"This is what {name} came to." in told(app)
     assert "\n# " not in told(app), "a page has one title"
     assert {each.proto.label for each in app.get("download_button")} == {
@@ -159,7 +163,7 @@ def test_a_run_that_is_missing_or_damaged_is_named_and_the_others_are_told(folde
 
 
 def test_without_any_run_the_goal_is_left(folder):
-    for name in story.PATH:
+    for name in story.CHAPTERS:
         shutil.rmtree(folder / name)
     app = opened()
     assert app.header[0].value == "The goal"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.charts.sprites import sheet
+from core.charts.sprites import sprite_sheet
 from core.data import dataset
 from core.insight.predictions import predict
 from core.insight.training_batch import batch_at
@@ -80,7 +80,7 @@ def test_the_batch_is_that_of_the_latest_step_as_augmented(augmentation, folder,
     assert "epoch 2, step 20 of 20" in words(app)
     shown = component(app, "gallery")
     batch = batch_at(run.config, here.train.to_numpy(), 2, 20)
-    assert shown["sheet"] == sheet(batch.images).uri
+    assert shown["sheet"] == sprite_sheet(batch.images).uri
     assert [cell["label"] for cell in shown["cells"]] == [str(label) for label in batch.labels]
     assert ("not augmented" in words(app)) == (augmentation == "none")
 
@@ -122,7 +122,7 @@ def test_the_mistakes_are_those_of_the_newest_weights(folder, here):
     worst = sorted(wrong, key=lambda at: odds[at, labels[at]])[: inside.WORST]
     assert f"after epoch 2: {len(wrong)} of 200 validation images" in words(app)
     shown = component(app, "gallery")
-    assert shown["sheet"] == sheet(images[worst]).uri
+    assert shown["sheet"] == sprite_sheet(images[worst]).uri
     first = worst[0]
     assert shown["cells"][0]["label"] == f"{labels[first]} → {odds[first].argmax()}"
     assert shown["cells"][0]["note"] == f"{100 * odds[first].max():.1f} %"

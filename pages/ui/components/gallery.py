@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from core.charts.sprites import sheet
+from core.charts.sprites import sprite_sheet
 from pages.ui.components.component import register_component
 
 _mount_gallery = register_component("gallery", "tiles/gallery")
@@ -48,7 +48,7 @@ def draw_gallery(
         on_pick: called after a click on an image, whose position is then in
             `st.session_state[key].picked`.
     """
-    sprites = sheet(images)
+    sprites = sprite_sheet(images)
     cells = [
         {
             "alt": description,
@@ -90,7 +90,7 @@ def draw_closeup(image: np.ndarray, alt: str, caption: str, key: str = "closeup"
     _mount_closeup(
         key=key,
         data={
-            "sheet": sheet(image[None], across=1).uri,
+            "sheet": sprite_sheet(image[None], across=1).uri,
             "pixels": image.flatten().tolist(),
             "alt": alt,
             "caption": caption,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from core.charts.sprites import sheet, signed_sheet
+from core.charts.sprites import signed_sprite_sheet, sprite_sheet
 from pages.ui.components.component import register_component
 
 SIDE = 28  # pixels of an image
@@ -53,7 +53,7 @@ def draw_maps(rows: Sequence[MapRow], key: str) -> None:
 
 def _row_data(row: MapRow) -> dict[str, Any]:
     count, height, width = row.values.shape
-    sprites = signed_sheet(row.values if count else np.zeros((1, 1, 1)), ABOVE, BELOW)
+    sprites = signed_sprite_sheet(row.values if count else np.zeros((1, 1, 1)), ABOVE, BELOW)
     cells = [
         {
             "alt": description,
@@ -74,7 +74,7 @@ def _row_data(row: MapRow) -> dict[str, Any]:
         "down": height,
         "cells": cells,
         "tile": row.tile,
-        "ink": None if row.ink is None else sheet(row.ink[None], 1).uri,
+        "ink": None if row.ink is None else sprite_sheet(row.ink[None], 1).uri,
         "box": _box_percent(row.box),
     }
 

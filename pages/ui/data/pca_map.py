@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from core.charts.sprites import singles
+from core.charts.sprites import digit_pngs
 from core.data.labelled_images import LabelledImages
 from core.insight import digits as insight
 from pages.ui.components.chart import draw_chart
@@ -33,7 +33,7 @@ def _compute(name: str, sample: int, _digits: LabelledImages) -> PcaMap:
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def _pictures(name: str, sample: int, theme: str, _digits: LabelledImages) -> list[str]:
-    return singles(_digits.images[_compute(name, sample, _digits).indices], *COLOURS[theme])
+    return digit_pngs(_digits.images[_compute(name, sample, _digits).indices], *COLOURS[theme])
 
 
 @st.fragment
@@ -114,7 +114,7 @@ def _draw_scatter(
 
     pictures = _pictures(digits.name, sample, st.context.theme.type or "light", digits)
     draw_chart(
-        charts.scatter(frame.assign(image=pictures), x_title, y_title, digit),
+        charts.digit_map(frame.assign(image=pictures), x_title, y_title, digit),
         "data_map",
         title="Map",
         subject=digits.name,

@@ -71,7 +71,7 @@ def _draw_classes(name: str, classes: pd.DataFrame) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         draw_chart(
-            charts.balance(classes),
+            charts.class_balance_chart(classes),
             "data_balance",
             title="Class balance",
             subtitle="images of each digit; dotted: equal shares",
@@ -83,7 +83,7 @@ def _draw_classes(name: str, classes: pd.DataFrame) -> None:
         )
     with right:
         draw_chart(
-            charts.ink(classes),
+            charts.ink_chart(classes),
             "data_ink",
             title="Ink",
             subtitle="mean grey value of an image: middle 50 % and 90 % of each class",
@@ -109,7 +109,7 @@ def _draw_pixels(digits: LabelledImages, statistics: Statistics) -> None:
             }
         )
         draw_chart(
-            charts.greys(bars),
+            charts.grey_value_chart(bars),
             "data_greys",
             title="Grey values",
             subtitle="share of all pixels, log scale; 0 is paper",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from core.charts.diagrams import operation, size
+from core.charts.diagrams import describe_operation, format_shape
 from core.insight import explanations
 from core.insight.explanations import FeatureMaps, Occlusion
 from core.models.shapes import Layer, trace
@@ -43,14 +43,14 @@ def show_layers(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> No
 
 
 def _map_row(layer: Layer, row: FeatureMaps, is_last: bool) -> MapRow:
-    name = " ".join(filter(None, operation(layer.row)))
+    name = " ".join(filter(None, describe_operation(layer.row)))
     title = f"{row.number} · {name}"
     if layer.row["kind"] == "dropout":
         return MapRow(
             row.maps[:0], (), title, "drops values only in training; here the output is its input"
         )
     value_range = f"from {row.low:.2g} to {row.high:.2g}".replace("-", "\u2212")
-    note = f"{'logits of the ten digits' if is_last else size(layer.output_shape)}, {value_range}"
+    note = f"{'logits of the ten digits' if is_last else format_shape(layer.output_shape)}, {value_range}"
     if len(row.channels) < row.total:
         note += f"; the {len(row.channels)} strongest of {row.total:,} channels"
     # The last row has one channel for each digit, counted from 0.

@@ -62,7 +62,7 @@ def _draw_range(run: Run, image: np.ndarray, title: str, amounts: dict[str, floa
         }
     )
     draw_chart(
-        charts.curves(
+        charts.probability_chart(
             frame, f"{title.lower()}, {perturbation.unit}", amounts[name], perturbation.neutral
         ),
         "nudge",

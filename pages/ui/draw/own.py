@@ -191,7 +191,7 @@ def _draw_accuracy(runs: Sequence[Run], digits: Sequence[SavedDigit]) -> None:
         rows.append(
             {
                 "run": run.name,
-                "right": correct,
+                "correct": correct,
                 "total": len(digits),
                 "accuracy": 100 * correct / len(digits),
                 "low": low,
@@ -201,12 +201,12 @@ def _draw_accuracy(runs: Sequence[Run], digits: Sequence[SavedDigit]) -> None:
     if rows:
         frame = pd.DataFrame(rows)
         lines = [
-            f"{row['run']}: {row['right']} of {row['total']} correct, {row['accuracy']:.1f} % "
+            f"{row['run']}: {row['correct']} of {row['total']} correct, {row['accuracy']:.1f} % "
             f"({row['low']:.1f} to {row['high']:.1f})"
             for row in rows
         ]
         draw_chart(
-            charts.intervals(frame),
+            charts.accuracy_interval_chart(frame),
             "accuracy",
             title="Accuracy",
             subtitle="with 95 % intervals",

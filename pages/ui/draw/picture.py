@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from core.charts.sprites import sheet
+from core.charts.sprites import sprite_sheet
 from core.drawing.pictures import open_picture, picture_to_ink
 from core.drawing.preparation import to_mnist
 from core.drawing.segmentation import segment_ink
@@ -112,6 +112,6 @@ def _draw_ink(ink: np.ndarray) -> None:
     height, width = ink.shape
     st.html(
         f'<div class="ink" role="img" aria-label="The ink found in the picture" '
-        f'style="aspect-ratio: {width} / {height}; mask-image: url({sheet(ink[None], 1).uri})">'
+        f'style="aspect-ratio: {width} / {height}; mask-image: url({sprite_sheet(ink[None], 1).uri})">'
         "</div>"
     )

@@ -125,7 +125,7 @@ def _draw_difference(result: ComparisonResult) -> None:
         **count_agreement(result),
     }
     draw_chart(
-        charts.difference(result.first, result.second, result.difference, result.interval),
+        charts.difference_chart(result.first, result.second, result.difference, result.interval),
         "difference",
         title="Difference",
         subtitle="in percentage points, with its 95 % interval",
@@ -177,7 +177,7 @@ def _draw_curves(runs: list[Run]) -> None:
     curves = make_curves(runs, VALUES[charts_runs.ACCURACY][0])
     names = [run.name for run in runs]
     draw_chart(
-        charts_runs.overlay(curves, charts_runs.ACCURACY, names),
+        charts_runs.curve_chart(curves, charts_runs.ACCURACY, names),
         "overlay",
         title="Accuracy",
         subtitle="validation, by epoch",

@@ -23,14 +23,14 @@ REPORTS = (
         "Report (HTML)",
         ".html",
         "text/html",
-        reports.html,
+        reports.write_html,
         "With charts and the hardest images, in one file, to read, print or send.",
     ),
     (
         "Report (Markdown)",
         ".md",
         "text/markdown",
-        reports.markdown,
+        reports.write_markdown,
         "Without images, for a repository or an issue.",
     ),
 )

@@ -107,7 +107,7 @@ def _watch(request: Request, recipe: str | None, running: bool) -> None:
     )
     suggestion = test.suggestion
     draw_chart(
-        charts.range_test(
+        charts.lr_range_chart(
             frame,
             suggestion.lr if suggestion else None,
             suggestion.lowest_loss_lr if suggestion else None,

@@ -177,8 +177,8 @@ def _show_group(group: Group) -> None:
 
 def _show_reports(group: Group) -> None:
     for title, extension, mime, make_report in (
-        ("Report (HTML)", "html", "text/html", reports.html),
-        ("Report (Markdown)", "md", "text/markdown", reports.markdown),
+        ("Report (HTML)", "html", "text/html", reports.write_html),
+        ("Report (Markdown)", "md", "text/markdown", reports.write_markdown),
     ):
         st.download_button(
             title,

@@ -9,10 +9,12 @@ import pandas as pd
 import streamlit as st
 
 from core.charts import experiments as charts
+from core.charts import runs as charts_runs
 from core.config import RunConfig
+from core.experiments import overview
 from core.experiments.repeats import Group
 from core.recipes import RECIPES
-from core.reports.groups import bands, points
+from core.reports.groups import seed_frames
 from core.runs.run import Run
 from pages.ui.components.chart import draw_chart
 from pages.ui.frame import KEPT
@@ -76,23 +78,25 @@ def draw_groups(groups: Sequence[Group]) -> None:
         return
     names = [group.name for group in finished]
     filename = "-".join(names)[:80]
-    runs, means = points(finished)
-    curves = pd.concat([bands(group) for group in finished])
+    runs, means = seed_frames(finished)
+    curves = pd.concat(
+        [overview.mean_curve(group, lambda row: row.val_accuracy) for group in finished]
+    )
     alt = " ".join(group.summary for group in finished)
     draw_chart(
-        charts.seeds(runs, means),
+        charts.seed_chart(runs, means),
         "seeds",
         title="Seeds",
-        subtitle="each run, the mean and its 95 % interval",
+        subtitle="each run, the mean and its 95 % confidence interval",
         alt=alt,
         filename=f"{filename}-seeds",
         make_table=lambda: runs,
     )
     draw_chart(
-        charts.bands(curves, names),
+        charts_runs.curve_chart(curves, charts_runs.ACCURACY, names),
         "bands",
         title="Accuracy",
-        subtitle="mean of the runs, with a band from the worst to the best",
+        subtitle="mean of the runs, with their minimum and maximum",
         alt=alt,
         filename=f"{filename}-accuracy",
         make_table=lambda: curves,

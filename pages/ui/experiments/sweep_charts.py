@@ -65,7 +65,7 @@ def _make_frame(trials: Sequence[Trial]) -> pd.DataFrame:
 def _draw_history(sweep: SweepState, frame: pd.DataFrame) -> None:
     name = sweep.sweep.name
     draw_chart(
-        charts.history(frame),
+        charts.history_chart(frame),
         "history",
         title="History",
         subtitle="each run, and the best so far",
@@ -82,7 +82,7 @@ def _draw_objectives(sweep: SweepState, frame: pd.DataFrame) -> None:
     points = frame.assign(price=frame[cost])
     points.loc[points["best"], "state"] = charts.BEST
     draw_chart(
-        charts.front(points, COSTS[cost]),
+        charts.tradeoff_chart(points, COSTS[cost]),
         "front",
         title=f"Accuracy and {cost}",
         subtitle="green: Pareto front" if len(objectives) > 1 else "green: best run",
@@ -99,7 +99,7 @@ def _draw_importance(sweep: SweepState) -> None:
     if shares.empty:
         return
     draw_chart(
-        charts.importance(shares),
+        charts.importance_chart(shares),
         "importance",
         title="Importance",
         subtitle="of each setting for the accuracy, by PED-ANOVA",
@@ -124,7 +124,7 @@ def _draw_setting(
     if dimension.choices:
         points["value"] = points["value"].astype(str)
     draw_chart(
-        charts.slice_(points, title, dimension.log),
+        charts.slice_chart(points, title, dimension.log),
         "slice",
         title="One setting",
         subtitle="for all values of the others",

@@ -101,7 +101,7 @@ def draw_frontier(entries: Sequence[Entry]) -> None:
         "for its size. Click to open a run]]"
     )
     st.altair_chart(
-        charts.frontier(frame, PARAMETER_BUDGET),
+        charts.frontier_chart(frame, PARAMETER_BUDGET),
         key=_FRONTIER,
         on_select=_remember_point,
         selection_mode=charts.PICKED,

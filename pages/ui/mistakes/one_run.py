@@ -120,7 +120,7 @@ def _draw_by_digit(counts: np.ndarray) -> None:
     frame = pd.DataFrame(rows, columns=["digit", "measure", "share", "low", "high"])
     recall = frame[frame["measure"] == charts.RECALL].set_index("digit")["share"]
     st.altair_chart(
-        charts.by_digit(frame),
+        charts.class_accuracy_chart(frame),
         key="mistakes_by_digit",
         alt="Recall of each digit: "
         + ", ".join(f"{digit}: {share:.1f} %" for digit, share in recall.items()),

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.charts import training as charts
+from core.charts import style
 from core.data.labelled_images import LabelledImages
 from core.errors import RunError
 from core.insight.mistakes import LabelError, Predictions, label_errors_for, worst_errors
@@ -122,7 +122,7 @@ def draw_probabilities(probabilities: Mapping[str, np.ndarray], label: int) -> N
     for digit in range(10):
         bars = "".join(
             f'<div class="bar"><i style="width:{100 * values[digit]:.2f}%;'
-            f'background:{charts.PALETTE[0] if single else charts.colour(name)}"></i></div>'
+            f'background:{style.PALETTE[0] if single else style.run_colour(name)}"></i></div>'
             for name, values in probabilities.items()
         )
         figures = " | ".join(

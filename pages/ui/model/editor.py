@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from core.charts.diagrams import size
+from core.charts.diagrams import format_shape
 from core.errors import ArchitectureError
 from core.models.drafts import Draft
 from core.models.row_text import MAX_TEXT, from_text, to_text
@@ -102,7 +102,7 @@ def draw_rows_table(draft: Draft) -> None:
             "rows": [dict(row) for row in draft.rows],
             "total": total,
             "layers": [
-                {"gives": size(layer.output_shape), "parameters": layer.parameters}
+                {"gives": format_shape(layer.output_shape), "parameters": layer.parameters}
                 for layer in draft.layers
             ],
             "mistakes": {str(number): capitalise(words) for number, words in draft.errors.items()},

@@ -108,10 +108,10 @@ def draw_shapes(networks: list[Network]) -> None:
         mistake = min(
             (number for number in draft.errors if number > len(draft.layers)), default=None
         )
-        svg = diagrams.shapes(draft.layers, digit_examples()[chosen_digit()], mistake)
+        svg = diagrams.shape_diagram(draft.layers, digit_examples()[chosen_digit()], mistake)
         if len(networks) > 1:
             st.caption(network.title)
-        steps = ", then ".join(diagrams.size(layer.output_shape) for layer in draft.layers)
+        steps = ", then ".join(diagrams.format_shape(layer.output_shape) for layer in draft.layers)
         _drawing(
             key=f"model_shapes{at}",
             data={"svg": svg, "wide": True, "alt": f"Shapes: 1 × 28 × 28, then {steps}."},
@@ -139,7 +139,7 @@ def draw_parameters(networks: list[Network]) -> None:
                 f"row {row}: {count:,}" for row, count in frame.itertuples(index=False)
             )
             draw_chart(
-                charts.parameters(frame, PARAMETER_BUDGET, most),
+                charts.parameter_chart(frame, PARAMETER_BUDGET, most),
                 f"model_parameters{at}",
                 title="Parameters",
                 subtitle=f"{network.title if len(networks) > 1 else 'by row'}; "
@@ -155,7 +155,11 @@ def draw_receptive_field(networks: list[Network]) -> None:
     """Draw the receptive field of a row's central output, on a digit."""
     heading("Receptive field", "of the central output of a row")
     margin = max(
-        [diagrams.reach(network.draft.layers) for network in networks if network.draft.layers],
+        [
+            diagrams.field_margin(network.draft.layers)
+            for network in networks
+            if network.draft.layers
+        ],
         default=0,
     )
     for at, (column, network) in enumerate(
@@ -173,7 +177,7 @@ def draw_receptive_field(networks: list[Network]) -> None:
                 number = _row(layers, at)
             layer, seen = layers[number - 1], chosen_digit()
             description = _describe_field(layers, layer)
-            svg = diagrams.field(layers, number, digit_examples()[seen], margin)
+            svg = diagrams.receptive_field_diagram(layers, number, digit_examples()[seen], margin)
             _drawing(
                 key=f"model_field{at}",
                 data={
@@ -211,7 +215,7 @@ def _row(layers: tuple[Layer, ...], at: int) -> int:
 
 def _describe_field(layers: tuple[Layer, ...], layer: Layer) -> str:
     field, side = central_receptive_field(layers, layer.number), layer.receptive_field
-    count = diagrams.size(layer.output_shape[1:])
+    count = diagrams.format_shape(layer.output_shape[1:])
     apart = (
         ""
         if layer.output_shape[1:] in ((), (1, 1))
@@ -271,7 +275,7 @@ def draw_summary(networks: list[Network]) -> None:
                 )
                 st.download_button(
                     "Shapes as SVG",
-                    partial(diagrams.shapes, summary.rows, digit_examples()[3]),
+                    partial(diagrams.shape_diagram, summary.rows, digit_examples()[3]),
                     f"{network.name}-shapes.svg",
                     "image/svg+xml",
                     icon=":material/download:",

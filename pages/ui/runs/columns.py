@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pandas as pd
 import streamlit as st
 
-from core.charts import training as charts
+from core.charts import style
 from core.experiments import overview
 from core.experiments.overview import Entry
 from core.experiments.repeats import Group
@@ -137,6 +137,6 @@ def colour_dot(name: str) -> str:
     """A dot in a run's colour, as the address of an SVG image."""
     svg = (
         "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 8'>"
-        f"<circle cx='4' cy='4' r='2' fill='{charts.colour(name)}'/></svg>"
+        f"<circle cx='4' cy='4' r='2' fill='{style.run_colour(name)}'/></svg>"
     )
     return f"data:image/svg+xml;utf8,{quote(svg)}"

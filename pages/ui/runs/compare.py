@@ -72,7 +72,7 @@ def draw_curves(entries: Sequence[Entry]) -> None:
     if with_training and training:
         behind = make_curves(started, training)[["run", "epoch", "value"]]
     draw_chart(
-        charts.overlay(curves, measure, names, behind),
+        charts.curve_chart(curves, measure, names, behind),
         "overlay",
         title=measure.capitalize(),
         subtitle=_describe_lines(measure, started, behind is not None),

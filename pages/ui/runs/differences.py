@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.charts import runs as charts_runs
-from core.charts import training as charts
+from core.charts import style
 from core.config import FIELDS
 from core.data import transform_text
 from core.experiments import overview
@@ -32,11 +32,11 @@ def draw_differences(entries: Sequence[Entry]) -> None:
     names = [entry.name for entry in entries]
     dashed = [
         name
-        for name, dash in zip(names, charts_runs.dashes(names), strict=True)
-        if dash != charts_runs.FULL
+        for name, dash in zip(names, charts_runs.line_dashes(names), strict=True)
+        if dash != charts_runs.SOLID
     ]
     tables.draw_comparison_table(
-        {name: charts.colour(name) for name in names}, rows, "Comparison of the runs", dashed
+        {name: style.run_colour(name) for name in names}, rows, "Comparison of the runs", dashed
     )
     st.caption(
         f"The other {len(FIELDS) - len(fields)} settings are the same."

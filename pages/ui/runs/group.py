@@ -84,7 +84,7 @@ def _show_actions(group: Group) -> None:
         if group.finished:
             st.download_button(
                 "Report (Markdown)",
-                lambda: reports.markdown(group),
+                lambda: reports.write_markdown(group),
                 f"{group.name}-report.md",
                 "text/markdown",
                 key="runs_group_report",

@@ -67,7 +67,9 @@ def load_predictions(*runs: Run) -> tuple[LabelledImages, list[Predictions]] | N
 
 def compare_runs(run: Run, found: Predictions, before: Run, was: Predictions) -> ComparisonResult:
     """Compare two runs image by image, and test whether the difference may be chance."""
-    return comparison.compare_runs(story.title(before.name), was, story.title(run.name), found)
+    return comparison.compare_runs(
+        story.chapter_title(before.name), was, story.chapter_title(run.name), found
+    )
 
 
 def describe_difference(run: Run, before: Run) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-import pandas as pd
 import streamlit as st
 
 from core.charts import training as charts
+from core.experiments.curves import epoch_frame
 from core.models.architectures import rows_of
 from core.models.summary import summarise
 from core.recipes import RECIPES
@@ -47,8 +47,8 @@ def draw_goal() -> None:
     st.markdown(
         "Classify handwritten digits with this accuracy, using a network whose parameters fit on a "
         "few printed pages. The path there has three networks: "
-        f"{', '.join(story.title(name) for name in story.PATH[:-1])} and "
-        f"{story.title(story.PATH[-1])}.",
+        f"{', '.join(story.chapter_title(name) for name in story.CHAPTERS[:-1])} and "
+        f"{story.chapter_title(story.CHAPTERS[-1])}.",
         width=760,
     )
 
@@ -91,10 +91,10 @@ def draw_targets(run: Run, before: Run | None) -> None:
                 )
             )
         else:
-            st.markdown(f"##### What changes after {story.title(before.name)}")
+            st.markdown(f"##### What changes after {story.chapter_title(before.name)}")
             rows: list[tuple[str, ...]] = [
                 (field_label(name), _format_value(was), _format_value(now))
-                for name, (was, now) in story.changes(run, before).items()
+                for name, (was, now) in story.changed_settings(run, before).items()
                 if name != "augment_fraction"
             ]
             if (epochs := [story.augmented_epochs(each) for each in (before, run)]) != [0, 0]:
@@ -132,7 +132,7 @@ def draw_network(run: Run, before: Run | None) -> None:
     """Draw the layers of the network, with their parameters."""
     summary = summarise(rows_of(run.config))
     st.header(f"{summary.total_params:,} parameters", anchor=False)
-    st.markdown(story.size(run, before), width=760)
+    st.markdown(story.describe_size(run, before), width=760)
     tables.draw_summary_table(summary)
 
 
@@ -146,18 +146,18 @@ def draw_curves(run: Run, before: Run | None) -> None:
     with left:
         st.markdown("##### Accuracy :gray[:small[solid: test, dashed: training]]")
         st.altair_chart(
-            charts.accuracy(_epochs(run, "accuracy"), run.config.epochs, run.name),
+            charts.accuracy_chart(epoch_frame(run), run.config.epochs, run.name),
             key="story_accuracy",
             alt=f"Accuracy of {run.name} by epoch, {words.format_accuracy(run)} at the end.",
         )
     with right:
         st.markdown("##### Loss :gray[:small[solid: test, dashed: training]]")
         st.altair_chart(
-            charts.loss(_epochs(run, "loss"), run.config.epochs, run.name),
+            charts.loss_chart(epoch_frame(run), run.config.epochs, run.name),
             key="story_loss",
             alt=f"Loss of {run.name} by epoch.",
         )
-    if before is None or story.changes(run, before).keys() & {"schedule", "lr", "max_lr"}:
+    if before is None or story.changed_settings(run, before).keys() & {"schedule", "lr", "max_lr"}:
         _rates(run)
 
 
@@ -169,23 +169,14 @@ def _rates(run: Run) -> None:
         st.markdown("##### Learning rate")
         steps = run.steps_per_epoch
         st.altair_chart(
-            charts.rate(charts.plan(run.config, steps), run.config.epochs, run.name),
+            charts.learning_rate_chart(
+                charts.planned_rates(run.config, steps), run.config.epochs, run.name
+            ),
             key="story_rate",
             alt=f"Learning rate of {run.name} over its epochs.",
         )
     with right:
         st.markdown(f"{schedule.title}, peak {run.config.max_lr:g}. {schedule.help}")
-
-
-def _epochs(run: Run, measure: str) -> pd.DataFrame:
-    parts = ((charts.TRAIN, "train"), (charts.VALIDATION, "val"))
-    return pd.DataFrame(
-        [
-            {"epoch": row.epoch, "part": part, measure: getattr(row, f"{short}_{measure}")}
-            for row in run.epochs
-            for part, short in parts
-        ]
-    )
 
 
 def draw_epochs(run: Run, before: Run | None) -> None:
@@ -215,17 +206,24 @@ def draw_analysis(run: Run, before: Run | None) -> None:
         {
             "Training": f"{last.train_accuracy:.2f}\u00a0%",
             "Test": f"{last.val_accuracy:.2f}\u00a0%",
-            "Gap": f"{story.gap(last):+.2f}",
+            "Gap": f"{story.accuracy_gap(last):+.2f}",
         }
     )
-    lines = story.learnt(run) if before is None else []
+    lines = story.describe_fit(run) if before is None else []
     if before is not None:
         smaller = rows_of(run.config) != rows_of(before.config)
-        lines = [*([story.size(run, before)] if smaller else []), story.gap_moved(run, before)]
-        lines += story.augmentation(run) if story.augmented_epochs(run) else story.learnt(run)[1:]
+        lines = [
+            *([story.describe_size(run, before)] if smaller else []),
+            story.describe_gap_change(run, before),
+        ]
+        lines += (
+            story.describe_augmentation(run)
+            if story.augmented_epochs(run)
+            else story.describe_fit(run)[1:]
+        )
         if difference := describe_difference(run, before):
             lines.append(difference)
-    lines.append(story.size(run) if before is None else story.goal(run))
+    lines.append(story.describe_size(run) if before is None else story.describe_goal(run))
     st.markdown("\n".join(f"- {line}" for line in lines), width=860)
 
 
@@ -233,11 +231,11 @@ def draw_report(run: Run, before: Run | None) -> None:
     """Draw the run's report, with downloads."""
     st.header("The report", anchor=False)
     shipped = run.folder / "report.md"
-    text = shipped.read_text(encoding="utf-8") if shipped.is_file() else reports.markdown(run)
+    text = shipped.read_text(encoding="utf-8") if shipped.is_file() else reports.write_markdown(run)
     with st.container(horizontal=True, gap="small"):
         st.download_button(
             "HTML, with charts",
-            lambda: reports.html(run),
+            lambda: reports.write_html(run),
             f"{run.name}-report.html",
             "text/html",
             key="story_report_html",
@@ -262,18 +260,18 @@ def draw_end(runs: Runs) -> None:
     st.header("Results", anchor=False)
     rows = [
         (
-            story.title(name),
+            story.chapter_title(name),
             f"{run.parameters:,}",
             f"{run.epochs[-1].train_accuracy:.2f} %",
             f"{run.epochs[-1].val_accuracy:.2f} %",
-            f"{story.gap(run.epochs[-1]):+.2f}",
+            f"{story.accuracy_gap(run.epochs[-1]):+.2f}",
         )
         for name, run in runs.items()
     ]
     st.markdown(_table(("", "Parameters", "Training", "Test", "Gap"), rows))
     loaded = load_predictions(*runs.values())
     first, *_, last = runs.values()
-    lines = [story.goal(last)]
+    lines = [story.describe_goal(last)]
     if loaded:
         test, predictions = loaded
         lines.insert(0, compare_runs(last, predictions[-1], first, predictions[0]).summary)

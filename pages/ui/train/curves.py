@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from core.charts import training as charts
-from core.experiments.statistics import wilson_interval
+from core.experiments.curves import batch_frame, epoch_frame
 from core.runs.run import Run
 from pages.ui.components.chart import draw_chart
 from pages.ui.terms import explain
@@ -14,9 +14,9 @@ from pages.ui.words import plural
 
 def draw_accuracy(run: Run, baseline: Run | None) -> None:
     """Draw training and validation accuracy by epoch."""
-    mine, theirs = accuracy_by_epoch(run), None if baseline is None else accuracy_by_epoch(baseline)
+    mine, theirs = _accuracy(run), None if baseline is None else _accuracy(baseline)
     draw_chart(
-        charts.accuracy(mine, run.config.epochs, run.name, behind=theirs),
+        charts.accuracy_chart(mine, run.config.epochs, run.name, behind=theirs),
         "accuracy",
         title="Accuracy",
         subtitle=f"solid: validation, dashed: training{_legend(baseline)}",
@@ -30,10 +30,10 @@ def draw_accuracy(run: Run, baseline: Run | None) -> None:
 
 def draw_loss(run: Run, baseline: Run | None) -> None:
     """Draw training and validation loss by epoch, and the loss of single batches."""
-    mine, theirs = loss_by_epoch(run), None if baseline is None else loss_by_epoch(baseline)
-    batches = _batches(run, "loss", "loss")
+    mine, theirs = _loss(run), None if baseline is None else _loss(baseline)
+    batches = batch_frame(run)[["epoch", "loss"]]
     draw_chart(
-        charts.loss(mine, run.config.epochs, run.name, batches, theirs),
+        charts.loss_chart(mine, run.config.epochs, run.name, batches, theirs),
         "loss",
         title="Loss",
         subtitle=f"thin: batches, with moving average{_legend(baseline)}",
@@ -52,9 +52,12 @@ def draw_loss(run: Run, baseline: Run | None) -> None:
 
 def draw_learning_rate(run: Run) -> None:
     """Draw the planned and the actual learning rate."""
-    plan, actual = planned_rates(run), _batches(run, "lr", "rate")
+    plan, actual = (
+        charts.planned_rates(run.config, run.steps_per_epoch),
+        batch_frame(run)[["epoch", "rate"]],
+    )
     draw_chart(
-        charts.rate(plan, run.config.epochs, run.name, actual),
+        charts.learning_rate_chart(plan, run.config.epochs, run.name, actual),
         "rate",
         title="Learning rate",
         subtitle="" if run.state == "finished" else "solid: so far, dashed: planned",
@@ -66,45 +69,12 @@ def draw_learning_rate(run: Run) -> None:
     )
 
 
-def accuracy_by_epoch(run: Run) -> pd.DataFrame:
-    """Accuracy by epoch with its 95 % confidence interval, in percent, for `charts.accuracy`.
-
-    Returns:
-        Columns epoch, part, accuracy, low, high.
-    """
-    rows = []
-    for row in run.epochs:
-        for part, correct, total in (
-            (charts.TRAIN, row.train_correct, row.train_total),
-            (charts.VALIDATION, row.val_correct, row.val_total),
-        ):
-            rows.append((row.epoch, part, 100 * correct / total, *wilson_interval(correct, total)))
-    return pd.DataFrame(rows, columns=["epoch", "part", "accuracy", "low", "high"])
+def _accuracy(run: Run) -> pd.DataFrame:
+    return epoch_frame(run).drop(columns="loss")
 
 
-def loss_by_epoch(run: Run) -> pd.DataFrame:
-    """Loss by epoch, for `charts.loss`: columns epoch, part, loss."""
-    rows = [
-        (row.epoch, part, value)
-        for row in run.epochs
-        for part, value in ((charts.TRAIN, row.train_loss), (charts.VALIDATION, row.val_loss))
-    ]
-    return pd.DataFrame(rows, columns=["epoch", "part", "loss"])
-
-
-def planned_rates(run: Run) -> pd.DataFrame:
-    """The learning rates that a run's schedule plans."""
-    return charts.plan(run.config, run.steps_per_epoch)
-
-
-def _batches(run: Run, field: str, name: str) -> pd.DataFrame:
-    steps = run.steps_per_epoch
-    rows = [
-        (event["epoch"] - 1 + event["step"] / steps, event[field])
-        for event in run.read_events()
-        if event["kind"] == "batch"
-    ]
-    return pd.DataFrame(rows, columns=["epoch", name])
+def _loss(run: Run) -> pd.DataFrame:
+    return epoch_frame(run)[["epoch", "part", "loss"]]
 
 
 def _with_baseline(

@@ -99,9 +99,9 @@ def _preview(config: RunConfig) -> None:
         if summary.left >= 0
         else f"{-summary.left:,} over {budget}"
     )
-    plan = charts.plan(config, steps)
+    plan = charts.planned_rates(config, steps)
     draw_chart(
-        charts.rate(plan, config.epochs),
+        charts.learning_rate_chart(plan, config.epochs),
         "schedule",
         title="Learning rate",
         subtitle="planned",

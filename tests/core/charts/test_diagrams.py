@@ -28,7 +28,7 @@ def titles(svg: str) -> list[str]:
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_row_has_its_block_and_its_words(name):
     layers = trace(ARCHITECTURES[name].rows)
-    svg = diagrams.shapes(layers, DIGIT)
+    svg = diagrams.shape_diagram(layers, DIGIT)
     said = titles(svg)
     assert len(said) == 1 + len(layers)
     for layer, words in zip(layers, said[1:], strict=True):
@@ -46,14 +46,14 @@ def test_every_row_has_its_block_and_its_words(name):
 
 def test_what_does_not_fit_is_an_empty_place():
     draft = inspect([{"kind": "conv"}, {"kind": "conv", "kernel": 27}, {"kind": "linear"}])
-    svg = diagrams.shapes(draft.layers, DIGIT, 2)
+    svg = diagrams.shape_diagram(draft.layers, DIGIT, 2)
     assert titles(svg)[-1] == "Row 2 does not fit"
-    assert len(titles(diagrams.shapes([], DIGIT))) == 1
+    assert len(titles(diagrams.shape_diagram([], DIGIT))) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_has_a_short_name(kind):
-    words = diagrams.operation(complete({"kind": kind}))
+    words = diagrams.describe_operation(complete({"kind": kind}))
     assert all(len(word) <= 8 for word in words)
     assert words[0]
 
@@ -63,7 +63,7 @@ def test_the_field_of_every_row_can_be_drawn_and_keeps_its_scale(name):
     layers = trace(ARCHITECTURES[name].rows)
     sizes = set()
     for layer in layers:
-        root = parsed(diagrams.field(layers, layer.number, DIGIT))
+        root = parsed(diagrams.receptive_field_diagram(layers, layer.number, DIGIT))
         sizes.add(root.get("width"))
         (square,) = (each for each in root.iter(f"{SVG}rect") if each.get("class") == "field")
         assert int(square.get("width")) == layer.receptive_field
@@ -74,7 +74,7 @@ def test_the_field_of_every_row_can_be_drawn_and_keeps_its_scale(name):
 
 
 def test_ink_is_drawn_where_it_is():
-    root = parsed(diagrams.field(trace([{"kind": "linear"}]), 1, DIGIT))
+    root = parsed(diagrams.receptive_field_diagram(trace([{"kind": "linear"}]), 1, DIGIT))
     (ink,) = (each for each in root.iter(f"{SVG}g") if each.get("class") == "ink")
     again = np.zeros_like(DIGIT)
     for rect in ink:

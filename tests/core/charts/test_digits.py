@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from core.charts import digits as charts_digits
-from core.charts import training as charts
+from core.charts import style
 
 POINTS = pd.DataFrame(
     {
@@ -35,11 +35,15 @@ GREYS = pd.DataFrame({"low": [0, 128], "high": [128, 256], "share": [0.999, 0.0]
 
 @pytest.mark.parametrize(
     "chart",
-    [charts_digits.balance(CLASSES), charts_digits.ink(CLASSES), charts_digits.greys(GREYS)],
+    [
+        charts_digits.class_balance_chart(CLASSES),
+        charts_digits.ink_chart(CLASSES),
+        charts_digits.grey_value_chart(GREYS),
+    ],
     ids=["balance", "ink", "greys"],
 )
 def test_charts_of_figures_have_the_height_of_all_charts(chart):
-    assert chart.to_dict()["height"] == charts.HEIGHT
+    assert chart.to_dict()["height"] == style.HEIGHT
 
 
 def test_every_class_has_a_colour_of_its_own():
@@ -52,7 +56,7 @@ def test_every_class_has_a_colour_of_its_own():
 
 
 def test_the_map_shows_pictures_and_all_classes():
-    chart = charts_digits.scatter(POINTS, "across", "up").to_dict()
+    chart = charts_digits.digit_map(POINTS, "across", "up").to_dict()
     colour = chart["layer"][-1]["encoding"]["color"]["scale"]
     assert colour["domain"] == list(range(10)), "colours stay when a class is not in the sample"
     assert [tip["field"] for tip in chart["layer"][-1]["encoding"]["tooltip"]] == [
@@ -64,7 +68,7 @@ def test_the_map_shows_pictures_and_all_classes():
 
 @pytest.mark.parametrize(("digit", "bright"), [(None, 3), (3, 2), (8, 0)])
 def test_a_class_stands_out(digit, bright):
-    chart = charts_digits.scatter(POINTS, "across", "up", digit).to_dict()
+    chart = charts_digits.digit_map(POINTS, "across", "up", digit).to_dict()
     rows = {
         layer["mark"]["opacity"]: len(chart["datasets"].get(layer["data"]["name"], []))
         for layer in chart["layer"]

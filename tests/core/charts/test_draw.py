@@ -35,7 +35,7 @@ def data(chart, layer: dict) -> list[dict]:
 
 def test_digits_that_come_up_are_named_where_they_are_highest():
     chances = made(d3=[0, 0.2, 1, 1, 1], d8=[1, 0.8, 0, 0, 0], d5=[0, 0.02, 0, 0, 0])
-    chart = charts_draw.curves(frame(chances), "turn, °", 1.0, 0.0)
+    chart = charts_draw.probability_chart(frame(chances), "turn, °", 1.0, 0.0)
     words = next(layer for layer in layers(chart) if layer["mark"]["type"] == "text")
     assert {row["digit"]: row["amount"] for row in data(chart, words)} == {3: 1.0, 8: -2.0}
     rules = [layer for layer in layers(chart) if layer["mark"]["type"] == "rule"]
@@ -43,7 +43,7 @@ def test_digits_that_come_up_are_named_where_they_are_highest():
 
 
 def test_curves_leave_the_axis_bare_and_an_unmoved_slider_has_one_line():
-    chart = charts_draw.curves(
+    chart = charts_draw.probability_chart(
         frame(made(d3=[0, 0, 0, 0.5, 1], d8=[1, 0, 0, 0, 0])), "turn, °", 0.0, 0.0
     )
     _, curves = (layer for layer in layers(chart) if layer["mark"]["type"] == "line")
@@ -63,7 +63,7 @@ def test_curves_leave_the_axis_bare_and_an_unmoved_slider_has_one_line():
     "chances", [made(d0=[1] * 5), np.full((5, 10), 0.1), made(d1=[1, 0, 1, 1, 0])]
 )
 def test_scales_do_not_depend_on_the_answers(chances):
-    drawn = charts_draw.curves(frame(chances), "size, ×", 0.0, 0.0).to_dict()
+    drawn = charts_draw.probability_chart(frame(chances), "size, ×", 0.0, 0.0).to_dict()
     line = next(layer for layer in drawn["layer"] if layer["mark"]["type"] == "line")
     assert line["encoding"]["y"]["scale"]["domain"] == [0, 1.08]
     assert line["encoding"]["x"]["scale"]["domain"] == [-2, 2]
@@ -73,14 +73,14 @@ def test_intervals_show_each_network_with_its_colour_and_bounds():
     runs = pd.DataFrame(
         {
             "run": ["final", "mine"],
-            "right": [9, 6],
+            "correct": [9, 6],
             "total": 10,
             "accuracy": [90.0, 60.0],
             "low": [59.6, 31.3],
             "high": [98.2, 83.2],
         }
     )
-    drawn = charts_draw.intervals(runs).to_dict()
+    drawn = charts_draw.accuracy_interval_chart(runs).to_dict()
     bars, points = drawn["layer"]
     assert (bars["encoding"]["x"]["field"], bars["encoding"]["x2"]["field"]) == ("low", "high")
     assert points["encoding"]["x"]["field"] == "accuracy"
@@ -88,4 +88,4 @@ def test_intervals_show_each_network_with_its_colour_and_bounds():
     colours = points["encoding"]["color"]["scale"]
     assert colours["domain"] == ["final", "mine"]
     assert len(set(colours["range"])) == 2
-    assert drawn["height"] > charts_draw.intervals(runs[:1]).to_dict()["height"]
+    assert drawn["height"] > charts_draw.accuracy_interval_chart(runs[:1]).to_dict()["height"]

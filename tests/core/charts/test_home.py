@@ -41,7 +41,7 @@ def named(chart: dict) -> list[str]:
 
 
 def test_without_runs_the_goal_is_left():
-    chart = charts.frontier(frame(), BUDGET).to_dict()
+    chart = charts.frontier_chart(frame(), BUDGET).to_dict()
     assert len(layers(chart, "rule")) == 2
     assert not layers(chart, "point")
 
@@ -51,26 +51,27 @@ def test_without_runs_the_goal_is_left():
     [("bad", 10, 0.0, False), ("huge", 9_000_000, 100.0, False), ("chance", 7_850, 9.8, False)],
 )
 def test_any_run_stays_on_the_chart(extreme):
-    chart = charts.frontier(frame(*SHIPPED, extreme), BUDGET).to_dict()
+    chart = charts.frontier_chart(frame(*SHIPPED, extreme), BUDGET).to_dict()
     (points,) = layers(chart, "point")
     low, high = points["encoding"]["x"]["scale"]["domain"]
     most, least = points["encoding"]["y"]["scale"]["domain"]
     assert len(rows(chart, points)) == 4
     for row in rows(chart, points):
         assert low <= row["parameters"] <= high
-        assert least <= row["mistakes"] <= most
+        assert least <= row["error"] <= most
 
 
 def test_shipped_runs_and_ones_own_are_told_apart():
     points = layers(
-        charts.frontier(frame(*SHIPPED, ("mine", 7_850, 95.0, False)), BUDGET).to_dict(), "point"
+        charts.frontier_chart(frame(*SHIPPED, ("mine", 7_850, 95.0, False)), BUDGET).to_dict(),
+        "point",
     )[0]
     shape = points["encoding"]["shape"]["scale"]
     assert len(set(shape["range"])) == len(shape["domain"]) == 3
 
 
 def test_names_that_would_touch_stand_apart():
-    chart = charts.frontier(frame(*SHIPPED), BUDGET).to_dict()
+    chart = charts.frontier_chart(frame(*SHIPPED), BUDGET).to_dict()
     assert sorted(named(chart)) == ["final", "initial", "intermediate"]
     sides = {
         row["run"]: (layer["mark"]["align"], layer["mark"]["dy"])
@@ -85,7 +86,7 @@ def test_a_name_lies_on_no_other_point():
         ("small", 4_000, 99.3, True),
         ("larger", 6_000, 99.2622, True),
     ]  # just where the first name would stand
-    chart = charts.frontier(frame(*near), BUDGET).to_dict()
+    chart = charts.frontier_chart(frame(*near), BUDGET).to_dict()
     sides = {
         row["run"]: (layer["mark"]["align"], layer["mark"]["dy"])
         for layer in layers(chart, "text")[1:]
@@ -97,7 +98,7 @@ def test_a_name_lies_on_no_other_point():
 
 def test_a_crowd_of_one_size_has_no_name_on_another():
     own = [(f"try-{number}", 3_762, 99.3 + number / 100, False) for number in range(4)]
-    chart = charts.frontier(frame(*SHIPPED, *own), BUDGET).to_dict()
+    chart = charts.frontier_chart(frame(*SHIPPED, *own), BUDGET).to_dict()
     places = [
         (layer["mark"]["align"], layer["mark"]["dy"], row["run"])
         for layer in layers(chart, "text")[1:]
@@ -114,14 +115,14 @@ def test_hundreds_of_runs_are_not_all_named():
         (f"try-{number}", random.choice([2_634, 3_762, 7_850]), random.uniform(97, 99.3), False)
         for number in range(300)
     ]
-    chart = charts.frontier(frame(*SHIPPED, *own), BUDGET).to_dict()
+    chart = charts.frontier_chart(frame(*SHIPPED, *own), BUDGET).to_dict()
     assert {"final", "initial", "intermediate"} <= set(named(chart))
     assert len(named(chart)) <= 4
     assert len(rows(chart, layers(chart, "point")[0])) == 303
 
 
 def test_the_best_so_far_are_those_that_nothing_smaller_beats():
-    best = charts.best_so_far(
+    best = charts.pareto_front(
         frame(
             ("a", 100, 90.0, False),
             ("b", 100, 95.0, False),
@@ -134,6 +135,6 @@ def test_the_best_so_far_are_those_that_nothing_smaller_beats():
 
 
 def test_a_click_picks_a_run_by_its_name():
-    (param,) = charts.frontier(frame(*SHIPPED), BUDGET).to_dict()["params"]
+    (param,) = charts.frontier_chart(frame(*SHIPPED), BUDGET).to_dict()["params"]
     assert param["name"] == charts.PICKED
     assert param["select"]["fields"] == ["run"]

@@ -28,28 +28,28 @@ def domain(chart: dict) -> list:
 
 @pytest.mark.parametrize("share", [0.0, 20.0, 60.0, 93.0, 99.3, 100.0])
 def test_any_share_stays_on_the_chart(share):
-    chart = charts.by_digit(frame(share)).to_dict()
+    chart = charts.class_accuracy_chart(frame(share)).to_dict()
     most, least = domain(chart)
     rows = next(iter(chart["datasets"].values()))
     assert len(rows) == 20
     assert all(
         least <= row[name] <= most
         for row in rows
-        for name in ("share_wrong", "low_wrong", "high_wrong")
+        for name in ("share_error", "low_error", "high_error")
     )
 
 
 def test_good_networks_share_one_scale():
-    assert domain(charts.by_digit(frame(99.0)).to_dict()) == domain(
-        charts.by_digit(frame(97.0)).to_dict()
+    assert domain(charts.class_accuracy_chart(frame(99.0)).to_dict()) == domain(
+        charts.class_accuracy_chart(frame(97.0)).to_dict()
     )
 
 
 def test_a_digit_that_is_never_predicted_is_left_out():
     some = frame(90.0)
     some.loc[0, "share"] = float("nan")
-    assert len(next(iter(charts.by_digit(some).to_dict()["datasets"].values()))) == 19
+    assert len(next(iter(charts.class_accuracy_chart(some).to_dict()["datasets"].values()))) == 19
 
 
 def test_nothing_at_all_is_still_a_chart():
-    assert charts.by_digit(frame(90.0).iloc[:0]).to_dict()["height"]
+    assert charts.class_accuracy_chart(frame(90.0).iloc[:0]).to_dict()["height"]

@@ -10,7 +10,7 @@ def drawn(counts: list[int], **settings) -> dict:
     frame = pd.DataFrame(
         [(f"{at} conv", count) for at, count in enumerate(counts, 1)], columns=["row", "parameters"]
     )
-    return charts_models.parameters(frame, 8_000, **settings).to_dict()
+    return charts_models.parameter_chart(frame, 8_000, **settings).to_dict()
 
 
 def values(chart: dict) -> list[dict]:
@@ -21,7 +21,7 @@ def test_each_bar_begins_where_the_one_above_ends():
     rows = values(drawn([100, 2_000, 7_000]))
     assert [(row["start"], row["end"]) for row in rows] == [(0, 100), (100, 2_100), (2_100, 9_100)]
     assert [row["over"] for row in rows] == [False, False, True]
-    assert [row["words"] for row in rows] == ["100", "2,000", "7,000"]
+    assert [row["label"] for row in rows] == ["100", "2,000", "7,000"]
 
 
 def domain(chart: dict) -> list[float]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.charts import runs as charts_runs
-from core.charts import training as charts
+from core.charts import style
 from core.charts.runs import ACCURACY, HEIGHT, LOSS, MEASURES, RATE
 
 
@@ -42,23 +42,23 @@ def domain(chart) -> list[float]:
 
 
 def test_a_run_has_its_colour_and_its_name_at_the_end():
-    chart = charts_runs.overlay(
+    chart = charts_runs.curve_chart(
         frame(final=[98, 99.35], initial=[97, 99.1, 99.2]), ACCURACY, ["final", "initial"]
     )
     line = next(layer for layer in chart.to_dict()["layer"] if layer["mark"]["type"] == "line")
     scale = line["encoding"]["color"]["scale"]
     assert dict(zip(scale["domain"], scale["range"], strict=True)) == {
-        name: charts.colour(name) for name in ("final", "initial")
+        name: style.run_colour(name) for name in ("final", "initial")
     }
-    names = [row["words"] for row in rows(chart, "text")]
+    names = [row["label"] for row in rows(chart, "text")]
     assert names == ["goal", "final  99.35", "initial  99.20"]
 
 
 def test_the_goal_is_on_the_chart_of_accuracies_only():
     for measure in MEASURES:
-        chart = charts_runs.overlay(frame(a=[0.5, 0.4]), measure, ["a"])
+        chart = charts_runs.curve_chart(frame(a=[0.5, 0.4]), measure, ["a"])
         assert bool(rows(chart, "rule")) == (measure == ACCURACY)
-    low, high = sorted(domain(charts_runs.overlay(frame(a=[99.9, 99.95]), ACCURACY, ["a"])))
+    low, high = sorted(domain(charts_runs.curve_chart(frame(a=[99.9, 99.95]), ACCURACY, ["a"])))
     assert low <= 0.05
     assert high >= 0.6
 
@@ -67,18 +67,18 @@ def test_runs_of_one_colour_are_told_apart_by_dashes():
     first, second = next(
         pair
         for pair in itertools.combinations([f"run-{number}" for number in range(20)], 2)
-        if charts.colour(pair[0]) == charts.colour(pair[1])
+        if style.run_colour(pair[0]) == style.run_colour(pair[1])
     )
-    assert charts_runs.dashes([first, second])[0] == [1, 0]
-    assert charts_runs.dashes([first, second])[1] != [1, 0]
-    assert charts_runs.dashes(["final", "initial", "intermediate"]) == [[1, 0]] * 3
+    assert charts_runs.line_dashes([first, second])[0] == [1, 0]
+    assert charts_runs.line_dashes([first, second])[1] != [1, 0]
+    assert charts_runs.line_dashes(["final", "initial", "intermediate"]) == [[1, 0]] * 3
 
 
 def test_a_mean_lies_in_its_band_and_a_single_run_has_none():
     shown = frame(group=[98, 99], single=[97, 98]).assign(
         low=[97.5, 98.8, 97, 98], high=[98.5, 99.2, 97, 98]
     )
-    band = rows(charts_runs.overlay(shown, ACCURACY, ["group", "single"]), "area")
+    band = rows(charts_runs.curve_chart(shown, ACCURACY, ["group", "single"]), "area")
     assert {row["run"] for row in band} == {"group"}
     assert [row["low"] for row in band] == pytest.approx([2.5, 1.2]), "mistakes in percent"
 
@@ -89,15 +89,15 @@ def test_a_mean_lies_in_its_band_and_a_single_run_has_none():
 )
 def test_any_values_make_a_chart_whose_names_stay_on_it(measure, values):
     runs = {f"run-{number}": values for number in range(12)}
-    chart = charts_runs.overlay(frame(**runs), measure, list(runs), behind=frame(**runs))
+    chart = charts_runs.curve_chart(frame(**runs), measure, list(runs), behind=frame(**runs))
     low, high = sorted(domain(chart))
     assert low < high
     assert all(low * 0.999 - 1e-9 <= row["y"] <= high * 1.001 for row in rows(chart, "text"))
 
 
 def test_of_a_long_run_the_first_epochs_leave_room_for_the_others():
-    long = charts_runs.overlay(frame(a=[20, 50, *[99.0] * 198]), ACCURACY, ["a"])
-    short = charts_runs.overlay(frame(a=[20, 50, *[99.0] * 13]), ACCURACY, ["a"])
+    long = charts_runs.curve_chart(frame(a=[20, 50, *[99.0] * 198]), ACCURACY, ["a"])
+    short = charts_runs.curve_chart(frame(a=[20, 50, *[99.0] * 13]), ACCURACY, ["a"])
     assert max(domain(long)) < 5 < 80 <= max(domain(short))
     high, low = domain(long)
     assert all(low <= row["y"] <= high for row in rows(long, "point"))
@@ -105,7 +105,7 @@ def test_of_a_long_run_the_first_epochs_leave_room_for_the_others():
 
 def test_points_of_many_epochs_are_there_but_not_seen():
     for epochs, opacity in ((15, 1), (200, 0)):
-        chart = charts_runs.overlay(frame(a=[99.0] * epochs), ACCURACY, ["a"]).to_dict()
+        chart = charts_runs.curve_chart(frame(a=[99.0] * epochs), ACCURACY, ["a"]).to_dict()
         first = next(layer for layer in chart["layer"] if layer["mark"]["type"] == "point")
         assert first["mark"]["opacity"] == opacity
         assert first["encoding"]["tooltip"]
@@ -114,7 +114,7 @@ def test_points_of_many_epochs_are_there_but_not_seen():
 def test_better_stands_higher_for_accuracy_and_lower_for_loss_and_rate():
     for measure, upper in ((ACCURACY, "b"), (LOSS, "b"), (RATE, "b")):
         values = {"a": [98.0], "b": [99.0]} if measure == ACCURACY else {"a": [0.1], "b": [0.2]}
-        chart = charts_runs.overlay(frame(**values), measure, ["a", "b"])
+        chart = charts_runs.curve_chart(frame(**values), measure, ["a", "b"])
         bottom, top = domain(chart)
         place = {row["run"]: abs(row["y"] - top) for row in rows(chart, "point")}
         assert place[upper] < place["b" if upper == "a" else "a"], measure
@@ -123,11 +123,11 @@ def test_better_stands_higher_for_accuracy_and_lower_for_loss_and_rate():
 
 @given(st.lists(st.floats(0, HEIGHT), max_size=30).map(sorted))
 def test_names_stand_apart_in_their_order_and_on_the_chart(places):
-    moved = charts_runs.spread(places, 15, HEIGHT)
+    moved = charts_runs.spread_labels(places, 15, HEIGHT)
     least = min(15, HEIGHT / max(1, len(places) - 1))
     assert all(-1e-6 <= place <= HEIGHT + 1e-6 for place in moved)
     assert all(after - before >= least - 1e-6 for before, after in itertools.pairwise(moved))
 
 
 def test_names_that_have_room_stay_where_they_are():
-    assert charts_runs.spread([10, 50, 100], 15, HEIGHT) == [10, 50, 100]
+    assert charts_runs.spread_labels([10, 50, 100], 15, HEIGHT) == [10, 50, 100]

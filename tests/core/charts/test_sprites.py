@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.charts.sprites import sheet, signed_sheet, singles
+from core.charts.sprites import digit_pngs, signed_sprite_sheet, sprite_sheet
 
 
 def opened(uri: str) -> np.ndarray:
@@ -20,7 +20,7 @@ def opened(uri: str) -> np.ndarray:
 @pytest.mark.parametrize("count", [1, 9, 10, 23])
 def test_every_digit_lies_in_its_place_on_the_sheet(digits, count):
     images = digits.train.images[:count].numpy()
-    page = sheet(images, across=10)
+    page = sprite_sheet(images, across=10)
     alpha = opened(page.uri)[..., 3]
     assert alpha.shape == (page.height, page.width)
     for image, (left, top) in zip(images, page.places, strict=True):
@@ -31,7 +31,7 @@ def test_every_digit_lies_in_its_place_on_the_sheet(digits, count):
 def test_single_digits_go_from_paper_to_ink(digits):
     images = digits.train.images[:3].numpy()
     ink, paper = (233, 232, 228), (38, 38, 36)
-    for image, uri in zip(images, singles(images, ink, paper), strict=True):
+    for image, uri in zip(images, digit_pngs(images, ink, paper), strict=True):
         colours = opened(uri)
         assert colours.shape == (28, 28, 4)
         assert tuple(colours[0, 0, :3]) == paper
@@ -45,7 +45,7 @@ def test_signed_maps_take_one_colour_above_zero_and_another_below(shape):
     values = np.random.default_rng(0).uniform(-1.3, 1.3, shape)
     values[0, 0, 0] = 0.0
     above, below = (10, 20, 200), (200, 100, 10)
-    page = signed_sheet(values, above, below, across=5)
+    page = signed_sprite_sheet(values, above, below, across=5)
     picture = opened(page.uri)
     for one, (left, top) in zip(values, page.places, strict=True):
         drawn = picture[top : top + shape[1], left : left + shape[2]].astype(int)

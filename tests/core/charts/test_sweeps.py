@@ -29,9 +29,9 @@ def layer(chart, kind: str) -> tuple[dict, list[dict]]:
 
 
 def test_the_history_keeps_the_best_that_was_trained_to_the_end():
-    chart = charts_sweeps.history(frame(98, 99.9, 97, 99, states=(DONE, PRUNED, DONE, DONE)))
+    chart = charts_sweeps.history_chart(frame(98, 99.9, 97, 99, states=(DONE, PRUNED, DONE, DONE)))
     _, line = layer(chart, "line")
-    assert [round(100 - row["mistakes"], 2) for row in line] == [98, 98, 98, 99]
+    assert [round(100 - row["error"], 2) for row in line] == [98, 98, 98, 99]
     marks, points = layer(chart, "circle")
     assert len(points) == 4
     assert marks["encoding"]["color"]["scale"]["domain"] == [DONE, PRUNED]
@@ -39,12 +39,12 @@ def test_the_history_keeps_the_best_that_was_trained_to_the_end():
 
 def test_the_front_is_a_line_through_the_best():
     shown = frame(98, 99, 97, states=(BEST, BEST, DONE)).assign(price=[3_000, 7_000, 9_000])
-    _, line = layer(charts_sweeps.front(shown, "parameters"), "line")
+    _, line = layer(charts_sweeps.tradeoff_chart(shown, "parameters"), "line")
     assert [row["price"] for row in line] == [3_000, 7_000]
 
 
 def test_the_axis_holds_the_better_ones():
-    chart = charts_sweeps.history(frame(*[99.0] * 19, 11.0))
+    chart = charts_sweeps.history_chart(frame(*[99.0] * 19, 11.0))
     marks, _ = layer(chart, "circle")
     assert marks["encoding"]["y"]["scale"]["domain"] == [1, 0.9]
 
@@ -53,7 +53,7 @@ def test_the_axis_holds_the_better_ones():
 @pytest.mark.parametrize("log", [False, True])
 def test_a_setting_is_a_scale_or_names(values, log):
     marks, _ = layer(
-        charts_sweeps.slice_(frame(98, 99).assign(value=values), "max_lr", log), "circle"
+        charts_sweeps.slice_chart(frame(98, 99).assign(value=values), "max_lr", log), "circle"
     )
     kind = "nominal" if isinstance(values[0], str) else "quantitative"
     assert marks["encoding"]["x"]["type"] == kind
@@ -62,7 +62,7 @@ def test_a_setting_is_a_scale_or_names(values, log):
 
 
 def test_what_mattered_stands_in_order():
-    chart = charts_sweeps.importance(
+    chart = charts_sweeps.importance_chart(
         pd.DataFrame({"name": ["max_lr", "ema_decay"], "share": [0.8, 0.2]})
     )
     bars, rows = layer(chart, "bar")
@@ -74,6 +74,6 @@ def test_what_mattered_stands_in_order():
 )
 def test_any_accuracies_make_charts(accuracies):
     shown = frame(*accuracies)
-    charts_sweeps.history(shown).to_json()
-    charts_sweeps.front(shown.assign(price=1.0), "seconds").to_json()
-    charts_sweeps.slice_(shown.assign(value=1.0), "ema_decay").to_json()
+    charts_sweeps.history_chart(shown).to_json()
+    charts_sweeps.tradeoff_chart(shown.assign(price=1.0), "seconds").to_json()
+    charts_sweeps.slice_chart(shown.assign(value=1.0), "ema_decay").to_json()

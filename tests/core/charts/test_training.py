@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from core.charts import style
 from core.charts import training as charts
 from core.config import SCHEDULES, RunConfig
 
@@ -32,7 +33,7 @@ def scales(chart) -> list[tuple]:
 
 @pytest.mark.parametrize("done", [0, 1, 7])
 @pytest.mark.parametrize(
-    ("make", "measure"), [(charts.accuracy, "accuracy"), (charts.loss, "loss")]
+    ("make", "measure"), [(charts.accuracy_chart, "accuracy"), (charts.loss_chart, "loss")]
 )
 def test_scales_stay_while_a_run_grows(make, measure, done):
     assert set(
@@ -43,10 +44,10 @@ def test_scales_stay_while_a_run_grows(make, measure, done):
 @pytest.mark.parametrize(
     ("make", "measure", "value", "ends"),
     [
-        (charts.accuracy, "accuracy", 60, (50, 0.2)),
-        (charts.accuracy, "accuracy", 99.99, (10, 0.05)),
-        (charts.loss, "loss", 2.0, (0.01, 3.0)),
-        (charts.loss, "loss", 0.002, (0.001, 1.0)),
+        (charts.accuracy_chart, "accuracy", 60, (50, 0.2)),
+        (charts.accuracy_chart, "accuracy", 99.99, (10, 0.05)),
+        (charts.loss_chart, "loss", 2.0, (0.01, 3.0)),
+        (charts.loss_chart, "loss", 0.002, (0.001, 1.0)),
     ],
 )
 def test_a_scale_widens_to_a_mark_for_what_would_leave_it(make, measure, value, ends):
@@ -56,29 +57,29 @@ def test_a_scale_widens_to_a_mark_for_what_would_leave_it(make, measure, value, 
 def test_the_first_epoch_of_training_does_not_widen_the_scale():
     frame = epochs(3, "accuracy", 99)
     frame.loc[(frame["epoch"] == 1) & (frame["part"] == charts.TRAIN), "accuracy"] = 60
-    assert (10, 0.2) in scales(charts.accuracy(frame, 15))
-    assert (50, 0.2) in scales(charts.accuracy(frame.assign(part=charts.VALIDATION), 15))
+    assert (10, 0.2) in scales(charts.accuracy_chart(frame, 15))
+    assert (50, 0.2) in scales(charts.accuracy_chart(frame.assign(part=charts.VALIDATION), 15))
 
 
 def test_the_first_epochs_of_a_long_run_do_not_widen_the_scale():
     frame = epochs(30, "accuracy", 99)
     frame.loc[frame["epoch"] < 10, "accuracy"] = 40
-    chart = charts.accuracy(frame, 200)
+    chart = charts.accuracy_chart(frame, 200)
     assert (10, 0.2) in scales(chart)
     data = chart.to_dict()["datasets"]
     assert all(
-        row["mistakes"] <= 10
+        row["error"] <= 10
         for point in layers(chart, "point")
         for row in data[point["data"]["name"]]
     )
-    assert (90, 0.2) in scales(charts.accuracy(frame, 30))
+    assert (90, 0.2) in scales(charts.accuracy_chart(frame, 30))
 
 
 @pytest.mark.parametrize("many", [False, True])
 def test_the_loss_of_batches_is_smoothed_with_the_raw_behind_it(many):
     steps = pd.DataFrame({"epoch": [number / 100 for number in range(1, 1_501 if many else 301)]})
     batches = steps.assign(loss=[0.1 if number % 2 else 0.3 for number in range(len(steps))])
-    chart = charts.loss(epochs(1, "loss", 0.2), 15, "mine", batches)
+    chart = charts.loss_chart(epochs(1, "loss", 0.2), 15, "mine", batches)
     data = chart.to_dict()["datasets"]
     raw, mean = (data[layer["data"]["name"]] for layer in chart.to_dict()["layer"][:2])
     ends = [value for row in raw for name, value in row.items() if name != "epoch"]
@@ -88,7 +89,7 @@ def test_the_loss_of_batches_is_smoothed_with_the_raw_behind_it(many):
 
 
 def test_a_loss_of_nothing_stays_on_the_chart():
-    chart = charts.loss(
+    chart = charts.loss_chart(
         epochs(2, "loss", 0.0), 15, "mine", pd.DataFrame({"epoch": [0.5], "loss": [0.0]})
     )
     assert all(row["loss"] > 0 for rows in chart.to_dict()["datasets"].values() for row in rows)
@@ -97,13 +98,13 @@ def test_a_loss_of_nothing_stays_on_the_chart():
 def test_the_rate_as_used_keeps_its_corners():
     actual = pd.DataFrame({"epoch": [number / 1_000 for number in range(15_000)]})
     actual["rate"] = [0.1 if epoch < 5 else 0.05 for epoch in actual["epoch"]]
-    chart = charts.rate(actual.iloc[[0, -1]], 15, "mine", actual).to_dict()
+    chart = charts.learning_rate_chart(actual.iloc[[0, -1]], 15, "mine", actual).to_dict()
     drawn = [
         (row["epoch"], row["rate"]) for row in chart["datasets"][chart["layer"][1]["data"]["name"]]
     ]
     assert drawn == [(0.0, 0.1), (4.999, 0.1), (5.0, 0.05), (14.999, 0.05)]
     slope = actual.assign(rate=actual["epoch"])
-    chart = charts.rate(slope.iloc[[0, -1]], 15, "mine", slope).to_dict()
+    chart = charts.learning_rate_chart(slope.iloc[[0, -1]], 15, "mine", slope).to_dict()
     drawn = chart["datasets"][chart["layer"][1]["data"]["name"]]
     assert len(drawn) < 1_000
     assert drawn[-1]["epoch"] == 14.999
@@ -111,14 +112,14 @@ def test_the_rate_as_used_keeps_its_corners():
 
 @pytest.mark.parametrize("accuracy", [0.0, 9.8, 100.0])
 def test_any_accuracy_stays_on_the_chart(accuracy):
-    chart = charts.accuracy(epochs(3, "accuracy", accuracy), 3)
-    values = [row["mistakes"] for data in chart.to_dict()["datasets"].values() for row in data]
+    chart = charts.accuracy_chart(epochs(3, "accuracy", accuracy), 3)
+    values = [row["error"] for data in chart.to_dict()["datasets"].values() for row in data]
     high, low = scales(chart)[0]
     assert all(low <= value <= high for value in values)
 
 
 def test_the_goal_is_a_dotted_line():
-    rule = charts.accuracy(epochs(1, "accuracy", 99), 15).to_dict()["layer"][0]
+    rule = charts.accuracy_chart(epochs(1, "accuracy", 99), 15).to_dict()["layer"][0]
     assert rule["mark"]["type"] == "rule"
     assert rule["mark"]["strokeDash"]
 
@@ -128,7 +129,7 @@ def layers(chart, kind: str) -> list[dict]:
 
 
 @pytest.mark.parametrize(
-    ("make", "measure"), [(charts.accuracy, "accuracy"), (charts.loss, "loss")]
+    ("make", "measure"), [(charts.accuracy_chart, "accuracy"), (charts.loss_chart, "loss")]
 )
 def test_a_baseline_stands_behind_in_grey_and_ends_with_the_axis(make, measure):
     behind = epochs(30, measure, 99 if measure == "accuracy" else 0.1)
@@ -136,26 +137,26 @@ def test_a_baseline_stands_behind_in_grey_and_ends_with_the_axis(make, measure):
         epochs(2, measure, 98 if measure == "accuracy" else 0.2), 15, "mine", behind=behind
     )
     lines = layers(chart, "line")
-    assert [line["mark"]["color"] == charts.QUIET for line in lines] == [True, True, False, False]
+    assert [line["mark"]["color"] == style.QUIET for line in lines] == [True, True, False, False]
     data = chart.to_dict()["datasets"]
     assert max(row["epoch"] for line in lines for row in data[line["data"]["name"]]) == 15
 
 
 def test_the_interval_of_the_validation_accuracy_is_a_band():
     frame = epochs(2, "accuracy", 99).assign(low=98.5, high=99.5)
-    chart = charts.accuracy(frame, 15, "mine")
+    chart = charts.accuracy_chart(frame, 15, "mine")
     (band,) = layers(chart, "area")
     rows = chart.to_dict()["datasets"][band["data"]["name"]]
     assert {row["part"] for row in rows} == {charts.VALIDATION}
-    assert [rows[0]["most"], rows[0]["fewest"]] == [1.5, 0.5]
-    assert not layers(charts.accuracy(epochs(2, "accuracy", 99), 15), "area")
+    assert [rows[0]["high_error"], rows[0]["low_error"]] == [1.5, 0.5]
+    assert not layers(charts.accuracy_chart(epochs(2, "accuracy", 99), 15), "area")
 
 
 def test_points_are_shown_in_a_short_run_and_only_felt_in_a_long_one():
     def opacities(length):
         return {
             layer["mark"]["opacity"]
-            for layer in layers(charts.loss(epochs(length, "loss", 0.1), length), "point")
+            for layer in layers(charts.loss_chart(epochs(length, "loss", 0.1), length), "point")
         }
 
     assert 0 not in opacities(15)
@@ -164,7 +165,7 @@ def test_points_are_shown_in_a_short_run_and_only_felt_in_a_long_one():
 
 @pytest.mark.parametrize("length", [1, 15, 16, 17, 40, 200, 1_000])
 def test_the_epochs_on_the_axis_have_room(length):
-    axis = charts.loss(epochs(1, "loss", 0.1), length).to_dict()["layer"][0]["encoding"]["x"][
+    axis = charts.loss_chart(epochs(1, "loss", 0.1), length).to_dict()["layer"][0]["encoding"]["x"][
         "axis"
     ]
     assert 1 <= len(axis["values"]) - 1 <= 16
@@ -173,18 +174,18 @@ def test_the_epochs_on_the_axis_have_room(length):
 
 def test_all_charts_have_one_height():
     made = [
-        charts.accuracy(epochs(2, "accuracy", 99), 3),
-        charts.loss(epochs(2, "loss", 0.1), 3),
-        charts.rate(charts.plan(RunConfig(epochs=3), 10), 3),
+        charts.accuracy_chart(epochs(2, "accuracy", 99), 3),
+        charts.loss_chart(epochs(2, "loss", 0.1), 3),
+        charts.learning_rate_chart(charts.planned_rates(RunConfig(epochs=3), 10), 3),
     ]
-    assert {chart.to_dict()["height"] for chart in made} == {charts.HEIGHT}
+    assert {chart.to_dict()["height"] for chart in made} == {style.HEIGHT}
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize(("length", "steps"), [(1, 1), (3, 7), (15, 1_875), (200, 469)])
 def test_the_plan_is_what_the_schedule_says(schedule, length, steps):
     config = RunConfig(schedule=schedule, epochs=length)
-    plan = charts.plan(config, steps)
+    plan = charts.planned_rates(config, steps)
     assert plan["epoch"].is_monotonic_increasing
     assert plan["epoch"].iloc[0] == 0
     assert plan["epoch"].iloc[-1] == pytest.approx((length * steps - 1) / steps)
@@ -195,13 +196,13 @@ def test_the_plan_is_what_the_schedule_says(schedule, length, steps):
 
 def test_long_series_are_thinned_and_keep_their_mean():
     frame = pd.DataFrame({"epoch": range(1_200), "loss": range(1_200)})
-    thin = charts.thinned(frame, 600)
+    thin = charts.downsample(frame, 600)
     assert len(thin) == 600
     assert thin["loss"].mean() == frame["loss"].mean()
-    assert charts.thinned(frame, 2_000) is frame
+    assert charts.downsample(frame, 2_000) is frame
 
 
 def test_a_run_keeps_its_colour():
-    assert charts.colour("mine") == charts.colour("mine")
-    assert len({charts.colour(name) for name in ("initial", "intermediate", "final")}) == 3
-    assert {charts.colour(f"run-{number}") for number in range(200)} == set(charts.PALETTE)
+    assert style.run_colour("mine") == style.run_colour("mine")
+    assert len({style.run_colour(name) for name in ("initial", "intermediate", "final")}) == 3
+    assert {style.run_colour(f"run-{number}") for number in range(200)} == set(style.PALETTE)
