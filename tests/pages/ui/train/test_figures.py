@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 
 from core.charts import training as charts
-from core.experiments.statistics import wilson_interval
 from core.runs import files, store
 from pages.ui.train import curves
 from pages.ui.train.figures import format_points_difference, run_figures
@@ -63,15 +62,6 @@ def test_a_run_without_epochs_has_nothing_to_compare(folder):
     made_run(folder, "other")
     found = run_figures(store.open_run("new"), store.open_run("other"))
     assert [each.difference for each in found] == ["–", "–", "+8,680", "–"]
-
-
-def test_curves_carry_their_interval_and_say_whose_they_are(folder):
-    run = made_run(folder, "mine", done=2)
-    frame = curves.accuracy_by_epoch(run)
-    last = frame[frame["part"] == charts.VALIDATION].iloc[-1]
-    assert last["accuracy"] == run.last.val_accuracy
-    assert (last["low"], last["high"]) == wilson_interval(run.last.val_correct, run.last.val_total)
-    assert list(curves.loss_by_epoch(run)["loss"])[-1] == run.last.val_loss
 
 
 def test_the_figures_of_a_chart_hold_both_runs(folder, monkeypatch):
