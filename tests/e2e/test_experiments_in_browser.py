@@ -30,13 +30,15 @@ def found(checkpoints, monkeypatch):
 
 def test_two_runs_are_compared_and_the_answer_is_in_the_link(tab):
     tab.goto("/experiments?first=initial&second=final")
-    expect(tab.locator(".verdict")).to_contain_text(re.compile("is better by|No clear difference"))
+    expect(tab.locator(".headline")).to_contain_text(re.compile("is better by|No clear difference"))
     expect(tab.get_by_text("McNemar's exact test")).to_be_visible()
     expect(
         tab.locator(".st-key-chart_difference canvas, .st-key-chart_difference svg").first
     ).to_be_visible()
     expect(
-        tab.get_by_role("region", name="Test images that each gets right or wrong")
+        tab.get_by_role(
+            "region", name="Test images that each network predicts correctly or wrongly"
+        )
     ).to_be_visible()
     tab.get_by_role("radio", name="Exports").click()
     expect(tab).to_have_url(re.compile("experiment=Exports"))
@@ -49,22 +51,22 @@ def test_a_sweep_shows_what_it_found_and_its_name_is_in_the_link(tab, found):
     expect(tab).to_have_url(re.compile("sweep=newer"))
     tab.goto("/experiments?experiment=Sweep&sweep=older")
     expect(box).to_have_value("older")
-    expect(tab.locator(".verdict")).to_contain_text(f"by {found.best.run}")
+    expect(tab.locator(".headline")).to_contain_text(f"by {found.best.run}")
     for chart in ("history", "front", "slice"):
         expect(tab.locator(f".st-key-chart_{chart} :is(canvas, svg)").first, chart).to_be_visible()
     expect(tab.get_by_role("button", name="Train the winner")).to_be_visible()
     box.click()
     tab.get_by_role("option", name="newer").click()
     expect(tab).to_have_url(re.compile("sweep=newer"))
-    expect(tab.locator(".verdict")).to_contain_text("by newer-")
+    expect(tab.locator(".headline")).to_contain_text("by newer-")
 
 
 def test_a_network_is_made_checked_and_saved(tab, tmp_path):
     tab.goto("/experiments?experiment=Exports&taken=intermediate")
-    tab.locator(".st-key-make_onnx button").click()
-    expect(tab.get_by_text("it names 1,000 of 1,000 test images as the run does")).to_be_visible()
+    tab.locator(".st-key-experiments_make_onnx button").click()
+    expect(tab.get_by_text("1,000 of 1,000 test images")).to_be_visible()
     with tab.expect_download() as waiting:
-        tab.locator(".st-key-save_onnx button").click()
+        tab.locator(".st-key-experiments_save_onnx button").click()
     assert waiting.value.suggested_filename == "intermediate.onnx"
     waiting.value.save_as(tmp_path / "net.onnx")
     assert onnxruntime.InferenceSession(tmp_path / "net.onnx").get_inputs()[0].name == "images"
@@ -77,7 +79,10 @@ def test_no_part_scrolls_sideways_on_a_phone(tab):
     for part in ("Compare", "Repeats", "Sweep", "Rate+finder", "Exports"):
         tab.goto(f"/experiments?experiment={part}")
         expect(
-            tab.locator(".verdict, .st-key-as_onnx, [data-testid=stSelectbox]").first, part
+            tab.locator(
+                ".headline, .st-key-experiments_export_onnx, [data-testid=stSelectbox]"
+            ).first,
+            part,
         ).to_be_visible()
         main = tab.locator("[data-testid=stMain]")
         assert main.evaluate("each => each.scrollWidth <= each.clientWidth"), (

@@ -58,7 +58,9 @@ def test_from_the_first_page_to_ones_own_run_its_mistakes_and_a_drawn_digit(
     expect(tab.get_by_role("heading", name="mine")).to_be_visible()
     tab.get_by_test_id("stMain").get_by_role("link", name="Mistakes").click()
     expect(tab).to_have_url(re.compile("/mistakes.*run=mine"))
-    expect(tab.get_by_role("gridcell", name=re.compile("read as .: [1-9]")).first).to_be_visible()
+    expect(
+        tab.get_by_role("gridcell", name=re.compile("predicted as .: [1-9]")).first
+    ).to_be_visible()
     tab.get_by_role("link", name="Draw", exact=True).first.click()
     draw(tab, DIGITS[1])
     expect(answer(tab)).to_have_text("1")

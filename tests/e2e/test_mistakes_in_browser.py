@@ -19,8 +19,8 @@ def digits_are_here(mnist):
 
 def confused(tab):
     """A cell of mistakes, the one with the most images."""
-    tab.get_by_role("gridcell", name=re.compile("read as .: [1-9]")).first.wait_for()
-    cells = tab.get_by_role("gridcell", name=re.compile("read as .: [1-9]")).all()
+    tab.get_by_role("gridcell", name=re.compile("predicted as .: [1-9]")).first.wait_for()
+    cells = tab.get_by_role("gridcell", name=re.compile("predicted as .: [1-9]")).all()
     return max(cells, key=lambda each: int(each.inner_text()))
 
 
@@ -38,15 +38,15 @@ def test_a_cell_shows_its_images_and_one_goes_to_draw(tab):
     tab.goto("/mistakes?run=final")
     cell = confused(tab)
     label, read, count = re.match(
-        r"(\d) read as (\d): (\d+) image", cell.get_attribute("aria-label")
+        r"(\d) predicted as (\d): (\d+) image", cell.get_attribute("aria-label")
     ).groups()
     cell.click()
-    expect(tab.get_by_role("heading", name=f"{label} read as {read}")).to_be_visible()
-    images = gallery(tab, "Images, the highest loss first")
+    expect(tab.get_by_role("heading", name=f"{label} predicted as {read}")).to_be_visible()
+    images = gallery(tab, "Images, highest loss first")
     expect(images).to_have_count(min(int(count), 56))
     for image in images.all():
         expect(image).to_have_attribute(
-            "aria-label", re.compile(f"labelled {label}, read as {read},")
+            "aria-label", re.compile(f"label {label}, predicted {read} ")
         )
     for setting in (f"labelled={label}", f"read={read}"):
         expect(tab).to_have_url(re.compile(setting))
@@ -55,9 +55,9 @@ def test_a_cell_shows_its_images_and_one_goes_to_draw(tab):
     images.last.click()
     index = re.match(r"Test image (\d+)", images.last.get_attribute("aria-label"))[1]
     expect(tab.get_by_role("heading", name=f"test image {int(index):,}")).to_be_visible()
-    tab.locator(f"a[href$='digit=test-{index}']", has_text="Look closer").click()
+    tab.locator(f"a[href*='digit=test-{index}&']", has_text="Open in Draw").click()
     expect(tab).to_have_url(re.compile(f"/draw.*digit=test-{index}"))
-    expect(tab.locator(".closeup")).to_contain_text(f"is labelled {label}")
+    expect(tab.locator(".closeup")).to_contain_text(f"label {label}")
     expect(answer(tab)).to_have_text(read)
 
 
@@ -65,14 +65,14 @@ def test_two_runs_are_compared(tab):
     tab.goto("/mistakes?run=final")
     tab.get_by_role("radio", name="two runs").click()
     second = tab.get_by_role("combobox", name="Second run").input_value()
-    title = f"Right by final, wrong by {second}"
+    title = f"final correct, {second} wrong"
     images = gallery(tab, title)
     expect(images.first).to_be_visible()
     expect(tab.get_by_role("heading", name=title)).to_contain_text(
-        re.compile(r"[1-9]\d*, the highest loss first")
+        re.compile(r"[1-9]\d*, highest loss first")
     )
     found = re.match(
-        rf"Test image (\d+), labelled (\d): final reads (\d), {second} (\d)",
+        rf"Test image (\d+), label (\d): final predicts (\d), {second} (\d)",
         images.nth(1).get_attribute("aria-label"),
     )
     index, label, first, other = found.groups()
@@ -80,6 +80,6 @@ def test_two_runs_are_compared(tab):
     images.nth(1).click()
     expect(tab.get_by_role("heading", name=f"test image {int(index):,}")).to_be_visible()
     tab.get_by_role("radio", name="both wrong").click()
-    expect(gallery(tab, "Wrong by both").first).to_be_visible()
+    expect(gallery(tab, "Both wrong").first).to_be_visible()
     for setting in ("view=two.runs", "split=both"):
         expect(tab).to_have_url(re.compile(setting))

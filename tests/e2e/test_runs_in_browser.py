@@ -21,14 +21,14 @@ def table(tab):
     return found
 
 
-def tick(tab, row: int) -> None:
+def tick_row(tab, row: int) -> None:
     """Tick a row of the table, counted from 0."""
     table(tab).click(
         position={"x": TICKS, "y": HEAD + ROW * row + ROW / 2}, force=True
     )  # its scroller lies above it
 
 
-def ticked(tab):
+def selected(tab):
     return tab.locator(".st-key-select [data-tag]")
 
 
@@ -36,12 +36,12 @@ def curves(tab):
     return tab.locator(".st-key-chart_overlay [data-testid=stVegaLiteChart]")
 
 
-def at_rest(tab) -> None:
+def wait_for_script(tab) -> None:
     """Wait until the page's script has ended."""
     expect(tab.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
 
 
-def kept(tab, checkpoints, name: str, notes: str, tags: tuple[str, ...]) -> None:
+def wait_for_annotations(tab, checkpoints, name: str, notes: str, tags: tuple[str, ...]) -> None:
     """Wait until a run's folder holds these notes and tags."""
     for _ in range(200):
         run = open_run(name, checkpoints)
@@ -51,16 +51,16 @@ def kept(tab, checkpoints, name: str, notes: str, tags: tuple[str, ...]) -> None
     assert (run.notes, run.tags) == (notes, tags)
 
 
-def told(tab):
-    return tab.get_by_role("region", name="What differs")
+def comparison(tab):
+    return tab.get_by_role("region", name="Comparison of the runs")
 
 
-def test_two_runs_are_ticked_compared_and_in_the_link(tab):
+def test_two_runs_are_selected_compared_and_in_the_link(tab):
     tab.goto("/runs?order=name")
-    tick(tab, 0)
+    tick_row(tab, 0)
     expect(tab.get_by_role("heading", name="final")).to_be_visible()
-    tick(tab, 1)
-    expect(ticked(tab)).to_have_text(["final", "initial"])
+    tick_row(tab, 1)
+    expect(selected(tab)).to_have_text(["final", "initial"])
     lines = curves(tab).locator(
         f"path[stroke='{style.run_colour('final')}'], path[stroke='{style.run_colour('initial')}']"
     )
@@ -69,25 +69,25 @@ def test_two_runs_are_ticked_compared_and_in_the_link(tab):
     assert strokes == {style.run_colour("final"), style.run_colour("initial")}
     expect(curves(tab)).to_contain_text(re.compile(r"final\s+99"))
     for row in ("Parameters", "Network", "Augmentation", "Schedule"):
-        expect(told(tab).get_by_role("rowheader", name=row, exact=True)).to_be_visible()
+        expect(comparison(tab).get_by_role("rowheader", name=row, exact=True)).to_be_visible()
     expect(tab.get_by_text(re.compile(r"The other \d+ settings are the same"))).to_be_visible()
     expect(tab).to_have_url(re.compile(r"order=name&select=final&select=initial$"))
-    at_rest(tab)
+    wait_for_script(tab)
     tab.get_by_role("radio", name="loss").click()
     expect(tab).to_have_url(re.compile("curves=loss"))
     expect(curves(tab).locator("path[stroke]").first).to_be_visible()
     tab.reload()
-    expect(ticked(tab)).to_have_text(["final", "initial"])
+    expect(selected(tab)).to_have_text(["final", "initial"])
     tab.get_by_placeholder("Name, tag").fill("intermed")
     expect(tab.get_by_text("1 of 3 runs")).to_be_visible()
-    tick(tab, 0)
-    expect(ticked(tab)).to_have_text(["final", "initial", "intermediate"])
+    tick_row(tab, 0)
+    expect(selected(tab)).to_have_text(["final", "initial", "intermediate"])
     tab.get_by_role("button", name="Remove final").click()
-    expect(ticked(tab)).to_have_text(["initial", "intermediate"])
+    expect(selected(tab)).to_have_text(["initial", "intermediate"])
     expect(tab).to_have_url(re.compile("find=intermed.*select=initial&select=intermediate"))
 
 
-def test_a_run_is_downloaded_and_taken_in_again(tab, checkpoints, guests, tmp_path):
+def test_a_run_is_downloaded_and_imported_again(tab, checkpoints, guests, tmp_path):
     tab.goto("/runs?select=final")
     with tab.expect_download() as waiting:
         tab.get_by_role("button", name="Whole run (zip)").click()
@@ -105,15 +105,15 @@ def test_a_run_is_downloaded_and_taken_in_again(tab, checkpoints, guests, tmp_pa
     bad = tmp_path / "bad.zip"
     bad.write_bytes(b"not a run")
     tab.locator("input[type=file]").set_input_files(bad)
-    expect(tab.get_by_text("bad.zip is not taken in")).to_be_visible()
+    expect(tab.get_by_text("bad.zip was not imported")).to_be_visible()
 
 
-def test_deleting_asks_first_and_restoring_brings_back(tab, checkpoints, guests):
+def test_deleting_asks_first_and_can_be_undone(tab, checkpoints, guests):
     tab.goto("/runs?select=initial")
     tab.get_by_role("button", name="Delete").click()
     dialog = tab.get_by_role("dialog")
-    expect(dialog.get_by_text("goes to the bin")).to_be_visible()
-    dialog.get_by_role("button", name="Keep").click()
+    expect(dialog.get_by_text("moves to the bin")).to_be_visible()
+    dialog.get_by_role("button", name="Cancel").click()
     expect(dialog).to_have_count(0)
     assert open_run("initial", checkpoints)
     tab.get_by_role("button", name="Delete").click()
@@ -123,44 +123,44 @@ def test_deleting_asks_first_and_restoring_brings_back(tab, checkpoints, guests)
     dialog.get_by_role("button", name="Delete").click()
     expect(tab.get_by_text("1 deleted run")).to_be_visible()
     assert not (checkpoints / "initial").exists()
-    expect(ticked(tab)).to_have_count(0)
+    expect(selected(tab)).to_have_count(0)
     tab.get_by_role("button", name="Restore").click()
-    expect(tab.get_by_text("Nothing was deleted.")).to_be_visible()
+    expect(tab.get_by_text("The bin is empty.")).to_be_visible()
     expect(tab.get_by_role("heading", name="initial")).to_be_visible()
     assert open_run("initial", checkpoints).epochs
 
 
-def test_notes_tags_and_a_new_name_are_kept(tab, checkpoints, guests):
+def test_notes_tags_and_a_new_name_are_saved(tab, checkpoints, guests):
     tab.goto("/runs?select=intermediate")
     notes = tab.get_by_label("Notes")
     notes.fill("Less is enough.")
     notes.press("Control+Enter")
-    expect(tab.get_by_text("Notes kept.")).to_be_visible()
+    expect(tab.get_by_text("Notes saved.")).to_be_visible()
     tab.get_by_label("Tags").fill("small")
     tab.keyboard.press("Enter")
     tab.keyboard.press(
         "Escape"
     )  # while the list is open, nothing else is there for those who do not see it
-    kept(tab, checkpoints, "intermediate", "Less is enough.", ("small",))
+    wait_for_annotations(tab, checkpoints, "intermediate", "Less is enough.", ("small",))
     for name, back in (("middle", "intermediate"), ("intermediate", "middle")):
         expect(notes).to_have_count(
             1
         )  # the one under the old name stands until the script has ended
-        at_rest(tab)
+        wait_for_script(tab)
         tab.get_by_role("button", name="Rename").first.click()
         tab.get_by_label("New name").fill(name)
         tab.get_by_label("New name").press("Enter")
-        tab.locator(".st-key-do_rename button").click()
+        tab.locator(".st-key-runs_rename button").click()
         expect(tab.get_by_role("heading", name=name)).to_be_visible()
         assert not (checkpoints / back).exists()
     expect(notes).to_have_count(1)
-    at_rest(tab)
+    wait_for_script(tab)
     notes.fill("")
     notes.press("Control+Enter")
-    expect(tab.get_by_text("Notes kept.").last).to_be_visible()
-    at_rest(tab)
+    expect(tab.get_by_text("Notes saved.").last).to_be_visible()
+    wait_for_script(tab)
     tab.get_by_role("button", name="Remove small").click()
-    kept(tab, checkpoints, "intermediate", "", ())
+    wait_for_annotations(tab, checkpoints, "intermediate", "", ())
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_it_works_with_a_finger_on_a_phone(tab):
     place = table(tab).bounding_box()
     for row in (0, 1):
         tab.touchscreen.tap(place["x"] + TICKS, place["y"] + HEAD + ROW * row + ROW / 2)
-        expect(ticked(tab)).to_have_count(row + 1)
-    expect(told(tab)).to_be_visible()
+        expect(selected(tab)).to_have_count(row + 1)
+    expect(comparison(tab)).to_be_visible()
     main = tab.locator("[data-testid=stMain]")
     assert main.evaluate("each => each.scrollWidth <= each.clientWidth"), "it scrolls sideways"
