@@ -13,6 +13,15 @@ import pytest
 from core.runs import processes
 
 
+def str_of(value: object) -> str:
+    """A short test id."""
+    return (
+        repr(value)[:12]
+        if not isinstance(value, int)
+        else f"{type(value).__name__} of {value.bit_length()} bits"
+    )
+
+
 def test_this_process_is_alive_and_another_start_is_another_process():
     pid, started = processes.identity()
     assert pid == os.getpid()
@@ -53,23 +62,11 @@ def test_a_zombie_is_dead():
     assert not processes.is_alive(pid, started)
 
 
-@pytest.mark.parametrize(
-    ("pid", "started"),
-    [
-        (None, None),
-        ("1", ""),
-        (-1, ""),
-        (0, ""),
-        (True, ""),
-        (2**60, ""),
-        (10**400, "1"),
-        (os.getpid(), None),
-        (os.getpid(), 1.5),
-        (os.getpid(), 10**400),
-        (os.getpid(), "9" * 400),
-        (os.getpid(), "nan"),
-        (os.getpid(), ""),
-    ],
-)
-def test_what_is_no_process_is_dead(pid, started):
-    assert not processes.is_alive(pid, started)
+@pytest.mark.parametrize("pid", [None, "1", -1, 0, True, 2**60, 10**400], ids=str_of)
+def test_a_pid_that_is_not_one_names_no_process(pid):
+    assert not processes.is_alive(pid, "")
+
+
+@pytest.mark.parametrize("started", [None, 1.5, 10**400, "9" * 400, "nan", ""], ids=str_of)
+def test_a_start_that_is_not_one_names_no_process(started):
+    assert not processes.is_alive(os.getpid(), started)
