@@ -114,7 +114,7 @@ def test_the_winner_is_trained_on_everything(started, idle):
     app = opened(sweep="made")
     well(app.button(key="experiments_train_winner").click().run())
     (group,) = repeats.list_groups()
-    assert group.name == f"made-{found.best.place:03d}-all"
+    assert group.name == f"made-{found.best.slot:03d}-all"
     assert len(group.runs) == SEEDS
     assert group.name in page_text(app)
     assert idle

@@ -50,7 +50,7 @@ def server() -> Iterator[str]:
         message = " ".join(missing)
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
     assert place is not None
-    # Not below pytest's own folder, which only its owner may enter: the server refuses to run as root.
+    # Not in pytest's folder, which only its owner may enter: the server refuses to run as root.
     folder = Path(tempfile.mkdtemp(prefix="inkling-postgresql-"))
     su: list[str] = []
     if os.getuid() == 0:
