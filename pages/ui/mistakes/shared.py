@@ -128,13 +128,13 @@ def draw_probabilities(probabilities: Mapping[str, np.ndarray], label: int) -> N
         figures = " | ".join(
             f"{100 * values[digit]:.{1 if single else 0}f}" for values in probabilities.values()
         )
-        style = ""
+        row_class = ""
         if any(int(values.argmax()) == digit for values in probabilities.values()):
-            style = "first"
+            row_class = "first"
         elif all(values[digit] < NEGLIGIBLE for values in probabilities.values()):
-            style = "quiet"
+            row_class = "quiet"
         rows.append(
-            f'<tr class="{style}"><th scope="row">{digit}</th>'
+            f'<tr class="{row_class}"><th scope="row">{digit}</th>'
             f'<td class="track" aria-hidden="true">{bars}</td>'
             f'<td class="share{"" if single else " two"}">{figures} %</td>'
             f'<td class="word">{"label" if digit == label else ""}</td></tr>'
