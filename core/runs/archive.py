@@ -22,26 +22,25 @@ from core.regular_files import read_regular_file
 from core.runs import events, files, safe_zip, status, weights
 from core.runs.disk_limits import check_limits
 from core.runs.folders import checkpoints_folder, new_folder
-from core.runs.run import (
-    FORMAT,
-    PARENT_FIELDS,
-    WHICH_WEIGHTS,
-    Run,
-    check_format,
-    check_notes_and_tags,
-    is_parent,
-    parse_epochs,
-    parse_runtime,
-    parse_test,
-    read_run,
-)
+from core.runs.run import Run, read_run, read_run_json
 from core.runs.run_names import check_name, check_name_is_free, find_free_name
+from core.runs.run_schema import WHICH_WEIGHTS, check_epochs
 from core.runs.store import open_run
+from core.schema import shown
 from core.training.plan import plan
 
 TEXTS = ("run.json", "status.json", "epochs.json", events.NAME)
 TENSORS = tuple(f"{which}{weights.SUFFIX}" for which in WHICH_WEIGHTS)
 OLD_TENSORS = tuple(f"{which}{weights.OLD_SUFFIX}" for which in WHICH_WEIGHTS)
+MAX_ENTRIES = 1_000
+MAX_EVENTS = 50_000  # a run of hours has some thousands
+# Unpacked; JSON takes up to 30 times as much memory as text.
+MAX_TEXT_BYTES = {
+    "run.json": 300_000,
+    "status.json": 20_000,
+    "epochs.json": 3_000_000,
+    events.NAME: 8_000_000,
+}
 _FINAL_STATES = ("finished", "stopped", "diverged", "failed")
 
 
@@ -104,21 +103,21 @@ def import_run(
     """
     folder, limits = folder or checkpoints_folder(), limits or Limits.from_environment()
     own_name, contents = _unpack(data, limits)
-    run = _rebuild_run(_parse(contents, "run.json"), limits)
-    rows = parse_epochs(_parse(contents, "epochs.json"))
+    run = read_run_json(_parse(contents, "run.json"), limits)
+    rows = check_epochs(_parse(contents, "epochs.json"))
     if not rows:
         run["runtime"] = None  # it will be started here, with what this machine decides
     ending = _parse(contents, "status.json")
     state = ending.get("state") if isinstance(ending, Mapping) else None
-    history = [_rebuild_event(event) for event in events.parse(contents.get(events.NAME, b""))]
+    history = events.parse(contents.get(events.NAME, b""))[:MAX_EVENTS]
     if rows:
-        _check_weights(RunConfig.from_dict(run["config"]), contents)
+        _check_weights(run["config"], contents)
     with files.lock_folder(folder):
         check_limits(folder, limits)
         name = name or find_free_name(own_name, folder)
         check_name_is_free(folder, check_name(name))
         with new_folder(folder, name) as place:
-            files.write_json(place / "run.json", run)
+            files.write_json(place / "run.json", _to_json(run))
             files.write_json(place / "epochs.json", [row.to_dict() for row in rows])
             lines = b"".join(json.dumps(event).encode() + b"\n" for event in history)
             files.write_bytes(place / events.NAME, lines)
@@ -143,45 +142,50 @@ def _check_weights(config: RunConfig, contents: Mapping[str, bytes]) -> None:
 
 
 def _unpack(data: bytes, limits: Limits) -> tuple[str, dict[str, bytes]]:
-    """Return the name of the folder in a zip file, and its files by name."""
+    """Return the name of the run's folder in a zip file, and the run's files by name.
+
+    Zip files made by other programs are read too: their extra files are ignored.
+    """
     _check_size(len(data), limits)
     budget = limits.max_upload_mb * 1_000_000
     contents: dict[str, bytes] = {}
     parents = set()
-    with safe_zip.open_zip(io.BytesIO(data), "the zip", 2 * len(TEXTS + TENSORS)) as archive:
+    with safe_zip.open_zip(data, "the zip", MAX_ENTRIES) as archive:
         for entry in archive.infolist():
-            if entry.filename.endswith("/"):
-                continue
-            parent, _, file = entry.filename.rpartition("/")
+            path = entry.filename.replace("\\", "/")
+            parent, _, file = path.rpartition("/")
+            folders = path.split("/")[:-1]
+            if path.startswith("/") or ".." in folders or ":" in path:
+                raise RunError(f"{shown(entry.filename)} does not belong in a run's zip.")
             if file in OLD_TENSORS:
                 raise RunError(
                     f"its weights have the old format ({file}), which is not imported; if you "
                     "trust the file, unpack it into the checkpoints folder and run "
                     "python -m core convert there."
                 )
+            if file not in TEXTS + TENSORS or "__MACOSX" in folders:
+                continue
             if (
-                file not in TEXTS + TENSORS
-                or file in contents
-                or "/" in parent
-                or "\\" in entry.filename
+                file in contents
                 or stat.S_ISLNK(entry.external_attr >> 16)
-                or entry.flag_bits & 1
+                or entry.flag_bits & 1  # encrypted
                 or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
             ):
-                raise RunError(f"{entry.filename[:60]!r} does not belong in a run's zip.")
+                raise RunError(f"{shown(entry.filename)} does not belong in a run's zip.")
             parents.add(parent)
-            # The size in the header may be wrong, so no more than the budget is ever unpacked.
+            # The size in the header may be wrong, so no more than the limit is ever unpacked.
+            limit = min(budget, MAX_TEXT_BYTES.get(file, budget))
             with archive.open(entry) as part:
-                contents[file] = part.read(budget + 1)
-            budget -= len(contents[file])
-            if budget < 0:
+                contents[file] = part.read(limit + 1)
+            if len(contents[file]) > limit:
                 raise LimitError(
-                    f"unpacked, the zip is larger than {limits.max_upload_mb} MB "
-                    "(INKLING_MAX_UPLOAD_MB)."
+                    f"{file} is too large: unpacked, it may have {limit / 1e6:.2g} MB "
+                    "(INKLING_MAX_UPLOAD_MB limits all files together)."
                 )
+            budget -= len(contents[file])
     if len(parents) != 1:
         raise RunError("the zip does not hold exactly one run.")
-    return parents.pop() or "run", contents
+    return parents.pop().rpartition("/")[2] or "run", contents
 
 
 def _check_size(size: int, limits: Limits) -> None:
@@ -198,46 +202,16 @@ def _parse(contents: Mapping[str, bytes], name: str) -> Any:
     return files.parse_json(contents[name], name)
 
 
-def _rebuild_run(values: Any, limits: Limits) -> dict[str, Any]:
-    """Return a new run.json from those values of an uploaded one that are valid."""
-    if not isinstance(values, Mapping) or "config" not in values:
-        raise RunError("run.json does not describe a run of this app.")
-    check_format(values.get("format"))
-    config = RunConfig.from_dict(values["config"])
-    plan(config, limits)
-    parent, recipe, notes = values.get("parent"), values.get("recipe"), values.get("notes")
-    tags = values.get("tags")
-    tags = tuple(tags) if isinstance(tags, list) else ()
-    check_notes_and_tags(notes, tags)
-    runtime = parse_runtime(values)
-    parse_test(values.get("test"))
+def _to_json(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the checked values of an uploaded run.json as JSON values."""
+    runtime = values["runtime"]
     return {
-        "format": FORMAT,
-        "created": status.parse_time(values.get("created")).isoformat(timespec="milliseconds"),
-        "config": config.to_dict(),
-        "recipe": recipe[:80] if isinstance(recipe, str) else None,
-        "parent": (
-            {name: parent[name] for name in PARENT_FIELDS}
-            if parent is not None and is_parent(parent)
-            else None
-        ),
-        "notes": notes,
-        "tags": list(tags),
+        **values,
+        "created": values["created"].isoformat(timespec="milliseconds"),
+        "config": values["config"].to_dict(),
+        "group": None,  # its other repeats are not here
         "runtime": runtime.to_dict() if runtime else None,
-        "test": values.get("test"),
     }
-
-
-def _rebuild_event(event: events.Event) -> dict[str, Any]:
-    known = {
-        "kind": event["kind"][:40],
-        **{name: event[name] for name in ("time", "epoch", "step")},
-    }
-    if event["kind"] == "batch":
-        known |= {name: event[name] for name in ("steps", "loss", "lr")}
-    if isinstance(event.get("message"), str):
-        known["message"] = event["message"]
-    return known
 
 
 def _read_times(folder: Path) -> dict[str, int]:

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from core.runs import files
+from core.runs.run_schema import EVENT_FIELDS
+from core.schema import SchemaError, check_object
 
 NAME = "events.jsonl"
 MAX_BYTES = 32_000_000
@@ -65,8 +67,9 @@ def parse(data: bytes) -> list[Event]:
             event = json.loads(text)
         except (ValueError, RecursionError):
             continue
-        if _is_event(event):
-            events.append(event)
+        checked = _check(event)
+        if checked is not None:
+            events.append(checked)
     return events
 
 
@@ -93,22 +96,15 @@ def rewind(path: Path, epoch: int, step: int, rows: int) -> list[Event]:
     return kept
 
 
-def _is_event(event: Any) -> bool:
-    if not isinstance(event, dict) or not isinstance(event.get("kind"), str):
-        return False
-    if not all(
-        type(event.get(name)) is int and 0 <= event[name] < 10**9 for name in ("epoch", "step")
-    ):
-        return False
-    if not _number(event.get("time")) or not 0 <= event["time"] < 10**11:
-        return False
-    return event["kind"] != "batch" or all(
-        _number(event.get(name)) for name in ("steps", "loss", "lr")
-    )
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+def _check(event: Any) -> Event | None:
+    """Return an event with the values that its kind has; None for anything else."""
+    kind = event.get("kind") if isinstance(event, Mapping) else None
+    if not isinstance(kind, str) or kind not in EVENT_FIELDS:
+        return None
+    try:
+        return check_object(event, EVENT_FIELDS[kind], drop_unknown=True)
+    except SchemaError:
+        return None
 
 
 @dataclass

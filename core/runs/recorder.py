@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from core.errors import RunError
 from core.runs import events, files, store, torch_file, weights
 from core.runs.creation import START
-from core.runs.run import STATE, find_best_epoch, parse_epochs
+from core.runs.run import STATE, find_best_epoch
+from core.runs.run_schema import check_epochs, clean_text
 
 if TYPE_CHECKING:
     from core.training.results import BatchResult, EpochResult, TestResult
@@ -84,7 +85,7 @@ class Recorder:
         Raises:
             RunError: the state contradicts its own epoch table.
         """
-        self.rows = parse_epochs(state.get("rows")) if state else []
+        self.rows = check_epochs(state.get("rows")) if state else []
         if len(self.rows) != training.epoch:
             raise RunError(
                 f"{STATE} is at epoch {training.epoch}, but its table has {len(self.rows)} rows."
@@ -171,7 +172,7 @@ class Recorder:
         """Append an event that says how training ended, at the position of the last one."""
         recorded = events.read(self.folder / events.NAME)
         epoch, step = (recorded[-1]["epoch"], recorded[-1]["step"]) if recorded else (1, 0)
-        self.append_event(state, epoch, step, message=message)
+        self.append_event(state, epoch, step, message=clean_text(message))
 
     def _append_batch_event(self) -> None:
         result, loss = self._last_batch, float(self._loss_sum) / self._step_count

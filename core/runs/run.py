@@ -12,23 +12,21 @@ from typing import Any
 
 from core import aliases
 from core.config import RunConfig
-from core.errors import RunError, UserError, listed
+from core.errors import LimitError, RunError, UserError, listed
+from core.limits import Limits
 from core.models.architectures import rows_of
 from core.models.shapes import count_parameters, trace
 from core.runs import events, files, status, weights
 from core.runs.file_cache import FileCache, file_signature
+from core.runs.run_schema import NOTES, TAGS, WHICH_WEIGHTS, check_epochs, check_run, to_test_result
 from core.runtime import Runtime
+from core.schema import raising, shown
 from core.training import schedules
 from core.training.plan import plan
 from core.training.results import EpochResult, TestResult
 
 FORMAT = 1
-WHICH_WEIGHTS = ("last", "best")
-PARENT_FIELDS = ("name", "which", "epoch")
 STATE = "state.pt"
-MAX_COUNT = 10**9  # of images; far above any data set of ours
-MAX_NOTES = 10_000
-MAX_TAGS = 20
 
 # What is checked of a folder depends on these; pages list hundreds of runs that hardly ever change.
 _CHECKED_FILES = ("run.json", "epochs.json", "last.safetensors", "best.safetensors", "start.pt")
@@ -156,63 +154,62 @@ def read_run(folder: Path) -> Run:
 
 def _read_checked(folder: Path) -> Run:
     """Read everything but the status."""
-    values = files.read_json(folder / "run.json")
-    if not isinstance(values, Mapping) or "format" not in values or "config" not in values:
-        raise RunError("run.json does not describe a run of this app.")
-    check_format(values["format"])
-    try:
-        config = RunConfig.from_dict(values["config"])
-        expected = weights.expected_tensors(plan(config).rows)
-    except UserError as error:
-        raise RunError(f"run.json describes a run that cannot be trained: {error}") from None
-    parent, notes, tags = (values.get(name) for name in ("parent", "notes", "tags"))
-    recipe, group = values.get("recipe"), values.get("group")
-    if not (
-        (parent is None or is_parent(parent))
-        and isinstance(notes, str)
-        and isinstance(tags, list)
-        and all(isinstance(tag, str) for tag in tags)
-        and all(text is None or isinstance(text, str) for text in (recipe, group))
-    ):
-        raise RunError(
-            "run.json is damaged: parent, notes, tags, recipe or group has a wrong type."
-        )
+    values = read_run_json(files.read_json(folder / "run.json"))
+    config = values["config"]
+    expected = weights.expected_tensors(plan(config).rows)
     rows = read_epochs(folder)
     weights.refuse_old_format(folder)
     if rows:
         for which in WHICH_WEIGHTS:
             weights.check_file(folder / f"{which}{weights.SUFFIX}", expected)
-    created = status.parse_time(values.get("created"))
     return Run(
         name=folder.name,
         folder=folder,
         config=config,
-        created=created,
-        recipe=recipe,
-        parent=parent,
-        notes=notes,
-        tags=tuple(tags),
-        runtime=parse_runtime(values),
-        test=parse_test(values.get("test")),
+        created=values["created"],
+        recipe=values["recipe"],
+        parent=values["parent"],
+        notes=values["notes"],
+        tags=tuple(values["tags"]),
+        runtime=values["runtime"],
+        test=to_test_result(values["test"]),
         state="",
         message="",
-        updated=created,
+        updated=values["created"],
         epochs=tuple(rows),
-        group=group,
+        group=values["group"],
     )
 
 
-def check_format(value: Any) -> None:
-    """Refuse a run.json of another version.
+def read_run_json(values: Any, limits: Limits | None = None) -> dict[str, Any]:
+    """Return the values of run.json, checked; config, runtime and time as objects.
+
+    Args:
+        values: what the file holds.
+        limits: what the config must keep to; None: no limits.
 
     Raises:
-        RunError: names both versions.
+        RunError: names the value that is wrong.
+        LimitError: the run is larger than the limits allow.
     """
-    if value != FORMAT:
+    if not isinstance(values, Mapping) or "format" not in values or "config" not in values:
+        raise RunError("run.json does not describe a run of this app.")
+    if values["format"] != FORMAT:
         raise RunError(
-            f"it was written in format {str(value)[:20]} by another version of the app; this one "
-            f"reads format {FORMAT}."
+            f"it was written in format {shown(values['format'])} by another version of the app; "
+            f"this one reads format {FORMAT}."
         )
+    checked = check_run(values)
+    try:
+        checked["config"] = RunConfig.from_dict(checked["config"])
+        plan(checked["config"], limits)
+    except LimitError:
+        raise
+    except UserError as error:
+        raise RunError(f"run.json describes a run that cannot be trained: {error}") from None
+    checked["created"] = status.parse_time(checked["created"])
+    checked["runtime"] = _parse_runtime(values)
+    return checked
 
 
 def read_epochs(folder: Path) -> list[EpochResult]:
@@ -221,46 +218,10 @@ def read_epochs(folder: Path) -> list[EpochResult]:
     Raises:
         RunError: epochs.json is missing or damaged.
     """
-    return parse_epochs(files.read_json(folder / "epochs.json"))
+    return check_epochs(files.read_json(folder / "epochs.json"))
 
 
-def parse_epochs(values: Any) -> list[EpochResult]:
-    """Return an epoch table from JSON values.
-
-    Raises:
-        RunError: they are not a table, or its epochs do not count up from 1.
-    """
-    if not isinstance(values, list):
-        raise RunError("epochs.json is damaged: it is not a table.")
-    rows = [EpochResult.from_dict(value) for value in values]
-    for row in rows:
-        if not (
-            _are_counts(row.train_correct, row.train_total)
-            and _are_counts(row.val_correct, row.val_total)
-            and all(
-                0 <= value < 1e300 for value in (row.lr, row.seconds, row.train_loss, row.val_loss)
-            )
-        ):
-            raise RunError(
-                f"epochs.json is damaged: the row of epoch {str(row.epoch)[:9]} holds impossible "
-                "values."
-            )
-    if [row.epoch for row in rows] != list(range(1, len(rows) + 1)):
-        raise RunError("epochs.json is damaged: its epochs do not count up from 1.")
-    return rows
-
-
-def is_parent(value: Any) -> bool:
-    """Return whether a value is valid as `Run.parent`."""
-    return (
-        isinstance(value, Mapping)
-        and isinstance(value.get("name"), str)
-        and value.get("which") in WHICH_WEIGHTS
-        and type(value.get("epoch")) is int
-    )
-
-
-def parse_runtime(values: Mapping[str, Any]) -> Runtime | None:
+def _parse_runtime(values: Mapping[str, Any]) -> Runtime | None:
     """Return the runtime in run.json; None before the run's first start.
 
     Raises:
@@ -275,43 +236,15 @@ def parse_runtime(values: Mapping[str, Any]) -> Runtime | None:
         raise RunError(f"run.json is damaged: {error}") from None
 
 
-def parse_test(value: Any) -> TestResult | None:
-    """Return the result on the test images from its JSON value, None where there is none yet.
-
-    Raises:
-        RunError: the value is not a result.
-    """
-    if value is None:
-        return None
-    if (
-        not isinstance(value, Mapping)
-        or set(value) != {"loss", "correct", "total"}
-        or not isinstance(value["loss"], float)
-        or not _are_counts(value["correct"], value["total"])
-    ):
-        raise RunError('run.json is damaged: "test" is not a valid result.')
-    return TestResult(value["loss"], value["correct"], value["total"])
-
-
 def check_notes_and_tags(notes: Any, tags: tuple[Any, ...]) -> None:
     """Refuse notes and tags that are too long, too many, or not text.
 
     Raises:
         RunError: says which.
     """
-    if not isinstance(notes, str) or len(notes) > MAX_NOTES:
-        raise RunError(f"notes take up to {MAX_NOTES:,} characters.")
-    if len(tags) > MAX_TAGS or not all(isinstance(tag, str) and 0 < len(tag) <= 40 for tag in tags):
-        raise RunError(f"a run takes up to {MAX_TAGS} tags of 1 to 40 characters.")
-
-
-def _are_counts(correct: Any, total: Any) -> bool:
-    return (
-        type(correct) is int
-        and type(total) is int
-        and 0 <= correct <= total
-        and 1 <= total < MAX_COUNT
-    )
+    with raising(RunError):
+        NOTES.check(notes)
+        TAGS.check(tags)
 
 
 @lru_cache(maxsize=1_000)

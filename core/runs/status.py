@@ -17,6 +17,7 @@ from typing import Any
 from core.errors import RunError
 from core.runs import files, jobs
 from core.runs.processes import ProcessId
+from core.runs.run_schema import clean_text
 
 STATES = (
     "queued",
@@ -67,7 +68,7 @@ def read(folder: Path) -> Status:
         raise RunError("status.json is damaged: it has no valid state.")
     state, message, pid, started = (
         value["state"],
-        value["message"],
+        clean_text(value["message"]),
         value.get("pid"),
         value.get("pid_started"),
     )
@@ -97,7 +98,7 @@ def write(folder: Path, state: str, message: str = "", process: ProcessId | None
         folder / "status.json",
         {
             "state": state,
-            "message": message[:2_000],
+            "message": clean_text(message),
             "pid": pid,
             "pid_started": started,
             "updated": current_time(),
@@ -177,7 +178,7 @@ def _read_value(path: Path, name: str) -> Any:
 
 def _describe_crash(folder: Path) -> str:
     """Return why a worker ended without a final status, as far as its log tells."""
-    line = read_log_tail(folder, 1).strip()
+    line = clean_text(read_log_tail(folder, 1), 300)
     if not line and shutil.disk_usage(folder).free < files.RESERVE_BYTES:
         line = str(files.disk_full_error(folder / LOG))  # too full even for a line of the log
     if line:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from core.errors import RunError
+from core.errors import RunError, UserError
 from core.runs import files
 from core.runs.folders import checkpoints_folder, list_entries, readable_name
 from core.runs.run import DamagedRun, Run, check_notes_and_tags, read_run
@@ -27,8 +27,8 @@ def open_run(name: str, folder: Path | None = None) -> Run:
         return read_run(path)
     except OldWeightsError as error:
         raise OldWeightsError(f"run {name!r} cannot be opened: {error}") from None
-    except RunError as error:
-        raise RunError(f"run {name!r} is damaged: {error}") from None
+    except Exception as error:
+        raise RunError(f"run {name!r} is damaged: {_describe(error)}") from None
 
 
 def list_runs(folder: Path | None = None) -> list[Run | DamagedRun]:
@@ -39,9 +39,9 @@ def list_runs(folder: Path | None = None) -> list[Run | DamagedRun]:
         try:
             check_name(path.name)
             runs.append(read_run(path))
-        except RunError as error:
+        except Exception as error:  # whatever is wrong with one run must not hide the others
             if path.exists() or path.is_symlink():  # else it was deleted meanwhile
-                damaged.append(DamagedRun(readable_name(path), path, str(error)))
+                damaged.append(DamagedRun(readable_name(path), path, _describe(error)))
     runs.sort(key=lambda run: (run.created, run.name), reverse=True)
     return [*runs, *damaged]
 
@@ -90,3 +90,11 @@ def update_run_json(run_folder: Path, **values: Any) -> None:
     """Change values of run.json; the caller holds the lock, since pages and workers both do so."""
     path = run_folder / "run.json"
     files.write_json(path, {**files.read_json(path), **values})
+
+
+def _describe(error: Exception) -> str:
+    return (
+        str(error)
+        if isinstance(error, UserError)
+        else f"it holds an unexpected value ({error!r:.80})"
+    )

@@ -9,7 +9,8 @@ import streamlit as st
 from core.errors import UserError
 from core.recipes import RECIPES
 from core.runs import listing, store
-from core.runs.run import MAX_NOTES, MAX_TAGS, Run
+from core.runs.run import Run
+from core.runs.run_schema import MAX_NOTES, MAX_TAGS
 from pages.ui import tables, words
 from pages.ui.run_files import draw_downloads
 from pages.ui.runs.dialogs import add_message, confirm_delete, select_runs

@@ -5,6 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.runs import events, files
+from core.training.results import EpochResult
+
+ROW = EpochResult(1, 0.1, 1.0, 0.5, 50, 100, 0.5, 5, 10)
 
 
 def _batch(epoch, step):
@@ -46,7 +49,7 @@ def test_rewinding_drops_what_will_happen_again_and_readers_notice(tmp_path):
         events.format_event("started", 1, 0)
         + _batch(1, 3)
         + _batch(1, 6)
-        + events.format_event("epoch", 1, 6, row={})
+        + events.format_event("epoch", 1, 6, row=ROW.to_dict())
         + _batch(2, 3)
         + _batch(2, 6)
         + b'{"kind": "ba',

