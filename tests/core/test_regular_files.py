@@ -33,7 +33,7 @@ def test_devices_pipes_and_folders_are_refused_at_once(kind, tmp_path):
         path = "/dev/zero"
     else:
         path.symlink_to("/dev/zero")
-    with pytest.raises(OSError, match=r"not a regular file|Is a directory"):
+    with pytest.raises(OSError, match="not a regular file"):
         read_regular_file(path, 100)
 
 

@@ -162,7 +162,7 @@ def test_rows_are_read_in_any_unicode_encoding(encoding, core, tmp_path):
         ("predict nothing x.png", 1, "no run 'nothing'"),
         ("stop nothing", 1, "no run 'nothing'"),
         ("resume nothing", 1, "no run 'nothing'"),
-        ("queue --drop nothing", 1, "does not wait"),
+        ("queue --drop nothing", 1, "not waiting"),
         ("queue --move nothing 0", 1, "positions in the queue start at 1"),
         ("dance", 2, "No such command"),
     ],
