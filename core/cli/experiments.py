@@ -6,18 +6,29 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from core.cli import watch
 from core.cli.options import recipe_option, with_changes
-from core.cli.output import Json, RunName, Which, err, out, print_json, print_result
+from core.cli.output import (
+    Force,
+    Json,
+    RunName,
+    Which,
+    check_output,
+    print_json,
+    print_message,
+    print_result,
+    print_table,
+    print_text,
+    write_output,
+)
 from core.config import RunConfig
 from core.errors import DataError, UserError, listed
 from core.experiments import comparison, lr_range, lr_range_job, repeats
 from core.experiments.repeats import Group
 from core.exports import export as exports
 from core.recipes import recipe
-from core.runs import files, loading, run_queue, store, weights
+from core.runs import loading, run_queue, store, weights
 from core.training.plan import plan
 
 RunOrGroup = Annotated[
@@ -58,7 +69,7 @@ def run_group(group: Group, detach: bool, json_: bool) -> None:
         return
     for run in group.runs:
         if not json_:
-            err.print(f"{run.name}, seed {run.config.seed}:", markup=False)
+            print_message(f"{run.name}, seed {run.config.seed}:")
         if watch.follow(run.name, quiet=json_).state == "stopped":
             waiting = set(run_queue.list_waiting())
             for other in group.runs:
@@ -80,9 +91,9 @@ def show_groups(json_: bool) -> None:
     if json_:
         print_json([group.to_dict() for group in groups])
     elif groups:
-        out.print(_groups_table(groups))
+        _print_groups(groups)
     else:
-        print(
+        print_text(
             "No groups yet. To start: "
             "python -m core train --recipe final --repeats 5 --name my-group"
         )
@@ -97,12 +108,12 @@ def compare(first: RunOrGroup, second: RunOrGroup, json_: Json = False) -> None:
     if json_:
         print_json(result.to_dict())
         return
-    print(f"{result.summary}\n")
+    print_text(f"{result.summary}\n")
     for name, accuracy in zip((first, second), result.accuracies, strict=True):
-        print(f"{name}: {accuracy:.2f} %")
+        print_text(f"{name}: {accuracy:.2f} %")
     for description, count in comparison.count_agreement(result).items():
-        print(f"{count:>6,} {description}")
-    print(f"\n{result.method}")
+        print_text(f"{count:>6,} {description}")
+    print_text(f"\n{result.method}")
 
 
 @with_changes
@@ -161,10 +172,10 @@ def lr_range_(
         values = [point.to_dict() for point in points]
         print_json({"suggestion": suggestion.to_dict(), "points": values})
         return
-    print("| LR       | Loss   |")
+    print_text("| LR       | Loss   |")
     for point in points[:: max(1, len(points) // 20)]:
-        print(f"| {point.lr:<8.2g} | {point.smoothed:.4f} |")
-    print(f"\n{suggestion.explanation}")
+        print_text(f"| {point.lr:<8.2g} | {point.smoothed:.4f} |")
+    print_text(f"\n{suggestion.explanation}")
 
 
 def report(
@@ -177,6 +188,7 @@ def report(
             show_default=False,
         ),
     ] = None,
+    force: Force = False,
     json_: Json = False,
 ) -> None:
     """Write a report on a run or a group.
@@ -187,18 +199,20 @@ def report(
 
     writers = {".md": reports.write_markdown, ".html": reports.write_html}
     if output is not None and output.suffix.lower() not in writers:
-        raise UserError(f"{output} must end in .md or .html.")
+        raise UserError(f"--output {str(output)!r} must end in .md or .html.")
+    if output is not None:
+        check_output(output, force)
     subject = comparison.open_run_or_group(run)
     try:
         watch.fetch_data(json_)
     except DataError as error:
-        err.print(f"The report has no errors section: {error}", markup=False)
+        print_message(f"The report has no errors section: {error}")
     if output is None:
         text = reports.write_markdown(subject)
         print_result({"run": run, "report": text}, text.rstrip("\n"), json_)
         return
     data = writers[output.suffix.lower()](subject).encode()
-    _write(output, data)
+    write_output(output, data, force)
     print_result(
         {"run": run, "file": str(output), "bytes": len(data)},
         f"The report on {run} is written to {output}.",
@@ -224,6 +238,7 @@ def export(
             show_default=False,
         ),
     ] = None,
+    force: Force = False,
     which: Which = "last",
     json_: Json = False,
 ) -> None:
@@ -236,12 +251,12 @@ def export(
         raise UserError(f"unknown format {format_[:40]!r}; choose {listed(exports.FORMATS)}.")
     opened = store.open_run(run)
     opened.weights_path(which)
+    if output is not None:
+        check_output(output, force)
     watch.fetch_data(json_)
     exported = exports.export(opened, format_, which)
     target = output or Path(exported.name)
-    if output is None and target.exists():
-        raise UserError(f"{target} exists; name another file with --output.")
-    _write(target, exported.data)
+    write_output(target, exported.data, force)
     print_result(
         {
             "run": run,
@@ -272,27 +287,8 @@ def _config_for_test(
     return config
 
 
-def _write(path: Path, data: bytes) -> None:
-    if not path.parent.is_dir():
-        raise UserError(f"{path} cannot be written: there is no folder {path.parent}.")
-    files.write_bytes(path, data)
-
-
-def _groups_table(groups: list[Group]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in (
-        "Group",
-        "Runs",
-        "Mean",
-        "95 % interval",
-        "Std. dev.",
-        "Min",
-        "Max",
-        "Measured on",
-        "Goal",
-    ):
-        is_text = title in ("Group", "Measured on", "Goal")
-        table.add_column(title, justify="left" if is_text else "right")
+def _print_groups(groups: list[Group]) -> None:
+    rows = []
     for group in groups:
         spread, interval = group.spread, group.interval
         figures = ["", "", "", "", ""]
@@ -304,11 +300,27 @@ def _groups_table(groups: list[Group]) -> Table:
                 f"{spread.smallest:.2f} %",
                 f"{spread.largest:.2f} %",
             ]
-        table.add_row(
-            group.name,
-            f"{len(group.finished)}/{len(group.runs)}",
-            *figures,
-            group.measured_on,
-            "reached" if group.reaches_goal else "",
+        rows.append(
+            (
+                group.name,
+                f"{len(group.finished)}/{len(group.runs)}",
+                *figures,
+                group.measured_on,
+                "reached" if group.reaches_goal else "",
+            )
         )
-    return table
+    print_table(
+        (
+            "Group",
+            "Runs",
+            "Mean",
+            "95 % interval",
+            "Std. dev.",
+            "Min",
+            "Max",
+            "Measured on",
+            "Goal",
+        ),
+        rows,
+        left=("Group", "Measured on", "Goal"),
+    )

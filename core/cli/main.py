@@ -7,6 +7,7 @@ nonzero exit status, never a traceback.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 from pathlib import Path
@@ -21,7 +22,16 @@ from core.cli import runs as run_commands
 from core.cli import sweeps as sweep_commands
 from core.cli import watch
 from core.cli.options import with_config
-from core.cli.output import Detach, Json, RunName, Which, print_json, print_result
+from core.cli.output import (
+    Detach,
+    Json,
+    RunName,
+    Which,
+    plain,
+    print_json,
+    print_result,
+    print_text,
+)
 from core.config import RunConfig
 from core.errors import UserError
 from core.experiments import repeats, scores
@@ -117,8 +127,8 @@ def summary(
         print_json({"architecture": architecture, **network.to_dict()})
         return
     side = "below" if network.left >= 0 else "above"
-    print(network.text())
-    print(
+    print_text(network.text())
+    print_text(
         f"{network.multiply_adds:,} multiply-adds per image, receptive field "
         f"{network.receptive_field} pixels,\n"
         f"{abs(network.left):,} {side} the budget of {budget:,} parameters."
@@ -134,9 +144,9 @@ def schedule(recipe_name: str | None, config: RunConfig, json_: Json = False) ->
     if json_:
         print_json([{"epoch": epoch, "lr": rate} for epoch, rate in enumerate(rates, 1)])
         return
-    print("| Epoch | LR       |")
+    print_text("| Epoch | LR       |")
     for epoch, rate in enumerate(rates, 1):
-        print(f"| {epoch:5d} | {rate:.6f} |")
+        print_text(f"| {epoch:5d} | {rate:.6f} |")
 
 
 @app.command()
@@ -212,7 +222,7 @@ def predict(
         return
     for path, row in zip(images, probabilities, strict=True):
         first, second = row.argsort()[::-1][:2]
-        print(f"{path}: {first} ({row[first]:.1%}), then {second} ({row[second]:.1%})")
+        print_text(f"{path}: {first} ({row[first]:.1%}), then {second} ({row[second]:.1%})")
 
 
 def _read_digit(path: Path) -> Ink:
@@ -240,9 +250,11 @@ sweep_commands.register(app)
 
 def main() -> None:
     """Run a command and exit: 0 success, 1 refused, 2 usage error, 130 interrupted."""
+    _prepare_streams()
     try:
         # In typer's standalone mode, usage errors are printed in a box of several lines.
         status = app(standalone_mode=False, prog_name="python -m core")
+        sys.stdout.flush()
         sys.exit(status if isinstance(status, int) else 0)
     except UserError as error:
         _fail(str(error), 1)
@@ -250,13 +262,37 @@ def main() -> None:
         _fail("interrupted.", 130)
     except typer.TyperException as error:
         _fail(getattr(error, "format_message", error.__str__)(), 2)
-    except BrokenPipeError:
-        # Nobody reads our output any more; without this, Python would report that at exit.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+    except BrokenPipeError:  # nobody reads the output any more
+        _fail("", 1)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        _fail(f"{place}{error.strerror or error}.", 1)
+
+
+def _prepare_streams() -> None:
+    """Open closed streams, and escape what the terminal's encoding does not have."""
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # Otherwise the next file that is opened would get the descriptor, and the output.
+            os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(descriptor, mode, closefd=False))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _fail(message: str, status: int) -> None:
-    print(f"Error: {' '.join(message.split())}", file=sys.stderr)
+    """Print one sentence on standard error, and exit without writing what is still buffered."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is sys.stderr and message:
+                print(f"Error: {' '.join(plain(message).split())}", file=stream)
+            stream.flush()
+        except OSError:
+            # Python would flush again at exit, and print a traceback.
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(status)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from core import aliases
-from core.cli.output import err
+from core.cli.output import print_message
 from core.config import FIELDS, RunConfig, parse
 from core.errors import ConfigError
 from core.json_input import parse_json, read_json_file
@@ -87,9 +87,8 @@ def warn_unused(config: RunConfig, changes: Iterable[str]) -> None:
         value = getattr(config, cause.field)
         shown_value = "" if isinstance(value, bool | tuple) else f" {value}"
         instead = f"; use {_flag(cause.instead)}" if cause.instead else ""
-        err.print(
-            f"Warning: {_flag(name)} has no effect with {_flag(cause.field)}{shown_value}{instead}.",
-            markup=False,
+        print_message(
+            f"Warning: {_flag(name)} has no effect with {_flag(cause.field)}{shown_value}{instead}."
         )
 
 

@@ -1,15 +1,25 @@
-"""Output and options that commands share."""
+"""Output and options that commands share.
+
+All text goes through `print_text`, `print_message` or `print_table`: names, notes, devices and the
+like come from uploads and other machines, and must not control the terminal.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Annotated, Any
+from unicodedata import category
 
 import typer
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from core.errors import UserError
+from core.runs import files
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -36,7 +46,51 @@ Which = Annotated[
 Detach = Annotated[
     bool, typer.Option("--detach", help="Train in the background and return at once.")
 ]
+Force = Annotated[bool, typer.Option("--force", help="Replace an existing file.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+
+
+def plain(text: str) -> str:
+    """Escape everything that is not printable, except line breaks and tabs.
+
+    Terminals obey escape sequences and other control characters, such as those that reverse the
+    direction of writing.
+    """
+    return "".join(
+        character
+        if character.isprintable() or character in "\n\t" or category(character) == "Zs"
+        else ascii(character)[1:-1]
+        for character in text
+    )
+
+
+def print_text(text: str, *, flush: bool = False) -> None:
+    """Print text on standard output."""
+    print(plain(text), flush=flush)
+
+
+def print_message(text: str, *, end: str = "\n") -> None:
+    """Print text on standard error, above a progress bar if there is one."""
+    err.print(Text(plain(text)), end=end)
+
+
+def print_table(
+    titles: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[str]
+) -> None:
+    """Print a table on standard output.
+
+    Args:
+        titles: Headings of the columns.
+        rows: Cells, as many per row as there are titles.
+        left: Titles of the columns that are aligned left; the others are aligned right.
+    """
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in titles:
+        table.add_column(title, justify="left" if title in left else "right")
+    for row in rows:
+        table.add_row(*(Text(plain(cell).replace("\n", " ")) for cell in row))
+    # In a file or a pipe, a row stays on one line.
+    out.print(table, width=None if out.is_terminal else 10_000)
 
 
 def print_result(values: Any, text: str, json_: bool) -> None:
@@ -44,12 +98,39 @@ def print_result(values: Any, text: str, json_: bool) -> None:
     if json_:
         print_json(values)
     else:
-        print(text)
+        print_text(text)
 
 
 def print_json(values: Any) -> None:
-    """Print values as JSON."""
+    """Print values as JSON in ASCII."""
     print(json.dumps(values, indent=1, allow_nan=False))
+
+
+def check_output(path: Path, force: bool) -> None:
+    """Check that a file can be written; cheap, so that it is done before any work.
+
+    Raises:
+        UserError: It is a folder or a device, its folder is missing, or it exists and force is
+            False.
+    """
+    if not path.name:
+        raise UserError("--output needs the name of a file.")
+    if not path.parent.is_dir():
+        raise UserError(f"{path} cannot be written: there is no folder {path.parent}.")
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path} is not a regular file; name another one with --output.")
+    if path.exists() and not force:
+        raise UserError(f"{path} exists; --force replaces it, --output names another file.")
+
+
+def write_output(path: Path, data: bytes, force: bool) -> None:
+    """Write a file that the user named.
+
+    Raises:
+        UserError: As `check_output`, or the system refused.
+    """
+    check_output(path, force)
+    files.write_bytes(path, data)
 
 
 def confirm(question: str, yes: bool) -> None:
@@ -64,9 +145,13 @@ def confirm(question: str, yes: bool) -> None:
     """
     if yes:
         return
-    err.print(f"{question} [y/N] ", end="", markup=False)
-    if (reply := sys.stdin.readline()) == "":
-        err.print()
+    print_message(f"{question} [y/N] ", end="")
+    try:
+        reply = sys.stdin.readline()
+    except (OSError, ValueError):  # not readable, or not text
+        reply = ""
+    if not reply:
+        print_message("")
         raise UserError("nothing was done: nobody confirmed it; --yes skips the question.")
     if reply.strip().lower() not in ("y", "yes"):
         raise UserError("nothing was done.")

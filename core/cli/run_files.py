@@ -7,10 +7,20 @@ from typing import Annotated, Any
 
 import typer
 
-from core.cli.output import Json, NewName, RunName, Yes, confirm, print_result
+from core.cli.output import (
+    Force,
+    Json,
+    NewName,
+    RunName,
+    Yes,
+    check_output,
+    confirm,
+    print_result,
+    write_output,
+)
 from core.cli.watch import print_run
 from core.errors import LimitError, RunError, UserError
-from core.runs import archive, conversion, files, folders, store, trash
+from core.runs import archive, conversion, folders, store, trash
 
 
 def register(app: typer.Typer) -> None:
@@ -111,6 +121,7 @@ def export_run(
             metavar="FILE", help="File to write. [default: RUN-run.zip]", show_default=False
         ),
     ] = None,
+    force: Force = False,
     json_: Json = False,
 ) -> None:
     """Export a whole run as a zip file.
@@ -118,12 +129,9 @@ def export_run(
     `import-run` imports it, here or on another machine.
     """
     target = output or Path(f"{run}-run.zip")
+    check_output(target, force)
     data = archive.export_run(store.open_run(run))
-    if target.exists():
-        raise UserError(f"{target} exists; name another file with --output.")
-    if not target.parent.is_dir():
-        raise UserError(f"{target} cannot be written: there is no folder {target.parent}.")
-    files.write_bytes(target, data)
+    write_output(target, data, force)
     print_result(
         {"run": run, "file": str(target), "bytes": len(data)},
         f"{run} is exported to {target} ({len(data) / 1e6:.2f} MB).",

@@ -15,10 +15,10 @@ from core.cli.output import (
     NewName,
     RunName,
     Which,
-    err,
-    out,
     print_json,
+    print_message,
     print_result,
+    print_text,
 )
 from core.errors import UserError
 from core.runs import control, run_names, run_queue, store
@@ -56,9 +56,9 @@ def runs(
     if json_:
         print_json([watch.run_to_dict(run) for run in listed])
     elif listed:
-        out.print(watch.runs_table(listed))
+        watch.print_runs(listed)
     else:
-        print("No runs yet. To start: python -m core train --recipe final --name my-first")
+        print_text("No runs yet. To start: python -m core train --recipe final --name my-first")
 
 
 def resume(run: RunName, detach: Detach = False, json_: Json = False) -> None:
@@ -142,7 +142,7 @@ def fork(
         watch.print_run(opened, f"{opened.name} is started.", json_)
         return
     if not json_:
-        err.print(f"{forked.name} starts from the {which} weights of {run}.", markup=False)
+        print_message(f"{forked.name} starts from the {which} weights of {run}.")
     watch.show_training(forked.name, json_)
 
 

@@ -6,12 +6,21 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from core.cli import experiments as experiment_commands
 from core.cli import watch
 from core.cli.options import recipe_option, with_changes
-from core.cli.output import Detach, Json, Yes, confirm, err, out, print_json, print_result
+from core.cli.output import (
+    Detach,
+    Json,
+    Yes,
+    confirm,
+    print_json,
+    print_message,
+    print_result,
+    print_table,
+    print_text,
+)
 from core.config import RunConfig
 from core.errors import ConfigError, UserError
 from core.recipes import recipe
@@ -166,9 +175,9 @@ def status(
     if json_:
         print_json([sweep.to_dict() for sweep in listed])
     elif listed:
-        print("\n".join(sweep.summary for sweep in listed))
+        print_text("\n".join(sweep.summary for sweep in listed))
     else:
-        print(
+        print_text(
             "No sweeps yet. To start: python -m core sweep start my-sweep --recipe final "
             "--vary max_lr=0.02..0.3:log"
         )
@@ -254,9 +263,7 @@ def _run_worker(name: str, storage: str | None, json_: bool) -> None:
     watch.fetch_data(json_)
     try:
         with jobs.interrupt_on_signals():
-            sweep = sweep_worker.run_worker(
-                name, storage, report=lambda text: err.print(text, markup=False)
-            )
+            sweep = sweep_worker.run_worker(name, storage, report=print_message)
     except KeyboardInterrupt:
         raise UserError(
             f"this worker is stopped; `python -m core sweep work {name}` continues the sweep."
@@ -275,25 +282,27 @@ def _show_sweep(sweep: SweepState, json_: bool) -> None:
         done = [trial for trial in sweep.trials if trial.state == DONE]
         best = sorted(done, key=lambda trial: -(trial.accuracy or 0))
     if best:
-        out.print(_trials_table(best[:SHOWN_TRIALS]))
+        _print_trials(best[:SHOWN_TRIALS])
     running = [
         f"{trial.title} on {trial.machine}" for trial in sweep.trials if trial.state == RUNNING
     ]
     if running:
-        print(f"Training: {', '.join(running)}.")
-    print(sweep.summary + (" It is stopped." if sweep.stopped and not sweep.is_over else ""))
+        print_text(f"Training: {', '.join(running)}.")
+    print_text(sweep.summary + (" It is stopped." if sweep.stopped and not sweep.is_over else ""))
 
 
-def _trials_table(trials: Sequence[Trial]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("Run", "Val. accuracy", "Parameters", "Seconds", "Values"):
-        table.add_column(title, justify="left" if title in ("Run", "Values") else "right")
-    for trial in trials:
-        table.add_row(
-            trial.title,
-            f"{trial.accuracy:.2f} %",
-            f"{trial.parameters:,}",
-            f"{trial.seconds:.0f}",
-            search_space.describe_values(trial.params),
-        )
-    return table
+def _print_trials(trials: Sequence[Trial]) -> None:
+    print_table(
+        ("Run", "Val. accuracy", "Parameters", "Seconds", "Values"),
+        [
+            (
+                trial.title,
+                f"{trial.accuracy:.2f} %",
+                f"{trial.parameters:,}",
+                f"{trial.seconds:.0f}",
+                search_space.describe_values(trial.params),
+            )
+            for trial in trials
+        ],
+        left=("Run", "Values"),
+    )

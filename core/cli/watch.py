@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
-from core.cli.output import err, out, print_json, print_result
+from core.cli.output import (
+    err,
+    out,
+    print_json,
+    print_message,
+    print_result,
+    print_table,
+    print_text,
+)
 from core.errors import UserError
 from core.runs import run_queue, status, store
 from core.runs.run import DamagedRun, Run
@@ -86,7 +93,7 @@ def follow(name: str, quiet: bool) -> Run:
             run_queue.remove(name)
         elif run.is_live:
             if not quiet:
-                print(f"\nStopping {name} ...", file=sys.stderr)
+                print_message(f"\nStopping {name} ...")
             status.write_request(run.folder, "stop")
             wait_until_stopped(name)
         return store.open_run(name)
@@ -147,27 +154,30 @@ def print_run(run: Run, text: str, json_: bool) -> None:
     print_result(run_to_dict(run), text, json_)
 
 
-def runs_table(runs: list[Run | DamagedRun]) -> Table:
-    """Return a table of runs for a terminal."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("Run", "State", "Epochs", "Parameters", "Last", "Best", "Measured on", "Device"):
-        is_number = title in ("Epochs", "Parameters", "Last", "Best")
-        table.add_column(title, justify="right" if is_number else "left")
+def print_runs(runs: list[Run | DamagedRun]) -> None:
+    """Print a table of runs."""
+    rows: list[Sequence[str]] = []
     for run in runs:
         if isinstance(run, DamagedRun):
-            table.add_row(run.name, "damaged", "", "", "", "", run.reason, "")
+            rows.append((run.name, "damaged", "", "", "", "", run.reason, ""))
             continue
         accuracies = [f"{row.val_accuracy:.2f} %" if row else "" for row in (run.last, run.best)]
-        table.add_row(
-            run.name,
-            run.state,
-            f"{len(run.epochs)}/{run.config.epochs}",
-            f"{run.parameters:,}",
-            *accuracies,
-            run.runtime.validated_on if run.runtime else "",
-            run.runtime.device if run.runtime else "",
+        rows.append(
+            (
+                run.name,
+                run.state,
+                f"{len(run.epochs)}/{run.config.epochs}",
+                f"{run.parameters:,}",
+                *accuracies,
+                run.runtime.validated_on if run.runtime else "",
+                run.runtime.device if run.runtime else "",
+            )
         )
-    return table
+    print_table(
+        ("Run", "State", "Epochs", "Parameters", "Last", "Best", "Measured on", "Device"),
+        rows,
+        left=("Run", "State", "Measured on", "Device"),
+    )
 
 
 def _print_epochs(name: str, quiet: bool) -> Run:
@@ -180,10 +190,10 @@ def _print_epochs(name: str, quiet: bool) -> Run:
             if not quiet:
                 if run.state == "queued" and not announced:
                     announced = True
-                    print(f"{name} is waiting in the queue.", file=sys.stderr)
+                    print_message(f"{name} is waiting in the queue.")
                 for row in run.epochs[printed:]:
                     if printed == 0:
-                        bar.console.print(_header(run), markup=False)
+                        print_message(_header(run))
                         _print_row(bar, HEADER)
                     _print_row(bar, format_row(row))
                     printed += 1
@@ -196,9 +206,9 @@ def _print_epochs(name: str, quiet: bool) -> Run:
 def _print_row(bar: Progress, text: str) -> None:
     # On a terminal both streams share the screen, and the bar has to make room for the row.
     if not bar.disable and out.is_terminal:
-        bar.console.print(text, markup=False)
+        print_message(text)
     else:
-        print(text, flush=True)
+        print_text(text, flush=True)
 
 
 def _header(run: Run) -> str:
