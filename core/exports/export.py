@@ -20,7 +20,6 @@ import numpy.typing as npt
 from core.data.labelled_images import LabelledImages
 from core.errors import RunError, listed
 from core.experiments.scores import score_run
-from core.exports import script
 from core.runs.loading import load_model
 from core.runs.run import Run
 
@@ -188,6 +187,8 @@ def _write_torch(run: Run, model: Network, which: str) -> bytes:
 
 
 def _write_script(run: Run, model: Network, which: str) -> bytes:
+    from core.exports import script  # imports torch
+
     return script.source(run).encode()
 
 

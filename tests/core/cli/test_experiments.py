@@ -219,7 +219,7 @@ def test_a_run_is_exported_and_checked(core, folder, tmp_path):
     assert onnxruntime.InferenceSession(tmp_path / "run.onnx").get_inputs()[0].name == "images"
     text = core("export", "run", "--format", "script", "--output", "own.py")[1]
     assert text.startswith("run is exported to own.py")
-    assert "names 1,000 of 1,000 test images" in text
+    assert "1,000 of 1,000 test images" in text
     compile((tmp_path / "own.py").read_text(), "own.py", "exec")
     assert "run.onnx exists" in run_refused(core, "export", "run")
 
@@ -232,7 +232,7 @@ def test_a_refused_export_writes_nothing(core, folder, tmp_path, monkeypatch):
     )
     assert "no weights yet" in run_refused(core, "export", "new")
     monkeypatch.setattr("core.cli.watch.fetch_data", lambda quiet: None)
-    monkeypatch.setattr(exports, "_MAKERS", {"onnx": lambda run, model, which: b"no model at all"})
-    monkeypatch.setattr(exports, "_some", lambda test: np.zeros((20, 28, 28), np.uint8))
+    monkeypatch.setattr(exports, "_WRITERS", {"onnx": lambda run, model, which: b"no model at all"})
+    monkeypatch.setattr(exports, "_test_images", lambda test: np.zeros((20, 28, 28), np.uint8))
     assert "cannot be loaded again" in run_refused(core, "export", "run")
     assert list(tmp_path.glob("*.onnx")) == []
