@@ -131,7 +131,9 @@ def draw_probabilities(probabilities: Mapping[str, np.ndarray], label: int) -> N
         row_class = ""
         if any(int(values.argmax()) == digit for values in probabilities.values()):
             row_class = "first"
-        elif all(values[digit] < NEGLIGIBLE for values in probabilities.values()):
+        elif digit != label and all(
+            values[digit] < NEGLIGIBLE for values in probabilities.values()
+        ):
             row_class = "quiet"
         rows.append(
             f'<tr class="{row_class}"><th scope="row">{digit}</th>'
