@@ -103,7 +103,8 @@ class Recorder:
             for row in self.rows:
                 if row.epoch not in recorded:
                     self.append_event("epoch", row.epoch, training.steps, row=row.to_dict())
-            self.append_event("resumed" if state else "started", epoch, step)
+            notice = {"message": training.notice} if training.notice else {}
+            self.append_event("resumed" if state else "started", epoch, step, **notice)
         self._event_count = len(events.read(self.folder / events.NAME))
         self._saved_at = self._event_at = time.monotonic()
 

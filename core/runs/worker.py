@@ -122,7 +122,7 @@ class Worker:
             loading.load_teacher(run.config, self.folder.parent),
         )
         self.recorder.restore(training, state)
-        status.write(self.folder, "running", "", self.process)
+        status.write(self.folder, "running", training.notice, self.process)
         with contextlib.closing(cast(Generator[Any, None, None], training.run())) as results:
             for result in results:
                 if isinstance(result, BatchResult):

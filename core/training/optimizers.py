@@ -57,6 +57,23 @@ def set_rate(optimizer: torch.optim.Optimizer, lr: float, momentum: float) -> No
             group["momentum"] = momentum
 
 
+def load_optimizer_state(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """Load a saved state, also one of another device.
+
+    Options that depend on the device stay as `build_optimizer` set them.
+
+    Raises:
+        ValueError: the state belongs to other parameters.
+    """
+    options: list[dict[str, Any]] = [
+        {name: group[name] for name in ("fused", "capturable") if name in group}
+        for group in optimizer.param_groups
+    ]
+    optimizer.load_state_dict(dict(state))
+    for group, own in zip(optimizer.param_groups, options, strict=True):
+        group.update(own)
+
+
 class Average:
     """Exponential moving average of a model's weights and batch statistics.
 

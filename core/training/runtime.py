@@ -16,6 +16,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -46,11 +47,7 @@ def choose_device(name: str) -> torch.device:
     Raises:
         ConfigError: the named device is not available.
     """
-    available = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
+    available = _available_devices()
     if name == "auto":
         name = next(device for device, present in available.items() if present)
     if name not in DEVICES or not available[name]:
@@ -59,6 +56,39 @@ def choose_device(name: str) -> torch.device:
             f"{' or '.join(device for device, present in available.items() if present)}."
         )
     return torch.device(name)
+
+
+def prepare_runtime(
+    runtime: Runtime | None, run_plan: Plan, data: Mnist, teacher: nn.Module | None = None
+) -> tuple[Runtime, str]:
+    """Return the runtime to train with, and a notice if it is not the one the run began with.
+
+    A run whose device is missing continues on the CPU in the same precision. Its results then
+    differ from those of an uninterrupted run, since devices round differently.
+
+    Args:
+        runtime: that the run was started with; None: it starts now.
+        run_plan, data, teacher: as of `resolve_runtime`.
+
+    Returns:
+        The runtime, and the notice, which may be empty.
+
+    Raises:
+        ConfigError: as `resolve_runtime`.
+    """
+    if runtime is None:
+        return resolve_runtime(run_plan, data, teacher), ""
+    if _available_devices()[runtime.device]:
+        return runtime, ""
+    config = run_plan.config.changed(device="cpu", precision=runtime.precision)
+    adapted = resolve_runtime(replace(run_plan, config=config), data, teacher)
+    began_on = (
+        f"{runtime.device} ({runtime.device_name})" if runtime.device_name else runtime.device
+    )
+    return adapted, (
+        f"The run began on {began_on}, which is not on this machine, and continues on the CPU. "
+        "Its results will differ slightly from those of an uninterrupted run."
+    )
 
 
 def resolve_runtime(run_plan: Plan, data: Mnist, teacher: nn.Module | None = None) -> Runtime:
@@ -278,6 +308,15 @@ def median_seconds(device: torch.device, work: Callable[[], Any], seconds: float
         if calls > 2:
             times.append(time.perf_counter() - start)
     return statistics.median(times)
+
+
+def _available_devices() -> dict[str, bool]:
+    """Whether each device is available, the preferred one first."""
+    return {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
 
 
 def _device_name(device: torch.device) -> str:

@@ -26,7 +26,7 @@ from core.training import schedules
 from core.training.cuda_graphs import CapturedStep, can_capture, mutable_state
 from core.training.distillation import Teacher, distillation_loss
 from core.training.evaluation import evaluate
-from core.training.optimizers import Average, build_optimizer, set_rate
+from core.training.optimizers import Average, build_optimizer, load_optimizer_state, set_rate
 from core.training.plan import plan
 from core.training.precision import DTYPES, autocast
 from core.training.random_state import RandomState
@@ -35,7 +35,7 @@ from core.training.runtime import (
     choose_device,
     keep_freed_memory,
     move_model,
-    resolve_runtime,
+    prepare_runtime,
     to_layout,
 )
 
@@ -55,7 +55,7 @@ class Training:
         config: the run.
         data: the dataset.
         state: `state_dict()` of the run when it was left; None: start from the beginning.
-        runtime: the runtime that the run was started with; None: resolved for this machine.
+        runtime: of the run's start, adapted if its device is missing; None: resolved here.
         weights: state_dict of the same network to start from; None: random weights.
         teacher: the network or ensemble that the config names; set to evaluation mode.
 
@@ -76,7 +76,8 @@ class Training:
         run_plan = plan(config)
         _check_teacher(config, teacher)
         self.config, self.data = config, data
-        self.runtime = runtime or resolve_runtime(run_plan, data, teacher)
+        # The notice says why a resumed run will not be exact; it is empty otherwise.
+        self.runtime, self.notice = prepare_runtime(runtime, run_plan, data, teacher)
         self.device = choose_device(self.runtime.device)
         self.dtype, self.layout = DTYPES[self.runtime.precision], self.runtime.layout
         self.teacher = self._make_teacher(teacher)
@@ -307,7 +308,7 @@ class Training:
                     f"{STATE_FORMAT}; start the run again, or fork it from its last weights."
                 )
             load_weights(self.model, state["model"])
-            self.optimizer.load_state_dict(state["optimizer"])
+            load_optimizer_state(self.optimizer, state["optimizer"])
             if self.average is not None:
                 self.average.load_state_dict(state["average"])
             self.random.load_state_dict(state["random"])

@@ -16,6 +16,7 @@ from core.runs import (
     worker,
 )
 from core.training import trainer
+from core.training.runtime import choose_device
 from tests.core.runs.interruptions import request_at
 
 
@@ -145,12 +146,19 @@ def test_a_state_that_does_not_fit_is_refused(tiny, digits, monkeypatch, damage)
     assert store.open_run("run").message.endswith(".")
 
 
-def test_a_missing_device_is_an_error(tiny, digits, monkeypatch):
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_a_run_whose_device_is_missing_continues_on_the_cpu(device, tiny, digits, monkeypatch):
+    if choose_device("auto").type == device:
+        pytest.skip("this machine has the device")
     run = creation.create_run(tiny.changed(device="auto"), "moved")
     request_at(monkeypatch, "stop", 1, 3)
     worker.train(run.folder, digits)
     values = json.loads((run.folder / "run.json").read_text())
-    values["runtime"]["device"] = "mps"
+    values["runtime"] |= {"device": device, "device_name": "Accelerator 9"}
     files.write_json(run.folder / "run.json", values)
-    assert worker.train(run.folder, digits) == "failed"
-    assert "device mps is not on this machine" in store.open_run("moved").message
+    assert worker.train(run.folder, digits) == "finished"
+    run = store.open_run("moved")
+    assert run.runtime.device == "cpu"
+    (resumed,) = [event for event in run.read_events() if event["kind"] == "resumed"]
+    assert f"{device} (Accelerator 9)" in resumed["message"]
+    assert "differ" in resumed["message"]

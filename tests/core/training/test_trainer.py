@@ -269,6 +269,28 @@ def test_a_missing_device_is_named(digits):
         Training(SMALL.changed(device="cuda"), digits)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has cuda")
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_run_that_began_on_cuda_continues_on_the_cpu(optimizer, digits):
+    config = SMALL.changed(optimizer=optimizer, device="auto", lr=0.01, max_lr=0.01)
+    first = Training(config, digits)
+    results = first.run()
+    for _ in range(15):
+        next(results)
+    state = save_and_load(first.state_dict())
+    results.close()
+    for group in state["optimizer"]["param_groups"]:
+        group |= {name: True for name in ("capturable",) if name in group}
+    state["random"]["cuda"] = torch.zeros(16, dtype=torch.uint8)
+    runtime = first.runtime.changed(device="cuda", device_name="H100", layout="channels_last")
+    second = Training(config, digits, state, runtime)
+    assert second.runtime.device == "cpu"
+    assert "H100" in second.notice
+    rows = [result for result in second.run() if isinstance(result, EpochResult)]
+    assert [row.epoch for row in rows] == [2, 3]
+    assert Training(config, digits, state, first.runtime).notice == ""
+
+
 def test_bf16_learns_too(digits):
     rows = list(fit(SMALL.changed(precision="bf16"), digits))
     assert rows[-1].train_loss < rows[0].train_loss
