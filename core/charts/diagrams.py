@@ -30,10 +30,11 @@ _MAX_OTHERS = 16  # receptive fields of other rows in the diagram
 _WIDTH = 312  # of the diagram of receptive fields
 
 _STYLE = """
-.d { font: 10.5px var(--st-font, system-ui, sans-serif); font-variant-numeric: tabular-nums; text-anchor: middle;
-  fill: var(--st-text-color, #1d1d1b); }
+.d { font: 10.5px var(--st-font, system-ui, sans-serif); font-variant-numeric: tabular-nums;
+  text-anchor: middle; fill: var(--st-text-color, #1d1d1b); }
 .d .quiet { fill: var(--st-gray-text-color, #66645f); }
-.d .sheet { fill: var(--st-background-color, #fff); stroke: var(--st-gray-text-color, #66645f); stroke-width: 0.8; }
+.d .sheet { fill: var(--st-background-color, #fff); stroke: var(--st-gray-text-color, #66645f);
+  stroke-width: 0.8; }
 .d .learned .sheet { stroke: var(--st-primary-color, #2f4bd0); }
 .d .tint { fill: var(--st-gray-text-color, #66645f); fill-opacity: 0.12; }
 .d .learned .tint { fill: var(--st-primary-color, #2f4bd0); fill-opacity: 0.16; }
@@ -42,11 +43,12 @@ _STYLE = """
 .d .bridge { stroke: var(--st-primary-color, #2f4bd0); stroke-width: 1.2; fill: none; }
 .d .stop { stroke: #c46a2d; fill: none; stroke-dasharray: 3 3; }
 .d .ink { fill: var(--st-text-color, #1d1d1b); stroke: none; shape-rendering: crispEdges; }
-.d .frame { fill: none; stroke: var(--st-border-color, #e4e3de); vector-effect: non-scaling-stroke; }
+.d .frame { fill: none; stroke: var(--st-border-color, #e4e3de);
+  vector-effect: non-scaling-stroke; }
 .d .other { fill: none; stroke: var(--st-gray-text-color, #66645f); stroke-opacity: 0.5;
   vector-effect: non-scaling-stroke; }
-.d .field { fill: var(--st-primary-color, #2f4bd0); fill-opacity: 0.12; stroke: var(--st-primary-color, #2f4bd0);
-  stroke-width: 2; vector-effect: non-scaling-stroke; }
+.d .field { fill: var(--st-primary-color, #2f4bd0); fill-opacity: 0.12;
+  stroke: var(--st-primary-color, #2f4bd0); stroke-width: 2; vector-effect: non-scaling-stroke; }
 .d .dots { stroke: var(--st-primary-color, #2f4bd0); stroke-linecap: round; fill: none; }
 """
 
@@ -77,11 +79,12 @@ def shape_diagram(layers: Sequence[Layer], digit: Image, mistake: int | None = N
         centres.append(left + room / 2)
         parts.append(_block(layer, shape, left + (room - wide) / 2, centres[-1], digit, last))
         left += room + _GAP
+    centre = _TOP + _MIDDLE / 2
     if mistake is not None:
         parts.append(
             f"<g><title>Row {mistake} does not fit</title>"
-            f'<rect class="stop" x="{left:g}" y="{_TOP + _MIDDLE / 2 - 16:g}" width="32" height="32" rx="2"/>'
-            f'<text class="quiet" x="{left + 16:g}" y="{_TOP + _MIDDLE / 2 + 4:g}">row {mistake}</text></g>'
+            f'<rect class="stop" x="{left:g}" y="{centre - 16:g}" width="32" height="32" rx="2"/>'
+            f'<text class="quiet" x="{left + 16:g}" y="{centre + 4:g}">row {mistake}</text></g>'
         )
         left += 48
     bridges = [
@@ -90,8 +93,7 @@ def shape_diagram(layers: Sequence[Layer], digit: Image, mistake: int | None = N
         if layer.row["kind"] == "add"
     ]
     height = _TOP + _MIDDLE + _BOTTOM + (26 if bridges else 0)
-    middle = _TOP + _MIDDLE / 2
-    way = f'<path class="way" d="M{centres[0]:g} {middle:g}H{centres[-1]:g}"/>'
+    way = f'<path class="way" d="M{centres[0]:g} {centre:g}H{centres[-1]:g}"/>'
     return _svg(left - _GAP + 4, height, [way, *bridges, *parts])
 
 
@@ -181,7 +183,8 @@ def _block(
         drawn = _stack(shape, left, middle)
     below = (str(shape[0]), f"{shape[1]}×{shape[2]}" if len(shape) == 3 else "values")
     if layer is None:
-        scaled = f'<g transform="translate({left:g} {middle - _side(SIDE) / 2:g}) scale({_PIXEL:g})">{_ink(digit)}</g>'
+        move = f"translate({left:g} {middle - _side(SIDE) / 2:g}) scale({_PIXEL:g})"
+        scaled = f'<g transform="{move}">{_ink(digit)}</g>'
         drawn, above, title, classes = drawn + scaled, ("image", ""), "The image: 1 × 28 × 28", ""
     else:
         above = describe_operation(layer.row)
@@ -229,15 +232,17 @@ def _scores(left: float, middle: float) -> str:
     step = _MIDDLE / CLASSES
     top = middle - _MIDDLE / 2
     return "".join(
-        f'<rect class="sheet" x="{left:g}" y="{top + step * digit + 0.6:.1f}" width="5.4" height="5.4"/>'
-        f'<text class="quiet" x="{left + 13:g}" y="{top + step * digit + 5.8:.1f}" font-size="7">{digit}</text>'
+        f'<rect class="sheet" x="{left:g}" y="{top + step * digit + 0.6:.1f}" width="5.4" '
+        f'height="5.4"/><text class="quiet" x="{left + 13:g}" '
+        f'y="{top + step * digit + 5.8:.1f}" font-size="7">{digit}</text>'
         for digit in range(CLASSES)
     )
 
 
 def _bridge(start: float, end: float) -> str:
     top = _TOP + _MIDDLE + _BOTTOM
-    return f'<path class="bridge" d="M{start:g} {top:g}v6q0 10 10 10H{end - 10:g}q10 0 10 -10v-6m-3 3l3 -3l3 3"/>'
+    path = f"M{start:g} {top:g}v6q0 10 10 10H{end - 10:g}q10 0 10 -10v-6m-3 3l3 -3l3 3"
+    return f'<path class="bridge" d="{path}"/>'
 
 
 def _ink(digit: Image) -> str:
@@ -251,14 +256,16 @@ def _ink(digit: Image) -> str:
                 end += 1
             if row[x]:
                 rects.append(
-                    f'<rect x="{x}" y="{y}" width="{end - x}" height="1" fill-opacity="{row[x] / 15:.2f}"/>'
+                    f'<rect x="{x}" y="{y}" width="{end - x}" height="1" '
+                    f'fill-opacity="{row[x] / 15:.2f}"/>'
                 )
             x = end
     return f'<g class="ink">{"".join(rects)}</g>'
 
 
-def _square(each: ReceptiveField, kind: str) -> str:
-    return f'<rect class="{kind}" x="{each.left}" y="{each.top}" width="{each.side}" height="{each.side}"/>'
+def _square(field: ReceptiveField, kind: str) -> str:
+    place = f'x="{field.left}" y="{field.top}" width="{field.side}" height="{field.side}"'
+    return f'<rect class="{kind}" {place}/>'
 
 
 def _dots(fields: list[list[ReceptiveField]], scale: int) -> str:
@@ -267,11 +274,12 @@ def _dots(fields: list[list[ReceptiveField]], scale: int) -> str:
         (each.left + each.side / 2, each.top + each.side / 2) for line in fields for each in line
     )
     steps = "".join(f"M{x:g} {y:g}h0" for x, y in middles)
-    return f'<path class="dots" stroke-width="{(2 if len(fields) > 14 else 3) / scale:.2f}" d="{steps}"/>'
+    width = (2 if len(fields) > 14 else 3) / scale
+    return f'<path class="dots" stroke-width="{width:.2f}" d="{steps}"/>'
 
 
 def _svg(width: float, height: float, parts: Sequence[str]) -> str:
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="d" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
-        f'height="{height:g}"><style>{_STYLE}</style>{"".join(parts)}</svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="d" viewBox="0 0 {width:g} {height:g}" '
+        f'width="{width:g}" height="{height:g}"><style>{_STYLE}</style>{"".join(parts)}</svg>'
     )

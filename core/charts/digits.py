@@ -90,7 +90,7 @@ def grey_value_chart(frame: pd.DataFrame) -> alt.LayerChart:
     """Histogram of grey values on a logarithmic axis.
 
     Args:
-        frame: columns low and high (grey values, 0 to 256) and share of all pixels, one row per bar.
+        frame: columns low and high (grey values, 0 to 256) and share of all pixels.
     """
     floor = 1e-3
     x = alt.X(

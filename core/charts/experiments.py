@@ -1,4 +1,4 @@
-"""Charts of experiments: accuracies over seeds, a difference with its interval, an LR range test."""
+"""Charts of experiments: seeds, the difference of two accuracies, and the LR range test."""
 
 from __future__ import annotations
 

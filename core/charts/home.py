@@ -152,7 +152,7 @@ def _points(frame: pd.DataFrame, x: alt.X, y: alt.Y) -> alt.Chart:
 def _labels(
     frame: pd.DataFrame, x: alt.X, y: alt.Y, highest: float, lowest: float, height: int
 ) -> list[alt.Chart]:
-    """Names beside their points: of the shipped runs, and of the user's all if few, else the best."""
+    """Names beside the points of shipped runs, and of the user's runs if few, else of the best."""
     shipped, own = frame[frame["kind"] == SHIPPED], frame[frame["kind"] != SHIPPED]
     best = own[own["run"].isin(pareto_front(frame)["run"])].tail(1)
     chosen = pd.concat([shipped, own if len(own) <= MAX_LABELS // 2 else best])

@@ -38,7 +38,7 @@ def curve_chart(
     Runs of the same colour differ in their dashes. The mean of several runs has a band.
 
     Args:
-        frame: columns run, epoch (from 1) and value (percent, mean nll per image, or learning rate);
+        frame: columns run, epoch (from 1) and value (percent, mean nll per image or rate);
             for means also low and high, the ends of the band.
         measure: one of MEASURES; accuracy has the goal as a dotted line.
         names: the runs, which determine colours and dashes.

@@ -57,8 +57,8 @@ def history_chart(frame: pd.DataFrame) -> alt.LayerChart:
     """Accuracy of the runs in the order in which they ended, with the best so far as a line.
 
     Args:
-        frame: columns order (from 1), accuracy (percent), state (DONE or PRUNED), run and drawn (the
-            sampled settings in words).
+        frame: columns order (from 1), accuracy (percent), state (DONE or PRUNED), run and drawn
+            (the sampled settings in words).
     """
     frame = _with_errors(frame)
     last = max(int(frame["order"].max()) if len(frame) else 1, 2)

@@ -1,7 +1,8 @@
 """The curves of one run: accuracy, loss and learning rate.
 
-Charts are functions from data frames to Altair charts; the pages decide where they stand. The axes
-end at fixed values and only widen when a curve would leave them, so that nothing moves during a run.
+Charts are functions from data frames to Altair charts; the pages decide where they stand. The
+axes end at fixed values and only widen when a curve would leave them, so that nothing moves
+during a run.
 """
 
 from __future__ import annotations
@@ -85,7 +86,8 @@ def loss_chart(
     """Mean loss by epoch on a logarithmic axis, with the loss of batches and its moving average.
 
     Args:
-        frame: columns epoch (from 1), part (TRAIN or VALIDATION) and loss (mean nll per image, nats).
+        frame: columns epoch (from 1), part (TRAIN or VALIDATION) and loss (mean nll per
+            image, nats).
         epochs: planned length of the run.
         run: name of the run, which determines the colour.
         batches: columns epoch (a fraction: 0.5 is in the middle of the first) and loss; more than

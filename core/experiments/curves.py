@@ -13,8 +13,8 @@ def epoch_frame(run: Run) -> pd.DataFrame:
     """Return a run's accuracy and loss by epoch.
 
     Returns:
-        Columns epoch (from 1), part (TRAIN or VALIDATION), accuracy and its 95 % confidence interval
-        low and high (percent), loss (mean nll per image, nats).
+        Columns epoch (from 1), part (TRAIN or VALIDATION), accuracy and its 95 % confidence
+        interval low and high (percent), loss (mean nll per image, nats).
     """
     rows = []
     for row in run.epochs:

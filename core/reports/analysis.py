@@ -55,8 +55,8 @@ def describe_goal(
         text += f" It trained for {run.config.epochs} epochs; the goal allows {GOAL_EPOCHS}."
     if interval and interval[0] <= GOAL_ACCURACY <= interval[1]:
         text += (
-            f" The 95 % confidence interval ({interval[0]:.2f} to {interval[1]:.2f} %) contains the "
-            f"goal, so {sample} cannot show whether the recipe reaches it."
+            f" The 95 % confidence interval ({interval[0]:.2f} to {interval[1]:.2f} %) contains "
+            f"the goal, so {sample} cannot show whether the recipe reaches it."
         )
     return text
 
@@ -93,8 +93,8 @@ def describe_capacity(
     gap = gap_in_points(train, validation)
     if train >= FULL_ACCURACY:
         return (
-            f"Only {error} are errors: the network has capacity to spare. A smaller network or more "
-            "varied images would cost little accuracy."
+            f"Only {error} are errors: the network has capacity to spare. A smaller network or "
+            "more varied images would cost little accuracy."
         )
     if gap > MIN_DIFFERENCE:
         return (

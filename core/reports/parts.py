@@ -34,8 +34,8 @@ def describe_network(run: Run) -> str:
     """Return the size of a run's network in words."""
     summary = summarise(rows_of(run.config))
     return (
-        f"Network: **{summary.total_params:,}** parameters, {summary.multiply_adds:,} multiply-adds "
-        "per image"
+        f"Network: **{summary.total_params:,}** parameters, {summary.multiply_adds:,} "
+        "multiply-adds per image"
     )
 
 

@@ -95,8 +95,8 @@ def _list_results(run: Run) -> list[str]:
     ]
     if best is not None:
         lines.append(
-            f"Best epoch on the {images}: {best.epoch} with {best.val_accuracy:.2f} %; it was chosen "
-            "on these images, so this figure is biased upwards"
+            f"Best epoch on the {images}: {best.epoch} with {best.val_accuracy:.2f} %; it was "
+            "chosen on these images, so this figure is biased upwards"
         )
     if run.test:
         lines.append(

@@ -1,4 +1,4 @@
-"""The original's steps from Initial over Intermediate to Final, in sentences about the shipped runs."""
+"""The original's path from Initial to Final, in sentences about the shipped runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of networks: well-formed, complete, and inside their frame."""
+"""Diagrams of networks are well-formed, complete and inside their frame."""
 
 import re
 from xml.etree import ElementTree
@@ -26,7 +26,7 @@ def titles(svg: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_every_row_has_its_block_and_its_words(name):
+def test_every_row_has_a_block_and_labels(name):
     layers = trace(ARCHITECTURES[name].rows)
     svg = diagrams.shape_diagram(layers, DIGIT)
     said = titles(svg)
@@ -44,7 +44,7 @@ def test_every_row_has_its_block_and_its_words(name):
         assert 0 <= y <= y + tall <= height, rect.attrib
 
 
-def test_what_does_not_fit_is_an_empty_place():
+def test_an_invalid_row_is_an_empty_square():
     draft = inspect([{"kind": "conv"}, {"kind": "conv", "kernel": 27}, {"kind": "linear"}])
     svg = diagrams.shape_diagram(draft.layers, DIGIT, 2)
     assert titles(svg)[-1] == "Row 2 does not fit"
@@ -52,14 +52,14 @@ def test_what_does_not_fit_is_an_empty_place():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_has_a_short_name(kind):
+def test_every_kind_has_a_short_description(kind):
     words = diagrams.describe_operation(complete({"kind": kind}))
     assert all(len(word) <= 8 for word in words)
     assert words[0]
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_the_field_of_every_row_can_be_drawn_and_keeps_its_scale(name):
+def test_the_receptive_field_of_every_row_has_one_scale(name):
     layers = trace(ARCHITECTURES[name].rows)
     sizes = set()
     for layer in layers:

@@ -1,4 +1,4 @@
-"""Charts of the digits: made from any frame, with scales that stay."""
+"""Charts of the dataset."""
 
 import itertools
 import math
@@ -55,7 +55,7 @@ def test_every_class_has_a_colour_of_its_own():
         assert math.dist(one, other) > 45, (one, other)
 
 
-def test_the_map_shows_pictures_and_all_classes():
+def test_the_map_shows_images_and_all_classes():
     chart = charts_digits.digit_map(POINTS, "across", "up").to_dict()
     colour = chart["layer"][-1]["encoding"]["color"]["scale"]
     assert colour["domain"] == list(range(10)), "colours stay when a class is not in the sample"
@@ -67,7 +67,7 @@ def test_the_map_shows_pictures_and_all_classes():
 
 
 @pytest.mark.parametrize(("digit", "bright"), [(None, 3), (3, 2), (8, 0)])
-def test_a_class_stands_out(digit, bright):
+def test_a_class_can_be_emphasised(digit, bright):
     chart = charts_digits.digit_map(POINTS, "across", "up", digit).to_dict()
     rows = {
         layer["mark"]["opacity"]: len(chart["datasets"].get(layer["data"]["name"], []))

@@ -1,4 +1,4 @@
-"""Charts of the drawing page: made from any answers, with scales that stay."""
+"""Charts of the drawing page: fixed axes for any predictions."""
 
 import numpy as np
 import pandas as pd
@@ -33,7 +33,7 @@ def data(chart, layer: dict) -> list[dict]:
     return chart.to_dict()["datasets"][layer["data"]["name"]]
 
 
-def test_digits_that_come_up_are_named_where_they_are_highest():
+def test_likely_digits_are_labelled_at_their_maximum():
     chances = made(d3=[0, 0.2, 1, 1, 1], d8=[1, 0.8, 0, 0, 0], d5=[0, 0.02, 0, 0, 0])
     chart = charts_draw.probability_chart(frame(chances), "turn, °", 1.0, 0.0)
     words = next(layer for layer in layers(chart) if layer["mark"]["type"] == "text")
@@ -42,7 +42,7 @@ def test_digits_that_come_up_are_named_where_they_are_highest():
     assert [data(chart, rule)[0]["amount"] for rule in rules] == [0.0, 1.0]
 
 
-def test_curves_leave_the_axis_bare_and_an_unmoved_slider_has_one_line():
+def test_low_probabilities_are_left_out_and_a_neutral_value_has_one_line():
     chart = charts_draw.probability_chart(
         frame(made(d3=[0, 0, 0, 0.5, 1], d8=[1, 0, 0, 0, 0])), "turn, °", 0.0, 0.0
     )
@@ -62,14 +62,14 @@ def test_curves_leave_the_axis_bare_and_an_unmoved_slider_has_one_line():
 @pytest.mark.parametrize(
     "chances", [made(d0=[1] * 5), np.full((5, 10), 0.1), made(d1=[1, 0, 1, 1, 0])]
 )
-def test_scales_do_not_depend_on_the_answers(chances):
+def test_axes_do_not_depend_on_the_probabilities(chances):
     drawn = charts_draw.probability_chart(frame(chances), "size, ×", 0.0, 0.0).to_dict()
     line = next(layer for layer in drawn["layer"] if layer["mark"]["type"] == "line")
     assert line["encoding"]["y"]["scale"]["domain"] == [0, 1.08]
     assert line["encoding"]["x"]["scale"]["domain"] == [-2, 2]
 
 
-def test_intervals_show_each_network_with_its_colour_and_bounds():
+def test_each_network_has_its_colour_and_interval():
     runs = pd.DataFrame(
         {
             "run": ["final", "mine"],

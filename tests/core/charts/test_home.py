@@ -1,4 +1,4 @@
-"""The chart of all runs: none, one or hundreds, all of them on it, and the best so far as a line."""
+"""The chart of all runs contains every run and the Pareto front."""
 
 import random
 
@@ -61,7 +61,7 @@ def test_any_run_stays_on_the_chart(extreme):
         assert least <= row["error"] <= most
 
 
-def test_shipped_runs_and_ones_own_are_told_apart():
+def test_shipped_and_own_runs_have_different_shapes():
     points = layers(
         charts.frontier_chart(frame(*SHIPPED, ("mine", 7_850, 95.0, False)), BUDGET).to_dict(),
         "point",
@@ -70,7 +70,7 @@ def test_shipped_runs_and_ones_own_are_told_apart():
     assert len(set(shape["range"])) == len(shape["domain"]) == 3
 
 
-def test_names_that_would_touch_stand_apart():
+def test_labels_do_not_touch():
     chart = charts.frontier_chart(frame(*SHIPPED), BUDGET).to_dict()
     assert sorted(named(chart)) == ["final", "initial", "intermediate"]
     sides = {
@@ -81,7 +81,7 @@ def test_names_that_would_touch_stand_apart():
     assert sides["final"] != sides["intermediate"]
 
 
-def test_a_name_lies_on_no_other_point():
+def test_a_label_covers_no_other_point():
     near = [
         ("small", 4_000, 99.3, True),
         ("larger", 6_000, 99.2622, True),
@@ -96,7 +96,7 @@ def test_a_name_lies_on_no_other_point():
     assert sides["larger"] == ("left", 11)
 
 
-def test_a_crowd_of_one_size_has_no_name_on_another():
+def test_labels_of_networks_of_one_size_do_not_overlap():
     own = [(f"try-{number}", 3_762, 99.3 + number / 100, False) for number in range(4)]
     chart = charts.frontier_chart(frame(*SHIPPED, *own), BUDGET).to_dict()
     places = [
@@ -109,7 +109,7 @@ def test_a_crowd_of_one_size_has_no_name_on_another():
     assert len({place[:2] for place in places}) > 3
 
 
-def test_hundreds_of_runs_are_not_all_named():
+def test_hundreds_of_runs_are_not_all_labelled():
     random.seed(0)
     own = [
         (f"try-{number}", random.choice([2_634, 3_762, 7_850]), random.uniform(97, 99.3), False)
@@ -121,7 +121,7 @@ def test_hundreds_of_runs_are_not_all_named():
     assert len(rows(chart, layers(chart, "point")[0])) == 303
 
 
-def test_the_best_so_far_are_those_that_nothing_smaller_beats():
+def test_the_pareto_front_has_the_runs_that_no_smaller_one_beats():
     best = charts.pareto_front(
         frame(
             ("a", 100, 90.0, False),

@@ -1,4 +1,4 @@
-"""The chart of recall and precision: every digit stays on it, whatever the network is like."""
+"""The chart of recall and precision contains every digit of any network."""
 
 import pandas as pd
 import pytest
@@ -51,5 +51,5 @@ def test_a_digit_that_is_never_predicted_is_left_out():
     assert len(next(iter(charts.class_accuracy_chart(some).to_dict()["datasets"].values()))) == 19
 
 
-def test_nothing_at_all_is_still_a_chart():
+def test_an_empty_frame_gives_a_chart():
     assert charts.class_accuracy_chart(frame(90.0).iloc[:0]).to_dict()["height"]

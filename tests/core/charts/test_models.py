@@ -17,7 +17,7 @@ def values(chart: dict) -> list[dict]:
     return next(rows for rows in chart["datasets"].values() if "parameters" in rows[0])
 
 
-def test_each_bar_begins_where_the_one_above_ends():
+def test_each_bar_starts_where_the_one_above_ends():
     rows = values(drawn([100, 2_000, 7_000]))
     assert [(row["start"], row["end"]) for row in rows] == [(0, 100), (100, 2_100), (2_100, 9_100)]
     assert [row["over"] for row in rows] == [False, False, True]
@@ -28,7 +28,7 @@ def domain(chart: dict) -> list[float]:
     return chart["layer"][0]["encoding"]["x"]["scale"]["domain"]
 
 
-def test_the_budget_and_all_parameters_have_room():
+def test_the_axis_covers_the_limit_and_all_parameters():
     assert domain(drawn([10]))[1] > 8_000
     assert domain(drawn([90_000]))[1] > 90_000
     assert domain(drawn([10], most=20_000)) == domain(drawn([20_000]))

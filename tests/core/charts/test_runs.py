@@ -1,4 +1,4 @@
-"""Curves over each other: every run in its colour with its name, whatever the runs look like."""
+"""The curves of several runs, each with its colour and label."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_the_goal_is_on_the_chart_of_accuracies_only():
     assert high >= 0.6
 
 
-def test_runs_of_one_colour_are_told_apart_by_dashes():
+def test_runs_of_one_colour_differ_in_their_dashes():
     first, second = next(
         pair
         for pair in itertools.combinations([f"run-{number}" for number in range(20)], 2)
@@ -74,7 +74,7 @@ def test_runs_of_one_colour_are_told_apart_by_dashes():
     assert charts_runs.line_dashes(["final", "initial", "intermediate"]) == [[1, 0]] * 3
 
 
-def test_a_mean_lies_in_its_band_and_a_single_run_has_none():
+def test_a_mean_has_a_band_and_a_single_run_has_none():
     shown = frame(group=[98, 99], single=[97, 98]).assign(
         low=[97.5, 98.8, 97, 98], high=[98.5, 99.2, 97, 98]
     )
@@ -87,7 +87,7 @@ def test_a_mean_lies_in_its_band_and_a_single_run_has_none():
 @pytest.mark.parametrize(
     "values", [[0.0], [1.0], [0.0, 0.0], [9.8, 100.0], [99.4], [0.3, 0.01, 1e-9], [5e3, 0.1]]
 )
-def test_any_values_make_a_chart_whose_names_stay_on_it(measure, values):
+def test_labels_of_any_values_stay_on_the_chart(measure, values):
     runs = {f"run-{number}": values for number in range(12)}
     chart = charts_runs.curve_chart(frame(**runs), measure, list(runs), behind=frame(**runs))
     low, high = sorted(domain(chart))
@@ -95,7 +95,7 @@ def test_any_values_make_a_chart_whose_names_stay_on_it(measure, values):
     assert all(low * 0.999 - 1e-9 <= row["y"] <= high * 1.001 for row in rows(chart, "text"))
 
 
-def test_of_a_long_run_the_first_epochs_leave_room_for_the_others():
+def test_the_axis_ignores_the_first_epochs_of_a_long_run():
     long = charts_runs.curve_chart(frame(a=[20, 50, *[99.0] * 198]), ACCURACY, ["a"])
     short = charts_runs.curve_chart(frame(a=[20, 50, *[99.0] * 13]), ACCURACY, ["a"])
     assert max(domain(long)) < 5 < 80 <= max(domain(short))
@@ -103,7 +103,7 @@ def test_of_a_long_run_the_first_epochs_leave_room_for_the_others():
     assert all(low <= row["y"] <= high for row in rows(long, "point"))
 
 
-def test_points_of_many_epochs_are_there_but_not_seen():
+def test_points_of_many_epochs_are_invisible():
     for epochs, opacity in ((15, 1), (200, 0)):
         chart = charts_runs.curve_chart(frame(a=[99.0] * epochs), ACCURACY, ["a"]).to_dict()
         first = next(layer for layer in chart["layer"] if layer["mark"]["type"] == "point")
@@ -111,7 +111,7 @@ def test_points_of_many_epochs_are_there_but_not_seen():
         assert first["encoding"]["tooltip"]
 
 
-def test_better_stands_higher_for_accuracy_and_lower_for_loss_and_rate():
+def test_a_better_accuracy_is_higher_and_a_better_loss_lower():
     for measure, upper in ((ACCURACY, "b"), (LOSS, "b"), (RATE, "b")):
         values = {"a": [98.0], "b": [99.0]} if measure == ACCURACY else {"a": [0.1], "b": [0.2]}
         chart = charts_runs.curve_chart(frame(**values), measure, ["a", "b"])
@@ -122,12 +122,12 @@ def test_better_stands_higher_for_accuracy_and_lower_for_loss_and_rate():
 
 
 @given(st.lists(st.floats(0, HEIGHT), max_size=30).map(sorted))
-def test_names_stand_apart_in_their_order_and_on_the_chart(places):
+def test_labels_keep_their_distance_and_order(places):
     moved = charts_runs.spread_labels(places, 15, HEIGHT)
     least = min(15, HEIGHT / max(1, len(places) - 1))
     assert all(-1e-6 <= place <= HEIGHT + 1e-6 for place in moved)
     assert all(after - before >= least - 1e-6 for before, after in itertools.pairwise(moved))
 
 
-def test_names_that_have_room_stay_where_they_are():
+def test_labels_with_enough_space_do_not_move():
     assert charts_runs.spread_labels([10, 50, 100], 15, HEIGHT) == [10, 50, 100]

@@ -1,4 +1,4 @@
-"""Pictures: read by an imaging library, they hold the very pixels."""
+"""PNG files hold the exact pixels, as an imaging library reads them."""
 
 import base64
 import io
@@ -18,7 +18,7 @@ def opened(uri: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("count", [1, 9, 10, 23])
-def test_every_digit_lies_in_its_place_on_the_sheet(digits, count):
+def test_every_image_is_at_its_place_on_the_sheet(digits, count):
     images = digits.train.images[:count].numpy()
     page = sprite_sheet(images, across=10)
     alpha = opened(page.uri)[..., 3]
@@ -28,7 +28,7 @@ def test_every_digit_lies_in_its_place_on_the_sheet(digits, count):
     assert alpha.sum() == images.astype(int).sum(), "nothing else is on it"
 
 
-def test_single_digits_go_from_paper_to_ink(digits):
+def test_single_images_range_from_paper_to_ink(digits):
     images = digits.train.images[:3].numpy()
     ink, paper = (233, 232, 228), (38, 38, 36)
     for image, uri in zip(images, digit_pngs(images, ink, paper), strict=True):
@@ -41,7 +41,7 @@ def test_single_digits_go_from_paper_to_ink(digits):
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 7, 7), (12, 26, 24)])
-def test_signed_maps_take_one_colour_above_zero_and_another_below(shape):
+def test_signed_maps_have_one_colour_above_zero_and_another_below(shape):
     values = np.random.default_rng(0).uniform(-1.3, 1.3, shape)
     values[0, 0, 0] = 0.0
     above, below = (10, 20, 200), (200, 100, 10)

@@ -1,4 +1,4 @@
-"""Charts of sweeps, for whatever a search may bring."""
+"""Charts of sweeps for any results."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def layer(chart, kind: str) -> tuple[dict, list[dict]]:
     return found, whole["datasets"][found.get("data", whole.get("data"))["name"]]
 
 
-def test_the_history_keeps_the_best_that_was_trained_to_the_end():
+def test_the_line_of_the_history_is_the_best_completed_run():
     chart = charts_sweeps.history_chart(frame(98, 99.9, 97, 99, states=(DONE, PRUNED, DONE, DONE)))
     _, line = layer(chart, "line")
     assert [round(100 - row["error"], 2) for row in line] == [98, 98, 98, 99]
@@ -37,13 +37,13 @@ def test_the_history_keeps_the_best_that_was_trained_to_the_end():
     assert marks["encoding"]["color"]["scale"]["domain"] == [DONE, PRUNED]
 
 
-def test_the_front_is_a_line_through_the_best():
+def test_the_pareto_front_is_a_line():
     shown = frame(98, 99, 97, states=(BEST, BEST, DONE)).assign(price=[3_000, 7_000, 9_000])
     _, line = layer(charts_sweeps.tradeoff_chart(shown, "parameters"), "line")
     assert [row["price"] for row in line] == [3_000, 7_000]
 
 
-def test_the_axis_holds_the_better_ones():
+def test_the_axis_covers_the_better_runs():
     chart = charts_sweeps.history_chart(frame(*[99.0] * 19, 11.0))
     marks, _ = layer(chart, "circle")
     assert marks["encoding"]["y"]["scale"]["domain"] == [1, 0.9]
@@ -51,7 +51,7 @@ def test_the_axis_holds_the_better_ones():
 
 @pytest.mark.parametrize("values", [[0.1, 0.2], ["none", "moves"], [1, 2], ["True", "False"]])
 @pytest.mark.parametrize("log", [False, True])
-def test_a_setting_is_a_scale_or_names(values, log):
+def test_a_setting_is_numeric_or_categorical(values, log):
     marks, _ = layer(
         charts_sweeps.slice_chart(frame(98, 99).assign(value=values), "max_lr", log), "circle"
     )
@@ -61,7 +61,7 @@ def test_a_setting_is_a_scale_or_names(values, log):
         assert marks["encoding"]["x"]["scale"]["type"] == ("log" if log else "linear")
 
 
-def test_what_mattered_stands_in_order():
+def test_settings_are_in_order_of_importance():
     chart = charts_sweeps.importance_chart(
         pd.DataFrame({"name": ["max_lr", "ema_decay"], "share": [0.8, 0.2]})
     )

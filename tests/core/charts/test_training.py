@@ -1,4 +1,4 @@
-"""Charts: they are made from any frame, keep their scales, and colours belong to runs."""
+"""The curves of one run: fixed axes, and a colour per run."""
 
 import pandas as pd
 import pytest
@@ -35,7 +35,7 @@ def scales(chart) -> list[tuple]:
 @pytest.mark.parametrize(
     ("make", "measure"), [(charts.accuracy_chart, "accuracy"), (charts.loss_chart, "loss")]
 )
-def test_scales_stay_while_a_run_grows(make, measure, done):
+def test_axes_do_not_change_during_a_run(make, measure, done):
     assert set(
         scales(make(epochs(done, measure, 91 if measure == "accuracy" else 0.9), 15))
     ) == set(scales(make(epochs(15, measure, 99 if measure == "accuracy" else 0.02), 15)))
@@ -50,18 +50,18 @@ def test_scales_stay_while_a_run_grows(make, measure, done):
         (charts.loss_chart, "loss", 0.002, (0.001, 1.0)),
     ],
 )
-def test_a_scale_widens_to_a_mark_for_what_would_leave_it(make, measure, value, ends):
+def test_an_axis_widens_to_the_next_limit(make, measure, value, ends):
     assert ends in scales(make(epochs(3, measure, value), 15))
 
 
-def test_the_first_epoch_of_training_does_not_widen_the_scale():
+def test_the_first_epoch_of_training_does_not_widen_the_axis():
     frame = epochs(3, "accuracy", 99)
     frame.loc[(frame["epoch"] == 1) & (frame["part"] == charts.TRAIN), "accuracy"] = 60
     assert (10, 0.2) in scales(charts.accuracy_chart(frame, 15))
     assert (50, 0.2) in scales(charts.accuracy_chart(frame.assign(part=charts.VALIDATION), 15))
 
 
-def test_the_first_epochs_of_a_long_run_do_not_widen_the_scale():
+def test_the_first_epochs_of_a_long_run_do_not_widen_the_axis():
     frame = epochs(30, "accuracy", 99)
     frame.loc[frame["epoch"] < 10, "accuracy"] = 40
     chart = charts.accuracy_chart(frame, 200)
@@ -76,7 +76,7 @@ def test_the_first_epochs_of_a_long_run_do_not_widen_the_scale():
 
 
 @pytest.mark.parametrize("many", [False, True])
-def test_the_loss_of_batches_is_smoothed_with_the_raw_behind_it(many):
+def test_the_loss_of_batches_is_drawn_raw_and_smoothed(many):
     steps = pd.DataFrame({"epoch": [number / 100 for number in range(1, 1_501 if many else 301)]})
     batches = steps.assign(loss=[0.1 if number % 2 else 0.3 for number in range(len(steps))])
     chart = charts.loss_chart(epochs(1, "loss", 0.2), 15, "mine", batches)
@@ -88,14 +88,14 @@ def test_the_loss_of_batches_is_smoothed_with_the_raw_behind_it(many):
     assert all(0.18 < row["loss"] < 0.22 for row in mean[10:-10])
 
 
-def test_a_loss_of_nothing_stays_on_the_chart():
+def test_a_loss_of_zero_stays_on_the_chart():
     chart = charts.loss_chart(
         epochs(2, "loss", 0.0), 15, "mine", pd.DataFrame({"epoch": [0.5], "loss": [0.0]})
     )
     assert all(row["loss"] > 0 for rows in chart.to_dict()["datasets"].values() for row in rows)
 
 
-def test_the_rate_as_used_keeps_its_corners():
+def test_the_used_rate_keeps_its_jumps():
     actual = pd.DataFrame({"epoch": [number / 1_000 for number in range(15_000)]})
     actual["rate"] = [0.1 if epoch < 5 else 0.05 for epoch in actual["epoch"]]
     chart = charts.learning_rate_chart(actual.iloc[[0, -1]], 15, "mine", actual).to_dict()
@@ -131,7 +131,7 @@ def layers(chart, kind: str) -> list[dict]:
 @pytest.mark.parametrize(
     ("make", "measure"), [(charts.accuracy_chart, "accuracy"), (charts.loss_chart, "loss")]
 )
-def test_a_baseline_stands_behind_in_grey_and_ends_with_the_axis(make, measure):
+def test_a_baseline_is_grey_and_ends_with_the_axis(make, measure):
     behind = epochs(30, measure, 99 if measure == "accuracy" else 0.1)
     chart = make(
         epochs(2, measure, 98 if measure == "accuracy" else 0.2), 15, "mine", behind=behind
@@ -152,7 +152,7 @@ def test_the_interval_of_the_validation_accuracy_is_a_band():
     assert not layers(charts.accuracy_chart(epochs(2, "accuracy", 99), 15), "area")
 
 
-def test_points_are_shown_in_a_short_run_and_only_felt_in_a_long_one():
+def test_points_are_visible_in_short_runs_only():
     def opacities(length):
         return {
             layer["mark"]["opacity"]
@@ -164,7 +164,7 @@ def test_points_are_shown_in_a_short_run_and_only_felt_in_a_long_one():
 
 
 @pytest.mark.parametrize("length", [1, 15, 16, 17, 40, 200, 1_000])
-def test_the_epochs_on_the_axis_have_room(length):
+def test_the_epoch_ticks_do_not_crowd(length):
     axis = charts.loss_chart(epochs(1, "loss", 0.1), length).to_dict()["layer"][0]["encoding"]["x"][
         "axis"
     ]
@@ -183,7 +183,7 @@ def test_all_charts_have_one_height():
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize(("length", "steps"), [(1, 1), (3, 7), (15, 1_875), (200, 469)])
-def test_the_plan_is_what_the_schedule_says(schedule, length, steps):
+def test_planned_rates_are_those_of_the_schedule(schedule, length, steps):
     config = RunConfig(schedule=schedule, epochs=length)
     plan = charts.planned_rates(config, steps)
     assert plan["epoch"].is_monotonic_increasing
@@ -194,7 +194,7 @@ def test_the_plan_is_what_the_schedule_says(schedule, length, steps):
         assert rate == charts.schedules.rate(config, round(epoch * steps), steps)
 
 
-def test_long_series_are_thinned_and_keep_their_mean():
+def test_long_series_are_downsampled_and_keep_their_mean():
     frame = pd.DataFrame({"epoch": range(1_200), "loss": range(1_200)})
     thin = charts.downsample(frame, 600)
     assert len(thin) == 600
