@@ -84,27 +84,27 @@ def test_files_in_place_are_read_without_a_download(tmp_path, files, offer):
 
 
 def test_a_missing_dataset_is_downloaded_and_progress_reported(tmp_path, files, offer):
-    told = []
+    messages = []
     offer(("a mirror", giving(files)))
-    dataset.load(tmp_path / "new" / "folder", lambda text, share: told.append((text, share)))
+    dataset.load(tmp_path / "new" / "folder", lambda text, share: messages.append((text, share)))
     assert left_in(tmp_path / "new" / "folder") == set(NAMES)
-    assert "a mirror" in told[0][0]
-    shares = [share for _, share in told]
+    assert "a mirror" in messages[0][0]
+    shares = [share for _, share in messages]
     assert shares == sorted(shares)
     assert 0 <= shares[0] < shares[-1] == 1
 
 
 def test_sources_are_tried_in_turn_and_complement_each_other(tmp_path, files, offer):
     wrong = {NAMES[0]: b"a login page", NAMES[1]: files[NAMES[1]]}
-    asked = []
+    requested = []
 
     def last(wanted, report):
-        asked.extend(wanted)
+        requested.extend(wanted)
         return giving(files)(wanted, report)
 
     offer(("first", refusing("no route")), ("second", giving(wrong)), ("third", last))
     dataset.load(tmp_path)
-    assert asked == [NAMES[0], NAMES[2], NAMES[3]]
+    assert requested == [NAMES[0], NAMES[2], NAMES[3]]
 
 
 def test_nothing_is_stored_when_no_source_has_all(tmp_path, files, offer):
@@ -194,22 +194,22 @@ def test_the_remains_of_a_killed_download_are_removed(tmp_path, files, offer):
 
 
 def test_a_second_process_waits_for_the_first_and_downloads_nothing(tmp_path, files, offer):
-    told = []
+    messages = []
     offer(("nobody", refusing("must not be asked")))
     lock = FileLock(tmp_path / ".fetch.lock", thread_local=False)
     lock.acquire()
 
     def first():
-        while not told:
+        while not messages:
             time.sleep(0.01)
         place(tmp_path, files)
         lock.release()
 
     thread = threading.Thread(target=first)
     thread.start()
-    dataset.fetch(tmp_path, lambda text, share: told.append(text))
+    dataset.fetch(tmp_path, lambda text, share: messages.append(text))
     thread.join()
-    assert "Waiting" in told[0]
+    assert "Waiting" in messages[0]
 
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path):

@@ -163,10 +163,10 @@ def test_a_teacher_runs_in_bf16_only_where_that_is_clearly_faster(fp32, bf16, be
 
 
 def test_keeping_freed_memory_needs_glibc(monkeypatch):
-    asked = []
-    library = type("Library", (), {"mallopt": lambda self, *values: asked.append(values)})
+    options = []
+    library = type("Library", (), {"mallopt": lambda self, *values: options.append(values)})
     monkeypatch.setattr(runtime.ctypes, "CDLL", lambda name: library())
     runtime.keep_freed_memory()
-    assert len(asked) == 2
+    assert len(options) == 2
     monkeypatch.setattr(runtime.ctypes, "CDLL", lambda name: object())
     runtime.keep_freed_memory()
