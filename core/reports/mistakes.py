@@ -12,7 +12,7 @@ from core.data.labelled_images import LabelledImages
 from core.errors import UserError
 from core.insight import mistakes
 from core.insight.mistakes import Indices, Predictions
-from core.reports.blocks import Digits, NumberedList, Paragraph, Section
+from core.reports.blocks import Block, Digits, NumberedList, Paragraph, Section
 from core.runs.prediction_cache import load_predictions
 from core.runs.run import Run
 
@@ -47,7 +47,7 @@ def describe_errors(predictions: Predictions | None, test: LabelledImages | None
     if not predictions.error_count:
         return [Section(TITLE, [Paragraph("None on the test images.")])]
     worst = mistakes.worst_errors(predictions, MAX_IMAGES)
-    blocks = [
+    blocks: list[Block] = [
         NumberedList(_describe_classes(predictions)),
         Paragraph("Errors with the highest loss:"),
         _digits(test, worst, predictions.probabilities),
