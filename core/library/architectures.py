@@ -121,7 +121,7 @@ def delete(name: str, folder: Path | None = None) -> None:
         for path in _paths(folder / FOLDER):
             if name in (path.stem, path.name):
                 try:
-                    path.unlink()
+                    files.remove_file(path)
                 except OSError as error:
                     raise RunError(f"{path.name} cannot be deleted: {error.strerror}.") from None
                 return

@@ -59,7 +59,7 @@ def convert_run(name: str, folder: Path | None = None) -> None:
             weights.check_bytes(data, expected, old.name)
             files.write_bytes(old.with_suffix(weights.SUFFIX), data)
         for old in old_files:
-            old.unlink()
+            files.remove_file(old)
 
 
 def _old_files(run_folder: Path) -> list[Path]:

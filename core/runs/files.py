@@ -7,9 +7,10 @@ import errno
 import json
 import os
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import filelock
 
@@ -24,7 +25,11 @@ LOCK_SECONDS = 30.0
 RESERVE = ".reserve"
 RESERVE_BYTES = 32_768  # enough for a status, an event and some lines of the log
 MAX_JSON_BYTES = 8_000_000
+# Windows refuses to replace, move or delete a file while another process reads it.
+RETRY_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+
+T = TypeVar("T")
 
 # Pages poll hundreds of small files that hardly ever change.
 _parsed: FileCache[Path, Any] = FileCache(max_entries=4_000)
@@ -32,6 +37,39 @@ _parsed: FileCache[Path, Any] = FileCache(max_entries=4_000)
 
 class DiskFullError(RunError):
     """The disk is full; what was there before is intact."""
+
+
+def retry_refused(action: Callable[[], T]) -> T:
+    """Call an action, and call it again while the system refuses it, for 1.6 seconds at most.
+
+    Raises:
+        PermissionError: it is refused even then.
+        OSError: the action failed for another reason.
+    """
+    for seconds in RETRY_SECONDS:
+        try:
+            return action()
+        except PermissionError:
+            time.sleep(seconds)
+    return action()
+
+
+def move(path: Path, target: Path) -> None:
+    """Rename a file or a folder.
+
+    Raises:
+        OSError: the system refuses it.
+    """
+    retry_refused(lambda: path.rename(target))
+
+
+def remove_file(path: Path) -> None:
+    """Delete a file; nothing happens where there is none.
+
+    Raises:
+        OSError: the system refuses it.
+    """
+    retry_refused(lambda: path.unlink(missing_ok=True))
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -48,11 +86,11 @@ def write_bytes(path: Path, data: bytes) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
+            retry_refused(lambda: os.replace(temporary, path))
         except BaseException:
             # Free the space first: the message about the failure needs some.
             with contextlib.suppress(OSError):
-                temporary.unlink()
+                remove_file(temporary)
             raise
     except OSError as error:
         raise _to_run_error(error, path) from error
@@ -91,7 +129,7 @@ def read_json(path: Path) -> Any:
 
     def read() -> Any:
         try:
-            data = read_regular_file(path, MAX_JSON_BYTES)
+            data = retry_refused(lambda: read_regular_file(path, MAX_JSON_BYTES))
         except FileNotFoundError:
             raise RunError(f"{path.name} is missing.") from None
         except OSError as error:
@@ -150,14 +188,14 @@ def reserve_space(folder: Path) -> None:
 def release_space(folder: Path) -> None:
     """Release the reserved disk space."""
     with contextlib.suppress(OSError):
-        (folder / RESERVE).unlink()
+        remove_file(folder / RESERVE)
 
 
 def remove_partial_files(folder: Path) -> None:
     """Remove the temporary files that killed writers have left in a folder."""
     for path in folder.glob(".*.tmp"):
         with contextlib.suppress(OSError):
-            path.unlink()
+            remove_file(path)
 
 
 def disk_full_error(path: Path) -> DiskFullError:

@@ -11,6 +11,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from core.runs import files
+
 # A folder with none of these is not a run.
 RUN_FILES = (
     "run.json",
@@ -75,6 +77,6 @@ def new_folder(folder: Path, name: str) -> Iterator[Path]:
     staged.mkdir()
     try:
         yield staged
-        staged.rename(folder / name)
+        files.move(staged, folder / name)
     finally:
         shutil.rmtree(staged, ignore_errors=True)

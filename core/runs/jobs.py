@@ -126,13 +126,17 @@ def interrupt_on_signals() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def hold_lock(path: Path) -> Iterator[None]:
+def hold_lock(path: Path, seconds: float = 0) -> Iterator[None]:
     """Hold a file's lock while this process works; the system frees it when the process dies.
+
+    Args:
+        path: the lock file, which stays.
+        seconds: how long to wait for the lock.
 
     Raises:
         RunError: another process holds it, or it cannot be taken.
     """
-    lock = filelock.FileLock(path, timeout=0)
+    lock = filelock.FileLock(path, timeout=seconds)
     try:
         lock.acquire()
     except filelock.Timeout:
@@ -143,6 +147,19 @@ def hold_lock(path: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds a file's lock."""
+    if not path.is_file():
+        return False
+    try:
+        with filelock.FileLock(path, timeout=0):
+            return False
+    except filelock.Timeout:
+        return True
+    except OSError:  # a folder that cannot be written, where no worker can be either
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,7 +167,7 @@ def check_startable(run: Run, limits: Limits) -> None:
     """
     plan(run.config, limits)
     check_disk(run.folder.parent, limits)
-    if run.is_live:
+    if run.is_live or jobs.is_locked(run.folder / status.WORKER_LOCK):
         raise RunError(f"{run.name} is already training.")
     if run.state == "finished":
         raise RunError(f"{run.name} is finished; fork it to train its weights further.")

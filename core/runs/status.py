@@ -6,7 +6,6 @@ holder of the checkpoints folder's lock writes it.
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ RESUMABLE_STATES = ("paused", "stopped", "failed", "crashed")
 ACTIONS = ("stop", "pause", "pause-after-epoch")
 MIN_LR_FACTOR, MAX_LR_FACTOR = 0.001, 1_000.0  # of the learning rate
 LOG = "log.txt"
+WORKER_LOCK = ".worker.lock"  # held by a worker for as long as it lives
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def read(folder: Path) -> Status:
         value.get("pid_started"),
     )
     if state in LIVE_STATES:
-        if not jobs.is_alive(value):
+        if not jobs.is_alive(value) and not jobs.is_locked(folder / WORKER_LOCK):
             state, message = "crashed", _describe_crash(folder)
         elif (request := read_request(folder)) is not None:
             state, message = {
@@ -119,8 +119,7 @@ def read_request(folder: Path) -> str | None:
 
 def clear_request(folder: Path) -> None:
     """Withdraw the pending request."""
-    with contextlib.suppress(FileNotFoundError):
-        (folder / "request.json").unlink()
+    files.remove_file(folder / "request.json")
 
 
 def write_lr_factor(folder: Path, factor: float) -> None:
@@ -138,8 +137,7 @@ def read_lr_factor(folder: Path) -> float | None:
 
 def clear_lr_factor(folder: Path) -> None:
     """Remove the requested factor, once it is applied and saved."""
-    with contextlib.suppress(FileNotFoundError):
-        (folder / "rate.json").unlink()
+    files.remove_file(folder / "rate.json")
 
 
 def read_log_tail(folder: Path, lines: int = 20) -> str:

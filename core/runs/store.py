@@ -58,7 +58,7 @@ def rename(name: str, to: str, folder: Path | None = None) -> Run:
         if run.is_live or run.state == "queued":
             raise RunError(f"{name} is {run.state}; stop it before renaming it.")
         check_name_is_free(folder, check_name(to))
-        run.folder.rename(folder / to)
+        files.move(run.folder, folder / to)
         for child in list_runs(folder):
             if isinstance(child, Run) and child.parent is not None and child.parent["name"] == name:
                 update_run_json(child.folder, parent={**child.parent, "name": to})

@@ -48,7 +48,7 @@ def delete(name: str, folder: Path | None = None) -> TrashedRun:
             _check_not_training(path)
         key = f"{readable_name(path)}~{time.time_ns() // 1_000_000}"
         (folder / FOLDER).mkdir(exist_ok=True)
-        path.rename(folder / FOLDER / key)
+        files.move(path, folder / FOLDER / key)
     return _describe(folder / FOLDER / key)
 
 
@@ -97,7 +97,7 @@ def restore(
         name = check_name(to or _describe(path).name)
         check_limits(folder, limits)
         check_name_is_free(folder, name)
-        path.rename(folder / name)
+        files.move(path, folder / name)
     return open_run(name, folder)
 
 
@@ -125,7 +125,7 @@ def empty(key: str | None = None, folder: Path | None = None) -> int:
         for path in paths:
             try:
                 if path.is_symlink() or path.is_file():
-                    path.unlink()
+                    files.remove_file(path)
                 else:
                     shutil.rmtree(path)
             except OSError as error:

@@ -21,7 +21,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
 from core.errors import UserError
-from core.runs import files, loading, processes, run_queue, status, store, weights
+from core.runs import files, jobs, loading, processes, run_queue, status, store, weights
 from core.runs.recorder import Recorder, get_position
 from core.runs.run import STATE
 from core.training.plan import plan
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 SAVE_SECONDS = 10.0
 POLL_SECONDS = 0.1
+LOCK_SECONDS = 2.0  # somebody may be testing whether a worker holds the lock
 STOP_SECONDS = 1.2  # how long a stop waits for the step under way
 LEFT_IN_A_STEP = "stopped within a step; continues from the last saved state"
 
@@ -62,6 +63,7 @@ class Worker:
         self._lr_factor: float | None = None
         self._outcome: tuple[str, str] | None = None
         self._ended = threading.Event()
+        self._lock = contextlib.ExitStack()
 
     def run(self) -> str:
         """Train until the end, a stop or a failure.
@@ -73,9 +75,11 @@ class Worker:
         Raises:
             UserError: the run cannot be trained at all, or not even its end could be recorded.
         """
-        with self._handle_signals():
+        with self._handle_signals(), self._lock:
             if not run_queue.claim(self.folder):
                 return status.read(self.folder).state
+            path = self.folder / status.WORKER_LOCK
+            self._lock.enter_context(jobs.hold_lock(path, LOCK_SECONDS))
             self._read_requests()  # at once: a quick run could end before the watcher looks
             threading.Thread(target=self._watch, name="watcher", daemon=True).start()
             try:
@@ -159,10 +163,11 @@ class Worker:
         files.release_space(self.folder)
         with contextlib.suppress(files.DiskFullError):  # the status matters more
             self.recorder.append_end(state, message)
+        self._lock.close()  # as soon as the status tells, another worker may start
         status.write(self.folder, state, message)
         status.clear_request(self.folder)
         if state == "finished":
-            (self.folder / STATE).unlink(missing_ok=True)
+            files.remove_file(self.folder / STATE)
 
     def _report_loading(self, text: str, fraction: float) -> None:
         status.write(self.folder, "running", f"{text} ({fraction:.0%})", self.process)

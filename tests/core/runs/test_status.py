@@ -4,12 +4,7 @@ import os
 
 import pytest
 
-from core.runs import (
-    creation,
-    processes,
-    status,
-    store,
-)
+from core.runs import creation, files, processes, status, store
 
 
 def test_a_dead_process_is_noticed_and_its_log_quoted(trained):
@@ -39,3 +34,42 @@ def test_a_pending_request_shows_in_the_state(tiny, action, state, message):
     status.write_request(run.folder, action)
     run = store.open_run("a")
     assert (run.state, run.message) == (state, message)
+
+
+@pytest.mark.parametrize(
+    ("pid", "started"),
+    [
+        (1, "9" * 400),
+        (1, 10**400),
+        (10**400, "1"),
+        (-1, "1"),
+        (0, ""),
+        (True, "1"),
+        (1.5, "1"),
+        ([1], "1"),
+        ("1", "1"),
+        (None, None),
+        (1, {"a": 1}),
+        (1, "nan"),
+        (1, "\ud800"),
+    ],
+)
+def test_a_process_that_cannot_exist_is_dead(tiny, pid, started):
+    run = creation.create_run(tiny, "a")
+    values = {**files.read_json(run.folder / "status.json"), "state": "running"}
+    text = files.json.dumps({**values, "pid": pid, "pid_started": started})
+    (run.folder / "status.json").write_text(text)
+    assert store.open_run("a").state == "crashed"
+
+
+@pytest.mark.parametrize("message", ["\x1b[31mred", "two\nlines", "\ud800", "x" * 10_000])
+def test_a_message_is_stored_and_shown_as_plain_text(tiny, message):
+    run = creation.create_run(tiny, "a")
+    status.write(run.folder, "failed", message)
+    stored = store.open_run("a").message
+    stored.encode()
+    assert stored.isprintable()
+    assert len(stored) <= 2_000
+    values = {**files.read_json(run.folder / "status.json"), "message": message}
+    (run.folder / "status.json").write_text(files.json.dumps(values))
+    assert store.open_run("a").message == stored

@@ -38,13 +38,14 @@ def test_a_run_from_start_to_end(tiny, digits, kinds, checkpoints):
     assert run.runtime.steps_per_epoch == 6
     assert run.runtime.device == "cpu"
     assert sorted(os.listdir(run.folder)) == [
+        ".worker.lock",
         "best.safetensors",
         "epochs.json",
         "events.jsonl",
         "last.safetensors",
         "run.json",
         "status.json",
-    ], "state.pt goes, nothing is left over"
+    ], "the state to resume from is gone, and nothing else is left"
     loss, correct = trainer.evaluate(
         loading.load_model(run),
         digits.test.images,
