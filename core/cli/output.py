@@ -90,7 +90,8 @@ def print_table(
     for row in rows:
         table.add_row(*(Text(plain(cell).replace("\n", " ")) for cell in row))
     # In a file or a pipe, a row stays on one line.
-    out.print(table, width=None if out.is_terminal else 10_000)
+    console = out if out.is_terminal else Console(highlight=False, width=10_000)
+    console.print(table)
 
 
 def print_result(values: Any, text: str, json_: bool) -> None:

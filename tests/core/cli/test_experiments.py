@@ -150,9 +150,7 @@ def test_groups_are_compared_and_other_pairs_refused(core, folder):
             files.write_json(
                 run.folder / "epochs.json", [*rows[:-1], {**rows[-1], "val_correct": each}]
             )
-    assert core("compare", "one", "two")[1].startswith(
-        "two is better by 0.51 points"
-    )
+    assert core("compare", "one", "two")[1].startswith("two is better by 0.51 points")
     assert "no run or group 'three'" in run_refused(core, "compare", "one", "three")
     assert "is a run and one is a group" in run_refused(core, "compare", "one", "two-s1")
 
