@@ -1,1 +1,1 @@
-"""Searches over configs and architectures, on one machine or several."""
+"""Sweeps: searches through configs, on one machine or on several that share a storage."""

@@ -32,7 +32,7 @@ def names(entries) -> list[str]:
     return [overview.entry_key(entry) for entry in entries]
 
 
-def test_only_repeats_are_folded_and_a_group_stands_where_its_mean_does(runs):
+def test_only_repeats_are_folded_and_sorted_by_their_mean(runs):
     assert names(overview.fold_groups(runs, runs, "last accuracy"))[:2] == [
         "between",
         "pair (group)",
@@ -40,7 +40,7 @@ def test_only_repeats_are_folded_and_a_group_stands_where_its_mean_does(runs):
     assert {"odd-s1", "odd-s2"} <= set(names(overview.fold_groups(runs, runs, "name")))
 
 
-def test_a_group_is_whole_where_one_of_it_is_found_and_only_that_one_follows_it(runs):
+def test_a_group_with_a_matching_run_is_listed_with_all_its_runs(runs):
     found = [run for run in runs if run.name == "pair-s2"]
     (group,) = overview.fold_groups(runs, found, "newest")
     assert [run.name for run in overview.runs_of(group)] == ["pair-s1", "pair-s2"]
@@ -51,11 +51,11 @@ def test_a_group_is_whole_where_one_of_it_is_found_and_only_that_one_follows_it(
 
 
 @pytest.mark.parametrize("order", list(overview.listing.SORT_KEYS))
-def test_every_order_takes_groups(runs, order):
+def test_groups_have_a_place_in_every_order(runs, order):
     assert len(overview.fold_groups(runs, runs, order)) == 4
 
 
-def test_a_group_is_its_mean_and_a_run_is_as_sure_as_its_images_allow(runs):
+def test_a_group_has_a_deviation_and_a_run_the_interval_of_its_images(runs):
     (group,) = overview.find_repeats(runs)
     found = overview.validation_accuracy(group)
     assert (found.mean, found.runs) == (98.0, 2)
@@ -65,13 +65,13 @@ def test_a_group_is_its_mean_and_a_run_is_as_sure_as_its_images_allow(runs):
     assert single.interval[0] < 98.5 < single.interval[1]
 
 
-def test_a_curve_has_the_mean_in_a_band(runs):
+def test_a_mean_curve_has_the_range_of_its_runs(runs):
     (group,) = overview.find_repeats(runs)
     last = overview.mean_curve(group, lambda row: row.val_accuracy).iloc[-1]
     assert (last["run"], last["low"], last["value"], last["high"]) == ("pair", 97.0, 98.0, 99.0)
 
 
-def test_what_has_not_begun_has_no_figures(folder):
+def test_a_run_without_an_epoch_has_no_accuracy(folder):
     run = made_run(folder, "fresh", done=0, state="stopped")
     assert overview.validation_accuracy(run) is None
     assert overview.final_accuracy(run) is None

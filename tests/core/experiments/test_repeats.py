@@ -41,7 +41,7 @@ def test_repeats_differ_in_their_seed_only():
     assert "none of its 5 runs" in group.summary
 
 
-def test_all_of_a_group_wait_and_train(idle):
+def test_all_runs_of_a_group_are_queued_once(idle):
     group = repeats.create(QUICK, "both", 2)
     assert repeats.submit(group) == ["both-s1", "both-s2"]
     assert idle == ["both-s1"]
@@ -49,7 +49,7 @@ def test_all_of_a_group_wait_and_train(idle):
     assert repeats.submit(repeats.open_group("both")) == [], "nobody is submitted twice"
 
 
-def test_a_group_is_made_whole_or_not_at_all(folder):
+def test_a_group_is_created_whole_or_not_at_all(folder):
     limits = Limits(max_runs=3)
     with pytest.raises(LimitError, match="3 runs"):
         repeats.create(QUICK, "many", 5, limits=limits)
@@ -63,7 +63,7 @@ def test_a_group_is_made_whole_or_not_at_all(folder):
         repeats.create(QUICK.changed(seed=2**31 - 1), "many", 2)
 
 
-def test_a_groups_name_is_neither_a_runs_nor_another_groups(folder):
+def test_a_group_cannot_have_the_name_of_a_run_or_group(folder):
     made_run(folder, "taken")
     repeats.create(QUICK, "pair", 2)
     for name, words in (
@@ -78,7 +78,7 @@ def test_a_groups_name_is_neither_a_runs_nor_another_groups(folder):
     assert repeats.free_name("new") == "new"
 
 
-def test_a_group_grows_by_the_seeds_that_follow(group):
+def test_a_group_is_extended_by_the_next_seeds(group):
     group("grown", [9_900, 9_910], seeds=(3, 8))
     assert [run.config.seed for run in repeats.extend("grown", 2)] == [9, 10]
     assert len(repeats.open_group("grown").runs) == 4
@@ -86,7 +86,7 @@ def test_a_group_grows_by_the_seeds_that_follow(group):
         repeats.extend("grown", 97)
 
 
-def test_mean_and_interval_are_those_of_the_finished_runs(group, folder):
+def test_mean_and_interval_are_those_of_finished_runs(group, folder):
     made = group("three", [9_904, 9_923, 9_926])
     made_run(folder, "three-s4", done=1, epochs=3, state="stopped", group="three", seed=4)
     made = repeats.open_group("three")
@@ -100,14 +100,14 @@ def test_mean_and_interval_are_those_of_the_finished_runs(group, folder):
     assert len(made.to_dict()["runs"]) == 4
 
 
-def test_one_finished_run_has_no_spread(group):
+def test_one_finished_run_has_no_interval(group):
     made = group("lone", [9_900])
     assert made.interval is None
     assert "in one run" in made.summary
     assert made.to_dict()["deviation"] is None
 
 
-def test_the_goal_is_reached_by_the_mean_not_by_a_lucky_run(group, folder):
+def test_the_mean_of_a_finished_group_decides_about_the_goal(group, folder):
     assert not group("lucky", [9_950, 9_925]).reaches_goal
     assert group("good", [9_950, 9_931]).reaches_goal
     assert not group("single", [9_950]).reaches_goal
@@ -118,7 +118,7 @@ def test_the_goal_is_reached_by_the_mean_not_by_a_lucky_run(group, folder):
     assert not repeats.open_group("good").reaches_goal, "one of it is still to come"
 
 
-def test_runs_that_differ_in_more_are_no_repeats(group, folder):
+def test_runs_that_differ_in_other_fields_are_not_repeats(group, folder):
     group("mixed", [9_900, 9_910])
     made_run(folder, "mixed-s3", group="mixed", seed=3, lr=0.2)
     with pytest.raises(
@@ -129,7 +129,7 @@ def test_runs_that_differ_in_more_are_no_repeats(group, folder):
         repeats.open_group("nobody")
 
 
-def test_groups_are_listed_and_runs_alone_are_not(group, folder):
+def test_runs_without_a_group_are_not_listed_as_groups(group, folder):
     made_run(folder, "alone")
     group("one", [9_900, 9_910])
     group("two", [9_900, 9_910])

@@ -87,7 +87,7 @@ def read(ledger: Path) -> list[tuple[str, int, int]]:
     return [(word, int(place), int(pid)) for word, place, pid in map(str.split, lines)]
 
 
-def test_a_killed_worker_loses_no_run_and_none_is_done_twice(server, tmp_path):
+def test_after_a_worker_is_killed_each_run_is_trained_once(server, tmp_path):
     ledger = tmp_path / "ledger"
     study.create(sweeping.made("shared", runs=RUNS, sampler="tpe", epochs=3), server)
     workers: list[subprocess.Popen[bytes]] = []

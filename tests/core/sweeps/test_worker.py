@@ -49,7 +49,7 @@ def tiny(**more):
     return Sweep.from_dict({**sweep.to_dict(), "config": config.to_dict()})
 
 
-def test_trials_are_ordinary_runs_that_are_compared_on_the_holdout(trained_at_once, folder):
+def test_trials_are_ordinary_runs_with_a_hold_out(trained_at_once, folder):
     study.create(tiny(runs=2))
     state, _ = work(train=None)
     runs = [store.open_run(name) for name in ("made-001", "made-002")]
@@ -62,7 +62,7 @@ def test_trials_are_ordinary_runs_that_are_compared_on_the_holdout(trained_at_on
         assert trial.parameters == run.parameters
 
 
-def test_a_run_of_that_name_that_is_another_keeps_it(trained_at_once, folder):
+def test_another_run_keeps_its_name(trained_at_once, folder):
     sweep = tiny(runs=1)
     creation.create_run(sweep.config, "made-001")
     study.create(sweep)
@@ -80,7 +80,7 @@ def test_a_finished_run_is_not_trained_again(trained_at_once, folder):
     assert store.open_run("made-001").created == created
 
 
-def test_a_machine_without_room_says_so_and_leaves_the_place(folder, monkeypatch):
+def test_a_machine_at_its_limits_leaves_the_slot_to_others(folder, monkeypatch):
     monkeypatch.setenv("INKLING_MAX_RUNS", "1")
     sweep = tiny(runs=1)
     creation.create_run(sweep.config, "other", limits=Limits(max_runs=5))
@@ -90,7 +90,7 @@ def test_a_machine_without_room_says_so_and_leaves_the_place(folder, monkeypatch
     assert study.read("made").count(OPEN) == 1
 
 
-def test_a_worker_of_its_own_says_why_it_cannot(folder):
+def test_a_background_worker_reports_its_error(folder):
     sweep_worker.start("nothing")
     for _ in range(600):
         if not sweep_worker.is_working("nothing"):
