@@ -22,7 +22,7 @@ from core.cli.output import (
     print_text,
 )
 from core.config import RunConfig
-from core.errors import ConfigError, UserError
+from core.errors import ConfigError, RunError, UserError
 from core.recipes import recipe
 from core.runs import jobs
 from core.sweeps import space as search_space
@@ -171,7 +171,12 @@ def status(
     if name is not None:
         _show_sweep(study.read(name, storage), json_)
         return
-    listed = [study.read(sweep, storage) for sweep in study.list_names(storage)]
+    listed = []
+    for sweep in study.list_names(storage):
+        try:
+            listed.append(study.read(sweep, storage))
+        except RunError as error:  # the others are shown all the same
+            err.print(str(error), markup=False)
     if json_:
         print_json([sweep.to_dict() for sweep in listed])
     elif listed:

@@ -1,1 +1,1 @@
-"""Several runs together: repeats, comparisons, statistics, and the learning-rate range test."""
+"""What is learnt from several runs, and what is told of one: reports."""

@@ -1,1 +1,1 @@
-"""Sweeps: searches through configs, on one machine or on several that share a storage."""
+"""Searches over configs and architectures, on one machine or several."""

@@ -127,7 +127,7 @@ def read_attempt(trial: FrozenTrial) -> Attempt:
         accuracy if accuracy is not None or not epochs else epochs[-1],
         None if parameters is None else int(parameters),
         _number(attributes.get("seconds"), 0, 1e9),
-        _run_name(attributes.get("run")),
+        read_name(attributes.get("run")),
         _text(attributes.get("machine"), _MAX_NAME) or None,
         _text(attributes.get("reason"), MAX_TEXT),
         _to_utc(trial.datetime_start),
@@ -256,7 +256,8 @@ def _text(value: Any, length: int) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in value[:length]).strip()
 
 
-def _run_name(value: Any) -> str | None:
+def read_name(value: Any) -> str | None:
+    """The name of a run or sweep; None if it is not valid."""
     try:
         return check_name(value) if isinstance(value, str) else None
     except UserError:

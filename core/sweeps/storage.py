@@ -84,16 +84,20 @@ def connect(url: str | None = None, folder: Path | None = None) -> RDBStorage:
     address = storage_url(url, folder)
     if not (url or os.environ.get(STORAGE)):
         _default_file(folder).parent.mkdir(parents=True, exist_ok=True)
-    if (path := _file_of(address)) is not None and not path.exists():
+    path, inode = _file_of(address), 0
+    if path is not None and path.exists():
+        inode = path.stat().st_ino
+    elif path is not None:
         _open.cache_clear()  # an open connection would go on with the deleted file
     try:
-        return _open(address, HEARTBEAT, GRACE)
+        return _open(address, HEARTBEAT, GRACE, inode)
     except RuntimeError as error:
         raise RunError(_describe_version(str(error), address)) from None
 
 
 @lru_cache(maxsize=8)
-def _open(address: str, heartbeat: int, grace: int) -> RDBStorage:
+def _open(address: str, heartbeat: int, grace: int, inode: int) -> RDBStorage:
+    """A file that was replaced by another one has another inode, and is opened anew."""
     import optuna
     from sqlalchemy.pool import NullPool
 
@@ -144,23 +148,32 @@ def hide_secrets(address: str) -> str:
     return f"{scheme}://{user}{':***' if colon else ''}@{place}"
 
 
-def _reason(error: Exception, address: str) -> str:
+def _reason(error: BaseException, address: str) -> str:
     cause: Any = error
     if type(error).__module__.startswith("optuna") and error.__cause__ is not None:
         cause = error.__cause__
-    lines = str(getattr(cause, "orig", None) or cause).strip().splitlines()
-    reason = lines[-1][:200] if lines else type(cause).__name__
-    rest = address.partition("://")[2]
-    credentials = rest.partition("?")[0].rpartition("@")[0]
-    secrets = {credentials.partition(":")[2], *re.findall(r"=([^&]*)", rest.partition("?")[2])}
-    secrets |= {unquote(secret) for secret in secrets}
-    if address in reason or any(secret and secret in reason for secret in secrets):
-        return f"{type(cause).__name__}, whose text is left out since it repeats a secret."
-    return (
-        reason
-        if isinstance(cause, OSError) or hasattr(cause, "orig")
-        else (f"it holds something that cannot be read ({type(cause).__name__}: {reason})")
-    )
+    kind, text = type(cause).__name__, str(getattr(cause, "orig", None) or cause)
+    if address in text or any(secret in text for secret in _secrets(address)):
+        return f"{kind}, whose text is left out since it repeats a secret."
+    reason = _first_line(text)
+    if isinstance(cause, OSError | RuntimeError) or type(cause).__module__.startswith("sqlalchemy"):
+        return reason or kind
+    return f"it holds something that cannot be read ({kind}: {reason})."
+
+
+def _secrets(address: str) -> set[str]:
+    """The password and the values of options, and the longer words in them."""
+    place, _, options = address.partition("://")[2].partition("?")
+    values = [option.partition("=")[2] or option for option in options.split("&")]
+    values.append(place.rpartition("@")[0].partition(":")[2])
+    values += map(unquote, values[:])
+    return {word for value in values for word in (value, *re.findall(r"\w{4,}", value)) if word}
+
+
+def _first_line(text: str) -> str:
+    """The first line of an error's text, safe to print and at most 200 characters."""
+    line = next(iter(text.strip().splitlines()), "")[:200]
+    return "".join(letter if letter.isprintable() else " " for letter in line)
 
 
 def _describe_version(error: str, address: str) -> str:

@@ -68,7 +68,8 @@ def list_names(url: str | None = None, folder: Path | None = None) -> list[str]:
         return []
     with storage.storage_errors(url, folder):
         studies = storage.connect(url, folder).get_all_studies()
-    return [study.study_name for study in reversed(studies) if "sweep" in study.user_attrs]
+    names = [study.study_name for study in reversed(studies) if "sweep" in study.user_attrs]
+    return [name for name in names if slots.read_name(name)]
 
 
 def load(name: str, url: str | None = None, folder: Path | None = None) -> tuple[Study, Sweep]:

@@ -1,7 +1,7 @@
 """A sweep's worker: take a slot, train its run, store the result, until nothing is left.
 
 It is the same on one machine and on several: whoever reaches the storage can work. If a worker
-dies, the others notice and train its slot again with the same values. No optuna, no torch at import.
+dies, the others notice and train its slot again with the same values. No optuna or torch at import.
 """
 
 from __future__ import annotations

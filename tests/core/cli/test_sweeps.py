@@ -9,6 +9,7 @@ import pytest
 from core.experiments import repeats
 from core.runs import processes, run_queue
 from core.sweeps import storage as sweep_storage
+from core.sweeps import study
 from core.sweeps import worker as sweep_worker
 from core.sweeps.sweep import HOLDOUT
 from tests.core.cli_runner import run_json, run_refused
@@ -162,3 +163,14 @@ def test_deleting_a_sweep_needs_confirmation(core, monkeypatch):
 )
 def test_impossible_commands_are_refused_in_one_sentence(core, arguments, words):
     assert words in run_refused(core, "sweep", *arguments)
+
+
+def test_a_damaged_sweep_does_not_hide_the_others(core):
+    for name in ("mine", "other"):
+        arguments = ("--vary", "ema_decay=0,0.9", "--runs", "1", "--epochs", "1")
+        run_json(core, "sweep", "start", name, *arguments)
+    opened, _ = study.load("other")
+    opened.set_user_attr("sweep", {"format": "inkling-sweep", "name": ["other"]})
+    status, text, errors = core("sweep", "status")
+    assert (status, text.split(":")[0]) == (0, "mine")
+    assert "other is damaged" in errors

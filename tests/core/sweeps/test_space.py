@@ -89,6 +89,31 @@ def test_an_invalid_range_is_refused(text):
         )
 
 
+@pytest.mark.parametrize("text", ["0.1..0.2..2e-9", "0.1..10..1e-300", "1..10..5e-324"])
+def test_the_steps_of_a_range_are_counted_before_they_are_listed(text):
+    values = search_space.parse_dimension("max_lr", text, BASE)
+    with pytest.raises(ConfigError, match=r"max_lr has .* values"):
+        search_space.read_space({"max_lr": values}, BASE)
+
+
+@pytest.mark.parametrize(
+    ("dimension", "values"),
+    [
+        (Dimension(8, 24, 4), [8, 12, 16, 20, 24]),
+        (Dimension(1, 4), [1, 2, 3, 4]),
+        (Dimension(0.0, 0.3, 0.1), [0.0, 0.1, 0.2, 0.3]),
+        (Dimension(choices=("a", "b")), ["a", "b"]),
+        (Dimension(0.1, 0.2), None),
+        (Dimension(1, 8, log=True), None),
+    ],
+)
+def test_the_values_of_a_dimension_are_counted(dimension, values):
+    assert dimension.count() == (values and len(values))
+    if values:
+        listed = [dimension.value_at(index) for index in range(len(values))]
+        assert listed == (pytest.approx(values) if values[0] != "a" else values)
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_any_widths_of_a_named_network_are_valid(architecture):
     base = RunConfig(architecture=architecture)

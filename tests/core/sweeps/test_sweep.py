@@ -69,3 +69,18 @@ def test_a_grid_has_every_combination():
     assert sorted(
         (trial.params["epochs"], trial.params["ema_decay"]) for trial in state.trials
     ) == sorted((point["epochs"], point["ema_decay"]) for point in sweep.grid())
+
+
+def test_the_points_of_a_grid_are_counted_before_they_are_listed():
+    steps = {"low": 0.1, "high": 0.2, "step": 0.0001}
+    sweep = made(vary={"max_lr": steps, "momentum": steps, "dropout": steps}, sampler="grid")
+    with pytest.raises(ConfigError, match="1,003,003,001 points"):
+        sweep.grid()
+
+
+def test_of_a_large_grid_only_the_points_of_its_runs_are_listed():
+    steps = {"low": 0.1, "high": 0.2, "step": 0.001}
+    sweep = made(vary={"max_lr": steps, "momentum": steps}, sampler="grid", runs=3)
+    assert sweep.grid_size() == 10_201
+    assert [point["max_lr"] for point in sweep.grid()] == [0.1, 0.1, 0.1]
+    assert sweep.slots == 3
