@@ -176,7 +176,7 @@ def status(
         try:
             listed.append(study.read(sweep, storage))
         except RunError as error:  # the others are shown all the same
-            err.print(str(error), markup=False)
+            print_message(str(error))
     if json_:
         print_json([sweep.to_dict() for sweep in listed])
     elif listed:
