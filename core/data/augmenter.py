@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -37,8 +36,6 @@ class Augmenter:
         Returns:
             (N, 28, 28) uint8, in the same order.
         """
-        # Set before the import: Albumentations looks for a newer version on the network otherwise.
-        os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
         import cv2
         import numpy as np
 
