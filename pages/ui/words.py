@@ -22,6 +22,9 @@ _BADGES: dict[str, tuple[Colour, str]] = {
     "finished": ("green", "check"),
 }
 
+# Positions within what Streamlit replaces in spite of escapes: addresses, :icons:, <- and ->.
+_REPLACED = re.compile(r"(?<=:)(?=[\w/])|(?<=@)(?=\w)|(?<=www)(?=\.)|(?<=<)(?=-)|(?<=-)(?=>)", re.I)
+
 
 def capitalise(words: str) -> str:
     """The words with a capital first letter. Not for text that begins with a name."""
@@ -112,6 +115,7 @@ def describe_progress(run: Run, now: Progress) -> str:
 def escape_markdown(text: str) -> str:
     """Escape text from outside, such as a run's name, so that Markdown shows it as it is.
 
-    Every title, label, help text, caption and message of Streamlit is Markdown.
+    Titles, labels, help texts, captions, messages and values of metrics are Markdown in Streamlit.
+    Escaped addresses, icon names and arrows are still replaced, so a word joiner separates them.
     """
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", _REPLACED.sub("\u2060", text))
