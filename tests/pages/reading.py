@@ -24,7 +24,9 @@ def page_text(app: AppTest) -> str:
     )
     texts = [f"{getattr(shown, 'label', '')} {shown.value}" for kind in kinds for shown in kind]
     html = [shown.proto.body for shown in app.main.get("html")]
-    return "\n".join([*texts, *html]).replace("&nbsp;", " ").replace("\\", "")
+    text = "\n".join([*texts, *html])
+    # Without the escapes of `escape_markdown`.
+    return text.replace("&nbsp;", " ").replace("\\", "").replace("\u2060", "")
 
 
 def page_links(app: AppTest) -> dict[str, str]:
