@@ -65,7 +65,7 @@ def test_every_setting_is_documented_and_every_documented_setting_is_read():
 def test_the_code_in_cores_readme_trains_evaluates_and_predicts(monkeypatch, capsys):
     monkeypatch.setattr(dataset, "load", lambda: dataset.synthetic(train=6_000, test=100))
     code = READMES["core/README.md"].split("```python\n")[1].split("```")[0]
-    exec(compile(code, "README.md", "exec"), {})
+    exec(compile(code, "README.md", "exec"), {"__name__": "__main__"})
     accuracies, predictions = capsys.readouterr().out.strip().splitlines()
     assert len(re.findall(r"\d+\.\d\d %", accuracies)) == 2
     assert re.fullmatch(r"\[\d( \d){4}\] \[\d( \d){4}\]", predictions)
