@@ -141,11 +141,13 @@ def delete(name: str, url: str | None = None, folder: Path | None = None) -> Non
     Raises:
         RunError: as `load`, or a worker is training for it.
     """
-    if read(name, url, folder).count(RUNNING):
-        raise RunError(f"{name} is training; stop it first.")
+    opened, sweep = load(name, url, folder)
     with storage.storage_errors(url, folder):
         import optuna
 
+        fail_stale_attempts(opened)
+        if read_state(opened, sweep).count(RUNNING):
+            raise RunError(f"{name} is training; stop it first.")
         optuna.delete_study(study_name=name, storage=storage.connect(url, folder))
 
 
@@ -171,6 +173,15 @@ def read_importance(
             warnings.simplefilter("ignore", UserWarning)
             shares = get_param_importances(study, target=lambda trial: -trial.values[0])
     return aliases.current_names(shares)
+
+
+def fail_stale_attempts(study: Study) -> None:
+    """Record that attempts without a sign of life have failed: their workers are dead."""
+    import optuna
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        optuna.storages.fail_stale_trials(study)
 
 
 def enqueue_open_slots(study: Study, sweep: Sweep) -> SweepState:

@@ -11,7 +11,6 @@ import math
 import platform
 import sys
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,15 +113,11 @@ class _Worker:
                 )
 
     def _offer_slots(self) -> SweepState:
-        import optuna
-
         if storage.is_missing(self.url, self.folder):
             raise RunError(
                 "the file of the sweep's storage is gone; restore it, or start a new sweep."
             )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            optuna.storages.fail_stale_trials(self.study)
+        study.fail_stale_attempts(self.study)
         return study.enqueue_open_slots(self.study, self.sweep)
 
     def _attempt_one(self) -> None:

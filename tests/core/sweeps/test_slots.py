@@ -103,6 +103,26 @@ def test_the_slot_of_a_dead_worker_is_trained_again_a_few_times():
     assert "died 3 times" in state.trials[0].reason
 
 
+def test_a_worker_that_was_taken_for_dead_does_not_lose_the_run():
+    """As after a clock that is set, or a machine that was suspended."""
+    from optuna.trial import TrialState
+
+    study.create(made(runs=2))
+    opened, _ = study.load("made")
+    started = []
+
+    def train(job, should_continue):
+        started.append(job.name)
+        if len(started) == 1:
+            opened.tell(0, state=TrialState.FAIL)
+        yield row(1, 900)
+        yield row(2, 950)
+
+    state, _ = work(train=train)
+    assert state.count(DONE) == 2
+    assert sorted(started) == ["made-001", "made-001", "made-002"]
+
+
 def test_of_two_attempts_at_a_slot_only_the_first_is_trained():
     study.create(made(runs=2))
     opened, _ = study.load("made")
