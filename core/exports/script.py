@@ -128,7 +128,7 @@ def _description(run: Run) -> str:
         lines.append(
             "\nThe run's learning rate was changed by hand, which the script doesn't follow."
         )
-    return "\n".join(lines)
+    return "\n".join(lines).replace("\\", "\\\\").replace('"', r"\"")
 
 
 def _settings(run: Run) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from core.reports.text import to_code_block, to_markdown
+
 if TYPE_CHECKING:
     import altair
 
@@ -81,13 +83,13 @@ class Report:
 
 def write_markdown(report: Report) -> str:
     """Return the report as Markdown, without its charts."""
-    lines = [f"# {report.title}", ""]
+    lines = [f"# {to_markdown(report.title)}", ""]
     if report.summary:
-        lines += [report.summary, ""]
+        lines += [to_markdown(report.summary), ""]
     for section in report.sections:
         parts = [part for block in section.blocks if (part := _write(block))]
         if parts:
-            lines += [f"## {section.title}", "\n\n".join(parts), ""]
+            lines += [f"## {to_markdown(section.title)}", "\n\n".join(parts), ""]
     return "\n".join(lines)
 
 
@@ -95,13 +97,13 @@ def _write(block: Block) -> str:
     if isinstance(block, NumberedList):
         return _number(block.items)
     if isinstance(block, Paragraph):
-        return block.text
+        return to_markdown(block.text)
     if isinstance(block, Code):
-        return f"```\n{block.text}\n```"
+        return to_code_block(block.text)
     if isinstance(block, Digits):
         return _number(block.descriptions)
     return ""
 
 
 def _number(items: Sequence[str]) -> str:
-    return "\n".join(f"{number}. {item}" for number, item in enumerate(items, 1))
+    return "\n".join(f"{number}. {to_markdown(item)}" for number, item in enumerate(items, 1))

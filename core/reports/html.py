@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.charts.sprites import digit_pngs
 from core.reports.blocks import Block, Chart, Code, Digits, NumberedList, Paragraph, Report
+from core.reports.text import to_html
 
 if TYPE_CHECKING:
     import altair
@@ -38,7 +39,7 @@ def write_html(report: Report) -> str:
     style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
     body = [f"<h1>{escape(report.title)}</h1>"]
     if report.summary:
-        body.append(f'<p class="lead">{_format(report.summary)}</p>')
+        body.append(f'<p class="lead">{to_html(report.summary)}</p>')
     for section in report.sections:
         if section.blocks:
             body += [
@@ -83,16 +84,16 @@ def render_svg(chart: altair.LayerChart) -> str:
 
 def _write(block: Block) -> str:
     if isinstance(block, NumberedList):
-        return f"<ol>{''.join(f'<li>{_format(item)}</li>' for item in block.items)}</ol>"
+        return f"<ol>{''.join(f'<li>{to_html(item)}</li>' for item in block.items)}</ol>"
     if isinstance(block, Paragraph):
-        return f"<p>{_format(block.text)}</p>"
+        return f"<p>{to_html(block.text)}</p>"
     if isinstance(block, Code):
         return f'<pre tabindex="0">{escape(block.text)}</pre>'
     if isinstance(block, Digits):
         images = digit_pngs(block.images, INK, PAPER) if len(block.images) else []
         items = [
             f'<li><img src="{image}" alt="{escape(text)}" width="84" height="84">'
-            f"{_format(caption)}</li>"
+            f"{to_html(caption)}</li>"
             for image, caption, text in zip(images, block.captions, block.descriptions, strict=True)
         ]
         return f'<ul class="digits">{"".join(items)}</ul>'
@@ -105,11 +106,6 @@ def _figure(block: Chart) -> str:
     )
     note = f" <span>{escape(block.note)}</span>" if block.note else ""
     return f"<figure><figcaption>{escape(block.title)}{note}</figcaption>{image}</figure>"
-
-
-def _format(text: str) -> str:
-    bold = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", escape(text))
-    return bold.replace(" %", "\u00a0%").replace("\n", "<br>")
 
 
 def _find_axes(value: Any) -> list[dict[str, Any]]:

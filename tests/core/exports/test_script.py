@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import datetime
 import os
 import subprocess
 import sys
@@ -10,11 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.config import RunConfig
 from core.data.dataset import FILES, Mnist
 from core.exports import script
 from core.runs import creation, loading, store
+from core.runs.run import Run
 from core.runs.worker import train
 from core.training import runtime
 from core.training.results import HEADER, EpochResult
@@ -42,6 +47,7 @@ PLAIN = RunConfig(
     threads=1,
     seed=3,
 )
+NOW = datetime.datetime.now(datetime.UTC)
 CONFIGS = {
     "plain": PLAIN,
     # As many options at once as can be combined.
@@ -147,3 +153,49 @@ def test_a_script_trains_to_the_runs_own_table(name, digits, folder, tmp_path, m
     own = loading.load_model(run).state_dict()
     for mine, theirs in zip(saved.values(), own.values(), strict=True):
         assert not mine.is_floating_point() or torch.allclose(mine, theirs, rtol=0.02, atol=0.01)
+
+
+INJECTION = (
+    '"""',
+    "'''",
+    '"',
+    "'",
+    "\\",
+    "\n",
+    "import os\n",
+    "os.system('true')\n",
+    "RUN_LAYERS",
+    "{x}",
+)
+
+
+@given(st.lists(st.sampled_from(INJECTION) | st.text(max_size=4), max_size=6).map("".join))
+def test_no_text_becomes_code(text):
+    def parse(text: str) -> tuple[str, str]:
+        line = "".join(letter for letter in text if letter.isprintable())[:40] or "none"
+        config = PLAIN.changed(architecture=line, augmentation=line, transforms=[{"kind": "noise"}])
+        config = config.changed(teacher=line)
+        run = Run(
+            text,
+            Path("runs") / "x",
+            config,
+            NOW,
+            text,
+            None,
+            text,
+            (text,),
+            None,
+            None,
+            "",
+            "",
+            NOW,
+            (),
+        )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(script, "load_teacher", lambda config, folder: None)
+            tree = ast.parse(script.source(run))
+        return ast.get_docstring(tree, clean=False), ast.dump(ast.Module(tree.body[1:], []))
+
+    docstring, code = parse(text)
+    assert code == parse("harmless")[1]
+    assert text.replace("\r\n", "\n").replace("\r", "\n") in docstring
