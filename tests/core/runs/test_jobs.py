@@ -30,6 +30,31 @@ def test_a_runs_worker_is_reaped_and_has_a_session_of_its_own(tmp_path):
     assert "run.json" in (tmp_path / "log.txt").read_text()
 
 
+def test_a_job_survives_the_terminal_it_was_started_from(tmp_path):
+    script = (
+        "import pathlib, sys, time; from core.runs import jobs\n"
+        "log = pathlib.Path(sys.argv[1])\n"
+        "process = jobs.start('http.server', '0', '--bind', '127.0.0.1', log=log)\n"
+        "print(*process, flush=True); time.sleep(60)"
+    )
+    shell = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path / "log")],
+        cwd=processes.ROOT,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    )
+    pid, started = shell.stdout.readline().split()
+    try:
+        os.killpg(shell.pid, signal.SIGHUP)  # as a terminal does when it is closed
+        assert shell.wait(30) == -signal.SIGHUP
+        time.sleep(0.2)
+        assert processes.is_alive(int(pid), started)
+    finally:
+        shell.stdout.close()
+        os.kill(int(pid), signal.SIGKILL)
+
+
 def test_on_windows_a_job_has_a_console_of_its_own(tmp_path, monkeypatch):
     options = {}
 
