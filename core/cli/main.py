@@ -55,6 +55,8 @@ app = typer.Typer(
     "To start: python -m core train --recipe final --name my-first",
 )
 
+MAX_MESSAGE = 2_000  # characters; arguments that are quoted may be far longer
+
 
 @app.command()
 @with_config
@@ -193,7 +195,7 @@ def predict(
     images: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PICTURE...",
+            metavar="PICTURE",
             help="PNG, JPEG, WebP, BMP, GIF or TIFF files.",
             show_default=False,
         ),
@@ -289,7 +291,9 @@ def _fail(message: str, status: int) -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is sys.stderr and message:
-                print(f"Error: {' '.join(plain(message).split())}", file=stream)
+                sentence = " ".join(plain(message).split())
+                shortened = "…" if len(sentence) > MAX_MESSAGE else ""
+                print(f"Error: {sentence[:MAX_MESSAGE]}{shortened}", file=stream)
             stream.flush()
         except OSError:
             # Python would flush again at exit, and print a traceback.

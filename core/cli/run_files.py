@@ -40,7 +40,7 @@ def delete(
     runs: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN...", help="Names of runs, including damaged ones.", show_default=False
+            metavar="RUN", help="Names of runs, including damaged ones.", show_default=False
         ),
     ],
     yes: Yes = False,
@@ -164,7 +164,7 @@ def convert(
     runs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="RUN...",
+            metavar="RUN",
             help="Names of runs. [default: all that need it]",
             show_default=False,
         ),

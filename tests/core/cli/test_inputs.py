@@ -108,7 +108,7 @@ def check(line: list[str], capsys) -> None:
     if end.value.code:
         assert len(errors) == 1
         assert errors[0].startswith("Error: ")
-        assert len(errors[0]) < 20_000
+        assert len(errors[0]) < 2_100
     assert not set(captured.out + captured.err) & set("\x1b\x07\x9b\x00\u202e")
 
 
