@@ -7,6 +7,7 @@ from core.reports import story
 from core.runs.run import Run
 from pages.ui.frame import KEPT, page
 from pages.ui.story.steps import STEPS, draw_end, draw_goal
+from pages.ui.words import escape_markdown
 
 GOAL, END = "The goal", "The end"
 FIRST = next(iter(STEPS))
@@ -39,7 +40,10 @@ for name in story.CHAPTERS:
     except UserError as error:
         missing.append(str(error))
 if missing:
-    st.warning("Part of the story is missing. " + " ".join(missing), icon=":material/error:")
+    st.warning(
+        "Part of the story is missing. " + escape_markdown(" ".join(missing)),
+        icon=":material/error:",
+    )
 chapters = [GOAL, *(story.chapter_title(name) for name in runs), *([END] if not missing else [])]
 path = [(chapter, step) for chapter in chapters for step in steps_of(chapter)]
 bar = st.container(horizontal=True, vertical_alignment="center", gap="small", key="bar")

@@ -9,6 +9,7 @@ from pages.ui.frame import KEPT, page
 from pages.ui.train import actions, fork
 from pages.ui.train.run import show_run
 from pages.ui.train.setup import draw_setup
+from pages.ui.words import escape_markdown
 
 
 def choose_run() -> None:
@@ -29,8 +30,8 @@ runs = {run.name: run for run in store.list_runs()}
 name = st.query_params.get(RUN, NEW_RUN)
 if name not in (NEW_RUN, *runs):
     st.warning(
-        f"There is no run {name[:60]!r} here. It may have been renamed or deleted, or it may be on "
-        "another machine.",
+        f"There is no run {escape_markdown(repr(name[:60]))} here. It may have been renamed or "
+        "deleted, or it may be on another machine.",
         icon=":material/search_off:",
     )
 bar = st.container(key="bar", horizontal=True, vertical_alignment="center", gap="small")

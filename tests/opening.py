@@ -29,3 +29,8 @@ def well(app: AppTest) -> AppTest:
     """Return the app, and fail the test if it shows an exception."""
     assert not app.exception, app.exception
     return app
+
+
+def shown(markdown: str) -> str:
+    """Return the text that Markdown with escaped punctuation shows."""
+    return markdown.replace("\\", "")

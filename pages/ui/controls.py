@@ -25,7 +25,7 @@ from core.training.schedules import SCHEDULES
 from pages.ui.checkpoints import teacher_names
 from pages.ui.frame import KEPT
 from pages.ui.terms import explain
-from pages.ui.words import plural
+from pages.ui.words import escape_markdown, plural
 
 DEFAULT_RECIPE = "final"
 # The control on Train that chooses the run to show, and its value while a new run is set up.
@@ -156,7 +156,10 @@ def sync_rows_with_link(locked: bool = False) -> None:
             try:
                 st.session_state[key] = [dict(row) for row in read(st.query_params[field])]
             except UserError as error:
-                st.error(f"The link's {field} cannot be used: {error}", icon=":material/error:")
+                st.error(
+                    f"The link's {field} cannot be used: {escape_markdown(str(error))}",
+                    icon=":material/error:",
+                )
         if rows := st.session_state.get(key):
             st.query_params[field] = write(rows)
         else:
@@ -227,7 +230,7 @@ def _draw_locked_network(base: RunConfig, parent: str) -> dict[str, Any]:
         disabled=True,
         help=explain("architecture"),
     )
-    st.caption(f"The network of {parent}: its weights do not fit any other.")
+    st.caption(f"The network of {escape_markdown(parent)}: its weights do not fit any other.")
     return {"architecture": base.architecture, "layers": base.layers}
 
 

@@ -11,6 +11,7 @@ import streamlit as st
 from core.data.labelled_images import LabelledImages
 from core.errors import DataError
 from pages.ui import words
+from pages.ui.words import escape_markdown
 
 SETS = ("training", "test")
 
@@ -50,7 +51,7 @@ def load_digits() -> dict[str, LabelledImages] | None:
             place.empty()
             return _load(os.environ.get("INKLING_DATA", ""))
     except DataError as error:
-        place.error(str(error), icon=":material/error:")
+        place.error(escape_markdown(str(error)), icon=":material/error:")
     return None
 
 
@@ -95,6 +96,6 @@ def _offer_download(place: st.delta_generator.DeltaGenerator) -> bool:
             dataset.fetch(dataset.data_folder(), show_progress)
         except DataError as error:
             bar.empty()
-            st.error(str(error), icon=":material/error:")
+            st.error(escape_markdown(str(error)), icon=":material/error:")
             return False
     return True

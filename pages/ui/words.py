@@ -112,10 +112,20 @@ def describe_progress(run: Run, now: Progress) -> str:
     return line
 
 
+def format_setting(value: object) -> str:
+    """The value of a config field, escaped for Markdown."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return "custom"
+    return f"{value:g}" if isinstance(value, float) else escape_markdown(str(value))
+
+
 def escape_markdown(text: str) -> str:
-    """Escape text from outside, such as a run's name, so that Markdown shows it as it is.
+    """Escape text from outside, such as a name, so that Markdown shows it as it is, in one line.
 
     Titles, labels, help texts, captions, messages and values of metrics are Markdown in Streamlit.
     Escaped addresses, icon names and arrows are still replaced, so a word joiner separates them.
     """
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", _REPLACED.sub("\u2060", text))
+    line = " ".join(text.split())
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", _REPLACED.sub("\u2060", line))

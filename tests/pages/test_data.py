@@ -22,7 +22,7 @@ from core.data.presets import PRESETS
 from core.data.transform_text import from_text, to_text
 from core.errors import DataError
 from core.insight.digits import first_of_each_class
-from tests.opening import open_page, well
+from tests.opening import open_page, shown, well
 
 ROOT = Path(__file__).parents[2]
 OWN = [{"kind": "affine", "rotate": 30.0, "p": 1.0}, {"kind": "blur", "sigma": 2.0}]
@@ -90,7 +90,7 @@ def test_digits_that_are_not_here_are_offered_and_fetched(digits, monkeypatch):
     monkeypatch.setattr(dataset, "load", load)
     monkeypatch.setattr(dataset, "fetch", fetch)
     app = opened()
-    assert "MNIST" in app.info[0].value
+    assert "MNIST" in shown(app.info[0].value)
     assert not app.get("bidi_component")
     press(app, "Download MNIST")
     assert here == [dataset.data_folder()]
@@ -110,7 +110,7 @@ def test_a_fetch_tells_how_long_it_will_take(monkeypatch):
     monkeypatch.setattr("pages.ui.dataset.time", SimpleNamespace(monotonic=clock.__next__))
     monkeypatch.setattr(DeltaGenerator, "progress", lambda bar, share, text: said.append(text))
     app = press(opened(), "Download MNIST")
-    assert app.error[0].value == "it broke off"
+    assert shown(app.error[0].value) == "it broke off"
     begun = "Fetching the digits"
     # What passes until a source answers is no pace, and the next source begins anew.
     assert said == [begun, begun, f"{begun}, about 8 s left", begun, f"{begun}, about 7 s left"]
@@ -124,14 +124,14 @@ def test_digits_that_cannot_be_had_are_an_error_in_words(monkeypatch):
 
     monkeypatch.setattr(sources, "all_sources", lambda folder: [("the mirror", no_network)])
     app = press(opened(), "Download MNIST")
-    assert "no route to it" in app.error[0].value
-    assert "by hand" in app.error[0].value
+    assert "no route to it" in shown(app.error[0].value)
+    assert "by hand" in shown(app.error[0].value)
     assert app.button(key="dataset_download").label == "Download MNIST", "it can be tried again"
 
 
 def test_a_folder_that_cannot_be_used_is_an_error_in_words(tmp_path):
     (tmp_path / "data").write_text("a file where the folder should be")
-    assert "cannot be stored" in opened().error[0].value
+    assert "cannot be stored" in shown(opened().error[0].value)
 
 
 def test_digits_are_shown_page_by_page(here):
@@ -205,7 +205,7 @@ def test_statistics_say_what_is_in_the_set(here):
 def test_the_map_says_how_much_it_shows(here):
     app = opened(part="Map", axes="2 and 3", sample="500")
     assert app.selectbox(key="axes").value == "2 and 3"
-    assert "% of the variance" in app.caption[0].value
+    assert "% of the variance" in shown(app.caption[0].value)
     assert component(app, "gallery", 1)["alt"].endswith("component 3")
 
 
@@ -269,7 +269,7 @@ def test_a_preset_fills_the_list(here, name):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_can_be_added_and_removed(here, kind):
     app = studio(transforms="[]")
-    assert "No transforms" in app.caption[-1].value
+    assert "No transforms" in shown(app.caption[-1].value)
     app.selectbox(key="data_new_transform").set_value(kind)
     well(app.run())
     assert transforms(app) == check([{"kind": kind}])
@@ -282,7 +282,7 @@ def test_a_broken_text_is_named_and_the_transforms_stay(here):
     app = studio(transforms=to_text(OWN))
     app.text_input(key="transforms").set_value('[{"kind":"affine","rotate":900}]')
     well(app.run())
-    assert app.error[0].value.startswith("Transform 1: rotate is 900")
+    assert shown(app.error[0].value).startswith("Transform 1: rotate is 900")
     assert app.slider(key="data_transform0_affine_rotate").value == 30.0
 
 

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.runs import files
 from tests.made import damaged_run, made_run
-from tests.opening import HOME, open_page
+from tests.opening import HOME, open_page, shown
 
 
 def scored(folder: Path, name: str, correct: int, **config) -> None:
@@ -22,13 +22,13 @@ def scored(folder: Path, name: str, correct: int, **config) -> None:
 
 def links(app: AppTest) -> dict[str, str]:
     return {
-        each.proto.label: f"{each.proto.page}?{each.proto.query_string}"
+        shown(each.proto.label): f"{each.proto.page}?{each.proto.query_string}"
         for each in app.get("page_link")
     }
 
 
 def told(app: AppTest) -> str:
-    return "\n".join(each.value for kind in (app.markdown, app.caption) for each in kind)
+    return shown("\n".join(each.value for kind in (app.markdown, app.caption) for each in kind))
 
 
 def charts(app: AppTest) -> list:

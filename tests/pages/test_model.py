@@ -13,7 +13,7 @@ from core.models.architectures import ARCHITECTURES
 from core.models.row_text import MAX_TEXT, to_text
 from core.models.shapes import trace
 from core.models.summary import summarise
-from tests.opening import open_page, well
+from tests.opening import open_page, shown, well
 
 ROOT = Path(__file__).parents[2]
 OWN = [
@@ -111,7 +111,7 @@ def test_mistakes_are_named_at_their_rows_and_nothing_can_be_saved_or_trained():
 )
 def test_a_link_that_holds_no_rows_is_refused_in_words_and_leaves_a_network(text):
     app = opened(net=text)
-    assert app.error[0].value
+    assert shown(app.error[0].value)
     assert len(table(app)["rows"]) == 15
 
 
@@ -179,7 +179,7 @@ def test_a_network_of_ones_own_is_saved_found_replaced_and_deleted(folder):
     app = opened(net=to_text(OWN))
     app.text_input(key="model_name").set_value("mine")
     press(app, "Save")
-    assert app.toast[0].value == "Saved as mine."
+    assert shown(app.toast[0].value) == "Saved as mine."
     assert app.selectbox(key="model_start").value == "mine"
     app.selectbox(key="model_start").set_value("initial")
     well(app.run())
@@ -199,7 +199,7 @@ def test_a_name_that_cannot_be_had_is_refused_in_words(name, folder):
     app = opened(net=to_text(OWN))
     app.text_input(key="model_name").set_value(name)
     press(app, "Save")
-    assert name in app.toast[0].value
+    assert name in shown(app.toast[0].value)
     assert own_architectures.list_saved() == []
 
 

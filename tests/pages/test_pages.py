@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from core.config import RunConfig
 from core.runs import files, store
 from tests.made import damaged_run, made_run
-from tests.opening import open_page, well
+from tests.opening import open_page, shown, well
 from tests.strokes import DIGITS
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +26,7 @@ def text(app: AppTest) -> str:
     """All words on a page."""
     kinds = (app.title, app.subheader, app.markdown, app.caption, app.error, app.metric)
     words = [f"{getattr(each, 'label', '')} {each.value}" for kind in kinds for each in kind]
-    return "\n".join([*words, *(each.proto.body for each in app.get("html"))])
+    return shown("\n".join([*words, *(each.proto.body for each in app.get("html"))]))
 
 
 def link(app: AppTest, label: str):
@@ -141,4 +141,4 @@ def test_strokes_that_are_none_are_refused_in_words(folder, strokes):
     made_run(folder, "final")
     app = open_page("pages/draw.py")
     app.session_state["drawing"] = {"strokes": strokes, "version": 1}
-    assert well(app.run()).error[0].value
+    assert shown(well(app.run()).error[0].value)

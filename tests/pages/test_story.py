@@ -14,7 +14,7 @@ from core.recipes import RECIPES
 from core.reports import report as reports
 from core.reports import story
 from tests.made import made_run
-from tests.opening import open_page, well
+from tests.opening import open_page, shown, well
 
 pytestmark = pytest.mark.usefixtures("fresh")
 
@@ -41,8 +41,12 @@ def opened(**link: str) -> AppTest:
 
 
 def told(app: AppTest) -> str:
-    return "\n".join(
-        each.value for kind in (app.header, app.markdown, app.warning, app.error) for each in kind
+    return shown(
+        "\n".join(
+            each.value
+            for kind in (app.header, app.markdown, app.warning, app.error)
+            for each in kind
+        )
     )
 
 
@@ -155,8 +159,8 @@ def test_a_run_that_is_missing_or_damaged_is_named_and_the_others_are_told(folde
     shutil.rmtree(folder / "initial")
     (folder / "final" / "run.json").write_text("no json")
     app = opened(chapter="The end")
-    assert "'initial', which came with the app, is no longer here" in app.warning[0].value
-    assert "final" in app.warning[0].value
+    assert "'initial', which came with the app, is no longer here" in shown(app.warning[0].value)
+    assert "final" in shown(app.warning[0].value)
     while not app.button(key="story_next").disabled:
         press(app, "story_next")
     assert place(app) == ("Intermediate", "Report")

@@ -11,7 +11,7 @@ from core.runs import processes, status, store, trash
 from core.runs.run import Run
 from pages.ui.train.fork import FORK as FORK
 from tests.made import damaged_run, made_run
-from tests.opening import open_page, well
+from tests.opening import open_page, shown, well
 
 TRAIN = "pages/train.py"
 OWN = [
@@ -30,10 +30,12 @@ def press(app: AppTest, label: str) -> AppTest:
 
 
 def words(app: AppTest) -> str:
-    return "\n".join(
-        each.value
-        for kind in (app.markdown, app.caption, app.error, app.warning, app.info)
-        for each in kind
+    return shown(
+        "\n".join(
+            each.value
+            for kind in (app.markdown, app.caption, app.error, app.warning, app.info)
+            for each in kind
+        )
     )
 
 
@@ -71,7 +73,7 @@ def test_what_is_refused_is_told_in_a_sentence(folder, idle, monkeypatch):
     made_run(folder, "mine", done=0, state="stopped", epochs=2)
     monkeypatch.setenv("INKLING_MAX_EPOCHS", "1")
     app = press(open_page(TRAIN, run="mine"), "Resume")
-    assert "INKLING_MAX_EPOCHS" in app.toast[0].value
+    assert "INKLING_MAX_EPOCHS" in shown(app.toast[0].value)
     assert not idle
 
 
@@ -144,7 +146,7 @@ def test_a_fork_that_cannot_be_is_refused_in_words(asked, folder):
     made_run(folder, "fresh", done=0, state="stopped")
     damaged_run(folder, "broken")
     app = open_page(TRAIN, fork=asked)
-    assert "cannot be forked" in app.error[0].value
+    assert "cannot be forked" in shown(app.error[0].value)
     assert app.selectbox(key="recipe").value == "final"
     assert FORK not in app.query_params
 
@@ -167,7 +169,7 @@ def test_delete_asks_first_and_says_where_the_run_is(folder):
     assert not (folder / "mine").exists()
     assert [each.name for each in trash.list_trash()] == ["mine"]
     assert app.selectbox(key="run").value == "new run"
-    assert "Runs page" in app.toast[0].value
+    assert "Runs page" in shown(app.toast[0].value)
 
 
 def test_keeping_a_run_keeps_it(folder):
@@ -209,7 +211,7 @@ def test_a_run_from_a_newer_version_is_listed_and_answered_with_a_way_on(folder,
     (run.folder / "run.json").write_text(json.dumps(values))
     app = open_page(TRAIN, run="mine")
     assert "mine" in app.selectbox(key="run").options
-    assert said in app.error[0].value
+    assert said in shown(app.error[0].value)
     assert any("new run" in each.proto.label for each in app.get("page_link"))
     press(app, "Delete")
     well(app.button(key="train_delete_now").click().run())
@@ -221,14 +223,14 @@ def test_a_damaged_run_is_answered_with_the_reason(folder, name):
     run = made_run(folder, "mine")
     (run.folder / name).write_bytes(b"{")
     app = open_page(TRAIN, run="mine")
-    assert "cannot be read" in app.error[0].value
+    assert "cannot be read" in shown(app.error[0].value)
     (run.folder / name).unlink()
-    assert name in open_page(TRAIN, run="mine").error[0].value
+    assert name in shown(open_page(TRAIN, run="mine").error[0].value)
 
 
 def test_a_link_to_a_run_that_is_not_here_says_so(folder):
     app = open_page(TRAIN, run="gone")
-    assert "'gone'" in app.warning[0].value
+    assert "'gone'" in shown(app.warning[0].value)
     assert app.selectbox(key="run").value == "new run"
     assert not open_page(TRAIN).warning
 
@@ -238,4 +240,4 @@ def test_a_run_that_is_damaged_while_it_is_watched_is_answered(folder, idle):
     app = open_page(TRAIN, run="mine")
     (run.folder / "run.json").write_text("")
     well(app.run())
-    assert "cannot be read" in app.error[0].value
+    assert "cannot be read" in shown(app.error[0].value)

@@ -11,7 +11,7 @@ from core.config import RunConfig
 from core.recipes import RECIPES
 from core.runs import store
 from tests.made import made_run
-from tests.opening import open_page, well
+from tests.opening import open_page, shown, well
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -25,7 +25,7 @@ def text(app: AppTest) -> str:
     """All words on a page."""
     kinds = (app.title, app.subheader, app.markdown, app.caption, app.error, app.metric)
     words = [f"{getattr(each, 'label', '')} {each.value}" for kind in kinds for each in kind]
-    return "\n".join([*words, *(each.proto.body for each in app.get("html"))])
+    return shown("\n".join([*words, *(each.proto.body for each in app.get("html"))]))
 
 
 def test_train_starts_with_the_final_recipe(folder):
@@ -134,7 +134,7 @@ def test_rows_of_ones_own_live_in_the_link(folder):
 )
 def test_rows_in_the_link_that_make_no_network_are_named(text, folder):
     app = open_page("pages/train.py", layers=text)
-    assert "layers cannot be used" in app.error[0].value
+    assert "layers cannot be used" in shown(app.error[0].value)
     assert app.metric[0].value == "3,762"
 
 
@@ -178,6 +178,6 @@ def test_a_name_that_cannot_be_had_is_refused_in_words(name, folder, idle):
     app = open_page("pages/train.py")
     app.text_input(key="train_name").set_value(name)
     start(app)
-    assert app.error[0].value
+    assert shown(app.error[0].value)
     assert [run.name for run in store.list_runs()] == ["taken"]
     assert not idle

@@ -16,7 +16,7 @@ from core.runs import files, loading, processes, status
 from core.runs.run import Run
 from pages.ui.train import background, inside
 from tests.made import made_run
-from tests.opening import open_page, well
+from tests.opening import open_page, shown, well
 from tests.strokes import DIGITS
 
 TRAIN = "pages/train.py"
@@ -48,8 +48,10 @@ def component(app: AppTest, name: str) -> dict:
 
 
 def words(app: AppTest) -> str:
-    return "\n".join(
-        each.value for kind in (app.markdown, app.caption, app.error, app.info) for each in kind
+    return shown(
+        "\n".join(
+            each.value for kind in (app.markdown, app.caption, app.error, app.info) for each in kind
+        )
     )
 
 
@@ -169,7 +171,7 @@ def test_weights_that_went_bad_while_they_are_asked_are_told(folder, here, harm,
 
     app = AppTest.from_function(page)
     app.session_state["inside"] = "Mistakes"
-    assert well(app.run()).error[0].value
+    assert shown(well(app.run()).error[0].value)
 
 
 def test_a_drawing_is_read_by_the_newest_weights(folder, here):

@@ -13,7 +13,7 @@ from core.config import RunConfig
 from core.runs import processes, status, store
 from pages.ui.run_files import epochs_csv
 from tests.made import made_run
-from tests.opening import open_page, well
+from tests.opening import open_page, shown, well
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -27,7 +27,7 @@ def text(app: AppTest) -> str:
     """All words on a page."""
     kinds = (app.title, app.subheader, app.markdown, app.caption, app.error, app.metric)
     words = [f"{getattr(each, 'label', '')} {each.value}" for kind in kinds for each in kind]
-    return "\n".join([*words, *(each.proto.body for each in app.get("html"))])
+    return shown("\n".join([*words, *(each.proto.body for each in app.get("html"))]))
 
 
 def test_a_run_is_shown_with_its_table_and_figures(folder):

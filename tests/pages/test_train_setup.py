@@ -9,13 +9,13 @@ import pytest
 from core.runs import events, files, folders, loading, store, trash
 from pages.ui import checkpoints
 from tests.made import damaged_run, made_run
-from tests.opening import open_page, well
+from tests.opening import open_page, shown, well
 
 TRAIN = "pages/train.py"
 
 
 def words(app) -> str:
-    return "\n".join(each.value for each in app.markdown)
+    return shown("\n".join(each.value for each in app.markdown))
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_a_recipe_whose_teacher_is_not_here_says_so_at_the_start(folder, shipped
     app = open_page(TRAIN, recipe="final")
     assert app.selectbox(key="teacher").value == "teacher"
     next(button for button in app.button if button.label == "Start").click()
-    assert "train it first" in well(app.run()).error[0].value
+    assert "train it first" in shown(well(app.run()).error[0].value)
     assert not idle
 
 

@@ -23,7 +23,7 @@ from pages.ui.controls import open_train_page
 from pages.ui.data.digits import draw_index_control
 from pages.ui.frame import KEPT, heading
 from pages.ui.terms import explain
-from pages.ui.words import capitalise
+from pages.ui.words import capitalise, escape_markdown
 
 Rows = tuple[Transform, ...]
 START = to_text(PRESETS["final"].transforms)
@@ -106,7 +106,7 @@ def _read_transforms() -> Rows:
     try:
         rows = from_text(text)
     except ConfigError as error:
-        st.error(capitalise(str(error)), icon=":material/error:")
+        st.error(escape_markdown(capitalise(str(error))), icon=":material/error:")
         return st.session_state.get(_LAST_VALID, from_text(START))
     st.session_state[_LAST_VALID] = rows
     return rows

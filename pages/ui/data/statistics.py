@@ -86,7 +86,7 @@ def _draw_classes(name: str, classes: pd.DataFrame) -> None:
             charts.ink_chart(classes),
             "data_ink",
             title="Ink",
-            subtitle="mean grey value of an image: middle 50 % and 90 % of each class",
+            subtitle="mean grey value: middle 50 % and 90 % of images",
             filename=f"mnist-{name}-ink",
             subject=name,
             make_table=lambda: classes,
@@ -119,7 +119,7 @@ def _draw_pixels(digits: LabelledImages, statistics: Statistics) -> None:
             alt=f"{statistics.blank_share:.0%} of the pixels are paper; most others are full ink.",
         )
     with right:
-        heading("Pixels", "from 0 (paper) to 1 (ink); a network receives (x − 0.1307) / 0.3081")
+        heading("Pixels", "0: paper, 1: ink; network input: (x − 0.1307) / 0.3081")
         draw_metrics(
             {
                 "Mean": f"{statistics.grey_mean:.4f}",

@@ -10,6 +10,7 @@ from core.runs.run import Run
 from core.runs.store import list_runs
 from pages.ui import words
 from pages.ui.controls import RUN
+from pages.ui.words import escape_markdown
 
 
 @st.fragment(run_every=2.0)
@@ -27,12 +28,12 @@ def draw_live_runs() -> None:
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.page_link(
                     "pages/train.py",
-                    label=f"**{run.name}**",
+                    label=f"**{escape_markdown(run.name)}**",
                     icon=words.state_badge(run.state)[1],
                     query_params={RUN: run.name},
                 )
                 st.space("stretch")
-                progress = words.describe_progress(run, now)
+                progress = escape_markdown(words.describe_progress(run, now))
                 st.markdown(f"{accuracy} :gray[{progress}]", width="content")
             st.progress(now.share)
     if live:

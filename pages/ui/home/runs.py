@@ -16,7 +16,7 @@ from core.runs.run import DamagedRun, Run
 from core.task import GOAL_EPOCHS, PARAMETER_BUDGET
 from pages.ui import checkpoints
 from pages.ui.controls import RUN
-from pages.ui.words import plural
+from pages.ui.words import escape_markdown, plural
 
 MAX_ROWS, MAX_DAMAGED, MAX_BADGES = 8, 5, 3
 OPENED = "home_opened"  # name of the run or group that was clicked
@@ -53,8 +53,8 @@ def draw_goal_badges(entries: Sequence[Entry]) -> None:
                 )
                 st.page_link(
                     **entry_page(entry),
-                    label=f":{colour}-badge[:material/flag: {entry.name} reaches it: "
-                    f"{accuracy:.2f}\u00a0%, {runs}]",
+                    label=f":{colour}-badge[:material/flag: "
+                    f"{escape_markdown(entry.name)} reaches it: {accuracy:.2f}\u00a0%, {runs}]",
                 )
             if len(reached) > MAX_BADGES:
                 st.caption(f"and {len(reached) - MAX_BADGES} more")
@@ -63,7 +63,8 @@ def draw_goal_badges(entries: Sequence[Entry]) -> None:
     if eligible:
         best, accuracy = max(eligible, key=lambda pair: pair[1])
         st.markdown(
-            f":gray[No run reaches it yet; {best.name} comes closest, with {accuracy:.2f}\u00a0%.]"
+            f":gray[No run reaches it yet; {escape_markdown(best.name)} comes closest, with "
+            f"{accuracy:.2f}\u00a0%.]"
         )
 
 
@@ -156,7 +157,8 @@ def draw_recent_runs(
                 "pages/runs.py", label=f":primary[All {len(runs):,} runs :material/arrow_forward:]"
             )
     for run in damaged[:MAX_DAMAGED]:
-        st.caption(f":material/error: {run.name} cannot be read: {run.reason}")
+        text = escape_markdown(f"{run.name} cannot be read: {run.reason}")
+        st.caption(f":material/error: {text}")
     if len(damaged) > MAX_DAMAGED:
         st.caption(f":material/error: {len(damaged) - MAX_DAMAGED:,} more cannot be read.")
 

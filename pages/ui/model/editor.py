@@ -17,7 +17,7 @@ from core.models.shapes import count_parameters
 from core.task import PARAMETER_BUDGET
 from pages.ui.components.component import register_component
 from pages.ui.frame import KEPT
-from pages.ui.words import capitalise
+from pages.ui.words import capitalise, escape_markdown
 
 START = "original-3762"
 TEXT = "net"  # key of the text with all rows, and their name in the link
@@ -63,7 +63,7 @@ def read_rows() -> Rows:
     try:
         rows = from_text(text)
     except ArchitectureError as error:
-        st.error(capitalise(str(error)), icon=":material/error:")
+        st.error(escape_markdown(capitalise(str(error))), icon=":material/error:")
         return st.session_state.get(_LAST_VALID, from_text(START))
     st.session_state[_LAST_VALID] = rows
     return rows
@@ -117,7 +117,7 @@ def _use_edited_rows() -> None:
     try:
         write_rows(from_text(json.dumps(edited["rows"])))
     except ArchitectureError as error:
-        st.toast(str(error), icon=":material/error:")
+        st.toast(escape_markdown(str(error)), icon=":material/error:")
 
 
 @st.cache_data(max_entries=1, show_spinner=False)

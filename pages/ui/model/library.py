@@ -15,6 +15,7 @@ from core.models.row_text import find_name, without_defaults
 from pages.ui.controls import open_train_page
 from pages.ui.frame import KEPT
 from pages.ui.model.editor import Rows, write_rows
+from pages.ui.words import escape_markdown
 
 CUSTOM, NO_COMPARISON, DEFAULT_NAME = "", "none", "my-network"
 COMPARE = "beside"  # key of the control, and its name in the link
@@ -116,7 +117,9 @@ def draw_save_popover(draft: Draft, saved: Saved) -> None:
                     if isinstance(item, SavedArchitecture)
                     else "cannot be read"
                 )
-                st.markdown(f"{item.name}  \n:gray[:small[{note}]]", width="stretch")
+                st.markdown(
+                    f"{escape_markdown(item.name)}  \n:gray[:small[{note}]]", width="stretch"
+                )
                 st.button(
                     "Delete",
                     icon=":material/delete:",
@@ -150,14 +153,15 @@ def _delete(name: str) -> None:
 def show_messages() -> None:
     """Show the result of saving or deleting."""
     if message := st.session_state.pop(_MESSAGE, None):
-        st.toast(message[0], icon=message[1])
+        st.toast(escape_markdown(message[0]), icon=message[1])
 
 
 def show_damaged_files(saved: Saved) -> None:
     """Name the saved networks that cannot be read."""
     for item in saved:
         if isinstance(item, DamagedFile):
-            st.caption(f":material/error: {item.name} cannot be read: {item.reason}")
+            text = escape_markdown(f"{item.name} cannot be read: {item.reason}")
+            st.caption(f":material/error: {text}")
 
 
 def draw_train_button(draft: Draft) -> None:

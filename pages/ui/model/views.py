@@ -20,7 +20,7 @@ from pages.ui.components.chart import draw_chart
 from pages.ui.frame import KEPT, heading
 from pages.ui.model.editor import digit_examples
 from pages.ui.terms import explain
-from pages.ui.words import plural
+from pages.ui.words import escape_markdown, plural
 
 SIDE = diagrams.SIDE
 DIGIT_CHOICES = [str(digit) for digit in range(CLASSES)]
@@ -73,7 +73,7 @@ def draw_figures(networks: list[Network]) -> None:
         summary = network.draft.summary
         with column:
             if len(networks) > 1:
-                st.markdown(f"##### {network.title}")
+                st.markdown(f"##### {escape_markdown(network.title)}")
             left = summary.left if summary else 0
             values = {
                 "Parameters": (
@@ -110,7 +110,7 @@ def draw_shapes(networks: list[Network]) -> None:
         )
         svg = diagrams.shape_diagram(draft.layers, digit_examples()[chosen_digit()], mistake)
         if len(networks) > 1:
-            st.caption(network.title)
+            st.caption(escape_markdown(network.title))
         steps = ", then ".join(diagrams.format_shape(layer.output_shape) for layer in draft.layers)
         _drawing(
             key=f"model_shapes{at}",
@@ -170,7 +170,7 @@ def draw_receptive_field(networks: list[Network]) -> None:
             continue
         with column:
             if len(networks) > 1:
-                st.caption(network.title)
+                st.caption(escape_markdown(network.title))
             with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
                 if at == 0:
                     st.selectbox("Digit", DIGIT_CHOICES, 3, key="over", width=90, **KEPT)
@@ -249,7 +249,7 @@ def draw_summary(networks: list[Network]) -> None:
         summary = network.draft.summary
         with column:
             if len(networks) > 1:
-                st.caption(network.title)
+                st.caption(escape_markdown(network.title))
             if summary is None:
                 st.markdown(":gray[The summary appears once all rows are valid.]")
                 continue

@@ -18,6 +18,7 @@ from core.runs.run import Run
 from pages.ui import dataset
 from pages.ui.components.gallery import draw_gallery
 from pages.ui.mistakes.shared import label_errors, predict_test_images
+from pages.ui.words import escape_markdown
 
 DRAWS, SHOWN_DIGITS = 8, (2, 4, 5, 7)  # augmented copies of each digit; the digits
 SHOWN = 30  # misclassified images
@@ -61,7 +62,7 @@ def load_predictions(*runs: Run) -> tuple[LabelledImages, list[Predictions]] | N
     try:
         return sets["test"], [predict_test_images(run, sets["test"]) for run in runs]
     except UserError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(escape_markdown(str(error)), icon=":material/error:")
         return None
 
 
@@ -109,7 +110,7 @@ def _paired(run: Run, before: Run, test: LabelledImages, predicted: list[Predict
     assert images is not None  # a comparison of two runs always has them
     fixed, new, shared = images.only_second, images.only_first, images.both_wrong
     st.header(f"{len(fixed)} mistakes fixed, {len(new)} new", anchor=False)
-    st.markdown(f"{len(shared)} unchanged. {comparison.summary}", width=860)
+    st.markdown(f"{len(shared)} unchanged. {escape_markdown(comparison.summary)}", width=860)
     for title, indices, wrong, key in (
         (f"Fixed: {names[0]} wrong, {names[1]} correct", fixed, was, "story_fixed"),
         (f"New: {names[0]} correct, {names[1]} wrong", new, now, "story_new"),

@@ -78,7 +78,7 @@ def draw_targets(run: Run, before: Run | None) -> None:
                 _table(
                     ("Setting", "Value"),
                     [
-                        (field_label(name), _format_value(getattr(config, name)))
+                        (field_label(name), words.format_setting(getattr(config, name)))
                         for name in (
                             "architecture",
                             "epochs",
@@ -93,7 +93,7 @@ def draw_targets(run: Run, before: Run | None) -> None:
         else:
             st.markdown(f"##### What changes after {story.chapter_title(before.name)}")
             rows: list[tuple[str, ...]] = [
-                (field_label(name), _format_value(was), _format_value(now))
+                (field_label(name), words.format_setting(was), words.format_setting(now))
                 for name, (was, now) in story.changed_settings(run, before).items()
                 if name != "augment_fraction"
             ]
@@ -114,18 +114,6 @@ def _table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """A table in Markdown."""
     lines = [columns, ("---",) * len(columns), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _format_value(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return (
-        "custom"
-        if isinstance(value, list)
-        else f"{value:g}"
-        if isinstance(value, float)
-        else str(value)
-    )
 
 
 def draw_network(run: Run, before: Run | None) -> None:
@@ -252,6 +240,8 @@ def draw_report(run: Run, before: Run | None) -> None:
             icon=":material/download:",
         )
     with st.container(border=True, key="report"):
+        # Without images: text in a report must not load anything from elsewhere.
+        text = text.replace("![", "!\\[")
         st.markdown(re.sub(r"^(#+ )", r"###\1", text, flags=re.MULTILINE))
 
 

@@ -11,6 +11,7 @@ from core.runs import control, status, trash
 from core.runs.run import DamagedRun, Run
 from pages.ui.controls import NEW_RUN
 from pages.ui.train import fork
+from pages.ui.words import escape_markdown
 
 NEXT = "train_next"  # what the page shows next: the name of a run, or NEW_RUN
 _MENU, _MESSAGE, _CONFIRM = "train_menu", "train_message", "train_confirm"
@@ -136,7 +137,7 @@ def show_messages() -> None:
     """Show the result of the last action, and the dialog that it asks for."""
     st.session_state.pop(_RERUN, None)
     if message := st.session_state.pop(_MESSAGE, None):
-        st.toast(message[0], icon=message[1])
+        st.toast(escape_markdown(message[0]), icon=message[1])
     if name := st.session_state.pop(_CONFIRM, None):
         _confirm_delete(name)
 
@@ -145,7 +146,7 @@ def show_messages() -> None:
 def _confirm_delete(name: str) -> None:
     rerun_page_after_action()
     st.markdown(
-        f"**{name}** is moved to the trash with its weights and epoch table. "
+        f"**{escape_markdown(name)}** is moved to the trash with its weights and epoch table. "
         "You can restore it on the Runs page."
     )
     with st.container(horizontal=True, horizontal_alignment="right"):

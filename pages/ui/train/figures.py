@@ -14,6 +14,7 @@ from core.training.results import EpochResult
 from pages.ui import words
 from pages.ui.frame import KEPT
 from pages.ui.terms import explain
+from pages.ui.words import escape_markdown
 
 NO_BASELINE = "no baseline"
 MINUS = "\u2212"
@@ -48,14 +49,14 @@ def draw_baseline_control(run: Run, others: Sequence[str]) -> Run | None:
     try:
         return open_run(name)
     except UserError as error:
-        st.caption(f":material/error: {error}")
+        st.caption(f":material/error: {escape_markdown(str(error))}")
         return None
 
 
 def draw_figures(figures: Sequence[Figure], against: str = "") -> None:
     """Draw metrics in a row; `against` names the baseline of their differences."""
     for at, figure in enumerate(figures):
-        baseline = f"against {against}" if against and not at else None
+        baseline = f"against {escape_markdown(against)}" if against and not at else None
         st.metric(
             figure.title,
             figure.value,

@@ -11,6 +11,7 @@ from core.runs.run import Run
 from core.runs.store import open_run
 from pages.ui import words
 from pages.ui.controls import CUSTOM_ROWS, DEFAULT_RECIPE, set_controls
+from pages.ui.words import escape_markdown
 
 FORK = "fork"  # in the link and in the session
 
@@ -36,7 +37,10 @@ def read_fork_link() -> bool:
         start_fork(name)
     except UserError as error:
         drop_fork()
-        st.error(f"The run in the link cannot be forked: {error}", icon=":material/error:")
+        st.error(
+            f"The run in the link cannot be forked: {escape_markdown(str(error))}",
+            icon=":material/error:",
+        )
         return False
     return True
 
@@ -51,12 +55,15 @@ def open_fork_parent() -> Run | None:
         run = _open_with_weights(name)
     except UserError as error:
         drop_fork()
-        st.error(f"{error} The new run would start from random weights.", icon=":material/error:")
+        st.error(
+            f"{escape_markdown(str(error))} The new run would start from random weights.",
+            icon=":material/error:",
+        )
         return None
     if _has_other_network(run):  # another page has chosen a network in the meantime
         drop_fork()
         st.info(
-            f"No longer a fork of {name}: its weights do not fit the chosen network.",
+            f"No longer a fork of {escape_markdown(name)}: the weights do not fit the network.",
             icon=":material/info:",
         )
         return None
@@ -70,7 +77,7 @@ def draw_fork_notice(run: Run) -> None:
         border=True, horizontal=True, wrap=False, vertical_alignment="center", gap="small"
     ):
         st.markdown(
-            f":material/fork_right: Starts from the weights of **{run.name}**  \n"
+            f":material/fork_right: Starts from the weights of **{escape_markdown(run.name)}**  \n"
             f":gray[:small[after epoch {len(run.epochs)}, {words.format_accuracy(run)} validation "
             "accuracy; the schedule starts from the beginning]]",
             width="stretch",

@@ -30,6 +30,7 @@ from pages.ui.draw import networks
 from pages.ui.frame import KEPT, heading
 from pages.ui.run_files import draw_downloads
 from pages.ui.train import background
+from pages.ui.words import escape_markdown
 
 POLL = 2.0  # seconds
 BATCH_SECONDS = 4.0  # how long a batch stays before a newer one replaces it
@@ -61,7 +62,7 @@ def draw_inside(name: str, moving: bool) -> None:
         try:
             VIEWS[view](run, moving)
         except UserError as error:
-            st.error(str(error), icon=":material/error:")
+            st.error(escape_markdown(str(error)), icon=":material/error:")
 
 
 def draw_epochs(run: Run, moving: bool) -> None:

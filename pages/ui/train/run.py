@@ -22,6 +22,7 @@ from pages.ui.train import curves, figures
 from pages.ui.train.actions import draw_action_buttons, draw_delete_button, rerun_page_after_action
 from pages.ui.train.inside import POLL as INSIDE_POLL
 from pages.ui.train.inside import draw_inside
+from pages.ui.words import escape_markdown
 
 POLL = 2.0  # seconds; each update takes processor time from the training
 CHANGES = 5  # the latest changes of the learning rate that are listed
@@ -62,7 +63,7 @@ def _show_damaged(run: DamagedRun, bar: DeltaGenerator) -> None:
         st.badge("damaged", icon=":material/error:", color="red")
         st.space("stretch")
         draw_delete_button(run)
-    st.error(f"{run.name} cannot be read: {run.reason}", icon=":material/error:")
+    st.error(escape_markdown(f"{run.name} cannot be read: {run.reason}"), icon=":material/error:")
     st.markdown(
         "Its files have not been changed. A run from a newer version of Inkling opens in that "
         "version. If a file is damaged, restore that file from a copy.",
@@ -118,10 +119,11 @@ def _draw_head(run: Run, bar: DeltaGenerator, others: Sequence[str]) -> Run | No
         st.space("stretch")
         draw_action_buttons(run)
     st.progress(
-        now.share if run.state != "finished" else 1.0, text=words.describe_progress(run, now)
+        now.share if run.state != "finished" else 1.0,
+        text=escape_markdown(words.describe_progress(run, now)),
     )
     if run.state in ("failed", "diverged", "crashed"):
-        st.error(run.message or run.state, icon=":material/error:")
+        st.error(escape_markdown(run.message or run.state), icon=":material/error:")
     with st.container(horizontal=True, horizontal_alignment="distribute", gap="small"):
         metrics = st.container(horizontal=True, gap="small", width="content")
         baseline = figures.draw_baseline_control(run, others)
@@ -149,7 +151,7 @@ def _change_rate(name: str, key: str) -> None:
     try:
         control.scale_lr(name, st.session_state[key])
     except UserError as error:
-        st.toast(str(error), icon=":material/error:")
+        st.toast(escape_markdown(str(error)), icon=":material/error:")
 
 
 def _draw_settings(run: Run, others: Sequence[str]) -> None:
@@ -157,15 +159,19 @@ def _draw_settings(run: Run, others: Sequence[str]) -> None:
         _draw_parent(run.parent, others)
     base = RECIPES[run.recipe].config if run.recipe in RECIPES else None
     changes = run.config.differences(base) if base else {}
-    lines = [f":gray[Recipe] {run.recipe or 'none'}{'' if changes or not base else ', unchanged'}"]
+    lines = [
+        f":gray[Recipe] {escape_markdown(run.recipe or 'none')}"
+        f"{'' if changes or not base else ', unchanged'}"
+    ]
     lines += [
-        f":gray[{field_label(name)}] {_format_value(getattr(run.config, name))}"
+        f":gray[{field_label(name)}] {words.format_setting(getattr(run.config, name))}"
         for name in ALWAYS_SHOWN
         if name not in changes
     ]
     for name, (own, usual) in changes.items():
         lines.append(
-            f"**{field_label(name)}** {_format_value(own)} :gray[instead of {_format_value(usual)}]"
+            f"**{field_label(name)}** {words.format_setting(own)} "
+            f":gray[instead of {words.format_setting(usual)}]"
         )
     lines += [
         f"**Learning rate** × {factor:g} from epoch {epoch}, step {step:,}"
@@ -173,8 +179,8 @@ def _draw_settings(run: Run, others: Sequence[str]) -> None:
     ]
     if runtime := run.runtime:
         lines.append(
-            f":gray[{runtime.device}, {runtime.precision}, threads: {runtime.threads}, "
-            f"{runtime.train_images:,} images]"
+            f":gray[{escape_markdown(runtime.device)}, {escape_markdown(runtime.precision)}, "
+            f"threads: {runtime.threads}, {runtime.train_images:,} images]"
         )
     st.markdown("  \n".join(lines))
 
@@ -190,7 +196,7 @@ def _rate_changes(run: Run) -> list[tuple[int, int, float]]:
 
 def _draw_parent(parent: Mapping[str, Any], others: Sequence[str]) -> None:
     weights = f"{parent['which']} weights, after epoch {parent['epoch']}"
-    text = f"Forked from **{parent['name']}**, {weights}"
+    text = f"Forked from **{escape_markdown(parent['name'])}**, {escape_markdown(weights)}"
     if parent["name"] in others:
         st.page_link(
             "pages/train.py",
@@ -200,13 +206,3 @@ def _draw_parent(parent: Mapping[str, Any], others: Sequence[str]) -> None:
         )
     else:
         st.markdown(f":material/fork_right: {text} (no longer here)")
-
-
-def _format_value(value: object) -> str:
-    return (
-        "custom"
-        if isinstance(value, list)
-        else f"{value:g}"
-        if isinstance(value, float)
-        else str(value)
-    )

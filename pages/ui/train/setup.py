@@ -21,6 +21,7 @@ from pages.ui.terms import explain
 from pages.ui.train import fork
 from pages.ui.train.actions import NEXT
 from pages.ui.train.figures import Figure, draw_figures
+from pages.ui.words import escape_markdown
 
 
 def draw_setup(bar: DeltaGenerator) -> None:
@@ -41,7 +42,7 @@ def draw_setup(bar: DeltaGenerator) -> None:
                 fork.draw_fork_notice(parent)
                 config = draw_config_controls(parent.config, parent.name)
         except UserError as error:
-            st.error(str(error))
+            st.error(escape_markdown(str(error)))
             return
     default_name = run_names.find_free_name(f"{parent.name}-fork" if parent else f"my-{recipe}")
     with bar:
@@ -71,7 +72,7 @@ def _start(config: RunConfig, name: str, parent: Run | None, recipe: str | None)
         )
         run_queue.submit(run.name)
     except UserError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(escape_markdown(str(error)), icon=":material/error:")
     else:
         st.session_state[NEXT] = run.name
         st.rerun()
