@@ -7,7 +7,7 @@ from core.reports import story
 from core.runs.run import Run
 from pages.ui.frame import KEPT, page
 from pages.ui.story.steps import STEPS, draw_end, draw_goal
-from pages.ui.words import escape_markdown
+from pages.ui.words import capitalise, escape_markdown
 
 GOAL, END = "The goal", "The end"
 FIRST = next(iter(STEPS))
@@ -38,7 +38,7 @@ for name in story.CHAPTERS:
     try:
         runs[name] = story.open_shipped_run(name)
     except UserError as error:
-        missing.append(str(error))
+        missing.append(capitalise(str(error)))
 if missing:
     st.warning(
         "Part of the story is missing. " + escape_markdown(" ".join(missing)),

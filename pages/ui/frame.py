@@ -51,7 +51,9 @@ SECTIONS = (
 KEPT: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 # Names in a link that stand for runs, which may be called "inf" or "1e999".
 NAME_KEYS = ("run", "other", "network", "fork")
-_DROPPED = "frame_dropped_numbers"
+# Names in a link of choices that need a value.
+CHOICE_KEYS = ("part", "set", "class", "subject", "only", "chapter", "step", "form", "inside")
+_DROPPED = "frame_dropped_values"
 
 
 def page(title: str, lead: str = "", heading: str = "", style: str = "") -> None:
@@ -68,7 +70,7 @@ def page(title: str, lead: str = "", heading: str = "", style: str = "") -> None
     if style:
         st.html(HERE / style)
     _update_link_names()
-    _drop_impossible_numbers(title)
+    _drop_impossible_values(title)
     _draw_sidebar()
     _import_torch()
     st.title(heading or title, anchor=False)
@@ -76,7 +78,7 @@ def page(title: str, lead: str = "", heading: str = "", style: str = "") -> None
         st.markdown(f":gray[{lead}]")
     if (dropped := st.session_state.pop(_DROPPED, None)) is not None:
         names = f" of {', '.join(dropped)}" if dropped else ""
-        st.warning(f"The link was opened without the value{names}: the number is too large.")
+        st.warning(f"The link's value{names} cannot be used and was left out.")
 
 
 def heading(title: str, quiet: str) -> None:
@@ -103,14 +105,19 @@ def _update_link_names() -> None:
             st.query_params.setdefault(field, present)
 
 
-def _drop_impossible_numbers(title: str) -> None:
-    """Reopen the page without the numbers in its link that no control can hold.
+def _drop_impossible_values(title: str) -> None:
+    """Reopen the page without the values in its link that no control can hold.
 
     Streamlit's number input raises an error for infinity and for whole numbers of hundreds of
-    digits, and reads the link as it was when the page was opened.
+    digits; a choice that needs a value is None where the link says it is empty. Streamlit reads
+    the link as it was when the page was opened.
     """
     link = st.query_params.to_dict()
-    dropped = [name for name, text in link.items() if name not in NAME_KEYS and _is_too_large(text)]
+    dropped = [
+        name
+        for name, text in link.items()
+        if (not text and name in CHOICE_KEYS) or (name not in NAME_KEYS and _is_too_large(text))
+    ]
     if dropped:
         st.session_state[_DROPPED] = [name for name in dropped if name in FIELDS]
         file = next(file for _, pages in SECTIONS for file, label, _ in pages if label == title)
