@@ -122,7 +122,7 @@ def test_digits_that_cannot_be_had_are_an_error_in_words(monkeypatch):
         raise sources.Unavailable("no route to it")
         yield
 
-    monkeypatch.setattr(sources, "all_sources", lambda folder: [("the mirror", no_network)])
+    monkeypatch.setattr(sources, "all_sources", lambda: [("the mirror", no_network)])
     app = press(opened(), "Download MNIST")
     assert "no route to it" in shown(app.error[0].value)
     assert "by hand" in shown(app.error[0].value)

@@ -210,7 +210,7 @@ def test_damaged_files_are_named_and_break_nothing(folder):
     (place / "newer.json").write_text('{"format": 9, "rows": []}')
     app = opened(net=to_text(OWN))
     assert app.selectbox(key="model_start").value == "mine"
-    said = "\n".join(each.value for each in app.caption)
+    said = shown("\n".join(each.value for each in app.caption))
     assert "cut.json cannot be read" in said
     assert "newer.json cannot be read" in said
     assert "another version" in said
