@@ -33,4 +33,4 @@ def well(app: AppTest) -> AppTest:
 
 def shown(markdown: str) -> str:
     """Return the text that Markdown with escaped punctuation shows."""
-    return markdown.replace("\\", "")
+    return markdown.replace("\\", "").replace("\u2060", "")

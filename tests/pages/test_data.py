@@ -125,7 +125,7 @@ def test_digits_that_cannot_be_had_are_an_error_in_words(monkeypatch):
     monkeypatch.setattr(sources, "all_sources", lambda: [("the mirror", no_network)])
     app = press(opened(), "Download MNIST")
     assert "no route to it" in shown(app.error[0].value)
-    assert "by hand" in shown(app.error[0].value)
+    assert "train-images-idx3" in shown(app.error[0].value)
     assert app.button(key="dataset_download").label == "Download MNIST", "it can be tried again"
 
 
