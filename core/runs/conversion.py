@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.config import RunConfig
 from core.errors import RunError
 from core.runs import files, status, torch_file, weights
 from core.runs.folders import checkpoints_folder, list_entries
+from core.runs.run import read_run_json
 from core.runs.run_names import check_name
 from core.training.plan import plan
 
@@ -38,28 +38,31 @@ def convert_run(name: str, folder: Path | None = None) -> None:
         RunError: there is no such run, it is training, or its weights are damaged.
     """
     folder = folder or checkpoints_folder()
+    run_folder = folder / check_name(name)
+    if run_folder.is_symlink() or not run_folder.is_dir():
+        raise RunError(f"there is no run {name!r}.")
+    values = read_run_json(files.read_json(run_folder / "run.json"))
+    expected = weights.expected_tensors(plan(values["config"]).rows)
+    # Before the lock is taken: a made-up torch file may take for ever.
+    converted = {old: _convert(old, expected) for old in _old_files(run_folder)}
     with files.lock_folder(folder):
-        run_folder = folder / check_name(name)
-        if run_folder.is_symlink() or not run_folder.is_dir():
-            raise RunError(f"there is no run {name!r}.")
         if status.read(run_folder).is_live:
             raise RunError(f"{name} is training; stop it before converting it.")
-        values = files.read_json(run_folder / "run.json")
-        if not isinstance(values, dict) or not isinstance(values.get("config"), dict):
-            raise RunError(f"{name} is damaged: run.json does not describe a run of this app.")
-        config = RunConfig.from_dict(values["config"])
-        expected = weights.expected_tensors(plan(config).rows)
-        old_files = _old_files(run_folder)
-        for old in old_files:
-            tensors = torch_file.load(old)
-            try:
-                data = weights.to_bytes(tensors)
-            except (AttributeError, TypeError, ValueError):
-                raise RunError(f"{old.name} does not hold named tensors.") from None
-            weights.check_bytes(data, expected, old.name)
+        for old, data in converted.items():
             files.write_bytes(old.with_suffix(weights.SUFFIX), data)
-        for old in old_files:
+        for old in converted:
             files.remove_file(old)
+
+
+def _convert(old: Path, expected: weights.Specs) -> bytes:
+    """Return a torch file of weights as a safetensors file."""
+    tensors = torch_file.load(old)
+    try:
+        data = weights.to_bytes(tensors)
+    except (AttributeError, TypeError, ValueError):
+        raise RunError(f"{old.name} does not hold named tensors.") from None
+    weights.check_bytes(data, expected, old.name)
+    return data
 
 
 def _old_files(run_folder: Path) -> list[Path]:

@@ -10,6 +10,7 @@ from core.errors import RunError
 from core.runs import (
     creation,
     files,
+    folders,
     run_names,
     store,
 )
@@ -75,3 +76,20 @@ def test_names_are_unique_in_any_case(tiny):
     creation.create_run(tiny, "Run")
     with pytest.raises(RunError, match="already a run 'run'; choose another name, such as 'run-2'"):
         creation.create_run(tiny, "run")
+
+
+def test_a_tilde_in_the_setting_is_the_home_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("INKLING_CHECKPOINTS", "~/runs")
+    assert folders.checkpoints_folder() == (tmp_path / "runs").resolve()
+    monkeypatch.setenv("INKLING_CHECKPOINTS", "~nobody-of-this-name/runs")
+    assert folders.checkpoints_folder().name == "runs"
+
+
+def test_a_file_in_place_of_the_checkpoints_folder_is_an_error(tiny, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setenv("INKLING_CHECKPOINTS", str(tmp_path / "file"))
+    assert store.list_runs() == []
+    with pytest.raises(RunError):
+        creation.create_run(tiny, "a")
