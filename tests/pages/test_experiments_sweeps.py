@@ -145,3 +145,21 @@ def test_a_shared_sweep_tells_what_machines_run(monkeypatch, tmp_path, started):
     study.create(sweeping.made())
     app = well(opened(sweep="made"))
     assert "python -m core sweep work made --storage $INKLING_STORAGE" in app.code[0].value
+
+
+def test_hostile_entries_of_a_shared_storage_are_shown_as_text(monkeypatch, tmp_path, started):
+    from optuna.trial import TrialState, create_trial
+
+    monkeypatch.setenv(STORAGE, f"sqlite:///{tmp_path / 'shared.db'}")
+    finished(runs=4)
+    hostile, _ = study.load("made")
+    image = "![x](http://127.0.0.1:1/x.png)"
+    entries = {"slot": 1, "accuracy": 1e30, "parameters": "7", "seconds": -1, "run": image}
+    for state in (TrialState.PRUNED, TrialState.COMPLETE, TrialState.FAIL):
+        for slot in (1, 2, 10**9, "2"):
+            value = 1e300 if state is TrialState.COMPLETE else None
+            attributes = {**entries, "slot": slot, "machine": image, "reason": [image]}
+            hostile.add_trial(create_trial(state=state, value=value, user_attrs=attributes))
+    app = opened()
+    assert not app.exception
+    assert image not in page_text(app)
