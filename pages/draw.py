@@ -52,14 +52,17 @@ def show_drawing(runs: dict[str, Run]) -> None:
             message = f"{message} The label is {subject.label}."
         show_readout(image, probabilities, message or subject.waiting)
     st.space("small")
-    view = st.segmented_control(
-        "View",
-        list(VIEWS),
-        default=DEFAULT_VIEW,
-        required=True,
-        key="view",
-        label_visibility="collapsed",
-        **KEPT,
+    view = (
+        st.segmented_control(
+            "View",
+            list(VIEWS),
+            default=DEFAULT_VIEW,
+            required=True,
+            key="view",
+            label_visibility="collapsed",
+            **KEPT,
+        )
+        or DEFAULT_VIEW
     )
     try:
         show_view(view, runs, run, subject, position)

@@ -27,15 +27,18 @@ page(
     "A single run proves little. Compare runs with intervals and tests.",
     style="experiments/experiments.css",
 )
-part = st.segmented_control(
-    "Experiment",
-    list(PARTS),
-    default="Compare",
-    required=True,
-    key="experiment",
-    label_visibility="collapsed",
-    wrap=True,
-    **KEPT,
+part = (
+    st.segmented_control(
+        "Experiment",
+        list(PARTS),
+        default="Compare",
+        required=True,
+        key="experiment",
+        label_visibility="collapsed",
+        wrap=True,
+        **KEPT,
+    )
+    or "Compare"
 )
 run_queue.start_waiting()
 entries = list_runs()

@@ -74,8 +74,17 @@ with st.container(key="bar", horizontal=True, vertical_alignment="center", gap="
         horizontal=True, vertical_alignment="center", gap="small", width="content"
     )
     st.space("stretch")
-    view = st.segmented_control(
-        "View", VIEWS, default=ONE, required=True, key="view", label_visibility="collapsed", **KEPT
+    view = (
+        st.segmented_control(
+            "View",
+            VIEWS,
+            default=ONE,
+            required=True,
+            key="view",
+            label_visibility="collapsed",
+            **KEPT,
+        )
+        or ONE
     )
 with pickers:
     names = list(runs)

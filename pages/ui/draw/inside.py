@@ -50,7 +50,8 @@ def _map_row(layer: Layer, row: FeatureMaps, is_last: bool) -> MapRow:
             row.maps[:0], (), title, "drops values only in training; here the output is its input"
         )
     value_range = f"from {row.low:.2g} to {row.high:.2g}".replace("-", "\u2212")
-    note = f"{'logits of the ten digits' if is_last else format_shape(layer.output_shape)}, {value_range}"
+    outputs = "logits of the ten digits" if is_last else format_shape(layer.output_shape)
+    note = f"{outputs}, {value_range}"
     if len(row.channels) < row.total:
         note += f"; the {len(row.channels)} strongest of {row.total:,} channels"
     # The last row has one channel for each digit, counted from 0.
@@ -84,14 +85,17 @@ def _describe_values(values: np.ndarray) -> str:
 def show_reasons(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
     """Show saliency and occlusion maps over the digit."""
     with st.container(horizontal=True, vertical_alignment="top", gap="medium"):
-        selected = st.segmented_control(
-            "Reasons for",
-            [PREDICTED, *map(str, range(10))],
-            default=PREDICTED,
-            wrap=True,
-            required=True,
-            key="why",
-            **KEPT,
+        selected = (
+            st.segmented_control(
+                "Reasons for",
+                [PREDICTED, *map(str, range(10))],
+                default=PREDICTED,
+                wrap=True,
+                required=True,
+                key="why",
+                **KEPT,
+            )
+            or PREDICTED
         )
         patch = st.slider(
             "Hidden square",

@@ -26,14 +26,17 @@ _GALLERY = "draw_neighbours"
 
 def show_nearest(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
     """Show the nearest training images, with their labels and indices."""
-    space = st.segmented_control(
-        "Nearest",
-        SPACES,
-        default=PIXELS,
-        required=True,
-        key="space",
-        label_visibility="collapsed",
-        **KEPT,
+    space = (
+        st.segmented_control(
+            "Nearest",
+            SPACES,
+            default=PIXELS,
+            required=True,
+            key="space",
+            label_visibility="collapsed",
+            **KEPT,
+        )
+        or PIXELS
     )
     sets = dataset.load_digits()
     if sets is None:

@@ -15,6 +15,7 @@ from pages.ui.draw.subject import Subject
 from pages.ui.frame import KEPT
 from pages.ui.words import escape_markdown
 
+DEFAULT = "Turn"  # the slider over whose range the probabilities are drawn
 NAMES = {perturbation.title: name for name, perturbation in PERTURBATIONS.items()}
 
 
@@ -39,8 +40,11 @@ def show_nudge(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> Non
             ),
         )
     with right:
-        title = st.segmented_control(
-            "Range of", list(NAMES), default="Turn", required=True, key="along", **KEPT
+        title = (
+            st.segmented_control(
+                "Range of", list(NAMES), default=DEFAULT, required=True, key="along", **KEPT
+            )
+            or DEFAULT
         )
         _draw_range(run, image, title, amounts)
 

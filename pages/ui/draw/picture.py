@@ -110,8 +110,9 @@ def _read_ink(ink: np.ndarray, several: bool) -> list[np.ndarray]:
 def _draw_ink(ink: np.ndarray) -> None:
     """Draw the ink (H, W) of a picture in the text colour."""
     height, width = ink.shape
+    mask = sprite_sheet(ink[None], 1).uri
     st.html(
         f'<div class="ink" role="img" aria-label="The ink found in the picture" '
-        f'style="aspect-ratio: {width} / {height}; mask-image: url({sprite_sheet(ink[None], 1).uri})">'
+        f'style="aspect-ratio: {width} / {height}; mask-image: url({mask})">'
         "</div>"
     )

@@ -54,14 +54,17 @@ def show_exports(runs: Sequence[Run]) -> None:
             label_visibility="collapsed",
             **KEPT,
         )
-        which = st.segmented_control(
-            "Weights",
-            WEIGHTS,
-            default=WEIGHTS[0],
-            required=True,
-            key="weights",
-            label_visibility="collapsed",
-            **KEPT,
+        which = (
+            st.segmented_control(
+                "Weights",
+                WEIGHTS,
+                default=WEIGHTS[0],
+                required=True,
+                key="weights",
+                label_visibility="collapsed",
+                **KEPT,
+            )
+            or WEIGHTS[0]
         )
     run = open_run(name)
     heading("Network", "each file is loaded again and compared with the run on 1,000 test images")

@@ -125,7 +125,7 @@ def _free_name(name: str, taken: Sequence[str]) -> str:
 
 
 def _show_space() -> dict[str, str]:
-    """Show the controls for what is varied; returns texts that `search_space.parse_space` parses."""
+    """Show the controls for what is varied; return texts for `search_space.parse_space`."""
     fields = st.multiselect(
         "Vary",
         [*RANGES, *NAMES],

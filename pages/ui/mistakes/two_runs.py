@@ -46,15 +46,18 @@ def show_two_runs(predictions: dict[str, Predictions], test: LabelledImages) -> 
         ),
         width=760,
     )
-    part = st.segmented_control(
-        "Images",
-        PARTS,
-        default=FIRST,
-        required=True,
-        key="split",
-        on_change=_deselect,
-        label_visibility="collapsed",
-        **KEPT,
+    part = (
+        st.segmented_control(
+            "Images",
+            PARTS,
+            default=FIRST,
+            required=True,
+            key="split",
+            on_change=_deselect,
+            label_visibility="collapsed",
+            **KEPT,
+        )
+        or FIRST
     )
     members, title, errors = {
         FIRST: (images.only_first, f"{first} correct, {second} wrong", two),

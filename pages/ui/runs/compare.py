@@ -45,14 +45,17 @@ def show_comparison(entries: Sequence[Entry]) -> None:
 def draw_curves(entries: Sequence[Entry]) -> None:
     """Draw the curves of runs in one chart; those of a group as their mean within a band."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        measure = st.segmented_control(
-            "Curves",
-            charts.MEASURES,
-            default=charts.ACCURACY,
-            required=True,
-            key="curves",
-            label_visibility="collapsed",
-            **KEPT,
+        measure = (
+            st.segmented_control(
+                "Curves",
+                charts.MEASURES,
+                default=charts.ACCURACY,
+                required=True,
+                key="curves",
+                label_visibility="collapsed",
+                **KEPT,
+            )
+            or charts.ACCURACY
         )
         validation, training = VALUES[measure]
         with_training = st.toggle(
