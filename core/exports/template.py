@@ -13,9 +13,10 @@ import copy
 import math
 import os
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence  # noqa: F401
 from time import perf_counter
 from types import SimpleNamespace
+from typing import Any  # noqa: F401
 
 import numpy as np
 import torch

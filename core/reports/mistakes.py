@@ -75,7 +75,7 @@ def describe_group_errors(
         f"runs, {(errors > 0).sum():,} of at least one; mean per run: {errors.sum() / count:.0f}",
         f"The ensemble (mean probabilities) makes {ensemble.error_count:,} errors",
     ]
-    blocks: list[Any] = [NumberedList(lines)]
+    blocks: list[Block] = [NumberedList(lines)]
     worst = mistakes.sort_by_loss(ensemble, errors == count)[:MAX_IMAGES]
     if len(worst):
         blocks += [
