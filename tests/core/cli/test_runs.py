@@ -54,7 +54,7 @@ def test_notes_and_tags_are_set_shown_and_removed(core, folder):
     assert store.open_run("a").tags == ()
     assert core("note", "a", "--text", "")[1] == "a has no note and no tags.\n"
     assert "10,000" in run_refused(core, "note", "a", "--text", "x" * 20_000)
-    assert "tags of 1 to 40" in run_refused(core, "note", "a", "--tags", "x" * 50)
+    assert "between 1 and 40" in run_refused(core, "note", "a", "--tags", "x" * 50)
     assert "no run 'b'" in run_refused(core, "note", "b", "--text", "x")
 
 
