@@ -28,6 +28,8 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 # it needs them.
 MAY_BE_HEAVY = {
     "core.exports.onnx",
+    "core.exports.script",
+    "core.exports.template",
     "core.models.network",
     "core.models.batch_last.compiled",
     "core.models.batch_last.conv_kernels",
