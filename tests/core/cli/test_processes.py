@@ -116,7 +116,7 @@ def test_ctrl_c_at_any_time_is_no_traceback(seconds, tmp_path):
         ("train --detach", {"INKLING_MAX_EPOCHS": "9" * 5_000}),
         ("import-run FILE", {"INKLING_MAX_UPLOAD_MB": "1e999"}),
         ("sweep status --storage postgresql://user:secret@host:port/database", {}),
-        ("sweep status --storage sqlite:////nowhere/at/all.db", {}),
+        ("sweep status x --storage sqlite:////nowhere/at/all.db", {}),
         (f"schedule --seed {'9' * 5_000}", {}),
         (f"summary {'x' * 100_000}", {}),
         ("export a --output ''", {}),
