@@ -54,6 +54,7 @@ def test_a_run_without_weights_and_a_damaged_one_are_named_and_another_is_shown(
     made_run(folder, "final")
     made_run(folder, "new", done=0, state="stopped")
     (folder / "broken").mkdir()
+    (folder / "broken" / "run.json").write_text("{}")
     assert "new has no weights yet" in page_text(opened(run="new"))
     app = opened(run="broken")
     assert "broken is damaged" in page_text(app)
