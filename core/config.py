@@ -1,8 +1,8 @@
 """RunConfig: the one description of a run.
 
 A page's controls make a RunConfig, the command line makes one, a recipe is one with a name, a
-checkpoint stores one and a shared link encodes one. No torch in here, so that a page can draw its
-controls at once. Whether the named architecture and augmentation exist is checked in
+checkpoint stores one and a shared link encodes one. Must not import torch, so that a page can draw
+its controls at once. Whether the named architecture and augmentation exist is checked in
 `core.training.plan`; what a machine allows, in `core.limits`.
 """
 

@@ -1,7 +1,7 @@
 """Runtime: the settings that a run was trained with on its machine, as in run.json.
 
-`core.training.runtime` resolves them before the first step; a resumed run keeps them. No torch in
-here.
+`core.training.runtime` resolves them before the first step; a resumed run keeps them. Must
+not import torch.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ def show_runs(runs: list[Run]) -> None:
     matching = filter_runs(runs)
     above = st.container()
     # Before the table, which marks the selected rows.
-    selected = select_entries([*runs, *overview.find_repeats(runs)])
+    selected = select_entries([*runs, *overview.find_groups(runs)])
     with above:
         if matching:
             draw_table(matching)

@@ -20,8 +20,14 @@ from core.charts.style import (
 )
 from core.task import GOAL_ACCURACY
 
-_ROW = 34  # pixels for one group
-_BOTTOM = 4  # pixels of padding
+# In pixels.
+_ROW = 34  # height of a group's row
+_BOTTOM = 4  # padding below a chart
+_DIFFERENCE_HEIGHT = 84
+_DIFFERENCE_Y = 44  # of the point and its interval, from the top of the chart
+_LABEL_Y = 8  # of labels, from the top of the chart
+
+_DIFFERENCE_TITLE = "difference of accuracies, percentage points"
 
 
 def seed_chart(frame: pd.DataFrame, means: pd.DataFrame) -> alt.LayerChart:
@@ -48,14 +54,14 @@ def seed_chart(frame: pd.DataFrame, means: pd.DataFrame) -> alt.LayerChart:
         sort=names,
         axis=alt.Axis(domain=False, ticks=False, labelPadding=8, labelLimit=160, labelFlush=False),
     )
-    own = run_colours("group", names)
+    group_colour = run_colours("group", names)
     points = (
         alt.Chart(frame)
         .mark_circle(size=70, opacity=0.55)
         .encode(
             x=x,
             y=y,
-            color=own,
+            color=group_colour,
             tooltip=[
                 "run:N",
                 "seed:Q",
@@ -76,7 +82,7 @@ def seed_chart(frame: pd.DataFrame, means: pd.DataFrame) -> alt.LayerChart:
             x=alt.X("low:Q", scale=x["scale"], title="accuracy, %"),
             x2="high:Q",
             y=y,
-            color=own,
+            color=group_colour,
             tooltip=tips,
         )
     )
@@ -84,16 +90,19 @@ def seed_chart(frame: pd.DataFrame, means: pd.DataFrame) -> alt.LayerChart:
         alt.Chart(means)
         .mark_tick(thickness=3, size=18)
         .encode(
-            x=alt.X("mean:Q", scale=x["scale"], title="accuracy, %"), y=y, color=own, tooltip=tips
+            x=alt.X("mean:Q", scale=x["scale"], title="accuracy, %"),
+            y=y,
+            color=group_colour,
+            tooltip=tips,
         )
     )
-    rule = dotted_line(x, "accuracy", GOAL_ACCURACY)
-    goal = (
+    goal_line = dotted_line(x, "accuracy", GOAL_ACCURACY)
+    goal_label = (
         alt.Chart(pd.DataFrame({"accuracy": [GOAL_ACCURACY], "label": ["goal"]}))
         .mark_text(align="left", baseline="top", dx=4, color=QUIET, fontSize=11)
         .encode(x=x, y=alt.value(0), text="label:N")
     )
-    layers = [rule, goal, interval, points, mean]
+    layers = [goal_line, goal_label, interval, points, mean]
     return layer_chart(layers, alt.Step(_ROW), bottom=_BOTTOM)
 
 
@@ -105,15 +114,17 @@ def difference_chart(
     Args:
         first, second: names of the runs or groups.
         gain: accuracy of the second minus that of the first, in percentage points.
-        interval: of the gain.
+        interval: 95 % confidence interval of the gain, in percentage points.
+
+    Point and interval have the colour of the better of the two, or grey where the interval holds 0.
     """
     low, high = interval
-    far = 1.15 * max(abs(low), abs(high), 0.05)
+    half_width = 1.15 * max(abs(low), abs(high), 0.05)
     row = pd.DataFrame({"gain": [gain], "low": [low], "high": [high]})
     x = alt.X(
         "gain:Q",
-        title=None,
-        scale=alt.Scale(domain=[-far, far], nice=False),
+        title=_DIFFERENCE_TITLE,
+        scale=alt.Scale(domain=[-half_width, half_width], nice=False),
         axis=alt.Axis(
             tickCount=7, labelExpr="datum.value ? format(datum.value, '+.2~f') : '0'", **AXIS
         ),
@@ -128,16 +139,16 @@ def difference_chart(
         alt.Chart(row)
         .mark_rule(strokeWidth=5, opacity=0.45, color=colour)
         .encode(
-            x=alt.X("low:Q", scale=x["scale"], title=None),
+            x=alt.X("low:Q", scale=x["scale"], title=_DIFFERENCE_TITLE),
             x2="high:Q",
-            y=alt.value(44),
+            y=alt.value(_DIFFERENCE_Y),
             tooltip=tips,
         )
     )
     point = (
         alt.Chart(row)
         .mark_point(filled=True, size=150, opacity=1, color=colour)
-        .encode(x=x, y=alt.value(44), tooltip=tips)
+        .encode(x=x, y=alt.value(_DIFFERENCE_Y), tooltip=tips)
     )
     layers = [dotted_line(x, "gain", 0.0), line, point]
     left, right = (
@@ -147,28 +158,28 @@ def difference_chart(
     style: dict[str, Any] = {"color": QUIET, "fontSize": 12, "limit": 280}
     layers += [
         left.mark_text(align="left", **style).encode(
-            x=alt.value(0), y=alt.value(8), text="label:N"
+            x=alt.value(0), y=alt.value(_LABEL_Y), text="label:N"
         ),
         right.mark_text(align="right", **style).encode(
-            x=alt.value("width"), y=alt.value(8), text="label:N"
+            x=alt.value("width"), y=alt.value(_LABEL_Y), text="label:N"
         ),
     ]
-    return layer_chart(layers, 84, bottom=_BOTTOM)
+    return layer_chart(layers, _DIFFERENCE_HEIGHT, bottom=_BOTTOM)
 
 
 def lr_range_chart(
     frame: pd.DataFrame,
-    lr: float | None = None,
-    lowest: float | None = None,
+    suggested_lr: float | None = None,
+    lr_at_minimum: float | None = None,
     domain: tuple[float, float] = (1e-4, 10.0),
 ) -> alt.LayerChart:
-    """The loss against the rising learning rate, raw and smoothed, with the suggested rate.
+    """The loss against the rising learning rate, raw and smoothed, with the suggestion.
 
     Args:
         frame: columns lr, loss and smoothed, by rising lr.
-        lr: the suggested rate, or None.
-        lowest: the rate with the lowest smoothed loss, or None.
-        domain: the first and the last planned rate.
+        suggested_lr: the suggested learning rate, or None.
+        lr_at_minimum: the learning rate with the lowest smoothed loss, or None.
+        domain: the first and the last planned learning rate.
     """
     top = 1.25 * (frame["smoothed"].max() if len(frame) else 2.5)
     x = alt.X(
@@ -184,7 +195,7 @@ def lr_range_chart(
         axis=alt.Axis(tickCount=5, format="~g", **AXIS),
     )
     tips = [
-        alt.Tooltip("lr:Q", title="rate", format=".3~g"),
+        alt.Tooltip("lr:Q", title="learning rate", format=".3~g"),
         alt.Tooltip("smoothed:Q", title="smoothed loss", format=".3f"),
     ]
     layers = [
@@ -195,16 +206,16 @@ def lr_range_chart(
         .mark_line(strokeWidth=2.25, color=PALETTE[0], clip=True)
         .encode(x=x, y=alt.Y("smoothed:Q", scale=y["scale"], title=None), tooltip=tips),
     ]
-    for rate, label, colour in (
-        (lowest, "minimum", QUIET),
-        (lr, f"suggested: {lr:g}" if lr else "", PALETTE[2]),
+    for lr, label, colour in (
+        (lr_at_minimum, "minimum", QUIET),
+        (suggested_lr, f"suggested: {suggested_lr:g}" if suggested_lr else "", PALETTE[2]),
     ):
-        if rate is not None:
-            text = alt.Chart(pd.DataFrame({"lr": [rate], "label": [label]}))
+        if lr is not None:
+            text = alt.Chart(pd.DataFrame({"lr": [lr], "label": [label]}))
             layers += [
-                dotted_line(x, "lr", rate, colour),
+                dotted_line(x, "lr", lr, colour),
                 text.mark_text(align="right", dx=-6, color=colour, fontSize=12).encode(
-                    x=x, y=alt.value(8), text="label:N"
+                    x=x, y=alt.value(_LABEL_Y), text="label:N"
                 ),
             ]
     return layer_chart(layers, HEIGHT + 60, bottom=_BOTTOM)

@@ -131,21 +131,24 @@ def learning_rate_chart(
     """The learning rate over the run: planned in grey, used in the run's colour.
 
     Args:
-        planned: columns epoch (a fraction, from 0) and rate.
+        planned: columns epoch (a fraction, from 0) and lr.
         epochs: planned length of the run.
         run: name of the run, which determines the colour.
-        actual: columns epoch and rate; None for a preview, where the planned rates have the colour.
+        actual: columns epoch and lr; None for a preview, where the planned rates have the colour.
     """
-    rates = [*planned["rate"], *(actual["rate"] if actual is not None else ())]
+    rates = [*planned["lr"], *(actual["lr"] if actual is not None else ())]
     top = max([rate for rate in rates if math.isfinite(rate)] or [0.0]) or 1.0
     y = alt.Y(
-        "rate:Q",
+        "lr:Q",
         title=None,
         scale=alt.Scale(domain=[0, top * 1.05], nice=False),
         axis=alt.Axis(tickCount=4, format="~g", **AXIS),
     )
     x = epoch_axis(epochs)
-    tips = [alt.Tooltip("epoch:Q", format=".3~f"), alt.Tooltip("rate:Q", format=".4~g")]
+    tips = [
+        alt.Tooltip("epoch:Q", format=".3~f"),
+        alt.Tooltip("lr:Q", title="learning rate", format=".4~g"),
+    ]
     preview = actual is None
     line = alt.Chart(planned).mark_line(
         strokeWidth=2 if preview else 1.5,
@@ -154,7 +157,7 @@ def learning_rate_chart(
     )
     layers = [line.encode(x=x, y=y, tooltip=tips)]
     if actual is not None:
-        used = alt.Chart(_without_plateaus(actual[["epoch", "rate"]]))
+        used = alt.Chart(_without_plateaus(actual[["epoch", "lr"]]))
         layers.append(
             used.mark_line(strokeWidth=2, color=run_colour(run)).encode(x=x, y=y, tooltip=tips)
         )
@@ -169,7 +172,7 @@ def planned_rates(config: RunConfig, steps: int) -> pd.DataFrame:
         steps: steps per epoch.
 
     Returns:
-        Columns epoch (from 0) and rate.
+        Columns epoch (from 0) and lr.
     """
     total = config.epochs * steps
     # Both sides of an epoch's end, where a schedule may jump, and an even sample of the rest.
@@ -181,7 +184,7 @@ def planned_rates(config: RunConfig, steps: int) -> pd.DataFrame:
     }
     return pd.DataFrame(
         [(step / steps, schedules.rate(config, step, steps)) for step in sorted(points)],
-        columns=["epoch", "rate"],
+        columns=["epoch", "lr"],
     )
 
 
@@ -223,7 +226,7 @@ def _batch_curves(batches: pd.DataFrame, y: alt.Y, x: alt.X, colour: str) -> lis
 
 def _without_plateaus(rates: pd.DataFrame) -> pd.DataFrame:
     """Only the points where the rate changes, and of a long slope an even sample."""
-    rate = rates["rate"]
+    rate = rates["lr"]
     points = rates[(rate != rate.shift()) | (rate != rate.shift(-1))]
     if len(points) <= 2 * _MAX_POINTS:
         return points

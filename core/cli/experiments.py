@@ -290,15 +290,15 @@ def _config_for_test(
 def _print_groups(groups: list[Group]) -> None:
     rows = []
     for group in groups:
-        spread, interval = group.spread, group.interval
+        stats, interval = group.statistics, group.interval
         figures = ["", "", "", "", ""]
-        if spread is not None:
+        if stats is not None:
             figures = [
-                f"{spread.mean:.2f} %",
+                f"{stats.mean:.2f} %",
                 f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else "",
-                f"{spread.deviation:.3f}" if interval else "",
-                f"{spread.smallest:.2f} %",
-                f"{spread.largest:.2f} %",
+                f"{stats.deviation:.3f}" if interval else "",
+                f"{stats.smallest:.2f} %",
+                f"{stats.largest:.2f} %",
             ]
         rows.append(
             (

@@ -83,7 +83,7 @@ def train(
     Ctrl-C stops the run; `resume` continues it.
     """
     if count > 1:
-        group = name or repeats.free_name(recipe_name or config.architecture)
+        group = name or repeats.find_free_name(recipe_name or config.architecture)
         experiment_commands.train_group(config, group, count, recipe_name, detach, json_)
         return
     run = creation.create_run(
@@ -167,8 +167,8 @@ def evaluate(run: RunName, which: Which = "last", json_: Json = False) -> None:
     row = opened.last if which == "last" else opened.best
     epoch = row.epoch if row else None
     text = (
-        f"{run} ({which} epoch, {epoch}): {100 * correct / total:.2f} % of the {scores.TEST}, "
-        f"{correct:,} of {total:,} (95 % interval {low:.2f} to {high:.2f}), mean loss {loss:.6f}."
+        f"{run} ({which} epoch, {epoch}): {100 * correct / total:.2f} % of the "
+        f"{scores.TEST_IMAGES}, {correct:,} of {total:,} (95 % interval {low:.2f} to {high:.2f}), mean loss {loss:.6f}."
     )
     if which == "best" and not opened.config.holdout:
         text += " This epoch was chosen on the test images, so its accuracy is biased upwards."
@@ -177,7 +177,7 @@ def evaluate(run: RunName, which: Which = "last", json_: Json = False) -> None:
             "run": run,
             "weights": which,
             "epoch": epoch,
-            "measured_on": scores.TEST,
+            "measured_on": scores.TEST_IMAGES,
             "accuracy": 100 * correct / total,
             "interval": [low, high],
             "correct": correct,

@@ -1,4 +1,7 @@
-"""LabelledImages: images with their labels. No torch at import, so that pages can hold them."""
+"""LabelledImages: images with their labels.
+
+Must not import torch at module level, so that pages can hold them.
+"""
 
 from __future__ import annotations
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import RunError
-from core.experiments.repeats import Group, open_group
+from core.experiments.repeats import Group, list_groups, open_group
 from core.experiments.statistics import (
     accuracy_difference_interval,
+    compute_statistics,
     paired_interval,
-    spread,
     welch_interval,
 )
 from core.insight import mistakes
@@ -154,11 +154,11 @@ def compare_groups(one: Group, two: Group) -> ComparisonResult:
             f"{two.measured_on}; accuracies on different images cannot be compared."
         )
     first, second = ([score.accuracy for score in group.scores.values()] for group in (one, two))
-    if one.seeds == two.seeds:  # the runs of a group are in order of their seeds
+    if one.finished_seeds == two.finished_seeds:  # a group's runs are in order of their seeds
         interval = paired_interval(first, second)
         test = (
-            f"Both groups used the seeds {_list_seeds(one.seeds)}, so runs are compared in pairs "
-            "(Student's t)."
+            f"Both groups used the seeds {_list_seeds(one.finished_seeds)}, so runs are compared "
+            "in pairs (Student's t)."
         )
     else:
         interval = welch_interval(first, second)
@@ -170,7 +170,7 @@ def compare_groups(one: Group, two: Group) -> ComparisonResult:
         f"{test} Accuracies are those after the last epoch on the {one.measured_on}; the interval "
         "covers the choice of seeds, not that of images."
     )
-    means = (spread(first).mean, spread(second).mean)
+    means = (compute_statistics(first).mean, compute_statistics(second).mean)
     return ComparisonResult(one.name, two.name, means, means[1] - means[0], interval, method)
 
 
@@ -182,6 +182,8 @@ def open_run_or_group(name: str) -> Run | Group:
     """
     if name in {path.name for path in folders.list_entries(folders.checkpoints_folder())}:
         return store.open_run(name)
+    if all(group.name != name for group in list_groups()):
+        raise RunError(f"there is no run or group {str(name)[:60]!r}.")
     return open_group(name)
 
 

@@ -1,4 +1,4 @@
-"""A run's results by epoch and by batch as data frames, as the charts take them."""
+"""A run's results by epoch and by batch as data frames, in the form the charts expect."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def batch_frame(run: Run) -> pd.DataFrame:
     """Return a run's loss and learning rate by batch.
 
     Returns:
-        Columns epoch (a fraction, from 0), loss and rate.
+        Columns epoch (a fraction, from 0), loss and lr (learning rate).
     """
     steps = run.steps_per_epoch
     rows = [
@@ -39,4 +39,4 @@ def batch_frame(run: Run) -> pd.DataFrame:
         for event in run.read_events()
         if event["kind"] == "batch"
     ]
-    return pd.DataFrame(rows, columns=["epoch", "loss", "rate"])
+    return pd.DataFrame(rows, columns=["epoch", "loss", "lr"])

@@ -1,9 +1,10 @@
 """The learning-rate range test: train a copy of the weights while the rate climbs.
 
 The steps are those of the trainer, with its batches and its optimizer; only the learning rate is
-replaced. `lr_range_job` runs the test in a process of its own, for a page. No torch at import.
+replaced. `lr_range_job` runs the test in a process of its own, for a page.
 
-Source: Smith, arXiv 1506.01186, section 3.3, with the loss in place of the accuracy.
+Source: Smith, arXiv 1506.01186, section 3.3, with the loss in place of the accuracy. Must not
+import torch at module level.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The request and the points measured so far are lines of one file, checkpoints/.rates/KEY.jsonl. Its
 name follows from the request, so the same request made elsewhere, or after a reload, finds the same
-test. No torch at import.
+test. Must not import torch at module level.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Runs and groups in one list: a group is one entry, represented by its mean. No torch."""
+"""Runs and groups in one list: a group is one entry, represented by its mean.
+
+Must not import torch.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ import pandas as pd
 
 from core.experiments.repeats import Group, groups_of
 from core.experiments.scores import meets_goal, score_run
-from core.experiments.statistics import spread, t_interval, wilson_interval
+from core.experiments.statistics import compute_statistics, t_interval, wilson_interval
 from core.runs import listing
 from core.runs.run import Run
 from core.training.results import EpochResult
@@ -27,14 +30,14 @@ class AccuracyEstimate:
 
     mean: float
     deviation: float | None
-    """Between seeds; None for fewer than two runs."""
+    """Standard deviation over seeds; None for fewer than two runs."""
     interval: tuple[float, float]
-    """95 % confidence interval: over images for one run (Wilson), over seeds for a group (t)."""
+    """95 % confidence interval: for one run over images (Wilson), for a group over seeds (t)."""
     runs: int
 
 
 def entry_key(entry: Entry) -> str:
-    """The name of an entry in a link; a group's cannot be a run's."""
+    """The key that identifies an entry in a link. A group's key is never a run's name."""
     return entry.name if isinstance(entry, Run) else entry.name + _GROUP
 
 
@@ -44,12 +47,17 @@ def runs_of(entry: Entry) -> tuple[Run, ...]:
 
 
 def scored_runs(entry: Entry) -> tuple[Run, ...]:
-    """The runs behind an entry's figures: a run with an epoch done, or a group's finished runs."""
-    return entry.finished if isinstance(entry, Group) else (entry,) if entry.epochs else ()
+    """The runs that an entry's accuracy is computed from.
+
+    Of a group, its finished runs; a single run counts once it has completed an epoch.
+    """
+    if isinstance(entry, Group):
+        return entry.finished
+    return (entry,) if entry.epochs else ()
 
 
-def find_repeats(runs: Iterable[Run]) -> list[Group]:
-    """The groups of at least two runs that differ in nothing but their seeds."""
+def find_groups(runs: Iterable[Run]) -> list[Group]:
+    """The groups of at least two runs with one config apart from seed, device and threads."""
     return [group for group in groups_of(runs) if len(group.runs) > 1 and not group.differing]
 
 
@@ -61,10 +69,11 @@ def fold_groups(
     Args:
         runs: all runs.
         matching: those to list.
-        order: one of `listing.SORT_KEYS`; a group is sorted by its mean.
+        order: one of `listing.SORT_KEYS`. A group is sorted by the mean of its finished runs' keys
+            ("newest": by its newest finished run; "name": by its own name).
         expanded: whether the matching runs of a group follow it.
     """
-    group_of = {run.name: group for group in find_repeats(runs) for run in group.runs}
+    group_of = {run.name: group for group in find_groups(runs) for run in group.runs}
     entries: list[Entry] = [run for run in matching if run.name not in group_of]
     folded = [group_of[run.name] for run in matching if run.name in group_of]
     entries += {group.name: group for group in folded}.values()
@@ -81,7 +90,13 @@ def fold_groups(
 
 
 def validation_accuracy(entry: Entry) -> AccuracyEstimate | None:
-    """Validation accuracy after the last epoch; None before the first."""
+    """Validation accuracy after the last epoch; of a group, the mean over its finished runs.
+
+    It is measured on the test images where the config has no validation hold-out.
+
+    Returns:
+        None for a run without an epoch, and for a group without a finished run.
+    """
     rows = [run.last for run in scored_runs(entry) if run.last is not None]
     if not rows:
         return None
@@ -89,8 +104,8 @@ def validation_accuracy(entry: Entry) -> AccuracyEstimate | None:
         interval = wilson_interval(rows[0].val_correct, rows[0].val_total)
         return AccuracyEstimate(rows[0].val_accuracy, None, interval, 1)
     values = [row.val_accuracy for row in rows]
-    sample = spread(values)
-    return AccuracyEstimate(sample.mean, sample.deviation, t_interval(values), len(values))
+    sample = compute_statistics(values)
+    return AccuracyEstimate(sample.mean, sample.deviation, t_interval(values), sample.count)
 
 
 def reaches_goal(entry: Entry) -> bool:
@@ -105,16 +120,25 @@ def reaches_goal(entry: Entry) -> bool:
     )
 
 
-def final_accuracy(entry: Entry) -> float | None:
-    """Accuracy in percent, on the test images if that is known; None before the first epoch."""
+def current_accuracy(entry: Entry) -> float | None:
+    """Accuracy in percent, on the test images if that is known, else in validation.
+
+    Of a run in training, the accuracy after its last epoch; of a group, the mean over its finished
+    runs.
+
+    Returns:
+        None for a run without an epoch, and for a group without a finished run.
+    """
     if isinstance(entry, Group):
-        return entry.spread.mean if entry.spread else None
+        return entry.statistics.mean if entry.statistics else None
     score = score_run(entry)
     return score.accuracy if score else None
 
 
 def mean_curve(entry: Entry, value: Callable[[EpochResult], float]) -> pd.DataFrame:
-    """A figure by epoch, for the epochs that all runs of the entry have done.
+    """A quantity by epoch, for the epochs that all of `scored_runs(entry)` have completed.
+
+    Of a group these are the finished runs only.
 
     Returns:
         Columns run (the entry's name), epoch, value (the mean over runs), low and high (minimum and
@@ -131,10 +155,17 @@ def mean_curve(entry: Entry, value: Callable[[EpochResult], float]) -> pd.DataFr
 
 
 def _sort_key(entry: Entry, order: str) -> Any:
+    """The sort key of a run, or of a group.
+
+    For "name", a group's key is its name; where keys are tuples ("newest"), the smallest key of its
+    finished runs; else the mean of their keys. Without a finished run, all its runs are used.
+    """
     rank = listing.SORT_KEYS[order]
     if isinstance(entry, Run):
         return rank(entry)
     if order == "name":
         return entry.name.lower()
     keys = [rank(run) for run in scored_runs(entry) or entry.runs]
-    return min(keys) if isinstance(keys[0], tuple) else math.fsum(keys) / len(keys)
+    if isinstance(keys[0], tuple):
+        return min(keys)
+    return math.fsum(keys) / len(keys)

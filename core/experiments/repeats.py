@@ -1,7 +1,7 @@
 """Groups: the same config trained with several seeds, with mean and confidence interval.
 
 The spread between seeds is often as large as the difference between two configs, so a single
-accuracy decides little. A group has no folder; its runs store its name. No torch.
+accuracy says little. A group has no folder; its runs store its name. Must not import torch.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from core.config import RunConfig
-from core.errors import LimitError, RunError, UserError
+from core.errors import LimitError, RunError
 from core.experiments.scores import Score, meets_goal, score_run
-from core.experiments.statistics import Spread, spread, t_interval
+from core.experiments.statistics import Statistics, compute_statistics, t_interval
 from core.limits import Limits
 from core.runs import creation, folders, run_names, run_queue, store
 from core.runs.run import Run
 
 MAX_RUNS = 100
 MAX_SEED = 2**31 - 1
-_MAY_DIFFER = {"seed", "device", "threads"}  # between the runs of a group
+# Config fields in which the runs of a group may differ.
+_MAY_DIFFER = {"seed", "device", "threads"}
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,13 @@ class Group:
         return {name: score for name, score in scores.items() if score is not None}
 
     @property
-    def seeds(self) -> tuple[int, ...]:
+    def finished_seeds(self) -> tuple[int, ...]:
         """The seeds of the finished runs."""
         return tuple(run.config.seed for run in self.finished)
 
     @property
     def differing(self) -> set[str]:
-        """Config fields in which the runs differ but must not; empty for true repeats."""
+        """Config fields in which the runs differ but must not; empty for a valid group."""
         first = self.runs[0].config
         return {
             name for run in self.runs[1:] for name in run.config.differences(first)
@@ -62,10 +63,10 @@ class Group:
         return next((score.measured_on for score in self.scores.values()), "")
 
     @property
-    def spread(self) -> Spread | None:
-        """Summary of the finished runs' accuracies in percent; None without a finished run."""
+    def statistics(self) -> Statistics | None:
+        """Statistics of the finished runs' accuracies in percent; None without a finished run."""
         accuracies = [score.accuracy for score in self.scores.values()]
-        return spread(accuracies) if accuracies else None
+        return compute_statistics(accuracies) if accuracies else None
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -76,42 +77,43 @@ class Group:
     @property
     def reaches_goal(self) -> bool:
         """Whether all runs, at least two, are finished and their mean meets the goal."""
-        sample = self.spread
+        statistics = self.statistics
         return (
-            sample is not None
-            and sample.count > 1
+            statistics is not None
+            and statistics.count > 1
             and len(self.finished) == len(self.runs)
-            and meets_goal(sample.mean, self.measured_on, self.runs[0])
+            and meets_goal(statistics.mean, self.measured_on, self.runs[0])
         )
 
     @property
     def summary(self) -> str:
         """The group's accuracy in a sentence."""
-        sample, interval = self.spread, self.interval
-        if sample is None:
-            return f"{self.name}: none of its {len(self.runs)} runs is finished yet."
-        mean = f"{self.name}: {sample.mean:.2f} % of the {self.measured_on}"
+        statistics, interval = self.statistics, self.interval
+        if statistics is None:
+            return f"{self.name}: none of its {len(self.runs)} runs has finished yet."
+        opening = f"{self.name}: {statistics.mean:.2f} % of the {self.measured_on}"
         if interval is None:
-            return f"{mean} in one run; a confidence interval needs two."
+            return f"{opening} in one run; a confidence interval needs two."
         return (
-            f"{mean}, mean of {sample.count} seeds (95 % confidence interval {interval[0]:.2f} to "
-            f"{interval[1]:.2f}); standard deviation {sample.deviation:.2f}, range "
-            f"{sample.smallest:.2f} to {sample.largest:.2f}."
+            f"{opening}, mean of {statistics.count} seeds (95 % confidence interval "
+            f"{interval[0]:.2f} to {interval[1]:.2f}); standard deviation "
+            f"{statistics.deviation:.2f}, range {statistics.smallest:.2f} to "
+            f"{statistics.largest:.2f}."
         )
 
     def to_dict(self) -> dict[str, Any]:
         """The group as JSON values."""
-        sample, interval = self.spread, self.interval
+        statistics, interval = self.statistics, self.interval
         return {
             "name": self.name,
             "runs": [run.name for run in self.runs],
             "finished": len(self.finished),
-            "seeds": list(self.seeds),
+            "finished_seeds": list(self.finished_seeds),
             "measured_on": self.measured_on,
-            "mean": sample and sample.mean,
-            "deviation": sample.deviation if interval and sample else None,
-            "smallest": sample and sample.smallest,
-            "largest": sample and sample.largest,
+            "mean": statistics and statistics.mean,
+            "deviation": statistics.deviation if interval and statistics else None,
+            "smallest": statistics and statistics.smallest,
+            "largest": statistics and statistics.largest,
             "interval": interval and list(interval),
             "reaches_goal": self.reaches_goal,
         }
@@ -126,29 +128,26 @@ def create(
     folder: Path | None = None,
     limits: Limits | None = None,
 ) -> Group:
-    """Create the runs of a group, with consecutive seeds; `submit` trains them.
+    """Create the runs of a group, with consecutive seeds; `submit` queues them.
 
     Args:
-        config: what to train; its seed is the first.
-        name: of the group; run names are this and the seed.
+        config: the config to train; its seed is that of the first run.
+        name: name of the group; a run's name is this name and the run's seed.
         count: number of runs, 2 to 100.
         recipe: the recipe that the config came from.
         folder: the checkpoints folder; None: the default one.
-        limits: of this machine; None: from the environment.
+        limits: limits of this machine; None: from the environment.
 
     Raises:
         RunError: the name is not valid or taken, or the number of runs is out of range.
+        LimitError: the queue cannot hold that many runs.
         UserError: as `core.runs.creation.create_run`; then none of the runs is created.
     """
     folder, limits = folder or folders.checkpoints_folder(), limits or Limits.from_environment()
     if not 2 <= count <= MAX_RUNS:
         raise RunError(f"a group has 2 to {MAX_RUNS} runs, not {count}.")
-    if count > limits.max_queue:
-        raise LimitError(
-            f"{count} runs do not fit this machine's queue of {limits.max_queue}; train fewer, or "
-            "raise INKLING_MAX_QUEUE."
-        )
-    check_name(name, folder)
+    _check_queue_size(count, limits)
+    check_group_name(name, folder)
     _create_runs(config, name, range(config.seed, config.seed + count), recipe, folder, limits)
     return open_group(name, folder)
 
@@ -162,16 +161,21 @@ def extend(
         The new runs.
 
     Raises:
-        RunError: there is no such group, or it would become too large.
+        RunError: there is no such group, count is less than 1, or the group would become too
+            large.
+        LimitError: the queue cannot hold that many runs.
         UserError: as `create`.
     """
     folder, limits = folder or folders.checkpoints_folder(), limits or Limits.from_environment()
     group = open_group(name, folder)
-    if count < 1 or len(group.runs) + count > MAX_RUNS:
+    if count < 1:
+        raise RunError(f"the number of runs to add must be at least 1, not {count}.")
+    if len(group.runs) + count > MAX_RUNS:
         raise RunError(
             f"{name} has {len(group.runs)} runs, and a group has at most {MAX_RUNS}; {count} more "
             "cannot be added."
         )
+    _check_queue_size(count, limits)
     first = max(run.config.seed for run in group.runs) + 1
     return _create_runs(
         group.runs[0].config,
@@ -190,7 +194,7 @@ def submit(group: Group, folder: Path | None = None, *, limits: Limits | None = 
         The names of the runs queued.
 
     Raises:
-        LimitError: the queue is full; the runs before that are queued.
+        LimitError: the queue is full; runs queued before that stay queued.
     """
     names = [run.name for run in group.runs if run.can_resume]
     for name in names:
@@ -219,11 +223,11 @@ def open_group(name: str, folder: Path | None = None) -> Group:
     """The group of that name.
 
     Raises:
-        RunError: there is none, or its runs differ in more than their seeds.
+        RunError: there is none, or its runs differ in other fields than seed, device and threads.
     """
     group = next((group for group in list_groups(folder) if group.name == name), None)
     if group is None:
-        raise RunError(f"there is no run or group {str(name)[:60]!r}.")
+        raise RunError(f"there is no group {str(name)[:60]!r}.")
     first = group.runs[0].config
     for run in group.runs[1:]:
         if fields := set(run.config.differences(first)) - _MAY_DIFFER:
@@ -234,7 +238,7 @@ def open_group(name: str, folder: Path | None = None) -> Group:
     return group
 
 
-def check_name(name: str, folder: Path | None = None) -> str:
+def check_group_name(name: str, folder: Path | None = None) -> str:
     """Return the name if a new group can have it.
 
     Raises:
@@ -248,7 +252,7 @@ def check_name(name: str, folder: Path | None = None) -> str:
     return name
 
 
-def free_name(wanted: str, folder: Path | None = None) -> str:
+def find_free_name(wanted: str, folder: Path | None = None) -> str:
     """A name that no run or group has: the wanted one, or that with a number appended."""
     taken = {group.name.lower() for group in list_groups(folder)}
     name, number = run_names.find_free_name(wanted, folder), 1
@@ -256,6 +260,14 @@ def free_name(wanted: str, folder: Path | None = None) -> str:
         number += 1
         name = run_names.find_free_name(f"{wanted}-{number}", folder)
     return name
+
+
+def _check_queue_size(count: int, limits: Limits) -> None:
+    if count > limits.max_queue:
+        raise LimitError(
+            f"{count} runs do not fit this machine's queue of {limits.max_queue}; train fewer, or "
+            "raise INKLING_MAX_QUEUE."
+        )
 
 
 def _create_runs(
@@ -281,7 +293,7 @@ def _create_runs(
                     limits=limits,
                 )
             )
-    except UserError:
+    except BaseException:
         for run in created:  # a group is created whole or not at all
             shutil.rmtree(run.folder, ignore_errors=True)
         raise

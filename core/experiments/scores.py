@@ -1,4 +1,7 @@
-"""The accuracy of a run, with what it was measured on and its confidence interval. No torch."""
+"""The accuracy of a run, with what it was measured on and its confidence interval.
+
+Must not import torch.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from core.experiments.statistics import wilson_interval
 from core.runs.run import Run
 from core.task import GOAL_ACCURACY, GOAL_EPOCHS, PARAMETER_BUDGET
 
-TEST = "test images"
+TEST_IMAGES = "test images"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ def score_run(run: Run) -> Score | None:
     A run that validates on a hold-out is tested once, at its end. None: no epoch is done.
     """
     if run.test is not None:
-        return Score(run.test.correct, run.test.total, TEST)
+        return Score(run.test.correct, run.test.total, TEST_IMAGES)
     if run.last is None:
         return None
     return Score(run.last.val_correct, run.last.val_total, describe_validation_images(run))
@@ -45,14 +48,14 @@ def score_run(run: Run) -> Score | None:
 
 def describe_validation_images(run: Run) -> str:
     """The images that a run's validation accuracy is measured on."""
-    return TEST if run.config.holdout == 0 else f"{run.config.holdout:,} validation images"
+    return TEST_IMAGES if run.config.holdout == 0 else f"{run.config.holdout:,} validation images"
 
 
 def meets_goal(accuracy: float, measured_on: str, run: Run) -> bool:
     """Whether an accuracy of runs like this one meets the goal: accuracy, epochs and parameters."""
     return (
         accuracy >= GOAL_ACCURACY
-        and measured_on == TEST
+        and measured_on == TEST_IMAGES
         and run.config.epochs <= GOAL_EPOCHS
         and run.parameters < PARAMETER_BUDGET
     )

@@ -1,4 +1,4 @@
-"""Confidence intervals of accuracies and of their differences. No torch.
+"""Confidence intervals of accuracies and of their differences. Must not import torch.
 
 scipy does the work, and is imported where it is needed: it takes a second, which a first paint does
 not have. The one exception is Wilson's interval, which the list of runs shows for every run.
@@ -34,8 +34,8 @@ def wilson_interval(correct: int, total: int) -> tuple[float, float]:
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
-    """Summary of a sample."""
+class Statistics:
+    """Descriptive statistics of a sample."""
 
     count: int
     mean: float
@@ -45,10 +45,10 @@ class Spread:
     largest: float
 
 
-def spread(values: Sequence[float]) -> Spread:
-    """Summarise a sample of at least one value."""
+def compute_statistics(values: Sequence[float]) -> Statistics:
+    """Compute the descriptive statistics of a sample of at least one value."""
     deviation = statistics.stdev(values) if len(values) > 1 else 0.0
-    return Spread(len(values), statistics.fmean(values), deviation, min(values), max(values))
+    return Statistics(len(values), statistics.fmean(values), deviation, min(values), max(values))
 
 
 def t_interval(values: Sequence[float]) -> tuple[float, float]:

@@ -1,7 +1,8 @@
 """The user's own architectures: layer rows under a name, one JSON file each.
 
 checkpoints/.architectures/NAME.json holds {"format", "name", "created", "rows"}. Runs hold their
-rows themselves, so saved architectures can be changed and deleted freely. No torch at import.
+rows themselves, so saved architectures can be changed and deleted freely. Must not import torch at
+module level.
 """
 
 from __future__ import annotations

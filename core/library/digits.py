@@ -2,7 +2,8 @@
 
 checkpoints/.digits/own.json holds {"format", "digits": [{"label", "kept", "pixels"}]}: the time of
 saving in "kept", 784 grey values as base64 in "pixels". Exports and imports have the same format.
-No torch at import; `core.insight.predictions` evaluates networks on these digits.
+Must not import torch at module level; `core.insight.predictions` evaluates networks on these
+digits.
 """
 
 from __future__ import annotations

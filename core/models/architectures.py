@@ -1,4 +1,4 @@
-"""The named architectures, each a list of layer rows. No torch in here."""
+"""The named architectures, each a list of layer rows. Must not import torch."""
 
 from __future__ import annotations
 

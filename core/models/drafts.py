@@ -1,4 +1,4 @@
-"""Drafts: networks that are being edited, whose rows may still be wrong. No torch."""
+"""Drafts: networks that are being edited, whose rows may still be wrong. Must not import torch."""
 
 from __future__ import annotations
 

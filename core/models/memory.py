@@ -1,4 +1,4 @@
-"""Memory of a training step, estimated from the shapes of a network. No torch."""
+"""Memory of a training step, estimated from the shapes of a network. Must not import torch."""
 
 from __future__ import annotations
 

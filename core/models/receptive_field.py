@@ -1,6 +1,6 @@
 """Receptive fields with their position: the square of the image that an output value depends on.
 
-No torch.
+Must not import torch.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A named network is written as its name, any other as JSON without default values. Rows that are read
 hold plain values but need not make a network: an editor shows what is wrong, at its row (`drafts`).
-No torch.
+Must not import torch.
 """
 
 from __future__ import annotations

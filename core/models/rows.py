@@ -2,7 +2,7 @@
 
 A network is a list of rows, each a mapping of JSON values such as
 {"kind": "conv", "channels": 8, "kernel": 3}; values left out take their defaults. Whether rows fit
-together is checked in `shapes`; what they compute stands in `network`. No torch.
+together is checked in `shapes`; what they compute stands in `network`. Must not import torch.
 """
 
 from __future__ import annotations

@@ -79,9 +79,9 @@ def seed_frames(groups: list[Group]) -> tuple[pd.DataFrame, pd.DataFrame]:
         for run in group.finished
     ]
     means = [
-        (group.name, group.spread.mean, *(group.interval or (group.spread.mean,) * 2))
+        (group.name, group.statistics.mean, *(group.interval or (group.statistics.mean,) * 2))
         for group in groups
-        if group.spread is not None
+        if group.statistics is not None
     ]
     return (
         pd.DataFrame(runs, columns=["group", "run", "seed", "accuracy"]),
@@ -90,20 +90,20 @@ def seed_frames(groups: list[Group]) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _list_results(group: Group) -> list[str]:
-    spread, interval = group.spread, group.interval
+    stats, interval = group.statistics, group.interval
     lines = [describe_network(group.runs[0])]
-    if spread is not None:
-        epochs, seeds = group.runs[0].config.epochs, "seeds" if spread.count > 1 else "seed"
+    if stats is not None:
+        epochs, seeds = group.runs[0].config.epochs, "seeds" if stats.count > 1 else "seed"
         confidence = (
             f" (95 % confidence interval: {interval[0]:.2f} to {interval[1]:.2f} %)"
             if interval
             else ""
         )
         lines += [
-            f"Accuracy on the {group.measured_on} after {epochs} epochs: **{spread.mean:.2f} %**, "
-            f"mean over {spread.count} {seeds}{confidence}",
-            f"Standard deviation {spread.deviation:.3f} points, minimum {spread.smallest:.2f} %, "
-            f"maximum {spread.largest:.2f} %",
+            f"Accuracy on the {group.measured_on} after {epochs} epochs: **{stats.mean:.2f} %**, "
+            f"mean over {stats.count} {seeds}{confidence}",
+            f"Standard deviation {stats.deviation:.3f} points, minimum {stats.smallest:.2f} %, "
+            f"maximum {stats.largest:.2f} %",
         ]
     if unfinished := len(group.runs) - len(group.finished):
         lines.append(f"Unfinished and not counted: {unfinished} of {len(group.runs)} runs")
@@ -113,26 +113,26 @@ def _list_results(group: Group) -> list[str]:
 
 
 def _analyse(group: Group) -> list[str]:
-    runs, spread = group.finished, group.spread
-    if spread is None:
+    runs, stats = group.finished, group.statistics
+    if stats is None:
         return []
     last = [run.epochs[-1] for run in runs]
     train = statistics.fmean(row.train_accuracy for row in last)
     validation = statistics.fmean(row.val_accuracy for row in last)
     augmented = analysis.is_augmented(runs[0], last[0].epoch)
     rising = sum(analysis.has_rising_loss(run.epochs) for run in runs) > len(runs) / 2
-    sample = f"{spread.count} seeds" if spread.count > 1 else "one run"
+    sample = f"{stats.count} seeds" if stats.count > 1 else "one run"
     lines = [
-        analysis.describe_goal(spread.mean, group.interval, runs[0], sample),
+        analysis.describe_goal(stats.mean, group.interval, runs[0], sample),
         analysis.describe_fit(train, validation, augmented, rising),
         analysis.describe_capacity(train, validation, augmented),
     ]
-    if spread.count > 1:
+    if stats.count > 1:
         images = next(iter(group.scores.values())).total
-        share = spread.mean / 100
+        share = stats.mean / 100
         error = 100 * math.sqrt(share * (1 - share) / images)
         lines.append(
-            f"The standard deviation over the seeds is {spread.deviation:.2f} points; the sampling "
+            f"The standard deviation over the seeds is {stats.deviation:.2f} points; the sampling "
             f"error of one accuracy on {images:,} images is {error:.2f} points."
         )
     return lines

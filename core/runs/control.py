@@ -1,6 +1,7 @@
-"""Controlling runs: stop, pause, resume, one epoch, another learning rate, fork. No torch.
+"""Controlling runs: stop, pause, resume, one epoch, another learning rate, fork.
 
-Requests to a run that is training go through a file that its worker polls ten times a second.
+Requests to a run that is training go through a file that its worker polls ten times a second. Must
+not import torch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Creating a run's folder. No torch at import; nothing trains until the run is queued."""
+"""Creating a run's folder; nothing trains until the run is queued.
+
+Must not import torch at module level.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many runs there may be and how much disk they may use. No torch."""
+"""How many runs there may be and how much disk they may use. Must not import torch."""
 
 from __future__ import annotations
 

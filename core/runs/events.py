@@ -1,8 +1,9 @@
-"""A run's events: one JSON line each, appended by the worker and polled by pages. No torch.
+"""A run's events: one JSON line each, appended by the worker and polled by pages.
 
 Every event has `kind`, `time` (seconds since 1970), `epoch` (from 1) and `step` (steps done in that
 epoch). Kinds: started, resumed, batch (`steps` per epoch, `loss`: mean since the last batch event,
-`lr`), epoch (`row`), rate (`factor`), paused, stopped, finished, diverged, failed.
+`lr`), epoch (`row`), rate (`factor`), paused, stopped, finished, diverged, failed. Must not import
+torch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Values computed from files, kept in memory until the files change. No torch."""
+"""Values computed from files, kept in memory until the files change. Must not import torch."""
 
 from __future__ import annotations
 

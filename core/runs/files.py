@@ -1,4 +1,7 @@
-"""Writing files so that they appear whole or not at all, and reading JSON with care. No torch."""
+"""Writing files so that they appear whole or not at all, and reading JSON with care.
+
+Must not import torch.
+"""
 
 from __future__ import annotations
 

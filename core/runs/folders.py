@@ -1,6 +1,6 @@
-"""The checkpoints folder: where it is, what lies in it, and how a run's folder is added. No torch.
+"""The checkpoints folder: where it is, what lies in it, and how a run's folder is added.
 
-Files of a run's folder are described in README.md, beside this module.
+Files of a run's folder are described in README.md, beside this module. Must not import torch.
 """
 
 from __future__ import annotations

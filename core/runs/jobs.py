@@ -1,7 +1,7 @@
 """Background jobs: a module of ours in a process of its own, with its output in a log file.
 
 The runs' worker, the learning-rate range test and the sweeps' worker are started, watched and
-asked for their last error here. No torch at import.
+asked for their last error here. Must not import torch at module level.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Loading trained networks from runs. No torch at import."""
+"""Loading trained networks from runs. Must not import torch at module level."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Predictions of runs on the test images, computed once and kept on the disk. No torch at import.
+"""Predictions of runs on the test images, computed once and kept on the disk.
 
 checkpoints/.predictions/ holds a file per network, named by a hash of its weights, layers and the
-images. So a file is never out of date, and may be deleted at any time.
+images. So a file is never out of date, and may be deleted at any time. Must not import torch at
+module level.
 """
 
 from __future__ import annotations

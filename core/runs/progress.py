@@ -1,4 +1,4 @@
-"""How far a run is and how long it will take, estimated from its events. No torch."""
+"""How far a run is and how long it will take, estimated from its events. Must not import torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Run: a run's folder, read and checked. No torch at import; nothing is written here."""
+"""Run: a run's folder, read and checked; nothing is written here.
+
+Must not import torch at module level.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of runs: which are allowed, and which are free. No torch."""
+"""Names of runs: which are allowed, and which are free. Must not import torch."""
 
 from __future__ import annotations
 

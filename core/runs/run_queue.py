@@ -3,7 +3,7 @@
 A run waits when its status is "queued"; .queue.json only holds the order. Pages, the command line
 and workers at their end call `start_waiting`. Everything happens under the lock of the checkpoints
 folder, so simultaneous starts never take the same slot, and whatever a process that was killed
-leaves unfinished is completed by the next caller. No torch.
+leaves unfinished is completed by the next caller. Must not import torch.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""What the JSON files of a run may hold: type, range and length of every value. No torch.
+"""What the JSON files of a run may hold: type, range and length of every value.
 
 The same checks apply to runs on this disk and to uploads, since a folder may come from anywhere.
+Must not import torch.
 """
 
 from __future__ import annotations

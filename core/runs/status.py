@@ -1,7 +1,7 @@
-"""A run's status (status.json), and requests to its worker (request.json, rate.json). No torch.
+"""A run's status (status.json), and requests to its worker (request.json, rate.json).
 
 While a worker lives, only it writes the status; others write requests. Before and after that, the
-holder of the checkpoints folder's lock writes it.
+holder of the checkpoints folder's lock writes it. Must not import torch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Opening, listing, renaming and annotating runs. No torch at import."""
+"""Opening, listing, renaming and annotating runs. Must not import torch at module level."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Deleted runs: they stay in the trash, checkpoints/.bin, until it is emptied. No torch."""
+"""Deleted runs: they stay in the trash, checkpoints/.bin, until it is emptied.
+
+Must not import torch.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A safetensors file is the length of its header in 8 bytes, a JSON header with the dtype, shape and
 place of each tensor, and the values (https://huggingface.co/docs/safetensors). Nothing in it can
-run, and the header is checked before any value is read. No torch at import.
+run, and the header is checked before any value is read. Must not import torch at module level.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A dimension of a search space: a range, or a list of choices. No torch."""
+"""A dimension of a search space: a range, or a list of choices. Must not import torch."""
 
 from __future__ import annotations
 

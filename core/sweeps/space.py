@@ -1,4 +1,7 @@
-"""Search spaces: the config fields and layer-row values that a sweep varies. No torch."""
+"""Search spaces: the config fields and layer-row values that a sweep varies.
+
+Must not import torch.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The widths of a network: which rows' channels can be varied, and which rows follow. No torch."""
+"""The widths of a network: which rows' channels can be varied, and which rows follow.
+
+Must not import torch.
+"""
 
 from __future__ import annotations
 

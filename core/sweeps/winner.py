@@ -51,7 +51,7 @@ def create_group(
         raise RunError(f"{name} has {which} yet.")
     changes = {} if epochs is None else {"epochs": epochs}
     config = trial_config(state.sweep, trial).changed(holdout=0, **changes)
-    group = repeats.free_name(f"{name}-{trial.slot:03d}-all", folder)
+    group = repeats.find_free_name(f"{name}-{trial.slot:03d}-all", folder)
     return repeats.create(
         config, group, count, recipe=state.sweep.recipe, folder=folder, limits=limits
     )

@@ -1,4 +1,4 @@
-"""Which fields of a config have no effect under its other fields. No torch.
+"""Which fields of a config have no effect under its other fields. Must not import torch.
 
 The page's controls hide or disable these fields, and the command line warns about their options.
 """

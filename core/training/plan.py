@@ -1,4 +1,7 @@
-"""Plan: a config with its names resolved and checked, before anything starts. No torch in here."""
+"""Plan: a config with its names resolved and checked, before anything starts.
+
+Must not import torch.
+"""
 
 from __future__ import annotations
 

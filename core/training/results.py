@@ -1,4 +1,7 @@
-"""Results of training, and the epoch table with the original's columns. No torch at import."""
+"""Results of training, and the epoch table with the original's columns.
+
+Must not import torch at module level.
+"""
 
 from __future__ import annotations
 

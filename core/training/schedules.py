@@ -1,6 +1,6 @@
 """Learning-rate schedules as pure functions of the config, for the trainer and the preview alike.
 
-Steps count from 0 over all epochs. No torch in here.
+Steps count from 0 over all epochs. Must not import torch.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import Literal
 
 from core.experiments import overview
 from core.experiments.repeats import Group
-from core.experiments.scores import TEST
+from core.experiments.scores import TEST_IMAGES
 from core.experiments.statistics import wilson_interval
 from core.runs.progress import Progress
 from core.runs.run import Run
@@ -22,8 +22,13 @@ _BADGES: dict[str, tuple[Colour, str]] = {
     "finished": ("green", "check"),
 }
 
-# Positions within what Streamlit replaces in spite of escapes: addresses, :icons:, <- and ->.
-_REPLACED = re.compile(r"(?<=:)(?=[\w/])|(?<=@)(?=\w)|(?<=www)(?=\.)|(?<=<)(?=-)|(?<=-)(?=>)", re.I)
+# Streamlit replaces addresses, :icons: and, between spaces, <-, ->, <->, --, >=, <= and ~= in spite
+# of escapes. These are the positions at which a word joiner prevents that.
+_JOINER_POSITIONS = re.compile(
+    r"(?<=:)(?=[\w/])|(?<=@)(?=\w)|(?<=www)(?=\.)"
+    r"|(?<=[<>~])(?=[-=])|(?<=-)(?=>)|(?<=(?<!\S)-)(?=-(?!\S))",
+    re.I,
+)
 
 
 def capitalise(words: str) -> str:
@@ -37,16 +42,22 @@ def plural(count: int, noun: str) -> str:
 
 
 def format_accuracy(run: Run) -> str:
-    """Validation accuracy after the last epoch, or a dash before the first."""
+    """Validation accuracy after the last epoch, or a dash before the first.
+
+    It is measured on the test images where the config has no validation hold-out.
+    """
     return f"{run.last.val_accuracy:.2f}\u00a0%" if run.last else "–"
 
 
 def describe_interval(run: Run) -> str:
-    """The 95 % confidence interval of the last epoch's accuracy; empty before the first epoch."""
+    """The 95 % confidence interval of the validation accuracy; empty before the first epoch.
+
+    Names the images too: the test images where the config has no validation hold-out.
+    """
     if run.last is None:
         return ""
     low, high = wilson_interval(run.last.val_correct, run.last.val_total)
-    images = "validation (hold-out) images" if run.config.holdout else TEST
+    images = "validation (hold-out) images" if run.config.holdout else TEST_IMAGES
     return (
         f"Measured on {run.last.val_total:,} {images}; "
         f"95\u00a0% confidence interval: {low:.2f} to {high:.2f}\u00a0%."
@@ -59,13 +70,14 @@ def describe_test(run: Run) -> str:
         return ""
     low, high = wilson_interval(run.test.correct, run.test.total)
     return (
-        f"Measured once, after training, on the {run.test.total:,} {TEST}: "
-        f"{run.test.accuracy:.2f}\u00a0% ({low:.2f} to {high:.2f})."
+        f"Measured once, after training, on the {run.test.total:,} {TEST_IMAGES}: "
+        f"{run.test.accuracy:.2f}\u00a0% "
+        f"(95\u00a0% confidence interval: {low:.2f} to {high:.2f}\u00a0%)."
     )
 
 
 def describe_goal(entry: Run | Group) -> str:
-    """How many seeds show that the goal is reached; empty where it is not."""
+    """Whether the goal is reached, and by how many seeds; empty where it is not."""
     if not overview.reaches_goal(entry):
         return ""
     return (
@@ -98,15 +110,15 @@ def format_remaining(seconds: float | None) -> str:
     return "" if seconds is None else f", about {format_duration(seconds)} left"
 
 
-def describe_progress(run: Run, now: Progress) -> str:
+def describe_progress(run: Run, progress: Progress) -> str:
     """State or epoch of a run, with the remaining time, in one line."""
     if run.state == "queued":
         return "Queued"
-    if run.is_live and not now.step and not run.epochs:
-        return (run.message or "starting").capitalize()
-    line = f"Epoch {min(max(now.epoch, 1), now.epochs)} of {now.epochs}"
+    if run.is_live and not progress.step and not run.epochs:
+        return capitalise(run.message or "starting")
+    line = f"Epoch {min(max(progress.epoch, 1), progress.epochs)} of {progress.epochs}"
     if run.is_live:
-        return f"{line}{format_remaining(now.seconds_left)}" + (
+        return f"{line}{format_remaining(progress.seconds_left)}" + (
             f", {run.message}" if run.message else ""
         )
     return line
@@ -125,7 +137,8 @@ def escape_markdown(text: str) -> str:
     """Escape text from outside, such as a name, so that Markdown shows it as it is, in one line.
 
     Titles, labels, help texts, captions, messages and values of metrics are Markdown in Streamlit.
-    Escaped addresses, icon names and arrows are still replaced, so a word joiner separates them.
+    Streamlit replaces addresses, icon names, arrows and relations even where they are escaped, so a
+    word joiner is inserted in them.
     """
     line = " ".join(text.split())
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", _REPLACED.sub("\u2060", line))
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", _JOINER_POSITIONS.sub("\u2060", line))

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from core.errors import RunError  # noqa: E402
-from core.experiments.statistics import spread  # noqa: E402
+from core.experiments.statistics import compute_statistics  # noqa: E402
 from core.models.architectures import rows_of  # noqa: E402
 from core.models.summary import summarise  # noqa: E402
 from core.recipes import RECIPES, recipe  # noqa: E402
@@ -94,8 +94,8 @@ def row(name: str, runs: list[Run]) -> str:
     rows = [each for each in finals if each is not None]
     if not rows:
         return f"| {name} | no run finished |"
-    accuracy = spread([each.val_accuracy for each in rows])
-    seconds = spread(
+    accuracy = compute_statistics([each.val_accuracy for each in rows])
+    seconds = compute_statistics(
         [sum(each.seconds for each in run.epochs) for run in runs if run.state == "finished"]
     )
     parameters = summarise(rows_of(config)).total_params

@@ -28,7 +28,7 @@ from measuring import machine, parser, report, table  # noqa: E402
 
 from core.data import dataset  # noqa: E402
 from core.errors import UserError  # noqa: E402
-from core.experiments.statistics import spread  # noqa: E402
+from core.experiments.statistics import compute_statistics  # noqa: E402
 from core.recipes import RECIPES, recipe  # noqa: E402
 from core.runs.loading import load_teacher  # noqa: E402
 from core.training.plan import plan  # noqa: E402
@@ -167,8 +167,8 @@ def in_a_process(name: str, seed: int, epochs: int | None, images: int) -> dict[
 
 def row(name: str, runs: list[dict[str, Any]], goal: float) -> list[str]:
     """A recipe's line of the table."""
-    accuracy = spread([run["accuracies"][-1] for run in runs])
-    seconds = spread([run["seconds"][-1] for run in runs])
+    accuracy = compute_statistics([run["accuracies"][-1] for run in runs])
+    seconds = compute_statistics([run["seconds"][-1] for run in runs])
     reached = (
         f"**{seconds.mean:.1f}**" if accuracy.mean >= goal else f"not reached in {seconds.mean:.1f}"
     )

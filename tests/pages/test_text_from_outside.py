@@ -69,6 +69,18 @@ def test_escaped_text_has_no_active_markdown():
     assert "\n" not in escape_markdown("one\n\n# two")
 
 
+@pytest.mark.parametrize("symbol", ["<->", "->", "<-", "--", ">=", "<=", "~="])
+def test_symbols_that_streamlit_replaces_are_broken_by_a_word_joiner(symbol):
+    for text in (symbol, f"a {symbol} b", f"{symbol} {symbol}"):
+        escaped = escape_markdown(text).replace("\\", "")
+        assert symbol not in escaped.split()
+        assert escaped.replace("\u2060", "") == text
+
+
+def test_command_options_are_shown_without_a_word_joiner():
+    assert "\u2060" not in escape_markdown("use --name")
+
+
 @pytest.mark.parametrize("page", LINKS)
 @pytest.mark.parametrize("value", BAD_VALUES.values(), ids=BAD_VALUES)
 def test_a_link_with_bad_values_opens_a_page(page, value, folder):

@@ -73,7 +73,7 @@ def _show_setup(runs: Sequence[Run]) -> None:
             help="Each run has another random seed: the order of the images, the initial weights "
             "and the augmentation differ. All other settings are the same.",
         )
-        default_name = repeats.free_name(f"{base}-repeats")
+        default_name = repeats.find_free_name(f"{base}-repeats")
         name = st.text_input(
             "Name",
             placeholder=default_name,
@@ -126,15 +126,15 @@ def _watch(live: bool) -> None:
 
 
 def _row(group: Group) -> dict[str, object]:
-    spread, interval = group.spread, group.interval
+    stats, interval = group.statistics, group.interval
     return {
         "Group": group.name,
         "Runs": f"{len(group.finished)} of {len(group.runs)}",
-        "Mean": spread.mean if spread else None,
+        "Mean": stats.mean if stats else None,
         "95 % interval": "{:.2f} to {:.2f}".format(*interval) if interval else "",
-        "Standard deviation": spread.deviation if spread and interval else None,
-        "Lowest": spread.smallest if spread else None,
-        "Highest": spread.largest if spread else None,
+        "Standard deviation": stats.deviation if stats and interval else None,
+        "Lowest": stats.smallest if stats else None,
+        "Highest": stats.largest if stats else None,
         "Measured on": group.measured_on,
         "Goal": "reached" if group.reaches_goal else "",
     }

@@ -39,7 +39,7 @@ def open_selected(entries: Sequence[Entry]) -> None:
 
 def draw_goal_badges(entries: Sequence[Entry]) -> None:
     """Draw a badge for each group and run that reaches the goal, or name the closest run."""
-    accuracies = [(entry, overview.final_accuracy(entry)) for entry in entries]
+    accuracies = [(entry, overview.current_accuracy(entry)) for entry in entries]
     scored = [(entry, accuracy) for entry, accuracy in accuracies if accuracy is not None]
     scored.sort(key=lambda pair: (isinstance(pair[0], Run), -pair[1]))
     reached = [pair for pair in scored if overview.reaches_goal(pair[0])]
@@ -86,7 +86,7 @@ def draw_frontier(entries: Sequence[Entry]) -> None:
     rows = [
         (entry.name, overview.runs_of(entry)[0].parameters, accuracy, _kind(entry))
         for entry in entries
-        if (accuracy := overview.final_accuracy(entry)) is not None
+        if (accuracy := overview.current_accuracy(entry)) is not None
     ]
     if not rows:
         return

@@ -94,7 +94,7 @@ def _format_interval(entry: Entry) -> str:
 
 def _format_test(entry: Entry) -> str:
     tested = any(run.test for run in overview.runs_of(entry))
-    accuracy = overview.final_accuracy(entry) if tested else None
+    accuracy = overview.current_accuracy(entry) if tested else None
     return "–" if accuracy is None else f"{accuracy:.2f} %"
 
 

@@ -62,7 +62,7 @@ def filter_runs(runs: Sequence[Run]) -> list[Entry]:
             **KEPT,
         )
         matching = listing.filter_runs(runs, text, None if state == ANY_STATE else state)
-        unfold = bool(overview.find_repeats(runs)) and st.toggle(
+        unfold = bool(overview.find_groups(runs)) and st.toggle(
             "Single runs", key="apart", **KEPT, help="List the runs of a group below it."
         )
         st.space("stretch")

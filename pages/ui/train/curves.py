@@ -54,7 +54,7 @@ def draw_learning_rate(run: Run) -> None:
     """Draw the planned and the actual learning rate."""
     plan, actual = (
         charts.planned_rates(run.config, run.steps_per_epoch),
-        batch_frame(run)[["epoch", "rate"]],
+        batch_frame(run)[["epoch", "lr"]],
     )
     draw_chart(
         charts.learning_rate_chart(plan, run.config.epochs, run.name, actual),
@@ -113,7 +113,7 @@ def _describe_loss(run: Run) -> str:
 
 
 def _describe_rate(run: Run, actual: pd.DataFrame) -> str:
-    now = f"{actual['rate'].iloc[-1]:.4g} now" if len(actual) else "not started"
+    now = f"{actual['lr'].iloc[-1]:.4g} now" if len(actual) else "not started"
     return (
         f"Learning rate of {run.name}: the {run.config.schedule} schedule over "
         f"{plural(run.config.epochs, 'epoch')}, {now}."

@@ -97,10 +97,10 @@ def test_a_loss_of_zero_stays_on_the_chart():
 
 def test_the_used_rate_keeps_its_jumps():
     actual = pd.DataFrame({"epoch": [number / 1_000 for number in range(15_000)]})
-    actual["rate"] = [0.1 if epoch < 5 else 0.05 for epoch in actual["epoch"]]
+    actual["lr"] = [0.1 if epoch < 5 else 0.05 for epoch in actual["epoch"]]
     chart = charts.learning_rate_chart(actual.iloc[[0, -1]], 15, "mine", actual).to_dict()
     drawn = [
-        (row["epoch"], row["rate"]) for row in chart["datasets"][chart["layer"][1]["data"]["name"]]
+        (row["epoch"], row["lr"]) for row in chart["datasets"][chart["layer"][1]["data"]["name"]]
     ]
     assert drawn == [(0.0, 0.1), (4.999, 0.1), (5.0, 0.05), (14.999, 0.05)]
     slope = actual.assign(rate=actual["epoch"])

@@ -21,5 +21,5 @@ def test_epochs_have_their_figures_and_confidence_intervals(folder):
 def test_batches_lie_within_their_epochs(folder):
     run = made_run(folder, "mine", done=2)
     frame = batch_frame(run)
-    assert list(frame.columns) == ["epoch", "loss", "rate"]
+    assert list(frame.columns) == ["epoch", "loss", "lr"]
     assert frame["epoch"].between(0, 2).all()

@@ -56,7 +56,7 @@ def test_groups_have_a_place_in_every_order(runs, order):
 
 
 def test_a_group_has_a_deviation_and_a_run_the_interval_of_its_images(runs):
-    (group,) = overview.find_repeats(runs)
+    (group,) = overview.find_groups(runs)
     found = overview.validation_accuracy(group)
     assert (found.mean, found.runs) == (98.0, 2)
     assert found.deviation == pytest.approx(2**0.5)
@@ -66,7 +66,7 @@ def test_a_group_has_a_deviation_and_a_run_the_interval_of_its_images(runs):
 
 
 def test_a_mean_curve_has_the_range_of_its_runs(runs):
-    (group,) = overview.find_repeats(runs)
+    (group,) = overview.find_groups(runs)
     last = overview.mean_curve(group, lambda row: row.val_accuracy).iloc[-1]
     assert (last["run"], last["low"], last["value"], last["high"]) == ("pair", 97.0, 98.0, 99.0)
 
@@ -74,5 +74,5 @@ def test_a_mean_curve_has_the_range_of_its_runs(runs):
 def test_a_run_without_an_epoch_has_no_accuracy(folder):
     run = made_run(folder, "fresh", done=0, state="stopped")
     assert overview.validation_accuracy(run) is None
-    assert overview.final_accuracy(run) is None
+    assert overview.current_accuracy(run) is None
     assert not len(overview.mean_curve(run, lambda row: row.val_accuracy))

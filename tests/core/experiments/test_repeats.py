@@ -1,4 +1,4 @@
-"""Groups: created whole or not at all, with mean, spread and confidence interval."""
+"""Groups: created whole or not at all, with mean, standard deviation and confidence interval."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_repeats_differ_in_their_seed_only():
     ]
     assert {run.config.changed(seed=0) for run in group.runs} == {QUICK.changed(seed=0)}
     assert all(run.group == "five" and run.recipe == "final" for run in group.runs)
-    assert group.spread is None
+    assert group.statistics is None
     assert "none of its 5 runs" in group.summary
 
 
@@ -63,6 +63,20 @@ def test_a_group_is_created_whole_or_not_at_all(folder):
         repeats.create(QUICK.changed(seed=2**31 - 1), "many", 2)
 
 
+def test_an_interrupted_creation_leaves_no_run(folder, monkeypatch):
+    create_run = repeats.creation.create_run
+
+    def interrupted(config, *args, **options):
+        if config.seed == 2:
+            raise KeyboardInterrupt
+        return create_run(config, *args, **options)
+
+    monkeypatch.setattr(repeats.creation, "create_run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        repeats.create(QUICK, "pair", 2)
+    assert folders.list_entries(folder) == []
+
+
 def test_a_group_cannot_have_the_name_of_a_run_or_group(folder):
     made_run(folder, "taken")
     repeats.create(QUICK, "pair", 2)
@@ -73,9 +87,9 @@ def test_a_group_cannot_have_the_name_of_a_run_or_group(folder):
     ):
         with pytest.raises(RunError, match=words):
             repeats.create(QUICK, name, 2)
-    assert repeats.free_name("pair") == "pair-2"
-    assert repeats.free_name("taken") == "taken-2"
-    assert repeats.free_name("new") == "new"
+    assert repeats.find_free_name("pair") == "pair-2"
+    assert repeats.find_free_name("taken") == "taken-2"
+    assert repeats.find_free_name("new") == "new"
 
 
 def test_a_group_is_extended_by_the_next_seeds(group):
@@ -84,16 +98,20 @@ def test_a_group_is_extended_by_the_next_seeds(group):
     assert len(repeats.open_group("grown").runs) == 4
     with pytest.raises(RunError, match="cannot be added"):
         repeats.extend("grown", 97)
+    with pytest.raises(RunError, match="at least 1"):
+        repeats.extend("grown", 0)
+    with pytest.raises(LimitError, match="queue of 2"):
+        repeats.extend("grown", 3, limits=Limits(max_queue=2))
 
 
 def test_mean_and_interval_are_those_of_finished_runs(group, folder):
     made = group("three", [9_904, 9_923, 9_926])
     made_run(folder, "three-s4", done=1, epochs=3, state="stopped", group="three", seed=4)
     made = repeats.open_group("three")
-    assert made.spread.mean == pytest.approx(99.1767, abs=1e-4)
-    assert made.spread.deviation == pytest.approx(0.1193, abs=1e-4)
+    assert made.statistics.mean == pytest.approx(99.1767, abs=1e-4)
+    assert made.statistics.deviation == pytest.approx(0.1193, abs=1e-4)
     assert made.interval == pytest.approx((98.8802, 99.4731), abs=1e-3)
-    assert made.seeds == (1, 2, 3)
+    assert made.finished_seeds == (1, 2, 3)
     for figure in ("99.18 %", "3 seeds", "98.88 to 99.47", "0.12", "99.04 to 99.26"):
         assert figure in made.summary
     assert made.to_dict()["finished"] == 3
@@ -125,7 +143,7 @@ def test_runs_that_differ_in_other_fields_are_not_repeats(group, folder):
         RunError, match="mixed-s1 and mixed-s3 are not repeats of each other: they differ in lr"
     ):
         repeats.open_group("mixed")
-    with pytest.raises(RunError, match="no run or group 'nobody'"):
+    with pytest.raises(RunError, match="no group 'nobody'"):
         repeats.open_group("nobody")
 
 

@@ -10,8 +10,8 @@ from scipy.stats import binomtest
 
 from core.experiments.statistics import (
     accuracy_difference_interval,
+    compute_statistics,
     paired_interval,
-    spread,
     t_interval,
     welch_interval,
     wilson_interval,
@@ -37,11 +37,11 @@ def test_wilson_interval_is_that_of_scipy(pair):
 
 
 def test_the_deviation_is_that_of_a_sample():
-    three = spread([99.1, 99.2, 99.4])
+    three = compute_statistics([99.1, 99.2, 99.4])
     assert (three.count, three.smallest, three.largest) == (3, 99.1, 99.4)
     assert three.mean == pytest.approx(99.2333, abs=1e-4)
     assert three.deviation == pytest.approx(0.152753, abs=1e-6)
-    assert spread([5.0]).deviation == 0
+    assert compute_statistics([5.0]).deviation == 0
 
 
 def test_intervals_of_means_are_students_and_welchs():

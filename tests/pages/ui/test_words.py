@@ -27,4 +27,5 @@ def test_an_accuracy_comes_with_its_interval(folder):
     held = made_run(folder, "held", holdout=10_000)
     assert "10,000 validation" in words.describe_interval(held)
     told = words.describe_test(dataclasses.replace(held, test=TestResult(0.02, 9_938, 10_000)))
-    assert "99.38\u00a0% (99.21 to 99.52)" in told
+    assert "99.38\u00a0%" in told
+    assert "99.21 to 99.52" in told
