@@ -94,8 +94,9 @@ def train(
     watch.fetch_data(json_)
     run_queue.submit(run.name)
     if detach:
-        values = {"name": run.name, "state": store.open_run(run.name).state}
-        print_result(values, f"{run.name} is started.", json_)
+        run = store.open_run(run.name)
+        values = {"name": run.name, "state": run.state}
+        print_result(values, watch.describe_start(run), json_)
         return
     watch.show_training(run.name, json_)
 

@@ -1,4 +1,4 @@
-"""Commands that list, continue, fork, queue, rename and annotate runs."""
+"""Commands that list, resume, stop, pause, step, fork, queue, rename and annotate runs."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ def runs(
     json_: Json = False,
 ) -> None:
     """List the runs, newest first."""
+    # The worker that should have started them may have been killed; then this command does.
     run_queue.start_waiting()
     if groups:
         experiment_commands.show_groups(json_)
@@ -61,33 +62,33 @@ def runs(
         print_text("No runs yet. To start: python -m core train --recipe final --name my-first")
 
 
-def resume(run: RunName, detach: Detach = False, json_: Json = False) -> None:
-    """Continue a run exactly where it was.
+def resume(name: RunName, detach: Detach = False, json_: Json = False) -> None:
+    """Continue a run exactly where it stopped.
 
     The run may be stopped, paused or crashed.
     """
-    store.open_run(run)
+    store.open_run(name)  # raises if there is none
     watch.fetch_data(json_)
-    opened = control.resume(run)
+    run = control.resume(name)
     if detach:
-        watch.print_run(opened, f"{run} continues.", json_)
+        watch.print_run(run, watch.describe_start(run, "has resumed"), json_)
         return
-    watch.show_training(run, json_)
+    watch.show_training(name, json_)
 
 
-def stop(run: RunName, json_: Json = False) -> None:
+def stop(name: RunName, json_: Json = False) -> None:
     """Stop a run, or remove it from the queue.
 
-    `resume` continues it exactly where it was.
+    `resume` continues it exactly where it stopped.
     """
-    control.stop(run)
-    watch.wait_until_stopped(run)
-    opened = store.open_run(run)
-    watch.print_run(opened, f"{run} is {opened.state}.", json_)
+    control.stop(name)
+    watch.wait_until_stopped(name)
+    run = store.open_run(name)
+    watch.print_run(run, f"{name} is {run.state}.", json_)
 
 
 def pause(
-    run: RunName,
+    name: RunName,
     after_epoch: Annotated[
         bool, typer.Option("--after-epoch", help="Pause at the end of the current epoch.")
     ] = False,
@@ -95,36 +96,36 @@ def pause(
 ) -> None:
     """Pause a run.
 
-    The next run in the queue can train; `resume` continues this one exactly where it was.
+    The next run in the queue can train; `resume` continues this one exactly where it stopped.
     """
-    control.pause(run, after_epoch=after_epoch)
+    control.pause(name, after_epoch=after_epoch)
     if after_epoch:
-        watch.print_run(store.open_run(run), f"{run} will pause at the end of its epoch.", json_)
+        watch.print_run(store.open_run(name), f"{name} will pause at the end of its epoch.", json_)
         return
-    watch.wait_until_stopped(run)
-    opened = store.open_run(run)
-    reason = f", {opened.message}" if opened.message else ""
-    watch.print_run(opened, f"{run} is {opened.state}{reason}.", json_)
+    watch.wait_until_stopped(name)
+    run = store.open_run(name)
+    reason = f", {run.message}" if run.message else ""
+    watch.print_run(run, f"{name} is {run.state}{reason}.", json_)
 
 
-def step(run: RunName, detach: Detach = False, json_: Json = False) -> None:
+def step(name: RunName, detach: Detach = False, json_: Json = False) -> None:
     """Train one epoch, then pause.
 
     A partly trained epoch is completed.
     """
-    store.open_run(run)
+    store.open_run(name)  # raises if there is none
     watch.fetch_data(json_)
-    opened = control.step(run)
+    run = control.step(name)
     if detach:
-        watch.print_run(opened, f"{run} trains one epoch.", json_)
+        watch.print_run(run, watch.describe_start(run, "is training one epoch"), json_)
         return
-    watch.show_training(run, json_, expected_states=("paused", "finished"))
+    watch.show_training(name, json_, expected_states=("paused", "finished"))
 
 
 @with_changes
 def fork(
     changes: dict[str, Any],
-    run: RunName,
+    parent: RunName,
     name: NewName = None,
     which: Which = "last",
     detach: Detach = False,
@@ -134,16 +135,18 @@ def fork(
 
     Options that are not given keep the values of the other run.
     """
-    forked = control.fork(run, name or run_names.find_free_name(f"{run}-fork"), changes, which)
-    warn_unused(forked.config, changes)
-    watch.fetch_data(json_)
-    opened = run_queue.submit(forked.name)
+    store.open_run(parent)  # raises if there is none
+    watch.fetch_data(json_)  # before the fork, so that a failed download leaves no run behind
+    name = name or run_names.find_free_name(f"{parent}-fork")
+    run = control.fork(parent, name, changes, which)
+    warn_unused(run.config, changes)
+    run = run_queue.submit(name)
     if detach:
-        watch.print_run(opened, f"{opened.name} is started.", json_)
+        watch.print_run(run, watch.describe_start(run), json_)
         return
     if not json_:
-        print_message(f"{forked.name} starts from the {which} weights of {run}.")
-    watch.show_training(forked.name, json_)
+        print_message(f"{name} starts from the {which} weights of {parent}.")
+    watch.show_training(name, json_)
 
 
 def queue(
@@ -164,6 +167,7 @@ def queue(
         run_queue.move(name, position - 1)
     if drop is not None:
         run_queue.remove(drop)
+    # A killed worker starts no other run; any command that shows the queue makes up for it.
     run_queue.start_waiting()
     training = [run.name for run in store.list_runs() if isinstance(run, Run) and run.is_live]
     waiting = run_queue.list_waiting()
@@ -177,18 +181,18 @@ def queue(
 
 
 def rename(
-    run: RunName,
+    name: RunName,
     to: Annotated[
         str, typer.Argument(metavar="NEW_NAME", help="The new name.", show_default=False)
     ],
     json_: Json = False,
 ) -> None:
     """Rename a run; runs forked from it are updated."""
-    watch.print_run(store.rename(run, to), f"{run} is now {to}.", json_)
+    watch.print_run(store.rename(name, to), f"{name} is now {to}.", json_)
 
 
 def note(
-    run: RunName,
+    name: RunName,
     text: Annotated[
         str | None,
         typer.Option(metavar="TEXT", help="New note; empty to remove it.", show_default=False),
@@ -203,12 +207,12 @@ def note(
 ) -> None:
     """Show or replace the note and the tags of a run."""
     if text is None and tags is None:
-        opened = store.open_run(run)
+        run = store.open_run(name)
     else:
-        opened = store.annotate(run, notes=text, tags=None if tags is None else _parse_tags(tags))
-    lines = [opened.notes, f"Tags: {', '.join(opened.tags)}" if opened.tags else ""]
+        run = store.annotate(name, notes=text, tags=None if tags is None else _parse_tags(tags))
+    lines = [run.notes, f"Tags: {', '.join(run.tags)}" if run.tags else ""]
     watch.print_run(
-        opened, "\n".join(filter(None, lines)) or f"{run} has no note and no tags.", json_
+        run, "\n".join(filter(None, lines)) or f"{name} has no note and no tags.", json_
     )
 
 

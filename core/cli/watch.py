@@ -114,6 +114,11 @@ def wait_until_stopped(name: str) -> None:
         time.sleep(POLL)
 
 
+def describe_start(run: Run, started: str = "has started") -> str:
+    """Return a sentence that says whether a submitted run has started or waits in the queue."""
+    return f"{run.name} {'is queued' if run.state == 'queued' else started}."
+
+
 def run_to_dict(run: Run | DamagedRun) -> dict[str, Any]:
     """Return a run as JSON values."""
     if isinstance(run, DamagedRun):

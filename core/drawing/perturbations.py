@@ -14,8 +14,7 @@ import numpy.typing as npt
 
 from core.errors import UserError, listed
 
-Image = npt.NDArray[np.uint8]
-Images = npt.NDArray[np.uint8]
+Image = npt.NDArray[np.uint8]  # one image, or a batch of them
 
 SIDE = 28
 # Pixels are enlarged by this factor first, so that strokes can move and grow by less than a pixel.
@@ -50,15 +49,23 @@ class Perturbation:
 
 PERTURBATIONS = {
     "right": Perturbation(
-        "Right", "Shift to the right; to the left below 0.", -10, 10, 0.5, 0, "px"
+        "Right",
+        "Shift to the right; negative amounts shift to the left.",
+        -10,
+        10,
+        0.5,
+        0,
+        "px",
     ),
-    "down": Perturbation("Down", "Shift downwards; upwards below 0.", -10, 10, 0.5, 0, "px"),
+    "down": Perturbation(
+        "Down", "Shift downwards; negative amounts shift upwards.", -10, 10, 0.5, 0, "px"
+    ),
     "turn": Perturbation(
         "Turn", "Clockwise rotation about the centre of the image.", -90, 90, 3, 0, "°"
     ),
     "size": Perturbation("Size", "Scale about the centre of the image.", 0.4, 1.6, 0.05, 1, "×"),
     "thickness": Perturbation(
-        "Thickness", "Widen the strokes; thin them below 0.", -3, 4, 0.25, 0, "px"
+        "Thickness", "Widen the strokes; negative amounts thin them.", -3, 4, 0.25, 0, "px"
     ),
 }
 
@@ -78,7 +85,7 @@ def perturb(image: Image, **amounts: float) -> Image:
     """
     import cv2
 
-    complete = _complete(amounts)
+    complete = _check_and_complete(amounts)
     if all(complete[name] == kind.neutral for name, kind in PERTURBATIONS.items()):
         return image
 
@@ -94,7 +101,7 @@ def perturb(image: Image, **amounts: float) -> Image:
     return np.asarray(cv2.resize(moved, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def perturb_over_range(image: Image, name: str, **others: float) -> tuple[list[float], Images]:
+def perturb_over_range(image: Image, name: str, **others: float) -> tuple[list[float], Image]:
     """Apply every amount of one perturbation, with the others fixed.
 
     Args:
@@ -113,7 +120,7 @@ def perturb_over_range(image: Image, name: str, **others: float) -> tuple[list[f
 
 
 def _change_thickness(large: Any, pixels: float) -> Any:
-    """Widen or thin the strokes by so many pixels of the image, half on each side."""
+    """Widen or thin the strokes by `pixels`, measured in the original image, half on each side."""
     import cv2
 
     radius = round(abs(pixels) * ENLARGEMENT / 2)
@@ -129,7 +136,12 @@ def _find(name: str) -> Perturbation:
     return PERTURBATIONS[name]
 
 
-def _complete(amounts: Mapping[str, float]) -> dict[str, float]:
+def _check_and_complete(amounts: Mapping[str, float]) -> dict[str, float]:
+    """Check amounts, and add the neutral amount of every other perturbation.
+
+    Raises:
+        UserError: A perturbation is unknown, or its amount out of range.
+    """
     for name, amount in amounts.items():
         kind = _find(name)
         if not isinstance(amount, int | float) or not kind.low <= amount <= kind.high:

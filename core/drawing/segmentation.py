@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.drawing.preparation import to_mnist
-from core.drawing.strokes import strokes_to_ink, validate_strokes
+from core.drawing.strokes import parse_strokes, strokes_to_ink
 from core.errors import UserError
 
 Ink = npt.NDArray[np.uint8]
@@ -114,7 +114,7 @@ def segment_strokes(strokes: Any, aspect: float = 1.0) -> list[Ink]:
     """
     import cv2
 
-    lines: list[Any] = [line * (aspect, 1.0) for line in validate_strokes(strokes)]
+    lines: list[Any] = [line * (aspect, 1.0) for line in parse_strokes(strokes)]
     if not lines:
         return []
     if len(lines) > MAX_COMPONENTS:

@@ -1,6 +1,6 @@
-"""Strokes drawn on the pad: validated, and rendered as ink.
+"""Strokes drawn on the pad: parsed, and rendered as ink.
 
-Ink is an array that is 0 where nothing is drawn, and larger where the line is darker.
+Ink is a uint8 array: 0 on the background, up to 255 in the line, as in MNIST.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ Floats = npt.NDArray[np.floating[Any]]
 MAX_POINTS = 50_000
 # Line width as a fraction of the digit's longer side; drawings then hold as much ink as MNIST.
 STROKE_WIDTH = 0.145
-# Smallest extent, as a fraction of the pad, that the line width follows: a tap stays a dot.
+# Extent as a fraction of the pad. A smaller drawing gets the line width of one this large, so that a
+# tap is still a visible dot.
 MIN_EXTENT = 0.12
-FRACTIONAL_BITS = 4  # of OpenCV's fixed-point coordinates
+FRACTIONAL_BITS = 4  # in the fixed-point coordinates that OpenCV takes
 
 
 def strokes_to_ink(strokes: Any, size: int = 280) -> Ink:
@@ -29,17 +30,17 @@ def strokes_to_ink(strokes: Any, size: int = 280) -> Ink:
     Args:
         strokes: Lists of points [x, y], both from 0 to 1, measured from the pad's top left corner.
             Points outside are moved to the edge.
-        size: Side of the result in pixels, 28 to 1,000.
+        size: Side of the result in pixels.
 
     Returns:
-        (size, size) uint8, ink bright; all zeros when there are no strokes.
+        (size, size) uint8; all zeros when there are no strokes.
 
     Raises:
         UserError: The strokes are not lists of points, or there are too many points.
     """
     import cv2
 
-    lines = validate_strokes(strokes)
+    lines = parse_strokes(strokes)
     canvas = np.zeros((size, size), np.uint8)
     if not lines:
         return canvas
@@ -58,8 +59,14 @@ def strokes_to_ink(strokes: Any, size: int = 280) -> Ink:
     return canvas
 
 
-def validate_strokes(strokes: Any) -> list[Floats]:
-    """Convert strokes to arrays of points (n, 2) from 0 to 1; points outside move to the edge.
+def parse_strokes(strokes: Any) -> list[Floats]:
+    """Convert strokes to arrays, clip them to the pad and drop empty ones.
+
+    Args:
+        strokes: As for `strokes_to_ink`.
+
+    Returns:
+        One (n, 2) float64 array of points from 0 to 1 per stroke that has points.
 
     Raises:
         UserError: The strokes are not lists of points, or there are too many points.

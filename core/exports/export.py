@@ -189,7 +189,7 @@ def _write_torch(run: Run, model: Network, which: str) -> bytes:
 def _write_script(run: Run, model: Network, which: str) -> bytes:
     from core.exports import script  # imports torch
 
-    return script.source(run).encode()
+    return script.build_script(run).encode()
 
 
 def _metadata(run: Run, which: str) -> dict[str, Any]:

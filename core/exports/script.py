@@ -1,8 +1,9 @@
-"""A run as one Python script that trains it anew, without any code of this app.
+"""A run as one Python script that trains it anew, without importing this app.
 
 The script is `template` with the run's settings, layers and transforms in place of the words that
 begin with RUN_, and with functions of the trainer copied whole. So it draws the same random numbers
-in the same order, and on the same machine prints the same epoch table up to rounding.
+in the same order, and on the same machine prints the same epoch table up to rounding, unless the
+run was forked or its learning rate was changed by hand.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from core.runs.loading import load_teacher
 from core.runs.run import Run
 from core.training import schedules
 
-# Settings that the script holds as code, and names that it needs only in words.
+# Settings left out of RUN_SETTINGS: the script holds them as code or does not use them.
 OMITTED = {"architecture", "layers", "dropout", "augmentation", "transforms", "teacher", "device"}
-LAYERS = {  # kind of row -> the call that builds it; "add" is the number of the row to add
+LAYER_CALLS = {  # kind of row -> the call that builds it; "add" is the number of the row to add
     "conv": "nn.Conv2d({inputs}, {channels}, {kernel}, {stride}, {padding}, groups={groups}, "
     "bias={bias})",
     "linear": "nn.Flatten(), nn.Linear({values}, {channels}, bias={bias})",
@@ -41,7 +42,7 @@ LAYERS = {  # kind of row -> the call that builds it; "add" is the number of the
 }
 ACTIVATIONS = {"relu": ", nn.ReLU()", "silu": ", nn.SiLU()", "gelu": ", nn.GELU()", "none": ""}
 
-SHARED = {  # module -> constants, functions and classes that the script needs
+SHARED_NAMES = {  # module -> constants, functions and classes that the script needs
     "core.config": "INITIALISATIONS",
     "core.errors": "listed",
     "core.data.dataset": "split",
@@ -56,14 +57,15 @@ SHARED = {  # module -> constants, functions and classes that the script needs
 }
 
 
-def source(run: Run) -> str:
-    """The script as text.
+def build_script(run: Run) -> str:
+    """Return the script as text.
 
     Raises:
         RunError: the run's teacher is missing.
     """
     config = run.config
     teacher = load_teacher(config, run.folder.parent)
+    # an ensemble has members
     teachers = [] if teacher is None else getattr(teacher, "members", [teacher])
     transforms = [
         KINDS[row["kind"]].build(_Calls(), _Calls(), row) for row in transforms_of(config)
@@ -82,21 +84,21 @@ def source(run: Run) -> str:
         "RUN_TEACHERS": _lines(
             f"Network([{_lines(_layer_calls(member.rows, 0.0))}])" for member in teachers
         ),
-        "RUN_SHARED": _shared(),
+        "RUN_SHARED": _shared_source(),
         '"RUN_WEIGHTS"': f'"""\n{base64.encodebytes(weights).decode()}"""',
         "RUN_DESCRIPTION": _description(run),
     }
     text = Path(__file__).with_name("template.py").read_text("utf-8")
-    text = text[text.index('"""') :]
+    text = text[text.index('"""') :]  # without the template's own header
     for word, code in parts.items():
         text = text.replace(word, code)
     return text
 
 
-def _shared() -> str:
-    """What the script shares with the trainer, as source."""
+def _shared_source() -> str:
+    """Return the source of what the script shares with the trainer."""
     values: dict[str, Any] = {}
-    for path, names in SHARED.items():
+    for path, names in SHARED_NAMES.items():
         module = importlib.import_module(path)
         values |= {name: getattr(module, name) for name in names.split()}
     rates = {name: schedule.rate for name, schedule in schedules.SCHEDULES.items()}
@@ -106,7 +108,8 @@ def _shared() -> str:
         for name, value in values.items()
     ]
     table = _lines(f"{name!r}: {rate.__name__}" for name, rate in rates.items())
-    # The settings that they would refuse were checked before the run began.
+    # These errors cannot occur: the settings were checked before the run, so any exception class
+    # will do.
     errors = "ConfigError = DataError = ValueError\nEpochResult = SimpleNamespace"
     return "\n\n\n".join([errors, *parts, f"SCHEDULES = {{{table}}}"])
 
@@ -120,29 +123,32 @@ def _description(run: Run) -> str:
     ]
     if config.teacher != "none":
         lines.append(
-            f"\nIt also learns from the logits of {config.teacher}, whose weights are here."
+            f"\nIt also learns from the logits of {config.teacher}, whose weights are included."
         )
     if run.parent:
         lines.append("\nThe run began with another run's weights; the script draws new ones.")
     if any(event["kind"] == "rate" for event in run.read_events()):
         lines.append(
-            "\nThe run's learning rate was changed by hand, which the script doesn't follow."
+            "\nThe run's learning rate was changed by hand, which the script does not reproduce."
         )
     return "\n".join(lines).replace("\\", "\\\\").replace('"', r"\"")
 
 
 def _settings(run: Run) -> dict[str, Any]:
-    """The config with what was resolved for the machine that the run trained on."""
+    """The config, with the precision, memory format and threads chosen for the run's machine."""
     runtime = run.runtime
     precision = runtime.precision if runtime else run.config.precision
-    in_order = runtime is None or runtime.layout != "channels_last"
+    contiguous = runtime is None or runtime.layout != "channels_last"
     settings = {k: v for k, v in run.config.to_dict().items() if k not in OMITTED} | {
         "precision": precision,
         "teacher_precision": runtime.teacher_precision if runtime else precision,
-        "memory_format": torch.contiguous_format if in_order else torch.channels_last,
+        "memory_format": torch.contiguous_format if contiguous else torch.channels_last,
         "threads": runtime.threads if runtime else 1,
     }
-    return settings if transforms_of(run.config) else settings | {"augment_fraction": 0.0}
+    if transforms_of(run.config):
+        return settings
+    # Without transforms no epoch is augmented; above 0 the script would import albumentations.
+    return settings | {"augment_fraction": 0.0}
 
 
 def _layer_calls(rows: Sequence[Row], dropout: float) -> Iterator[str]:
@@ -152,7 +158,7 @@ def _layer_calls(rows: Sequence[Row], dropout: float) -> Iterator[str]:
         row |= {"inputs": layer.input_shape[0], "values": math.prod(layer.input_shape)}
         row["p"] = dropout if row["p"] is None else row["p"]
         norm = f", nn.BatchNorm2d({row['channels']})" if row["norm"] == "batch" else ""
-        yield f"[{LAYERS[row['kind']].format(**row)}{norm}{ACTIVATIONS[row['activation']]}]"
+        yield f"[{LAYER_CALLS[row['kind']].format(**row)}{norm}{ACTIVATIONS[row['activation']]}]"
 
 
 class _Calls:
@@ -161,6 +167,8 @@ class _Calls:
     BORDER_CONSTANT, BORDER_REFLECT_101 = 0, 4
 
     def __getattr__(self, name: str) -> Callable[..., str]:
+        # `strict` makes albumentations check the arguments; the app has done so, and the script
+        # stays short.
         return lambda strict, **settings: (
             f"A.{name}({', '.join(f'{key}={value!r}' for key, value in settings.items())})"
         )

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from optuna.trial import Trial
 
+SIGNIFICANT_DIGITS = 4  # of a drawn float, so that it can be read and typed
+_STEP_DIGITS = 12  # of a float in steps: exact, without the error of adding the steps
 _ROUNDING = 1e-9  # relative to a step, for the last value of a range of floats
 
 
@@ -49,11 +51,12 @@ class Dimension:
                 str(choice).lower() if isinstance(choice, bool) else str(choice)
                 for choice in self.choices
             )
-        step = "" if self.step is None else f"..{self.step:g}"
-        return f"{self.low:g}..{self.high:g}{step}{':log' if self.log else ''}"
+        numbers = (self.low, self.high, self.step)
+        text = "..".join(number_text(number) for number in numbers if number is not None)
+        return f"{text}:log" if self.log else text
 
     def suggest(self, trial: Trial, name: str) -> Any:
-        """Let Optuna's sampler choose a value."""
+        """Let Optuna's sampler choose a value; floats of a range are rounded."""
         name = self.stored_name or name
         if self.choices:
             stored = self.stored_choices or self.choices
@@ -64,7 +67,16 @@ class Dimension:
             return trial.suggest_int(
                 name, self.low, self.high, step=int(self.step or 1), log=self.log
             )
-        return trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log)
+        return self.round(
+            trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log)
+        )
+
+    def round(self, value: Any) -> Any:
+        """Round a float drawn from the range; choices and whole numbers are returned unchanged."""
+        if type(value) is not float or not isinstance(self.low, float) or self.high is None:
+            return value
+        digits = SIGNIFICANT_DIGITS if self.step is None else _STEP_DIGITS
+        return min(max(float(f"{value:.{digits}g}"), self.low), self.high)
 
     def count(self) -> int | None:
         """Number of values, without listing them; None for a range without steps."""
@@ -88,6 +100,12 @@ class Dimension:
         if self.log:
             return None
         return self.step or (1 if isinstance(self.low, int) else None)
+
+
+def number_text(value: float) -> str:
+    """Convert a number to the shortest text that reads back as the same number."""
+    text = f"{value:g}"
+    return text if type(value) is float and float(text) == value else str(value)
 
 
 def to_stored(space: Mapping[str, Dimension], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,9 +5,8 @@ Must not import torch.
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from core import aliases
@@ -16,15 +15,14 @@ from core.errors import ConfigError, listed
 from core.models.architectures import rows_of
 from core.models.rows import KINDS
 from core.schema import Field, raising, shown
-from core.sweeps.dimension import Dimension
+from core.sweeps.dimension import Dimension, number_text
 from core.sweeps.widths import adapt_depthwise, width_names
 from core.training.plan import plan
 
-ROW_VALUE = re.compile(r"rows\.(\d{1,3}(?:\+\d{1,3})*)\.(\w+)")
+ROW_PARAMETER = re.compile(r"rows\.(\d{1,3}(?:\+\d{1,3})*)\.(\w+)")
 WIDTHS = "widths"
 MAX_CHOICES = 50
 MAX_VALUES = 10_000  # of a range with steps
-DIGITS = 4  # significant digits of a float, so that it can be read and typed
 Space = Mapping[str, Dimension]
 _FIXED = {
     "layers": "vary values of its rows, such as rows.2.channels",
@@ -52,11 +50,12 @@ def read_space(values: Any, base: RunConfig) -> dict[str, Dimension]:
         raise ConfigError("a sweep needs at least one field to vary, such as max_lr=0.02..0.2:log.")
     space = {}
     for name, value in values.items():
+        # A sweep may be stored under a field's old name; the current name wins if both are there.
         current = aliases.FIELDS.get(name, name) if isinstance(name, str) else name
         if current != name and current in values:
             continue
         space[current] = _read_dimension(current, value, base, stored_name=name)
-    if "architecture" in space and any(map(ROW_VALUE.fullmatch, space)):
+    if "architecture" in space and any(map(ROW_PARAMETER.fullmatch, space)):
         raise ConfigError("a sweep varies the architecture or the rows of one, not both.")
     return space
 
@@ -84,13 +83,14 @@ def parse_space(texts: Mapping[str, str], base: RunConfig) -> dict[str, Dimensio
     """Read a space from typed ranges and choices; `widths` stands for all widths of the network.
 
     Raises:
-        ConfigError: as `read_space`.
+        ConfigError: as `read_space`, or two parameters change the same value of a row.
     """
     values: dict[str, Any] = {}
     for name, text in texts.items():
         names = width_names(rows_of(base)) if name == WIDTHS else [name]
         if not names:
             raise ConfigError(f"{base.architecture} has no row whose width can be varied.")
+        _check_rows_vary_once(names, values)
         values |= {parameter: parse_dimension(parameter, text, base) for parameter in names}
     return read_space(values, base)
 
@@ -102,17 +102,17 @@ def apply_values(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
         UserError: the values make no valid config.
     """
     changes: dict[str, Any] = {}
-    varies_rows = any(ROW_VALUE.fullmatch(name) for name in values)
+    varies_rows = any(ROW_PARAMETER.fullmatch(name) for name in values)
     before = [dict(row) for row in rows_of(config)] if varies_rows else []
     rows = [dict(row) for row in before]
     for name, value in values.items():
-        if match := ROW_VALUE.fullmatch(name):
+        if match := ROW_PARAMETER.fullmatch(name):
             for number in map(int, match[1].split("+")):
                 if not 1 <= number <= len(rows):
                     raise ConfigError(f"{name}: the network has rows 1 to {len(rows)}.")
                 rows[number - 1][match[2]] = value
             continue
-        changes[name] = _round(value) if type(value) is float else value
+        changes[name] = value
         # A named architecture or augmentation replaces the config's own rows.
         if name == "architecture":
             changes["layers"] = []
@@ -125,7 +125,7 @@ def apply_values(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
 
 def parameter_title(name: str) -> str:
     """The title of a parameter, such as `channels of rows 2 and 5`; a field's is its name."""
-    match = ROW_VALUE.fullmatch(name)
+    match = ROW_PARAMETER.fullmatch(name)
     if match is None:
         return name
     numbers = match[1].split("+")
@@ -138,8 +138,7 @@ def describe_values(values: Mapping[str, Any]) -> str:
     parts = [f"widths {'-'.join(widths)}"] if len(widths) > 1 else []
     for name, value in values.items():
         if len(widths) < 2 or not _is_width(name):
-            is_float = type(value) is float and math.isfinite(value)
-            parts.append(f"{name} {_round(value):g}" if is_float else f"{name} {value}")
+            parts.append(f"{name} {number_text(value) if type(value) is float else value}")
     return ", ".join(parts)
 
 
@@ -154,16 +153,19 @@ def describe_space(space: Space) -> str:
 
 
 def _is_width(name: str) -> bool:
-    match = ROW_VALUE.fullmatch(name)
+    match = ROW_PARAMETER.fullmatch(name)
     return match is not None and match[2] == "channels"
 
 
 def _read_dimension(name: Any, value: Any, base: RunConfig, stored_name: Any) -> Dimension:
-    _check_name(name, base)
+    _check_name(name, base)  # raises if a sweep cannot vary it
     if not isinstance(value, Mapping) or not set(value) <= {
         *("low", "high", "step", "log", "choices")
     }:
-        raise ConfigError(f"{name} takes low and high, with step or log, or choices; nothing else.")
+        raise ConfigError(
+            f"{name} takes either low and high (optionally with step or log) or choices."
+        )
+    # Optuna's storage of an old sweep knows the parameter only by its old name.
     stored = stored_name if stored_name != name else None
     if "choices" in value:
         return _read_choices(name, value, base, stored)
@@ -174,7 +176,9 @@ def _read_dimension(name: Any, value: Any, base: RunConfig, stored_name: Any) ->
     step, log = value.get("step"), value.get("log", False)
     if not low < high:
         raise ConfigError(f"{name} goes from {low:g} to {high:g}; the first must be the lower one.")
-    if type(log) is not bool or (log and (low <= 0 or step is not None)):
+    if type(log) is not bool:
+        raise ConfigError(f"{name}: log must be true or false, not {shown(log)}.")
+    if log and (low <= 0 or step is not None):
         raise ConfigError(f"{name}: a logarithmic range must start above 0 and has no step.")
     if step is not None:
         step = _check_step(name, step, low, high)
@@ -197,6 +201,7 @@ def _read_choices(
         or not 1 <= len(choices) <= MAX_CHOICES
     ):
         raise ConfigError(f"{name} takes a list of 1 to {MAX_CHOICES} choices, without a range.")
+    # Optuna's storage of an old sweep knows renamed choices only by their old names.
     current = [aliases.current_value(name, choice) for choice in choices]
     checked = tuple(_check_value(name, choice, base) for choice in current)
     if len(set(checked)) < len(checked):
@@ -218,14 +223,31 @@ def _check_step(name: str, step: Any, low: float, high: float) -> float:
 
 
 def _check_name(name: Any, base: RunConfig) -> None:
-    if not isinstance(name, str) or (name not in FIELDS and not ROW_VALUE.fullmatch(name)):
+    if not isinstance(name, str) or (name not in FIELDS and not ROW_PARAMETER.fullmatch(name)):
         raise ConfigError(
             f"a sweep cannot vary {str(name)[:40]!r}; it varies config fields, or values of layer "
             "rows such as rows.2.channels."
         )
     if name in _FIXED:
         raise ConfigError(f"a sweep does not vary {name}: {_FIXED[name]}.")
-    _row_fields(name, base)
+    _row_fields(name, base)  # raises if there is no such row or field
+
+
+def _check_rows_vary_once(names: Iterable[str], others: Iterable[str]) -> None:
+    """Raise ConfigError if one of the names changes the same value of a row as one of the others.
+
+    Names that are no rows' are not compared.
+    """
+    for other in others:
+        for name in names:
+            first, second = ROW_PARAMETER.fullmatch(other), ROW_PARAMETER.fullmatch(name)
+            if not first or not second or first[2] != second[2]:
+                continue
+            if common := set(first[1].split("+")) & set(second[1].split("+")):
+                raise ConfigError(
+                    f"{first[2]} of row {min(common, key=int)} would be varied twice, by {other} "
+                    f"and by {name}; leave one out."
+                )
 
 
 def _row_fields(name: str, base: RunConfig) -> list[Field]:
@@ -234,7 +256,7 @@ def _row_fields(name: str, base: RunConfig) -> list[Field]:
     Raises:
         ConfigError: there is no such row, or it has no such field.
     """
-    match = ROW_VALUE.fullmatch(name)
+    match = ROW_PARAMETER.fullmatch(name)
     if match is None:
         return []
     rows, fields = rows_of(base), []
@@ -259,7 +281,7 @@ def _type_of(name: str, base: RunConfig) -> type:
 
 
 def _check_value(name: str, value: Any, base: RunConfig) -> Any:
-    """A value in the parameter's type.
+    """Check a value and convert it to the parameter's type.
 
     Raises:
         ConfigError: it is of another type, or out of range.
@@ -270,22 +292,22 @@ def _check_value(name: str, value: Any, base: RunConfig) -> Any:
     if name in FIELDS:
         changed = apply_values(base, {name: value})
         if name in ("architecture", "augmentation"):
-            plan(changed)
-        value = value if type(value) is float else getattr(changed, name)
+            plan(changed)  # raises if it cannot be trained
+        value = getattr(changed, name)
     return value
 
 
 def _parse_value(name: str, text: str, base: RunConfig) -> Any:
-    """A typed value in the parameter's type."""
-    _check_name(name, base)
+    """Convert text entered by the user to the parameter's type."""
+    _check_name(name, base)  # raises if a sweep cannot vary it
     if name in FIELDS:
         return parse(name, text)
-    kind = _type_of(name, base)
+    value_type = _type_of(name, base)
+    if value_type is bool:
+        if text not in ("true", "false"):
+            raise ConfigError(f"{name} must be true or false, not {text[:40]!r}.")
+        return text == "true"
     try:
-        return text == "true" if kind is bool else kind(text)
+        return value_type(text)
     except ValueError:
         raise ConfigError(f"{name} must be a number, not {text[:40]!r}.") from None
-
-
-def _round(value: float) -> float:
-    return float(f"{value:.{DIGITS}g}")

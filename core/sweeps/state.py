@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.sweeps.slots import (
@@ -94,8 +94,20 @@ def state_of(sweep: Sweep, attempts: Sequence[Attempt], stopped: bool) -> SweepS
     by_slot = attempts_by_slot(attempts, sweep.slots)
     trials = [to_trial(slot, of_slot) for slot, of_slot in by_slot.items()]
     best = pareto_front(trials, AIMS[sweep.aim])
-    trials = [to_trial(slot, of_slot, best) for slot, of_slot in by_slot.items()]
+    trials = [
+        _with_rounded_params(sweep, to_trial(slot, of_slot, best))
+        for slot, of_slot in by_slot.items()
+    ]
     return SweepState(sweep, tuple(trials), stopped, worked_minutes(attempts))
+
+
+def _with_rounded_params(sweep: Sweep, trial: Trial) -> Trial:
+    """The trial with the values that it was trained with; Optuna stores them before rounding."""
+    params = {
+        name: sweep.space[name].round(value) if name in sweep.space else value
+        for name, value in trial.params.items()
+    }
+    return replace(trial, params=params)
 
 
 def pareto_front(trials: Iterable[Trial], objectives: Sequence[str]) -> set[int]:

@@ -8,7 +8,9 @@ import zipfile
 
 import pytest
 
+from core.cli import watch
 from core.config import RunConfig
+from core.errors import DataError
 from core.runs import control, creation, processes, run_queue, status, store, trash
 from tests.core.cli_runner import run_json, run_refused
 from tests.made import made_run
@@ -159,11 +161,21 @@ def test_pausing_and_stepping_request_it_of_the_worker(core, folder, idle):
     assert core("pause", "live", "--after-epoch")[1] == "live will pause at the end of its epoch.\n"
     assert status.read_request(run.folder) == "pause-after-epoch"
     status.clear_request(run.folder)
-    assert core("step", "live", "--detach")[1] == "live trains one epoch.\n"
+    assert core("step", "live", "--detach")[1] == "live is training one epoch.\n"
     assert status.read_request(run.folder) == "pause-after-epoch"
     assert run_json(core, "resume", "live", "--detach")["state"] == "running"
     assert status.read_request(run.folder) is None
     assert idle == []
+
+
+def test_a_fork_whose_data_cannot_be_fetched_leaves_no_run(core, folder, idle, monkeypatch):
+    def fail(*_):
+        raise DataError("no network.")
+
+    made_run(folder, "a", done=1)
+    monkeypatch.setattr(watch, "fetch_data", fail)
+    assert "no network" in run_refused(core, "fork", "a")
+    assert [run.name for run in store.list_runs()] == ["a"]
 
 
 def test_finished_runs_can_be_neither_paused_nor_stepped(core, folder, idle):
@@ -188,7 +200,7 @@ def test_a_fork_takes_weights_and_changed_options(core, folder, idle):
     ) == (1, 0.02, True)
     assert answer["config"]["batch_size"] == 3_000
     assert idle == ["a-fork"]
-    assert core("fork", "a", "--name", "b", "--weights", "best", "--detach")[1] == "b is started.\n"
+    assert core("fork", "a", "--name", "b", "--weights", "best", "--detach")[1] == "b is queued.\n"
     assert store.open_run("b").state == "queued", "one is training already"
     assert run_queue.list_waiting() == ["b"]
 

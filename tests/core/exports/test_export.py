@@ -124,7 +124,7 @@ def test_a_file_that_predicts_differently_is_discarded(format, trained, test, mo
         trained("other", architecture="keras-style"),
     )
     if format == "script":  # it is checked with the run's weights, so its normalisation is changed
-        right = script.source(run)
+        right = script.build_script(run)
         monkeypatch.setattr(script, "source", lambda run: right.replace("0.1307", "0.9"))
     else:
         making = exports._WRITERS[format]
@@ -170,7 +170,7 @@ def test_a_file_is_checked_on_images_from_the_whole_test_set(trained, mnist):
 def namespace(run: Run) -> dict:
     """What a run's script defines; its training is not started."""
     names = {"__name__": "script"}
-    exec(compile(script.source(run), "script.py", "exec"), names)
+    exec(compile(script.build_script(run), "script.py", "exec"), names)
     return names
 
 
@@ -217,7 +217,7 @@ def test_a_script_needs_nothing_of_this_app(recipe, folder, tmp_path):
     config = RECIPES[recipe].config
     if config.teacher != "none":
         made_run(folder, config.teacher)
-    text = script.source(made_run(folder, recipe, recipe=recipe, **config.to_dict()))
+    text = script.build_script(made_run(folder, recipe, recipe=recipe, **config.to_dict()))
     roots = set()
     for node in ast.parse(text).body:
         if isinstance(node, ast.Import):
@@ -237,7 +237,7 @@ def test_a_script_mentions_the_run_that_the_weights_came_from(folder):
     from core.runs import store
 
     store.update_run_json(run.folder, parent=parent)
-    assert "began with another run's weights" in script.source(store.open_run("net"))
+    assert "began with another run's weights" in script.build_script(store.open_run("net"))
 
 
 def test_every_setting_reaches_the_script(folder):
@@ -247,7 +247,7 @@ def test_every_setting_reaches_the_script(folder):
     assert settings == set(RunConfig().to_dict()) - script.OMITTED | added
     read = {
         node.attr
-        for node in ast.walk(ast.parse(script.source(made_run(folder, "other"))))
+        for node in ast.walk(ast.parse(script.build_script(made_run(folder, "other"))))
         if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "config"
     }
     assert settings <= read, "the script ignores a setting"
@@ -256,7 +256,7 @@ def test_every_setting_reaches_the_script(folder):
 def test_a_script_carries_its_teacher(folder, test):
     teacher = made_run(folder, "old", **NETWORKS["odd"])
     run = made_run(folder, "net", teacher="old")
-    assert "learns from the logits of old" in script.source(run)
+    assert "learns from the logits of old" in script.build_script(run)
     images = normalise(torch.from_numpy(test.images), "cpu")
 
     def logits(run: Run) -> torch.Tensor:
@@ -271,4 +271,4 @@ def test_a_script_carries_its_teacher(folder, test):
     assert export(both, "script", test=test).check.agreeing == 60
     (folder / "old").rename(folder / "elsewhere")
     with pytest.raises(RunError, match="no run old"):
-        script.source(run)
+        script.build_script(run)

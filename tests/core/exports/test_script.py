@@ -118,7 +118,7 @@ def test_a_script_trains_to_the_runs_own_table(name, digits, folder, tmp_path, m
     assert train(run.folder, digits) == "finished"
     run = store.open_run(name)
     write_idx(tmp_path / "data" / "MNIST" / "raw", digits)
-    (tmp_path / "script.py").write_text(script.source(run))
+    (tmp_path / "script.py").write_text(script.build_script(run))
     command = [
         sys.executable,
         "-W",
@@ -193,7 +193,7 @@ def test_no_text_becomes_code(text):
         )
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(script, "load_teacher", lambda config, folder: None)
-            tree = ast.parse(script.source(run))
+            tree = ast.parse(script.build_script(run))
         return ast.get_docstring(tree, clean=False), ast.dump(ast.Module(tree.body[1:], []))
 
     docstring, code = parse(text)

@@ -57,7 +57,7 @@ def test_a_typed_dimension_is_read_and_written_again(name, text, dimension):
         ({"max_lr": {"low": 0.2, "high": 0.1}}, "the lower one"),
         ({"max_lr": {"low": 0.1, "high": 20}}, "0 and 10"),
         ({"max_lr": {"low": 0, "high": 1, "log": True}}, "above 0"),
-        ({"max_lr": {"low": 0.1, "high": 1, "log": 1}}, "log"),
+        ({"max_lr": {"low": 0.1, "high": 1, "log": "yes"}}, "log must be true or false"),
         ({"epochs": {"low": 1, "high": 5, "step": 0.5}}, "in steps of 0.5"),
         ({"epochs": {"choices": []}}, "1 to 50"),
         ({"epochs": {"low": 1, "high": 5, "step": 9}}, "in steps of 9"),
@@ -145,13 +145,50 @@ def test_a_named_architecture_replaces_rows():
     changed = search_space.apply_values(
         base, {"architecture": "initial", "augmentation": "none", "max_lr": 0.0123456789}
     )
-    assert (changed.layers, changed.transforms, changed.max_lr) == ((), (), 0.01235)
+    assert (changed.layers, changed.transforms, changed.max_lr) == ((), (), 0.0123456789)
+
+
+@pytest.mark.parametrize("text", ["yes", "True", "0", ""])
+def test_a_boolean_of_a_row_is_true_or_false(text):
+    assert search_space.parse_dimension("rows.1.bias", "true,false", BASE) == {
+        "choices": [True, False]
+    }
+    with pytest.raises(ConfigError, match="must be true or false"):
+        search_space.parse_dimension("rows.1.bias", text, BASE)
+
+
+@pytest.mark.parametrize("name", ["max_lr", "rows.2.p"])
+def test_drawn_floats_are_rounded_and_typed_choices_are_exact(name):
+    rows = [dict(row) for row in rows_of(BASE)]
+    base = RunConfig(layers=[rows[0], {"kind": "dropout", "p": 0.1}, *rows[1:]])
+    space = search_space.parse_space({name: "0.12345,0.2"}, base)
+    assert space[name].choices == (0.12345, 0.2)
+    assert space[name].round(0.12345) == 0.12345
+    config = search_space.apply_values(base, {name: 0.12345})
+    assert 0.12345 in (config.max_lr, config.layers[1]["p"])
+    assert search_space.describe_values({name: 0.12345}) == f"{name} 0.12345"
+
+    drawn = search_space.parse_space({name: "0.12345..0.2"}, base)[name]
+    assert drawn.text == "0.12345..0.2"
+    assert drawn.round(0.1567891) == 0.1568
+    assert drawn.round(0.123451) == 0.1235
+    assert Dimension(0.12346, 0.2).round(0.123461) == 0.1235
+    assert Dimension(0.12342, 0.2).round(0.123421) == 0.12342, "within the range"
+    assert Dimension(0.1, 0.4, 0.1).round(0.30000000000000004) == 0.3
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_width_is_varied_once(order):
+    name = width_names(rows_of(BASE))[0]
+    texts = dict([("widths", "4..8"), (name, "4..16")][::order])
+    with pytest.raises(ConfigError, match="varied twice"):
+        search_space.parse_space(texts, BASE)
 
 
 def test_values_are_described_in_short():
     assert search_space.describe_values(
         {"rows.1.channels": 8, "rows.4+6.channels": 16, "max_lr": 0.123456, "nesterov": True}
-    ) == ("widths 8-16, max_lr 0.1235, nesterov True")
+    ) == ("widths 8-16, max_lr 0.123456, nesterov True")
     assert search_space.describe_values({"rows.1.channels": 8}) == "rows.1.channels 8"
 
 
