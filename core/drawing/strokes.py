@@ -18,8 +18,8 @@ Floats = npt.NDArray[np.floating[Any]]
 MAX_POINTS = 50_000
 # Line width as a fraction of the digit's longer side; drawings then hold as much ink as MNIST.
 STROKE_WIDTH = 0.145
-# Extent as a fraction of the pad. A smaller drawing gets the line width of one this large, so that a
-# tap is still a visible dot.
+# Fraction of the pad. A smaller drawing gets the line width of one this large, so that a tap is
+# still a visible dot.
 MIN_EXTENT = 0.12
 FRACTIONAL_BITS = 4  # in the fixed-point coordinates that OpenCV takes
 

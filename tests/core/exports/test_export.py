@@ -125,7 +125,7 @@ def test_a_file_that_predicts_differently_is_discarded(format, trained, test, mo
     )
     if format == "script":  # it is checked with the run's weights, so its normalisation is changed
         right = script.build_script(run)
-        monkeypatch.setattr(script, "source", lambda run: right.replace("0.1307", "0.9"))
+        monkeypatch.setattr(script, "build_script", lambda run: right.replace("0.1307", "0.9"))
     else:
         making = exports._WRITERS[format]
         monkeypatch.setitem(
