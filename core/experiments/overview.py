@@ -67,8 +67,8 @@ def fold_groups(
     """List the matching runs, with one entry for each group that has a matching run.
 
     Args:
-        runs: all runs.
-        matching: those to list.
+        runs: all runs, from which groups are formed.
+        matching: the runs to list.
         order: one of `listing.SORT_KEYS`. A group is sorted by the mean of its finished runs' keys
             ("newest": by its newest finished run; "name": by its own name).
         expanded: whether the matching runs of a group follow it.
