@@ -1,4 +1,4 @@
-"""The Augmenter: applies a list of transforms to images. Albumentations is imported on first use."""
+"""The Augmenter applies transforms to images. Albumentations is imported on first use."""
 
 from __future__ import annotations
 
