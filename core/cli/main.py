@@ -169,7 +169,8 @@ def evaluate(run: RunName, which: Which = "last", json_: Json = False) -> None:
     epoch = row.epoch if row else None
     text = (
         f"{run} ({which} epoch, {epoch}): {100 * correct / total:.2f} % of the "
-        f"{scores.TEST_IMAGES}, {correct:,} of {total:,} (95 % interval {low:.2f} to {high:.2f}), mean loss {loss:.6f}."
+        f"{scores.TEST_IMAGES}, {correct:,} of {total:,} "
+        f"(95 % confidence interval: {low:.2f} to {high:.2f}), mean loss {loss:.6f}."
     )
     if which == "best" and not opened.config.holdout:
         text += " This epoch was chosen on the test images, so its accuracy is biased upwards."
