@@ -107,7 +107,7 @@ _BATCH = (
 _RATE = (Field("factor", float, low=0, high=MAX_LR, required=True),)
 _MESSAGE = (Field("message", str, "", max_length=MAX_MESSAGE),)
 _ROW = (Field("row", dict, fields=_EPOCH, required=True),)
-_MORE = {"started": (), "resumed": (), "batch": _BATCH, "rate": _RATE, "epoch": _ROW}
+_MORE = {"started": (), "resumed": _MESSAGE, "batch": _BATCH, "rate": _RATE, "epoch": _ROW}
 EVENT_FIELDS = {kind: _EVENT + _MORE.get(kind, _MESSAGE) for kind in EVENT_KINDS}
 
 

@@ -117,6 +117,7 @@ def test_deleting_asks_first_and_can_be_undone(tab, checkpoints, guests):
     expect(dialog).to_have_count(0)
     assert open_run("initial", checkpoints)
     tab.get_by_role("button", name="Delete").click()
+    expect(dialog).to_be_visible()
     tab.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     tab.get_by_role("button", name="Delete").click()

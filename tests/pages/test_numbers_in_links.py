@@ -30,7 +30,7 @@ def test_other_pages_open_with_any_number(page, names, folder):
 
 def test_a_run_may_be_called_like_a_number(folder):
     app = open_page("pages/train.py", run="1e999")
-    assert "There is no run '1e999'" in app.warning[0].value
+    assert "1e999" in app.warning[0].value
 
 
 @pytest.mark.parametrize("number", ["1e999", NINES, "-1e999", "NaN", "9" * 5_000])

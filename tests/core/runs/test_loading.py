@@ -26,7 +26,7 @@ def test_weights_that_are_not_finite_are_refused(trained):
     tensors = load_file(run.folder / "last.safetensors")
     tensors["layers.1.bias"][3] = torch.nan
     save_tensors(run.folder / "last.safetensors", tensors)
-    with pytest.raises(RunError, match=r"layers\.1\.bias that is no number"):
+    with pytest.raises(RunError, match=r"layers\.1\.bias"):
         loading.load_model(store.open_run("a"))
 
 

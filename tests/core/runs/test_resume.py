@@ -10,7 +10,7 @@ from core.runs import (
     store,
     worker,
 )
-from core.training import trainer
+from core.training import runtime, trainer
 from tests.core.runs.interruptions import Killed, kill, request_at
 
 
@@ -151,7 +151,7 @@ def test_a_resumed_run_keeps_its_runtime(tiny, digits, monkeypatch):
     worker.train(run.folder, digits)
     before = store.open_run("kept").runtime
     monkeypatch.setattr(
-        trainer,
+        runtime,
         "resolve_runtime",
         lambda *arguments: before.changed(threads=7, precision="bf16"),
     )
