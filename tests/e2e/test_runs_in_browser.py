@@ -65,8 +65,9 @@ def test_two_runs_are_selected_compared_and_in_the_link(tab):
         f"path[stroke='{style.run_colour('final')}'], path[stroke='{style.run_colour('initial')}']"
     )
     expect(lines.first).to_be_visible()
-    strokes = set(lines.evaluate_all("all => all.map(each => each.getAttribute('stroke'))"))
-    assert strokes == {style.run_colour("final"), style.run_colour("initial")}
+    for name in ("final", "initial"):
+        stroke = f"path[stroke='{style.run_colour(name)}']"
+        expect(curves(tab).locator(stroke).first).to_be_visible()
     expect(curves(tab)).to_contain_text(re.compile(r"final\s+99"))
     for row in ("Parameters", "Network", "Augmentation", "Schedule"):
         expect(comparison(tab).get_by_role("rowheader", name=row, exact=True)).to_be_visible()
