@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Augmenter:
-    """Applies a list of transforms; the result depends only on the images, the seed and the key.
+    """Applies a list of transforms; the result depends only on the images, the random seed and the key.
 
     Stateless and picklable, so that any process can do any part of the work.
 

@@ -58,7 +58,9 @@ def describe_changes(
     if run.parent is not None and run.parent["name"] == before.name:
         which, epoch = run.parent["which"], run.parent["epoch"]
         lines.insert(0, f"Started from the {which} weights of {before.name} (epoch {epoch})")
-    blocks: list[Block] = [NumberedList(lines) if lines else Paragraph("Only the seed differs.")]
+    blocks: list[Block] = [
+        NumberedList(lines) if lines else Paragraph("Only the random seed differs.")
+    ]
     if predictions is not None and test is not None:
         try:
             earlier = load_predictions(before, test=test)
