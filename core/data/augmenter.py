@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Augmenter:
-    """Applies a list of transforms; the result depends only on the images, the random seed and the key.
+    """Apply a list of transforms; the result depends only on images, random seed and key.
 
     Stateless and picklable, so that any process can do any part of the work.
 
