@@ -12,11 +12,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.config import RunConfig
-from core.data.batches import Batches, normalise
+from core.data.batches import Batches
 from core.data.dataset import Mnist, hold_out
 from core.data.labelled_images import LabelledImages
 from core.errors import RunError, UserError
@@ -24,20 +23,15 @@ from core.models.network import build, load_weights
 from core.runtime import Runtime
 from core.training import schedules
 from core.training.cuda_graphs import CapturedStep, can_capture, mutable_state
-from core.training.distillation import Teacher, distillation_loss
+from core.training.distillation import Teacher
 from core.training.evaluation import evaluate
 from core.training.optimizers import Average, build_optimizer, load_optimizer_state, set_rate
 from core.training.plan import plan
-from core.training.precision import DTYPES, autocast
+from core.training.precision import DTYPES
 from core.training.random_state import RandomState
 from core.training.results import BatchResult, EpochResult, TestResult
-from core.training.runtime import (
-    choose_device,
-    keep_freed_memory,
-    move_model,
-    prepare_runtime,
-    to_layout,
-)
+from core.training.runtime import choose_device, keep_freed_memory, move_model, prepare_runtime
+from core.training.step import TrainingStep
 
 STATE_FORMAT = 2
 # Reading a loss waits for the GPU, so there the loss is checked once in so many steps.
@@ -96,9 +90,15 @@ class Training:
             if config.ema_decay
             else None
         )
-        sum_dtype = torch.float32 if self.device.type == "mps" else torch.float64
-        self.loss_sum = torch.zeros((), dtype=sum_dtype, device=self.device)
-        self.correct = torch.zeros((), dtype=torch.int64, device=self.device)
+        self.compute = TrainingStep(
+            config,
+            self.model,
+            self.optimizer,
+            self.teacher,
+            self.device,
+            self.dtype,
+            self.layout,
+        )
         self.captured = self._make_captured_step() if can_capture(config, self.device) else None
 
         self.epoch = self.step = 0  # done
@@ -172,8 +172,8 @@ class Training:
             "seconds": self._elapsed(),
             "rate_factor": self.rate_factor,
             "epoch_lr": self.epoch_lr,
-            "loss_sum": self.loss_sum,
-            "correct": self.correct,
+            "loss_sum": self.compute.loss_sum,
+            "correct": self.compute.correct,
         }
 
     def weights(self) -> dict[str, Tensor]:
@@ -199,9 +199,9 @@ class Training:
         return Batches.for_run(self.config, training, transforms, self.runtime.workers, teacher)
 
     def _make_captured_step(self) -> CapturedStep:
-        sums = (self.loss_sum, self.correct)
+        sums = (self.compute.loss_sum, self.compute.correct)
         return CapturedStep(
-            self._compute,
+            self.compute,
             self.optimizer,
             lambda: mutable_state(self.model, self.optimizer, sums),
             self.config.batch_size,
@@ -216,7 +216,7 @@ class Training:
             self.epoch_lr = lr
         set_rate(self.optimizer, lr, schedules.momentum(self.config, step, self.steps))
         if self.captured is None or teacher_logits is not None:
-            nll = self._compute(images, labels, teacher_logits)
+            nll = self.compute(images, labels, teacher_logits)
         else:
             nll = self.captured(images, labels)
         if self.average is not None:
@@ -226,40 +226,6 @@ class Training:
         if self.device.type == "cpu" or is_last or self.step % STEPS_BETWEEN_CHECKS == 0:
             self._check_finite("loss", nll.item(), f"epoch {self.epoch + 1}, step {self.step}")
         return BatchResult(self.epoch + 1, self.step, self.steps, nll, lr)
-
-    def _compute(
-        self, images: Tensor, labels: Tensor, teacher_logits: Tensor | None = None
-    ) -> Tensor:
-        """Update the weights and the sums; return the mean negative log-likelihood, 0-d.
-
-        Runs on the device alone, so that it can be captured as a CUDA graph.
-        """
-        batch = to_layout(normalise(images, self.device), self.layout)  # (B, 1, 28, 28)
-        targets = labels.to(self.device, non_blocking=True)
-        if self.teacher is not None and teacher_logits is None:
-            teacher_logits = self.teacher(images)  # (B, 10)
-        with autocast(self.device, self.dtype):
-            logits = self.model(batch)  # (B, 10)
-        logits = logits.float()
-        log_probabilities = F.log_softmax(logits, 1)
-        nll = F.nll_loss(log_probabilities, targets)
-        loss, smoothing = nll, self.config.label_smoothing
-        if smoothing:
-            loss = (1 - smoothing) * nll - smoothing * log_probabilities.mean()
-        if teacher_logits is not None:
-            share = self.config.teacher_share
-            loss = (1 - share) * loss + share * distillation_loss(
-                log_probabilities, logits, teacher_logits, self.config.temperature
-            )
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        if self.config.clip_norm:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
-        self.optimizer.step()
-        nll = nll.detach()
-        self.loss_sum += nll.to(self.loss_sum.dtype) * len(labels)
-        self.correct += (log_probabilities.detach().argmax(1) == targets).sum()
-        return nll
 
     def _check_finite(self, name: str, loss: float, position: str) -> None:
         if not math.isfinite(loss):
@@ -276,8 +242,8 @@ class Training:
             epoch=self.epoch + 1,
             lr=self.epoch_lr,
             seconds=round(self._elapsed(), 3),
-            train_loss=self.loss_sum.item() / train_total,
-            train_correct=int(self.correct),
+            train_loss=self.compute.loss_sum.item() / train_total,
+            train_correct=int(self.compute.correct),
             train_total=train_total,
             val_loss=val_loss,
             val_correct=val_correct,
@@ -285,8 +251,8 @@ class Training:
         )
         self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
         self._clock = time.perf_counter()
-        self.loss_sum.zero_()
-        self.correct.zero_()
+        self.compute.loss_sum.zero_()
+        self.compute.correct.zero_()
         return result
 
     def _score(self, data: LabelledImages[Tensor]) -> tuple[float, int]:
@@ -315,8 +281,8 @@ class Training:
             self.epoch, self.step = int(state["epoch"]), int(state["step"])
             self.seconds, self.rate_factor = float(state["seconds"]), float(state["rate_factor"])
             self.epoch_lr = float(state["epoch_lr"])
-            self.loss_sum.copy_(state["loss_sum"])
-            self.correct.copy_(state["correct"])
+            self.compute.loss_sum.copy_(state["loss_sum"])
+            self.compute.correct.copy_(state["correct"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise RunError(
                 f"the saved state does not fit this run ({type(error).__name__}); "

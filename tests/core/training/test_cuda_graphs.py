@@ -78,10 +78,12 @@ def train(config, digits, make_capture=None):
     assert training.captured is None
     if make_capture is not None:
         training.captured = OnTheCpu(
-            training._compute,
+            training.compute,
             training.optimizer,
             lambda: mutable_state(
-                training.model, training.optimizer, (training.loss_sum, training.correct)
+                training.model,
+                training.optimizer,
+                (training.compute.loss_sum, training.compute.correct),
             ),
             config.batch_size,
             CPU,

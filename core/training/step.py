@@ -1,0 +1,86 @@
+"""One training step: forward pass, loss, gradients, update, and the epoch's sums."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.config import RunConfig
+from core.data.batches import normalise
+from core.training.distillation import Teacher, distillation_loss
+from core.training.precision import autocast
+from core.training.runtime import to_layout
+
+
+class TrainingStep:
+    """A training step computed by torch, on any device.
+
+    Runs on the device alone, so that it can be captured as a CUDA graph.
+
+    Args:
+        config: loss, clipping and batch size.
+        model: on the device; updated in place.
+        optimizer: of the model's parameters, with the rate of the step.
+        teacher: computes the teacher's logits where the caller has none; None: no teacher.
+        device, dtype, layout: where and how to compute.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        teacher: Teacher | None,
+        device: torch.device,
+        dtype: torch.dtype,
+        layout: str,
+    ):
+        self.config, self.model, self.optimizer = config, model, optimizer
+        self.teacher = teacher
+        self.device, self.dtype, self.layout = device, dtype, layout
+        sum_dtype = torch.float32 if device.type == "mps" else torch.float64
+        self.loss_sum = torch.zeros((), dtype=sum_dtype, device=device)
+        """Sum of the negative log-likelihood over the epoch's images so far."""
+        self.correct = torch.zeros((), dtype=torch.int64, device=device)
+        """Images of the epoch so far that were classified correctly."""
+
+    def __call__(
+        self, images: Tensor, labels: Tensor, teacher_logits: Tensor | None = None
+    ) -> Tensor:
+        """Update the weights and the sums.
+
+        Args:
+            images: (B, 28, 28) uint8.
+            labels: (B,) int64.
+            teacher_logits: (B, 10) float32; None: computed here if there is a teacher.
+
+        Returns:
+            The mean negative log-likelihood of the batch before the update, 0-d.
+        """
+        batch = to_layout(normalise(images, self.device), self.layout)  # (B, 1, 28, 28)
+        targets = labels.to(self.device, non_blocking=True)
+        if self.teacher is not None and teacher_logits is None:
+            teacher_logits = self.teacher(images)  # (B, 10)
+        with autocast(self.device, self.dtype):
+            logits = self.model(batch)  # (B, 10)
+        logits = logits.float()
+        log_probabilities = F.log_softmax(logits, 1)
+        nll = F.nll_loss(log_probabilities, targets)
+        loss, smoothing = nll, self.config.label_smoothing
+        if smoothing:
+            loss = (1 - smoothing) * nll - smoothing * log_probabilities.mean()
+        if teacher_logits is not None:
+            share = self.config.teacher_share
+            loss = (1 - share) * loss + share * distillation_loss(
+                log_probabilities, logits, teacher_logits, self.config.temperature
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.config.clip_norm:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        self.optimizer.step()
+        nll = nll.detach()
+        self.loss_sum += nll.to(self.loss_sum.dtype) * len(labels)
+        self.correct += (log_probabilities.detach().argmax(1) == targets).sum()
+        return nll
