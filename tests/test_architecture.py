@@ -45,6 +45,7 @@ MAY_BE_HEAVY = {
     "core.training.random_state",
     "core.training.distillation",
     "core.training.runtime",
+    "core.training.step",
     "core.training.cuda_graphs",
     "core.data.dataset",
     "core.data.batches",

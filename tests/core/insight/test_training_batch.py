@@ -9,6 +9,7 @@ import torch
 from core.config import RunConfig
 from core.errors import DataError
 from core.insight.training_batch import batch_at, validation
+from core.training import step as training_step
 from core.training import trainer
 from core.training.trainer import Training
 
@@ -29,17 +30,17 @@ def record_batches(
 ) -> dict[tuple[int, int], tuple[np.ndarray, np.ndarray]]:
     """Images and labels of every training step, by epoch and step from 1."""
     images: list[torch.Tensor] = []
-    normalise = trainer.normalise
+    normalise = training_step.normalise
     monkeypatch.setattr(
-        trainer,
+        training_step,
         "normalise",
         lambda batch, *rest: images.append(batch.clone()) or normalise(batch, *rest),
     )
     monkeypatch.setattr(trainer, "evaluate", lambda *rest: (1.0, 1))
     labels: list[torch.Tensor] = []
-    nll_loss = trainer.F.nll_loss
+    nll_loss = training_step.F.nll_loss
     monkeypatch.setattr(
-        trainer.F,
+        training_step.F,
         "nll_loss",
         lambda log_probabilities, batch, *rest, **options: (
             labels.append(batch.clone()) or nll_loss(log_probabilities, batch, *rest, **options)
