@@ -1,0 +1,77 @@
+"""Compiles calls of the C kernels for tests and benchmarks, and brings arrays to their layout."""
+
+from __future__ import annotations
+
+import ctypes
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+KERNELS = Path(__file__).parents[3] / "core" / "compiled" / "kernels"
+FLAGS = (
+    "-O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math -fno-signed-zeros -mcpu=native "
+    "-mprefer-vector-width=512 -shared -fPIC -nostdlib"
+)
+
+
+class Library:
+    """Compiled calls of kernels.
+
+    Args:
+        calls: C statements by name; they read float pointers p[0], p[1]... and integers n[0]...
+        folder: where the source and the library are written.
+    """
+
+    def __init__(self, calls: Mapping[str, str], folder: Path, flags: str = FLAGS):
+        headers = sorted(path.name for path in KERNELS.glob("*.h"))
+        used = [name for name in headers if name not in ("phases.h",)]
+        functions = [
+            f"void {name}(float **p, const int *n) {{ {call} }}" for name, call in calls.items()
+        ]
+        lines = [*(f'#include "{name}"' for name in used), "int lanes(void) { return LANES; }"]
+        source, target = folder / "calls.c", folder / "calls.so"
+        source.write_text("\n".join((*lines, *functions, "")))
+        command = [sys.executable, "-m", "ziglang", "cc", *flags.split(), f"-I{KERNELS}"]
+        subprocess.run([*command, str(source), "-o", str(target)], check=True)
+        self._library = ctypes.CDLL(str(target))
+        self.lanes: int = self._library.lanes()
+
+    def __call__(
+        self, name: str, *arrays: np.ndarray | None, numbers: tuple[int, ...] = ()
+    ) -> None:
+        """Run a call on contiguous float32 arrays and integers."""
+        pointers = (ctypes.c_void_p * max(1, len(arrays)))()
+        for i, array in enumerate(arrays):
+            assert array is None or (array.dtype == np.float32 and array.flags["C_CONTIGUOUS"])
+            pointers[i] = None if array is None else array.ctypes.data
+        getattr(self._library, name)(pointers, (ctypes.c_int * max(1, len(numbers)))(*numbers))
+
+    def pack(self, x: np.ndarray) -> np.ndarray:
+        """(N, ...) -> (chunks, ..., lanes), aligned, with zeros in unused lanes."""
+        chunks = -(-len(x) // self.lanes)
+        padded = np.zeros((chunks * self.lanes, *x.shape[1:]), np.float32)
+        padded[: len(x)] = x
+        packed = np.moveaxis(padded.reshape(chunks, self.lanes, *x.shape[1:]), 1, -1)
+        return aligned(*packed.shape, values=packed)
+
+    def unpack(self, x: np.ndarray, count: int) -> np.ndarray:
+        """(chunks, ..., lanes) -> (count, ...)."""
+        return np.moveaxis(x, -1, 1).reshape(-1, *x.shape[1:-1])[:count]
+
+    def mask(self, count: int) -> np.ndarray:
+        """(lanes,): 1 for the first lanes, 0 for the others."""
+        values = (np.arange(self.lanes) < count).astype(np.float32)
+        return aligned(self.lanes, values=values)
+
+
+def aligned(*shape: int, values: np.ndarray | float = np.nan) -> np.ndarray:
+    """A float32 array that starts at a multiple of 64 bytes."""
+    size = int(np.prod(shape))
+    memory = np.empty(size + 16, np.float32)
+    start = -memory.ctypes.data // 4 % 16
+    array = memory[start : start + size].reshape(shape)
+    array[...] = values
+    return array
