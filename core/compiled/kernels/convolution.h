@@ -14,8 +14,8 @@
 #pragma once
 #include "vector.h"
 
-#define SUMS (REGISTERS * 3 / 4) // vectors of sums that a loop keeps in registers
-#define OUTPUTS 4                       // output channels that share what is read
+#define SUMS (REGISTERS * 3 / 4)  // vectors of sums that a loop keeps in registers
+#define OUTPUTS 4                 // output channels that share what is read
 
 #define OUTPUT_SIDE(SIDE, KERNEL, STRIDE, PADDING) \
     (((SIDE) + 2 * (PADDING) - (KERNEL)) / (STRIDE) + 1)
@@ -70,9 +70,13 @@ INLINE void conv_block(const vec *x, const float *w, const float *bias, vec *y, 
                 const int tap = FLIP ? KERNEL * KERNEL - 1 - ky * KERNEL - kx : ky * KERNEL + kx;
                 const vec *pixels = x + i * X_CHANNEL + ky * X_LINE + kx;
                 const float *taps = w + i * W_IN + tap;
-                UNROLL for (int o = 0; o < BLOCK; o++)
-                    UNROLL for (int j = 0; j < COLUMNS; j++)
-                        sum[o][j] += taps[o * W_OUT] * pixels[j * STRIDE];
+                vec value[SUMS];
+                UNROLL for (int j = 0; j < COLUMNS; j++) value[j] = pixels[j * STRIDE];
+                UNROLL for (int o = 0; o < BLOCK; o++) {
+                    const vec weight = splat(taps[o * W_OUT]);
+                    UNROLL for (int j = 0; j < COLUMNS; j++) sum[o][j] += weight * value[j];
+                    UNROLL for (int j = 0; j < COLUMNS; j++) IN_ORDER(sum[o][j]);
+                }
             }
         }
     }
@@ -127,23 +131,42 @@ INLINE void conv_lines(const float *x, const float *w, const float *bias, float 
     }
 }
 
-// Sums and squared deviations from the mean of each channel's given lines, over lanes with mask 1:
+// Sums and squared deviations from the mean of each channel's given pixels, over lanes with mask 1:
 // sums[c] = sum of y, sums[C + c] = sum of (y - mean)^2.
+//
+// In one pass, over differences d from each lane's first value, so that a large mean costs no
+// digits; the deviations of n pixels from their lane's mean are sum d^2 - (sum d)^2 / n, those of
+// the lanes' means from the common mean are added (Chan, Golub and LeVeque 1979).
 INLINE void channel_sums(const float *y, float *sums, const int CHANNELS, const int PIXELS,
                          int pixel_begin, int pixel_end, const float *mask) {
-    vec valid = load(mask);
-    float count = sum_lanes(valid) * (pixel_end - pixel_begin);
+    enum { CHAINS = 4 }; // independent sums, which hide the latency of an addition
+    const vec valid = load(mask);
+    const int pixels = pixel_end - pixel_begin;
+    const float count = sum_lanes(valid) * pixels;
     for (int c = 0; c < CHANNELS; c++) {
-        const float *channel = y + (size_t)c * PIXELS * LANES;
-        vec total = splat(0), square = splat(0);
-        for (int p = pixel_begin; p < pixel_end; p++) total += load(channel + p * LANES);
-        float sum = sum_lanes(total * valid), mean = sum / count;
-        for (int p = pixel_begin; p < pixel_end; p++) {
-            vec centred = load(channel + p * LANES) - mean;
-            square += centred * centred;
+        const vec *values = (const vec *)y + (size_t)c * PIXELS + pixel_begin;
+        const vec first = values[0];
+        vec total[CHAINS], square[CHAINS];
+        UNROLL for (int k = 0; k < CHAINS; k++) total[k] = square[k] = splat(0);
+        int p = 0;
+        for (; p + CHAINS <= pixels; p += CHAINS)
+            UNROLL for (int k = 0; k < CHAINS; k++) {
+                const vec difference = values[p + k] - first;
+                total[k] += difference;
+                square[k] += difference * difference;
+            }
+        for (; p < pixels; p++) {
+            const vec difference = values[p] - first;
+            total[0] += difference;
+            square[0] += difference * difference;
         }
+        UNROLL for (int k = 1; k < CHAINS; k++) total[0] += total[k], square[0] += square[k];
+        const vec shift = total[0] * (1.0f / pixels);
+        const float sum = sum_lanes((first + shift) * valid) * pixels;
+        const vec between = first + shift - sum / count;
         sums[c] = sum;
-        sums[CHANNELS + c] = sum_lanes(square * valid);
+        sums[CHANNELS + c] =
+            sum_lanes((square[0] - total[0] * shift + (float)pixels * between * between) * valid);
     }
 }
 
@@ -215,11 +238,16 @@ INLINE void weight_block(const vec *x, const vec *dy, float *dw, const int BLOCK
     UNROLL for (int o = 0; o < BLOCK; o++)
         UNROLL for (int t = 0; t < STREAMS; t++) sum[o][t] = splat(0);
     for (int line = 0; line < lines; line++, x += STRIDE * X_LINE, dy += WIDTH)
-        ROLLED for (int column = 0; column < WIDTH; column++)
-            UNROLL for (int o = 0; o < BLOCK; o++)
-                UNROLL for (int t = 0; t < STREAMS; t++)
-                    sum[o][t] += dy[o * Y_CHANNEL + column] *
-                                 x[column * STRIDE + t / ROW * X_ROW + t % ROW * X_STEP];
+        ROLLED for (int column = 0; column < WIDTH; column++) {
+            vec value[SUMS];
+            UNROLL for (int t = 0; t < STREAMS; t++)
+                value[t] = x[column * STRIDE + t / ROW * X_ROW + t % ROW * X_STEP];
+            UNROLL for (int o = 0; o < BLOCK; o++) {
+                const vec gradient = dy[o * Y_CHANNEL + column];
+                UNROLL for (int t = 0; t < STREAMS; t++) sum[o][t] += gradient * value[t];
+                UNROLL for (int t = 0; t < STREAMS; t++) IN_ORDER(sum[o][t]);
+            }
+        }
     UNROLL for (int o = 0; o < BLOCK; o++)
         UNROLL for (int t = 0; t < STREAMS; t++)
             dw[o * DW_OUT + t * DW_STREAM] += sum_lanes(sum[o][t]);

@@ -35,6 +35,16 @@
 typedef float vec __attribute__((vector_size(4 * LANES), aligned(4 * LANES), may_alias));
 typedef int32_t ivec __attribute__((vector_size(4 * LANES), aligned(4 * LANES), may_alias));
 
+// Fixes the order of a loop for the compiler: `sum` is complete here, and memory is read anew after
+// it. Left alone, compilers read ahead until sums no longer fit into the registers.
+#if defined(__x86_64__)
+#define IN_ORDER(sum) __asm__ volatile("" : "+v"(sum) : : "memory")
+#elif defined(__aarch64__)
+#define IN_ORDER(sum) __asm__ volatile("" : "+w"(sum) : : "memory")
+#else
+#define IN_ORDER(sum)
+#endif
+
 INLINE vec load(const float *x) { return *(const vec *)x; }
 INLINE void store(float *x, vec v) { *(vec *)x = v; }
 INLINE vec splat(float v) { return v - (vec){0}; }
