@@ -44,6 +44,8 @@ class Runtime:
     """Processes that augment images."""
     teacher_precision: str | None = None
     """Number format of the teacher's arithmetic; None without a teacher."""
+    not_captured: str = ""
+    """Why a GPU does not replay the training steps as a CUDA graph; empty if it does."""
     parameters: int
     steps_per_epoch: int
     train_images: int
@@ -104,6 +106,7 @@ _FIELDS = (
     _count("threads", high=4_096, required=True),
     _count("workers", 0, 4_096, default=0),
     Field("teacher_precision", str, choices=PRECISIONS, nullable=True),
+    Field("not_captured", str, ""),
     _count("parameters", required=True),
     _count("steps_per_epoch", required=True),
     _count("train_images", required=True),

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from core.data.draws import draw_uniform
+
 
 def draw(
     row: Mapping[str, Any], generator: random.Random, count: int
@@ -21,7 +23,8 @@ def draw(
 
     Args:
         row: an affine transform as `augmentations.complete` returns it.
-        generator: draws one number per image if p is below 1, and seven per transformed image.
+        generator: gives one number per image if p is below 1, and seven per transformed image; it
+            is not advanced.
         count: number of images.
 
     Returns:
@@ -43,15 +46,12 @@ def draw(
     ranges = [
         (centre - spread, (centre + spread) - (centre - spread)) for centre, spread in spreads
     ]
-    indices, drawn, p, random_number = [], [], row["p"], generator.random
-    for index in range(count):
-        if p >= 1 or random_number() < p:
-            indices.append(index)
-            drawn.append([low + width * random_number() for low, width in ranges])
-    values = np.array(drawn).reshape(-1, len(ranges))
+    indices, numbers = draw_uniform(generator, row["p"], count, len(ranges))
+    low, width = np.array(ranges).T
+    values = low + width * numbers
     if row["aspect"] == "kept":
         values[:, 5] = values[:, 4]
-    return np.array(indices, np.int64), values
+    return indices, values
 
 
 def matrices(values: np.ndarray, side: int) -> np.ndarray:
@@ -78,6 +78,19 @@ def matrices(values: np.ndarray, side: int) -> np.ndarray:
     centre = (side - 1) / 2
     offsets = shifts + centre - linear.sum(2) * centre
     return np.concatenate([linear, offsets[:, :, None]], 2)
+
+
+def invert(maps: np.ndarray) -> np.ndarray:
+    """Return the inverse maps.
+
+    Args:
+        maps: (n, 2, 3) float64, as `matrices` returns them.
+
+    Returns:
+        (n, 2, 3) float64.
+    """
+    linear = np.linalg.inv(maps[:, :, :2])
+    return np.concatenate([linear, -linear @ maps[:, :, 2:]], 2)
 
 
 def warp(images: np.ndarray, row: Mapping[str, Any], generator: random.Random, border: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -39,14 +38,13 @@ class Augmenter:
         import cv2
         import numpy as np
 
+        from core.data.draws import split_seed
+
         cv2.setNumThreads(0)  # threads are slower for 28x28 pixels, and do not survive a fork
         images = images.copy()
         for position, row in enumerate(self.transforms):
             kind = KINDS[row["kind"]]
-            # One random stream for each transform: with `Compose(seed=)` all would share one, and
-            # their draws would correlate.
-            for_numpy, for_python = np.random.SeedSequence([self.seed, *key, position]).spawn(2)
-            generator = random.Random(int(for_python.generate_state(1, np.uint64)[0]))
+            for_numpy, generator = split_seed(self.seed, key, position)
             if kind.in_place is not None:
                 kind.in_place(cv2, row, images, generator)
                 continue

@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 from core.config import RunConfig
 from core.data.augmentations import Transform
 from core.data.augmenter import Augmenter
+from core.data.device_augmenter import DeviceAugmenter, can_augment
 from core.data.labelled_images import LabelledImages
 from core.data.workers import BackgroundLoader, available_cpus
 from core.errors import DataError
@@ -26,6 +27,7 @@ MEAN, STD = 0.1307, 0.3081  # of the 60,000 training images; white is 1
 CHUNK = 1_536  # images augmented at a time: about 50 ms of work, so that hand-over costs little
 TEACHER_CHUNK = 1_000  # images that the teacher sees at a time without augmentation
 
+CPU = torch.device("cpu")
 Teacher = Callable[[Tensor], Tensor]  # images (N, 28, 28) uint8 -> logits (N, 10) float32
 
 
@@ -81,14 +83,16 @@ class Batches:
     """Shuffled and augmented batches of a training set, the same for any number of workers.
 
     Args:
-        training: the images to train on; on the CPU if there are transforms.
+        training: the images to train on, on the CPU.
         batch_size: images per step, at least 1; an epoch's last batch may be smaller.
         transforms: rows as `augmentations.check` returns them; empty: no augmentation.
         seed: fixes order and augmentation.
         workers: processes that augment, at most one per CPU; 0: this process augments.
         augmented_epochs: number of epochs, from the first, with augmentation; None: all.
-        teacher: computes logits of the images as they are trained on; must be picklable if there
-            are workers.
+        teacher: computes logits of the images as they are trained on; if the device is the CPU and
+            there are workers, it must be picklable.
+        device: of the teacher and of training. A CUDA device holds the images and augments them,
+            if it can; otherwise they are augmented on the CPU and sent there.
 
     Raises:
         DataError: there are no images to train on.
@@ -103,15 +107,18 @@ class Batches:
         workers: int = 1,
         augmented_epochs: int | None = None,
         teacher: Teacher | None = None,
+        device: torch.device = CPU,
     ):
         if len(training) == 0:
             raise DataError("there are no images to train on; reduce holdout.")
-        self.training = training
+        self.training = training.to(device) if device.type == "cuda" else training
+        self.device = device
+        self.augments_on_device = augments_on(device, transforms)
         self.batch_size, self.seed = batch_size, seed
         self.transforms = tuple(transforms)
         self.augmented_epochs = augmented_epochs
         self.teacher = teacher
-        self.workers = min(workers, available_cpus()) if self.transforms else 0
+        self.workers = min(workers, available_cpus()) if self._augments_on_cpu() else 0
         self.steps_per_epoch = -(-len(training) // batch_size)
 
     @classmethod
@@ -122,6 +129,7 @@ class Batches:
         transforms: Sequence[Transform],
         workers: int = 0,
         teacher: Teacher | None = None,
+        device: torch.device = CPU,
     ) -> Batches:
         """Return the batches of a run.
 
@@ -129,7 +137,7 @@ class Batches:
             config: the run.
             training: its training images, without the hold-out (`dataset.hold_out`).
             transforms: its transforms, as the plan holds them.
-            workers, teacher: as of the class.
+            workers, teacher, device: as of the class.
         """
         return cls(
             training,
@@ -139,6 +147,7 @@ class Batches:
             workers,
             config.augmented_epochs,
             teacher,
+            device,
         )
 
     def stream(
@@ -169,6 +178,7 @@ class Batches:
         logits = None
         if self.teacher is not None:
             logits = torch.cat([self.teacher(part) for part in images.split(TEACHER_CHUNK)])
+            logits = logits.to(images.device)
         for epoch in range(start_epoch, epochs):
             first = start_step if epoch == start_epoch else 0
             order = epoch_order(self.seed, epoch, len(labels))[first * self.batch_size :]
@@ -192,10 +202,16 @@ class Batches:
             for epoch in range(start_epoch, epochs)
             for chunk in range(start_step // steps if epoch == start_epoch else 0, chunks)
         ]
-        dataset = AugmentedChunks(self, steps * self.batch_size)
+        size = steps * self.batch_size
         skip = start_step % steps
-        loader = BackgroundLoader(dataset, keys, self.workers) if self.workers else None
-        source: Iterable[tuple[Tensor, ...]] = loader or map(dataset.get, keys)
+        loader: BackgroundLoader | None = None
+        source: Iterable[tuple[Tensor, ...]] = map(DeviceChunks(self, size).get, keys)
+        if self._augments_on_cpu():
+            dataset = AugmentedChunks(self, size)
+            loader = BackgroundLoader(dataset, keys, self.workers) if self.workers else None
+            source = loader or map(dataset.get, keys)
+            if self.device.type != "cpu":
+                source = map(self._send, source)
         try:
             for (epoch, chunk), parts in zip(keys, source, strict=True):
                 batches = zip(*(part.split(self.batch_size) for part in parts), strict=True)
@@ -208,15 +224,53 @@ class Batches:
             if loader is not None:
                 loader.close()
 
+    def _augments_on_cpu(self) -> bool:
+        return bool(self.transforms) and not self.augments_on_device
+
+    def _send(self, parts: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Return a chunk on the device, with the teacher's logits."""
+        if self.device.type == "cuda":
+            parts = tuple(part.pin_memory() for part in parts)
+        images, labels = (part.to(self.device, non_blocking=True) for part in parts)
+        return (images, labels) if self.teacher is None else (images, labels, self.teacher(images))
+
+
+def augments_on(device: torch.device, transforms: Sequence[Transform]) -> bool:
+    """Return whether a run on this device augments its images there."""
+    return device.type == "cuda" and can_augment(transforms)
+
+
+class DeviceChunks:
+    """The augmented images by (epoch, chunk), computed where the training images are."""
+
+    def __init__(self, batches: Batches, size: int):
+        self.training, self.teacher, self.size = batches.training, batches.teacher, size
+        self.augmenter = DeviceAugmenter(batches.transforms, batches.seed)
+        self._order = functools.lru_cache(maxsize=1)(
+            lambda epoch: epoch_order(batches.seed, epoch, len(self.training)).to(
+                self.training.images.device
+            )
+        )
+
+    def get(self, key: tuple[int, int]) -> tuple[Tensor, ...]:
+        """Return a chunk, as `AugmentedChunks.get` does, on the device."""
+        epoch, chunk = key
+        part = self.training[self._order(epoch)[chunk * self.size : (chunk + 1) * self.size]]
+        images = self.augmenter(part.images, key)
+        if self.teacher is None:
+            return images, part.labels
+        return images, part.labels, self.teacher(images)
+
 
 class AugmentedChunks(Dataset):
     """The augmented images by (epoch, chunk), as arrays, so that the dataset can be pickled."""
 
     def __init__(self, batches: Batches, size: int):
-        self.training: LabelledImages[np.ndarray] = batches.training.to_numpy()
+        self.training: LabelledImages[np.ndarray] = batches.training.to(CPU).to_numpy()
         self.seed, self.size = batches.seed, size
         self.augmenter = Augmenter(batches.transforms, batches.seed)
-        self.teacher = batches.teacher
+        # A worker process has no access to another device.
+        self.teacher = batches.teacher if batches.device.type == "cpu" else None
         self._order = functools.lru_cache(maxsize=2)(epoch_order)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from core.runs.run import STATE, find_best_epoch
 from core.runs.run_schema import check_epochs, clean_text
 
 if TYPE_CHECKING:
+    from core.runtime import Runtime
     from core.training.results import BatchResult, EpochResult, TestResult
     from core.training.trainer import Training
 
@@ -44,6 +45,7 @@ class Recorder:
         self.lock = threading.RLock()
         """Held while files are written."""
         self.rows: list[EpochResult] = []
+        self._runtime: Runtime | None = None  # in run.json
         self._loss_sum: Any = None
         self._step_count = self._event_count = 0
         self._last_batch: BatchResult | None = None
@@ -95,6 +97,7 @@ class Recorder:
             files.remove_partial_files(self.folder)
             with files.lock_folder(self.folder.parent):
                 store.update_run_json(self.folder, runtime=training.runtime.to_dict())
+            self._runtime = training.runtime
             kept = events.rewind(self.folder / events.NAME, epoch, step, len(self.rows))
             if self.rows and training.step == 0:
                 self._save_weights(training)
@@ -122,6 +125,10 @@ class Recorder:
         """Save state, weights, table and event of a finished epoch."""
         self.rows.append(result)
         with self.lock:
+            if training.runtime != self._runtime:  # a GPU refused to capture the step
+                with files.lock_folder(self.folder.parent):
+                    store.update_run_json(self.folder, runtime=training.runtime.to_dict())
+                self._runtime = training.runtime
             self.save_state(training)
             self._save_weights(training)
             self._save_epochs()

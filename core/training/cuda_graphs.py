@@ -9,15 +9,20 @@ Source: https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from core.config import RunConfig
+from core.training.muon import Muon
+from core.training.optimizers import Average, CapturableSgd, cycles_momentum
 
-Step = Callable[[Tensor, Tensor], Tensor]
+Step = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 Capture = Callable[[Callable[[], Tensor]], Callable[[], Tensor]]
 Tensors = Mapping[str, Sequence[Tensor]]
+# A number that varies from step to step, as the dicts and the key that hold it.
+Number = tuple[Sequence[dict[str, Any]], str]
 # Ordinary steps before the capture, in which libraries and the optimizer allocate their state.
 WARM_UP_STEPS = 3
 # Largest difference between a replayed and an ordinary step, relative to the change that the step
@@ -25,17 +30,33 @@ WARM_UP_STEPS = 3
 TOLERANCE = 0.3
 
 
-def can_capture(config: RunConfig, device: torch.device) -> bool:
-    """Whether a run's steps can be captured: on CUDA, if only images, labels and rate vary.
+def capture_obstacle(config: RunConfig) -> str:
+    """Return why the steps of a run on CUDA cannot be captured, as a sentence, or ""."""
+    if cycles_momentum(config) and config.optimizer in ("adam", "adamw"):
+        return f"{config.optimizer} keeps the momentum constant in a graph, but one-cycle varies it"
+    return ""
 
-    Muon uses the learning rate as a Python number, which a graph would keep constant.
+
+def varying_numbers(
+    optimizer: torch.optim.Optimizer, average: Average | None = None
+) -> list[Number]:
+    """Return where a step finds the numbers that the host sets before each step.
+
+    They are the learning rate, the momentum where the optimizer takes it as a tensor, and the
+    weight of the model in the average.
     """
-    cycles_momentum = config.schedule == "one-cycle" and config.momentum_cycle
-    return device.type == "cuda" and config.optimizer != "muon" and not cycles_momentum
+    names = ["lr"]
+    if isinstance(optimizer, Muon | CapturableSgd):
+        names.append("momentum")
+    numbers: list[Number] = [(optimizer.param_groups, name) for name in names]
+    return numbers if average is None else [*numbers, ([average.options], "weight")]
 
 
 def mutable_state(
-    model: nn.Module, optimizer: torch.optim.Optimizer, sums: Sequence[Tensor]
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    sums: Sequence[Tensor],
+    average: Average | None = None,
 ) -> dict[str, list[Tensor]]:
     """Return all tensors that a training step changes, grouped by the size of their changes.
 
@@ -43,6 +64,7 @@ def mutable_state(
         model: the network.
         optimizer: after its first step, so that its state exists.
         sums: totals over an epoch.
+        average: of the weights.
     """
     buffers = list(model.buffers())
     state = [
@@ -58,6 +80,7 @@ def mutable_state(
         "momentum": [tensor for tensor in state if tensor.ndim],
         "steps": [tensor for tensor in state if not tensor.ndim],
         "sums": list(sums),
+        "average": [] if average is None else list(average.tensors),
     }
 
 
@@ -85,9 +108,9 @@ class CapturedStep:
     all steps are done ordinarily.
 
     Args:
-        step: (images (B, 28, 28) uint8, labels (B,) int64) -> loss, 0-d; updates weights and sums
-            in place.
-        optimizer: of the step, with one learning rate for all parameters.
+        step: (images (B, 28, 28) uint8, labels (B,) int64, teacher logits (B, 10) float32 or None)
+            -> loss, 0-d; updates weights and sums in place.
+        numbers: the step's `varying_numbers`.
         state: returns the step's `mutable_state`.
         batch_size: smaller batches are done ordinarily.
         device: of the tensors.
@@ -97,41 +120,50 @@ class CapturedStep:
     def __init__(
         self,
         step: Step,
-        optimizer: torch.optim.Optimizer,
+        numbers: Sequence[Number],
         state: Callable[[], Tensors],
         batch_size: int,
         device: torch.device,
         capture: Capture = capture,
     ):
-        self.step, self.optimizer, self.state, self.capture = step, optimizer, state, capture
+        self.step, self.numbers, self.state, self.capture = step, numbers, state, capture
         self.device, self.warm_up_steps = device, WARM_UP_STEPS
         self.images = torch.zeros(batch_size, 28, 28, dtype=torch.uint8, device=device)
         self.labels = torch.zeros(batch_size, dtype=torch.int64, device=device)
-        self.lr = torch.zeros((), device=device)
+        self.teacher_logits: Tensor | None = None  # (B, 10), if the steps get any
+        self.values = [torch.zeros((), device=device) for _ in numbers]
+        """The graph's copies of the numbers."""
         self.refusal = ""
         """Why steps are not replayed; empty if they are, or will be."""
+        self._written: list[float | None] = [None] * len(numbers)
         self._replay: Callable[[], Tensor] | None = None
 
-    def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
+    def __call__(
+        self, images: Tensor, labels: Tensor, teacher_logits: Tensor | None = None
+    ) -> Tensor:
         """Do one step; return its loss as a new tensor."""
+        if self._replay is not None and len(labels) == len(self.labels):
+            return self._run_replay(self._replay, images, labels, teacher_logits)
         if self.refusal or len(labels) != len(self.labels):
-            return self.step(images, labels)
-        if self._replay is not None:
-            return self._run_replay(self._replay, images, labels)
+            return self.step(images, labels, teacher_logits)
         if self.warm_up_steps:
             self.warm_up_steps -= 1
-            return self.step(images, labels)
-        return self._capture_and_compare(images, labels)
+            return self.step(images, labels, teacher_logits)
+        return self._capture_and_compare(images, labels, teacher_logits)
 
-    def _capture_and_compare(self, images: Tensor, labels: Tensor) -> Tensor:
+    def _capture_and_compare(
+        self, images: Tensor, labels: Tensor, teacher_logits: Tensor | None
+    ) -> Tensor:
         """Do a step ordinarily, undo it, replay it, and keep the replay if both agree."""
+        if teacher_logits is not None:
+            self.teacher_logits = torch.zeros_like(teacher_logits, device=self.device)
         before, random = self._copy_state(), self._random_state()
-        loss = self.step(images, labels)
+        loss = self.step(images, labels, teacher_logits)
         after = self._copy_state()
         try:
             replay = self._capture()
             self._restore(before, random)
-            replayed_loss = self._run_replay(replay, images, labels)
+            replayed_loss = self._run_replay(replay, images, labels, teacher_logits)
             difference = _first_difference(before, after, self._copy_state())
             if not difference and not replayed_loss.isfinite():
                 difference = "loss"
@@ -145,21 +177,38 @@ class CapturedStep:
         return replayed_loss
 
     def _capture(self) -> Callable[[], Tensor]:
-        # Images, labels and rate are zero meanwhile: if the graph kept them, the comparison fails.
-        rates = [group["lr"] for group in self.optimizer.param_groups]
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.lr
+        # Images, labels, logits and numbers are zero meanwhile: if the graph kept them, the
+        # comparison would fail.
+        numbers = self._read_numbers()
+        for (holders, key), value in zip(self.numbers, self.values, strict=True):
+            for holder in holders:
+                holder[key] = value
         try:
-            return self.capture(lambda: self.step(self.images, self.labels))
+            return self.capture(lambda: self.step(self.images, self.labels, self.teacher_logits))
         finally:
-            for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate
+            for (holders, key), number in zip(self.numbers, numbers, strict=True):
+                for holder in holders:
+                    holder[key] = number
 
-    def _run_replay(self, replay: Callable[[], Tensor], images: Tensor, labels: Tensor) -> Tensor:
+    def _run_replay(
+        self,
+        replay: Callable[[], Tensor],
+        images: Tensor,
+        labels: Tensor,
+        teacher_logits: Tensor | None,
+    ) -> Tensor:
         self.images.copy_(images, non_blocking=True)
         self.labels.copy_(labels, non_blocking=True)
-        self.lr.fill_(self.optimizer.param_groups[0]["lr"])
+        if self.teacher_logits is not None and teacher_logits is not None:
+            self.teacher_logits.copy_(teacher_logits, non_blocking=True)
+        for at, number in enumerate(self._read_numbers()):
+            if number != self._written[at]:
+                self.values[at].fill_(number)
+                self._written[at] = number
         return replay().clone()  # the next replay overwrites the original
+
+    def _read_numbers(self) -> list[float]:
+        return [holders[0][key] for holders, key in self.numbers]
 
     def _copy_state(self) -> dict[str, list[Tensor]]:
         return {

@@ -36,14 +36,15 @@ def evaluate(
     """
     training = model.training
     model.eval()
-    loss, correct = 0.0, 0
+    losses, correct = [], []
     for start in range(0, len(images), EVALUATION_BATCH):
         batch = normalise(images[start : start + EVALUATION_BATCH], device)
         targets = labels[start : start + EVALUATION_BATCH].to(device)
         with autocast(device, dtype):
             logits = model(to_layout(batch, layout))  # (B, 1, 28, 28) -> (B, 10)
         logits = logits.float()
-        loss += F.cross_entropy(logits, targets, reduction="sum").item()
-        correct += int((logits.argmax(1) == targets).sum())
+        losses.append(F.cross_entropy(logits, targets, reduction="sum"))
+        correct.append((logits.argmax(1) == targets).sum())
     model.train(training)
-    return loss / len(images), correct
+    # Read at the end, since reading a tensor waits for the GPU.
+    return sum(torch.stack(losses).tolist()) / len(images), sum(torch.stack(correct).tolist())

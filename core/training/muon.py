@@ -7,10 +7,16 @@ weights keep the norm they were initialised with, and an update has a fixed size
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 UPDATE_SIZE = 0.25  # of the learning rate: norm of an update relative to the norm of the weights
+# Matrices of at most so many elements are padded to a common shape and orthogonalised as one batch:
+# for small matrices the number of operations counts, not their size.
+SMALL_MATRIX = 4_096
 
 
 class Muon(torch.optim.Optimizer):
@@ -21,60 +27,143 @@ class Muon(torch.optim.Optimizer):
     fast as those with large ones. Before batch norm only the direction of weights matters, so their
     norm is kept.
 
+    Learning rate and momentum may be 0-d tensors on the parameters' device, so that a step can be
+    captured as a CUDA graph.
+
     Args:
         groups: parameter groups. With "orthogonalise", all weights have the same shape, and
             "matrices" is the number of matrices per weight (the groups of a convolution).
         lr: learning rate.
-        momentum: fraction of the last update that is kept, 0 to 1.
+        momentum: fraction of the last update that is kept, 0 to 1; the first group's counts.
     """
 
     def __init__(self, groups: list[dict], lr: float, momentum: float):
         defaults = {"lr": lr, "momentum": momentum, "weight_decay": 0.0}
+        self._batches: dict[tuple[int, ...], list[_MatrixBatch]] = {}
         super().__init__(groups, {**defaults, "orthogonalise": False, "matrices": 1})
+
+    def load_state_dict(self, state_dict: Any) -> None:
+        """Load what `state_dict` returned."""
+        super().load_state_dict(state_dict)
+        self._batches.clear()  # they hold the former norms
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Update the parameters by their gradients."""
-        for group in self.param_groups:
-            weights = [weight for weight in group["params"] if weight.grad is not None]
-            if not weights:
-                continue
-            gradients = [weight.grad for weight in weights]
-            for weight in weights:
-                if not self.state[weight]:
-                    momentum = torch.zeros_like(weight)
-                    self.state[weight] = {"momentum_buffer": momentum, "norm": weight.norm()}
-            if group["weight_decay"] and not group["orthogonalise"]:
-                gradients = list(
-                    torch._foreach_add(gradients, weights, alpha=group["weight_decay"])
-                )
-            momenta = [self.state[weight]["momentum_buffer"] for weight in weights]
-            torch._foreach_mul_(momenta, group["momentum"])
-            torch._foreach_add_(momenta, gradients)
-            updates = torch._foreach_add(gradients, momenta, alpha=group["momentum"])
-            if group["orthogonalise"]:
-                self._update_orthogonally(group, weights, torch.stack(updates))
-            else:
-                torch._foreach_add_(weights, updates, alpha=-group["lr"])
+        trained: list[tuple[dict, list[Tensor]]] = [
+            (group, [weight for weight in group["params"] if weight.grad is not None])
+            for group in self.param_groups
+        ]
+        weights = [weight for _, members in trained for weight in members]
+        if not weights:
+            return
+        for weight in weights:
+            if not self.state[weight]:
+                momentum_buffer = torch.zeros_like(weight)
+                self.state[weight] = {"momentum_buffer": momentum_buffer, "norm": weight.norm()}
+        gradients: list[Tensor] = []
+        for group, members in trained:
+            own = [weight.grad for weight in members if weight.grad is not None]
+            if own and group["weight_decay"] and not group["orthogonalise"]:
+                own = list(torch._foreach_add(own, members, alpha=group["weight_decay"]))
+            gradients += own
+        momentum = self.param_groups[0]["momentum"]
+        momenta = [self.state[weight]["momentum_buffer"] for weight in weights]
+        torch._foreach_mul_(momenta, momentum)
+        torch._foreach_add_(momenta, gradients)
+        updates = list(torch._foreach_mul(momenta, momentum))
+        torch._foreach_add_(updates, gradients)
 
-    def _update_orthogonally(
-        self, group: dict, weights: list[torch.Tensor], updates: torch.Tensor
-    ) -> None:
-        norms = torch.stack([self.state[weight]["norm"] for weight in weights])  # (L,)
-        count = group["matrices"]
-        matrices = updates.reshape(len(weights) * count, updates.shape[1] // count, -1)
-        # A semi-orthogonal (R, C) matrix has the norm sqrt(min(R, C)).
-        updates = orthogonalise(matrices).view_as(updates)
-        updates = updates * (min(matrices.shape[1:]) * count) ** -0.5
-        stacked = torch.stack(weights)  # (L, O, ...)
-        shape = (-1, *[1] * (stacked.ndim - 1))
-        rescale = norms / stacked.flatten(1).norm(dim=1).clamp_min(1e-12)
-        size = UPDATE_SIZE * group["lr"] * norms
-        stacked = stacked * rescale.view(shape) - updates * size.view(shape)
-        torch._foreach_copy_(weights, list(stacked.unbind()))
+        update_of = dict(zip(map(id, weights), updates, strict=True))
+        for group, members in trained:
+            if members and not group["orthogonalise"]:
+                own = [update_of[id(weight)] for weight in members]
+                torch._foreach_mul_(own, group["lr"])
+                torch._foreach_sub_(members, own)
+        hidden = [entry for entry in trained if entry[0]["orthogonalise"] and entry[1]]
+        for batch in self._matrix_batches(hidden):
+            batch.update([update_of[id(weight)] for weight in batch.weights])
+
+    def _matrix_batches(self, hidden: list[tuple[dict, list[Tensor]]]) -> list[_MatrixBatch]:
+        key = tuple(id(weight) for _, members in hidden for weight in members)
+        if key not in self._batches:
+            batches: dict[Any, list[tuple[Tensor, Tensor, dict]]] = {}
+            for number, (group, members) in enumerate(hidden):
+                entries = [(weight, self.state[weight]["norm"], group) for weight in members]
+                rows = len(members[0]) // group["matrices"]
+                is_small = members[0].numel() // group["matrices"] <= SMALL_MATRIX
+                # Depthwise convolutions have many matrices of one row: not worth padding.
+                kind = (rows == 1, -1 if is_small else number)
+                batches.setdefault(kind, []).extend(entries)
+            self._batches = {key: [_MatrixBatch(entries) for entries in batches.values()]}
+        return self._batches[key]
 
 
-def orthogonalise(matrices: torch.Tensor) -> torch.Tensor:
+class _MatrixBatch:
+    """Hidden weights whose updates are orthogonalised together, as matrices of one padded shape.
+
+    Rows and columns of zeros do not change the orthogonalisation of the rest. Matrices with more
+    rows than columns are transposed.
+
+    Args:
+        entries: weight, the norm it keeps (0-d), and its parameter group.
+    """
+
+    def __init__(self, entries: Sequence[tuple[Tensor, Tensor, dict]]):
+        self.weights = [weight for weight, _, _ in entries]
+        self.groups = [group for _, _, group in entries]
+        device = self.weights[0].device
+        self.sizes = [weight.numel() for weight in self.weights]
+        elements = sum(self.sizes)
+        cells, scales, first = [], [], 0
+        for weight, group in zip(self.weights, self.groups, strict=True):
+            numbers = torch.empty_like(weight, dtype=torch.int64, device="cpu")
+            _in_memory_order(numbers).copy_(torch.arange(first, first + weight.numel()))
+            matrices = numbers.reshape(group["matrices"], len(weight) // group["matrices"], -1)
+            matrices = matrices.mT if matrices.shape[1] > matrices.shape[2] else matrices
+            cells += list(matrices)
+            # A semi-orthogonal (R, C) matrix with R <= C has the norm sqrt(R).
+            scales.append((matrices.shape[1] * group["matrices"]) ** -0.5)
+            first += weight.numel()
+        rows, columns = (max(cell.shape[side] for cell in cells) for side in (0, 1))
+        index = torch.full((len(cells), rows, columns), elements)  # padding: the zero at the end
+        for number, cell in enumerate(cells):
+            index[number, : cell.shape[0], : cell.shape[1]] = cell
+        self.shape = index.shape
+        self.index = index.flatten().to(device)
+        self.inverse = index.flatten().argsort(stable=True)[:elements].to(device)
+        owners = torch.repeat_interleave(torch.arange(len(entries)), torch.tensor(self.sizes))
+        self.owners = owners.to(device)  # (E,), the number of each element's weight
+        self.zero = torch.zeros(1, device=device)
+        self.norms = torch.stack([norm for _, norm, _ in entries])  # (L,)
+        self.update_norms = UPDATE_SIZE * self.norms * torch.tensor(scales, device=device)
+
+    def update(self, updates: Sequence[Tensor]) -> None:
+        """Update the weights by these updates, orthogonalised; E elements in L weights."""
+        elements = torch.cat([*map(_in_memory_order, updates), self.zero])  # (E + 1,)
+        matrices = orthogonalise(elements[self.index].view(self.shape))  # (N, R, C)
+        directions = matrices.flatten()[self.inverse]  # (E,)
+        weights = torch.cat([_in_memory_order(weight) for weight in self.weights])  # (E,)
+        norms = torch.stack(list(torch._foreach_norm(self.weights)))  # (L,)
+        rescale = self.norms / norms.clamp_min(1e-12)
+        lrs = [group["lr"] for group in self.groups]
+        if all(lr is lrs[0] for lr in lrs):
+            sizes = self.update_norms * lrs[0]
+        else:
+            sizes = self.update_norms * torch.stack([torch.as_tensor(lr) for lr in lrs])
+        weights = weights * rescale[self.owners] - directions * sizes[self.owners]
+        targets = [_in_memory_order(weight) for weight in self.weights]
+        torch._foreach_copy_(targets, list(weights.split(self.sizes)))
+
+
+def _in_memory_order(tensor: Tensor) -> Tensor:
+    """Return the elements (E,) in the order of memory, as a view where that is possible."""
+    if tensor.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last):
+        tensor = tensor.permute(0, 2, 3, 1)
+    return tensor.reshape(-1)
+
+
+def orthogonalise(matrices: Tensor) -> Tensor:
     """Approximate the nearest semi-orthogonal matrices by five Newton-Schulz iterations.
 
     Args:
@@ -88,7 +177,8 @@ def orthogonalise(matrices: torch.Tensor) -> torch.Tensor:
     x = x.mT if is_tall else x
     for _ in range(5):
         square = x @ x.mT
-        x = 3.4445 * x + (2.0315 * square @ square - 4.7750 * square) @ x
+        polynomial = torch.baddbmm(square, square, square, beta=-4.7750, alpha=2.0315)
+        x = torch.baddbmm(x, polynomial, x, beta=3.4445)
     return x.mT if is_tall else x
 
 

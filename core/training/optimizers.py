@@ -30,7 +30,9 @@ def build_optimizer(config: RunConfig, model: nn.Module) -> torch.optim.Optimize
     # One fused call per step instead of one for each of about forty small tensors.
     fused = device in ("cpu", "cuda")
     if config.optimizer == "sgd":
-        return torch.optim.SGD(
+        cycles = cycles_momentum(config)
+        sgd = CapturableSgd if device == "cuda" and cycles else torch.optim.SGD
+        return sgd(
             groups,
             lr=config.lr,
             momentum=config.momentum,
@@ -42,6 +44,44 @@ def build_optimizer(config: RunConfig, model: nn.Module) -> torch.optim.Optimize
     adam = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
     betas = (config.momentum, 0.999)
     return adam(groups, lr=config.lr, betas=betas, fused=fused, capturable=device == "cuda")
+
+
+def cycles_momentum(config: RunConfig) -> bool:
+    """Return whether the momentum changes from step to step."""
+    return config.schedule == "one-cycle" and config.momentum_cycle
+
+
+class CapturableSgd(torch.optim.SGD):
+    """SGD with momentum whose rate and momentum may be 0-d tensors on the parameters' device.
+
+    torch's own takes the momentum as a number, which a CUDA graph keeps constant. The state has the
+    same format.
+    """
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Update the parameters by their gradients."""
+        for group in self.param_groups:
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            if not weights:
+                continue
+            gradients = [weight.grad for weight in weights]
+            if group["weight_decay"]:
+                decay = group["weight_decay"]
+                gradients = list(torch._foreach_add(gradients, weights, alpha=decay))
+            for weight in weights:
+                if self.state[weight].get("momentum_buffer") is None:
+                    self.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
+            momenta = [self.state[weight]["momentum_buffer"] for weight in weights]
+            torch._foreach_mul_(momenta, group["momentum"])
+            torch._foreach_add_(momenta, gradients)
+            if group["nesterov"]:
+                updates = list(torch._foreach_mul(momenta, group["momentum"]))
+                torch._foreach_add_(updates, gradients)
+                torch._foreach_mul_(updates, group["lr"])
+            else:
+                updates = list(torch._foreach_mul(momenta, group["lr"]))
+            torch._foreach_sub_(weights, updates)
 
 
 def set_rate(optimizer: torch.optim.Optimizer, lr: float, momentum: float) -> None:
@@ -91,13 +131,24 @@ class Average:
         self.tensors = [tensor.detach().clone() for tensor in self.source]
         self.decay = decay
         self.steps = 0
+        self.options: dict[str, Any] = {"weight": 0.0}
+        """Weight of the model in the next update: a number, or a 0-d tensor on its device."""
+
+    def advance(self) -> None:
+        """Set the weight of the next update; once for each update, before it."""
+        self.options["weight"] = 1 - min(self.decay, (1 + self.steps) / (10 + self.steps))
+        self.steps += 1
 
     @torch.no_grad()
     def update(self) -> None:
         """Include the model's present weights in the average."""
-        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        torch._foreach_lerp_(self.tensors, self.source, 1 - decay)
-        self.steps += 1
+        weight = self.options["weight"]
+        if not isinstance(weight, Tensor):
+            torch._foreach_lerp_(self.tensors, self.source, weight)
+            return
+        differences = torch._foreach_sub(self.source, self.tensors)
+        torch._foreach_mul_(differences, weight)
+        torch._foreach_add_(self.tensors, differences)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the averaged tensors and the number of steps."""

@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import core
+from core.data.batches import augments_on
 from core.data.dataset import Mnist
 from core.errors import ConfigError
 from core.models.batch_last import layout as batch_last
@@ -130,6 +131,7 @@ def resolve_runtime(run_plan: Plan, data: Mnist, teacher: nn.Module | None = Non
             benchmark_teacher(teacher, device) if config.precision == "auto" else precision
         )
     train_images = len(data.train.labels) - config.holdout
+    on_cpu = run_plan.transforms and not augments_on(device, run_plan.transforms)
     return Runtime(
         device=device.type,
         device_name=_device_name(device),
@@ -137,7 +139,7 @@ def resolve_runtime(run_plan: Plan, data: Mnist, teacher: nn.Module | None = Non
         layout=layout,
         benchmarked=benchmarked,
         threads=threads,
-        workers=worker_count(device, cores, threads) if run_plan.transforms else 0,
+        workers=worker_count(device, cores, threads) if on_cpu else 0,
         teacher_precision=teacher_precision,
         parameters=run_plan.parameters,
         steps_per_epoch=-(-train_images // config.batch_size),

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from core.config import RunConfig
 from core.data.batches import normalise
-from core.training.distillation import Teacher, distillation_loss
+from core.training.distillation import distillation_loss
+from core.training.optimizers import Average
 from core.training.precision import autocast
 from core.training.runtime import to_layout
 
@@ -19,10 +20,10 @@ class TrainingStep:
     Runs on the device alone, so that it can be captured as a CUDA graph.
 
     Args:
-        config: loss, clipping and batch size.
+        config: loss and clipping.
         model: on the device; updated in place.
         optimizer: of the model's parameters, with the rate of the step.
-        teacher: computes the teacher's logits where the caller has none; None: no teacher.
+        average: of the model, with the weight of the step; None: no averaging.
         device, dtype, layout: where and how to compute.
     """
 
@@ -31,13 +32,13 @@ class TrainingStep:
         config: RunConfig,
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
-        teacher: Teacher | None,
+        average: Average | None,
         device: torch.device,
         dtype: torch.dtype,
         layout: str,
     ):
         self.config, self.model, self.optimizer = config, model, optimizer
-        self.teacher = teacher
+        self.average = average
         self.device, self.dtype, self.layout = device, dtype, layout
         sum_dtype = torch.float32 if device.type == "mps" else torch.float64
         self.loss_sum = torch.zeros((), dtype=sum_dtype, device=device)
@@ -48,20 +49,18 @@ class TrainingStep:
     def __call__(
         self, images: Tensor, labels: Tensor, teacher_logits: Tensor | None = None
     ) -> Tensor:
-        """Update the weights and the sums.
+        """Update the weights, their average and the sums.
 
         Args:
             images: (B, 28, 28) uint8.
             labels: (B,) int64.
-            teacher_logits: (B, 10) float32; None: computed here if there is a teacher.
+            teacher_logits: (B, 10) float32; None without a teacher.
 
         Returns:
             The mean negative log-likelihood of the batch before the update, 0-d.
         """
         batch = to_layout(normalise(images, self.device), self.layout)  # (B, 1, 28, 28)
         targets = labels.to(self.device, non_blocking=True)
-        if self.teacher is not None and teacher_logits is None:
-            teacher_logits = self.teacher(images)  # (B, 10)
         with autocast(self.device, self.dtype):
             logits = self.model(batch)  # (B, 10)
         logits = logits.float()
@@ -72,6 +71,7 @@ class TrainingStep:
             loss = (1 - smoothing) * nll - smoothing * log_probabilities.mean()
         if teacher_logits is not None:
             share = self.config.teacher_share
+            teacher_logits = teacher_logits.to(self.device, non_blocking=True)
             loss = (1 - share) * loss + share * distillation_loss(
                 log_probabilities, logits, teacher_logits, self.config.temperature
             )
@@ -80,6 +80,8 @@ class TrainingStep:
         if self.config.clip_norm:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         self.optimizer.step()
+        if self.average is not None:
+            self.average.update()
         nll = nll.detach()
         self.loss_sum += nll.to(self.loss_sum.dtype) * len(labels)
         self.correct += (log_probabilities.detach().argmax(1) == targets).sum()

@@ -22,7 +22,12 @@ from core.errors import RunError, UserError
 from core.models.network import build, load_weights
 from core.runtime import Runtime
 from core.training import schedules
-from core.training.cuda_graphs import CapturedStep, can_capture, mutable_state
+from core.training.cuda_graphs import (
+    CapturedStep,
+    capture_obstacle,
+    mutable_state,
+    varying_numbers,
+)
 from core.training.distillation import Teacher
 from core.training.evaluation import evaluate
 from core.training.optimizers import Average, build_optimizer, load_optimizer_state, set_rate
@@ -76,8 +81,18 @@ class Training:
         self.dtype, self.layout = DTYPES[self.runtime.precision], self.runtime.layout
         self.teacher = self._make_teacher(teacher)
         training, held_out = hold_out(config, data.train)
-        self.validation = held_out if config.holdout else data.test
-        self.batches = self._make_batches(training, run_plan.transforms)
+        validation = held_out if config.holdout else data.test
+        self.validation = validation.to(self.device) if self.device.type == "cuda" else validation
+        # The teacher sees whole chunks ahead of training, which takes less time than a forward pass
+        # in every step: on the CPU in the process that augments, on a GPU in larger batches.
+        self.batches = Batches.for_run(
+            config,
+            training,
+            run_plan.transforms,
+            self.runtime.workers,
+            self.teacher,
+            self.device,
+        )
         self.steps = self.batches.steps_per_epoch
 
         self.model = build(run_plan.rows, config)
@@ -94,12 +109,12 @@ class Training:
             config,
             self.model,
             self.optimizer,
-            self.teacher,
+            self.average,
             self.device,
             self.dtype,
             self.layout,
         )
-        self.captured = self._make_captured_step() if can_capture(config, self.device) else None
+        self.captured = self._make_captured_step()
 
         self.epoch = self.step = 0  # done
         self.seconds = self.epoch_lr = 0.0  # of this epoch; its first learning rate
@@ -190,20 +205,17 @@ class Training:
         precision = self.runtime.teacher_precision or self.runtime.precision
         return Teacher(teacher, self.device, DTYPES[precision])
 
-    def _make_batches(self, training: LabelledImages[Tensor], transforms: Any) -> Batches:
-        if self.device.type == "cuda" and not transforms:
-            training = training.to(self.device)
-        # On the CPU, the process that augments computes the teacher's logits as well, ahead of
-        # training; on a GPU they are part of the step.
-        teacher = self.teacher if self.device.type == "cpu" else None
-        return Batches.for_run(self.config, training, transforms, self.runtime.workers, teacher)
-
-    def _make_captured_step(self) -> CapturedStep:
+    def _make_captured_step(self) -> CapturedStep | None:
+        if self.device.type != "cuda":
+            return None
+        self.runtime = self.runtime.changed(not_captured=capture_obstacle(self.config))
+        if self.runtime.not_captured:
+            return None
         sums = (self.compute.loss_sum, self.compute.correct)
         return CapturedStep(
             self.compute,
-            self.optimizer,
-            lambda: mutable_state(self.model, self.optimizer, sums),
+            varying_numbers(self.optimizer, self.average),
+            lambda: mutable_state(self.model, self.optimizer, sums, self.average),
             self.config.batch_size,
             self.device,
         )
@@ -215,12 +227,10 @@ class Training:
             self.seconds, self._clock = 0.0, time.perf_counter()
             self.epoch_lr = lr
         set_rate(self.optimizer, lr, schedules.momentum(self.config, step, self.steps))
-        if self.captured is None or teacher_logits is not None:
-            nll = self.compute(images, labels, teacher_logits)
-        else:
-            nll = self.captured(images, labels)
         if self.average is not None:
-            self.average.update()
+            self.average.advance()
+        compute = self.captured or self.compute
+        nll = compute(images, labels, teacher_logits)
         self.step += 1
         is_last = self.step == self.steps
         if self.device.type == "cpu" or is_last or self.step % STEPS_BETWEEN_CHECKS == 0:
@@ -249,6 +259,8 @@ class Training:
             val_correct=val_correct,
             val_total=len(self.validation),
         )
+        if self.captured is not None and self.captured.refusal:
+            self.runtime = self.runtime.changed(not_captured=self.captured.refusal)
         self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
         self._clock = time.perf_counter()
         self.compute.loss_sum.zero_()
