@@ -137,6 +137,7 @@ def run_to_dict(run: Run | DamagedRun) -> dict[str, Any]:
         "recipe": run.recipe,
         "parent": run.parent,
         "created": run.created.isoformat(),
+        "owner": run.owner,
         "config": run.config.to_dict(),
         "runtime": run.runtime.to_dict() if run.runtime else None,
         "epochs": [_epoch_to_dict(row) for row in run.epochs],

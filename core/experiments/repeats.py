@@ -125,6 +125,7 @@ def create(
     count: int,
     *,
     recipe: str | None = None,
+    owner: str | None = None,
     folder: Path | None = None,
     limits: Limits | None = None,
 ) -> Group:
@@ -135,6 +136,7 @@ def create(
         name: name of the group; a run's name is this name and the run's seed.
         count: number of runs, 2 to 100.
         recipe: the recipe that the config came from.
+        owner: of the runs, as `core.runs.creation.create_run`.
         folder: the checkpoints folder; None: the default one.
         limits: limits of this machine; None: from the environment.
 
@@ -148,12 +150,19 @@ def create(
         raise RunError(f"a group has 2 to {MAX_RUNS} runs, not {count}.")
     _check_queue_size(count, limits)
     check_group_name(name, folder)
-    _create_runs(config, name, range(config.seed, config.seed + count), recipe, folder, limits)
+    _create_runs(
+        config, name, range(config.seed, config.seed + count), recipe, owner, folder, limits
+    )
     return open_group(name, folder)
 
 
 def extend(
-    name: str, count: int, *, folder: Path | None = None, limits: Limits | None = None
+    name: str,
+    count: int,
+    *,
+    owner: str | None = None,
+    folder: Path | None = None,
+    limits: Limits | None = None,
 ) -> tuple[Run, ...]:
     """Add runs to a group, with the seeds after its highest one.
 
@@ -182,6 +191,7 @@ def extend(
         name,
         range(first, first + count),
         group.runs[0].recipe,
+        owner,
         folder,
         limits,
     )
@@ -275,6 +285,7 @@ def _create_runs(
     name: str,
     seeds: range,
     recipe: str | None,
+    owner: str | None,
     folder: Path,
     limits: Limits,
 ) -> tuple[Run, ...]:
@@ -289,6 +300,7 @@ def _create_runs(
                     run_names.find_free_name(f"{name}-s{seed}", folder),
                     recipe=recipe,
                     group=name,
+                    owner=owner,
                     folder=folder,
                     limits=limits,
                 )

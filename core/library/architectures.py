@@ -1,8 +1,8 @@
 """The user's own architectures: layer rows under a name, one JSON file each.
 
-checkpoints/.architectures/NAME.json holds {"format", "name", "created", "rows"}. Runs hold their
-rows themselves, so saved architectures can be changed and deleted freely. Must not import torch at
-module level.
+checkpoints/.architectures/NAME.json holds {"format", "name", "created", "owner", "rows"}. Runs hold
+their rows themselves, so saved architectures can be changed and deleted freely. Must not import
+torch at module level.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from core.models.row_text import without_defaults
 from core.models.rows import Row
 from core.models.shapes import count_parameters, trace
 from core.runs import files, folders, run_names, status
+from core.runs.run_schema import check_owner
 
 FOLDER = ".architectures"
 FORMAT, ENDING = 1, ".json"
@@ -35,6 +36,8 @@ class SavedArchitecture:
     rows: tuple[Row, ...]
     parameters: int
     created: datetime
+    owner: str | None = None
+    """The signed-in person who saved it; None: nobody was signed in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +47,16 @@ class DamagedFile:
     name: str
     path: Path
     reason: str
+    owner: str | None = None
 
 
 def save(
-    name: str, rows: Sequence[Row], *, replace: bool = False, folder: Path | None = None
+    name: str,
+    rows: Sequence[Row],
+    *,
+    replace: bool = False,
+    owner: str | None = None,
+    folder: Path | None = None,
 ) -> SavedArchitecture:
     """Save an architecture.
 
@@ -55,15 +64,17 @@ def save(
         name: valid as a run's name, and not that of a shipped architecture.
         rows: its layer rows.
         replace: whether to replace one of the same name.
+        owner: the signed-in person who saves it; None: nobody is signed in.
         folder: the checkpoints folder; None: `checkpoints_folder()`.
 
     Raises:
-        RunError: the name is invalid or taken, or the disk is full.
+        RunError: the name or owner is invalid, the name is taken, or the disk is full.
         ArchitectureError: the rows are not a valid network.
         LimitError: there are already MAX_SAVED.
     """
     folder = folder or folders.checkpoints_folder()
     _check(name)
+    check_owner(owner)
     layers = trace(tuple(rows))
     with files.lock_folder(folder):
         place = folder / FOLDER
@@ -87,6 +98,7 @@ def save(
                 "format": FORMAT,
                 "name": path.stem,
                 "created": status.current_time(),
+                "owner": owner,
                 "rows": [without_defaults(layer.row) for layer in layers],
             },
         )
@@ -158,6 +170,7 @@ def _read(path: Path) -> SavedArchitecture:
         tuple(layer.row for layer in layers),
         count_parameters(layers),
         status.parse_time(values.get("created")),
+        check_owner(values.get("owner")),
     )
 
 

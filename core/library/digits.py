@@ -1,7 +1,8 @@
 """The user's own labelled digits: a small test set in one JSON file.
 
-checkpoints/.digits/own.json holds {"format", "digits": [{"label", "kept", "pixels"}]}: the time of
-saving in "kept", 784 grey values as base64 in "pixels". Exports and imports have the same format.
+checkpoints/.digits/own.json holds {"format", "digits": [{"label", "kept", "pixels", "owner"}]}: the
+time of saving in "kept", 784 grey values as base64 in "pixels", and where somebody was signed in,
+who saved it. Exports and imports have the same format, without the owner.
 Must not import torch at module level; `core.insight.predictions` evaluates networks on these
 digits.
 """
@@ -13,7 +14,7 @@ import binascii
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ import numpy.typing as npt
 
 from core.errors import LimitError, RunError
 from core.runs import files, folders, status
+from core.runs.run_schema import check_owner
 
 FOLDER, NAME = ".digits", "own.json"
 FORMAT = 1
@@ -41,6 +43,8 @@ class SavedDigit:
     saved: datetime
     pixels: bytes
     """784 grey values, row by row."""
+    owner: str | None = None
+    """The signed-in person who saved it; None: nobody was signed in."""
 
     @property
     def key(self) -> str:
@@ -69,13 +73,16 @@ def list_digits(folder: Path | None = None) -> list[SavedDigit]:
     return _parse_digits(files.read_json(path), f"{FOLDER}/{NAME}") if path.exists() else []
 
 
-def save_digit(image: Image, label: int, folder: Path | None = None) -> SavedDigit:
+def save_digit(
+    image: Image, label: int, folder: Path | None = None, *, owner: str | None = None
+) -> SavedDigit:
     """Save a digit, unless the same one is saved with this label already.
 
     Args:
         image: (28, 28) uint8, bright ink on black.
         label: 0 to 9.
         folder: the checkpoints folder; None: `checkpoints_folder()`.
+        owner: the signed-in person who saves it; None: nobody is signed in.
 
     Raises:
         RunError: the image or label is not valid, or the file cannot be written.
@@ -90,7 +97,8 @@ def save_digit(image: Image, label: int, folder: Path | None = None) -> SavedDig
         raise RunError("a digit needs 28x28 pixels, not all of them black.")
     if type(label) is not int or not 0 <= label <= 9:
         raise RunError(f"a label is a digit from 0 to 9, not {str(label)[:20]}.")
-    digit = SavedDigit(label, status.parse_time(status.current_time()), image.tobytes())
+    now = status.parse_time(status.current_time())
+    digit = SavedDigit(label, now, image.tobytes(), check_owner(owner))
     _update(folder, lambda digits: _merge(digits, [digit]))
     return digit
 
@@ -104,30 +112,41 @@ def delete(key: str, folder: Path | None = None) -> None:
     _update(folder, lambda digits: [digit for digit in digits if digit.key != key])
 
 
-def clear(folder: Path | None = None) -> None:
-    """Delete all digits, also when their file is damaged.
+def clear(folder: Path | None = None, *, owner: str | None = None) -> None:
+    """Delete the digits of one owner, or all digits, also when their file is damaged.
+
+    Args:
+        folder: the checkpoints folder; None: `checkpoints_folder()`.
+        owner: whose digits; None: all.
 
     Raises:
-        RunError: the file could not be written.
+        RunError: the file could not be written, or with an owner, is damaged.
     """
-    _update(folder, None)
+    if owner is None:
+        _update(folder, None)
+    else:
+        _update(folder, lambda digits: [digit for digit in digits if digit.owner != owner])
 
 
 def export_digits(folder: Path | None = None) -> bytes:
-    """Return all digits as a JSON file for download.
+    """Return all digits as a JSON file for download, without their owners.
 
     Raises:
         RunError: the file is damaged.
     """
-    return json.dumps(_to_json(list_digits(folder)), indent=1).encode()
+    digits = [replace(digit, owner=None) for digit in list_digits(folder)]
+    return json.dumps(_to_json(digits), indent=1).encode()
 
 
-def import_digits(data: bytes, folder: Path | None = None) -> tuple[int, int]:
+def import_digits(
+    data: bytes, folder: Path | None = None, *, owner: str | None = None
+) -> tuple[int, int]:
     """Add the digits of a file that `export_digits` made, except those that are saved already.
 
     Args:
         data: the file.
         folder: the checkpoints folder; None: `checkpoints_folder()`.
+        owner: who owns the new digits, whatever the file says; None: nobody is signed in.
 
     Returns:
         The number of digits in the file, and how many of them are new.
@@ -141,7 +160,9 @@ def import_digits(data: bytes, folder: Path | None = None) -> tuple[int, int]:
             f"the file has {len(data) / 1e6:.1f} MB; {MAX_DIGITS:,} digits take less than "
             f"{MAX_BYTES / 1e6:.0f} MB."
         )
-    offered = _parse_digits(files.parse_json(data, "the file"), "the file")
+    check_owner(owner)
+    parsed = _parse_digits(files.parse_json(data, "the file"), "the file")
+    offered = [replace(digit, owner=owner) for digit in parsed]
     before = after = 0
 
     def add(digits: list[SavedDigit]) -> list[SavedDigit]:
@@ -200,6 +221,7 @@ def _to_json(digits: Sequence[SavedDigit]) -> dict[str, Any]:
                 "kept": digit.saved.isoformat(timespec="milliseconds"),
                 "pixels": base64.b64encode(digit.pixels).decode(),
             }
+            | ({"owner": digit.owner} if digit.owner is not None else {})
             for digit in digits
         ],
     }
@@ -230,6 +252,7 @@ def _parse_digit(value: Any, number: int, name: str) -> SavedDigit:
             or not any(pixels)
         ):
             raise ValueError
-        return SavedDigit(label, status.parse_time(value.get("kept")), pixels)
+        owner = check_owner(value.get("owner"))
+        return SavedDigit(label, status.parse_time(value.get("kept")), pixels, owner)
     except (AttributeError, KeyError, TypeError, ValueError, RunError, binascii.Error):
         raise RunError(f"{name} is damaged: its digit {number} is not valid.") from None

@@ -24,7 +24,7 @@ from core.runs.disk_limits import check_limits
 from core.runs.folders import checkpoints_folder, new_folder
 from core.runs.run import Run, read_run, read_run_json
 from core.runs.run_names import check_name, check_name_is_free, find_free_name
-from core.runs.run_schema import WHICH_WEIGHTS, check_epochs
+from core.runs.run_schema import WHICH_WEIGHTS, check_epochs, check_owner
 from core.runs.store import open_run
 from core.schema import shown
 from core.training.plan import plan
@@ -45,7 +45,7 @@ _FINAL_STATES = ("finished", "stopped", "diverged", "failed")
 
 
 def export_run(run: Run) -> bytes:
-    """Return a run as a zip file: config, epoch table, events and weights.
+    """Return a run as a zip file: config, epoch table, events and weights, without its owner.
 
     Raises:
         RunError: its files cannot be read.
@@ -62,6 +62,9 @@ def export_run(run: Run) -> bytes:
         time.sleep(0.02)
     else:
         raise RunError(f"{run.name} changes faster than it can be read; pause it first.")
+    values = files.parse_json(contents["run.json"], "run.json")
+    if isinstance(values, dict) and values.pop("owner", None) is not None:
+        contents["run.json"] = json.dumps(values, indent=1, allow_nan=False).encode()
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in contents.items():
@@ -85,7 +88,11 @@ def read_zip(path: Path, limits: Limits | None = None) -> bytes:
 
 
 def import_run(
-    data: bytes, name: str | None = None, folder: Path | None = None, limits: Limits | None = None
+    data: bytes,
+    name: str | None = None,
+    folder: Path | None = None,
+    limits: Limits | None = None,
+    owner: str | None = None,
 ) -> Run:
     """Create a run from an uploaded zip file.
 
@@ -96,12 +103,14 @@ def import_run(
         name: name of the new run; None: its own name, with a number added if that is taken.
         folder: the checkpoints folder; None: `checkpoints_folder()`.
         limits: limits of this machine; None: from the environment.
+        owner: who owns the new run, whatever the file says; None: nobody is signed in.
 
     Raises:
         RunError: it is not a run of this app, or damaged; the message says how.
         LimitError: it is larger than the limits allow.
     """
     folder, limits = folder or checkpoints_folder(), limits or Limits.from_environment()
+    check_owner(owner)
     own_name, contents = _unpack(data, limits)
     run = read_run_json(_parse(contents, "run.json"), limits)
     rows = check_epochs(_parse(contents, "epochs.json"))
@@ -117,7 +126,7 @@ def import_run(
         name = name or find_free_name(own_name, folder)
         check_name_is_free(folder, check_name(name))
         with new_folder(folder, name) as place:
-            files.write_json(place / "run.json", _to_json(run))
+            files.write_json(place / "run.json", {**_to_json(run), "owner": owner})
             files.write_json(place / "epochs.json", [row.to_dict() for row in rows])
             lines = b"".join(json.dumps(event).encode() + b"\n" for event in history)
             files.write_bytes(place / events.NAME, lines)

@@ -128,6 +128,7 @@ def fork(
     which: str = "last",
     folder: Path | None = None,
     *,
+    owner: str | None = None,
     limits: Limits | None = None,
 ) -> Run:
     """Create a run that starts from another run's weights, and records it as its parent.
@@ -138,6 +139,7 @@ def fork(
         changes: fields of the config that differ; the layers must stay the same.
         which: "last" or "best" weights of the parent.
         folder: the checkpoints folder; None: `checkpoints_folder()`.
+        owner: as `create_run`.
         limits: limits of this machine; None: from the environment.
 
     Raises:
@@ -162,6 +164,7 @@ def fork(
         recipe=parent.recipe,
         parent=origin,
         start=start.read_bytes(),
+        owner=owner,
         folder=folder,
         limits=limits,
     )

@@ -17,6 +17,7 @@ from core.runs.folders import checkpoints_folder, new_folder
 from core.runs.loading import find_teacher
 from core.runs.run import FORMAT, Run, check_notes_and_tags
 from core.runs.run_names import check_name, check_name_is_free
+from core.runs.run_schema import check_owner
 from core.runs.store import open_run
 from core.training.plan import plan
 
@@ -33,6 +34,7 @@ def create_run(
     notes: str = "",
     tags: tuple[str, ...] = (),
     group: str | None = None,
+    owner: str | None = None,
     folder: Path | None = None,
     limits: Limits | None = None,
 ) -> Run:
@@ -46,17 +48,19 @@ def create_run(
         start: contents of a weights file to start from instead of random weights.
         notes, tags: the user's own text.
         group: name shared by runs that differ only in their seed.
+        owner: the signed-in person who makes it; None: nobody is signed in.
         folder: the checkpoints folder; None: `checkpoints_folder()`.
         limits: limits of this machine; None: from the environment.
 
     Raises:
-        RunError: the name is invalid or taken, or a teacher cannot be used.
+        RunError: the name or owner is invalid, the name is taken, or a teacher cannot be used.
         LimitError: the run is larger than the limits allow, or there is no room for another run.
         UserError: the config cannot be trained.
     """
     folder, limits = folder or checkpoints_folder(), limits or Limits.from_environment()
     check_name(name)
     check_notes_and_tags(notes, tags)
+    check_owner(owner)
     if group is not None:
         check_name(group)
     expected = weights.expected_tensors(plan(config, limits).rows)
@@ -73,6 +77,7 @@ def create_run(
         "notes": notes,
         "tags": list(tags),
         "group": group,
+        "owner": owner,
         "runtime": None,
         "test": None,
     }

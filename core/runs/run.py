@@ -59,6 +59,8 @@ class Run:
     epochs: tuple[EpochResult, ...]
     group: str | None = None
     """Name shared by runs that differ only in their seed."""
+    owner: str | None = None
+    """The signed-in person who made it; None: nobody was signed in."""
 
     @property
     def last(self) -> EpochResult | None:
@@ -128,6 +130,7 @@ class DamagedRun:
     folder: Path
     reason: str
     state: str = "damaged"
+    owner: str | None = None
 
 
 def find_best_epoch(rows: Sequence[EpochResult]) -> EpochResult | None:
@@ -181,6 +184,7 @@ def _read_checked(folder: Path) -> Run:
         updated=values["created"],
         epochs=tuple(rows),
         group=values["group"],
+        owner=values["owner"],
     )
 
 

@@ -21,6 +21,7 @@ MAX_LOSS = 1e30  # a diverging run may come far
 MAX_LR = 1e6
 MAX_NOTES = 10_000
 MAX_TAGS, MAX_TAG_LENGTH = 20, 40
+MAX_OWNER = 200
 MAX_MESSAGE = 2_000
 WHICH_WEIGHTS = ("last", "best")
 EVENT_KINDS = (
@@ -53,6 +54,7 @@ TAGS = Field(
     max_length=MAX_TAGS,
     items=Field("tag", str, min_length=1, max_length=MAX_TAG_LENGTH),
 )
+OWNER = Field("owner", str, min_length=1, max_length=MAX_OWNER, nullable=True)
 _RUN = (
     Field("format", object, required=True),
     Field("created", str, max_length=60, required=True),
@@ -71,6 +73,7 @@ _RUN = (
     NOTES,
     TAGS,
     Field("group", str, min_length=1, max_length=60, nullable=True),
+    OWNER,
     Field(
         "test",
         dict,
@@ -151,6 +154,17 @@ def check_epochs(values: Any) -> list[EpochResult]:
 def to_test_result(values: Mapping[str, Any] | None) -> TestResult | None:
     """Return the checked value `test` of run.json as a result."""
     return None if values is None else TestResult(**values)
+
+
+def check_owner(owner: Any) -> str | None:
+    """Return who owns a run, a digit, an architecture or a sweep; None: only the machine's owner.
+
+    Raises:
+        RunError: it is not text, or too long, or cannot be shown.
+    """
+    with raising(RunError):
+        checked: str | None = OWNER.check(owner)
+    return checked
 
 
 def clean_text(text: str, max_length: int = MAX_MESSAGE) -> str:

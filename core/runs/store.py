@@ -10,6 +10,7 @@ from core.runs import files
 from core.runs.folders import checkpoints_folder, list_entries, readable_name
 from core.runs.run import DamagedRun, Run, check_notes_and_tags, read_run
 from core.runs.run_names import check_name, check_name_is_free
+from core.runs.run_schema import check_owner
 from core.runs.weights import OldWeightsError
 
 
@@ -41,9 +42,34 @@ def list_runs(folder: Path | None = None) -> list[Run | DamagedRun]:
             runs.append(read_run(path))
         except Exception as error:  # whatever is wrong with one run must not hide the others
             if path.exists() or path.is_symlink():  # else it was deleted meanwhile
-                damaged.append(DamagedRun(readable_name(path), path, _describe(error)))
+                reason, owner = _describe(error), read_owner(path)
+                damaged.append(DamagedRun(readable_name(path), path, reason, owner=owner))
     runs.sort(key=lambda run: (run.created, run.name), reverse=True)
     return [*runs, *damaged]
+
+
+def read_owner(run_folder: Path) -> str | None:
+    """Return who owns a run's folder, also where the rest of it is damaged; None: nobody."""
+    if run_folder.is_symlink() or not run_folder.is_dir():
+        return None
+    try:
+        values = files.read_json(run_folder / "run.json")
+        return check_owner(values["owner"]) if isinstance(values, dict) else None
+    except (RunError, KeyError):
+        return None
+
+
+def find_owner(name: str, folder: Path | None = None) -> str | None:
+    """Return who owns the run, damaged or not, that has this name now; None: nobody.
+
+    Raises:
+        RunError: there is no such run.
+    """
+    # Compared with what is there: no path is ever built from the name.
+    for entry in list_entries(folder or checkpoints_folder()):
+        if readable_name(entry) == name:
+            return read_owner(entry)
+    raise RunError(f"there is no run {str(name)[:60]!r}.")
 
 
 def rename(name: str, to: str, folder: Path | None = None) -> Run:

@@ -19,7 +19,7 @@ from core.runs.disk_limits import check_limits, measure_bytes
 from core.runs.folders import checkpoints_folder, list_entries, readable_name
 from core.runs.run import Run
 from core.runs.run_names import check_name, check_name_is_free
-from core.runs.store import open_run
+from core.runs.store import open_run, read_owner
 
 FOLDER = ".bin"
 
@@ -33,6 +33,8 @@ class TrashedRun:
     name: str
     deleted: datetime
     bytes: int
+    owner: str | None = None
+    """Who made it, if anybody was signed in."""
 
 
 def delete(name: str, folder: Path | None = None) -> TrashedRun:
@@ -162,4 +164,5 @@ def _describe(path: Path) -> TrashedRun:
     size = (
         measure_bytes(path) if path.is_dir() and not path.is_symlink() else os.lstat(path).st_size
     )
-    return TrashedRun(path.name, name, datetime.fromtimestamp(seconds, UTC), size)
+    deleted = datetime.fromtimestamp(seconds, UTC)
+    return TrashedRun(path.name, name, deleted, size, read_owner(path))

@@ -17,6 +17,7 @@ from core.config import RunConfig
 from core.errors import ConfigError, listed
 from core.recipes import RECIPES
 from core.runs import run_names
+from core.runs.run_schema import check_owner
 from core.schema import shown
 from core.sweeps import space as search_space
 from core.sweeps.dimension import Dimension
@@ -62,6 +63,8 @@ class Sweep:
     max_parameters: int = 0
     """Larger networks are not trained; 0: no limit."""
     recipe: str | None = None
+    owner: str | None = None
+    """Who made it, and owns its runs; None: nobody was signed in."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
@@ -86,6 +89,7 @@ class Sweep:
             not isinstance(self.recipe, str) or self.recipe not in RECIPES
         ):
             raise ConfigError(f"there is no recipe {shown(self.recipe)}; choose {listed(RECIPES)}.")
+        check_owner(self.owner)
         if self.config.holdout == 0:
             raise ConfigError(
                 "a sweep compares its runs on validation images, never on the test images; set "

@@ -56,7 +56,12 @@ def train_in_queue(job: Job, should_continue: Callable[[], bool]) -> Epochs:
     name, folder = job.name, job.folder
     if not (folder / name).exists():
         creation.create_run(
-            job.config, name, recipe=job.sweep.recipe, tags=(job.sweep.name,), folder=folder
+            job.config,
+            name,
+            recipe=job.sweep.recipe,
+            tags=(job.sweep.name,),
+            owner=job.sweep.owner,
+            folder=folder,
         )
     if store.open_run(name, folder).can_resume:
         run_queue.submit(name, folder)

@@ -28,6 +28,7 @@ def create_group(
     folder: Path | None = None,
     limits: Limits | None = None,
     epochs: int | None = None,
+    owner: str | None = None,
 ) -> Group:
     """Create a group of repeats of a trial's config, without hold-out, so that it is tested.
 
@@ -38,6 +39,7 @@ def create_group(
         url, folder: as `study.create`.
         limits: of this machine; None: from the environment.
         epochs: of each run; None: as in the sweep, which may have searched with fewer.
+        owner: of the runs, as `repeats.create`.
 
     Raises:
         RunError: no trial, or not this one, is finished.
@@ -53,5 +55,11 @@ def create_group(
     config = trial_config(state.sweep, trial).changed(holdout=0, **changes)
     group = repeats.find_free_name(f"{name}-{trial.slot:03d}-all", folder)
     return repeats.create(
-        config, group, count, recipe=state.sweep.recipe, folder=folder, limits=limits
+        config,
+        group,
+        count,
+        recipe=state.sweep.recipe,
+        owner=owner,
+        folder=folder,
+        limits=limits,
     )

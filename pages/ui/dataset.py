@@ -10,7 +10,8 @@ import streamlit as st
 
 from core.data.labelled_images import LabelledImages
 from core.errors import DataError
-from pages.ui import words
+from pages.ui import access, words
+from pages.ui.access import AccessError
 from pages.ui.words import escape_markdown
 
 SETS = ("training", "test")
@@ -83,7 +84,14 @@ def _offer_download(place: st.delta_generator.DeltaGenerator) -> bool:
             "55 MB on disk.",
             icon=":material/download:",
         )
-        if not st.button("Download MNIST", type="primary", key="dataset_download"):
+        refusal = access.why_not_create()
+        if not st.button(
+            "Download MNIST",
+            type="primary",
+            key="dataset_download",
+            disabled=bool(refusal),
+            help=refusal or None,
+        ):
             return False
         bar, pace = st.progress(0.0, "Connecting"), _Pace()
 
@@ -93,8 +101,9 @@ def _offer_download(place: st.delta_generator.DeltaGenerator) -> bool:
             )
 
         try:
+            access.check_create()
             dataset.fetch(dataset.data_folder(), show_progress)
-        except DataError as error:
+        except (AccessError, DataError) as error:
             bar.empty()
             st.error(escape_markdown(str(error)), icon=":material/error:")
             return False

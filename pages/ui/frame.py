@@ -15,6 +15,7 @@ import streamlit as st
 from core import aliases
 from core.config import FIELDS
 from core.schema import LARGEST
+from pages.ui import access
 
 HERE = Path(__file__).resolve().parent
 
@@ -60,6 +61,8 @@ _DROPPED = "frame_dropped_values"
 def page(title: str, lead: str = "", heading: str = "", style: str = "") -> None:
     """Begin a page: title of the tab, style sheets, sidebar, heading and a sentence below it.
 
+    Where sign-in is set up, the page ends here for people who are not signed in.
+
     Args:
         title: name of the page, as in the sidebar.
         lead: what the page is for, in one sentence; empty: none.
@@ -70,6 +73,7 @@ def page(title: str, lead: str = "", heading: str = "", style: str = "") -> None
     st.html(HERE / "frame.css")
     if style:
         st.html(HERE / style)
+    access.require_sign_in()
     _update_link_names()
     _drop_impossible_values(title)
     _draw_sidebar()
@@ -140,6 +144,7 @@ def _draw_sidebar() -> None:
                 st.html(f'<div class="section">{section}</div>')
             for file, label, icon in links:
                 st.page_link(file, label=label, icon=icon, width="stretch")
+        access.draw_account()
 
 
 @cache

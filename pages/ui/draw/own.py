@@ -14,7 +14,7 @@ from core.experiments.statistics import wilson_interval
 from core.library import digits as library
 from core.library.digits import SavedDigit
 from core.runs.run import Run
-from pages.ui import checkpoints
+from pages.ui import access, checkpoints
 from pages.ui.components.chart import draw_chart
 from pages.ui.components.gallery import draw_gallery
 from pages.ui.draw.networks import Runs, predict_images, select_networks
@@ -44,7 +44,14 @@ def show_own_digits(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -
             f"{escape_markdown(str(error))} Clear the file to start again.",
             icon=":material/error:",
         )
-        st.button("Clear", on_click=_run_action, args=(library.clear,))
+        refusal = access.why_not_manage()
+        st.button(
+            "Clear",
+            on_click=_run_action,
+            args=(_clear_all,),
+            disabled=bool(refusal),
+            help=refusal or None,
+        )
         return
     left, right = st.columns([6, 5], gap="large")
     with left:
@@ -72,14 +79,15 @@ def _show_label_buttons(image: np.ndarray, subject: Subject) -> None:
         horizontal=True, vertical_alignment="center", gap="small", key="draw_own_labels"
     ):
         st.markdown("Label", width="content")
+        refusal = access.why_not_create()
         for digit in range(10):
             st.button(
                 str(digit),
                 key=f"draw_own_label_{digit}",
-                disabled=not image.any(),
+                disabled=bool(refusal) or not image.any(),
                 on_click=_run_action,
-                args=(library.save_digit, image, digit),
-                help=f"Save the digit as {digit}.",
+                args=(_save, image, digit),
+                help=refusal or f"Save the digit as {digit}.",
             )
 
 
@@ -89,6 +97,27 @@ def _run_action(action: Callable[..., object], *arguments: Any) -> None:
         action(*arguments)
     except UserError as error:
         st.toast(escape_markdown(str(error)), icon=":material/error:")
+
+
+def _save(image: np.ndarray, label: int) -> None:
+    access.check_create()
+    library.save_digit(image, label, owner=access.owner_name())
+
+
+def _delete(key: str) -> None:
+    access.check_change(*(digit.owner for digit in library.list_digits() if digit.key == key))
+    library.delete(key)
+
+
+def _clear_all() -> None:
+    access.check_manage()
+    library.clear()
+
+
+def _clear_own() -> None:
+    """Delete the digits of whoever is signed in; without sign-in, all digits."""
+    access.check_create()
+    library.clear(owner=access.owner_name())
 
 
 def _show_digits(digits: Sequence[SavedDigit]) -> None:
@@ -112,20 +141,23 @@ def _show_digits(digits: Sequence[SavedDigit]) -> None:
         picked=selected,
         labels=[str(label) for label in labels],
         alts=[
-            f"{label}, saved {digit.saved:%d %B %Y}"
+            f"{label}, saved {digit.saved:%d %B %Y}{f' by {digit.owner}' if digit.owner else ''}"
             for label, digit in zip(labels, latest, strict=True)
         ],
         on_pick=lambda: _select(latest),
     )
     if len(digits) > MAX_SHOWN:
         st.caption(f"The latest {MAX_SHOWN} of {len(digits):,}.")
+    chosen = None if selected is None else latest[selected]
+    refusal = access.why_not_change(chosen.owner) if chosen else ""
     st.button(
         "Delete selected",
         icon=":material/delete:",
         type="tertiary",
-        disabled=selected is None,
+        disabled=chosen is None or bool(refusal),
+        help=refusal or None,
         on_click=_run_action,
-        args=(library.delete, latest[selected].key if selected is not None else ""),
+        args=(_delete, chosen.key if chosen else ""),
     )
 
 
@@ -146,7 +178,14 @@ def _show_files(digits: Sequence[SavedDigit]) -> None:
                 type="tertiary",
                 icon=":material/download:",
             )
-        with st.popover("Add from a file", type="tertiary", icon=":material/upload:"):
+        refusal = access.why_not_create()
+        with st.popover(
+            "Add from a file",
+            type="tertiary",
+            icon=":material/upload:",
+            disabled=bool(refusal),
+            help=refusal or None,
+        ):
             file = st.file_uploader(
                 "A file saved on this page", "json", key=_FILE, max_upload_size=MAX_MEGABYTES
             )
@@ -155,17 +194,29 @@ def _show_files(digits: Sequence[SavedDigit]) -> None:
                 _import(file.getvalue())
             if result := st.session_state.get(_RESULT):
                 st.caption(result)
-        if digits:
-            with st.popover("Delete all", type="tertiary", icon=":material/delete_sweep:"):
-                st.markdown(f"Delete all {len(digits):,} digits? This cannot be undone.")
-                st.button(
-                    "Delete them", type="primary", on_click=_run_action, args=(library.clear,)
-                )
+        _show_clearing(digits, refusal)
+
+
+def _show_clearing(digits: Sequence[SavedDigit], refusal: str) -> None:
+    person = access.owner_name()
+    own = sum(person in (None, digit.owner) for digit in digits)
+    if own:
+        title, which = ("Delete all", "all") if person is None else ("Delete mine", "your")
+        with st.popover(
+            title,
+            type="tertiary",
+            icon=":material/delete_sweep:",
+            disabled=bool(refusal),
+            help=refusal or None,
+        ):
+            st.markdown(f"Delete {which} {own:,} digits? This cannot be undone.")
+            st.button("Delete them", type="primary", on_click=_run_action, args=(_clear_own,))
 
 
 def _import(data: bytes) -> None:
     try:
-        total, added = library.import_digits(data)
+        access.check_create()
+        total, added = library.import_digits(data, owner=access.owner_name())
     except UserError as error:
         st.session_state[_RESULT] = f":red[{escape_markdown(str(error))}]"
         return

@@ -16,7 +16,7 @@ from core.experiments.lr_range_job import RangeTest, Request
 from core.recipes import RECIPES
 from core.runs.run import Run
 from core.training.effects import rate_fields
-from pages.ui import dataset, tables, words
+from pages.ui import access, dataset, tables, words
 from pages.ui.components.chart import draw_chart
 from pages.ui.controls import (
     DEFAULT_RECIPE,
@@ -68,13 +68,20 @@ def show_lr_range(runs: Sequence[Run]) -> None:
             **KEPT,
             help="Number of training steps. More steps take longer and give a smoother curve.",
         )
+        refusal = access.why_not_create()
         started = st.button(
-            "Start", type="primary", icon=":material/search:", key="experiments_start_range"
+            "Start",
+            type="primary",
+            icon=":material/search:",
+            key="experiments_start_range",
+            disabled=bool(refusal),
+            help=refusal or None,
         )
     config, recipe = configs[name]
     request = Request(config, name if weights == TRAINED else None, steps)
     try:
         if started and dataset.load_digits():
+            access.check_create()
             lr_range_job.start(request)
         test = lr_range_job.read(request)
     except UserError as error:

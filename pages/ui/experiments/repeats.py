@@ -15,7 +15,7 @@ from core.reports import report as reports
 from core.runs import run_queue
 from core.runs.run import Run
 from core.runs.store import list_runs
-from pages.ui import words
+from pages.ui import access, words
 from pages.ui.experiments import shared
 from pages.ui.frame import KEPT, heading
 from pages.ui.words import escape_markdown
@@ -81,17 +81,30 @@ def _show_setup(runs: Sequence[Run]) -> None:
             max_chars=54,
             width=220,
         )
+        refusal = access.why_not_create()
         if st.button(
-            "Start", type="primary", icon=":material/play_arrow:", key="experiments_start_group"
+            "Start",
+            type="primary",
+            icon=":material/play_arrow:",
+            key="experiments_start_group",
+            disabled=bool(refusal),
+            help=refusal or None,
         ):
             config, recipe = configs[base]
             _start(
-                lambda: repeats.create(config, name.strip() or default_name, count, recipe=recipe)
+                lambda: repeats.create(
+                    config,
+                    name.strip() or default_name,
+                    count,
+                    recipe=recipe,
+                    owner=access.owner_name(),
+                )
             )
 
 
 def _start(make_group: Callable[[], Group]) -> None:
     try:
+        access.check_create()
         group = make_group()
         repeats.submit(group)
     except UserError as error:
@@ -159,16 +172,23 @@ def _show_group(group: Group) -> None:
                 query_params={"run": run.name},
                 help=f"{escape_markdown(run.name)}: {run.state}, {words.format_accuracy(run)}",
             )
+    refusal = access.why_not_change(*(run.owner for run in group.runs))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if any(run.can_resume for run in group.runs) and st.button(
             "Train the rest",
             icon=":material/play_arrow:",
             key="experiments_train_rest",
-            help="Resumes the runs of the group that were stopped.",
+            disabled=bool(refusal),
+            help=refusal or "Resumes the runs of the group that were stopped.",
         ):
-            _start(lambda: group)
+            _start(lambda: _open_own(group.name))
         if st.button(
-            "Add two seeds", icon=":material/add:", key="experiments_add_seeds", type="tertiary"
+            "Add two seeds",
+            icon=":material/add:",
+            key="experiments_add_seeds",
+            type="tertiary",
+            disabled=bool(refusal),
+            help=refusal or None,
         ):
             _start(lambda: _extend(group.name))
         if group.finished:
@@ -192,6 +212,13 @@ def _show_reports(group: Group) -> None:
         )
 
 
+def _open_own(name: str) -> Group:
+    group = repeats.open_group(name)
+    access.check_change(*(run.owner for run in group.runs))
+    return group
+
+
 def _extend(name: str) -> Group:
-    repeats.extend(name, 2)
+    _open_own(name)
+    repeats.extend(name, 2, owner=access.owner_name())
     return repeats.open_group(name)

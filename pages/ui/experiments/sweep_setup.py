@@ -19,7 +19,7 @@ from core.sweeps.space import WIDTHS
 from core.sweeps.storage import STORAGE
 from core.sweeps.sweep import AIMS, HOLDOUT, MAX_NAME, MAX_RUNS, PRUNERS, SAMPLERS, Sweep
 from core.training.schedules import SCHEDULES
-from pages.ui import dataset
+from pages.ui import access, dataset
 from pages.ui.controls import DEFAULT_RECIPE, field_label
 from pages.ui.experiments import shared
 from pages.ui.frame import KEPT
@@ -104,8 +104,14 @@ def show_setup(runs: Sequence[Run], taken: Sequence[str]) -> None:
             max_chars=MAX_NAME,
             width=240,
         )
+        refusal = access.why_not_create()
         started = st.button(
-            "Start", type="primary", icon=":material/play_arrow:", key="experiments_start_sweep"
+            "Start",
+            type="primary",
+            icon=":material/play_arrow:",
+            key="experiments_start_sweep",
+            disabled=bool(refusal),
+            help=refusal or None,
         )
     if started and dataset.load_digits():
         values = {
@@ -216,11 +222,13 @@ def _show_options(config: RunConfig) -> tuple[dict[str, object], int]:
 
 def _start(config: RunConfig, texts: dict[str, str], values: dict[str, object]) -> None:
     try:
+        access.check_create()
         typed = {field: text for field, text in texts.items() if text}
         space = search_space.parse_space(typed, config)
         sweep = Sweep.from_dict(
             {
                 **values,
+                "owner": access.owner_name(),
                 "config": config.to_dict(),
                 "space": {field: dimension.to_dict() for field, dimension in space.items()},
             }

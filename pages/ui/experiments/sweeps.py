@@ -17,6 +17,7 @@ from core.sweeps import worker as sweep_worker
 from core.sweeps.slots import DONE, FAILED, OPEN, PRUNED, RUNNING, Trial
 from core.sweeps.state import SweepState
 from core.sweeps.storage import STORAGE
+from pages.ui import access
 from pages.ui.experiments import shared
 from pages.ui.experiments.sweep_charts import draw_charts
 from pages.ui.experiments.sweep_setup import show_setup, uses_shared_storage
@@ -122,6 +123,7 @@ def _show_best(sweep: SweepState) -> None:
     progress = ", ".join(parts)
     shared.show_explanation(
         (f"{progress}. " if sweep.is_over else "")
+        + (f"Started by {sweep.sweep.owner}. " if sweep.sweep.owner else "")
         + f"Accuracies are on {sweep.sweep.config.holdout:,} validation images taken from the "
         "training set. The winner's score is optimistic, since it is the best of several. Varied: "
         f"{search_space.describe_space(sweep.sweep.space)}."
@@ -132,6 +134,7 @@ def _show_best(sweep: SweepState) -> None:
 
 def _show_actions(sweep: SweepState, live: bool) -> None:
     name = sweep.sweep.name
+    refusal = access.why_not_change(sweep.sweep.owner)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if live and not sweep.stopped:
             st.button(
@@ -139,8 +142,9 @@ def _show_actions(sweep: SweepState, live: bool) -> None:
                 icon=":material/stop:",
                 key="experiments_stop_sweep",
                 on_click=_run_action,
-                args=(study.stop, name),
-                help="Stops the current run too; resuming the sweep resumes it.",
+                args=(_stop, name),
+                disabled=bool(refusal),
+                help=refusal or "Stops the current run too; resuming the sweep resumes it.",
             )
         elif not live and not sweep.is_over and not uses_shared_storage():
             st.button(
@@ -149,7 +153,9 @@ def _show_actions(sweep: SweepState, live: bool) -> None:
                 icon=":material/play_arrow:",
                 key="experiments_resume_sweep",
                 on_click=_run_action,
-                args=(sweep_worker.start, name),
+                args=(_resume, name),
+                disabled=bool(refusal),
+                help=refusal or None,
             )
         if sweep.best is not None:
             st.button(
@@ -158,7 +164,9 @@ def _show_actions(sweep: SweepState, live: bool) -> None:
                 key="experiments_train_winner",
                 on_click=_run_action,
                 args=(_train_winner, name),
-                help="On all 60,000 training images, evaluated on the test images.",
+                disabled=bool(access.why_not_create()),
+                help=access.why_not_create()
+                or "On all 60,000 training images, evaluated on the test images.",
             )
     error = st.session_state.pop(_ERROR, "")
     if not error and not live and not sweep.is_over:
@@ -177,8 +185,19 @@ def _run_action(action: Callable[[str], object], name: str) -> None:
         st.session_state[_ERROR] = str(error)
 
 
+def _stop(name: str) -> None:
+    access.check_change(study.read(name).sweep.owner)
+    study.stop(name)
+
+
+def _resume(name: str) -> None:
+    access.check_change(study.read(name).sweep.owner)
+    sweep_worker.start(name)
+
+
 def _train_winner(name: str) -> None:
-    group = sweep_winner.create_group(name, SEEDS)
+    access.check_create()
+    group = sweep_winner.create_group(name, SEEDS, owner=access.owner_name())
     repeats.submit(group)
     shared.open_next("group", group.name)
     st.session_state["experiment"] = "Repeats"

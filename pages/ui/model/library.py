@@ -12,6 +12,7 @@ from core.library.architectures import DamagedFile, SavedArchitecture
 from core.models.architectures import ARCHITECTURES
 from core.models.drafts import Draft
 from core.models.row_text import find_name, without_defaults
+from pages.ui import access
 from pages.ui.controls import open_train_page
 from pages.ui.frame import KEPT
 from pages.ui.model.editor import Rows, write_rows
@@ -33,7 +34,9 @@ def describe_network(name: str, saved: Saved) -> str:
     if name in ARCHITECTURES:
         return ARCHITECTURES[name].help
     if name:
-        return f"Saved by you on {valid_networks(saved)[name].created.astimezone():%d %B %Y}."
+        network = valid_networks(saved)[name]
+        by = escape_markdown(network.owner or "you")
+        return f"Saved by {by} on {network.created.astimezone():%d %B %Y}."
     return "Your own network. It is part of the link; save it to find it here again."
 
 
@@ -99,14 +102,18 @@ def draw_save_popover(draft: Draft, saved: Saved) -> None:
     """Draw the popover in which networks are saved and deleted."""
     with st.popover("Save", icon=":material/bookmark:", key="model_save"):
         name = st.text_input("Name", max_chars=60, key=_NAME, placeholder=DEFAULT_NAME).strip()
-        exists = name.lower() in {saved_name.lower() for saved_name in valid_networks(saved)}
+        networks = {other.lower(): network for other, network in valid_networks(saved).items()}
+        existing = networks.get(name.lower())
+        exists = existing is not None
+        refusal = access.why_not_change(existing.owner) if existing else access.why_not_create()
         st.button(
             "Replace it" if exists else "Save",
             key="model_save_now",
             type="primary",
             on_click=_save,
             args=(draft.rows, name if exists else None),
-            disabled=draft.summary is None,
+            disabled=draft.summary is None or bool(refusal),
+            help=refusal or None,
         )
         if draft.summary is None:
             st.caption("Available once all rows are valid.")
@@ -120,6 +127,7 @@ def draw_save_popover(draft: Draft, saved: Saved) -> None:
                 st.markdown(
                     f"{escape_markdown(item.name)}  \n:gray[:small[{note}]]", width="stretch"
                 )
+                refusal = access.why_not_change(item.owner)
                 st.button(
                     "Delete",
                     icon=":material/delete:",
@@ -127,6 +135,8 @@ def draw_save_popover(draft: Draft, saved: Saved) -> None:
                     type="tertiary",
                     on_click=_delete,
                     args=(item.name,),
+                    disabled=bool(refusal),
+                    help=refusal or None,
                 )
 
 
@@ -134,8 +144,12 @@ def _save(rows: Rows, replaceable: str | None) -> None:
     # The session holds the name as typed now; the button may have been drawn before the last key.
     name = st.session_state[_NAME].strip()
     try:
+        access.check_create()
+        replace = bool(name) and name == replaceable
+        if replace:
+            access.check_change(*_owners_of(name))
         network = architectures.save(
-            name or DEFAULT_NAME, rows, replace=bool(name) and name == replaceable
+            name or DEFAULT_NAME, rows, replace=replace, owner=access.owner_name()
         )
     except UserError as error:
         st.session_state[_MESSAGE] = (str(error), ":material/error:")
@@ -145,9 +159,20 @@ def _save(rows: Rows, replaceable: str | None) -> None:
 
 def _delete(name: str) -> None:
     try:
+        access.check_change(*_owners_of(name))
         architectures.delete(name)
     except UserError as error:
         st.session_state[_MESSAGE] = (str(error), ":material/error:")
+
+
+def _owners_of(name: str) -> list[str | None]:
+    """The owners of what is saved under a name now; of a damaged file there is none."""
+    wanted = name.lower()
+    return [
+        item.owner
+        for item in architectures.list_saved()
+        if wanted in (item.name.lower(), item.name.lower().removesuffix(architectures.ENDING))
+    ]
 
 
 def show_messages() -> None:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.errors import UserError
 from core.runs import trash
+from pages.ui import access
 from pages.ui.runs.dialogs import add_message, confirm_empty_bin, select_runs
 
 
@@ -28,8 +29,16 @@ def show_bin() -> None:
         key="runs_binned",
     )
     with st.container(horizontal=True, gap="small"):
-        if st.button("Restore", icon=":material/restore_from_trash:", key="runs_restore"):
+        refusal = access.why_not_change(by_key[selected].owner)
+        if st.button(
+            "Restore",
+            icon=":material/restore_from_trash:",
+            key="runs_restore",
+            disabled=bool(refusal),
+            help=refusal or None,
+        ):
             try:
+                access.check_change(trash.find_latest(selected).owner)
                 run = trash.restore(selected)
             except UserError as error:
                 add_message(str(error), error=True)
@@ -42,6 +51,7 @@ def show_bin() -> None:
             icon=":material/delete_forever:",
             key="runs_empty_bin",
             type="tertiary",
-            help="Asks for confirmation.",
+            disabled=bool(access.why_not_manage()),
+            help=access.why_not_manage() or "Asks for confirmation.",
         ):
             confirm_empty_bin()

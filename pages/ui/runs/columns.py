@@ -17,7 +17,7 @@ from core.runs.run import Run
 from core.training.effects import rate_fields
 
 CURVE_POINTS = 40
-DEVIATION = "±"
+DEVIATION, OWNER = "±", "Owner"
 COLUMNS = {
     "": st.column_config.ImageColumn(
         width=40, pinned=True, help="The run's colour in every chart."
@@ -68,14 +68,22 @@ COLUMNS = {
         width=110, help="The run whose weights this one started from."
     ),
     "Tags": st.column_config.ListColumn(width=140),
+    OWNER: st.column_config.TextColumn(width=140, help="Who made the run."),
     "Created": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm", width=140),
 }
 
 
 def make_frame(entries: Sequence[Entry]) -> pd.DataFrame:
-    """Make the table's rows; the column of deviations only exists where there is a group."""
-    grouped = any(isinstance(entry, Group) for entry in entries)
-    columns = [name for name in COLUMNS if grouped or name != DEVIATION]
+    """Make the table's rows.
+
+    The column of deviations only exists where there is a group, that of owners where there is one.
+    """
+    hidden = set()
+    if not any(isinstance(entry, Group) for entry in entries):
+        hidden.add(DEVIATION)
+    if not any(run.owner for entry in entries for run in overview.runs_of(entry)):
+        hidden.add(OWNER)
+    columns = [name for name in COLUMNS if name not in hidden]
     return pd.DataFrame([_row(entry) for entry in entries], columns=columns)
 
 
@@ -121,6 +129,7 @@ def _settings(run: Run) -> dict[str, object]:
         "Rate": max(getattr(config, name) for name in rate_fields(config.schedule)),
         "Batch": config.batch_size,
         "Device": run.runtime.device if run.runtime else None,
+        OWNER: run.owner,
         "Recipe": run.recipe,
         "Created": run.created,
     }

@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.errors import UserError
 from core.runs import trash
+from pages.ui import access
 from pages.ui.words import escape_markdown
 
 SELECTED = "select"  # key of the selected runs, also their name in the link
@@ -73,6 +74,7 @@ def _delete_dialog(names: Sequence[str]) -> None:
     if _confirm("Delete"):
         for name in names:
             try:
+                access.check_change_runs([name])
                 trash.delete(name)
             except UserError as error:
                 add_message(str(error), error=True)
@@ -92,6 +94,7 @@ def _empty_bin_dialog() -> None:
     )
     if _confirm("Remove for good"):
         try:
+            access.check_manage()
             trash.empty()
         except UserError as error:
             add_message(str(error), error=True)

@@ -12,6 +12,7 @@ from core.errors import UserError
 from core.runs import run_queue, store
 from core.runs.progress import estimate_progress
 from core.runs.run import Run
+from pages.ui import access
 from pages.ui.runs.dialogs import add_message
 from pages.ui.words import describe_progress, escape_markdown
 
@@ -45,7 +46,8 @@ def _poll_queue(shown: list[tuple[str, str, int]]) -> None:
                 f"runs_drop_{run.name}",
                 "close",
                 "Remove from the queue. The run can be started again later.",
-                partial(run_queue.remove, run.name),
+                partial(_remove, run.name),
+                refusal=access.why_not_change(run.owner),
             )
 
 
@@ -66,14 +68,34 @@ def _show_row(run: Run, place: str) -> DeltaGenerator:
 
 
 def _move_button(name: str, icon: str, help: str, place: int, disabled: bool) -> None:
-    _icon_button(f"runs_{icon}_{name}", icon, help, lambda: run_queue.move(name, place), disabled)
+    def move() -> None:
+        access.check_manage()  # the others in the queue wait longer
+        run_queue.move(name, place)
+
+    refusal = access.why_not_manage()
+    _icon_button(f"runs_{icon}_{name}", icon, help, move, disabled, refusal)
+
+
+def _remove(name: str) -> None:
+    access.check_change_runs([name])
+    run_queue.remove(name)
 
 
 def _icon_button(
-    key: str, icon: str, help: str, action: Callable[[], object], disabled: bool = False
+    key: str,
+    icon: str,
+    help: str,
+    action: Callable[[], object],
+    disabled: bool = False,
+    refusal: str = "",
 ) -> None:
     if st.button(
-        "", icon=f":material/{icon}:", help=help, key=key, type="tertiary", disabled=disabled
+        "",
+        icon=f":material/{icon}:",
+        help=refusal or help,
+        key=key,
+        type="tertiary",
+        disabled=disabled or bool(refusal),
     ):
         try:
             action()

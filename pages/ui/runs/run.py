@@ -11,7 +11,7 @@ from core.recipes import RECIPES
 from core.runs import listing, store
 from core.runs.run import Run
 from core.runs.run_schema import MAX_NOTES, MAX_TAGS
-from pages.ui import tables, words
+from pages.ui import access, tables, words
 from pages.ui.run_files import draw_downloads
 from pages.ui.runs.dialogs import add_message, confirm_delete, select_runs
 from pages.ui.words import escape_markdown
@@ -41,21 +41,22 @@ def show_run(run: Run, runs: Sequence[Run]) -> None:
     results = (words.describe_interval(run), words.describe_test(run))
     st.caption(" ".join(filter(None, results)))
     st.caption(escape_markdown(_describe_origin(run)))
+    refusal = access.why_not_change(run.owner)
     left, right = st.columns([3, 2], gap="large")
     with left:
-        _show_notes(run)
+        _show_notes(run, refusal)
     with right:
-        _show_tags(run, runs)
+        _show_tags(run, runs, refusal)
         with st.container(horizontal=True, horizontal_alignment="right", gap="small"):
-            _show_rename(run)
+            _show_rename(run, refusal)
             if st.button(
                 "Delete",
                 icon=":material/delete:",
                 key="runs_delete_run",
                 type="tertiary",
-                disabled=run.is_live,
-                help="The run is training; stop it first."
-                if run.is_live
+                disabled=run.is_live or bool(refusal),
+                help=refusal or "The run is training; stop it first."
+                if run.is_live or refusal
                 else "Asks for confirmation and can be undone.",
             ):
                 confirm_delete([run.name])
@@ -114,7 +115,8 @@ def _describe_origin(run: Run) -> str:
     recipe = RECIPES[run.recipe].title if run.recipe in RECIPES else run.recipe
     parts = [
         f"Recipe: {recipe or 'none'}",
-        f"created {run.created.astimezone():%d %B %Y, %H:%M}",
+        f"created {run.created.astimezone():%d %B %Y, %H:%M}"
+        + (f" by {run.owner}" if run.owner else ""),
     ]
     if run.parent:
         parts.insert(
@@ -127,7 +129,7 @@ def _describe_origin(run: Run) -> str:
     return ", ".join(parts)
 
 
-def _show_notes(run: Run) -> None:
+def _show_notes(run: Run, refusal: str) -> None:
     key = f"runs_notes_{run.name}"
     # Stored notes replace those in the box, unless these could not be saved.
     stale = key not in st.session_state or st.session_state[key] != run.notes
@@ -141,11 +143,14 @@ def _show_notes(run: Run) -> None:
         on_change=_store_notes,
         args=(run.name, key),
         placeholder="What you tried and what you saw. Saved with the run when you leave the box.",
+        disabled=bool(refusal),
+        help=refusal or None,
     )
 
 
 def _store_notes(name: str, key: str) -> None:
     try:
+        access.check_change_runs([name])
         store.annotate(name, notes=st.session_state[key])
     except UserError as error:
         st.session_state[_UNSAVED] = key
@@ -155,7 +160,7 @@ def _store_notes(name: str, key: str) -> None:
         add_message("Notes saved.")
 
 
-def _show_tags(run: Run, runs: Sequence[Run]) -> None:
+def _show_tags(run: Run, runs: Sequence[Run], refusal: str) -> None:
     key = f"runs_tags_{run.name}"
     known = sorted({tag for other in runs for tag in other.tags})
     if st.session_state.get(key) != list(run.tags):
@@ -167,6 +172,8 @@ def _show_tags(run: Run, runs: Sequence[Run]) -> None:
         accept_new_options=True,
         max_selections=MAX_TAGS,
         placeholder="Add a tag",
+        disabled=bool(refusal),
+        help=refusal or None,
         on_change=_store_tags,
         args=(run.name, key),
     )
@@ -174,20 +181,21 @@ def _show_tags(run: Run, runs: Sequence[Run]) -> None:
 
 def _store_tags(name: str, key: str) -> None:
     try:
+        access.check_change_runs([name])
         store.annotate(name, tags=tuple(st.session_state[key]))
     except UserError as error:
         add_message(f"The tags were not saved: {error}", error=True)
 
 
-def _show_rename(run: Run) -> None:
+def _show_rename(run: Run, refusal: str) -> None:
     busy = run.is_live or run.state == "queued"
     with st.popover(
         "Rename",
         icon=":material/edit:",
         type="tertiary",
-        disabled=busy,
+        disabled=busy or bool(refusal),
         key=f"runs_rename_{run.name}",
-        help="A run cannot be renamed while it trains or waits." if busy else None,
+        help=refusal or ("A run cannot be renamed while it trains or waits." if busy else None),
     ):
         new_name = st.text_input(
             "New name", key=f"runs_name_{run.name}", placeholder=run.name, max_chars=60
@@ -196,6 +204,7 @@ def _show_rename(run: Run) -> None:
             "Rename", key="runs_rename", type="primary", disabled=new_name in ("", run.name)
         ):
             try:
+                access.check_change_runs([run.name])
                 store.rename(run.name, new_name)
             except UserError as error:
                 st.error(escape_markdown(str(error)))

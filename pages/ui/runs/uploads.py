@@ -10,6 +10,7 @@ from core.errors import UserError
 from core.limits import Limits
 from core.runs import archive
 from core.runs.run import DamagedRun
+from pages.ui import access
 from pages.ui.runs.dialogs import add_message, confirm_delete, select_runs
 from pages.ui.runs.table import MAX_SELECTED
 from pages.ui.words import escape_markdown
@@ -38,12 +39,14 @@ def _show_row(run: DamagedRun) -> None:
             f":gray[{escape_markdown(run.reason)}]",
             width="stretch",
         )
+        refusal = access.why_not_change(run.owner)
         if st.button(
             "Delete",
             icon=":material/delete:",
             key=f"runs_damaged_{run.name}",
             type="tertiary",
-            help="Asks for confirmation and can be undone.",
+            disabled=bool(refusal),
+            help=refusal or "Asks for confirmation and can be undone.",
         ):
             confirm_delete([run.name])
 
@@ -53,6 +56,7 @@ def show_import() -> None:
     st.markdown("##### Import runs")
     # A new key empties the uploader after each upload.
     key = f"runs_upload_{st.session_state.setdefault(_COUNT, 0)}"
+    refusal = access.why_not_create()
     st.file_uploader(
         "Zip files of runs, from this or another machine. Files are never executed.",
         type="zip",
@@ -61,6 +65,8 @@ def show_import() -> None:
         key=key,
         on_change=_import,
         args=(key,),
+        disabled=bool(refusal),
+        help=refusal or None,
     )
     for name, reason in st.session_state.get(_REFUSED, []):
         st.error(
@@ -73,7 +79,9 @@ def _import(key: str) -> None:
     refused, imported = [], []
     for file in st.session_state[key]:
         try:
-            imported.append(archive.import_run(file.getvalue()).name)
+            access.check_create()
+            run = archive.import_run(file.getvalue(), owner=access.owner_name())
+            imported.append(run.name)
         except UserError as error:
             refused.append((file.name[:80], str(error)))
     st.session_state[_REFUSED] = refused

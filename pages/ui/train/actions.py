@@ -9,6 +9,7 @@ import streamlit as st
 from core.errors import UserError
 from core.runs import control, status, trash
 from core.runs.run import DamagedRun, Run
+from pages.ui import access
 from pages.ui.controls import NEW_RUN
 from pages.ui.train import fork
 from pages.ui.words import escape_markdown
@@ -97,12 +98,13 @@ def _button(
     disabled: bool = False,
     quiet: bool = False,
 ) -> None:
+    refusal = access.why_not_change(run.owner)
     st.button(
         title,
         icon=f":material/{icon}:",
-        help=help,
+        help=refusal or help,
         key=f"train_{icon}",
-        disabled=disabled,
+        disabled=disabled or bool(refusal),
         type="tertiary" if quiet else "secondary",
         on_click=_do,
         args=(act, run.name),
@@ -112,9 +114,14 @@ def _button(
 def _do(act: Callable[[str], object], name: str) -> None:
     st.session_state[_MENU] = False
     try:
+        access.check_change_runs([name])
         act(name)
     except UserError as error:
         st.session_state[_MESSAGE] = (str(error), ":material/error:")
+    st.session_state[_RERUN] = True
+
+
+def _rerun_page() -> None:
     st.session_state[_RERUN] = True
 
 
@@ -150,13 +157,14 @@ def _confirm_delete(name: str) -> None:
         "You can restore it on the Runs page."
     )
     with st.container(horizontal=True, horizontal_alignment="right"):
-        st.button("Cancel", key="train_cancel", on_click=_do, args=(lambda name: None, name))
+        st.button("Cancel", key="train_cancel", on_click=_rerun_page)
         st.button(
             "Delete", type="primary", key="train_delete_now", on_click=_do, args=(_delete, name)
         )
 
 
 def _delete(name: str) -> None:
+    access.check_change_runs([name])
     trash.delete(name)
     st.session_state[NEXT] = NEW_RUN
     st.session_state[_MESSAGE] = (

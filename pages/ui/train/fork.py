@@ -9,7 +9,7 @@ from core.errors import UserError
 from core.recipes import RECIPES
 from core.runs.run import Run
 from core.runs.store import open_run
-from pages.ui import words
+from pages.ui import access, words
 from pages.ui.controls import CUSTOM_ROWS, DEFAULT_RECIPE, set_controls
 from pages.ui.words import escape_markdown
 
@@ -20,8 +20,10 @@ def start_fork(name: str) -> None:
     """Set up the next run as a fork of another: set the controls to the other run's settings.
 
     Raises:
+        AccessError: whoever uses this session may not fork it.
         RunError: there is no such run, or it has no weights yet.
     """
+    access.check_change_runs([name])
     parent = _open_with_weights(name)
     # Settings in the link stay; settings of the session may belong to something else.
     set_controls(parent.config, keep=[field for field in FIELDS if field in st.query_params])

@@ -15,7 +15,7 @@ from core.runs import control, run_queue
 from core.runs.progress import estimate_progress
 from core.runs.run import DamagedRun, Run
 from core.runs.store import open_run
-from pages.ui import words
+from pages.ui import access, words
 from pages.ui.controls import DEFAULT_RECIPE, field_label
 from pages.ui.frame import heading
 from pages.ui.train import curves, figures
@@ -135,6 +135,7 @@ def _draw_head(run: Run, bar: DeltaGenerator, others: Sequence[str]) -> Run | No
 def _draw_rate_control(run: Run) -> None:
     now = next((factor for *_, factor in reversed(_rate_changes(run))), 1.0)
     key = f"train_multiplier_{run.name}"
+    refusal = access.why_not_change(run.owner)
     st.select_slider(
         "Learning rate multiplier",
         sorted({*FACTORS, now}),
@@ -142,13 +143,16 @@ def _draw_rate_control(run: Run) -> None:
         key=key,
         on_change=_change_rate,
         args=(run.name, key),
-        help="Multiplies the planned learning rate from now on. 1: as planned. The run records "
-        "each change.",
+        disabled=bool(refusal),
+        help=refusal
+        or "Multiplies the planned learning rate from now on. 1: as planned. The run records each "
+        "change.",
     )
 
 
 def _change_rate(name: str, key: str) -> None:
     try:
+        access.check_change_runs([name])
         control.scale_lr(name, st.session_state[key])
     except UserError as error:
         st.toast(escape_markdown(str(error)), icon=":material/error:")

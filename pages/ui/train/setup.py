@@ -14,7 +14,7 @@ from core.recipes import RECIPES
 from core.runs import control, creation, run_names, run_queue
 from core.runs.run import Run
 from core.training.schedules import steps_per_epoch
-from pages.ui import tables
+from pages.ui import access, tables
 from pages.ui.components.chart import draw_chart
 from pages.ui.controls import draw_config_controls, draw_recipe_control, sync_rows_with_link
 from pages.ui.terms import explain
@@ -55,7 +55,14 @@ def draw_setup(bar: DeltaGenerator) -> None:
             width=220,
             label_visibility="collapsed",
         )
-        pressed = st.button("Start", type="primary", icon=":material/play_arrow:")
+        refusal = access.why_not_create()
+        pressed = st.button(
+            "Start",
+            type="primary",
+            icon=":material/play_arrow:",
+            disabled=bool(refusal),
+            help=refusal or None,
+        )
     with right:
         if pressed:
             _start(config, name.strip() or default_name, parent, None if parent else recipe)
@@ -65,11 +72,13 @@ def draw_setup(bar: DeltaGenerator) -> None:
 def _start(config: RunConfig, name: str, parent: Run | None, recipe: str | None) -> None:
     """Create the run that the controls describe, add it to the queue, and show it."""
     try:
-        run = (
-            creation.create_run(config, name, recipe=recipe)
-            if parent is None
-            else control.fork(parent.name, name, config.to_dict())
-        )
+        access.check_create()
+        owner = access.owner_name()
+        if parent is None:
+            run = creation.create_run(config, name, recipe=recipe, owner=owner)
+        else:
+            access.check_change_runs([parent.name])
+            run = control.fork(parent.name, name, config.to_dict(), owner=owner)
         run_queue.submit(run.name)
     except UserError as error:
         st.error(escape_markdown(str(error)), icon=":material/error:")
