@@ -52,6 +52,18 @@ INLINE void pad_lines(const float *source, float *padded, const int CHANNELS, co
     }
 }
 
+// sum[o][j] += w[o] x[j STRIDE] for BLOCK outputs and COLUMNS columns.
+INLINE void add_tap(const vec *x, const float *w, vec sum[OUTPUTS][SUMS], const int BLOCK,
+                    const int COLUMNS, const int STRIDE, const int W_OUT) {
+    vec value[SUMS];
+    UNROLL for (int j = 0; j < COLUMNS; j++) value[j] = x[j * STRIDE];
+    UNROLL for (int o = 0; o < BLOCK; o++) {
+        const vec weight = splat(w[o * W_OUT]);
+        UNROLL for (int j = 0; j < COLUMNS; j++) sum[o][j] += weight * value[j];
+        UNROLL for (int j = 0; j < COLUMNS; j++) IN_ORDER(sum[o][j]);
+    }
+}
+
 // COLUMNS neighbouring columns of BLOCK output channels:
 //   y[o][x] = bias[o] + sum over i, ky, kx of w[o][i][ky][kx] x[i][ky][x STRIDE + kx]
 //
@@ -61,23 +73,21 @@ INLINE void conv_block(const vec *x, const float *w, const float *bias, vec *y, 
                        const int COLUMNS, const int IN, const int KERNEL, const int STRIDE,
                        const int FLIP, const int X_CHANNEL, const int X_LINE, const int W_OUT,
                        const int W_IN, const int Y_CHANNEL) {
+    const int LAST = KERNEL * KERNEL - 1; // tap
     vec sum[OUTPUTS][SUMS];
     UNROLL for (int o = 0; o < BLOCK; o++)
         UNROLL for (int j = 0; j < COLUMNS; j++) sum[o][j] = splat(bias ? bias[o] : 0);
     ROLLED for (int i = 0; i < IN; i++) {
-        for (int ky = 0; ky < KERNEL; ky++) {
-            for (int kx = 0; kx < KERNEL; kx++) {
-                const int tap = FLIP ? KERNEL * KERNEL - 1 - ky * KERNEL - kx : ky * KERNEL + kx;
-                const vec *pixels = x + i * X_CHANNEL + ky * X_LINE + kx;
-                const float *taps = w + i * W_IN + tap;
-                vec value[SUMS];
-                UNROLL for (int j = 0; j < COLUMNS; j++) value[j] = pixels[j * STRIDE];
-                UNROLL for (int o = 0; o < BLOCK; o++) {
-                    const vec weight = splat(taps[o * W_OUT]);
-                    UNROLL for (int j = 0; j < COLUMNS; j++) sum[o][j] += weight * value[j];
-                    UNROLL for (int j = 0; j < COLUMNS; j++) IN_ORDER(sum[o][j]);
-                }
-            }
+        const vec *pixels = x + i * X_CHANNEL;
+        const float *taps = w + i * W_IN;
+        if (KERNEL <= 3) {
+            UNROLL for (int tap = 0; tap < LAST + 1; tap++)
+                add_tap(pixels + tap / KERNEL * X_LINE + tap % KERNEL,
+                        taps + (FLIP ? LAST - tap : tap), sum, BLOCK, COLUMNS, STRIDE, W_OUT);
+        } else {
+            for (int tap = 0; tap < LAST + 1; tap++)
+                add_tap(pixels + tap / KERNEL * X_LINE + tap % KERNEL,
+                        taps + (FLIP ? LAST - tap : tap), sum, BLOCK, COLUMNS, STRIDE, W_OUT);
         }
     }
     UNROLL for (int o = 0; o < BLOCK; o++)
@@ -273,7 +283,7 @@ INLINE void weight_lines(const vec *x, const vec *dy, float *dw, const int BLOCK
     } else { // streams: taps in a line of the kernel
         const int STREAMS = ROOM < KERNEL ? ROOM : KERNEL, REST = KERNEL % STREAMS;
         for (int i = 0; i < INPUTS; i++)
-            for (int ky = 0; ky < KERNEL; ky++) {
+            UNROLL for (int ky = 0; ky < KERNEL; ky++) {
                 const vec *from = x + i * X_CHANNEL + ky * X_LINE;
                 float *to = dw + i * TAPS + ky * KERNEL;
                 for (int kx = 0; kx < KERNEL - REST; kx += STREAMS)

@@ -19,11 +19,36 @@ INLINE void max_pool(const float *x, float *y, const int HEIGHT, const int WIDTH
         }
 }
 
+// dx = dy at the window's first maximum, line by line, and 0 elsewhere in the window.
+INLINE void max_gradient(const float *x, vec dy, float *dx, const int WIDTH, const int KERNEL) {
+    vec best = load(x);
+    for (int k = 1; k < KERNEL * KERNEL; k++)
+        best = larger(load(x + (k / KERNEL * WIDTH + k % KERNEL) * LANES), best);
+    for (int k = 0; k < KERNEL * KERNEL; k++) {
+        const int place = (k / KERNEL * WIDTH + k % KERNEL) * LANES;
+        const ivec is_best = load(x + place) == best;
+        store(dx + place, choose(is_best, dy, splat(0)));
+        dy = choose(is_best, splat(0), dy);
+    }
+}
+
 // dx[q] = sum of dy[p] over the windows whose first maximum, line by line, is q
 INLINE void max_pool_gradient(const float *x, const float *dy, float *dx, const int HEIGHT,
                               const int WIDTH, const int KERNEL, const int STRIDE) {
     const int OUT_HEIGHT = POOLED_SIDE(HEIGHT, KERNEL, STRIDE);
     const int OUT_WIDTH = POOLED_SIDE(WIDTH, KERNEL, STRIDE);
+    if (KERNEL == STRIDE) { // every pixel belongs to one window or to none
+        for (int line = 0; line < HEIGHT; line++)
+            for (int column = 0; column < WIDTH; column++)
+                if (line >= OUT_HEIGHT * STRIDE || column >= OUT_WIDTH * STRIDE)
+                    store(dx + (line * WIDTH + column) * LANES, splat(0));
+        for (int line = 0; line < OUT_HEIGHT; line++)
+            for (int column = 0; column < OUT_WIDTH; column++)
+                max_gradient(x + (line * WIDTH + column) * STRIDE * LANES,
+                             load(dy + (line * OUT_WIDTH + column) * LANES),
+                             dx + (line * WIDTH + column) * STRIDE * LANES, WIDTH, KERNEL);
+        return;
+    }
     vec plane[HEIGHT * WIDTH];
     for (int p = 0; p < HEIGHT * WIDTH; p++) plane[p] = splat(0);
     for (int line = 0; line < OUT_HEIGHT; line++)
