@@ -8,7 +8,8 @@ Source: https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -142,14 +143,27 @@ class CapturedStep:
         self, images: Tensor, labels: Tensor, teacher_logits: Tensor | None = None
     ) -> Tensor:
         """Do one step; return its loss as a new tensor."""
-        if self._replay is not None and len(labels) == len(self.labels):
-            return self._run_replay(self._replay, images, labels, teacher_logits)
-        if self.refusal or len(labels) != len(self.labels):
-            return self.step(images, labels, teacher_logits)
-        if self.warm_up_steps:
-            self.warm_up_steps -= 1
-            return self.step(images, labels, teacher_logits)
-        return self._capture_and_compare(images, labels, teacher_logits)
+        batch = (images, labels, teacher_logits)
+        with self._numbers_as_tensors():
+            if self.refusal or len(labels) != len(self.labels):
+                return self.step(*batch)
+            if self._replay is not None:
+                return self._run_replay(self._replay, *batch)
+            if self.warm_up_steps:
+                self.warm_up_steps -= 1
+                return self._warm_up(batch)
+            return self._capture_and_compare(*batch)
+
+    def _warm_up(self, batch: tuple[Tensor, Tensor, Tensor | None]) -> Tensor:
+        """Do a step on another stream, as the capture will."""
+        if self.device.type != "cuda":
+            return self.step(*batch)
+        stream, current = torch.cuda.Stream(self.device), torch.cuda.current_stream(self.device)
+        stream.wait_stream(current)
+        with torch.cuda.stream(stream):
+            loss = self.step(*batch)
+        current.wait_stream(stream)
+        return loss
 
     def _capture_and_compare(
         self, images: Tensor, labels: Tensor, teacher_logits: Tensor | None
@@ -161,7 +175,9 @@ class CapturedStep:
         loss = self.step(images, labels, teacher_logits)
         after = self._copy_state()
         try:
-            replay = self._capture()
+            # Images, labels and logits are zero meanwhile: if the graph kept them, the comparison
+            # would fail.
+            replay = self.capture(lambda: self.step(self.images, self.labels, self.teacher_logits))
             self._restore(before, random)
             replayed_loss = self._run_replay(replay, images, labels, teacher_logits)
             difference = _first_difference(before, after, self._copy_state())
@@ -176,20 +192,6 @@ class CapturedStep:
         self._replay = replay
         return replayed_loss
 
-    def _capture(self) -> Callable[[], Tensor]:
-        # Images, labels, logits and numbers are zero meanwhile: if the graph kept them, the
-        # comparison would fail.
-        numbers = self._read_numbers()
-        for (holders, key), value in zip(self.numbers, self.values, strict=True):
-            for holder in holders:
-                holder[key] = value
-        try:
-            return self.capture(lambda: self.step(self.images, self.labels, self.teacher_logits))
-        finally:
-            for (holders, key), number in zip(self.numbers, numbers, strict=True):
-                for holder in holders:
-                    holder[key] = number
-
     def _run_replay(
         self,
         replay: Callable[[], Tensor],
@@ -201,14 +203,30 @@ class CapturedStep:
         self.labels.copy_(labels, non_blocking=True)
         if self.teacher_logits is not None and teacher_logits is not None:
             self.teacher_logits.copy_(teacher_logits, non_blocking=True)
-        for at, number in enumerate(self._read_numbers()):
+        return replay().clone()  # the next replay overwrites the original
+
+    @contextlib.contextmanager
+    def _numbers_as_tensors(self) -> Iterator[None]:
+        """Let the step find its numbers in the graph's tensors.
+
+        Ordinary steps do so too: with Python numbers they would round differently, and a resumed
+        run does other steps ordinarily than an uninterrupted one.
+        """
+        numbers = [holders[0][key] for holders, key in self.numbers]
+        for at, number in enumerate(numbers):
             if number != self._written[at]:
                 self.values[at].fill_(number)
                 self._written[at] = number
-        return replay().clone()  # the next replay overwrites the original
+        self._set_numbers(self.values)
+        try:
+            yield
+        finally:
+            self._set_numbers(numbers)
 
-    def _read_numbers(self) -> list[float]:
-        return [holders[0][key] for holders, key in self.numbers]
+    def _set_numbers(self, values: Sequence[Tensor | float]) -> None:
+        for (holders, key), value in zip(self.numbers, values, strict=True):
+            for holder in holders:
+                holder[key] = value
 
     def _copy_state(self) -> dict[str, list[Tensor]]:
         return {

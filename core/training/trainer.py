@@ -138,8 +138,9 @@ class Training:
         Raises:
             Diverged: a loss is NaN or infinite; the weights of the last whole epoch are kept.
         """
-        threads = torch.get_num_threads()
+        threads, deterministic = torch.get_num_threads(), torch.backends.cudnn.deterministic
         torch.set_num_threads(self.runtime.threads)
+        torch.backends.cudnn.deterministic = True  # the same seed gives the same run
         if self.device.type == "cpu":
             keep_freed_memory()
         self._clock = time.perf_counter() - self.seconds
@@ -161,6 +162,7 @@ class Training:
             if stream is not None:
                 stream.close()
             torch.set_num_threads(threads)
+            torch.backends.cudnn.deterministic = deterministic
 
     def rate(self) -> float:
         """Return the learning rate of the next step, at the end of an epoch that of the last."""

@@ -86,7 +86,14 @@ class OnTheCpu(CapturedStep):
             torch.set_rng_state(random)
 
 
-def train(config, digits, make_capture=None, teacher=None):
+def never(training):
+    def capture(step):
+        raise AssertionError
+
+    return capture
+
+
+def train(config, digits, make_capture=never, teacher=None):
     training = Training(config, digits, teacher=teacher)
     assert training.captured is None
     if make_capture is not None:
@@ -103,6 +110,7 @@ def train(config, digits, make_capture=None, teacher=None):
             CPU,
             make_capture(training),
         )
+        training.captured.refusal = "off" if make_capture is never else ""
     results = list(training.run())
     return (
         training,
@@ -122,6 +130,8 @@ def test_a_replayed_run_equals_an_ordinary_one(optimizer, digits):
     assert training.captured.refusal == ""
     assert replays.count == 2 * 8 - WARM_UP_STEPS  # all but the warm-up and the two smaller batches
     assert losses == pytest.approx(same, rel=1e-4)
+    _, _, without = train(config, digits, None)  # with Python numbers
+    assert losses == pytest.approx(without, rel=1e-4)
     assert [row["train_correct"] for row in rows] == pytest.approx(
         [row["train_correct"] for row in again], abs=2
     )
