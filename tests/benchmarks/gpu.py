@@ -2,19 +2,19 @@
 
     python tests/benchmarks/gpu.py --output gpu.md
 
-Where there is no GPU it says so and ends well. The tables: whether a replayed CUDA graph trains as
-ordinary steps do; an epoch for several batch sizes, in both precisions, replayed and not, in turn;
-batches from images that the GPU holds against images sent to it; an augmented epoch by the number
-of processes that augment; and several runs side by side. `--device cpu` with small sizes tries the
-script itself.
+Where there is no GPU it says so and ends well. Each part (`--parts`) ends within four minutes and
+prints a table: the kernels of a replayed step; the formats and cuDNN's options; whether a replayed
+CUDA graph trains as ordinary steps do; an epoch for several batch sizes, replayed and not; the
+augmentation of an epoch on the GPU; and whole runs, each a process of its own (`--runs`,
+`--seeds`), timed from the start of the process. `--device cpu` with small sizes tries the script
+itself.
 """
 
 from __future__ import annotations
 
+import collections
 import json
-import os
 import statistics
-import subprocess
 import sys
 import time
 from functools import partial
@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
+from gpu_runs import RUNS, run_config, runs, train_one  # noqa: E402
 from measuring import (  # noqa: E402
     alternate,
     largest_difference,
@@ -37,247 +38,206 @@ from measuring import (  # noqa: E402
 
 from core.config import RunConfig  # noqa: E402
 from core.data import dataset  # noqa: E402
-from core.recipes import RECIPES, recipe  # noqa: E402
+from core.data.batches import CHUNK  # noqa: E402
+from core.data.device_augmenter import DeviceAugmenter, can_augment  # noqa: E402
+from core.data.presets import PRESETS  # noqa: E402
+from core.recipes import RECIPES  # noqa: E402
+from core.runs.loading import load_teacher  # noqa: E402
+from core.runtime import LAYOUTS  # noqa: E402
 from core.training.plan import plan  # noqa: E402
-from core.training.results import BatchResult, EpochResult  # noqa: E402
+from core.training.results import EpochResult  # noqa: E402
 from core.training.runtime import DTYPES, resolve_runtime  # noqa: E402
 from core.training.trainer import Training  # noqa: E402
 
 BATCHES = (32, 64, 128, 256, 512, 1024, 2048)
-WORKERS = (0, 1, 2, 4, 8)
-SIDE_BY_SIDE = (1, 2, 4, 8)
-WARM_UP = 10  # steps; more than a recording needs
+WARM_UP = 10  # steps; more than a capture needs
 NO_GPU = "There is no CUDA GPU here, so there is nothing to measure."
-ONE_EPOCH = {"transforms": [], "teacher": "none", "holdout": 0, "epochs": 1}
-PLAIN = {"augmentation": "none", **ONE_EPOCH}
+PLAIN = {"augmentation": "none", "transforms": [], "teacher": "none", "holdout": 0, "epochs": 1}
 
 
 def main() -> None:
-    """Measure the parts asked for and report; or be one of several runs side by side."""
+    """Measure the parts asked for and report; or be the process of one run."""
     options = parser(__doc__)
     options.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    options.add_argument("--recipe", default="final", help=", ".join(RECIPES))
     options.add_argument(
         "--device", default="cuda", choices=["cuda", "cpu"], help="cpu: only to try this script"
     )
     options.add_argument("--batches", nargs="+", type=int, default=list(BATCHES))
-    options.add_argument("--workers", nargs="+", type=int, default=list(WORKERS))
-    options.add_argument("--side-by-side", nargs="+", type=int, default=list(SIDE_BY_SIDE))
     options.add_argument("--steps", type=int, default=300, help="per figure, at most an epoch's")
-    options.add_argument("--rounds", type=int, default=5)
-    options.add_argument("--one", type=float, help="be one of several runs, from this time on")
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--runs", nargs="+", default=list(RUNS), help=", ".join([*RUNS, *RECIPES]))
+    options.add_argument("--seeds", nargs="+", type=int, default=[1])
+    options.add_argument("--epochs", type=int, help="of whole runs, to try this script")
+    options.add_argument("--one", help="train this run with the first seed here, and print JSON")
     chosen = options.parse_args()
+    if chosen.one:
+        print(json.dumps(train_one(chosen)))
+        return
     if chosen.device == "cuda" and not torch.cuda.is_available():
         report([NO_GPU], chosen.output)
         return
-    base, data = recipe(chosen.recipe).config.changed(**PLAIN, device=chosen.device), dataset.load()
-    if chosen.one is not None:
-        print(json.dumps(one_of_several(base, data, chosen.one, chosen.steps)))
-        return
-    report(
-        [
-            machine() + f"; medians of {chosen.rounds} rounds of {chosen.steps} steps",
-            *(PARTS[part](base, data, chosen) for part in chosen.parts),
-        ],
-        chosen.output,
-    )
+    data, parts = dataset.load(), [machine()]
+    for part in chosen.parts:
+        began = time.perf_counter()
+        text = PARTS[part](data, chosen)
+        parts.append(f"{text}\n\n({part}: {time.perf_counter() - began:.0f} s)")
+        print(parts[-1], flush=True)
+    report(parts, chosen.output)
 
 
-def agreement(base: RunConfig, data: dataset.Mnist, chosen: Any) -> str:
+def profile(data: dataset.Mnist, chosen: Any) -> str:
+    """The kernels of a replayed step, by the time that they take."""
+    texts = []
+    for name in chosen.runs:
+        training = make_training(run_config(name).changed(device=chosen.device), data)
+        results, steps = training.run(), min(50, training.steps - WARM_UP - 1)
+        for _ in range(WARM_UP):
+            next(results)
+        synchronise(training)
+        began = time.perf_counter()
+        for _ in range(steps):
+            next(results)
+        launched = time.perf_counter() - began
+        synchronise(training)
+        took = time.perf_counter() - began
+        activities = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
+        with torch.profiler.profile(activities=activities[chosen.device == "cuda" :]) as profiler:
+            for _ in range(steps):
+                next(results)
+            synchronise(training)
+        results.close()
+        kernels: dict[str, list[float]] = collections.defaultdict(list)
+        for event in profiler.events():
+            time_us = getattr(event, "device_time", 0) or getattr(event, "cpu_time", 0)
+            kernels[event.name].append(time_us)
+        total = sum(map(sum, kernels.values())) / steps
+        count = sum(map(len, kernels.values())) / steps
+        largest = sorted(kernels.items(), key=lambda item: -sum(item[1]))[:28]
+        rows = [
+            (
+                kernel.replace("|", "/")[:100],
+                f"{len(times) / steps:.1f}",
+                f"{sum(times) / len(times):.1f}",
+                f"{sum(times) / steps:.1f}",
+            )
+            for kernel, times in largest
+        ]
+        texts.append(
+            f"{name}, batch {training.config.batch_size}, {training.runtime.precision} "
+            f"{training.runtime.layout}: {1e6 * took / steps:.0f} µs a step, of which the host "
+            f"needs {1e6 * launched / steps:.0f}; {count:.0f} kernels that take {total:.0f} µs; "
+            f"captured: {refusal(training) or 'yes'}\n\n"
+            + table(("kernel", "a step", "µs each", "µs a step"), rows)
+        )
+    return "\n\n".join(texts)
+
+
+def formats(data: dataset.Mnist, chosen: Any) -> str:
+    """The formats of the network, and cuDNN's options."""
+    rows = []
+    for name in chosen.runs:
+        for precision in DTYPES:
+            for layout in LAYOUTS[:2]:
+                for tf32, searched in ((True, False), (False, False), (True, True)):
+                    torch.backends.cudnn.allow_tf32 = tf32
+                    torch.backends.cudnn.benchmark = searched
+                    config = run_config(name).changed(
+                        **PLAIN, device=chosen.device, precision=precision
+                    )
+                    seconds = step_seconds(config, data, chosen.steps, True, [], layout)
+                    figures = (tf32, searched, f"{1e6 * seconds:.0f}")
+                    rows.append((name, config.batch_size, precision, layout, *figures))
+    torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark = True, False
+    columns = ("run", "batch", "precision", "layout", "TF32", "benchmark mode", "µs a step")
+    return "Replayed steps without augmentation or teacher:\n\n" + table(columns, rows)
+
+
+def agreement(data: dataset.Mnist, chosen: Any) -> str:
     """Whether replayed steps train as ordinary steps do, for the first few."""
     rows = []
-    for precision in DTYPES:
-        losses = {
-            replayed: first_losses(base.changed(precision=precision), data, chosen.steps, replayed)
-            for replayed in (True, False)
-        }
-        again = first_losses(base.changed(precision=precision), data, chosen.steps, False)
-        rows.append(
-            (
-                precision,
-                f"{statistics.fmean(losses[True][-20:]):.4f}",
-                f"{statistics.fmean(losses[False][-20:]):.4f}",
-                f"{largest_difference(losses[True], losses[False]):.2e}",
-                f"{largest_difference(again, losses[False]):.2e}",
+    for name in chosen.runs:
+        for precision in DTYPES:
+            config = run_config(name).changed(device=chosen.device, precision=precision)
+            ways = {way: first_losses(config, data, chosen.steps, way) for way in (True, False)}
+            again = first_losses(config, data, chosen.steps, True)
+            rows.append(
+                (
+                    name,
+                    precision,
+                    f"{statistics.fmean(ways[True][-20:]):.4f}",
+                    f"{statistics.fmean(ways[False][-20:]):.4f}",
+                    f"{largest_difference(ways[True], ways[False]):.2e}",
+                    f"{largest_difference(again, ways[True]):.2e}",
+                )
             )
-        )
-    return f"The loss over the first {chosen.steps} steps:\n\n" + table(
-        (
-            "precision",
-            "last 20, replayed",
-            "last 20, not",
-            "largest difference",
-            "of two ordinary runs",
-        ),
-        rows,
+    columns = (
+        "run",
+        "precision",
+        "last 20, replayed",
+        "last 20, not",
+        "largest difference",
+        "of two replayed runs",
     )
+    return f"The loss over the first {chosen.steps} steps:\n\n" + table(columns, rows)
 
 
 def first_losses(config: RunConfig, data: dataset.Mnist, steps: int, replayed: bool) -> list[float]:
     """The losses of a run's first steps."""
-    run = make_training(config, data, replayed)
-    results = run.run()
-    losses = [
-        result.loss.item() for result, _ in zip(results, range(min(steps, run.steps)), strict=False)
-    ]
+    training = make_training(config, data, replayed)
+    results, count = training.run(), min(steps, training.steps)
+    losses = [result.loss for result, _ in zip(results, range(count), strict=False)]
     results.close()
-    return losses
+    return torch.stack(losses).tolist()
 
 
-def epochs(base: RunConfig, data: dataset.Mnist, chosen: Any) -> str:
+def epochs(data: dataset.Mnist, chosen: Any) -> str:
     """The table of batch sizes."""
     rows = []
+    base = run_config(chosen.runs[0]).changed(**PLAIN, device=chosen.device)
     for precision in DTYPES:
         for batch in chosen.batches:
             config = base.changed(batch_size=batch, precision=precision)
             refused: list[str] = []
+            measure = partial(step_seconds, config, data, chosen.steps)
             times = alternate(
                 {
-                    "ordinary": partial(step_seconds, config, data, chosen.steps, False, refused),
-                    "replayed": partial(step_seconds, config, data, chosen.steps, True, refused),
+                    "ordinary": partial(measure, False, refused),
+                    "replayed": partial(measure, True, refused),
                 },
                 chosen.rounds,
             )
             ordinary, replayed = median(times["ordinary"]), median(times["replayed"])
-            ratio = median(a / b for a, b in zip(times["ordinary"], times["replayed"], strict=True))
             rows.append(
                 (
                     precision,
                     batch,
                     f"{1e3 * ordinary:.3f}",
                     f"{1e3 * replayed:.3f}",
-                    f"**{ratio:.2f}**",
-                    f"{ordinary * 60_000 / batch:.2f}",
+                    f"**{ordinary / replayed:.2f}**",
                     f"**{replayed * 60_000 / batch:.2f}**",
                     refused[-1] if refused else "yes",
                 )
             )
-    return f"{chosen.recipe}'s network on images as they are:\n\n" + table(
-        (
-            "precision",
-            "batch",
-            "ms a step",
-            "ms replayed",
-            "ratio",
-            "s an epoch",
-            "s replayed",
-            "replayed?",
-        ),
-        rows,
-    )
+    columns = ("precision", "batch", "ms a step", "ms replayed", "ratio", "s an epoch", "replayed?")
+    return f"{chosen.runs[0]} on images as they are:\n\n" + table(columns, rows)
 
 
-def images(base: RunConfig, data: dataset.Mnist, chosen: Any) -> str:
-    """The table of where the images are."""
-
-    def sent(config: RunConfig) -> float:
-        return step_seconds(config, data, chosen.steps, True, [], held=False)
-
-    rows = []
-    for batch in sorted({min(chosen.batches), max(chosen.batches)}):
-        config = base.changed(batch_size=batch)
-        times = alternate(
-            {
-                "sent": partial(sent, config),
-                "held": partial(step_seconds, config, data, chosen.steps, True, []),
-            },
-            chosen.rounds,
-        )
-        ratio = median(a / b for a, b in zip(times["sent"], times["held"], strict=True))
-        rows.append(
-            (
-                batch,
-                f"{1e3 * median(times['sent']):.3f}",
-                f"{1e3 * median(times['held']):.3f}",
-                f"**{ratio:.2f}**",
-            )
-        )
-    return "Images sent to the GPU batch by batch, or held there:\n\n" + table(
-        ("batch", "ms a step, sent", "ms a step, held", "ratio"), rows
-    )
-
-
-def augmented(base: RunConfig, data: dataset.Mnist, chosen: Any) -> str:
-    """The table of an augmented epoch, by the processes that augment."""
-    config = recipe(chosen.recipe).config.changed(
-        **ONE_EPOCH, augment_fraction=1.0, device=chosen.device
-    )
-    if not plan(config).transforms:
-        return f"{chosen.recipe} augments nothing."
-    ways = {
-        str(workers): partial(step_seconds, config, data, chosen.steps, True, [], workers=workers)
-        for workers in chosen.workers
-    }
-    times = alternate(ways, chosen.rounds)
-    return (
-        f"{chosen.recipe} as it augments, batch {config.batch_size}, {os.cpu_count()} cores:\n\n"
-        + table(
-            ("processes that augment", "ms a step", "s an epoch"),
-            [
-                (
-                    workers,
-                    f"{1e3 * median(each):.3f}",
-                    f"**{median(each) * 60_000 / config.batch_size:.1f}**",
-                )
-                for workers, each in times.items()
-            ],
-        )
-    )
-
-
-def side_by_side(base: RunConfig, data: dataset.Mnist, chosen: Any) -> str:
-    """The table of several runs at once, each a process of its own."""
-    rows, alone = [], None
-    for count in chosen.side_by_side:
-        start = time.time() + 20 + 5 * count  # all are ready by then and train at the same time
-        arguments = f"--one {start} --device {chosen.device} --recipe {chosen.recipe}"
-        command = [sys.executable, __file__, *arguments.split(), "--steps", str(chosen.steps)]
-        processes = [
-            subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(count)
-        ]
-        figures = [json.loads(process.communicate()[0].splitlines()[-1]) for process in processes]
-        speed = sum(run["images_a_second"] for run in figures)
-        alone = alone or speed / count
-        rows.append(
-            (
-                count,
-                f"{speed:,.0f}",
-                f"**{speed / alone:.2f}**",
-                f"{max(run['late'] for run in figures):.1f}",
-                f"{max(run['memory_mb'] for run in figures):.0f}",
-            )
-        )
-    return f"Several runs of {chosen.recipe} at once, on images as they are:\n\n" + table(
-        (
-            "runs",
-            "images a second, all together",
-            "times one run's",
-            "latest start, s after the first",
-            "MB of the GPU's memory, largest run",
-        ),
-        rows,
-    )
-
-
-def one_of_several(
-    base: RunConfig, data: dataset.Mnist, start: float, steps: int
-) -> dict[str, float]:
-    """Wait for the other runs, train a number of steps, and return the speed."""
-    run = make_training(base.changed(epochs=1_000), data, True)
-    results = run.run()
-    for _ in range(WARM_UP):
-        next(results)
-    synchronise(run)
-    late = max(0.0, time.time() - start)
-    time.sleep(max(0.0, start - time.time()))
-    began, done = time.perf_counter(), 0
-    while done < steps:
-        done += isinstance(next(results), BatchResult)
-    synchronise(run)
-    took = time.perf_counter() - began
-    results.close()
-    used = torch.cuda.max_memory_reserved() / 1e6 if run.device.type == "cuda" else 0.0
-    return {"images_a_second": done * base.batch_size / took, "late": late, "memory_mb": used}
+def augmentation(data: dataset.Mnist, chosen: Any) -> str:
+    """Seconds to augment the 60,000 images of an epoch where they are."""
+    rows, images = [], data.train.images.to(chosen.device)
+    for name, preset in PRESETS.items():
+        assert can_augment(preset.transforms)
+        augmenter = DeviceAugmenter(preset.transforms, 1)
+        for repeat in range(2):  # the first loads the kernels
+            began = time.perf_counter()
+            for chunk, part in enumerate(images.split(CHUNK)):
+                augmenter(part, (repeat, chunk))
+            queued = time.perf_counter() - began
+            if chosen.device == "cuda":
+                torch.cuda.synchronize()
+            took = time.perf_counter() - began
+        rows.append((name, f"{1e3 * queued:.0f}", f"{1e3 * took:.0f}"))
+    return "An epoch augmented on the device:\n\n" + table(("preset", "ms, host", "ms"), rows)
 
 
 def step_seconds(
@@ -286,63 +246,62 @@ def step_seconds(
     steps: int,
     replayed: bool,
     refused: list[str],
-    held: bool = True,
-    workers: int | None = None,
+    layout: str | None = None,
 ) -> float:
     """Mean seconds of a step; why steps were not replayed goes into `refused`."""
-    run = make_training(config, data, replayed, held, workers)
-    counted = max(1, min(steps, run.steps - WARM_UP))
-    results = run.run()
-    for _ in range(min(WARM_UP, run.steps - 1)):
+    training = make_training(config, data, replayed, layout)
+    counted = max(1, min(steps, training.steps - WARM_UP - 1))
+    results = training.run()
+    for _ in range(min(WARM_UP, training.steps - 1)):
         next(results)
-    synchronise(run)
+    synchronise(training)
     began, done = time.perf_counter(), 0
     for result in results:
         done += 1
         if done == counted or isinstance(result, EpochResult):
             break
-    synchronise(run)
+    synchronise(training)
     took = time.perf_counter() - began
     results.close()
-    if replayed and run.captured is None:
-        refused.append("only on CUDA")
-    elif replayed and run.captured is not None and run.captured.refusal:
-        refused.append(run.captured.refusal)
+    if replayed and (reason := refusal(training)):
+        refused.append(reason)
     return took / done
 
 
 def make_training(
-    config: RunConfig,
-    data: dataset.Mnist,
-    replayed: bool,
-    held: bool = True,
-    workers: int | None = None,
+    config: RunConfig, data: dataset.Mnist, replayed: bool = True, layout: str | None = None
 ) -> Training:
     """A run in the format of its precision; "auto" takes fp32, so that nothing is benchmarked."""
     config = config if config.precision != "auto" else config.changed(precision="fp32")
-    runtime = resolve_runtime(plan(config), data)
-    if workers is not None:
-        runtime = runtime.changed(workers=workers)
-    run = Training(config, data, runtime=runtime)
+    teacher = load_teacher(config, ROOT / "checkpoints")
+    runtime = resolve_runtime(plan(config), data, teacher)
+    runtime = runtime if layout is None else runtime.changed(layout=layout)
+    training = Training(config, data, runtime=runtime, teacher=teacher)
     if not replayed:
-        run.captured = None
-    if not held:
-        run.batches.training = data.train
-    return run
+        training.captured = None
+    return training
 
 
-def synchronise(run: Training) -> None:
+def refusal(training: Training) -> str:
+    """Return why steps are not replayed, or ""."""
+    if training.captured is None:
+        return training.runtime.not_captured or "only on CUDA"
+    return training.captured.refusal
+
+
+def synchronise(training: Training) -> None:
     """Wait until the device has finished its queued work."""
-    if run.device.type == "cuda":
-        torch.cuda.synchronize(run.device)
+    if training.device.type == "cuda":
+        torch.cuda.synchronize(training.device)
 
 
 PARTS = {
+    "profile": profile,
+    "formats": formats,
     "agreement": agreement,
     "epoch": epochs,
-    "images": images,
-    "augmented": augmented,
-    "side": side_by_side,
+    "augmentation": augmentation,
+    "runs": runs,
 }
 
 if __name__ == "__main__":

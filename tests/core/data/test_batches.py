@@ -216,3 +216,21 @@ def test_every_image_comes_with_the_teachers_logits(workers):
         torch.equal(a.teacher_logits, b.teacher_logits)
         for a, b in zip(rest, whole[2:], strict=True)
     )
+
+
+@pytest.mark.parametrize("teacher", [None, mean_ink])
+def test_a_device_that_augments_gives_the_same_batches(teacher):
+    """Up to rounding; here on the CPU, with the code that a GPU runs."""
+    options = {"augmented_epochs": 2, "teacher": teacher}
+    expected = list(Batches(DATA.train[:80], 16, FINAL, 4, 0, **options).stream(3))
+    made = Batches(DATA.train[:80], 16, FINAL, 4, 0, **options)
+    made.augments_on_device = True
+    batches = list(made.stream(3))
+    assert [batch[:2] for batch in batches] == [batch[:2] for batch in expected]
+    for batch, other in zip(batches, expected, strict=True):
+        assert torch.equal(batch.labels, other.labels)
+        assert (batch.images.float() - other.images.float()).abs().mean() < 0.25
+        if teacher is not None:
+            torch.testing.assert_close(batch.teacher_logits, teacher(batch.images))
+    left = list(made.stream(3, 0, 7))
+    assert same(left, batches[7:])
