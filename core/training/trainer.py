@@ -236,19 +236,12 @@ class Training:
         self.step += 1
         is_last = self.step == self.steps
         if self.device.type == "cpu" or is_last or self.step % STEPS_BETWEEN_CHECKS == 0:
-            self._check_finite("loss", nll.item(), f"epoch {self.epoch + 1}, step {self.step}")
+            check_finite("loss", nll.item(), f"epoch {self.epoch + 1}, step {self.step}")
         return BatchResult(self.epoch + 1, self.step, self.steps, nll, lr)
-
-    def _check_finite(self, name: str, loss: float, position: str) -> None:
-        if not math.isfinite(loss):
-            raise Diverged(
-                f"the {name} became {loss} in {position}; try a lower learning rate. "
-                "The last whole epoch's weights are kept."
-            )
 
     def _end_epoch(self) -> EpochResult:
         val_loss, val_correct = self._score(self.validation)
-        self._check_finite("validation loss", val_loss, f"epoch {self.epoch + 1}")
+        check_finite("validation loss", val_loss, f"epoch {self.epoch + 1}")
         train_total = len(self.batches.training)
         result = EpochResult(
             epoch=self.epoch + 1,
@@ -320,6 +313,19 @@ def fit(config: RunConfig, data: Mnist, teacher: nn.Module | None = None) -> Ite
     for result in Training(config, data, teacher=teacher).run():
         if isinstance(result, EpochResult):
             yield result
+
+
+def check_finite(name: str, loss: float, position: str) -> None:
+    """Refuse a loss that is NaN or infinite.
+
+    Raises:
+        Diverged: names the loss and the position.
+    """
+    if not math.isfinite(loss):
+        raise Diverged(
+            f"the {name} became {loss} in {position}; try a lower learning rate. "
+            "The last whole epoch's weights are kept."
+        )
 
 
 def _check_teacher(config: RunConfig, teacher: nn.Module | None) -> None:

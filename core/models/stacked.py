@@ -1,0 +1,193 @@
+"""StackedNetwork: several networks of the same rows, computed as one.
+
+The channels of all networks stand side by side: N networks with C channels compute N * C channels,
+by convolutions with N times as many groups. No value of one network enters another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.models.network import Network
+from core.models.rows import Row
+
+CONV_METHODS = ("auto", "grouped", "unfold", "kernels")
+
+
+class StackedNetwork(Network):
+    """N networks of the same rows.
+
+    The names of its parameters and statistics are those of one network; their first dimension is
+    N times as long, or N for the weights and biases of linear layers.
+
+    Args:
+        rows: layer rows, as `core.models.rows` describes them.
+        dropout: probability of dropout rows without a probability of their own.
+        count: N.
+        method: how convolutions are computed, one of CONV_METHODS: by torch's grouped convolution,
+            by matrix products of unfolded images, or by the compiled kernels of `stacked_kernels`,
+            which need a GPU; "auto" takes the kernels where they can run, else the groups.
+
+    Raises:
+        ArchitectureError: the rows don't fit together; the message names the row.
+    """
+
+    def __init__(self, rows: Sequence[Row], dropout: float, count: int, method: str = "auto"):
+        super().__init__(rows, dropout)
+        self.count, self.method = count, method
+        for index, module in enumerate(self.layers):
+            self.layers[index] = _stack_module(module, count, method)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of each network for its own images.
+
+        Args:
+            images: (B, N, 28, 28) float, normalised.
+
+        Returns:
+            (B, N, 10) float.
+        """
+        return super().forward(images).view(len(images), self.count, -1)
+
+    def parts(self) -> dict[str, Tensor]:
+        """The parameters and statistics by name, each (N, ...): entry n belongs to network n.
+
+        Counts of batches are left out: they are the same in all networks.
+        """
+        parts: dict[str, Tensor] = {}
+        for prefix, module in self.named_modules():
+            for name, tensor in chain(
+                module.named_parameters(recurse=False), module.named_buffers(recurse=False)
+            ):
+                if not tensor.is_floating_point():
+                    continue
+                tensor = tensor.detach()
+                if not isinstance(module, StackedLinear):
+                    tensor = tensor.view(self.count, -1, *tensor.shape[1:])
+                parts[f"{prefix}.{name}"] = tensor
+        return parts
+
+
+class StackedConv2d(nn.Conv2d):
+    """N convolutions side by side.
+
+    Args:
+        conv: one of them; the others have its sizes.
+        count: N.
+        method: one of CONV_METHODS.
+    """
+
+    def __init__(self, conv: nn.Conv2d, count: int, method: str):
+        super().__init__(
+            count * conv.in_channels,
+            count * conv.out_channels,
+            conv.kernel_size,  # type: ignore[arg-type]
+            conv.stride,  # type: ignore[arg-type]
+            conv.padding,  # type: ignore[arg-type]
+            groups=count * conv.groups,
+            bias=conv.bias is not None,
+        )
+        self.count, self.method = count, method
+        self.groups_each = conv.groups
+        side = self.kernel_size[0]
+        self.has_kernels = conv.groups == 1 and self.stride == (1, 1) and side == 3
+        """Whether `stacked_kernels` computes it, given a GPU."""
+        self.is_product = (
+            conv.groups == 1 and self.kernel_size == self.stride == (1, 1) and not any(self.padding)
+        )
+        """Whether it is a product of matrices: a 1x1 convolution."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, N * I, H, W) -> (B, N * O, H', W')."""
+        if self.method in ("auto", "kernels") and self.has_kernels and x.is_cuda:
+            from core.models import stacked_kernels
+
+            if stacked_kernels.is_available():
+                return stacked_kernels.conv3x3(x, self.weight, self.bias, self.count, self.padding)
+        if self.groups_each == 1 and (
+            self.method == "unfold" or (self.is_product and self.method != "grouped")
+        ):
+            return self._multiply(x)
+        return super().forward(x)
+
+    def _multiply(self, x: Tensor) -> Tensor:
+        """Multiply the windows' pixels with the weights."""
+        b, _, height, width = x.shape
+        rows, columns = (
+            (size + 2 * int(pad) - kernel) // stride + 1
+            for size, pad, kernel, stride in zip(
+                (height, width), self.padding, self.kernel_size, self.stride, strict=True
+            )
+        )
+        windows = x
+        if not self.is_product:
+            windows = F.unfold(x, self.kernel_size, padding=self.padding, stride=self.stride)
+        windows = windows.view(b, self.count, -1, rows * columns)  # (B, N, I * K * K, H' * W')
+        weight = self.weight.view(self.count, self.out_channels // self.count, -1)
+        out = (weight @ windows).view(b, self.out_channels, rows, columns)
+        return out if self.bias is None else out + self.bias[:, None, None]
+
+
+class StackedBatchNorm2d(nn.BatchNorm2d):
+    """N batch norms side by side, each followed by a ReLU if wanted.
+
+    Args:
+        channels: N * C.
+        relu: whether a ReLU follows.
+        method: one of CONV_METHODS.
+    """
+
+    def __init__(self, channels: int, relu: bool, method: str):
+        super().__init__(channels)
+        self.relu, self.method = relu, method
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, N * C, H, W) -> (B, N * C, H, W)."""
+        if self.training and x.is_cuda and self.method in ("auto", "kernels"):
+            from core.models import stacked_kernels
+
+            if stacked_kernels.is_available():
+                return stacked_kernels.batch_norm(x, self)
+        out = super().forward(x)
+        return torch.relu_(out) if self.relu else out
+
+
+class StackedLinear(nn.Module):
+    """N linear layers side by side.
+
+    Args:
+        linear: one of them; the others have its sizes.
+        count: N.
+    """
+
+    def __init__(self, linear: nn.Linear, count: int):
+        super().__init__()
+        self.count = count
+        self.weight = nn.Parameter(torch.zeros(count, *linear.weight.shape))
+        bias = None if linear.bias is None else nn.Parameter(torch.zeros(count, *linear.bias.shape))
+        self.register_parameter("bias", bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, N * I) -> (B, N * O)."""
+        values = x.view(len(x), self.count, -1).transpose(0, 1)  # (N, B, I)
+        out = values @ self.weight.mT  # (N, B, O)
+        if self.bias is not None:
+            out = out + self.bias[:, None]
+        return out.transpose(0, 1).flatten(1)
+
+
+def _stack_module(module: nn.Module, count: int, method: str) -> nn.Module:
+    """The module that computes N of a network's modules side by side."""
+    if isinstance(module, nn.Conv2d):
+        return StackedConv2d(module, count, method)
+    if isinstance(module, nn.BatchNorm2d):
+        relu = bool(getattr(module, "relu", False))
+        return StackedBatchNorm2d(count * module.num_features, relu, method)
+    if isinstance(module, nn.Linear):
+        return StackedLinear(module, count)
+    return module  # pools, dropout and space to depth treat every channel alike

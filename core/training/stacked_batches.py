@@ -1,0 +1,63 @@
+"""The batches of several runs, step by step, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from core.data.batches import Batches, epoch_order
+
+
+class StackedBatch(NamedTuple):
+    """The images of one step of N runs."""
+
+    images: Tensor
+    """(N, B, 28, 28) uint8."""
+    labels: Tensor
+    """(N, B) int64."""
+    teacher_logits: Tensor | None = None
+    """(N, B, 10) float32; None without a teacher."""
+
+
+def stream(
+    batches: Sequence[Batches], epochs: int, epoch: int, step: int
+) -> Generator[StackedBatch, None, None]:
+    """Yield the batches of N runs from any step on; each run's are those of its own stream.
+
+    Args:
+        batches: of the runs, of the same sizes.
+        epochs: length of the runs.
+        epoch, step: of the first batch, from 0; a step after an epoch's last is the first of the
+            next epoch.
+    """
+    first = batches[0]
+    epoch, step = epoch + step // first.steps_per_epoch, step % first.steps_per_epoch
+    plain_from = first.augmented_epochs if first.transforms else 0
+    plain_from = epochs if plain_from is None else min(plain_from, epochs)
+    if first.teacher is not None:  # its logits of plain images come with each run's own stream
+        plain_from = epochs
+    if epoch < plain_from:
+        streams = [each.stream(plain_from, epoch, step) for each in batches]
+        try:
+            for parts in zip(*streams, strict=True):
+                logits = [part.teacher_logits for part in parts if part.teacher_logits is not None]
+                yield StackedBatch(
+                    torch.stack([part.images for part in parts]),
+                    torch.stack([part.labels for part in parts]),
+                    torch.stack(logits) if logits else None,
+                )
+        finally:
+            for each in streams:
+                each.close()
+        epoch, step = plain_from, 0
+    images, labels = first.training.images, first.training.labels
+    for number in range(epoch, epochs):
+        orders = torch.stack([epoch_order(each.seed, number, len(labels)) for each in batches]).to(
+            images.device
+        )
+        start = step * first.batch_size if number == epoch else 0
+        for places in orders[:, start:].split(first.batch_size, 1):
+            yield StackedBatch(images[places], labels[places])

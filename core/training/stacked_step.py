@@ -1,0 +1,122 @@
+"""One training step of several networks at once, on the device alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from core.config import RunConfig
+from core.data.batches import normalise
+from core.models.stacked import StackedNetwork
+from core.training.distillation import Teacher
+from core.training.flat_tensors import FlatTensors
+from core.training.stacked_optimizers import StackedOptimizer
+
+CLIP_EPS = 1e-6  # as in torch's clip_grad_norm_
+
+
+class StackedStep:
+    """A training step of N networks that learn from batches of their own.
+
+    Args:
+        configs: of the N runs.
+        network: the stack, on the device.
+        parameters: of the stack; the network's are views of them.
+        statistics: of the stack's norms, likewise; None: the network has none.
+        optimizer: of the parameters.
+        teacher: computes the teacher's logits where the caller has none; None: no teacher.
+    """
+
+    def __init__(
+        self,
+        configs: Sequence[RunConfig],
+        network: StackedNetwork,
+        parameters: FlatTensors,
+        statistics: FlatTensors | None,
+        optimizer: StackedOptimizer,
+        teacher: Teacher | None,
+    ):
+        self.config, self.network, self.optimizer = configs[0], network, optimizer
+        self.parameters, self.statistics, self.teacher = parameters, statistics, teacher
+        count, self.device = len(configs), parameters.device
+        self.average = parameters.flat.clone() if self.config.ema_decay else None
+        """Moving average of the parameters, as one vector; None: not averaged."""
+        self.average_statistics = (
+            statistics.flat.clone() if self.config.ema_decay and statistics else None
+        )
+        self.loss_sum = torch.zeros(count, dtype=torch.float64, device=self.device)
+        """(N,): sums of the negative log-likelihood over the epoch's images so far."""
+        self.correct = torch.zeros(count, dtype=torch.int64, device=self.device)
+        """(N,): images of the epoch so far that were classified correctly."""
+        self.rates = torch.zeros(3, count, device=self.device)
+        """Learning rate, momentum, and weight of the present parameters in their average."""
+
+    def __call__(
+        self, images: Tensor, labels: Tensor, teacher_logits: Tensor | None = None
+    ) -> Tensor:
+        """Update weights, averages and sums, with the present `rates`.
+
+        Args:
+            images: (N, B, 28, 28) uint8, on the device.
+            labels: (N, B) int64, likewise.
+            teacher_logits: (N, B, 10) float32; None: computed here if there is a teacher.
+
+        Returns:
+            (N,): the mean negative log-likelihood of each batch before the update.
+        """
+        count, size = labels.shape
+        flat_images = images.flatten(0, 1)
+        batch = normalise(flat_images, self.device).view(count, size, 28, 28)
+        if self.teacher is not None and teacher_logits is None:
+            teacher_logits = self.teacher(flat_images).view(count, size, -1)
+        logits = self.network(batch.transpose(0, 1).contiguous()).transpose(0, 1)  # (N, B, 10)
+        log_probabilities = F.log_softmax(logits.float(), 2)
+        nll = -log_probabilities.gather(2, labels[..., None]).squeeze(2).mean(1)  # (N,)
+        loss, smoothing = nll, self.config.label_smoothing
+        if smoothing:
+            loss = (1 - smoothing) * nll - smoothing * log_probabilities.mean((1, 2))
+        if teacher_logits is not None:
+            share, temperature = self.config.teacher_share, self.config.temperature
+            softened = (
+                log_probabilities
+                if temperature == 1
+                else F.log_softmax(logits.float() / temperature, 2)
+            )
+            targets = F.softmax(teacher_logits / temperature, 2)
+            distillation = -(temperature**2) * (targets * softened).sum(2).mean(1)
+            loss = (1 - share) * loss + share * distillation
+        self.network.zero_grad(set_to_none=True)
+        loss.sum().backward()  # no network's loss depends on another's parameters
+        self._update(nll.detach(), log_probabilities.detach(), labels)
+        return nll.detach()
+
+    @torch.no_grad()
+    def _update(self, nll: Tensor, log_probabilities: Tensor, labels: Tensor) -> None:
+        gradient = torch.cat(
+            [
+                torch.zeros_like(parameter).flatten()
+                if parameter.grad is None
+                else parameter.grad.flatten()
+                for parameter in self.network.parameters()
+            ]
+        )
+        if self.config.clip_norm:
+            gradient = gradient * self.parameters.spread(self._clip_factors(gradient))
+        lr, momentum, weight = self.rates
+        self.optimizer.step(gradient, lr, momentum)
+        if self.average is not None:
+            self.average.lerp_(self.parameters.flat, self.parameters.spread(weight))
+        if self.average_statistics is not None and self.statistics is not None:
+            weights = self.statistics.spread(weight)
+            self.average_statistics.lerp_(self.statistics.flat, weights)
+        self.loss_sum += nll.to(self.loss_sum.dtype) * labels.shape[1]
+        self.correct += (log_probabilities.argmax(2) == labels).sum(1)
+
+    def _clip_factors(self, gradient: Tensor) -> Tensor:
+        """Factors (N,) that bring each network's gradient to at most `clip_norm`."""
+        squares = [part.square().flatten(1).sum(1) for part in self.parameters.views(gradient)]
+        norms = torch.stack(squares).sum(0).sqrt()
+        return (self.config.clip_norm / (norms + CLIP_EPS)).clamp(max=1.0)
