@@ -10,7 +10,7 @@ import torch
 from core.config import OPTIMIZERS, RunConfig
 from core.errors import RunError
 from core.training.results import EpochResult, TestResult
-from core.training.stacked import StackedBatchResult, StackedTraining
+from core.training.stacked.training import StackedBatchResult, StackedTraining
 from core.training.trainer import Diverged, Training
 from tests.networks import build_model
 
@@ -108,9 +108,7 @@ def check_equal(first: Training, second: Training, tolerance: float = 1e-4) -> N
     mine, theirs = tensors_of(first.state_dict()), tensors_of(second.state_dict())
     assert mine.keys() == theirs.keys()
     for name, tensor in mine.items():
-        torch.testing.assert_close(
-            tensor, theirs[name], rtol=tolerance, atol=tolerance, msg=lambda text: f"{name}: {text}"
-        )
+        torch.testing.assert_close(tensor, theirs[name], rtol=tolerance, atol=tolerance, msg=name)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import chain
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from core.models.network import Network
 from core.models.rows import Row
+from core.models.stacked import conv_kernels, norm_kernels
 
 CONV_METHODS = ("auto", "grouped", "unfold", "kernels")
 
@@ -30,7 +32,7 @@ class StackedNetwork(Network):
         dropout: probability of dropout rows without a probability of their own.
         count: N.
         method: how convolutions are computed, one of CONV_METHODS: by torch's grouped convolution,
-            by matrix products of unfolded images, or by the compiled kernels of `stacked_kernels`,
+            by matrix products of unfolded images, or by the compiled kernels of `conv_kernels`,
             which need a GPU; "auto" takes the kernels where they can run, else the groups.
 
     Raises:
@@ -94,21 +96,25 @@ class StackedConv2d(nn.Conv2d):
         )
         self.count, self.method = count, method
         self.groups_each = conv.groups
-        side = self.kernel_size[0]
-        self.has_kernels = conv.groups == 1 and self.stride == (1, 1) and side == 3
-        """Whether `stacked_kernels` computes it, given a GPU."""
+        self.pads: Any = self.padding
+        """Zero padding: top and bottom, left and right."""
+        self.has_kernels = (
+            conv.groups == 1
+            and self.kernel_size == (3, 3)
+            and self.stride == (1, 1)
+            and max(map(int, self.padding)) <= 2
+            and max(conv.in_channels, conv.out_channels) <= conv_kernels.MAX_CHANNELS
+        )
+        """Whether `conv_kernels` computes it, given a GPU."""
         self.is_product = (
-            conv.groups == 1 and self.kernel_size == self.stride == (1, 1) and not any(self.padding)
+            conv.groups == 1 and self.kernel_size == self.stride == (1, 1) and not any(self.pads)
         )
         """Whether it is a product of matrices: a 1x1 convolution."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, N * I, H, W) -> (B, N * O, H', W')."""
-        if self.method in ("auto", "kernels") and self.has_kernels and x.is_cuda:
-            from core.models import stacked_kernels
-
-            if stacked_kernels.is_available():
-                return stacked_kernels.conv3x3(x, self.weight, self.bias, self.count, self.padding)
+        if self.has_kernels and _use_kernels(self.method, x):
+            return conv_kernels.conv3x3(x, self.weight, self.bias, self.count, self.pads)
         if self.groups_each == 1 and (
             self.method == "unfold" or (self.is_product and self.method != "grouped")
         ):
@@ -119,14 +125,14 @@ class StackedConv2d(nn.Conv2d):
         """Multiply the windows' pixels with the weights."""
         b, _, height, width = x.shape
         rows, columns = (
-            (size + 2 * int(pad) - kernel) // stride + 1
+            (size + 2 * pad - kernel) // stride + 1
             for size, pad, kernel, stride in zip(
-                (height, width), self.padding, self.kernel_size, self.stride, strict=True
+                (height, width), self.pads, self.kernel_size, self.stride, strict=True
             )
         )
         windows = x
         if not self.is_product:
-            windows = F.unfold(x, self.kernel_size, padding=self.padding, stride=self.stride)
+            windows = F.unfold(x, self.kernel_size, padding=self.pads, stride=self.stride)
         windows = windows.view(b, self.count, -1, rows * columns)  # (B, N, I * K * K, H' * W')
         weight = self.weight.view(self.count, self.out_channels // self.count, -1)
         out = (weight @ windows).view(b, self.out_channels, rows, columns)
@@ -148,11 +154,8 @@ class StackedBatchNorm2d(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, N * C, H, W) -> (B, N * C, H, W)."""
-        if self.training and x.is_cuda and self.method in ("auto", "kernels"):
-            from core.models import stacked_kernels
-
-            if stacked_kernels.is_available():
-                return stacked_kernels.batch_norm(x, self)
+        if self.training and _use_kernels(self.method, x):
+            return norm_kernels.batch_norm(x, self)
         out = super().forward(x)
         return torch.relu_(out) if self.relu else out
 
@@ -179,6 +182,10 @@ class StackedLinear(nn.Module):
         if self.bias is not None:
             out = out + self.bias[:, None]
         return out.transpose(0, 1).flatten(1)
+
+
+def _use_kernels(method: str, x: Tensor) -> bool:
+    return method in ("auto", "kernels") and x.is_cuda and conv_kernels.is_available()
 
 
 def _stack_module(module: nn.Module, count: int, method: str) -> nn.Module:

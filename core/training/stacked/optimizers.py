@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from core.config import RunConfig
-from core.models.stacked import StackedNetwork
-from core.training.flat_tensors import FlatTensors
-from core.training.stacked_muon import HiddenMatrices
+from core.models.stacked.network import StackedNetwork
+from core.training.stacked.flat_tensors import FlatTensors
+from core.training.stacked.muon import HiddenMatrices
 
 ADAM_BETA2, ADAM_EPS = 0.999, 1e-8
 ADADELTA_RHO, ADADELTA_EPS = 0.9, 1e-6

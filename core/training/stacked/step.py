@@ -10,10 +10,10 @@ from torch import Tensor
 
 from core.config import RunConfig
 from core.data.batches import normalise
-from core.models.stacked import StackedNetwork
+from core.models.stacked.network import StackedNetwork
 from core.training.distillation import Teacher
-from core.training.flat_tensors import FlatTensors
-from core.training.stacked_optimizers import StackedOptimizer
+from core.training.stacked.flat_tensors import FlatTensors
+from core.training.stacked.optimizers import StackedOptimizer
 
 CLIP_EPS = 1e-6  # as in torch's clip_grad_norm_
 
@@ -60,15 +60,16 @@ class StackedStep:
         """Update weights, averages and sums, with the present `rates`.
 
         Args:
-            images: (N, B, 28, 28) uint8, on the device.
-            labels: (N, B) int64, likewise.
+            images: (N, B, 28, 28) uint8.
+            labels: (N, B) int64.
             teacher_logits: (N, B, 10) float32; None: computed here if there is a teacher.
 
         Returns:
             (N,): the mean negative log-likelihood of each batch before the update.
         """
         count, size = labels.shape
-        flat_images = images.flatten(0, 1)
+        labels = labels.to(self.device, non_blocking=True)
+        flat_images = images.to(self.device, non_blocking=True).flatten(0, 1)
         batch = normalise(flat_images, self.device).view(count, size, 28, 28)
         if self.teacher is not None and teacher_logits is None:
             teacher_logits = self.teacher(flat_images).view(count, size, -1)

@@ -9,26 +9,26 @@ for the random numbers of dropout, which are drawn for all networks at once.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.config import RunConfig
 from core.data.batches import normalise
 from core.data.labelled_images import LabelledImages
 from core.errors import RunError
-from core.models.stacked import StackedNetwork
-from core.training import schedules, stacked_batches
-from core.training.cuda_graphs import WARM_UP_STEPS, capture
-from core.training.flat_tensors import FlatTensors
+from core.models.stacked.network import StackedNetwork
 from core.training.optimizers import set_rate
 from core.training.results import EpochResult, TestResult
-from core.training.stacked_batches import StackedBatch
-from core.training.stacked_optimizers import StackedOptimizer
-from core.training.stacked_step import StackedStep
+from core.training.stacked import batches as stacked_batches
+from core.training.stacked.batches import StackedBatch
+from core.training.stacked.flat_tensors import FlatTensors
+from core.training.stacked.graph import StepGraph
+from core.training.stacked.optimizers import StackedOptimizer
+from core.training.stacked.rates import StackedRates
+from core.training.stacked.step import StackedStep
 from core.training.stacking import can_stack, stacking_key
 from core.training.trainer import STEPS_BETWEEN_CHECKS, Diverged, Training, check_finite
 
@@ -63,7 +63,7 @@ class StackedTraining:
 
     Args:
         runs: at the same position, on the same device, with configs of the same `stacking_key`.
-        method: how convolutions are computed, one of `core.models.stacked.CONV_METHODS`.
+        method: how convolutions are computed, one of `core.models.stacked.network.CONV_METHODS`.
         use_graph: whether steps are captured as a CUDA graph where there is CUDA.
 
     Raises:
@@ -235,14 +235,8 @@ class StackedTraining:
         if self.step == 0:
             for run, lr in zip(self.runs, lrs, strict=True):
                 run.epoch_lr = lr
-        images, labels, logits = (
-            None if tensor is None else tensor.to(self.device, non_blocking=True)
-            for tensor in batch
-        )
-        if self.graph is None or logits is not None:
-            losses = self.compute(images, labels, logits)
-        else:
-            losses = self.graph(images, labels)
+        compute = self.graph or self.compute
+        losses = compute(*batch)
         self.step += 1
         is_last = self.step == self.steps
         if self.device.type == "cpu" or is_last or self.step % STEPS_BETWEEN_CHECKS == 0:
@@ -330,84 +324,6 @@ class StackedTraining:
     def _elapsed(self) -> float:
         """Seconds spent on the present epoch, without interruptions."""
         return self.runs[0].seconds if self._clock is None else time.perf_counter() - self._clock
-
-
-class StackedRates:
-    """The rates of N runs, step by step, on the training device.
-
-    Args:
-        configs: of the runs.
-        steps: per epoch.
-        device: of the training.
-    """
-
-    def __init__(self, configs: Sequence[RunConfig], steps: int, device: torch.device):
-        self.steps, self.device = steps, device
-        # Most runs of a stack differ in their seed alone, so each schedule is computed once.
-        plain = [config.changed(seed=0) for config in configs]
-        self.configs = list({str(config): config for config in plain}.values())
-        self.schedule_of = [self.configs.index(config) for config in plain]
-
-    def write(
-        self, rates: Tensor, epoch: int, step: int, factors: Sequence[float], weight: float
-    ) -> list[tuple[float, float]]:
-        """Set the rates of a step, and return each run's learning rate and momentum.
-
-        Args:
-            rates: (3, N), to be filled with learning rates, momenta and `weight`.
-            epoch, step: from 0.
-            factors: of each run's learning rate.
-            weight: of the present parameters in their moving average.
-        """
-        position = epoch * self.steps + step
-        lrs = [schedules.rate(config, position, self.steps) for config in self.configs]
-        momenta = [schedules.momentum(config, position, self.steps) for config in self.configs]
-        chosen = [
-            (factor * lrs[number], momenta[number])
-            for number, factor in zip(self.schedule_of, factors, strict=True)
-        ]
-        host = torch.tensor([(*pair, weight) for pair in chosen]).T.contiguous()
-        rates.copy_(host.pin_memory() if self.device.type == "cuda" else host, non_blocking=True)
-        return chosen
-
-
-class StepGraph:
-    """A stack's step that is captured as a CUDA graph after a few calls, and replayed from then on.
-
-    Everything that varies from step to step is a tensor, so the replays need no comparison.
-
-    Args:
-        step: on CUDA.
-    """
-
-    def __init__(self, step: StackedStep):
-        self.step, self.calls = step, 0
-        self.refusal = ""
-        """Why steps are not replayed; empty if they are, or will be."""
-        self._replay: Callable[[], Tensor] | None = None
-        self._images = self._labels = torch.zeros(0)
-
-    def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Do one step; return its losses as a new tensor."""
-        if self._replay is None and not self.refusal:
-            self.calls += 1
-            if self.calls > WARM_UP_STEPS:
-                self._capture(images, labels)
-        if self._replay is None or images.shape != self._images.shape:
-            return self.step(images, labels)
-        self._images.copy_(images)
-        self._labels.copy_(labels)
-        return self._replay().clone()  # the next replay overwrites the original
-
-    def _capture(self, images: Tensor, labels: Tensor) -> None:
-        self._images, self._labels = images.clone(), labels.clone()
-        self.step.network.zero_grad(set_to_none=True)
-        try:
-            self._replay = capture(lambda: self.step(self._images, self._labels))
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError as error:  # also the type of CUDA's errors
-            self.refusal = str(error).partition("\n")[0][:300]
 
 
 def _check(runs: Sequence[Training]) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from core.models.stacked import StackedConv2d, StackedLinear, StackedNetwork
-from core.training.flat_tensors import FlatTensors
+from core.models.stacked.network import StackedConv2d, StackedLinear, StackedNetwork
 from core.training.muon import UPDATE_SIZE, orthogonalise
+from core.training.stacked.flat_tensors import FlatTensors
 
 MAX_VALUES = 8_000_000  # of a padded batch; above that, each shape is a batch of its own
 

@@ -1,0 +1,1 @@
+"""Several networks of the same rows as one."""

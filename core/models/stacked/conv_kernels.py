@@ -1,0 +1,209 @@
+# mypy: allow-untyped-defs
+"""Triton kernels for the 3x3 convolutions of stacked networks on a GPU.
+
+Libraries compute grouped convolutions with 4 or 8 channels per group far below a GPU's speed, their
+weight gradients most of all. Here a program keeps all output channels of one network for a block of
+pixels in registers. Only what `StackedNetwork` needs is covered: stride 1, float32, and one group
+per network.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+try:
+    import triton
+    import triton.language as tl
+except ImportError:  # there is none for this system
+    triton = None
+
+MAX_CHANNELS = 16  # inputs and outputs of one network whose sums fit in the registers
+VALUES = 4_096  # sums per program of a convolution: its pixels times its output channels
+PIXELS = 512  # per program of a convolution, at most
+GRADIENT_PIXELS = 128  # per program of a weight gradient, at most
+GRADIENT_PROGRAMS = 2_048  # that share the work of a weight gradient
+
+
+def is_available() -> bool:
+    """Return whether Triton is installed."""
+    return triton is not None
+
+
+def conv3x3(
+    x: Tensor, weight: Tensor, bias: Tensor | None, count: int, padding: tuple[int, ...]
+) -> Tensor:
+    """Convolve the images of N networks, each with its own weights.
+
+    Args:
+        x: (B, N * I, H, W) float32.
+        weight: (N * O, I, 3, 3).
+        bias: (N * O,); None: no bias.
+        count: N.
+        padding: zeros above and to the left of the image, the same below and to the right.
+
+    Returns:
+        (B, N * O, H', W').
+    """
+    out = _Convolution.apply(x.contiguous(), weight, count, padding[0], padding[1])
+    return out if bias is None else out + bias[:, None, None]
+
+
+class _Convolution(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, count: int, pad_y: int, pad_x: int) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.count, ctx.pads = count, (pad_y, pad_x)
+        return _convolve(x, weight, count, pad_y, pad_x, is_transposed=False)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        grad = grad.contiguous()
+        pad_y, pad_x = ctx.pads
+        grad_x = None
+        if ctx.needs_input_grad[0]:
+            grad_x = _convolve(grad, weight, ctx.count, 2 - pad_y, 2 - pad_x, is_transposed=True)
+        grad_weight = None
+        if ctx.needs_input_grad[1]:
+            grad_weight = _weight_gradient(x, grad, weight, ctx.count, pad_y, pad_x)
+        return grad_x, grad_weight, None, None, None
+
+
+def _convolve(
+    x: Tensor, weight: Tensor, count: int, pad_y: int, pad_x: int, is_transposed: bool
+) -> Tensor:
+    """Convolve; transposed: with inputs and outputs exchanged and the window turned around."""
+    batch, channels, height, width = x.shape
+    inputs = channels // count
+    outputs = weight.shape[1] if is_transposed else weight.shape[0] // count
+    rows, columns = height + 2 * pad_y - 2, width + 2 * pad_x - 2
+    out = x.new_empty(batch, count * outputs, rows, columns)
+    block = triton.next_power_of_2(outputs)
+    pixels = min(PIXELS, VALUES // block)
+    grid = (triton.cdiv(batch * rows * columns, pixels), count)
+    # The strides of output and input channels in the weights.
+    strides = (9, 9 * outputs) if is_transposed else (9 * inputs, 9)
+    _convolve_kernel[grid](
+        x, weight, out, batch, count, height, width, rows, columns, pad_y, pad_x, *strides,
+        INPUTS=inputs, OUTPUTS=outputs, BLOCK_OUTPUTS=block,
+        IS_TRANSPOSED=is_transposed, PIXELS=pixels,
+    )  # fmt: skip
+    return out
+
+
+def _weight_gradient(
+    x: Tensor, grad: Tensor, weight: Tensor, count: int, pad_y: int, pad_x: int
+) -> Tensor:
+    batch, channels, height, width = x.shape
+    inputs, outputs = channels // count, weight.shape[0] // count
+    rows, columns = grad.shape[2:]
+    pixels = min(GRADIENT_PIXELS, triton.next_power_of_2(rows * columns))
+    blocks = triton.cdiv(rows * columns, pixels)
+    parts = max(1, min(batch, GRADIENT_PROGRAMS // (count * inputs * blocks)))
+    images = triton.cdiv(batch, parts)
+    partial = x.new_empty(blocks * parts, *weight.shape)
+    _weight_gradient_kernel[(blocks * parts, inputs, count)](
+        x, grad, partial, batch, count, height, width, rows, columns, pad_y, pad_x,
+        blocks, images, weight.numel(),
+        INPUTS=inputs, OUTPUTS=outputs, BLOCK_OUTPUTS=triton.next_power_of_2(outputs),
+        PIXELS=pixels,
+    )  # fmt: skip
+    return partial.sum(0)
+
+
+if triton is not None:
+
+    @triton.jit
+    def _convolve_kernel(
+        x, weight, out, batch, count, height, width, rows, columns, pad_y, pad_x,
+        output_stride, input_stride,
+        INPUTS: tl.constexpr, OUTPUTS: tl.constexpr, BLOCK_OUTPUTS: tl.constexpr,
+        IS_TRANSPOSED: tl.constexpr, PIXELS: tl.constexpr,
+    ):  # fmt: skip
+        network = tl.program_id(1)
+        pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
+        image, place = pixel // (rows * columns), pixel % (rows * columns)
+        row, column = place // columns, place % columns
+        is_pixel = image < batch
+        output = tl.arange(0, BLOCK_OUTPUTS)
+        is_output = output < OUTPUTS
+        plane = height * width
+        x += (image * count + network) * INPUTS * plane
+        weight += network * OUTPUTS * INPUTS * 9 + output * output_stride
+        total = tl.zeros((BLOCK_OUTPUTS, PIXELS), tl.float32)
+        for channel in range(INPUTS):
+            for tap in tl.static_range(9):
+                y, z = row + tap // 3 - pad_y, column + tap % 3 - pad_x
+                is_inside = is_pixel & (y >= 0) & (y < height) & (z >= 0) & (z < width)
+                values = tl.load(x + channel * plane + y * width + z, is_inside, 0.0)
+                entry = 8 - tap if IS_TRANSPOSED else tap
+                weights = tl.load(weight + channel * input_stride + entry, is_output, 0.0)
+                total += weights[:, None] * values[None, :]
+        out += (image * count + network)[None, :] * OUTPUTS * rows * columns
+        out += output[:, None] * rows * columns + place[None, :]
+        tl.store(out, total, is_output[:, None] & is_pixel[None, :])
+
+    @triton.jit
+    def _weight_gradient_kernel(
+        x, grad, partial, batch, count, height, width, rows, columns, pad_y, pad_x,
+        blocks, images, size,
+        INPUTS: tl.constexpr, OUTPUTS: tl.constexpr, BLOCK_OUTPUTS: tl.constexpr,
+        PIXELS: tl.constexpr,
+    ):  # fmt: skip
+        part, channel, network = tl.program_id(0), tl.program_id(1), tl.program_id(2)
+        output = tl.arange(0, BLOCK_OUTPUTS)
+        is_output = output < OUTPUTS
+        # The program's pixels stay the same from image to image, and so do their neighbours.
+        place = (part % blocks) * PIXELS + tl.arange(0, PIXELS)
+        row, column = place // columns - pad_y, place % columns - pad_x
+        is_pixel = place < rows * columns
+        top = is_pixel & (row >= 0) & (row < height)
+        middle = is_pixel & (row >= -1) & (row < height - 1)
+        bottom = is_pixel & (row >= -2) & (row < height - 2)
+        left = (column >= 0) & (column < width)
+        centre = (column >= -1) & (column < width - 1)
+        right = (column >= -2) & (column < width - 2)
+        is_gradient = is_output[:, None] & is_pixel[None, :]
+        plane, out_plane = height * width, rows * columns
+        upper = row * width + column
+        lower = upper + 2 * width
+        between = upper + width
+        first = (part // blocks) * images
+        x += ((first * count + network) * INPUTS + channel) * plane
+        grad += (first * count + network) * OUTPUTS * out_plane
+        places = output[:, None] * out_plane + place[None, :]
+        sum0 = tl.zeros((BLOCK_OUTPUTS, PIXELS), tl.float32)
+        sum1 = tl.zeros((BLOCK_OUTPUTS, PIXELS), tl.float32)
+        sum2 = tl.zeros((BLOCK_OUTPUTS, PIXELS), tl.float32)
+        sum3 = tl.zeros((BLOCK_OUTPUTS, PIXELS), tl.float32)
+        sum4 = tl.zeros((BLOCK_OUTPUTS, PIXELS), tl.float32)
+        sum5 = tl.zeros((BLOCK_OUTPUTS, PIXELS), tl.float32)
+        sum6 = tl.zeros((BLOCK_OUTPUTS, PIXELS), tl.float32)
+        sum7 = tl.zeros((BLOCK_OUTPUTS, PIXELS), tl.float32)
+        sum8 = tl.zeros((BLOCK_OUTPUTS, PIXELS), tl.float32)
+        for _ in range(first, tl.minimum(first + images, batch)):
+            gradients = tl.load(grad + places, is_gradient, 0.0)
+            sum0 += gradients * tl.load(x + upper, top & left, 0.0)[None, :]
+            sum1 += gradients * tl.load(x + upper + 1, top & centre, 0.0)[None, :]
+            sum2 += gradients * tl.load(x + upper + 2, top & right, 0.0)[None, :]
+            sum3 += gradients * tl.load(x + between, middle & left, 0.0)[None, :]
+            sum4 += gradients * tl.load(x + between + 1, middle & centre, 0.0)[None, :]
+            sum5 += gradients * tl.load(x + between + 2, middle & right, 0.0)[None, :]
+            sum6 += gradients * tl.load(x + lower, bottom & left, 0.0)[None, :]
+            sum7 += gradients * tl.load(x + lower + 1, bottom & centre, 0.0)[None, :]
+            sum8 += gradients * tl.load(x + lower + 2, bottom & right, 0.0)[None, :]
+            x += count * INPUTS * plane
+            grad += count * OUTPUTS * out_plane
+        partial += part * size + ((network * OUTPUTS + output) * INPUTS + channel) * 9
+        tl.store(partial + 0, tl.sum(sum0, 1), is_output)
+        tl.store(partial + 1, tl.sum(sum1, 1), is_output)
+        tl.store(partial + 2, tl.sum(sum2, 1), is_output)
+        tl.store(partial + 3, tl.sum(sum3, 1), is_output)
+        tl.store(partial + 4, tl.sum(sum4, 1), is_output)
+        tl.store(partial + 5, tl.sum(sum5, 1), is_output)
+        tl.store(partial + 6, tl.sum(sum6, 1), is_output)
+        tl.store(partial + 7, tl.sum(sum7, 1), is_output)
+        tl.store(partial + 8, tl.sum(sum8, 1), is_output)
