@@ -172,8 +172,9 @@ class StackedLinear(nn.Module):
         super().__init__()
         self.count = count
         self.weight = nn.Parameter(torch.zeros(count, *linear.weight.shape))
-        bias = None if linear.bias is None else nn.Parameter(torch.zeros(count, *linear.bias.shape))
-        self.register_parameter("bias", bias)
+        self.bias: nn.Parameter | None = None
+        if linear.bias is not None:
+            self.bias = nn.Parameter(torch.zeros(count, *linear.bias.shape))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, N * I) -> (B, N * O)."""

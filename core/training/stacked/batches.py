@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from core.data.batches import Batches, epoch_order
+from core.data.batches import TEACHER_CHUNK, Batches, epoch_order
 
 
 class StackedBatch(NamedTuple):
@@ -37,8 +37,6 @@ def stream(
     epoch, step = epoch + step // first.steps_per_epoch, step % first.steps_per_epoch
     plain_from = first.augmented_epochs if first.transforms else 0
     plain_from = epochs if plain_from is None else min(plain_from, epochs)
-    if first.teacher is not None:  # its logits of plain images come with each run's own stream
-        plain_from = epochs
     if epoch < plain_from:
         streams = [each.stream(plain_from, epoch, step) for each in batches]
         try:
@@ -53,11 +51,16 @@ def stream(
             for each in streams:
                 each.close()
         epoch, step = plain_from, 0
-    images, labels = first.training.images, first.training.labels
+    if epoch >= epochs:
+        return
+    # All runs' plain epochs show the same images, so the teacher sees them once.
+    images, labels, logits = first.training.images, first.training.labels, None
+    if first.teacher is not None:
+        logits = torch.cat([first.teacher(part) for part in images.split(TEACHER_CHUNK)])
     for number in range(epoch, epochs):
-        orders = torch.stack([epoch_order(each.seed, number, len(labels)) for each in batches]).to(
-            images.device
-        )
+        orders = torch.stack([epoch_order(each.seed, number, len(labels)) for each in batches])
         start = step * first.batch_size if number == epoch else 0
-        for places in orders[:, start:].split(first.batch_size, 1):
-            yield StackedBatch(images[places], labels[places])
+        for places in orders.to(images.device)[:, start:].split(first.batch_size, 1):
+            yield StackedBatch(
+                images[places], labels[places], None if logits is None else logits[places]
+            )

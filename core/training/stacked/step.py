@@ -11,7 +11,6 @@ from torch import Tensor
 from core.config import RunConfig
 from core.data.batches import normalise
 from core.models.stacked.network import StackedNetwork
-from core.training.distillation import Teacher
 from core.training.stacked.flat_tensors import FlatTensors
 from core.training.stacked.optimizers import StackedOptimizer
 
@@ -27,7 +26,6 @@ class StackedStep:
         parameters: of the stack; the network's are views of them.
         statistics: of the stack's norms, likewise; None: the network has none.
         optimizer: of the parameters.
-        teacher: computes the teacher's logits where the caller has none; None: no teacher.
     """
 
     def __init__(
@@ -37,10 +35,9 @@ class StackedStep:
         parameters: FlatTensors,
         statistics: FlatTensors | None,
         optimizer: StackedOptimizer,
-        teacher: Teacher | None,
     ):
         self.config, self.network, self.optimizer = configs[0], network, optimizer
-        self.parameters, self.statistics, self.teacher = parameters, statistics, teacher
+        self.parameters, self.statistics = parameters, statistics
         count, self.device = len(configs), parameters.device
         self.average = parameters.flat.clone() if self.config.ema_decay else None
         """Moving average of the parameters, as one vector; None: not averaged."""
@@ -62,17 +59,14 @@ class StackedStep:
         Args:
             images: (N, B, 28, 28) uint8.
             labels: (N, B) int64.
-            teacher_logits: (N, B, 10) float32; None: computed here if there is a teacher.
+            teacher_logits: (N, B, 10) float32; None without a teacher.
 
         Returns:
             (N,): the mean negative log-likelihood of each batch before the update.
         """
         count, size = labels.shape
         labels = labels.to(self.device, non_blocking=True)
-        flat_images = images.to(self.device, non_blocking=True).flatten(0, 1)
-        batch = normalise(flat_images, self.device).view(count, size, 28, 28)
-        if self.teacher is not None and teacher_logits is None:
-            teacher_logits = self.teacher(flat_images).view(count, size, -1)
+        batch = normalise(images.flatten(0, 1), self.device).view(count, size, 28, 28)
         logits = self.network(batch.transpose(0, 1).contiguous()).transpose(0, 1)  # (N, B, 10)
         log_probabilities = F.log_softmax(logits.float(), 2)
         nll = -log_probabilities.gather(2, labels[..., None]).squeeze(2).mean(1)  # (N,)
@@ -86,6 +80,7 @@ class StackedStep:
                 if temperature == 1
                 else F.log_softmax(logits.float() / temperature, 2)
             )
+            teacher_logits = teacher_logits.to(self.device, non_blocking=True)
             targets = F.softmax(teacher_logits / temperature, 2)
             distillation = -(temperature**2) * (targets * softened).sum(2).mean(1)
             loss = (1 - share) * loss + share * distillation

@@ -103,7 +103,6 @@ class StackedTraining:
             self.parameters,
             self.statistics,
             self.optimizer,
-            first.teacher,
         )
         self.epoch, self.step, self.steps = first.epoch, first.step, first.steps
         self._average_steps = 0 if first.average is None else first.average.steps
