@@ -98,41 +98,54 @@ def step_ms(results: Any, device: torch.device, steps: int, warm_up: int) -> tup
 
 
 def check(base: RunConfig, data: dataset.Mnist, chosen: Any) -> str:
-    """The stack against each run alone, after some steps."""
+    """The stack against each run alone, and its replayed steps against ordinary ones."""
     rows = []
     plain = base.changed(augmentation="none", transforms=[])
     for optimizer in ("muon", "sgd"):
         config = plain.changed(optimizer=optimizer, nesterov=False)
-        alone = make_runs(config, data, 3)
+        starts, alone = make_runs(config, data, 3), make_runs(config, data, 3)
         for run in alone:
-            results = run.run()
-            for _ in range(10):
-                next(results)
-            results.close()
+            do_steps(run, 1)
         for method in chosen.methods:
-            for use_graph in (False, True):
+            stacks = []
+            for count, use_graph in ((1, False), (8, False), (8, True)):
                 stack = StackedTraining(make_runs(config, data, 3), method, use_graph)
-                results = stack.run()
-                for _ in range(10):
-                    next(results)
-                differences, moved = [], []
-                starts = make_runs(config, data, 3)
-                for n, run in enumerate(alone):
-                    mine = dict(stack.store(n).model.named_parameters())
-                    start = dict(starts[n].model.named_parameters())
-                    theirs = dict(run.model.named_parameters())
-                    for name, tensor in theirs.items():
-                        differences.append((tensor - mine[name]).square().sum().item())
-                        moved.append((tensor - start[name]).square().sum().item())
-                ratio = (sum(differences) / sum(moved)) ** 0.5
-                refusal = stack.graph.refusal if stack.graph else "-"
-                rows.append((optimizer, method, use_graph, refusal or "captured", f"{ratio:.1e}"))
-                results.close()
-    head = ("optimizer", "method", "graph", "capture", "difference")
+                do_steps(stack, count)
+                stacks.append([stack.store(n) for n in range(3)])
+            refusal = stack.graph.refusal if stack.graph else "no graph"
+            rows.append(
+                (
+                    optimizer,
+                    method,
+                    f"{distance(alone, stacks[0]) / distance(alone, starts):.1e}",
+                    f"{distance(stacks[1], stacks[2]) / distance(stacks[1], starts):.1e}",
+                    refusal or "captured",
+                )
+            )
+    head = ("optimizer", "method", "from alone, 1 step", "replayed, 8 steps", "graph")
     return (
-        "Three seeds, ten steps: distance of the stack's weights from those of each run alone, "
-        "relative to how far they moved:\n\n" + table(head, rows)
+        "Three seeds: distance of the stack's weights from those of each run alone, and of those "
+        "after replayed steps from those after ordinary ones, relative to how far they moved:\n\n"
+        + table(head, rows)
     )
+
+
+def do_steps(run: Training | StackedTraining, count: int) -> None:
+    """Train so many steps."""
+    results = run.run()
+    for _ in range(count):
+        next(results)
+    results.close()  # type: ignore[attr-defined]
+
+
+def distance(first: list[Training], second: list[Training]) -> float:
+    """The Euclidean distance between all weights of some runs and those of others."""
+    squares = [
+        (mine - theirs).square().sum().item()
+        for run, other in zip(first, second, strict=True)
+        for mine, theirs in zip(run.model.parameters(), other.model.parameters(), strict=True)
+    ]
+    return float(sum(squares) ** 0.5)
 
 
 def layers(base: RunConfig, data: dataset.Mnist, chosen: Any) -> str:
