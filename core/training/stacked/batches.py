@@ -41,11 +41,11 @@ def stream(
         streams = [each.stream(plain_from, epoch, step) for each in batches]
         try:
             for parts in zip(*streams, strict=True):
-                logits = [part.teacher_logits for part in parts if part.teacher_logits is not None]
+                teacher = [part.teacher_logits for part in parts if part.teacher_logits is not None]
                 yield StackedBatch(
                     torch.stack([part.images for part in parts]),
                     torch.stack([part.labels for part in parts]),
-                    torch.stack(logits) if logits else None,
+                    torch.stack(teacher) if teacher else None,
                 )
         finally:
             for each in streams:
