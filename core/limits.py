@@ -46,6 +46,7 @@ class Limits:
         max_disk_mb: MB that all runs take together.
         max_upload_mb: MB of an uploaded file.
         running: runs that train at the same time.
+        stacked: runs of one shape that one process trains together on a GPU.
     """
 
     max_batch_size: int = 8_192
@@ -57,6 +58,7 @@ class Limits:
     max_disk_mb: int = 4_000
     max_upload_mb: int = 32
     running: int = 1
+    stacked: int = 32
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Limits:

@@ -46,6 +46,9 @@ MAY_BE_HEAVY = {
     "core.training.stacked.muon",
     "core.training.stacked.optimizers",
     "core.training.stacked.step",
+    "core.training.stacked.graph",
+    "core.training.stacked.rates",
+    "core.training.stacked.snapshot",
     "core.training.trainer",
     "core.training.optimizers",
     "core.training.evaluation",
@@ -61,6 +64,7 @@ MAY_BE_HEAVY = {
     "core.data.workers",
     "core.data.affine",
     "core.runs.worker",
+    "core.runs.group_worker",
     "core.runs.recorder",
 }
 HEAVY = {

@@ -200,6 +200,8 @@ def extend(
 def submit(group: Group, folder: Path | None = None, *, limits: Limits | None = None) -> list[str]:
     """Queue the runs of a group that are not training, queued or finished.
 
+    On a GPU, one process trains them together.
+
     Returns:
         The names of the runs queued.
 
@@ -207,8 +209,7 @@ def submit(group: Group, folder: Path | None = None, *, limits: Limits | None = 
         LimitError: the queue is full; runs queued before that stay queued.
     """
     names = [run.name for run in group.runs if run.can_resume]
-    for name in names:
-        run_queue.submit(name, folder, limits=limits)
+    run_queue.submit_all(names, folder, limits=limits)
     return names
 
 

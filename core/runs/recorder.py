@@ -22,6 +22,7 @@ from core.runs.run_schema import check_epochs, clean_text
 if TYPE_CHECKING:
     from core.runtime import Runtime
     from core.training.results import BatchResult, EpochResult, TestResult
+    from core.training.stacked.snapshot import Snapshot
     from core.training.trainer import Training
 
 STATE_FORMAT = 1
@@ -92,6 +93,7 @@ class Recorder:
             raise RunError(
                 f"{STATE} is at epoch {training.epoch}, but its table has {len(self.rows)} rows."
             )
+        self._loss_sum, self._step_count = None, 0
         epoch, step = get_position(training)
         with self.lock:
             files.remove_partial_files(self.folder)
@@ -111,17 +113,23 @@ class Recorder:
         self._event_count = len(events.read(self.folder / events.NAME))
         self._saved_at = self._event_at = time.monotonic()
 
-    def record_batch(self, result: BatchResult) -> None:
-        """Count a training step; every quarter of a second one event covers the steps since."""
+    def record_batch(self, result: BatchResult, steps: int = 1) -> None:
+        """Count training steps; every quarter of a second one event covers the steps since.
+
+        Args:
+            result: of the last step.
+            steps: number of steps, over which its loss is the mean.
+        """
         # The sum stays on the device: reading it waits for all that the device still has to do.
-        self._loss_sum = result.loss if self._loss_sum is None else self._loss_sum + result.loss
-        self._step_count += 1
+        loss = result.loss if steps == 1 else result.loss * steps
+        self._loss_sum = loss if self._loss_sum is None else self._loss_sum + loss
+        self._step_count += steps
         self._last_batch = result
         interval = SLOW_EVENT_SECONDS if self._event_count >= MANY_EVENTS else EVENT_SECONDS
         if result.step in (1, result.steps) or time.monotonic() - self._event_at >= interval:
             self._append_batch_event()
 
-    def record_epoch(self, training: Training, result: EpochResult) -> None:
+    def record_epoch(self, training: Training | Snapshot, result: EpochResult) -> None:
         """Save state, weights, table and event of a finished epoch."""
         self.rows.append(result)
         with self.lock:
@@ -142,7 +150,7 @@ class Recorder:
                 test={"loss": result.loss, "correct": result.correct, "total": result.total},
             )
 
-    def record_lr_factor(self, training: Training) -> None:
+    def record_lr_factor(self, training: Training | Snapshot) -> None:
         """Save that the learning rate was changed, so that a resumed run has it too."""
         with self.lock:
             self.save_state(training)
@@ -152,7 +160,7 @@ class Recorder:
         """Return whether it is time to save a state again."""
         return time.monotonic() - self._saved_at >= self.save_every
 
-    def save_state(self, training: Training) -> None:
+    def save_state(self, training: Training | Snapshot) -> None:
         """Save a state to resume from."""
         with self.lock:
             if self._step_count:
@@ -195,7 +203,7 @@ class Recorder:
                 lr=result.lr,
             )
 
-    def _save_weights(self, training: Training) -> None:
+    def _save_weights(self, training: Training | Snapshot) -> None:
         data = weights.to_bytes(training.weights())
         files.write_bytes(self.folder / f"last{weights.SUFFIX}", data)
         best = find_best_epoch(self.rows)
@@ -206,7 +214,7 @@ class Recorder:
         files.write_json(self.folder / "epochs.json", [row.to_dict() for row in self.rows])
 
 
-def get_position(training: Training) -> tuple[int, int]:
+def get_position(training: Training | Snapshot) -> tuple[int, int]:
     """Return the epoch, from 1, and the number of steps done in it, as events give them."""
     if training.step == 0 and training.epoch > 0:
         return training.epoch, training.steps

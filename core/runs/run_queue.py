@@ -9,7 +9,7 @@ leaves unfinished is completed by the next caller. Must not import torch.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from core.runs.run import STATE, Run
 from core.runs.run_names import check_name
 from core.runs.store import open_run
 from core.training.plan import plan
+from core.training.stacking import can_stack, stacking_key
 
 ORDER_FILE = ".queue.json"
 GPU_SLOTS = 3  # networks this small leave most of a GPU idle
@@ -30,7 +31,7 @@ GPU_SLOTS = 3  # networks this small leave most of a GPU idle
 def count_slots(limits: Limits | None = None) -> int:
     """Return how many runs may train at once: INKLING_RUNNING, else 1, or 3 with a GPU."""
     limits = limits or Limits.from_environment()
-    several = "INKLING_RUNNING" not in os.environ and Path("/dev/nvidia0").exists()
+    several = "INKLING_RUNNING" not in os.environ and has_gpu()
     return max(limits.running, GPU_SLOTS) if several else limits.running
 
 
@@ -49,25 +50,52 @@ def submit(
         RunError: it is training, finished, or cannot be resumed.
         LimitError: the queue is full, or the run is larger than the limits allow.
     """
+    folder = folder or checkpoints_folder()
+    submit_all([name], folder, one_epoch=one_epoch, limits=limits)
+    return open_run(name, folder)
+
+
+def submit_all(
+    names: Sequence[str],
+    folder: Path | None = None,
+    *,
+    one_epoch: bool = False,
+    limits: Limits | None = None,
+) -> None:
+    """Queue several runs before any of them starts, so that a GPU can train them together.
+
+    Args:
+        names: of the runs, in this order.
+        folder, one_epoch, limits: as of `submit`.
+
+    Raises:
+        RunError, LimitError: as `submit`; runs queued before that stay queued.
+    """
     folder, limits = folder or checkpoints_folder(), limits or Limits.from_environment()
     with files.lock_folder(folder):
-        run = open_run(name, folder)
-        check_startable(run, limits)
-        waiting = _waiting(folder)
-        if name in waiting:
-            raise RunError(f"{name} is already waiting, at place {waiting.index(name) + 1}.")
-        if len(waiting) >= limits.max_queue:
-            raise LimitError(
-                f"the queue is full: {len(waiting):,} runs are waiting; remove some, or raise "
-                "INKLING_MAX_QUEUE."
-            )
-        status.clear_request(run.folder)
-        if one_epoch:
-            status.write_request(run.folder, "pause-after-epoch")
-        status.write(run.folder, "queued", "waiting for a slot")
-        _write_order(folder, [*waiting, name])
-        _start_waiting(folder, limits)
-    return open_run(name, folder)
+        try:
+            for name in names:
+                _queue(name, folder, one_epoch, limits)
+        finally:
+            _start_waiting(folder, limits)
+
+
+def _queue(name: str, folder: Path, one_epoch: bool, limits: Limits) -> None:
+    run = open_run(name, folder)
+    check_startable(run, limits)
+    waiting = _waiting(folder)
+    if name in waiting:
+        raise RunError(f"{name} is already waiting, at place {waiting.index(name) + 1}.")
+    if len(waiting) >= limits.max_queue:
+        raise LimitError(
+            f"the queue is full: {len(waiting):,} runs are waiting; remove some, or raise "
+            "INKLING_MAX_QUEUE."
+        )
+    status.clear_request(run.folder)
+    if one_epoch:
+        status.write_request(run.folder, "pause-after-epoch")
+    status.write(run.folder, "queued", "waiting for a slot")
+    _write_order(folder, [*waiting, name])
 
 
 def start_waiting(folder: Path | None = None, limits: Limits | None = None) -> list[str]:
@@ -146,7 +174,7 @@ def claim(run_folder: Path, limits: Limits | None = None) -> bool:
             return False
         if not now.is_live:  # started by hand, or by a process that was killed meanwhile
             check_startable(open_run(run_folder.name, folder), limits)
-            if len(_training(folder)) >= count_slots(limits):
+            if len(_processes(folder) - {me}) >= count_slots(limits):
                 waiting = _waiting(folder)
                 status.write(run_folder, "queued", "waiting for a slot")
                 _write_order(
@@ -191,21 +219,74 @@ def start_worker(run_folder: Path) -> processes.ProcessId:
     return jobs.start("core.runs.worker", run_folder, log=log, append=True)
 
 
+def start_group_worker(run_folders: Sequence[Path]) -> processes.ProcessId:
+    """Start one worker for several runs.
+
+    Raises:
+        RunError: as `jobs.start`.
+    """
+    log = run_folders[0] / status.LOG
+    return jobs.start("core.runs.group_worker", *run_folders, log=log, append=True)
+
+
 def _start_waiting(folder: Path, limits: Limits) -> list[str]:
     started: list[str] = []
     waiting = _waiting(folder)
-    free = count_slots(limits) - len(_training(folder))
-    for name in waiting[: max(0, free)]:
+    free = count_slots(limits) - len(_processes(folder))
+    had_waiting = bool(waiting)
+    while free > 0 and waiting:
+        names = _choose_stack(waiting, folder, limits)
+        waiting = [name for name in waiting if name not in names]
+        free -= 1
         try:
-            process = start_worker(folder / name)
+            process = (
+                start_worker(folder / names[0])
+                if len(names) == 1
+                else start_group_worker([folder / name for name in names])
+            )
         except RunError as error:
-            status.write(folder / name, "failed", str(error))
+            for name in names:
+                status.write(folder / name, "failed", str(error))
         else:
-            status.write(folder / name, "running", "starting", process)
-            started.append(name)
-    if waiting:
-        _write_order(folder, waiting[max(0, free) :])
+            for name in names:
+                status.write(folder / name, "running", "starting", process)
+            started += names
+    if had_waiting:
+        _write_order(folder, waiting)
     return started
+
+
+def _choose_stack(waiting: Sequence[str], folder: Path, limits: Limits) -> list[str]:
+    """Return the next run, and those behind it that one process can train together with it."""
+    first = _stack_key(waiting[0], folder)
+    if first is None:
+        return [waiting[0]]
+    alike = [name for name in waiting[1:] if _stack_key(name, folder) == first]
+    return [waiting[0], *alike][: max(1, limits.stacked)]
+
+
+def _stack_key(name: str, folder: Path) -> tuple[object, ...] | None:
+    """Return what runs that train together have in common; None for a run that trains alone."""
+    try:
+        run = open_run(name, folder)
+    except RunError:
+        return None  # its worker reports it
+    config, runtime = run.config, run.runtime
+    on_gpu = config.device == "cuda" or (config.device == "auto" and has_gpu())
+    if not on_gpu or not can_stack(config):
+        return None
+    if runtime is not None and (runtime.device, runtime.precision) != ("cuda", "fp32"):
+        return None
+    position: tuple[object, ...] = ()
+    if (run.folder / STATE).exists():
+        last = run.read_events()[-1:]
+        position = tuple((event["epoch"], event["step"]) for event in last)
+    return stacking_key(config), position
+
+
+def has_gpu() -> bool:
+    """Return whether this machine has an Nvidia GPU, without loading torch."""
+    return Path("/dev/nvidia0").exists()
 
 
 def _states(folder: Path) -> Mapping[str, status.Status]:
@@ -220,8 +301,9 @@ def _states(folder: Path) -> Mapping[str, status.Status]:
     return states
 
 
-def _training(folder: Path) -> list[str]:
-    return [name for name, now in _states(folder).items() if now.is_live]
+def _processes(folder: Path) -> set[tuple[int | None, str | None]]:
+    """Return pid and start of each process that trains; one may train several runs."""
+    return {(now.pid, now.pid_started) for now in _states(folder).values() if now.is_live}
 
 
 def _waiting(folder: Path) -> list[str]:

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
@@ -29,6 +29,7 @@ from core.training.plan import plan
 if TYPE_CHECKING:
     from core.data.dataset import Mnist
     from core.runs.run import Run
+    from core.training.stacked.snapshot import Snapshot
     from core.training.trainer import Training
 
 SAVE_SECONDS = 10.0
@@ -59,8 +60,10 @@ class Worker:
         self.recorder = Recorder(folder, save_every)
         self.process = processes.identity()
         self._signalled = False
-        self._request: str | None = None
-        self._lr_factor: float | None = None
+        self.request: str | None = None
+        """What the worker was asked to do, as of the last `read_requests`."""
+        self.lr_factor: float | None = None
+        """Requested factor of the learning rate that is not applied yet."""
         self._outcome: tuple[str, str] | None = None
         self._ended = threading.Event()
         self._lock = contextlib.ExitStack()
@@ -75,20 +78,35 @@ class Worker:
         Raises:
             UserError: the run cannot be trained at all, or not even its end could be recorded.
         """
-        with self._handle_signals(), self._lock:
-            if not run_queue.claim(self.folder):
+        with handle_signals(self.request_stop), self._lock:
+            if not self.claim():
                 return status.read(self.folder).state
-            path = self.folder / status.WORKER_LOCK
-            self._lock.enter_context(jobs.hold_lock(path, LOCK_SECONDS))
-            self._read_requests()  # at once: a quick run could end before the watcher looks
-            threading.Thread(target=self._watch, name="watcher", daemon=True).start()
-            try:
-                state, message = self._train_and_describe()
-                with self.recorder.lock:
-                    self._record_end(state, message)
-            finally:
-                self._ended.set()
+            state = self.train_claimed()
         run_queue.start_waiting(self.folder.parent)
+        return state
+
+    def claim(self) -> bool:
+        """Take a slot of the queue and the run's lock; False where the run must wait.
+
+        Raises:
+            UserError: as `run`.
+        """
+        if not run_queue.claim(self.folder):
+            return False
+        path = self.folder / status.WORKER_LOCK
+        self._lock.enter_context(jobs.hold_lock(path, LOCK_SECONDS))
+        self.read_requests()  # at once: a quick run could end before the watcher looks
+        return True
+
+    def train_claimed(self) -> str:
+        """Train a run that was claimed; return the state that it is left in."""
+        threading.Thread(target=self._watch, name="watcher", daemon=True).start()
+        try:
+            state, message = self._train_and_describe()
+            with self.recorder.lock:
+                self.record_end(state, message)
+        finally:
+            self._ended.set()
         return state
 
     def _train_and_describe(self) -> tuple[str, str]:
@@ -115,7 +133,7 @@ class Worker:
         from core.training.results import BatchResult, EpochResult
         from core.training.trainer import Training
 
-        data = self.data or dataset.load(progress=self._report_loading)
+        data = self.data or dataset.load(progress=self.report_loading)
         state = self.recorder.load_state()
         training = Training(
             run.config,
@@ -137,21 +155,22 @@ class Worker:
                     self.recorder.record_test(result)
                 if training.finished:
                     continue
-                self._apply_lr_factor(training)
-                request = self._request
+                self.apply_lr_factor(training)
+                request = self.request
                 if request in ("stop", "pause") or (
                     request == "pause-after-epoch" and isinstance(result, EpochResult)
                 ):
                     self.recorder.save_state(training)
                     state_name = "stopped" if request == "stop" else "paused"
-                    self._outcome = state_name, _describe_position(training)
+                    self._outcome = state_name, describe_position(training)
                     return self._outcome  # closing the generator ends the augmenting processes too
                 if self.recorder.should_save():
                     self.recorder.save_state(training)
         return "finished", ""
 
-    def _apply_lr_factor(self, training: Training) -> None:
-        factor, self._lr_factor = self._lr_factor, None
+    def apply_lr_factor(self, training: Training) -> None:
+        """Apply and record a requested factor of the learning rate."""
+        factor, self.lr_factor = self.lr_factor, None
         if factor is None:
             return
         if factor != training.rate_factor:
@@ -159,7 +178,8 @@ class Worker:
             self.recorder.record_lr_factor(training)
         status.clear_lr_factor(self.folder)
 
-    def _record_end(self, state: str, message: str) -> None:
+    def record_end(self, state: str, message: str) -> None:
+        """Record how training ended, and give up the run."""
         files.release_space(self.folder)
         with contextlib.suppress(files.DiskFullError):  # the status matters more
             self.recorder.append_end(state, message)
@@ -169,55 +189,64 @@ class Worker:
         if state == "finished":
             files.remove_file(self.folder / STATE)
 
-    def _report_loading(self, text: str, fraction: float) -> None:
+    def report_loading(self, text: str, fraction: float) -> None:
+        """Tell in the status how far the loading of the data set is."""
         status.write(self.folder, "running", f"{text} ({fraction:.0%})", self.process)
 
-    def _read_requests(self) -> None:
-        self._lr_factor = status.read_lr_factor(self.folder)
-        self._request = "stop" if self._signalled else status.read_request(self.folder)
+    def read_requests(self) -> None:
+        """Read what was requested of this run."""
+        self.lr_factor = status.read_lr_factor(self.folder)
+        self.request = "stop" if self._signalled else status.read_request(self.folder)
 
     def _watch(self) -> None:
         """Poll for requests; end the process where a stop would have to wait for a long step."""
         since: float | None = None
         while not self._ended.wait(POLL_SECONDS):
-            self._read_requests()
-            if self._request not in ("stop", "pause"):
+            self.read_requests()
+            if self.request not in ("stop", "pause"):
                 since = None
                 continue
             since = since or time.monotonic()
             if self.may_exit and time.monotonic() - since > STOP_SECONDS:
                 with self.recorder.lock:
                     if not self._ended.is_set():
-                        state = "stopped" if self._request == "stop" else "paused"
+                        state = "stopped" if self.request == "stop" else "paused"
                         self._exit(*(self._outcome or (state, LEFT_IN_A_STEP)))
 
     def _exit(self, state: str, message: str) -> None:
         try:
-            self._record_end(state, message)
+            self.record_end(state, message)
             run_queue.start_waiting(self.folder.parent)
         except UserError as error:
             print(error, file=sys.stderr, flush=True)
         finally:
             os._exit(0)
 
-    @contextlib.contextmanager
-    def _handle_signals(self) -> Iterator[None]:
-        """Treat SIGTERM and SIGINT as a stop; only the main thread can."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        previous = {
-            number: signal.signal(number, self._on_signal)
-            for number in (signal.SIGTERM, signal.SIGINT)
-        }
-        try:
-            yield
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+    def request_stop(self) -> None:
+        """Stop as if it had been requested through the run's folder."""
+        self._signalled, self.request = True, "stop"
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._signalled, self._request = True, "stop"
+    def release(self) -> None:
+        """Give up the run's lock."""
+        self._lock.close()
+
+
+@contextlib.contextmanager
+def handle_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop` on SIGTERM and SIGINT; only the main thread can."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        stop()
+
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def train(folder: Path, data: Mnist | None = None, save_every: float = SAVE_SECONDS) -> str:
@@ -233,11 +262,7 @@ def describe_error(error: Exception, batch_size: int) -> str:
         batch_size: of the run, to suggest a smaller one.
     """
     text = str(error).strip()
-    if (
-        isinstance(error, MemoryError)
-        or "out of memory" in text.lower()
-        or "can't allocate memory" in text
-    ):
+    if is_out_of_memory(error):
         return f"out of memory at batch size {batch_size}" + (
             f"; try {batch_size // 2}" if batch_size > 1 else ""
         )
@@ -246,7 +271,18 @@ def describe_error(error: Exception, batch_size: int) -> str:
     return f"{type(error).__name__}: {(text.splitlines() or ['no reason given'])[0][:300]}"
 
 
-def _describe_position(training: Training) -> str:
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether an error says that memory is full, of this machine or of its GPU."""
+    text = str(error)
+    return (
+        isinstance(error, MemoryError)
+        or "out of memory" in text.lower()
+        or "can't allocate memory" in text
+    )
+
+
+def describe_position(training: Training | Snapshot) -> str:
+    """Return where a run is, for its status."""
     epoch, step = get_position(training)
     if step == training.steps:
         return f"after epoch {epoch}"

@@ -178,6 +178,8 @@ class StackedTraining:
         if self._rates:
             set_rate(run.optimizer, *self._rates[n])
         run.epoch, run.step, run.seconds = self.epoch, self.step, self._elapsed()
+        if self.graph is not None and self.graph.refusal:
+            run.runtime = run.runtime.changed(not_captured=self.graph.refusal)
         return run
 
     def end(self, n: int) -> None:

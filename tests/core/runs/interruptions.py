@@ -19,7 +19,7 @@ def request_at(monkeypatch, action, epoch, step):
         real(self, result)
         if (result.epoch, result.step) == (epoch, step):
             status.write_request(self.folder, action)
-            self.worker._request = action
+            self.worker.request = action
 
     made = worker.Worker.__init__
 

@@ -9,6 +9,7 @@ import pytest
 from core.errors import LimitError, RunError
 from core.limits import Limits
 from core.runs import creation, files, folders, processes, run_queue, status, store, worker
+from core.training import trainer
 
 
 @pytest.fixture
@@ -253,3 +254,76 @@ def test_a_gpu_has_more_slots(monkeypatch):
     monkeypatch.setattr(Path, "exists", lambda self: False)
     monkeypatch.delenv("INKLING_RUNNING")
     assert run_queue.count_slots() == 1
+
+
+@pytest.fixture
+def started_groups(monkeypatch):
+    """Names of the runs of each process that was started; this process stands for all of them."""
+    groups = []
+
+    def start(folders):
+        groups.append([folder.name for folder in folders])
+        return processes.identity()
+
+    monkeypatch.setattr(run_queue, "start_worker", lambda folder: start([folder]))
+    monkeypatch.setattr(run_queue, "start_group_worker", start)
+    return groups
+
+
+def test_alike_runs_start_in_one_process_on_a_gpu(tiny, started_groups, monkeypatch):
+    monkeypatch.setattr(run_queue, "has_gpu", lambda: True)
+    monkeypatch.setenv("INKLING_RUNNING", "2")
+    config = tiny.changed(device="auto")
+    _make(config, "a")
+    _make(config.changed(batch_size=50), "b")
+    for seed in (5, 6):
+        _make(config.changed(seed=seed, max_lr=0.01), f"c{seed}")
+    _make(config.changed(precision="bf16"), "d", "e")
+    run_queue.submit_all(["a", "b", "c5", "c6", "d", "e"])
+    assert started_groups == [["a", "c5", "c6"], ["b"]], "two slots, one of them for three runs"
+    assert run_queue.list_waiting() == ["d", "e"]
+    assert store.open_run("c5").state == "running"
+    status.write(store.open_run("b").folder, "stopped")
+    assert run_queue.start_waiting() == ["d"], "bf16 trains alone"
+
+
+def test_runs_train_alone_without_a_gpu_or_where_a_setting_says_so(
+    tiny, started_groups, monkeypatch
+):
+    monkeypatch.setenv("INKLING_RUNNING", "3")
+    monkeypatch.setattr(run_queue, "has_gpu", lambda: False)
+    _make(tiny.changed(device="auto"), "a", "b")
+    run_queue.submit_all(["a", "b"])
+    assert started_groups == [["a"], ["b"]]
+    for name in "ab":
+        status.write(store.open_run(name).folder, "stopped")
+    monkeypatch.setattr(run_queue, "has_gpu", lambda: True)
+    run_queue.submit_all(["a", "b"], limits=Limits(stacked=1, running=3))
+    assert started_groups[2:] == [["a"], ["b"]]
+
+
+def test_runs_left_at_different_steps_do_not_start_together(
+    tiny, started_groups, monkeypatch, digits
+):
+    _make(tiny, "a", "b", "c")
+    for name, count in (("a", 2), ("b", 2), ("c", 1)):
+        folder = store.open_run(name).folder
+        results = worker.Worker(folder, digits)
+        results.recorder.save_every = 0
+        training = trainer.Training(tiny, digits)
+        results.recorder.restore(training, None)
+        for result, _ in zip(training.run(), range(count), strict=False):
+            results.recorder.record_batch(result)
+        results.recorder.save_state(training)
+        files.write_json(
+            folder / "run.json",
+            {
+                **files.read_json(folder / "run.json"),
+                "config": tiny.changed(device="auto").to_dict(),
+                "runtime": training.runtime.changed(device="cuda").to_dict(),
+            },
+        )
+    monkeypatch.setattr(run_queue, "has_gpu", lambda: True)
+    monkeypatch.setenv("INKLING_RUNNING", "3")
+    run_queue.submit_all(["c", "a", "b"])
+    assert started_groups == [["c"], ["a", "b"]]
