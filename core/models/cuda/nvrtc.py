@@ -1,0 +1,152 @@
+"""Compile CUDA C for the present GPU with NVRTC, which comes with torch, and launch its kernels.
+
+Source: https://docs.nvidia.com/cuda/nvrtc, and the CUDA driver API.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import glob
+import site
+import sys
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_SHARED_LIMIT_ATTRIBUTE = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+_DEFAULT_SHARED = 40_000  # bytes; with static shared memory, up to 48 KB need no permission
+
+
+class CudaError(RuntimeError):
+    """NVRTC or the CUDA driver refused a call."""
+
+
+class Kernel:
+    """A compiled kernel.
+
+    Args:
+        function: handle of the CUDA driver.
+        shared: bytes of dynamic shared memory.
+    """
+
+    def __init__(self, function: ctypes.c_void_p, shared: int = 0):
+        self.function, self.shared = function, shared
+        if shared > _DEFAULT_SHARED:
+            _check(_driver().cuFuncSetAttribute(function, _SHARED_LIMIT_ATTRIBUTE, shared))
+
+    def __call__(self, grid: tuple[int, int], threads: int, *arguments: Any) -> None:
+        """Launch the kernel on the current stream.
+
+        Args:
+            grid: blocks in x and y.
+            threads: per block.
+            arguments: tensors or None (pointers), integers (int) and numbers (float).
+        """
+        values = [_to_c(argument) for argument in arguments]
+        pointers = (ctypes.c_void_p * len(values))(
+            *(ctypes.cast(ctypes.byref(value), ctypes.c_void_p) for value in values)
+        )
+        stream = ctypes.c_void_p(torch.cuda.current_stream().cuda_stream)
+        size = (*grid, 1, threads, 1, 1)
+        _check(
+            _driver().cuLaunchKernel(self.function, *size, self.shared, stream, pointers, None)
+        )
+
+
+def compile_kernels(source: str, shared: dict[str, int]) -> dict[str, Kernel]:
+    """Compile CUDA C for the current GPU.
+
+    Args:
+        source: with `extern "C"` kernels.
+        shared: bytes of dynamic shared memory by the name of the kernel.
+
+    Raises:
+        CudaError: there is no NVRTC, or the source does not compile.
+    """
+    major, minor = torch.cuda.get_device_capability()
+    binary = compile_source(source, f"sm_{major}{minor}")
+    torch.cuda.current_stream().synchronize()  # makes torch's context the current one
+    module = ctypes.c_void_p()
+    _check(_driver().cuModuleLoadData(ctypes.byref(module), binary))
+    kernels = {}
+    for name, size in shared.items():
+        function = ctypes.c_void_p()
+        _check(_driver().cuModuleGetFunction(ctypes.byref(function), module, name.encode()))
+        kernels[name] = Kernel(function, size)
+    return kernels
+
+
+def compile_source(source: str, architecture: str) -> bytes:
+    """Return the machine code of CUDA C for an architecture such as "sm_90".
+
+    Raises:
+        CudaError: there is no NVRTC, or the source does not compile.
+    """
+    nvrtc, program = _nvrtc(), ctypes.c_void_p()
+    options = [f"--gpu-architecture={architecture}".encode(), b"--std=c++17"]
+    code = ctypes.c_char_p(source.encode())
+    if nvrtc.nvrtcCreateProgram(ctypes.byref(program), code, b"kernels.cu", 0, None, None):
+        raise CudaError("NVRTC cannot create a program.")
+    try:
+        array = (ctypes.c_char_p * len(options))(*options)
+        if nvrtc.nvrtcCompileProgram(program, len(options), array):
+            log = _read(nvrtc.nvrtcGetProgramLogSize, nvrtc.nvrtcGetProgramLog, program)
+            raise CudaError(f"NVRTC cannot compile the kernels: {log.decode()[:2_000]}")
+        return _read(nvrtc.nvrtcGetCUBINSize, nvrtc.nvrtcGetCUBIN, program)
+    finally:
+        nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
+
+
+def _read(get_size: Any, get: Any, program: ctypes.c_void_p) -> bytes:
+    size = ctypes.c_size_t()
+    get_size(program, ctypes.byref(size))
+    content = ctypes.create_string_buffer(size.value)
+    get(program, content)
+    return content.raw
+
+
+def _to_c(value: Any) -> Any:
+    if value is None or isinstance(value, Tensor):
+        return ctypes.c_void_p(None if value is None else value.data_ptr())
+    return ctypes.c_int(value) if isinstance(value, int) else ctypes.c_float(value)
+
+
+def _check(code: int) -> None:
+    if code:
+        text = ctypes.c_char_p()
+        _driver().cuGetErrorString(code, ctypes.byref(text))
+        raise CudaError(f"CUDA error {code}: {(text.value or b'unknown').decode()}")
+
+
+@functools.cache
+def _driver() -> Any:
+    try:
+        return ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError as error:
+        raise CudaError("the CUDA driver's library is missing.") from error
+
+
+@functools.cache
+def _nvrtc() -> Any:
+    major, minor = (torch.version.cuda or "0.0").split(".")[:2]
+    if sys.platform == "win32":
+        names = [f"nvrtc64_{major}0_0.dll", f"nvrtc64_{major}{minor}_0.dll"]
+    else:
+        folders = [*site.getsitepackages(), *(path for path in sys.path if path)]
+        names = [
+            f"libnvrtc.so.{major}",
+            *(
+                path
+                for folder in folders
+                for path in glob.glob(f"{folder}/nvidia/*/lib/libnvrtc.so.{major}")
+            ),
+            f"/usr/local/cuda/lib64/libnvrtc.so.{major}",
+        ]
+    for name in names:
+        try:
+            return ctypes.CDLL(name)
+        except OSError:
+            continue
+    raise CudaError("the library of NVRTC is missing.")
