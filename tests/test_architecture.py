@@ -30,6 +30,8 @@ MAY_BE_HEAVY = {
     "core.exports.onnx",
     "core.exports.script",
     "core.exports.template",
+    "core.models.cuda.conv_norm",
+    "core.models.cuda.nvrtc",
     "core.models.network",
     "core.models.stacked.network",
     "core.models.stacked.conv_kernels",

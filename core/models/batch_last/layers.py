@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from core.models.batch_last.functions import BatchNorm, Convolution, MaxPool
 from core.models.batch_last.layout import is_batch_last, to_batch_last
+from core.models.cuda import conv_norm as cuda
 
 
 class Conv2d(nn.Conv2d):
@@ -117,13 +118,11 @@ class PixelUnshuffle(nn.PixelUnshuffle):
 
 
 def conv_norm(conv: nn.Module, norm: nn.Module, x: Tensor) -> Tensor:
-    """Return `norm(conv(x))`, fused where compiled loops can compute both."""
-    if (
-        type(conv) is Conv2d
-        and type(norm) is BatchNorm2d
-        and conv.is_compiled
-        and norm.training
-        and is_batch_last(x)
-    ):
-        return BatchNorm.apply(x, conv.weight, conv.bias, norm.weight, norm.bias, conv, norm)
+    """Return `norm(conv(x))`, fused where compiled loops or kernels can compute both."""
+    if type(conv) is Conv2d and type(norm) is BatchNorm2d and norm.training:
+        parameters = (conv.weight, conv.bias, norm.weight, norm.bias)
+        if conv.is_compiled and is_batch_last(x):
+            return BatchNorm.apply(x, *parameters, conv, norm)
+        if x.is_cuda and cuda.can_compute(conv, norm, x):
+            return cuda.ConvNorm.apply(x, *parameters, conv, norm)
     return norm(conv(x))

@@ -73,7 +73,7 @@ class ConvNorm(torch.autograd.Function):
     ) -> Tensor:
         """(B, I, H, W) -> (B, O, H', W'); updates the norm's running statistics."""
         shape = _shape(conv, norm, x)
-        channels_in, channels, height, width, pad, _ = shape
+        _, channels, height, width, pad, _ = shape
         kernels, images = _kernels(shape), len(x)
         y = x.new_empty(images, channels, height + 2 * pad - 2, width + 2 * pad - 2)
         partial, saved = x.new_empty(images, channels, 2), x.new_empty(2, channels)
@@ -101,7 +101,7 @@ class ConvNorm(torch.autograd.Function):
         return z
 
     @staticmethod
-    def backward(ctx: Any, dz: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, dz: Tensor) -> Any:
         """Return the gradients of x and of all parameters."""
         x, weight, gamma, beta, y, saved = ctx.saved_tensors
         kernels, images, channels = _kernels(ctx.shape), len(x), len(weight)
@@ -109,7 +109,11 @@ class ConvNorm(torch.autograd.Function):
         partial = x.new_empty(parts, channels, 2)
         norm = (gamma, beta)
         kernels["norm_backward"]((channels, parts), THREADS, dz, y, saved, *norm, partial, images)
-        dgamma, dbeta, dw = torch.empty_like(gamma), torch.empty_like(beta), torch.empty_like(weight)
+        dgamma, dbeta, dw = (
+            torch.empty_like(gamma),
+            torch.empty_like(beta),
+            torch.empty_like(weight),
+        )
         partial_dw = x.new_empty(images, weight.numel())
         dx = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         kernels["conv_backward"](

@@ -50,9 +50,7 @@ class Kernel:
         )
         stream = ctypes.c_void_p(torch.cuda.current_stream().cuda_stream)
         size = (*grid, 1, threads, 1, 1)
-        _check(
-            _driver().cuLaunchKernel(self.function, *size, self.shared, stream, pointers, None)
-        )
+        _check(_driver().cuLaunchKernel(self.function, *size, self.shared, stream, pointers, None))
 
 
 def compile_kernels(source: str, shared: dict[str, int]) -> dict[str, Kernel]:
