@@ -21,6 +21,9 @@ hypothesis.settings.load_profile("quick")
 # for each other.
 torch.set_num_threads(1)
 
+# Not the user's own cache, which tests must neither read nor change.
+os.environ["INKLING_CACHE"] = str(Path(__file__).parents[1] / ".pytest_cache" / "inkling")
+
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:

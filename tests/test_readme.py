@@ -59,7 +59,12 @@ def test_every_setting_is_documented_and_every_documented_setting_is_read():
     known = {f"INKLING_{field.name.upper()}" for field in dataclasses.fields(Limits)}
     named = set(re.findall(r"INKLING_[A-Z_]+", " ".join(READMES.values())))
     assert known <= named
-    assert named <= known | {"INKLING_DATA", "INKLING_CHECKPOINTS", "INKLING_STORAGE"}
+    assert named <= known | {
+        "INKLING_DATA",
+        "INKLING_CHECKPOINTS",
+        "INKLING_STORAGE",
+        "INKLING_CACHE",
+    }
 
 
 def test_the_code_in_cores_readme_trains_evaluates_and_predicts(monkeypatch, capsys):

@@ -17,6 +17,7 @@ import typer
 
 from core.aliases import current_value
 from core.cli import experiments as experiment_commands
+from core.cli import precision as precision_command
 from core.cli import run_files as run_file_commands
 from core.cli import runs as run_commands
 from core.cli import sweeps as sweep_commands
@@ -250,6 +251,7 @@ run_commands.register(app)
 run_file_commands.register(app)
 experiment_commands.register(app)
 sweep_commands.register(app)
+precision_command.register(app)
 
 
 def main() -> None:

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.data.batches import normalise
+from core.training.layouts import to_layout
 from core.training.precision import autocast
-from core.training.runtime import to_layout
 
 EVALUATION_BATCH = 1_000
 

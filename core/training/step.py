@@ -11,7 +11,6 @@ from core.data.batches import normalise
 from core.training.distillation import distillation_loss
 from core.training.optimizers import Average
 from core.training.precision import autocast
-from core.training.runtime import to_layout
 
 
 class TrainingStep:

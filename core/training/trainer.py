@@ -30,12 +30,13 @@ from core.training.cuda_graphs import (
 )
 from core.training.distillation import Teacher
 from core.training.evaluation import evaluate
+from core.training.layouts import move_model
 from core.training.optimizers import Average, build_optimizer, load_optimizer_state, set_rate
 from core.training.plan import plan
 from core.training.precision import DTYPES
 from core.training.random_state import RandomState
 from core.training.results import BatchResult, EpochResult, TestResult
-from core.training.runtime import choose_device, keep_freed_memory, move_model, prepare_runtime
+from core.training.runtime import choose_device, keep_freed_memory, prepare_runtime
 from core.training.step import TrainingStep
 
 STATE_FORMAT = 2

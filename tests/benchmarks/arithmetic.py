@@ -29,8 +29,9 @@ from core.data import dataset  # noqa: E402
 from core.models.architectures import ARCHITECTURES  # noqa: E402
 from core.recipes import RECIPES, recipe  # noqa: E402
 from core.training.plan import plan  # noqa: E402
+from core.training.precision import DTYPES  # noqa: E402
 from core.training.results import BatchResult  # noqa: E402
-from core.training.runtime import DTYPES, resolve_runtime  # noqa: E402
+from core.training.runtime import resolve_runtime  # noqa: E402
 from core.training.trainer import Training  # noqa: E402
 
 BATCHES = (32, 64, 128, 256, 512)

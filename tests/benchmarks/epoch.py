@@ -43,8 +43,10 @@ from core.data.presets import transforms_of  # noqa: E402
 from core.recipes import RECIPES  # noqa: E402
 from core.training import schedules  # noqa: E402
 from core.training.evaluation import evaluate  # noqa: E402
+from core.training.format_benchmarks import benchmark_formats  # noqa: E402
 from core.training.plan import plan  # noqa: E402
-from core.training.runtime import DTYPES, benchmark_formats, resolve_runtime  # noqa: E402
+from core.training.precision import DTYPES  # noqa: E402
+from core.training.runtime import resolve_runtime  # noqa: E402
 from core.training.trainer import Training  # noqa: E402
 from tests.networks import build_model  # noqa: E402
 

@@ -46,8 +46,9 @@ from core.recipes import RECIPES  # noqa: E402
 from core.runs.loading import load_teacher  # noqa: E402
 from core.runtime import LAYOUTS  # noqa: E402
 from core.training.plan import plan  # noqa: E402
+from core.training.precision import DTYPES  # noqa: E402
 from core.training.results import EpochResult  # noqa: E402
-from core.training.runtime import DTYPES, resolve_runtime  # noqa: E402
+from core.training.runtime import resolve_runtime  # noqa: E402
 from core.training.trainer import Training  # noqa: E402
 
 BATCHES = (32, 64, 128, 256, 512, 1024, 2048)

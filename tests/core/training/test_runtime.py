@@ -1,4 +1,4 @@
-"""The runtime of a run: the fastest format is chosen, and bf16 only where it is clearly faster."""
+"""The runtime of a run: what its config, its dataset and the machine decide."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import torch
 
 from core.config import RunConfig
 from core.errors import ConfigError
-from core.training import runtime
+from core.training import format_benchmarks, layouts, runtime
 from core.training.plan import plan
-from tests.networks import build_model
 
 SMALL = RunConfig(
     layers=({"kind": "linear", "channels": 10, "activation": "none"},),
@@ -18,69 +17,6 @@ SMALL = RunConfig(
     threads=1,
 )
 CPU = torch.device("cpu")
-
-
-@pytest.mark.parametrize(
-    ("times", "best"),
-    [
-        (
-            {
-                "fp32 contiguous": 4,
-                "fp32 channels_last": 3,
-                "bf16 contiguous": 5,
-                "bf16 channels_last": 6,
-            },
-            ("fp32", "channels_last"),
-        ),
-        (
-            {
-                "fp32 contiguous": 4,
-                "fp32 channels_last": 5,
-                "bf16 contiguous": 3.9,
-                "bf16 channels_last": 6,
-            },
-            ("fp32", "contiguous"),
-        ),  # not enough faster for what it rounds
-        (
-            {
-                "fp32 contiguous": 4,
-                "fp32 channels_last": 5,
-                "bf16 contiguous": 3,
-                "bf16 channels_last": 2,
-            },
-            ("bf16", "channels_last"),
-        ),
-        (
-            {
-                "fp32 contiguous": 4,
-                "fp32 channels_last": 5,
-                "fp32 batch_last": 1.5,
-                "bf16 contiguous": 3,
-                "bf16 channels_last": 2,
-            },
-            ("fp32", "batch_last"),
-        ),
-    ],
-)
-def test_the_fastest_format_is_chosen(times, best, monkeypatch):
-    monkeypatch.setattr(
-        runtime,
-        "step_ms",
-        lambda model, batch, device, precision, layout, seconds: times.get(
-            f"{precision} {layout}", 9
-        ),
-    )
-    measured = runtime.benchmark_formats(plan(SMALL), CPU, 1)
-    assert times.items() <= measured.items()
-    assert runtime.fastest_format(measured) == best
-
-
-def test_a_benchmark_takes_a_moment_and_changes_no_setting():
-    threads, state = torch.get_num_threads(), torch.get_rng_state()
-    times = runtime.benchmark_formats(plan(SMALL), CPU, 1, seconds=0.01)
-    assert all(ms > 0 for ms in times.values())
-    assert torch.get_num_threads() == threads
-    assert torch.equal(torch.get_rng_state(), state)
 
 
 @pytest.mark.parametrize(
@@ -96,17 +32,17 @@ def test_a_benchmark_takes_a_moment_and_changes_no_setting():
     ],
 )
 def test_a_named_precision_is_not_benchmarked(changes, layout, digits, monkeypatch):
-    monkeypatch.setattr(runtime, "benchmark_formats", lambda *_: pytest.fail("benchmarked"))
+    monkeypatch.setattr(runtime, "format_times", lambda *_: pytest.fail("benchmarked"))
     resolved = runtime.resolve_runtime(plan(SMALL.changed(**changes)), digits)
     assert (resolved.precision, resolved.layout) == (changes["precision"], layout)
     assert resolved.benchmarked == {}
 
 
 def test_without_numba_no_layout_is_batch_last(digits, monkeypatch):
-    monkeypatch.setattr(runtime.batch_last, "is_available", lambda: False)
+    monkeypatch.setattr(layouts.batch_last, "is_available", lambda: False)
     run_plan = plan(SMALL.changed(precision="fp32"))
     assert runtime.resolve_runtime(run_plan, digits).layout == "contiguous"
-    times = runtime.benchmark_formats(run_plan, CPU, 1, seconds=0.01)
+    times = format_benchmarks.benchmark_formats(run_plan, CPU, 1, seconds=0.01)
     assert not any("batch_last" in name for name in times)
 
 
@@ -146,20 +82,6 @@ def test_cores_that_do_not_train_augment_and_a_gpu_gets_more_of_them(
 def test_a_device_that_is_not_there_is_named():
     with pytest.raises(ConfigError, match="device mps is not on this machine"):
         runtime.choose_device("mps")
-
-
-@pytest.mark.parametrize(
-    ("fp32", "bf16", "best"), [(4, 3, "bf16"), (4, 3.9, "fp32"), (2, 3, "fp32")]
-)
-def test_a_teacher_runs_in_bf16_only_where_that_is_clearly_faster(fp32, bf16, best, monkeypatch):
-    times = {torch.float32: fp32, torch.bfloat16: bf16}
-    monkeypatch.setattr(
-        runtime, "median_seconds", lambda device, work, seconds: times[work.func.dtype]
-    )
-    model = build_model(SMALL).train()
-    assert runtime.benchmark_teacher(model, CPU) == best
-    assert model.training  # the caller's network is left as it is
-    assert all(weight.requires_grad for weight in model.parameters())
 
 
 def test_keeping_freed_memory_needs_glibc(monkeypatch):
