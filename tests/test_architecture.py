@@ -64,6 +64,7 @@ MAY_BE_HEAVY = {
     "core.training.step",
     "core.training.cuda_graphs",
     "core.data.dataset",
+    "core.data.device_augmenter",
     "core.data.batches",
     "core.data.workers",
     "core.data.affine",

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from core.config import RunConfig
 from core.data.batches import normalise
 from core.training.distillation import distillation_loss
+from core.training.layouts import to_layout
 from core.training.optimizers import Average
 from core.training.precision import autocast
 
