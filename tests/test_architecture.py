@@ -68,7 +68,6 @@ MAY_BE_HEAVY = {
     "core.data.batches",
     "core.data.workers",
     "core.data.affine",
-    "core.data.device_augmenter",
     "core.runs.worker",
     "core.runs.group_worker",
     "core.runs.recorder",
