@@ -44,6 +44,7 @@ MAY_BE_HEAVY = {
     "core.models.batch_last.norm_pool_kernels",
     "core.training.stacked.flat_tensors",
     "core.training.stacked.training",
+    "core.training.stacked.augmentation",
     "core.training.stacked.batches",
     "core.training.stacked.muon",
     "core.training.stacked.optimizers",

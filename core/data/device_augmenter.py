@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,19 @@ from torch import Tensor
 from core.data import affine, draws
 from core.data.augmentations import Transform
 
-# (images (N, side, side) uint8, row, NumPy's seed, Python's generator); changes the images in place
-_Transformer = Callable[[Tensor, Mapping[str, Any], np.random.SeedSequence, random.Random], None]
+# Of one transform of some images: the indices of those that it changes, (n,) int64, and what it
+# does with each of them, (n, ...).
+Parameters = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class _Transformer:
+    """How a kind of transform is drawn on the CPU and applied where the images are."""
+
+    draw: Callable[[Mapping[str, Any], np.random.SeedSequence, random.Random, int, int], Parameters]
+    """(row, NumPy's seed, Python's generator, number of images, side) -> parameters."""
+    apply: Callable[[Tensor, Mapping[str, Any], Tensor, Tensor], None]
+    """(images (N, side, side) uint8, changed in place; row; the parameters as tensors)."""
 
 
 def can_augment(transforms: Iterable[Transform]) -> bool:
@@ -51,37 +62,80 @@ class DeviceAugmenter:
             (N, side, side) uint8, on the same device and in the same order.
         """
         images = images.clone()
-        for position, row in enumerate(self.transforms):
-            _TRANSFORMERS[row["kind"]](images, row, *draws.split_seed(self.seed, key, position))
+        count, side = images.shape[:2]
+        apply_transforms(
+            images,
+            self.transforms,
+            draw_parameters(self.transforms, self.seed, key, count, side),
+        )
         return images
 
 
-def _warp_affine(
+def draw_parameters(
+    transforms: Sequence[Transform], seed: int, key: tuple[int, ...], count: int, side: int
+) -> list[Parameters]:
+    """Return the parameters of each transform, the same that `Augmenter` draws.
+
+    Args:
+        transforms: rows as `augmentations.check` returns them; `can_augment` holds for them.
+        seed: the run's seed.
+        key: names the group of images, as of `DeviceAugmenter`.
+        count, side: of the images.
+    """
+    return [
+        _TRANSFORMERS[row["kind"]].draw(row, *draws.split_seed(seed, key, position), count, side)
+        for position, row in enumerate(transforms)
+    ]
+
+
+def apply_transforms(
     images: Tensor,
+    transforms: Sequence[Transform],
+    parameters: Iterable[tuple[np.ndarray | Tensor, np.ndarray | Tensor]],
+) -> None:
+    """Transform images in place.
+
+    Args:
+        images: (N, side, side) uint8, on any device.
+        transforms: rows as of `draw_parameters`.
+        parameters: of each transform.
+    """
+    for row, (indices, values) in zip(transforms, parameters, strict=True):
+        _TRANSFORMERS[row["kind"]].apply(images, row, _send(indices, images), _send(values, images))
+
+
+def _draw_affine(
     row: Mapping[str, Any],
     seed: np.random.SeedSequence,
     generator: random.Random,
-) -> None:
-    side = images.shape[1]
-    drawn, values = affine.draw(row, generator, len(images))
-    maps = affine.invert(affine.matrices(values, side)).astype(np.float32)  # from new to old pixels
-    indices, inverse = _send(drawn, images), _send(maps, images)  # (n,), (n, 2, 3)
-    new_y, new_x = _grid(side, images)
+    count: int,
+    side: int,
+) -> Parameters:
+    indices, values = affine.draw(row, generator, count)
+    # From new to old pixels, (n, 2, 3).
+    return indices, affine.invert(affine.matrices(values, side)).astype(np.float32)
+
+
+def _warp_affine(images: Tensor, row: Mapping[str, Any], indices: Tensor, inverse: Tensor) -> None:
+    new_y, new_x = _grid(images.shape[1], images)
     a, b, c = inverse[:, :, 0], inverse[:, :, 1], inverse[:, :, 2]  # (n, 2) each
     old = a[:, :, None, None] * new_x + (b[:, :, None, None] * new_y + c[:, :, None, None])
     _sample(images, indices, old, row["border"])
 
 
-def _warp_elastic(
-    images: Tensor,
+def _draw_elastic(
     row: Mapping[str, Any],
     seed: np.random.SeedSequence,
     generator: random.Random,
-) -> None:
+    count: int,
+    side: int,
+) -> Parameters:
+    return draws.draw_elastic(row, generator, seed, count, side)
+
+
+def _warp_elastic(images: Tensor, row: Mapping[str, Any], indices: Tensor, fields: Tensor) -> None:
     side = images.shape[1]
-    drawn, noise = draws.draw_elastic(row, generator, seed, len(images), side)
-    indices, fields = _send(drawn, images), _send(noise, images)  # (n,), (n, 2, side, side)
-    fields = fields / fields.abs().amax((1, 2, 3), keepdim=True)
+    fields = fields / fields.abs().amax((1, 2, 3), keepdim=True)  # (n, 2, side, side)
     # As in Albumentations, one blur smooths both fields as if one stood below the other.
     rows, columns = (
         torch.from_numpy(_blur_matrix(size, row["sigma"])).to(images.device)
@@ -92,40 +146,48 @@ def _warp_elastic(
     _sample(images, indices, row["alpha"] * fields + torch.stack([new_x, new_y]), row["border"])
 
 
-def _change_brightness(
-    images: Tensor,
+def _draw_brightness(
     row: Mapping[str, Any],
     seed: np.random.SeedSequence,
     generator: random.Random,
+    count: int,
+    side: int,
+) -> Parameters:
+    indices, values = draws.draw_brightness(row, generator, count)
+    return indices, values.astype(np.float32)
+
+
+def _change_brightness(
+    images: Tensor, row: Mapping[str, Any], indices: Tensor, values: Tensor
 ) -> None:
-    drawn, values = draws.draw_brightness(row, generator, len(images))
-    indices = _send(drawn, images)
-    factors = _send(values.astype(np.float32), images)[:, :, None, None]  # (n, 2, 1, 1)
+    factors = values[:, :, None, None]  # (n, 2, 1, 1)
     changed = images[indices].float() * factors[:, 0] + factors[:, 1]
     # Rounded down, as Albumentations does.
     images.index_copy_(0, indices, changed.clamp_(0, 255).to(torch.uint8))
 
 
-def _erase(
-    images: Tensor,
+def _draw_erasing(
     row: Mapping[str, Any],
     seed: np.random.SeedSequence,
     generator: random.Random,
-) -> None:
-    side = images.shape[1]
-    drawn, rectangles = draws.draw_erasing(row, generator, len(images), side)
-    indices, edges = _send(drawn, images), _send(rectangles, images)
+    count: int,
+    side: int,
+) -> Parameters:
+    return draws.draw_erasing(row, generator, count, side)
+
+
+def _erase(images: Tensor, row: Mapping[str, Any], indices: Tensor, edges: Tensor) -> None:
     left, top, right, bottom = edges[:, :, None, None].unbind(1)  # (n, 1, 1) each
-    y, x = _grid(side, images)
+    y, x = _grid(images.shape[1], images)
     is_erased = (x >= left) & (x < right) & (y >= top) & (y < bottom)  # (n, side, side)
     images.index_copy_(0, indices, images[indices].masked_fill(is_erased, 0))
 
 
 _TRANSFORMERS: dict[str, _Transformer] = {
-    "affine": _warp_affine,
-    "elastic": _warp_elastic,
-    "brightness": _change_brightness,
-    "erasing": _erase,
+    "affine": _Transformer(_draw_affine, _warp_affine),
+    "elastic": _Transformer(_draw_elastic, _warp_elastic),
+    "brightness": _Transformer(_draw_brightness, _change_brightness),
+    "erasing": _Transformer(_draw_erasing, _erase),
 }
 
 
@@ -179,9 +241,9 @@ def _grid(side: int, like: Tensor) -> tuple[Tensor, Tensor]:
     return numbers[:, None].expand(side, side), numbers.expand(side, side)
 
 
-def _send(values: np.ndarray, like: Tensor) -> Tensor:
+def _send(values: np.ndarray | Tensor, like: Tensor) -> Tensor:
     """Return an array as a tensor on an image's device, without waiting for the device."""
-    tensor = torch.from_numpy(values)
+    tensor = values if isinstance(values, Tensor) else torch.from_numpy(values)
     if like.device.type == "cuda":
         tensor = tensor.pin_memory()
     return tensor.to(like.device, non_blocking=True)

@@ -18,10 +18,12 @@ from torch import Tensor
 
 from core.data.batches import normalise
 from core.data.labelled_images import LabelledImages
+from core.data.workers import available_cpus
 from core.errors import RunError
 from core.models.stacked.network import StackedNetwork
 from core.training.optimizers import set_rate
 from core.training.results import EpochResult, TestResult
+from core.training.runtime import MAX_GPU_WORKERS
 from core.training.stacked import batches as stacked_batches
 from core.training.stacked.batches import StackedBatch
 from core.training.stacked.flat_tensors import FlatTensors
@@ -138,7 +140,9 @@ class StackedTraining:
                 yield self._end_epoch()
             if not self.finished:
                 batches = [run.batches for run in self.runs]
-                stream = stacked_batches.stream(batches, self.config.epochs, self.epoch, self.step)
+                stream = stacked_batches.stream(
+                    batches, self.config.epochs, self.epoch, self.step, _count_workers()
+                )
                 for batch in stream:
                     yield from self._step(batch)
                     if self.step == self.steps:
@@ -325,6 +329,11 @@ class StackedTraining:
     def _elapsed(self) -> float:
         """Seconds spent on the present epoch, without interruptions."""
         return self.runs[0].seconds if self._clock is None else time.perf_counter() - self._clock
+
+
+def _count_workers() -> int:
+    """Return the number of processes that draw random parameters."""
+    return max(0, min(MAX_GPU_WORKERS, available_cpus() - 1))
 
 
 def _check(runs: Sequence[Training]) -> None:

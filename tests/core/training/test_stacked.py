@@ -10,6 +10,7 @@ import torch
 from core.config import OPTIMIZERS, RunConfig
 from core.errors import RunError
 from core.training.results import EpochResult, TestResult
+from core.training.stacked import batches as stacked_batches
 from core.training.stacked.training import StackedBatchResult, StackedTraining
 from core.training.trainer import Diverged, Training
 from tests.networks import build_model
@@ -263,3 +264,21 @@ def test_unlike_runs_are_refused(digits):
         StackedTraining([Training(CONFIG, digits), train_alone(CONFIG, digits, 1)])
     with pytest.raises(RunError, match="bf16"):
         StackedTraining([Training(CONFIG.changed(precision="bf16"), digits)] * 2)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_augmented_chunks_are_those_of_each_run(digits, workers):
+    config = CONFIG.changed(augmentation="final", epochs=3, batch_size=64)
+    batches = [Training(each, digits).batches for each in (config, config.changed(seed=9))]
+    for each in batches:
+        each.augments_on_device = True  # as on a GPU; here the device is the CPU
+    streams = [each.stream(3, 1, 4) for each in batches]
+    stacked = stacked_batches.stream(batches, 3, 1, 4, workers)
+    count = 0
+    for batch in stacked:
+        count += 1
+        for n, part in enumerate(map(next, streams)):
+            assert torch.equal(batch.images[n], part.images)
+            assert torch.equal(batch.labels[n], part.labels)
+    assert count == 6 + 10
+    assert all(next(each, None) is None for each in streams)
