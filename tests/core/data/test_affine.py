@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 
-import albumentations
 import cv2
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from core.data import affine, dataset
 from core.data.augmentations import KINDS, check
 
+albumentations = pytest.importorskip("albumentations")
 IMAGES = dataset.synthetic(train=200, test=1).train.images.numpy()
 ROWS = check(
     [

@@ -1,4 +1,7 @@
-"""Training on a CUDA GPU; skipped elsewhere. All such tests: `pytest -m cuda tests/core`."""
+"""Training on a CUDA GPU; skipped elsewhere.
+
+All such tests: `python -m pytest -m cuda tests/core/training tests/core/data tests/core/models`.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +41,13 @@ SMALL = RunConfig(
     device="cuda",
     precision="fp32",
 )  # 12 steps an epoch
+FEW_CHANNELS = (
+    {"kind": "conv", "channels": 4, "kernel": 3, "padding": 1, "norm": "batch", "bias": False},
+    {"kind": "maxpool"},
+    {"kind": "conv", "channels": 8, "kernel": 3, "padding": 1, "norm": "batch", "bias": False},
+    {"kind": "global_avgpool"},
+    {"kind": "linear", "channels": 10, "activation": "none"},
+)
 CYCLE = {"schedule": "one-cycle", "momentum_cycle": True}
 VARIANTS = {
     **{optimizer: {"optimizer": optimizer} for optimizer in OPTIMIZERS},
@@ -49,6 +59,7 @@ VARIANTS = {
     "elastic": {"augmentation": "strong"},
     "taught": {"teacher": "teacher", "teacher_share": 0.7, "optimizer": "muon"},
     "held out": {"holdout": 100},
+    "few channels": {"layers": FEW_CHANNELS, "optimizer": "muon"},
 }
 
 
@@ -99,7 +110,9 @@ def test_every_recipe_is_captured(name, digits):
     assert len(rows) == 1
 
 
-@pytest.mark.parametrize("name", ["sgd", "muon", "adam", "taught", "elastic", "plain", "bf16"])
+@pytest.mark.parametrize(
+    "name", ["sgd", "muon", "adam", "taught", "elastic", "bf16", "few channels"]
+)
 def test_a_stopped_run_continues_exactly(name, digits):
     config = SMALL.changed(**VARIANTS[name])
     whole = make_training(config, digits)
