@@ -6,12 +6,17 @@
 // loop has a special case at the edges. Each loop keeps a block of sums in registers: about as many
 // as the processor has, less those for what is multiplied.
 //
+// The functions whose names end in `_padded` compute a whole chunk from copies that `padding.h` made
+// before, perhaps with batch norm on the way.
+//
 // Scratch, in floats, for LINES lines of the output (or of dx):
 //   conv_forward, conv_weight_gradient: LANES IN ((LINES - 1) STRIDE + KERNEL) (WIDTH + 2 PADDING),
 //     not used if PADDING = 0
 //   conv_input_gradient: LANES OUT (LINES + KERNEL - 1) (WIDTH + KERNEL - 1), not used if KERNEL = 1
 //     and STRIDE = 1 and PADDING = 0
 #pragma once
+#include "norm.h"
+#include "padding.h"
 #include "vector.h"
 
 #define SUMS (REGISTERS * 3 / 4)  // vectors of sums that a loop keeps in registers
@@ -19,38 +24,6 @@
 
 #define OUTPUT_SIDE(SIDE, KERNEL, STRIDE, PADDING) \
     (((SIDE) + 2 * (PADDING) - (KERNEL)) / (STRIDE) + 1)
-
-// Copy lines with zeros around and, for STRIDE > 1, between the pixels:
-//   padded[l][c][x] = source[c][(first + l - PADDING) / STRIDE][(x - PADDING) / STRIDE]
-// where both quotients are whole and inside the image, 0 elsewhere. PADDING may be negative.
-//
-// source: (CHANNELS, HEIGHT, WIDTH); padded: (lines, CHANNELS, PADDED).
-INLINE void pad_lines(const float *source, float *padded, const int CHANNELS, const int HEIGHT,
-                      const int WIDTH, const int PADDED, const int STRIDE, const int PADDING,
-                      int first, int lines) {
-    const vec *from = (const vec *)source;
-    vec *to = (vec *)padded;
-    for (int l = 0; l < lines; l++) {
-        int spread = first + l - PADDING, line = spread / STRIDE;
-        int inside = spread >= 0 && line * STRIDE == spread && line < HEIGHT;
-        for (int c = 0; c < CHANNELS; c++, to += PADDED) {
-            if (!inside || STRIDE > 1 || PADDING < 0)
-                for (int x = 0; x < PADDED; x++) to[x] = splat(0);
-            if (!inside) continue;
-            const vec *pixels = from + (c * HEIGHT + line) * WIDTH;
-            if (STRIDE > 1 || PADDING < 0) {
-                for (int x = 0; x < WIDTH; x++) {
-                    int place = x * STRIDE + PADDING;
-                    if (place >= 0 && place < PADDED) to[place] = pixels[x];
-                }
-            } else {
-                for (int x = 0; x < PADDING; x++) to[x] = splat(0);
-                for (int x = 0; x < WIDTH; x++) to[PADDING + x] = pixels[x];
-                for (int x = PADDING + WIDTH; x < PADDED; x++) to[x] = splat(0);
-            }
-        }
-    }
-}
 
 // sum[o][j] += w[o] x[j STRIDE] for BLOCK outputs and COLUMNS columns.
 INLINE void add_tap(const vec *x, const float *w, vec sum[OUTPUTS][SUMS], const int BLOCK,
@@ -141,45 +114,6 @@ INLINE void conv_lines(const float *x, const float *w, const float *bias, float 
     }
 }
 
-// Sums and squared deviations from the mean of each channel's given pixels, over lanes with mask 1:
-// sums[c] = sum of y, sums[C + c] = sum of (y - mean)^2.
-//
-// In one pass, over differences d from each lane's first value, so that a large mean costs no
-// digits; the deviations of n pixels from their lane's mean are sum d^2 - (sum d)^2 / n, those of
-// the lanes' means from the common mean are added (Chan, Golub and LeVeque 1979).
-INLINE void channel_sums(const float *y, float *sums, const int CHANNELS, const int PIXELS,
-                         int pixel_begin, int pixel_end, const float *mask) {
-    enum { CHAINS = 4 }; // independent sums, which hide the latency of an addition
-    const vec valid = load(mask);
-    const int pixels = pixel_end - pixel_begin;
-    const float count = sum_lanes(valid) * pixels;
-    for (int c = 0; c < CHANNELS; c++) {
-        const vec *values = (const vec *)y + (size_t)c * PIXELS + pixel_begin;
-        const vec first = values[0];
-        vec total[CHAINS], square[CHAINS];
-        UNROLL for (int k = 0; k < CHAINS; k++) total[k] = square[k] = splat(0);
-        int p = 0;
-        for (; p + CHAINS <= pixels; p += CHAINS)
-            UNROLL for (int k = 0; k < CHAINS; k++) {
-                const vec difference = values[p + k] - first;
-                total[k] += difference;
-                square[k] += difference * difference;
-            }
-        for (; p < pixels; p++) {
-            const vec difference = values[p] - first;
-            total[0] += difference;
-            square[0] += difference * difference;
-        }
-        UNROLL for (int k = 1; k < CHAINS; k++) total[0] += total[k], square[0] += square[k];
-        const vec shift = total[0] * (1.0f / pixels);
-        const float sum = sum_lanes((first + shift) * valid) * pixels;
-        const vec between = first + shift - sum / count;
-        sums[c] = sum;
-        sums[CHANNELS + c] =
-            sum_lanes((square[0] - total[0] * shift + (float)pixels * between * between) * valid);
-    }
-}
-
 // y[o][y][x] = bias[o] + sum over i, ky, kx of
 //              w[o][i][ky][kx] x[i][y STRIDE + ky - PADDING][x STRIDE + kx - PADDING]
 // for the lines [line_begin, line_end) of y.
@@ -194,20 +128,31 @@ INLINE void conv_forward(const float *x, const float *w, const float *bias, floa
     const int H = OUTPUT_SIDE(HEIGHT, KERNEL, STRIDE, PADDING);
     const int W = OUTPUT_SIDE(WIDTH, KERNEL, STRIDE, PADDING);
     const int PADDED = WIDTH + 2 * PADDING, TAPS = KERNEL * KERNEL, INPUTS = IN / GROUPS;
+    const int X_CHANNEL = PADDING ? PADDED : HEIGHT * WIDTH;
+    const int X_LINE = PADDING ? IN * PADDED : WIDTH;
     const int lines = line_end - line_begin;
-    float *all_lines = y;
-    y += line_begin * W * LANES;
+    const float *from = x + line_begin * STRIDE * WIDTH * LANES;
     if (PADDING) {
         pad_lines(x, scratch, IN, HEIGHT, WIDTH, PADDED, 1, PADDING, line_begin * STRIDE,
                   (lines - 1) * STRIDE + KERNEL);
-        conv_lines(scratch, w, bias, y, IN, OUT, W, KERNEL, STRIDE, GROUPS, 0, PADDED, IN * PADDED,
-                   OUT / GROUPS * INPUTS * TAPS, INPUTS * TAPS, TAPS, H * W, lines);
-    } else {
-        conv_lines(x + line_begin * STRIDE * WIDTH * LANES, w, bias, y, IN, OUT, W, KERNEL, STRIDE,
-                   GROUPS, 0, HEIGHT * WIDTH, WIDTH, OUT / GROUPS * INPUTS * TAPS, INPUTS * TAPS,
-                   TAPS, H * W, lines);
+        from = scratch;
     }
-    if (sums) channel_sums(all_lines, sums, OUT, H * W, line_begin * W, line_end * W, mask);
+    conv_lines(from, w, bias, y + line_begin * W * LANES, IN, OUT, W, KERNEL, STRIDE, GROUPS, 0,
+               X_CHANNEL, X_LINE, OUT / GROUPS * INPUTS * TAPS, INPUTS * TAPS, TAPS, H * W, lines);
+    if (sums) channel_sums(y, sums, OUT, H * W, line_begin * W, line_end * W, mask);
+}
+
+// conv_forward of a whole chunk that a function of padding.h wrote to `padded` with PADDING zeros.
+INLINE void conv_forward_padded(const float *padded, const float *w, const float *bias, float *y,
+                                const int IN, const int OUT, const int HEIGHT, const int WIDTH,
+                                const int KERNEL, const int STRIDE, const int PADDING,
+                                const int GROUPS, float *sums, const float *mask) {
+    const int H = OUTPUT_SIDE(HEIGHT, KERNEL, STRIDE, PADDING);
+    const int W = OUTPUT_SIDE(WIDTH, KERNEL, STRIDE, PADDING);
+    const int PADDED = WIDTH + 2 * PADDING, TAPS = KERNEL * KERNEL, INPUTS = IN / GROUPS;
+    conv_lines(padded, w, bias, y, IN, OUT, W, KERNEL, STRIDE, GROUPS, 0, PADDED, IN * PADDED,
+               OUT / GROUPS * INPUTS * TAPS, INPUTS * TAPS, TAPS, H * W, H);
+    if (sums) channel_sums(y, sums, OUT, H * W, 0, H * W, mask);
 }
 
 // dx[i][y][x] = sum over o, ky, kx of w[o][i][ky][kx] dy[o][(y + PADDING - ky) / STRIDE]
@@ -236,18 +181,29 @@ INLINE void conv_input_gradient(const float *dy, const float *w, float *dx, floa
     }
 }
 
+// conv_input_gradient of a whole chunk, with STRIDE 1, whose dy a function of padding.h wrote to
+// `padded` with KERNEL - 1 - PADDING zeros.
+INLINE void conv_input_gradient_padded(const float *padded, const float *w, float *dx,
+                                       const int IN, const int OUT, const int HEIGHT,
+                                       const int WIDTH, const int KERNEL, const int STRIDE,
+                                       const int PADDING, const int GROUPS) {
+    const int PADDED = WIDTH + KERNEL - 1, TAPS = KERNEL * KERNEL, INPUTS = IN / GROUPS;
+    conv_lines(padded, w, 0, dx, OUT, IN, WIDTH, KERNEL, 1, GROUPS, 1, PADDED, OUT * PADDED,
+               OUT / GROUPS * INPUTS * TAPS, TAPS, INPUTS * TAPS, HEIGHT * WIDTH, HEIGHT);
+}
+
 // dw[o][t] += sum over lines, columns and lanes of dy[o][y][x] x[y STRIDE][x STRIDE + place of t]
 // for BLOCK output channels and STREAMS places t of x: taps of one input channel, or channels.
 //
-// Stream t starts at (t / ROW) X_ROW + (t % ROW) X_STEP. Strides: dw of outputs and streams.
+// Stream t starts at (t / ROW) X_ROW + (t % ROW) X_STEP. Strides: dw of outputs.
 INLINE void weight_block(const vec *x, const vec *dy, float *dw, const int BLOCK,
                          const int STREAMS, const int ROW, const int X_ROW, const int X_STEP,
                          const int WIDTH, const int STRIDE, const int X_LINE, const int Y_CHANNEL,
-                         const int DW_OUT, const int DW_STREAM, int lines) {
+                         const int Y_LINE, const int DW_OUT, int lines) {
     vec sum[OUTPUTS][SUMS];
     UNROLL for (int o = 0; o < BLOCK; o++)
         UNROLL for (int t = 0; t < STREAMS; t++) sum[o][t] = splat(0);
-    for (int line = 0; line < lines; line++, x += STRIDE * X_LINE, dy += WIDTH)
+    for (int line = 0; line < lines; line++, x += STRIDE * X_LINE, dy += Y_LINE)
         ROLLED for (int column = 0; column < WIDTH; column++) {
             vec value[SUMS];
             UNROLL for (int t = 0; t < STREAMS; t++)
@@ -260,39 +216,72 @@ INLINE void weight_block(const vec *x, const vec *dy, float *dw, const int BLOCK
         }
     UNROLL for (int o = 0; o < BLOCK; o++)
         UNROLL for (int t = 0; t < STREAMS; t++)
-            dw[o * DW_OUT + t * DW_STREAM] += sum_lanes(sum[o][t]);
+            dw[o * DW_OUT + t] += sum_lanes(sum[o][t]);
 }
 
 // All weights of BLOCK output channels of a group; x and dw start at the group's first input.
 INLINE void weight_lines(const vec *x, const vec *dy, float *dw, const int BLOCK, const int INPUTS,
                          const int WIDTH, const int KERNEL, const int STRIDE, const int X_CHANNEL,
-                         const int X_LINE, const int Y_CHANNEL, int lines) {
+                         const int X_LINE, const int Y_CHANNEL, const int Y_LINE, int lines) {
     const int TAPS = KERNEL * KERNEL, ROOM = SUMS / BLOCK;
     if (KERNEL == 1) { // streams: input channels
         const int STREAMS = ROOM < INPUTS ? ROOM : INPUTS, REST = INPUTS % STREAMS;
         for (int i = 0; i < INPUTS - REST; i += STREAMS)
             weight_block(x + i * X_CHANNEL, dy, dw + i, BLOCK, STREAMS, STREAMS, 0, X_CHANNEL,
-                         WIDTH, STRIDE, X_LINE, Y_CHANNEL, INPUTS, 1, lines);
+                         WIDTH, STRIDE, X_LINE, Y_CHANNEL, Y_LINE, INPUTS, lines);
         if (REST)
             weight_block(x + (INPUTS - REST) * X_CHANNEL, dy, dw + INPUTS - REST, BLOCK, REST,
-                         REST, 0, X_CHANNEL, WIDTH, STRIDE, X_LINE, Y_CHANNEL, INPUTS, 1, lines);
+                         REST, 0, X_CHANNEL, WIDTH, STRIDE, X_LINE, Y_CHANNEL, Y_LINE, INPUTS, lines);
     } else if (TAPS <= ROOM) { // streams: all taps of one input channel
         for (int i = 0; i < INPUTS; i++)
             weight_block(x + i * X_CHANNEL, dy, dw + i * TAPS, BLOCK, TAPS, KERNEL, X_LINE, 1,
-                         WIDTH, STRIDE, X_LINE, Y_CHANNEL, INPUTS * TAPS, 1, lines);
+                         WIDTH, STRIDE, X_LINE, Y_CHANNEL, Y_LINE, INPUTS * TAPS, lines);
     } else { // streams: taps in a line of the kernel
         const int STREAMS = ROOM < KERNEL ? ROOM : KERNEL, REST = KERNEL % STREAMS;
         for (int i = 0; i < INPUTS; i++)
-            UNROLL for (int ky = 0; ky < KERNEL; ky++) {
+            for (int ky = 0; ky < KERNEL; ky++) {
                 const vec *from = x + i * X_CHANNEL + ky * X_LINE;
                 float *to = dw + i * TAPS + ky * KERNEL;
                 for (int kx = 0; kx < KERNEL - REST; kx += STREAMS)
                     weight_block(from + kx, dy, to + kx, BLOCK, STREAMS, STREAMS, 0, 1, WIDTH,
-                                 STRIDE, X_LINE, Y_CHANNEL, INPUTS * TAPS, 1, lines);
+                                 STRIDE, X_LINE, Y_CHANNEL, Y_LINE, INPUTS * TAPS, lines);
                 if (REST)
                     weight_block(from + KERNEL - REST, dy, to + KERNEL - REST, BLOCK, REST, REST,
-                                 0, 1, WIDTH, STRIDE, X_LINE, Y_CHANNEL, INPUTS * TAPS, 1, lines);
+                                 0, 1, WIDTH, STRIDE, X_LINE, Y_CHANNEL, Y_LINE, INPUTS * TAPS, lines);
             }
+    }
+}
+
+// dw and db of conv_weight_gradient from `lines` lines of dy and what they need of x. Strides: of
+// channels and lines of both.
+INLINE void weight_gradient(const vec *x, const vec *dy, float *dw, float *db, const int IN,
+                            const int OUT, const int W, const int KERNEL, const int STRIDE,
+                            const int GROUPS, const int X_CHANNEL, const int X_LINE,
+                            const int Y_CHANNEL, const int Y_LINE, int lines) {
+    const int INPUTS = IN / GROUPS, CHANNELS = OUT / GROUPS, SIZE = INPUTS * KERNEL * KERNEL;
+    const int REST = CHANNELS % OUTPUTS, WHOLE = CHANNELS - REST;
+    const int STRIP = W < 128 ? 128 / W : 1; // lines whose dy stays in the first-level cache
+    for (int k = 0; k < OUT * SIZE; k++) dw[k] = 0;
+    for (int line = 0; line < lines; line += STRIP) {
+        const int strip = lines - line < STRIP ? lines - line : STRIP;
+        for (int g = 0; g < GROUPS; g++) {
+            const vec *from = x + line * STRIDE * X_LINE + g * INPUTS * X_CHANNEL;
+            const vec *gradient = dy + line * Y_LINE + g * CHANNELS * Y_CHANNEL;
+            float *to = dw + g * CHANNELS * SIZE;
+            for (int o = 0; o < WHOLE; o += OUTPUTS)
+                weight_lines(from, gradient + o * Y_CHANNEL, to + o * SIZE, OUTPUTS, INPUTS, W,
+                             KERNEL, STRIDE, X_CHANNEL, X_LINE, Y_CHANNEL, Y_LINE, strip);
+            if (REST)
+                weight_lines(from, gradient + WHOLE * Y_CHANNEL, to + WHOLE * SIZE, REST, INPUTS,
+                             W, KERNEL, STRIDE, X_CHANNEL, X_LINE, Y_CHANNEL, Y_LINE, strip);
+        }
+    }
+    for (int o = 0; db && o < OUT; o++) {
+        vec sum = splat(0);
+        for (int line = 0; line < lines; line++)
+            for (int column = 0; column < W; column++)
+                sum += dy[o * Y_CHANNEL + line * Y_LINE + column];
+        db[o] = sum_lanes(sum);
     }
 }
 
@@ -309,38 +298,30 @@ INLINE void conv_weight_gradient(const float *x, const float *dy, float *dw, flo
                                  int line_end) {
     const int H = OUTPUT_SIDE(HEIGHT, KERNEL, STRIDE, PADDING);
     const int W = OUTPUT_SIDE(WIDTH, KERNEL, STRIDE, PADDING);
-    const int PADDED = WIDTH + 2 * PADDING, TAPS = KERNEL * KERNEL, INPUTS = IN / GROUPS;
-    const int CHANNELS = OUT / GROUPS, REST = CHANNELS % OUTPUTS;
+    const int PADDED = WIDTH + 2 * PADDING;
     const int X_CHANNEL = PADDING ? PADDED : HEIGHT * WIDTH;
     const int X_LINE = PADDING ? IN * PADDED : WIDTH;
-    const int STRIP = W < 128 ? 128 / W : 1; // lines whose dy stays in the first-level cache
-    const vec *lines_of_x = (const vec *)x + line_begin * STRIDE * WIDTH;
+    const float *from = x + line_begin * STRIDE * WIDTH * LANES;
     if (PADDING) {
         pad_lines(x, scratch, IN, HEIGHT, WIDTH, PADDED, 1, PADDING, line_begin * STRIDE,
                   (line_end - line_begin - 1) * STRIDE + KERNEL);
-        lines_of_x = (const vec *)scratch;
+        from = scratch;
     }
-    for (int k = 0; k < OUT * INPUTS * TAPS; k++) dw[k] = 0;
-    for (int line = line_begin; line < line_end; line += STRIP) {
-        const int lines = line_end - line < STRIP ? line_end - line : STRIP;
-        for (int g = 0; g < GROUPS; g++) {
-            const vec *from = lines_of_x + (line - line_begin) * STRIDE * X_LINE +
-                              g * INPUTS * X_CHANNEL;
-            const vec *gradient = (const vec *)dy + g * CHANNELS * H * W + line * W;
-            float *to = dw + g * CHANNELS * INPUTS * TAPS;
-            for (int o = 0; o < CHANNELS - REST; o += OUTPUTS)
-                weight_lines(from, gradient + o * H * W, to + o * INPUTS * TAPS, OUTPUTS, INPUTS,
-                             W, KERNEL, STRIDE, X_CHANNEL, X_LINE, H * W, lines);
-            if (REST)
-                weight_lines(from, gradient + (CHANNELS - REST) * H * W,
-                             to + (CHANNELS - REST) * INPUTS * TAPS, REST, INPUTS, W, KERNEL,
-                             STRIDE, X_CHANNEL, X_LINE, H * W, lines);
-        }
-    }
-    for (int o = 0; db && o < OUT; o++) {
-        const vec *gradient = (const vec *)dy + (o * H + line_begin) * W;
-        vec sum = splat(0);
-        for (int p = 0; p < (line_end - line_begin) * W; p++) sum += gradient[p];
-        db[o] = sum_lanes(sum);
-    }
+    weight_gradient((const vec *)from, (const vec *)dy + line_begin * W, dw, db, IN, OUT, W,
+                    KERNEL, STRIDE, GROUPS, X_CHANNEL, X_LINE, H * W, W, line_end - line_begin);
+}
+
+// conv_weight_gradient of a whole chunk, with STRIDE 1. Functions of padding.h wrote x to
+// `x_padded` with PADDING zeros and dy to `dy_padded` with KERNEL - 1 - PADDING zeros.
+INLINE void conv_weight_gradient_padded(const float *x_padded, const float *dy_padded, float *dw,
+                                        float *db, const int IN, const int OUT, const int HEIGHT,
+                                        const int WIDTH, const int KERNEL, const int STRIDE,
+                                        const int PADDING, const int GROUPS) {
+    const int H = OUTPUT_SIDE(HEIGHT, KERNEL, 1, PADDING);
+    const int W = OUTPUT_SIDE(WIDTH, KERNEL, 1, PADDING);
+    const int X_PADDED = WIDTH + 2 * PADDING;
+    const int ZEROS = KERNEL - 1 - PADDING, Y_PADDED = W + 2 * ZEROS;
+    weight_gradient((const vec *)x_padded, (const vec *)dy_padded + ZEROS * (OUT * Y_PADDED + 1),
+                    dw, db, IN, OUT, W, KERNEL, 1, GROUPS, X_PADDED, IN * X_PADDED, Y_PADDED,
+                    OUT * Y_PADDED, H);
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 KERNELS = Path(__file__).parents[3] / "core" / "compiled" / "kernels"
+HEADERS = ("activation", "convolution", "norm", "padding", "pooling")
 FLAGS = (
     "-O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math -fno-signed-zeros -mcpu=native "
     "-mprefer-vector-width=512 -shared -fPIC -nostdlib"
@@ -26,12 +27,11 @@ class Library:
     """
 
     def __init__(self, calls: Mapping[str, str], folder: Path, flags: str = FLAGS):
-        headers = sorted(path.name for path in KERNELS.glob("*.h"))
-        used = [name for name in headers if name not in ("phases.h",)]
         functions = [
-            f"void {name}(float **p, const int *n) {{ {call} }}" for name, call in calls.items()
+            f"void call_{name}(float **p, const int *n) {{ {call} }}"
+            for name, call in calls.items()
         ]
-        lines = [*(f'#include "{name}"' for name in used), "int lanes(void) { return LANES; }"]
+        lines = [*(f'#include "{name}.h"' for name in HEADERS), "int lanes(void) { return LANES; }"]
         source, target = folder / "calls.c", folder / "calls.so"
         source.write_text("\n".join((*lines, *functions, "")))
         command = [sys.executable, "-m", "ziglang", "cc", *flags.split(), f"-I{KERNELS}"]
@@ -47,7 +47,9 @@ class Library:
         for i, array in enumerate(arrays):
             assert array is None or (array.dtype == np.float32 and array.flags["C_CONTIGUOUS"])
             pointers[i] = None if array is None else array.ctypes.data
-        getattr(self._library, name)(pointers, (ctypes.c_int * max(1, len(numbers)))(*numbers))
+        getattr(self._library, "call_" + name)(
+            pointers, (ctypes.c_int * max(1, len(numbers)))(*numbers)
+        )
 
     def pack(self, x: np.ndarray) -> np.ndarray:
         """(N, ...) -> (chunks, ..., lanes), aligned, with zeros in unused lanes."""
