@@ -113,8 +113,8 @@ def profile(data: dataset.Mnist, chosen: Any) -> str:
         results.close()
         kernels: dict[str, list[float]] = collections.defaultdict(list)
         for event in profiler.events():
-            time_us = getattr(event, "device_time", 0) or getattr(event, "cpu_time", 0)
-            kernels[event.name].append(time_us)
+            if chosen.device == "cpu" or event.device_type != torch.autograd.DeviceType.CPU:
+                kernels[event.name].append(event.time_range.elapsed_us())
         total = sum(map(sum, kernels.values())) / steps
         count = sum(map(len, kernels.values())) / steps
         largest = sorted(kernels.items(), key=lambda item: -sum(item[1]))[:28]
