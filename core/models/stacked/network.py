@@ -198,4 +198,6 @@ def _stack_module(module: nn.Module, count: int, method: str) -> nn.Module:
         return StackedBatchNorm2d(count * module.num_features, relu, method)
     if isinstance(module, nn.Linear):
         return StackedLinear(module, count)
+    if isinstance(module, nn.Dropout) and module.p == 0:
+        return nn.Identity()
     return module  # pools, dropout and space to depth treat every channel alike
