@@ -36,6 +36,7 @@ MAY_BE_HEAVY = {
     "core.models.stacked.network",
     "core.models.stacked.conv_kernels",
     "core.models.stacked.norm_kernels",
+    "core.models.stacked.pool_kernels",
     "core.models.batch_last.compiled",
     "core.models.batch_last.conv_kernels",
     "core.models.batch_last.functions",

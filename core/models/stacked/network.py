@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from core.models.network import Network
 from core.models.rows import Row
-from core.models.stacked import conv_kernels, norm_kernels
+from core.models.stacked import conv_kernels, norm_kernels, pool_kernels
 
 CONV_METHODS = ("auto", "grouped", "unfold", "kernels")
 
@@ -160,6 +160,22 @@ class StackedBatchNorm2d(nn.BatchNorm2d):
         return torch.relu_(out) if self.relu else out
 
 
+class StackedMaxPool2d(nn.MaxPool2d):
+    """Max pooling over 2x2 squares.
+
+    Args:
+        method: one of CONV_METHODS.
+    """
+
+    def __init__(self, method: str):
+        super().__init__(2, 2)
+        self.method = method
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, N * C, H, W) -> (B, N * C, H', W')."""
+        return pool_kernels.max_pool2x2(x) if _use_kernels(self.method, x) else super().forward(x)
+
+
 class StackedLinear(nn.Module):
     """N linear layers side by side.
 
@@ -198,6 +214,8 @@ def _stack_module(module: nn.Module, count: int, method: str) -> nn.Module:
         return StackedBatchNorm2d(count * module.num_features, relu, method)
     if isinstance(module, nn.Linear):
         return StackedLinear(module, count)
+    if isinstance(module, nn.MaxPool2d) and module.kernel_size == module.stride == 2:
+        return StackedMaxPool2d(method)
     if isinstance(module, nn.Dropout) and module.p == 0:
         return nn.Identity()
     return module  # pools, dropout and space to depth treat every channel alike

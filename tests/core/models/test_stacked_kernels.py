@@ -1,0 +1,88 @@
+"""The Triton kernels against torch, on the CPU by Triton's interpreter.
+
+The interpreter is chosen before Triton is imported, so another process runs them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+CODE = """
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from core.models.batch_last.layers import BatchNorm2d
+from core.models.stacked import conv_kernels, norm_kernels, pool_kernels
+
+generator = torch.Generator().manual_seed(0)
+
+
+def draw(*shape):
+    return torch.randn(*shape, generator=generator).requires_grad_()
+
+
+def check(mine, theirs, inputs):
+    torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+    grad = torch.randn(mine.shape, generator=generator)
+    for first, second in zip(
+        torch.autograd.grad(mine, inputs, grad), torch.autograd.grad(theirs, inputs, grad)
+    ):
+        torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-4)
+
+
+sizes = ((3, 2, 3, 6, 1, 5), (2, 1, 4, 7, 0, 4), (2, 5, 8, 5, 2, 3))
+for count, inputs, outputs, side, pad, batch in sizes:
+    x, weight = draw(batch, count * inputs, side, side + 1), draw(count * outputs, inputs, 3, 3)
+    bias = draw(count * outputs)
+    check(
+        conv_kernels.conv3x3(x, weight, bias, count, (pad, pad)),
+        F.conv2d(x, weight, bias, padding=pad, groups=count),
+        [x, weight, bias],
+    )
+
+for relu in (False, True):
+    for batch, side in ((7, 5), (40, 9)):
+        norms = [BatchNorm2d(6, relu), BatchNorm2d(6, relu)]
+        for norm in norms:
+            with torch.no_grad():
+                norm.weight.copy_(torch.linspace(-1, 2, 6))
+                norm.bias.copy_(torch.linspace(-0.5, 0.5, 6))
+        x = (draw(batch, 6, side, side) * 3 + 50).detach().requires_grad_()
+        mine, theirs = norm_kernels.batch_norm(x, norms[0]), norms[1](x)
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
+        grad = torch.randn(mine.shape, generator=generator)
+        pairs = zip(
+            torch.autograd.grad(mine, [x, norms[0].weight, norms[0].bias], grad),
+            torch.autograd.grad(theirs, [x, norms[1].weight, norms[1].bias], grad),
+        )
+        for first, second in pairs:
+            torch.testing.assert_close(first, second, rtol=1e-3, atol=2e-3)
+        torch.testing.assert_close(norms[0].running_mean, norms[1].running_mean)
+        torch.testing.assert_close(norms[0].running_var, norms[1].running_var)
+
+for side in (6, 7):
+    x = draw(3, 4, side, side)
+    ties = torch.zeros(2, 2, side, side).requires_grad_()
+    for images in (x, ties):
+        check(pool_kernels.max_pool2x2(images), F.max_pool2d(images, 2), [images])
+with torch.no_grad():
+    x[0, 0, 0, 1] = float("nan")
+    assert pool_kernels.max_pool2x2(x)[0, 0, 0, 0].isnan()
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
+def test_the_kernels_compute_what_torch_computes():
+    environment = {**os.environ, "TRITON_INTERPRET": "1"}
+    result = subprocess.run(
+        [sys.executable, "-c", CODE], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr[-3_000:]
