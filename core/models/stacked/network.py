@@ -44,6 +44,12 @@ class StackedNetwork(Network):
         self.count, self.method = count, method
         for index, module in enumerate(self.layers):
             self.layers[index] = _stack_module(module, count, method)
+        for _, _, places, _, _ in self._plan:
+            if len(places) == 2:  # a convolution and its norm
+                conv, norm = (self.layers[place] for place in places)
+                assert isinstance(conv, StackedConv2d) and isinstance(norm, StackedBatchNorm2d)
+                norm.conv = (conv,)  # in a tuple, since it is not a part of the norm
+                conv.is_before_norm = True
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of each network for its own images.
@@ -96,6 +102,7 @@ class StackedConv2d(nn.Conv2d):
         )
         self.count, self.method = count, method
         self.groups_each = conv.groups
+        self.is_before_norm = False
         self.pads: Any = self.padding
         """Zero padding: top and bottom, left and right."""
         self.has_kernels = (
@@ -114,7 +121,8 @@ class StackedConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """(B, N * I, H, W) -> (B, N * O, H', W')."""
         if self.has_kernels and _use_kernels(self.method, x):
-            return conv_kernels.conv3x3(x, self.weight, self.bias, self.count, self.pads)
+            bias = None if self.is_before_norm and self.training else self.bias
+            return conv_kernels.conv3x3(x, self.weight, bias, self.count, self.pads)
         if self.groups_each == 1 and (
             self.method == "unfold" or (self.is_product and self.method != "grouped")
         ):
@@ -151,11 +159,14 @@ class StackedBatchNorm2d(nn.BatchNorm2d):
     def __init__(self, channels: int, relu: bool, method: str):
         super().__init__(channels)
         self.relu, self.method = relu, method
+        self.conv: tuple[StackedConv2d, ...] = ()
+        """The convolution before it."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, N * C, H, W) -> (B, N * C, H, W)."""
         if self.training and _use_kernels(self.method, x):
-            return norm_kernels.batch_norm(x, self)
+            bias = next((conv.bias for conv in self.conv if conv.has_kernels), None)
+            return norm_kernels.batch_norm(x, self, bias)
         out = super().forward(x)
         return torch.relu_(out) if self.relu else out
 

@@ -21,24 +21,32 @@ NORM_VALUES = 2_048  # per iteration of a program
 NORM_PROGRAMS = 1_024  # that share the work
 
 
-def batch_norm(x: Tensor, norm: nn.BatchNorm2d) -> Tensor:
+def batch_norm(x: Tensor, norm: nn.BatchNorm2d, left_out: Tensor | None = None) -> Tensor:
     """Normalise over batch and image as in training, update the running statistics, apply the ReLU.
 
     Args:
         x: (B, C, H, W) float32.
         norm: with C channels, and whether a ReLU follows as its `relu`.
+        left_out: (C,), a bias that was not added to x: the norm would subtract it again, so that
+            only the running mean needs it, and its gradient is exactly 0.
 
     Returns:
         (B, C, H, W).
     """
     relu = bool(getattr(norm, "relu", False))
-    return _BatchNorm.apply(x.contiguous(), norm.weight, norm.bias, norm, relu)
+    return _BatchNorm.apply(x.contiguous(), norm.weight, norm.bias, norm, relu, left_out)
 
 
 class _BatchNorm(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, norm: nn.BatchNorm2d, relu: bool
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        norm: nn.BatchNorm2d,
+        relu: bool,
+        left_out: Tensor | None,
     ) -> Tensor:
         channels = x.shape[1]
         sizes, parts, options = _split_norm(x)
@@ -47,8 +55,9 @@ class _BatchNorm(torch.autograd.Function):
         _sum_kernel[(parts, channels)](x, partial, *sizes, **options)
         _norm_kernel[(parts, channels)](
             x, weight, bias, partial, out, statistics, norm.running_mean, norm.running_var,
-            *sizes, norm.eps, norm.momentum,
-            RELU=relu, PARTS=triton.next_power_of_2(parts), **options,
+            bias if left_out is None else left_out, *sizes, norm.eps, norm.momentum,
+            RELU=relu, IS_LEFT_OUT=left_out is not None, PARTS=triton.next_power_of_2(parts),
+            **options,
         )  # fmt: skip
         ctx.save_for_backward(x, weight, bias, statistics)
         ctx.relu = relu
@@ -67,7 +76,7 @@ class _BatchNorm(torch.autograd.Function):
             *inputs, grad_x, grads, *sizes,
             RELU=ctx.relu, PARTS=triton.next_power_of_2(parts), **options,
         )  # fmt: skip
-        return grad_x, grads[0], grads[1], None, None
+        return grad_x, grads[0], grads[1], None, None, None
 
 
 def _split_norm(x: Tensor) -> tuple[tuple[int, ...], int, dict[str, int]]:
@@ -108,9 +117,10 @@ if triton is not None:
 
     @triton.jit
     def _norm_kernel(
-        x, weight, bias, partial, out, statistics, running_mean, running_var,
+        x, weight, bias, partial, out, statistics, running_mean, running_var, left_out,
         batch, channels, plane, steps, parts, eps, momentum,
-        RELU: tl.constexpr, PARTS: tl.constexpr, IMAGES: tl.constexpr, PIXELS: tl.constexpr,
+        RELU: tl.constexpr, IS_LEFT_OUT: tl.constexpr, PARTS: tl.constexpr,
+        IMAGES: tl.constexpr, PIXELS: tl.constexpr,
     ):  # fmt: skip
         part, channel = tl.program_id(0), tl.program_id(1)
         number = tl.arange(0, PARTS)
@@ -126,7 +136,10 @@ if triton is not None:
             tl.store(statistics + channels + channel, inverse)
             old_mean, old_var = tl.load(running_mean + channel), tl.load(running_var + channel)
             unbiased = variance * (total / (total - 1.0))
-            tl.store(running_mean + channel, old_mean + momentum * (mean - old_mean))
+            new_mean = mean
+            if IS_LEFT_OUT:
+                new_mean += tl.load(left_out + channel)
+            tl.store(running_mean + channel, old_mean + momentum * (new_mean - old_mean))
             tl.store(running_var + channel, old_var + momentum * (unbiased - old_var))
         scale = tl.load(weight + channel) * inverse
         shift = tl.load(bias + channel) - mean * scale

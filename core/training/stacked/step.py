@@ -48,6 +48,10 @@ class StackedStep:
         """(N,): sums of the negative log-likelihood over the epoch's images so far."""
         self.correct = torch.zeros(count, dtype=torch.int64, device=self.device)
         """(N,): images of the epoch so far that were classified correctly."""
+        # Of parameters without influence on the loss: biases before a norm.
+        self._zeros = self.parameters.flat.new_zeros(len(self.parameters.flat)).split(
+            self.parameters.sizes
+        )
         self.rates = torch.zeros(3, count, device=self.device)
         """Learning rate, momentum, and weight of the present parameters in their average."""
 
@@ -93,10 +97,8 @@ class StackedStep:
     def _update(self, nll: Tensor, log_probabilities: Tensor, labels: Tensor) -> None:
         gradient = torch.cat(
             [
-                torch.zeros_like(parameter).flatten()
-                if parameter.grad is None
-                else parameter.grad.flatten()
-                for parameter in self.network.parameters()
+                zero if parameter.grad is None else parameter.grad.flatten()
+                for parameter, zero in zip(self.network.parameters(), self._zeros, strict=True)
             ]
         )
         if self.config.clip_norm:

@@ -19,8 +19,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from core.config import RunConfig
+from core.data import dataset
 from core.models.batch_last.layers import BatchNorm2d
-from core.models.stacked import conv_kernels, norm_kernels, pool_kernels
+from core.models.stacked import conv_kernels, network, norm_kernels, pool_kernels
+from core.training.stacked.training import StackedTraining
+from core.training.trainer import Training
 
 generator = torch.Generator().manual_seed(0)
 
@@ -67,6 +71,36 @@ for relu in (False, True):
             torch.testing.assert_close(first, second, rtol=1e-3, atol=2e-3)
         torch.testing.assert_close(norms[0].running_mean, norms[1].running_mean)
         torch.testing.assert_close(norms[0].running_var, norms[1].running_var)
+
+# Whole networks, as on a GPU.
+digits = dataset.synthetic()
+rows = (
+    {"kind": "avgpool", "kernel": 2, "stride": 2},
+    {"kind": "conv", "channels": 3, "kernel": 3, "padding": 1, "norm": "batch"},
+    {"kind": "maxpool"},
+    {"kind": "conv", "channels": 4, "kernel": 3, "norm": "batch", "activation": "none"},
+    {"kind": "conv", "channels": 4, "kernel": 3, "activation": "relu"},
+    {"kind": "global_avgpool"},
+    {"kind": "conv", "channels": 10, "kernel": 1, "activation": "none"},
+)
+config = RunConfig(
+    layers=rows, optimizer="muon", batch_size=10, lr=0.05, schedule="constant", device="cpu",
+    precision="fp32", threads=1,
+)
+configs = [config.changed(seed=seed) for seed in (1, 2)]
+network._use_kernels = lambda method, x: x.dtype == torch.float32
+stack = StackedTraining([Training(each, digits) for each in configs])
+results = stack.run()
+for _ in range(2):
+    next(results)
+for n, each in enumerate(configs):
+    alone, mine = Training(each, digits), stack.store(n)
+    steps = alone.run()
+    for _ in range(2):
+        next(steps)
+    theirs = alone.model.state_dict()
+    for name, tensor in mine.model.state_dict().items():
+        torch.testing.assert_close(tensor, theirs[name], rtol=1e-3, atol=1e-5, msg=name)
 
 for side in (6, 7):
     x = draw(3, 4, side, side)
