@@ -47,7 +47,8 @@ class StackedNetwork(Network):
         for _, _, places, _, _ in self._plan:
             if len(places) == 2:  # a convolution and its norm
                 conv, norm = (self.layers[place] for place in places)
-                assert isinstance(conv, StackedConv2d) and isinstance(norm, StackedBatchNorm2d)
+                assert isinstance(conv, StackedConv2d)
+                assert isinstance(norm, StackedBatchNorm2d)
                 norm.conv = (conv,)  # in a tuple, since it is not a part of the norm
                 conv.is_before_norm = True
 
