@@ -9,6 +9,8 @@ per network.
 
 from __future__ import annotations
 
+import functools
+import sys
 from typing import Any
 
 import torch
@@ -27,9 +29,17 @@ GRADIENT_PIXELS = 128  # per program of a weight gradient, at most
 GRADIENT_PROGRAMS = 2_048  # that share the work of a weight gradient
 
 
+@functools.cache
 def is_available() -> bool:
-    """Return whether Triton is installed."""
-    return triton is not None
+    """Return whether Triton is installed and can compile a kernel for this GPU."""
+    if triton is None:
+        return False
+    try:
+        ones = torch.ones(1, 1, 3, 3, device="cuda")
+        return _convolve(ones, ones, 1, 0, 0, is_transposed=False).item() == 9
+    except Exception as error:  # no compiler, a GPU too old: torch computes instead
+        print(f"Triton cannot be used: {error}", file=sys.stderr, flush=True)
+        return False
 
 
 def conv3x3(
