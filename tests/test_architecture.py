@@ -57,6 +57,7 @@ MAY_BE_HEAVY = {
     "core.training.optimizers",
     "core.training.evaluation",
     "core.training.muon",
+    "core.training.loss",
     "core.training.precision",
     "core.training.random_state",
     "core.training.distillation",

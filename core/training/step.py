@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.config import RunConfig
 from core.data.batches import normalise
-from core.training.distillation import distillation_loss
 from core.training.layouts import to_layout
+from core.training.loss import LossGradient
 from core.training.optimizers import Average
 from core.training.precision import autocast
 
@@ -39,6 +38,7 @@ class TrainingStep:
     ):
         self.config, self.model, self.optimizer = config, model, optimizer
         self.average = average
+        self.loss_gradient = LossGradient(config, device)
         self.device, self.dtype, self.layout = device, dtype, layout
         sum_dtype = torch.float32 if device.type == "mps" else torch.float64
         self.loss_sum = torch.zeros((), dtype=sum_dtype, device=device)
@@ -64,25 +64,16 @@ class TrainingStep:
         with autocast(self.device, self.dtype):
             logits = self.model(batch)  # (B, 10)
         logits = logits.float()
-        log_probabilities = F.log_softmax(logits, 1)
-        nll = F.nll_loss(log_probabilities, targets)
-        loss, smoothing = nll, self.config.label_smoothing
-        if smoothing:
-            loss = (1 - smoothing) * nll - smoothing * log_probabilities.mean()
         if teacher_logits is not None:
-            share = self.config.teacher_share
             teacher_logits = teacher_logits.to(self.device, non_blocking=True)
-            loss = (1 - share) * loss + share * distillation_loss(
-                log_probabilities, logits, teacher_logits, self.config.temperature
-            )
+        nll, gradient = self.loss_gradient(logits.detach(), targets, teacher_logits)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        logits.backward(gradient)
         if self.config.clip_norm:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         self.optimizer.step()
         if self.average is not None:
             self.average.update()
-        nll = nll.detach()
-        self.loss_sum += nll.to(self.loss_sum.dtype) * len(labels)
-        self.correct += (log_probabilities.detach().argmax(1) == targets).sum()
+        self.loss_sum.add_(nll, alpha=len(labels))
+        self.correct += (logits.detach().argmax(1) == targets).sum()
         return nll
