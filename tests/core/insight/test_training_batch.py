@@ -9,6 +9,7 @@ import torch
 from core.config import RunConfig
 from core.errors import DataError
 from core.insight.training_batch import batch_at, validation
+from core.training import loss as training_loss
 from core.training import step as training_step
 from core.training import trainer
 from core.training.trainer import Training
@@ -38,9 +39,9 @@ def record_batches(
     )
     monkeypatch.setattr(trainer, "evaluate", lambda *rest: (1.0, 1))
     labels: list[torch.Tensor] = []
-    nll_loss = training_step.F.nll_loss
+    nll_loss = training_loss.F.nll_loss
     monkeypatch.setattr(
-        training_step.F,
+        training_loss.F,
         "nll_loss",
         lambda log_probabilities, batch, *rest, **options: (
             labels.append(batch.clone()) or nll_loss(log_probabilities, batch, *rest, **options)
