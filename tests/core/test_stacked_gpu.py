@@ -1,6 +1,6 @@
 """Stacks on a CUDA GPU: they train as each run alone, by kernels and from CUDA graphs.
 
-Skipped elsewhere; run by the command in `test_gpu`.
+Skipped elsewhere; run by `python -m pytest -m cuda tests/core/test_stacked_gpu.py`.
 """
 
 from __future__ import annotations
