@@ -8,8 +8,9 @@ import signal
 import pytest
 import torch
 
-from core.runs import creation, files, group_worker, status, store, weights, worker
-from core.runs.group_worker import GroupWorker, Session
+from core.runs import creation, files, group_session, status, store, weights, worker
+from core.runs.group_session import Session
+from core.runs.group_worker import GroupWorker
 from core.runs.recorder import Recorder
 from core.training.stacked.training import StackedTraining
 
@@ -189,6 +190,6 @@ def test_states_are_saved_between_epochs(group, digits, monkeypatch):
         save(self, training)
 
     monkeypatch.setattr(Recorder, "save_state", count)
-    monkeypatch.setattr(group_worker, "MAX_SAVE_SHARE", 1e9)
+    monkeypatch.setattr(group_session, "MAX_SAVE_SHARE", 1e9)
     train(group, digits, save_every=0.0)
     assert {name for name, _, step in saved if step} == {"s1", "s2", "s3"}
