@@ -63,6 +63,7 @@ MAY_BE_HEAVY = {
     "core.training.distillation",
     "core.training.format_benchmarks",
     "core.training.layouts",
+    "core.training.light_optimizers",
     "core.training.runtime",
     "core.training.step",
     "core.training.cuda_graphs",
