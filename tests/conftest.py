@@ -21,6 +21,9 @@ hypothesis.settings.load_profile("quick")
 # for each other.
 torch.set_num_threads(1)
 
+# One run at a time, unless a test says otherwise: whatever the number of cores.
+os.environ["INKLING_RUNNING"] = "1"
+
 # Not the user's own cache, which tests must neither read nor change.
 os.environ["INKLING_CACHE"] = str(Path(__file__).parents[1] / ".pytest_cache" / "inkling")
 

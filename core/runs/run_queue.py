@@ -8,14 +8,14 @@ leaves unfinished is completed by the next caller. Must not import torch.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from core.errors import LimitError, RunError
 from core.limits import Limits
-from core.runs import files, jobs, processes, status
+from core.runs import capacity, files, jobs, processes, status
+from core.runs.capacity import has_gpu
 from core.runs.disk_limits import check_disk
 from core.runs.folders import checkpoints_folder, list_entries
 from core.runs.run import STATE, Run
@@ -25,14 +25,6 @@ from core.training.plan import plan
 from core.training.stacking import can_stack, stacking_key
 
 ORDER_FILE = ".queue.json"
-GPU_SLOTS = 3  # networks this small leave most of a GPU idle
-
-
-def count_slots(limits: Limits | None = None) -> int:
-    """Return how many runs may train at once: INKLING_RUNNING, else 1, or 3 with a GPU."""
-    limits = limits or Limits.from_environment()
-    several = "INKLING_RUNNING" not in os.environ and has_gpu()
-    return max(limits.running, GPU_SLOTS) if several else limits.running
 
 
 def submit(
@@ -174,7 +166,12 @@ def claim(run_folder: Path, limits: Limits | None = None) -> bool:
             return False
         if not now.is_live:  # started by hand, or by a process that was killed meanwhile
             check_startable(open_run(run_folder.name, folder), limits)
-            if len(_processes(folder) - {me}) >= count_slots(limits):
+            slots = capacity.count_slots(limits)
+            if (
+                not _fits(run_folder.name, folder, limits)
+                if slots is None
+                else len(_processes(folder) - {me}) >= slots
+            ):
                 waiting = _waiting(folder)
                 status.write(run_folder, "queued", "waiting for a slot")
                 _write_order(
@@ -232,9 +229,11 @@ def start_group_worker(run_folders: Sequence[Path]) -> processes.ProcessId:
 def _start_waiting(folder: Path, limits: Limits) -> list[str]:
     started: list[str] = []
     waiting = _waiting(folder)
-    free = count_slots(limits) - len(_processes(folder))
+    slots = capacity.count_slots(limits)
+    free = 0 if slots is None else slots - len(_processes(folder))
     had_waiting = bool(waiting)
-    while free > 0 and waiting:
+    # Strictly in order: a run that needs all cores must not wait for ever behind small ones.
+    while waiting and (_fits(waiting[0], folder, limits) if slots is None else free > 0):
         names = _choose_stack(waiting, folder, limits)
         waiting = [name for name in waiting if name not in names]
         free -= 1
@@ -284,9 +283,22 @@ def _stack_key(name: str, folder: Path) -> tuple[object, ...] | None:
     return stacking_key(config), position
 
 
-def has_gpu() -> bool:
-    """Return whether this machine has an Nvidia GPU, without loading torch."""
-    return Path("/dev/nvidia0").exists()
+def _fits(name: str, folder: Path, limits: Limits) -> bool:
+    """Whether the cores and the memory hold a run beside those that train."""
+    training = [other for other, now in _states(folder).items() if now.is_live and other != name]
+    if not training:
+        return True
+    try:
+        need = capacity.need_of(open_run(name, folder))
+        others = [capacity.need_of(open_run(other, folder)) for other in training]
+    except RunError:
+        return False  # one is damaged, so that its need is unknown
+    return capacity.has_room(need, others, limits)
+
+
+def _processes(folder: Path) -> set[tuple[int | None, str | None]]:
+    """Return pid and start of each process that trains; one may train several runs."""
+    return {(now.pid, now.pid_started) for now in _states(folder).values() if now.is_live}
 
 
 def _states(folder: Path) -> Mapping[str, status.Status]:
@@ -299,11 +311,6 @@ def _states(folder: Path) -> Mapping[str, status.Status]:
         except RunError:
             continue  # damaged: neither training nor waiting
     return states
-
-
-def _processes(folder: Path) -> set[tuple[int | None, str | None]]:
-    """Return pid and start of each process that trains; one may train several runs."""
-    return {(now.pid, now.pid_started) for now in _states(folder).values() if now.is_live}
 
 
 def _waiting(folder: Path) -> list[str]:

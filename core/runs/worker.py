@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from core.errors import UserError
 from core.runs import files, jobs, loading, processes, run_queue, status, store, weights
+from core.runs.group_runtime import resolve_group_runtime
 from core.runs.recorder import Recorder, get_position
 from core.runs.run import STATE
 from core.training.plan import plan
@@ -135,13 +136,14 @@ class Worker:
 
         data = self.data or dataset.load(progress=self.report_loading)
         state = self.recorder.load_state()
+        teacher = loading.load_teacher(run.config, self.folder.parent)
         training = Training(
             run.config,
             data,
             state["training"] if state else None,
-            run.runtime,
+            resolve_group_runtime(run, data, teacher),
             self.recorder.load_start_weights(weights.expected_tensors(plan(run.config).rows)),
-            loading.load_teacher(run.config, self.folder.parent),
+            teacher,
         )
         self.recorder.restore(training, state)
         status.write(self.folder, "running", training.notice, self.process)

@@ -27,10 +27,11 @@ NORMED = (
 
 @pytest.fixture(autouse=True)
 def checkpoints(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty checkpoints folder that the environment names, and no settings but the defaults."""
+    """An empty checkpoints folder that the environment names; runs train one at a time."""
     for name in list(os.environ):
-        if name.startswith("INKLING_") and name != "INKLING_DATA":
+        if name.startswith("INKLING_") and name not in ("INKLING_DATA", "INKLING_CACHE"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("INKLING_RUNNING", "1")
     folder = tmp_path_factory.mktemp("checkpoints")
     monkeypatch.setenv("INKLING_CHECKPOINTS", str(folder))
     # What a power cut would do is not tried here, and the disk need not be waited for.

@@ -8,7 +8,17 @@ import pytest
 
 from core.errors import LimitError, RunError
 from core.limits import Limits
-from core.runs import creation, files, folders, processes, run_queue, status, store, worker
+from core.runs import (
+    capacity,
+    creation,
+    files,
+    folders,
+    processes,
+    run_queue,
+    status,
+    store,
+    worker,
+)
 from core.training import trainer
 
 
@@ -248,12 +258,11 @@ def test_simultaneous_starts_never_share_the_last_slot(tiny):
 
 def test_a_gpu_has_more_slots(monkeypatch):
     monkeypatch.setattr(Path, "exists", lambda self: str(self) == "/dev/nvidia0")
-    assert run_queue.count_slots() == run_queue.GPU_SLOTS
-    monkeypatch.setenv("INKLING_RUNNING", "1")
-    assert run_queue.count_slots() == 1
-    monkeypatch.setattr(Path, "exists", lambda self: False)
+    assert capacity.count_slots() == 1
     monkeypatch.delenv("INKLING_RUNNING")
-    assert run_queue.count_slots() == 1
+    assert capacity.count_slots() == capacity.GPU_SLOTS
+    monkeypatch.setattr(Path, "exists", lambda self: False)
+    assert capacity.count_slots() is None
 
 
 @pytest.fixture
