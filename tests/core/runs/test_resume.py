@@ -107,7 +107,7 @@ def test_a_resumed_run_keeps_a_changed_learning_rate(tiny, digits, monkeypatch, 
             real(self, result)
             if (result.epoch, result.step) == (2, 2) and name != "unchanged":
                 control.scale_lr(name, 3.0)
-                self.worker._lr_factor = 3.0
+                self.worker.lr_factor = 3.0
             if (result.epoch, result.step) == (3, 3) and is_killed:
                 raise Killed
 
