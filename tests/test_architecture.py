@@ -35,6 +35,7 @@ MAY_BE_HEAVY = {
     "core.models.network",
     "core.models.stacked.network",
     "core.models.stacked.conv_kernels",
+    "core.models.stacked.matrix_kernels",
     "core.models.stacked.norm_kernels",
     "core.models.stacked.pool_kernels",
     "core.models.batch_last.compiled",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from core.models.stacked import conv_kernels, matrix_kernels
 from core.models.stacked.network import StackedConv2d, StackedLinear, StackedNetwork
 from core.training.muon import UPDATE_SIZE, orthogonalise
 from core.training.stacked.flat_tensors import FlatTensors
@@ -136,7 +137,11 @@ class _Batch:
         weights = self._gather(flat)
         rescale = self.norms / self._norms(weights).clamp_min(1e-12)
         size = lr[self.first_places] * self.norms * self.scales
-        orthogonal = orthogonalise(self._gather(update))
+        update = self._gather(update)
+        if matrix_kernels.can_orthogonalise(update) and conv_kernels.is_available():
+            orthogonal = matrix_kernels.orthogonalise(update)
+        else:
+            orthogonal = orthogonalise(update)
         weights = (
             weights * rescale[self.weight_of, None, None]
             - orthogonal * size[self.weight_of, None, None]

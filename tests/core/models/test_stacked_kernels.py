@@ -22,7 +22,8 @@ from torch import nn
 from core.config import RunConfig
 from core.data import dataset
 from core.models.batch_last.layers import BatchNorm2d
-from core.models.stacked import conv_kernels, network, norm_kernels, pool_kernels
+from core.models.stacked import conv_kernels, matrix_kernels, network, norm_kernels, pool_kernels
+from core.training import muon
 from core.training.stacked.training import StackedTraining
 from core.training.trainer import Training
 
@@ -101,6 +102,12 @@ for n, each in enumerate(configs):
     theirs = alone.model.state_dict()
     for name, tensor in mine.model.state_dict().items():
         torch.testing.assert_close(tensor, theirs[name], rtol=1e-3, atol=1e-5, msg=name)
+
+for shape in ((3, 8, 72), (2, 16, 20), (2, 1, 9), (1, 5, 5)):
+    matrices = torch.randn(shape, generator=generator)
+    torch.testing.assert_close(
+        matrix_kernels.orthogonalise(matrices), muon.orthogonalise(matrices), rtol=1e-3, atol=1e-3
+    )
 
 for side in (6, 7):
     x = draw(3, 4, side, side)
