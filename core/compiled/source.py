@@ -30,6 +30,10 @@ class _Phase:
     fixed: int
 
 
+# Arguments of kernels that point to what they write.
+_WRITTEN = ("y", "dx", "dw", "db", "sums", "scratch")
+
+
 @dataclass
 class _Builder:
     """Arrays, phases and scratch, in the order in which they are added."""
@@ -39,6 +43,7 @@ class _Builder:
     arrays: list[str] = field(default_factory=list)
     phases: list[_Phase] = field(default_factory=list)
     commit: list[str] = field(default_factory=list)
+    functions: dict[str, str] = field(default_factory=dict)  # body -> name
     floats: int = 0  # of all arrays
     scratch: int = 64  # floats
 
@@ -70,6 +75,21 @@ class _Builder:
     def add_common(self, comment: str, tiles: int, *lines: str) -> None:
         """Add a phase of `tiles` tiles that depends on all chunks."""
         self.phases.append(_Phase([comment], list(lines), 0, tiles))
+
+    def shared(self, call: str, **arguments: str) -> str:
+        """Return a call of a function that all rows of the same shape share, to compile it once.
+
+        Args:
+            call: of a kernel, with the names of the arguments where rows differ.
+            arguments: what this row passes.
+        """
+        parameters = ", ".join(
+            f"{'' if name in _WRITTEN else 'const '}float *{name}" for name in arguments
+        )
+        body = f"({parameters}) {{\n    {call};\n}}"
+        kernel = call.partition("(")[0]
+        name = self.functions.setdefault(body, f"{kernel}_{len(self.functions) + 1}")
+        return f"{name}({', '.join(arguments.values())});"
 
     def need_scratch(self, floats: int) -> None:
         """Make room for `floats` numbers that a tile uses by itself."""
@@ -145,8 +165,16 @@ def _forward(builder: _Builder, op: Operation, outputs: dict[int, str]) -> str:
         builder.need_scratch(_conv_scratch(op, builder.lanes))
         builder.add_local(
             f"row {n}: {describe(op)}",
-            f"conv_forward({x}, {_tensor(op.weight)}, {bias}, {raw}, scratch, {_shape(op)}, "
-            f"0, {height}, {sums}, a->masks[chunk]);",
+            builder.shared(
+                f"conv_forward(x, w, bias, y, scratch, {_shape(op)}, 0, {height}, sums, mask)",
+                x=x,
+                w=_tensor(op.weight),
+                bias=bias,
+                y=raw,
+                scratch="scratch",
+                sums=sums,
+                mask="a->masks[chunk]",
+            ),
         )
         if direct:
             return raw
@@ -166,8 +194,13 @@ def _forward(builder: _Builder, op: Operation, outputs: dict[int, str]) -> str:
         )
         builder.add_local(
             f"row {n}: norm",
-            f"norm_apply({raw}, {_rows(op, 'SCALE', 'OFFSET')}, {y}, {channels}, {pixels}, "
-            f"{op.activation}, 0, {pixels});",
+            builder.shared(
+                f"norm_apply(x, {_rows(channels, 'SCALE', 'OFFSET')}, y, {channels}, {pixels}, "
+                f"{op.activation}, 0, {pixels})",
+                x=raw,
+                norm=norm,
+                y=y,
+            ),
         )
         builder.commit.append(
             f"update_running({_tensor(weight + 2)}, {_tensor(weight + 3)}, "
@@ -259,8 +292,14 @@ def _conv_backward(
         image = f"{channels}, {pixels}, {op.activation}, 0, {pixels}"
         builder.add_local(
             f"row {n}: sums of the norm's gradient",
-            f"norm_gradient_sums({raw}, {dy}, {_rows(op, 'SCALE', 'OFFSET', 'MEAN')}, {slot}, "
-            f"{image});",
+            builder.shared(
+                f"norm_gradient_sums(x, dy, {_rows(channels, 'SCALE', 'OFFSET', 'MEAN')}, sums, "
+                f"{image})",
+                x=raw,
+                dy=dy,
+                norm=f"a->norm{n}",
+                sums=slot,
+            ),
         )
         builder.add_common(
             f"row {n}: gradients of the norm",
@@ -270,10 +309,17 @@ def _conv_backward(
             f"a->norm{n});",
         )
         dc = builder.per_chunk(f"dc{n}", vectors)
-        rows = _rows(op, "SCALE", "OFFSET", "MEAN", "LEVEL", "SLOPE")
+        rows = _rows(channels, "SCALE", "OFFSET", "MEAN", "LEVEL", "SLOPE")
         builder.add_local(
             f"row {n}: gradient before the norm",
-            f"norm_input_gradient({raw}, {dy}, {rows}, {dc}, {image}, a->masks[chunk]);",
+            builder.shared(
+                f"norm_input_gradient(x, dy, {rows}, dx, {image}, mask)",
+                x=raw,
+                dy=dy,
+                norm=f"a->norm{n}",
+                dx=dc,
+                mask="a->masks[chunk]",
+            ),
         )
         dy = dc
     elif op.activation != "NONE":
@@ -291,8 +337,14 @@ def _conv_backward(
     bias = f"scratch + {op.weights}" if outs else "0"
     builder.add_local(
         f"row {n}: gradient of the weights",
-        f"conv_weight_gradient({x}, {dy}, scratch, {bias}, scratch + {rest}, "
-        f"{_shape(op)}, 0, {height});",
+        builder.shared(
+            f"conv_weight_gradient(x, dy, dw, db, scratch, {_shape(op)}, 0, {height})",
+            x=x,
+            dy=dy,
+            dw="scratch",
+            db=bias,
+            scratch=f"scratch + {rest}",
+        ),
         f"copy({slot}, scratch, {op.weights + outs});",
     )
     assert op.weight is not None
@@ -310,8 +362,13 @@ def _conv_backward(
     dx = builder.per_chunk(f"dx{n}", math.prod(op.input_shape))
     builder.add_local(
         f"row {n}: gradient of the input",
-        f"conv_input_gradient({dy}, {_tensor(op.weight)}, {dx}, scratch, {_shape(op)}, 0, "
-        f"{op.input_shape[1]});",
+        builder.shared(
+            f"conv_input_gradient(dy, w, dx, scratch, {_shape(op)}, 0, {op.input_shape[1]})",
+            dy=dy,
+            w=_tensor(op.weight),
+            dx=dx,
+            scratch="scratch",
+        ),
     )
     return dx
 
@@ -395,6 +452,8 @@ def _render(builder: _Builder, batch: int) -> str:
         *(f'#include "{name}.h"' for name in _HEADERS),
         "",
     ]
+    for body, name in builder.functions.items():
+        text += [f"static __attribute__((noinline)) void {name}{body}", ""]
     first = 0
     table = []
     for number, phase in enumerate(builder.phases):
@@ -469,9 +528,9 @@ def _dropout(op: Operation, x: str, y: str, vectors: int) -> str:
     )
 
 
-def _rows(op: Operation, *names: str) -> str:
+def _rows(channels: int, *names: str) -> str:
     """Return the addresses of a norm's coefficients."""
-    return ", ".join(f"a->norm{op.number} + {name} * {op.output_shape[0]}" for name in names)
+    return ", ".join(f"norm + {name} * {channels}" for name in names)
 
 
 def _each_channel(op: Operation, call: str) -> list[str]:
