@@ -18,8 +18,9 @@ RUNTIME = {"tried": "benchmarked"}
 # Old attribute of a sweep's trial in Optuna's storage -> its present name.
 TRIAL = {"place": "slot", "ended": "outcome"}
 
-# Field -> {old value: present value}.
+# Field -> {old value: present value}; layout: of a runtime.
 VALUES = {
+    "layout": {"batch_last": "compiled"},
     "architecture": {"seed-3762": "original-3762", "seed-3702": "original-3702"},
     "schedule": {"seed-one-cycle": "original-one-cycle"},
     "outcome": {

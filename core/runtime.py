@@ -17,7 +17,7 @@ from core.schema import Field, check_object, raising
 
 DEVICES = ("cpu", "cuda", "mps")
 PRECISIONS = ("fp32", "bf16")
-LAYOUTS = ("contiguous", "channels_last", "batch_last")
+LAYOUTS = ("contiguous", "channels_last", "compiled")
 VALIDATED_ON = ("test", "hold-out")
 MAX_COUNT = 10**9
 
@@ -89,6 +89,7 @@ class Runtime:
             # Runs from before layouts were recorded computed bf16 in channels_last.
             layout = "channels_last" if values.get("precision") == "bf16" else "contiguous"
             values.setdefault("layout", layout)
+            values["layout"] = aliases.current_value("layout", values["layout"])
         with raising(RunError):
             return cls(**check_object(values, _FIELDS, "runtime", drop_unknown=True))
 

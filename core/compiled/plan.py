@@ -118,3 +118,17 @@ def plan_operations(layers: Sequence[Layer], dropout: float) -> tuple[Operation,
 
 def _as_image(shape: tuple[int, ...]) -> Shape:
     return (shape[0], *(shape[1:] or (1, 1)))  # type: ignore[return-value]
+
+
+def parameters_of(operations: Sequence[Operation]) -> list[tuple[int, int]]:
+    """Return each parameter's position in the state_dict and its size, in torch's order."""
+    parameters = []
+    for op in operations:
+        outputs = op.output_shape[0]
+        if op.weight is not None:
+            parameters.append((op.weight, op.weights))
+        if op.bias is not None:
+            parameters.append((op.bias, outputs))
+        if op.norm is not None:
+            parameters += [(op.norm, outputs), (op.norm + 1, outputs)]
+    return parameters

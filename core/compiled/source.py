@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from core.compiled.plan import Operation
+from core.compiled.plan import Operation, parameters_of
 from core.task import CLASSES
 
 # Two sets of buffers, so that a late thread may still write into one of them; one if it is large.
@@ -96,19 +96,16 @@ class _Builder:
         self.scratch = max(self.scratch, floats)
 
 
-def training_source(
-    operations: Sequence[Operation], parameters: Sequence[tuple[int, int]], batch: int, lanes: int
-) -> str | None:
+def training_source(operations: Sequence[Operation], batch: int, lanes: int) -> str | None:
     """Return the C source of a training step; None if it would need too much memory.
 
     Args:
         operations: the network.
-        parameters: of the network, in torch's order: position in the state_dict, and size.
         batch: most images in a step.
         lanes: images in a chunk.
     """
     builder = _Builder(lanes, -(-batch // lanes))
-    gradients = _Gradients(parameters)
+    gradients = _Gradients(parameters_of(operations))
     builder.arrays += [f"uint8_t images[BATCH * {PIXELS}];", "int64_t labels[BATCH];"]
     builder.array("teacher", batch * CLASSES)
     builder.array("gradients", gradients.total)

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import ctypes
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from core.compiled.compiler import CompilerError, find_compiler
+from core.compiled.compiler import CompilerError, find_compiler, is_available
 from core.compiled.plan import plan_operations
 from core.compiled.program import Averaged, Input, Parameter, Program
 from core.compiled.source import training_source
 from core.config import RunConfig
 from core.models.network import Network
+from core.models.rows import Row
 from core.models.shapes import trace
-from core.training.distillation import Teacher
 from core.training.muon import UPDATE_SIZE
 from core.training.optimizers import Average
 
 OPTIMIZERS = {"sgd": 0, "muon": 1, "adam": 2, "adamw": 3}  # as in kernels/optimizer.h
+
+
+def can_compile(config: RunConfig, rows: Sequence[Row]) -> bool:
+    """Whether a run's training steps can be compiled on this machine.
+
+    Args:
+        config: the run.
+        rows: the layer rows of its network.
+    """
+    if config.optimizer not in OPTIMIZERS or not is_available():
+        return False
+    operations = plan_operations(trace(rows), config.dropout)
+    return training_source(operations, config.batch_size, find_compiler().lanes) is not None
 
 
 class CompiledStep:
@@ -33,8 +48,7 @@ class CompiledStep:
         config: loss, clipping and batch size.
         model: on the CPU, float32.
         optimizer: of the model's parameters, as `build_optimizer` returns it.
-        average: updated at every step; None: no average.
-        teacher: computes the teacher's logits where the caller has none; None: no teacher.
+        average: of the model, with the weight of the step; None: no averaging.
         threads: CPU threads that compute.
 
     Raises:
@@ -48,28 +62,20 @@ class CompiledStep:
         model: Network,
         optimizer: torch.optim.Optimizer,
         average: Average | None,
-        teacher: Teacher | None,
         threads: int,
     ):
         if config.optimizer not in OPTIMIZERS:
             raise ValueError(f"there is no compiled {config.optimizer}.")
         self.config, self.model, self.optimizer = config, model, optimizer
-        self.average, self.teacher = average, teacher
+        self.average = average
         self.loss_sum = torch.zeros((), dtype=torch.float64)
         """Sum of the negative log-likelihood over the epoch's images so far."""
         self.correct = torch.zeros((), dtype=torch.int64)
         """Images of the epoch so far that were classified correctly."""
         operations = plan_operations(trace(model.rows), config.dropout)
         self._draws = any(operation.dropout for operation in operations)
-        tensors = model.state_dict(keep_vars=True)
-        positions = {id(tensor): number for number, tensor in enumerate(tensors.values())}
         self._parameters = list(model.parameters())
-        source = training_source(
-            operations,
-            [(positions[id(weight)], weight.numel()) for weight in self._parameters],
-            config.batch_size,
-            find_compiler().lanes,
-        )
+        source = training_source(operations, config.batch_size, find_compiler().lanes)
         if source is None:
             raise CompilerError("the network's arrays are too large for this batch size")
         self._program = Program(source, threads)
@@ -83,7 +89,9 @@ class CompiledStep:
         rule.optimizer, rule.nesterov = OPTIMIZERS[config.optimizer], config.nesterov
         rule.update_size, rule.clip_norm = UPDATE_SIZE, config.clip_norm
         self._is_bound = False
-        optimizer.register_load_state_dict_post_hook(lambda _: self._unbind())
+        # Loading a state replaces the optimizer's tensors.
+        this = weakref.ref(self)
+        optimizer.register_load_state_dict_post_hook(lambda _: _unbind(this()))
 
     def __call__(
         self, images: Tensor, labels: Tensor, teacher_logits: Tensor | None = None
@@ -93,15 +101,13 @@ class CompiledStep:
         Args:
             images: (B, 28, 28) uint8, at most the config's batch size.
             labels: (B,) int64.
-            teacher_logits: (B, 10) float32; None: computed here if there is a teacher.
+            teacher_logits: (B, 10) float32; None without a teacher.
 
         Returns:
             The mean negative log-likelihood of the batch before the update, 0-d.
         """
         if not self._is_bound:
             self._bind()
-        if self.teacher is not None and teacher_logits is None:
-            teacher_logits = self.teacher(images)
         images, labels = images.contiguous(), labels.contiguous()
         given = self._input
         given.images, given.labels = images.data_ptr(), labels.data_ptr()
@@ -129,10 +135,7 @@ class CompiledStep:
         else:
             rule.momentum = group["momentum"]
         if self.average is not None:
-            rule.average_weight = 1 - self.average.next_decay()
-
-    def _unbind(self) -> None:
-        self._is_bound = False
+            rule.average_weight = self.average.options["weight"]
 
     @torch.no_grad()
     def _bind(self) -> None:
@@ -157,7 +160,11 @@ class CompiledStep:
                 entry.columns = weight[0].numel()
         steps = states[0].get("step")
         self._steps = 0 if steps is None else int(steps)
-        pairs = [] if self.average is None else self.average.pairs()
+        pairs = (
+            []
+            if self.average is None
+            else list(zip(self.average.source, self.average.tensors, strict=True))
+        )
         averaged = (Averaged * max(1, len(pairs)))()
         for item, (value, mean) in zip(averaged, pairs, strict=False):
             item.value, item.average, item.size = _address(value), _address(mean), mean.numel()
@@ -185,6 +192,11 @@ class CompiledStep:
         return state
 
 
+def _unbind(step: CompiledStep | None) -> None:
+    if step is not None:
+        step._is_bound = False
+
+
 def _state_tensors(state: dict[str, Any]) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """Return first moment, second moment, and Adam's steps or Muon's norm."""
     first = state.get("exp_avg", state.get("momentum_buffer"))
@@ -200,6 +212,4 @@ def _address(tensor: Tensor | None) -> int | None:
 
 
 def _start(array: Any) -> int:
-    import ctypes
-
     return ctypes.addressof(array)

@@ -19,12 +19,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import core
+from core.config import RunConfig
 from core.data.batches import CHUNK
-from core.models.network import build
+from core.models.network import Network, build
 from core.training import format_cache
+from core.training.compiled_step import CompiledStep
 from core.training.cuda_graphs import capture
 from core.training.distillation import Teacher
 from core.training.layouts import layouts, move_model, to_layout
+from core.training.optimizers import build_optimizer
 from core.training.plan import Plan
 from core.training.precision import DTYPES, autocast
 
@@ -45,7 +48,7 @@ def format_times(run_plan: Plan, device: torch.device, threads: int) -> dict[str
         "network": format_cache.digest([run_plan.rows, config.dropout]),
         "batch_size": config.batch_size,
         "threads": threads,
-        "formats": _formats(device),
+        "formats": _formats(device, run_plan),
     }
     return format_cache.reuse_or_measure(
         setting, lambda: benchmark_formats(run_plan, device, threads)
@@ -88,10 +91,13 @@ def benchmark_formats(
         batch_size = run_plan.config.batch_size
         return {
             f"{precision} {layout}": round(
-                step_ms(copy.deepcopy(model), batch_size, device, precision, layout, seconds), 3
+                compiled_step_ms(model, run_plan.config, threads, seconds)
+                if layout == "compiled"
+                else step_ms(copy.deepcopy(model), batch_size, device, precision, layout, seconds),
+                3,
             )
             for precision in DTYPES
-            for layout in layouts(precision, device)
+            for layout in layouts(precision, device, run_plan)
         }
     finally:
         torch.set_num_threads(threads_before)
@@ -182,6 +188,16 @@ def step_ms(
     return 1_000 * median_seconds(device, work, seconds)
 
 
+def compiled_step_ms(model: Network, config: RunConfig, threads: int, seconds: float) -> float:
+    """Return the median milliseconds of a compiled training step; the model is not changed."""
+    model = copy.deepcopy(model)
+    step = CompiledStep(config, model, build_optimizer(config, model), None, threads)
+    images = torch.zeros(config.batch_size, 28, 28, dtype=torch.uint8)
+    labels = torch.zeros(config.batch_size, dtype=torch.int64)
+    work = functools.partial(step, images, labels)
+    return 1_000 * median_seconds(torch.device("cpu"), work, seconds)
+
+
 def median_seconds(device: torch.device, work: Callable[[], Any], seconds: float) -> float:
     """Return the median seconds of a call, repeated for `seconds`; the first two don't count."""
     times: list[float] = []
@@ -201,10 +217,12 @@ def _teacher_batch(device: torch.device) -> int:
     return CHUNK if device.type == "cuda" else TEACHER_BATCH
 
 
-def _formats(device: torch.device) -> list[str]:
-    """The formats that a device supports, as "precision layout"."""
+def _formats(device: torch.device, run_plan: Plan) -> list[str]:
+    """The formats that a device supports for a run, as "precision layout"."""
     return [
-        f"{precision} {layout}" for precision in DTYPES for layout in layouts(precision, device)
+        f"{precision} {layout}"
+        for precision in DTYPES
+        for layout in layouts(precision, device, run_plan)
     ]
 
 

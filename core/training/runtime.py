@@ -21,6 +21,7 @@ from core.data.batches import augments_on
 from core.data.dataset import Mnist
 from core.errors import ConfigError
 from core.runtime import DEVICES, Runtime
+from core.training.compiled_step import can_compile
 from core.training.format_benchmarks import (
     device_name,
     fastest_format,
@@ -75,6 +76,12 @@ def prepare_runtime(
     if runtime is None:
         return resolve_runtime(run_plan, data, teacher), ""
     if _available_devices()[runtime.device]:
+        if runtime.layout == "compiled" and not can_compile(run_plan.config, run_plan.rows):
+            return runtime.changed(layout="contiguous"), (
+                "The run began with a compiled training step, for which there is no C compiler on "
+                "this machine (pip install ziglang), and continues without it. Its results will "
+                "differ slightly from those of an uninterrupted run."
+            )
         return runtime, ""
     config = run_plan.config.changed(device="cpu", precision=runtime.precision)
     adapted = resolve_runtime(replace(run_plan, config=config), data, teacher)
@@ -104,8 +111,9 @@ def resolve_runtime(run_plan: Plan, data: Mnist, teacher: nn.Module | None = Non
     config = run_plan.config
     device = choose_device(config.device)
     cores = os.cpu_count() or 1
-    # A second thread gains little on a small network, and where other work keeps the cores busy,
-    # two threads wait for each other at every operation (measured: a hundred times slower).
+    # With torch, a second thread gains little on a small network, and where other work keeps the
+    # cores busy, two threads wait for each other at every operation (measured: a hundred times
+    # slower). A compiled step loses only what the other work takes.
     small = run_plan.multiply_adds < SMALL_NETWORK
     threads = config.threads or (1 if small else max(1, cores - bool(run_plan.transforms)))
 
@@ -117,8 +125,10 @@ def resolve_runtime(run_plan: Plan, data: Mnist, teacher: nn.Module | None = Non
         precision, layout = config.precision, "contiguous"
         if precision == "bf16":
             layout = "channels_last"
-        elif small and "batch_last" in layouts(precision, device):
-            layout = "batch_last"
+        elif small and "compiled" in layouts(precision, device, run_plan):
+            layout = "compiled"
+    if layout == "compiled":
+        threads = config.threads or cores
 
     teacher_precision = None
     if teacher is not None:
@@ -136,7 +146,7 @@ def resolve_runtime(run_plan: Plan, data: Mnist, teacher: nn.Module | None = Non
         layout=layout,
         benchmarked=benchmarked,
         threads=threads,
-        workers=worker_count(device, cores, threads) if on_cpu else 0,
+        workers=worker_count(device, cores, threads, layout) if on_cpu else 0,
         teacher_precision=teacher_precision,
         parameters=run_plan.parameters,
         steps_per_epoch=-(-train_images // config.batch_size),
@@ -150,8 +160,13 @@ def resolve_runtime(run_plan: Plan, data: Mnist, teacher: nn.Module | None = Non
     )
 
 
-def worker_count(device: torch.device, cores: int, threads: int) -> int:
-    """Return the number of augmenting processes: at most one for a CPU, up to 8 for a GPU."""
+def worker_count(device: torch.device, cores: int, threads: int, layout: str) -> int:
+    """Return the number of augmenting processes: at most one for a CPU, up to 8 for a GPU.
+
+    Beside a compiled step, which shares the cores with other work, there always is one.
+    """
+    if layout == "compiled":
+        return 1
     if device.type == "cpu":
         return max(0, min(1, cores - threads))
     return max(0, min(MAX_GPU_WORKERS, cores - 1))

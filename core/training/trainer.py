@@ -22,6 +22,7 @@ from core.errors import RunError, UserError
 from core.models.network import build, load_weights
 from core.runtime import Runtime
 from core.training import schedules
+from core.training.compiled_step import CompiledStep
 from core.training.cuda_graphs import (
     CapturedStep,
     capture_obstacle,
@@ -106,15 +107,7 @@ class Training:
             if config.ema_decay
             else None
         )
-        self.compute = TrainingStep(
-            config,
-            self.model,
-            self.optimizer,
-            self.average,
-            self.device,
-            self.dtype,
-            self.layout,
-        )
+        self.compute = self._make_step()
         self.captured = self._make_captured_step()
 
         self.epoch = self.step = 0  # done
@@ -207,6 +200,20 @@ class Training:
             return None
         precision = self.runtime.teacher_precision or self.runtime.precision
         return Teacher(teacher, self.device, DTYPES[precision])
+
+    def _make_step(self) -> TrainingStep | CompiledStep:
+        if self.layout == "compiled":
+            threads = self.runtime.threads
+            return CompiledStep(self.config, self.model, self.optimizer, self.average, threads)
+        return TrainingStep(
+            self.config,
+            self.model,
+            self.optimizer,
+            self.average,
+            self.device,
+            self.dtype,
+            self.layout,
+        )
 
     def _make_captured_step(self) -> CapturedStep | None:
         if self.device.type != "cuda":
