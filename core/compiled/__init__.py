@@ -1,1 +1,1 @@
-"""Training steps and forward passes of a network, generated as C and compiled on the user's machine."""
+"""A network's training step and forward pass as C, compiled on the user's machine."""

@@ -24,17 +24,10 @@ KERNELS = Path(__file__).parent / "kernels"
 TIMEOUT = 300  # seconds for one compilation
 # Products and sums may be fused; otherwise arithmetic is as written, so NaN and infinity keep their
 # meaning and sums their order.
-_FLAGS = [
-    "-std=gnu11",
-    "-O3",
-    "-g0",
-    "-shared",
-    "-fPIC",
-    "-ffp-contract=fast",
-    "-fno-math-errno",
-    "-fno-trapping-math",
-    "-fno-stack-protector",
-]
+_FLAGS = (
+    *("-std=gnu11", "-O3", "-g0", "-shared", "-fPIC", "-ffp-contract=fast", "-fno-math-errno"),
+    *("-fno-trapping-math", "-fno-stack-protector"),
+)
 
 _log = logging.getLogger(__name__)
 

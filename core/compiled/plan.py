@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from core.models.shapes import Layer
 
@@ -75,18 +76,16 @@ def plan_operations(layers: Sequence[Layer], dropout: float) -> tuple[Operation,
         latest[number] = number
         source, kind = latest[number - 1], row["kind"]
         input_shape, output_shape = _as_image(layer.input_shape), _as_image(layer.output_shape)
+        options: dict[str, Any] = {}
         if kind == "dropout":
             probability = dropout if row["p"] is None else row["p"]
             if probability == 0:
                 latest[number] = source
                 continue
-            options = {"dropout": float(probability)}
+            options["dropout"] = float(probability)
         elif kind in ("conv", "linear"):
-            options = (
-                {name: row[name] for name in ("kernel", "stride", "padding", "groups")}
-                if (kind == "conv")
-                else {}
-            )
+            if kind == "conv":
+                options = {name: row[name] for name in ("kernel", "stride", "padding", "groups")}
             if kind == "linear":
                 kind, input_shape = "conv", (math.prod(input_shape), 1, 1)
             options["weight"], tensor = tensor, tensor + 1
@@ -100,8 +99,6 @@ def plan_operations(layers: Sequence[Layer], dropout: float) -> tuple[Operation,
             options = {"block": row["block"]}
         elif kind == "add":
             options = {"added": latest[row["from"]]}
-        else:
-            options = {}
         operations.append(
             Operation(
                 number,

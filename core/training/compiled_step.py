@@ -139,7 +139,7 @@ class CompiledStep:
 
     @torch.no_grad()
     def _bind(self) -> None:
-        """Take the addresses of all tensors; create what the optimizer creates in its first step."""
+        """Take all tensors' addresses; create the state that an optimizer creates at first."""
         tensors = list(self.model.state_dict(keep_vars=True).values())
         addresses = (torch.tensor([tensor.data_ptr() for tensor in tensors]),)
         groups = {id(w): group for group in self.optimizer.param_groups for w in group["params"]}
