@@ -20,6 +20,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.user_cache import cache_folder
+
 KERNELS = Path(__file__).parent / "kernels"
 TIMEOUT = 300  # seconds for one compilation
 # Products and sums may be fused; otherwise arithmetic is as written, so NaN and infinity keep their
@@ -98,7 +100,7 @@ def load_library(source: str) -> ctypes.CDLL:
     parts = [source, compiler.identity, *options[1:], *_headers()]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
     try:
-        path = cache_folder() / f"{key}{_suffix()}"
+        path = _library_folder() / f"{key}{_suffix()}"
         if not path.is_file():
             _compile(options, source, path)
         return ctypes.CDLL(str(path))
@@ -106,19 +108,13 @@ def load_library(source: str) -> ctypes.CDLL:
         raise CompilerError(f"a compiled library cannot be used ({error})") from error
 
 
-def cache_folder() -> Path:
+def _library_folder() -> Path:
     """Return the folder of compiled libraries, which only this user may write.
 
     Raises:
         OSError: it cannot be created, or belongs to someone else.
     """
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = base / "inkling" / "compiled"
+    folder = cache_folder() / "compiled"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if hasattr(os, "getuid"):
         status = folder.stat()

@@ -21,7 +21,7 @@ from core.exports import script
 from core.runs import creation, loading, store
 from core.runs.run import Run
 from core.runs.worker import train
-from core.training import layouts
+from core.training import compiled_step
 from core.training.results import HEADER, EpochResult
 from tests.made import made_run
 
@@ -111,8 +111,8 @@ def figures(row: EpochResult) -> list[float]:
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_script_trains_to_the_runs_own_table(name, digits, folder, tmp_path, monkeypatch):
-    # The compiled loops add in another order than torch, which the script uses.
-    monkeypatch.setattr(layouts.batch_last, "is_available", lambda: False)
+    # The compiled step adds in another order than torch, which the script uses.
+    monkeypatch.setattr(compiled_step, "is_available", lambda: False)
     made_run(folder, "old", layers=OLDER, seed=7)
     run = creation.create_run(CONFIGS[name], name)
     assert train(run.folder, digits) == "finished"

@@ -7,7 +7,7 @@ import torch
 
 from core.config import RunConfig
 from core.errors import ConfigError
-from core.training import format_benchmarks, layouts, runtime
+from core.training import compiled_step, format_benchmarks, runtime
 from core.training.plan import plan
 
 SMALL = RunConfig(
@@ -23,8 +23,8 @@ CPU = torch.device("cpu")
     ("changes", "layout"),
     [
         ({"precision": "bf16"}, "channels_last"),
-        ({"precision": "fp32"}, "batch_last"),
-        # too large to gain from the compiled loops
+        ({"precision": "fp32"}, "compiled"),
+        # too large to gain from the compiled step
         (
             {"precision": "fp32", "architecture": "teacher-179018", "layers": ()},
             "contiguous",
@@ -38,12 +38,16 @@ def test_a_named_precision_is_not_benchmarked(changes, layout, digits, monkeypat
     assert resolved.benchmarked == {}
 
 
-def test_without_numba_no_layout_is_batch_last(digits, monkeypatch):
-    monkeypatch.setattr(layouts.batch_last, "is_available", lambda: False)
+def test_without_a_compiler_no_layout_is_compiled(digits, monkeypatch):
     run_plan = plan(SMALL.changed(precision="fp32"))
+    began = runtime.resolve_runtime(run_plan, digits)
+    monkeypatch.setattr(compiled_step, "is_available", lambda: False)
     assert runtime.resolve_runtime(run_plan, digits).layout == "contiguous"
     times = format_benchmarks.benchmark_formats(run_plan, CPU, 1, seconds=0.01)
-    assert not any("batch_last" in name for name in times)
+    assert not any("compiled" in name for name in times)
+    adapted, notice = runtime.prepare_runtime(began, run_plan, digits)
+    assert adapted == began.changed(layout="contiguous")
+    assert "ziglang" in notice
 
 
 @pytest.mark.parametrize("holdout", [0, 100])
@@ -76,7 +80,12 @@ def test_the_counts_follow_from_config_and_dataset(holdout, digits):
 def test_cores_that_do_not_train_augment_and_a_gpu_gets_more_of_them(
     device, cores, threads, workers
 ):
-    assert runtime.worker_count(torch.device(device), cores, threads) == workers
+    count = runtime.worker_count(torch.device(device), cores, threads, "contiguous")
+    assert count == workers
+
+
+def test_beside_a_compiled_step_one_process_augments():
+    assert runtime.worker_count(CPU, 2, 2, "compiled") == 1
 
 
 def test_a_device_that_is_not_there_is_named():
