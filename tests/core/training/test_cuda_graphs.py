@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from core.config import OPTIMIZERS, RunConfig
-from core.training import optimizers
+from core.training import compiled_step, optimizers
 from core.training.cuda_graphs import (
     WARM_UP_STEPS,
     CapturedStep,
@@ -36,6 +36,12 @@ SMALL = RunConfig(
     precision="fp32",
     threads=1,
 )  # of 600 images, so the last batch of an epoch is smaller
+
+
+@pytest.fixture(autouse=True)
+def steps_by_torch(monkeypatch):
+    """Only torch's steps are captured; on a CPU, these runs would have compiled ones."""
+    monkeypatch.setattr(compiled_step, "is_available", lambda: False)
 
 
 class Replays:

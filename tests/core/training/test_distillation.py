@@ -82,7 +82,7 @@ def test_a_student_learns_from_the_answers_alone(teacher, digits):
     zeros = LabelledImages(digits.train.images, torch.zeros_like(digits.train.labels))
     blank = Mnist(zeros, digits.test)
     rows = list(fit(TAUGHT, blank, teacher))
-    assert rows[-1].val_accuracy > 50
+    assert rows[-1].val_accuracy > 40  # chance: 10
 
 
 @pytest.mark.parametrize("left_after", [7, 65, 91])

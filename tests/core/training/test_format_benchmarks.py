@@ -115,7 +115,7 @@ def test_formats_are_measured_once_for_a_network_batch_size_and_number_of_thread
 
     def measure(run_plan, device, threads):
         measured.append(threads)
-        return dict.fromkeys(format_benchmarks._formats(device), float(len(measured)))
+        return dict.fromkeys(format_benchmarks._formats(device, run_plan), float(len(measured)))
 
     monkeypatch.setattr(format_benchmarks, "benchmark_formats", measure)
     first = format_benchmarks.format_times(plan(SMALL), CPU, 1)
