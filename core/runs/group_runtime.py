@@ -42,7 +42,7 @@ def resolve_group_runtime(run: Run, data: Mnist, teacher: Module | None) -> Runt
     if (
         first is None
         or first.device != device.type
-        or first.layout not in layouts(first.precision, device)
+        or first.layout not in layouts(first.precision, device, plan(config))
     ):
         return resolve_runtime(plan(config), data, teacher)
     resolved = resolve_runtime(plan(config.changed(precision=first.precision)), data, teacher)
