@@ -25,6 +25,7 @@ except ImportError:  # there is none for this system
 MAX_CHANNELS = 16  # inputs and outputs of one network whose sums fit in the registers
 VALUES = 4_096  # sums per program of a convolution: its pixels times its output channels
 PIXELS = 512  # per program of a convolution, at most
+WARPS = 4  # of a program of a convolution
 GRADIENT_PIXELS = 128  # per program of a weight gradient, at most
 GRADIENT_PROGRAMS = 2_048  # that share the work of a weight gradient
 
@@ -94,12 +95,11 @@ def _convolve(
     block = triton.next_power_of_2(outputs)
     pixels = min(PIXELS, VALUES // block)
     grid = (triton.cdiv(batch * rows * columns, pixels), count)
-    # The strides of output and input channels in the weights.
-    strides = (9, 9 * outputs) if is_transposed else (9 * inputs, 9)
     _convolve_kernel[grid](
-        x, weight, out, batch, count, height, width, rows, columns, pad_y, pad_x, *strides,
-        INPUTS=inputs, OUTPUTS=outputs, BLOCK_OUTPUTS=block,
-        IS_TRANSPOSED=is_transposed, PIXELS=pixels,
+        x, weight, out, batch,
+        COUNT=count, INPUTS=inputs, OUTPUTS=outputs, HEIGHT=height, WIDTH=width,
+        ROWS=rows, COLUMNS=columns, PAD_Y=pad_y, PAD_X=pad_x,
+        BLOCK_OUTPUTS=block, IS_TRANSPOSED=is_transposed, PIXELS=pixels, num_warps=WARPS,
     )  # fmt: skip
     return out
 
@@ -116,75 +116,78 @@ def _weight_gradient(
     images = triton.cdiv(batch, parts)
     partial = x.new_empty(blocks * parts, *weight.shape)
     _weight_gradient_kernel[(blocks * parts, inputs, count)](
-        x, grad, partial, batch, count, height, width, rows, columns, pad_y, pad_x,
-        blocks, images, weight.numel(),
-        INPUTS=inputs, OUTPUTS=outputs, BLOCK_OUTPUTS=triton.next_power_of_2(outputs),
-        PIXELS=pixels,
+        x, grad, partial, batch, images,
+        COUNT=count, INPUTS=inputs, OUTPUTS=outputs, HEIGHT=height, WIDTH=width,
+        ROWS=rows, COLUMNS=columns, PAD_Y=pad_y, PAD_X=pad_x, BLOCKS=blocks,
+        BLOCK_OUTPUTS=triton.next_power_of_2(outputs), PIXELS=pixels,
     )  # fmt: skip
     return partial.sum(0)
 
 
 if triton is not None:
+    # All sizes are constants, so that the addresses of a window's pixels differ from one another by
+    # constants, too, and need no instructions of their own.
 
     @triton.jit
     def _convolve_kernel(
-        x, weight, out, batch, count, height, width, rows, columns, pad_y, pad_x,
-        output_stride, input_stride,
-        INPUTS: tl.constexpr, OUTPUTS: tl.constexpr, BLOCK_OUTPUTS: tl.constexpr,
-        IS_TRANSPOSED: tl.constexpr, PIXELS: tl.constexpr,
+        x, weight, out, batch,
+        COUNT: tl.constexpr, INPUTS: tl.constexpr, OUTPUTS: tl.constexpr,
+        HEIGHT: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+        PAD_Y: tl.constexpr, PAD_X: tl.constexpr,
+        BLOCK_OUTPUTS: tl.constexpr, IS_TRANSPOSED: tl.constexpr, PIXELS: tl.constexpr,
     ):  # fmt: skip
         network = tl.program_id(1)
         pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
-        image, place = pixel // (rows * columns), pixel % (rows * columns)
-        row, column = place // columns, place % columns
+        image, place = pixel // (ROWS * COLUMNS), pixel % (ROWS * COLUMNS)
+        row, column = place // COLUMNS - PAD_Y, place % COLUMNS - PAD_X
         is_pixel = image < batch
         output = tl.arange(0, BLOCK_OUTPUTS)
         is_output = output < OUTPUTS
-        plane = height * width
-        x += (image * count + network) * INPUTS * plane
-        weight += network * OUTPUTS * INPUTS * 9 + output * output_stride
+        x += (image * COUNT + network) * (INPUTS * HEIGHT * WIDTH) + row * WIDTH + column
+        weight += network * (OUTPUTS * INPUTS * 9)
+        weight += output * (9 if IS_TRANSPOSED else 9 * INPUTS)
         total = tl.zeros((BLOCK_OUTPUTS, PIXELS), tl.float32)
-        for channel in range(INPUTS):
+        for _ in range(INPUTS):
             for tap in tl.static_range(9):
-                y, z = row + tap // 3 - pad_y, column + tap % 3 - pad_x
-                is_inside = is_pixel & (y >= 0) & (y < height) & (z >= 0) & (z < width)
-                values = tl.load(x + channel * plane + y * width + z, is_inside, 0.0)
-                entry = 8 - tap if IS_TRANSPOSED else tap
-                weights = tl.load(weight + channel * input_stride + entry, is_output, 0.0)
+                y, z = row + tap // 3, column + tap % 3
+                is_inside = is_pixel & (y >= 0) & (y < HEIGHT) & (z >= 0) & (z < WIDTH)
+                values = tl.load(x + (tap // 3 * WIDTH + tap % 3), is_inside, 0.0)
+                weights = tl.load(weight + (8 - tap if IS_TRANSPOSED else tap), is_output, 0.0)
                 total += weights[:, None] * values[None, :]
-        out += (image * count + network)[None, :] * OUTPUTS * rows * columns
-        out += output[:, None] * rows * columns + place[None, :]
+            x += HEIGHT * WIDTH
+            weight += 9 * OUTPUTS if IS_TRANSPOSED else 9
+        out += (image * COUNT + network)[None, :] * (OUTPUTS * ROWS * COLUMNS)
+        out += output[:, None] * (ROWS * COLUMNS) + place[None, :]
         tl.store(out, total, is_output[:, None] & is_pixel[None, :])
 
     @triton.jit
     def _weight_gradient_kernel(
-        x, grad, partial, batch, count, height, width, rows, columns, pad_y, pad_x,
-        blocks, images, size,
-        INPUTS: tl.constexpr, OUTPUTS: tl.constexpr, BLOCK_OUTPUTS: tl.constexpr,
-        PIXELS: tl.constexpr,
+        x, grad, partial, batch, images,
+        COUNT: tl.constexpr, INPUTS: tl.constexpr, OUTPUTS: tl.constexpr,
+        HEIGHT: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+        PAD_Y: tl.constexpr, PAD_X: tl.constexpr, BLOCKS: tl.constexpr,
+        BLOCK_OUTPUTS: tl.constexpr, PIXELS: tl.constexpr,
     ):  # fmt: skip
         part, channel, network = tl.program_id(0), tl.program_id(1), tl.program_id(2)
         output = tl.arange(0, BLOCK_OUTPUTS)
         is_output = output < OUTPUTS
         # The program's pixels stay the same from image to image, and so do their neighbours.
-        place = (part % blocks) * PIXELS + tl.arange(0, PIXELS)
-        row, column = place // columns - pad_y, place % columns - pad_x
-        is_pixel = place < rows * columns
-        top = is_pixel & (row >= 0) & (row < height)
-        middle = is_pixel & (row >= -1) & (row < height - 1)
-        bottom = is_pixel & (row >= -2) & (row < height - 2)
-        left = (column >= 0) & (column < width)
-        centre = (column >= -1) & (column < width - 1)
-        right = (column >= -2) & (column < width - 2)
+        place = (part % BLOCKS) * PIXELS + tl.arange(0, PIXELS)
+        row, column = place // COLUMNS - PAD_Y, place % COLUMNS - PAD_X
+        is_pixel = place < ROWS * COLUMNS
+        top = is_pixel & (row >= 0) & (row < HEIGHT)
+        middle = is_pixel & (row >= -1) & (row < HEIGHT - 1)
+        bottom = is_pixel & (row >= -2) & (row < HEIGHT - 2)
+        left = (column >= 0) & (column < WIDTH)
+        centre = (column >= -1) & (column < WIDTH - 1)
+        right = (column >= -2) & (column < WIDTH - 2)
         is_gradient = is_output[:, None] & is_pixel[None, :]
-        plane, out_plane = height * width, rows * columns
-        upper = row * width + column
-        lower = upper + 2 * width
-        between = upper + width
-        first = (part // blocks) * images
-        x += ((first * count + network) * INPUTS + channel) * plane
-        grad += (first * count + network) * OUTPUTS * out_plane
-        places = output[:, None] * out_plane + place[None, :]
+        first = (part // BLOCKS) * images
+        # The pointers move on from image to image.
+        corner = x + (row * WIDTH + column)
+        corner += ((first * COUNT + network) * INPUTS + channel) * (HEIGHT * WIDTH)
+        grad += (first * COUNT + network) * (OUTPUTS * ROWS * COLUMNS)
+        gradient = grad + (output[:, None] * (ROWS * COLUMNS) + place[None, :])
         sum0 = tl.zeros((BLOCK_OUTPUTS, PIXELS), tl.float32)
         sum1 = tl.zeros((BLOCK_OUTPUTS, PIXELS), tl.float32)
         sum2 = tl.zeros((BLOCK_OUTPUTS, PIXELS), tl.float32)
@@ -195,19 +198,20 @@ if triton is not None:
         sum7 = tl.zeros((BLOCK_OUTPUTS, PIXELS), tl.float32)
         sum8 = tl.zeros((BLOCK_OUTPUTS, PIXELS), tl.float32)
         for _ in range(first, tl.minimum(first + images, batch)):
-            gradients = tl.load(grad + places, is_gradient, 0.0)
-            sum0 += gradients * tl.load(x + upper, top & left, 0.0)[None, :]
-            sum1 += gradients * tl.load(x + upper + 1, top & centre, 0.0)[None, :]
-            sum2 += gradients * tl.load(x + upper + 2, top & right, 0.0)[None, :]
-            sum3 += gradients * tl.load(x + between, middle & left, 0.0)[None, :]
-            sum4 += gradients * tl.load(x + between + 1, middle & centre, 0.0)[None, :]
-            sum5 += gradients * tl.load(x + between + 2, middle & right, 0.0)[None, :]
-            sum6 += gradients * tl.load(x + lower, bottom & left, 0.0)[None, :]
-            sum7 += gradients * tl.load(x + lower + 1, bottom & centre, 0.0)[None, :]
-            sum8 += gradients * tl.load(x + lower + 2, bottom & right, 0.0)[None, :]
-            x += count * INPUTS * plane
-            grad += count * OUTPUTS * out_plane
-        partial += part * size + ((network * OUTPUTS + output) * INPUTS + channel) * 9
+            gradients = tl.load(gradient, is_gradient, 0.0)
+            sum0 += gradients * tl.load(corner, top & left, 0.0)[None, :]
+            sum1 += gradients * tl.load(corner + 1, top & centre, 0.0)[None, :]
+            sum2 += gradients * tl.load(corner + 2, top & right, 0.0)[None, :]
+            sum3 += gradients * tl.load(corner + (WIDTH), middle & left, 0.0)[None, :]
+            sum4 += gradients * tl.load(corner + (WIDTH + 1), middle & centre, 0.0)[None, :]
+            sum5 += gradients * tl.load(corner + (WIDTH + 2), middle & right, 0.0)[None, :]
+            sum6 += gradients * tl.load(corner + (2 * WIDTH), bottom & left, 0.0)[None, :]
+            sum7 += gradients * tl.load(corner + (2 * WIDTH + 1), bottom & centre, 0.0)[None, :]
+            sum8 += gradients * tl.load(corner + (2 * WIDTH + 2), bottom & right, 0.0)[None, :]
+            corner += COUNT * INPUTS * HEIGHT * WIDTH
+            gradient += COUNT * OUTPUTS * ROWS * COLUMNS
+        partial += part * (COUNT * OUTPUTS * INPUTS * 9)
+        partial += ((network * OUTPUTS + output) * INPUTS + channel) * 9
         tl.store(partial + 0, tl.sum(sum0, 1), is_output)
         tl.store(partial + 1, tl.sum(sum1, 1), is_output)
         tl.store(partial + 2, tl.sum(sum2, 1), is_output)
