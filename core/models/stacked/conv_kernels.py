@@ -197,7 +197,8 @@ if triton is not None:
         sum6 = tl.zeros((BLOCK_OUTPUTS, PIXELS), tl.float32)
         sum7 = tl.zeros((BLOCK_OUTPUTS, PIXELS), tl.float32)
         sum8 = tl.zeros((BLOCK_OUTPUTS, PIXELS), tl.float32)
-        for _ in range(first, tl.minimum(first + images, batch)):
+        # Two images at a time, so that the loads of one can wait for those of the other.
+        for _ in tl.range(first, tl.minimum(first + images, batch), loop_unroll_factor=2):
             gradients = tl.load(gradient, is_gradient, 0.0)
             sum0 += gradients * tl.load(corner, top & left, 0.0)[None, :]
             sum1 += gradients * tl.load(corner + 1, top & centre, 0.0)[None, :]

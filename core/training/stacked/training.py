@@ -164,18 +164,18 @@ class StackedTraining:
         """
         run = self.runs[n]
         tensors, parts = run.model.state_dict(), self._parts()
+        targets = [tensors[name] for name in parts]
+        sources = [part[n] for part in parts.values()]
+        if run.average is not None:
+            averages = self._average_parts()
+            targets += run.average.tensors
+            sources += [averages[name][n] for name in tensors if name in averages]
+            run.average.steps = self._average_steps
         with torch.no_grad():
+            torch._foreach_copy_(targets, sources)
             for name, tensor in tensors.items():
-                if name in parts:
-                    tensor.copy_(parts[name][n])
-                else:  # the number of batches, the same in all networks
+                if name not in parts:  # the number of batches, the same in all networks
                     tensor.fill_(self.epoch * self.steps + self.step)
-            if run.average is not None:
-                averages = self._average_parts()
-                names = [name for name in tensors if name in averages]
-                for name, tensor in zip(names, run.average.tensors, strict=True):
-                    tensor.copy_(averages[name][n])
-                run.average.steps = self._average_steps
         self.optimizer.store(n, run.optimizer, list(run.model.parameters()))
         run.compute.loss_sum.copy_(self.compute.loss_sum[n])
         run.compute.correct.copy_(self.compute.correct[n])
