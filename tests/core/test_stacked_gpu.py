@@ -20,9 +20,9 @@ pytestmark = [
 ]
 CONFIG = RunConfig(
     layers=(
-        {"kind": "conv", "channels": 4, "kernel": 3, "padding": 1, "norm": "batch"},
+        {"kind": "conv", "channels": 4, "kernel": 3, "padding": 1, "norm": "batch", "bias": False},
         {"kind": "maxpool"},
-        {"kind": "conv", "channels": 8, "kernel": 3, "padding": 1, "norm": "batch"},
+        {"kind": "conv", "channels": 8, "kernel": 3, "padding": 1, "norm": "batch", "bias": False},
         {"kind": "conv", "channels": 8, "kernel": 3, "groups": 8},
         {"kind": "global_avgpool"},
         {"kind": "conv", "channels": 10, "kernel": 1, "activation": "none"},
