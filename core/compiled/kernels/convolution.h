@@ -37,6 +37,19 @@ INLINE void add_tap(const vec *x, const float *w, vec sum[OUTPUTS][SUMS], const 
     }
 }
 
+// sum[j] += sum over kx of w[kx] x[j + kx] for one output and COLUMNS columns; w[-kx] with FLIP.
+// Every pixel is read once.
+INLINE void add_taps(const vec *x, const float *w, vec sum[SUMS], const int COLUMNS,
+                     const int KERNEL, const int FLIP) {
+    vec weight[3];
+    UNROLL for (int kx = 0; kx < KERNEL; kx++) weight[kx] = splat(w[FLIP ? -kx : kx]);
+    UNROLL for (int p = 0; p < COLUMNS + KERNEL - 1; p++) {
+        const vec value = x[p];
+        UNROLL for (int kx = 0; kx < KERNEL; kx++)
+            if (p >= kx && p - kx < COLUMNS) sum[p - kx] += weight[kx] * value;
+    }
+}
+
 // COLUMNS neighbouring columns of BLOCK output channels:
 //   y[o][x] = bias[o] + sum over i, ky, kx of w[o][i][ky][kx] x[i][ky][x STRIDE + kx]
 //
@@ -53,7 +66,11 @@ INLINE void conv_block(const vec *x, const float *w, const float *bias, vec *y, 
     ROLLED for (int i = 0; i < IN; i++) {
         const vec *pixels = x + i * X_CHANNEL;
         const float *taps = w + i * W_IN;
-        if (KERNEL <= 3) {
+        if (KERNEL <= 3 && BLOCK == 1 && STRIDE == 1) {
+            UNROLL for (int ky = 0; ky < KERNEL; ky++)
+                add_taps(pixels + ky * X_LINE, taps + (FLIP ? LAST - ky * KERNEL : ky * KERNEL),
+                         sum[0], COLUMNS, KERNEL, FLIP);
+        } else if (KERNEL <= 3) {
             UNROLL for (int tap = 0; tap < LAST + 1; tap++)
                 add_tap(pixels + tap / KERNEL * X_LINE + tap % KERNEL,
                         taps + (FLIP ? LAST - tap : tap), sum, BLOCK, COLUMNS, STRIDE, W_OUT);

@@ -140,7 +140,7 @@ INLINE struct Maximum norm_maximum(const vec *x, float scale, float offset, cons
     for (int k = 1; k < KERNEL * KERNEL; k++) {
         const vec other = x[k / KERNEL * WIDTH + k % KERNEL];
         const vec value = activate(other * scale + offset, ACTIVATION);
-        const ivec is_larger = (value > most.value) | (value != value);
+        const ivec is_larger = value > most.value;
         most.value = choose(is_larger, value, most.value);
         most.x = choose(is_larger, other, most.x);
         most.place = (is_larger & k) | (~is_larger & most.place);
