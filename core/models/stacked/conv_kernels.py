@@ -96,8 +96,8 @@ def _convolve(
     pixels = min(PIXELS, VALUES // block)
     grid = (triton.cdiv(batch * rows * columns, pixels), count)
     _convolve_kernel[grid](
-        x, weight, out, batch,
-        COUNT=count, INPUTS=inputs, OUTPUTS=outputs, HEIGHT=height, WIDTH=width,
+        x, weight, out, batch, count,
+        INPUTS=inputs, OUTPUTS=outputs, HEIGHT=height, WIDTH=width,
         ROWS=rows, COLUMNS=columns, PAD_Y=pad_y, PAD_X=pad_x,
         BLOCK_OUTPUTS=block, IS_TRANSPOSED=is_transposed, PIXELS=pixels, num_warps=WARPS,
     )  # fmt: skip
@@ -116,8 +116,8 @@ def _weight_gradient(
     images = triton.cdiv(batch, parts)
     partial = x.new_empty(blocks * parts, *weight.shape)
     _weight_gradient_kernel[(blocks * parts, inputs, count)](
-        x, grad, partial, batch, images,
-        COUNT=count, INPUTS=inputs, OUTPUTS=outputs, HEIGHT=height, WIDTH=width,
+        x, grad, partial, batch, count, images,
+        INPUTS=inputs, OUTPUTS=outputs, HEIGHT=height, WIDTH=width,
         ROWS=rows, COLUMNS=columns, PAD_Y=pad_y, PAD_X=pad_x, BLOCKS=blocks,
         BLOCK_OUTPUTS=triton.next_power_of_2(outputs), PIXELS=pixels,
     )  # fmt: skip
@@ -125,13 +125,13 @@ def _weight_gradient(
 
 
 if triton is not None:
-    # All sizes are constants, so that the addresses of a window's pixels differ from one another by
+    # The sizes of a layer are constants, so that the addresses of a window's pixels differ from one another by
     # constants, too, and need no instructions of their own.
 
     @triton.jit
     def _convolve_kernel(
-        x, weight, out, batch,
-        COUNT: tl.constexpr, INPUTS: tl.constexpr, OUTPUTS: tl.constexpr,
+        x, weight, out, batch, count,
+        INPUTS: tl.constexpr, OUTPUTS: tl.constexpr,
         HEIGHT: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
         PAD_Y: tl.constexpr, PAD_X: tl.constexpr,
         BLOCK_OUTPUTS: tl.constexpr, IS_TRANSPOSED: tl.constexpr, PIXELS: tl.constexpr,
@@ -143,7 +143,7 @@ if triton is not None:
         is_pixel = image < batch
         output = tl.arange(0, BLOCK_OUTPUTS)
         is_output = output < OUTPUTS
-        x += (image * COUNT + network) * (INPUTS * HEIGHT * WIDTH) + row * WIDTH + column
+        x += (image * count + network) * (INPUTS * HEIGHT * WIDTH) + row * WIDTH + column
         weight += network * (OUTPUTS * INPUTS * 9)
         weight += output * (9 if IS_TRANSPOSED else 9 * INPUTS)
         total = tl.zeros((BLOCK_OUTPUTS, PIXELS), tl.float32)
@@ -156,14 +156,14 @@ if triton is not None:
                 total += weights[:, None] * values[None, :]
             x += HEIGHT * WIDTH
             weight += 9 * OUTPUTS if IS_TRANSPOSED else 9
-        out += (image * COUNT + network)[None, :] * (OUTPUTS * ROWS * COLUMNS)
+        out += (image * count + network)[None, :] * (OUTPUTS * ROWS * COLUMNS)
         out += output[:, None] * (ROWS * COLUMNS) + place[None, :]
         tl.store(out, total, is_output[:, None] & is_pixel[None, :])
 
     @triton.jit
     def _weight_gradient_kernel(
-        x, grad, partial, batch, images,
-        COUNT: tl.constexpr, INPUTS: tl.constexpr, OUTPUTS: tl.constexpr,
+        x, grad, partial, batch, count, images,
+        INPUTS: tl.constexpr, OUTPUTS: tl.constexpr,
         HEIGHT: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
         PAD_Y: tl.constexpr, PAD_X: tl.constexpr, BLOCKS: tl.constexpr,
         BLOCK_OUTPUTS: tl.constexpr, PIXELS: tl.constexpr,
@@ -185,8 +185,8 @@ if triton is not None:
         first = (part // BLOCKS) * images
         # The pointers move on from image to image.
         corner = x + (row * WIDTH + column)
-        corner += ((first * COUNT + network) * INPUTS + channel) * (HEIGHT * WIDTH)
-        grad += (first * COUNT + network) * (OUTPUTS * ROWS * COLUMNS)
+        corner += ((first * count + network) * INPUTS + channel) * (HEIGHT * WIDTH)
+        grad += (first * count + network) * (OUTPUTS * ROWS * COLUMNS)
         gradient = grad + (output[:, None] * (ROWS * COLUMNS) + place[None, :])
         sum0 = tl.zeros((BLOCK_OUTPUTS, PIXELS), tl.float32)
         sum1 = tl.zeros((BLOCK_OUTPUTS, PIXELS), tl.float32)
@@ -209,9 +209,9 @@ if triton is not None:
             sum6 += gradients * tl.load(corner + (2 * WIDTH), bottom & left, 0.0)[None, :]
             sum7 += gradients * tl.load(corner + (2 * WIDTH + 1), bottom & centre, 0.0)[None, :]
             sum8 += gradients * tl.load(corner + (2 * WIDTH + 2), bottom & right, 0.0)[None, :]
-            corner += COUNT * INPUTS * HEIGHT * WIDTH
-            gradient += COUNT * OUTPUTS * ROWS * COLUMNS
-        partial += part * (COUNT * OUTPUTS * INPUTS * 9)
+            corner += count * INPUTS * HEIGHT * WIDTH
+            gradient += count * OUTPUTS * ROWS * COLUMNS
+        partial += part * (count * OUTPUTS * INPUTS * 9)
         partial += ((network * OUTPUTS + output) * INPUTS + channel) * 9
         tl.store(partial + 0, tl.sum(sum0, 1), is_output)
         tl.store(partial + 1, tl.sum(sum1, 1), is_output)

@@ -18,6 +18,7 @@ from core.models.network import Network
 from core.models.rows import Row
 from core.models.stacked import conv_kernels, norm_kernels, pool_kernels
 
+MAX_VALUES = 2**27  # of a kernel's input: its output, at most 16 times as large, needs 31 bits
 CONV_METHODS = ("auto", "grouped", "unfold", "kernels")
 
 
@@ -214,7 +215,12 @@ class StackedLinear(nn.Module):
 
 
 def _use_kernels(method: str, x: Tensor) -> bool:
-    return method in ("auto", "kernels") and x.is_cuda and conv_kernels.is_available()
+    return (
+        method in ("auto", "kernels")
+        and x.is_cuda
+        and x.numel() < MAX_VALUES
+        and conv_kernels.is_available()
+    )
 
 
 def _stack_module(module: nn.Module, count: int, method: str) -> nn.Module:
