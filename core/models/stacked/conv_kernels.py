@@ -125,8 +125,8 @@ def _weight_gradient(
 
 
 if triton is not None:
-    # The sizes of a layer are constants, so that the addresses of a window's pixels differ from one another by
-    # constants, too, and need no instructions of their own.
+    # The sizes of a layer are constants, so that the addresses of a window's pixels differ from one
+    # another by constants, too, and need no instructions of their own.
 
     @triton.jit
     def _convolve_kernel(
