@@ -51,6 +51,17 @@ OTHER_ROWS = {
         {"kind": "add", "from": 4, "activation": "relu"},
         {"kind": "linear", "channels": 10, "activation": "none"},
     ),
+    "norms whose outputs are stored nowhere": (
+        {"kind": "conv", "channels": 4, "padding": 2, "norm": "batch", "activation": "silu"},
+        {"kind": "maxpool", "kernel": 4, "stride": 4},
+        {"kind": "conv", "channels": 6, "groups": 2, "norm": "batch", "activation": "gelu"},
+        {"kind": "conv", "channels": 5, "kernel": 1, "norm": "batch", "activation": "none"},
+        {"kind": "conv", "channels": 4, "kernel": 2, "padding": 1, "norm": "batch"},
+        {"kind": "maxpool"},
+        {"kind": "conv", "channels": 4, "kernel": 2, "padding": 1, "stride": 2, "norm": "batch"},
+        {"kind": "maxpool"},
+        {"kind": "linear", "channels": 10, "activation": "none"},
+    ),
     "groups, strides and wide padding": (
         {"kind": "conv", "channels": 4, "kernel": 5, "stride": 3, "padding": 4},
         {"kind": "conv", "channels": 6, "groups": 2, "kernel": 2, "norm": "batch"},
