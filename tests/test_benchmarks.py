@@ -92,3 +92,45 @@ def test_a_profile_divides_into_sections_and_kinds():
     assert sections == {"backward": 3.0, "forward": 2.0, "waiting for images, or making them": 1.0}
     assert kinds["convolution, backward"] == 2.5
     assert kinds["waiting for images, or making them"] == 1.0
+
+
+def test_a_message_with_another_sessions_name_is_noticed():
+    from many_users import Figures, Session
+
+    figures = Figures()
+    session = Session(7, "http://localhost", figures)
+    session._check(b"\x12\x0bsomebody00007\x00")
+    assert figures.wrong == []
+    session._check(b"\x12\x0bsomebody00008\x00")
+    assert len(figures.wrong) == 1
+
+
+def test_what_a_finished_run_leaves_behind_is_found(tmp_path):
+    from soak_kill import list_leftovers
+
+    from core.runs import jobs
+    from tests.made import made_run
+
+    run = made_run(tmp_path, "one")
+    assert list_leftovers(tmp_path) == []
+    (run.folder / ".run.json.1-1.tmp").touch()
+    (run.folder / "state.pt").touch()
+    with jobs.hold_lock(run.folder / ".worker.lock"):
+        assert sorted(list_leftovers(tmp_path)) == [
+            "one/.run.json.1-1.tmp",
+            "one/.worker.lock is locked",
+            "one/state.pt",
+        ]
+
+
+def test_a_run_with_other_weights_is_noticed(tmp_path):
+    from soak_kill import compare
+
+    from tests.made import made_run
+
+    whole, cut = made_run(tmp_path, "whole"), made_run(tmp_path, "cut")
+    assert all(compare(whole, whole).values())
+    data = bytearray(cut.weights_path("last").read_bytes())
+    data[-1] ^= 1
+    cut.weights_path("last").write_bytes(data)
+    assert not compare(whole, cut)["last weights"]

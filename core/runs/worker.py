@@ -268,6 +268,11 @@ def describe_error(error: Exception, batch_size: int) -> str:
         return f"out of memory at batch size {batch_size}" + (
             f"; try {batch_size // 2}" if batch_size > 1 else ""
         )
+    if "DataLoader worker" in text:
+        return (
+            "a process that augments images ended unexpectedly: it was killed, or memory ran out; "
+            "resume to continue"
+        )
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return str(files.disk_full_error(Path(error.filename or "a file")))
     return f"{type(error).__name__}: {(text.splitlines() or ['no reason given'])[0][:300]}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import gc
 import importlib
 import threading
 from functools import cache
@@ -150,17 +149,6 @@ def _draw_sidebar() -> None:
 @cache
 def _import_torch() -> None:
     """Import torch in the background, once per server, so that the first prediction is fast."""
-    timer = threading.Timer(0.5, _import_and_freeze)
+    timer = threading.Timer(0.5, importlib.import_module, ["core.training.trainer"])
     timer.daemon = True
     timer.start()
-
-
-def _import_and_freeze() -> None:
-    """Import torch, and leave what is loaded by then out of garbage collections.
-
-    Streamlit collects all generations after every run of a script. With torch imported, going
-    through its 300,000 objects takes 130 ms, longer than most scripts.
-    """
-    importlib.import_module("core.training.trainer")
-    gc.collect()
-    gc.freeze()

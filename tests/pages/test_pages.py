@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from core.config import RunConfig
@@ -142,3 +143,7 @@ def test_strokes_that_are_none_are_refused_in_words(folder, strokes):
     app = open_page("pages/draw.py")
     app.session_state["drawing"] = {"strokes": strokes, "version": 1}
     assert shown(well(app.run()).error[0].value)
+
+
+def test_no_rerun_goes_through_all_objects_of_python():
+    assert config.get_option("runner.postScriptGC") is False

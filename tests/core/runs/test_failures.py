@@ -39,6 +39,10 @@ from tests.core.runs.interruptions import request_at
             OSError(errno.ENOSPC, "No space left on device", "/x/tmp9"),
             "the disk is full: tmp9 could not be saved",
         ),
+        (
+            RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "),
+            "a process that augments images ended unexpectedly",
+        ),
         (ValueError("a bug\nwith more lines"), "ValueError: a bug"),
     ],
 )
