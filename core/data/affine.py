@@ -89,7 +89,9 @@ def invert(maps: np.ndarray) -> np.ndarray:
     Returns:
         (n, 2, 3) float64.
     """
-    linear = np.linalg.inv(maps[:, :, :2])
+    a, b, c, d = maps[:, :, :2].reshape(-1, 4).T
+    linear = np.stack([d, -b, -c, a], 1) / (a * d - b * c)[:, None]
+    linear = linear.reshape(-1, 2, 2)
     return np.concatenate([linear, -linear @ maps[:, :, 2:]], 2)
 
 

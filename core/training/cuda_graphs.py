@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from core.config import RunConfig
 from core.training.muon import Muon
-from core.training.optimizers import Average, CapturableSgd, cycles_momentum
+from core.training.optimizers import Average, cycles_momentum
 
 Step = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 Capture = Callable[[Callable[[], Tensor]], Callable[[], Tensor]]
@@ -47,7 +47,7 @@ def varying_numbers(
     weight of the model in the average.
     """
     names = ["lr"]
-    if isinstance(optimizer, Muon | CapturableSgd):
+    if isinstance(optimizer, Muon) or getattr(optimizer, "varies_momentum", False):
         names.append("momentum")
     numbers: list[Number] = [(optimizer.param_groups, name) for name in names]
     return numbers if average is None else [*numbers, ([average.options], "weight")]
@@ -63,7 +63,7 @@ def mutable_state(
 
     Args:
         model: the network.
-        optimizer: after its first step, so that its state exists.
+        optimizer: of the network; its state exists after its first step.
         sums: totals over an epoch.
         average: of the weights.
     """
@@ -71,8 +71,8 @@ def mutable_state(
     state = [
         value
         for values in optimizer.state.values()
-        for value in values.values()
-        if isinstance(value, Tensor)
+        for name, value in values.items()
+        if isinstance(value, Tensor) and name != "norm"  # Muon's, which no step changes
     ]
     return {
         "weights": list(model.parameters()),
@@ -102,7 +102,7 @@ def capture(step: Callable[[], Tensor]) -> Callable[[], Tensor]:
 
 
 class CapturedStep:
-    """A training step that is captured after a few calls, and replayed from then on.
+    """A training step that is captured when it is first called, and replayed.
 
     A graph silently keeps every value constant that Python computed. The first replay is therefore
     compared with the same step done ordinarily. Where they differ, or if CUDA refuses the capture,
@@ -128,7 +128,7 @@ class CapturedStep:
         capture: Capture = capture,
     ):
         self.step, self.numbers, self.state, self.capture = step, numbers, state, capture
-        self.device, self.warm_up_steps = device, WARM_UP_STEPS
+        self.device = device
         self.images = torch.zeros(batch_size, 28, 28, dtype=torch.uint8, device=device)
         self.labels = torch.zeros(batch_size, dtype=torch.int64, device=device)
         self.teacher_logits: Tensor | None = None  # (B, 10), if the steps get any
@@ -149,37 +149,31 @@ class CapturedStep:
                 return self.step(*batch)
             if self._replay is not None:
                 return self._run_replay(self._replay, *batch)
-            if self.warm_up_steps:
-                self.warm_up_steps -= 1
-                return self._warm_up(batch)
             return self._capture_and_compare(*batch)
-
-    def _warm_up(self, batch: tuple[Tensor, Tensor, Tensor | None]) -> Tensor:
-        """Do a step on another stream, as the capture will."""
-        if self.device.type != "cuda":
-            return self.step(*batch)
-        stream, current = torch.cuda.Stream(self.device), torch.cuda.current_stream(self.device)
-        stream.wait_stream(current)
-        with torch.cuda.stream(stream):
-            loss = self.step(*batch)
-        current.wait_stream(stream)
-        return loss
 
     def _capture_and_compare(
         self, images: Tensor, labels: Tensor, teacher_logits: Tensor | None
     ) -> Tensor:
-        """Do a step ordinarily, undo it, replay it, and keep the replay if both agree."""
+        """Do a step ordinarily, undo it, replay it, and keep the replay if both agree.
+
+        Every step is replayed from the first on, so that a resumed run, which captures anew, does
+        the same steps in the same way.
+        """
+        batch = (images, labels, teacher_logits)
         if teacher_logits is not None:
             self.teacher_logits = torch.zeros_like(teacher_logits, device=self.device)
         before, random = self._copy_state(), self._random_state()
-        loss = self.step(images, labels, teacher_logits)
-        after = self._copy_state()
+        self._warm_up(batch)
+        self._restore(before, random)
+        before = self._copy_state()  # now with the optimizer's
+        loss = self.step(*batch)
+        after, random_after = self._copy_state(), self._random_state()
         try:
             # Images, labels and logits are zero meanwhile: if the graph kept them, the comparison
             # would fail.
             replay = self.capture(lambda: self.step(self.images, self.labels, self.teacher_logits))
             self._restore(before, random)
-            replayed_loss = self._run_replay(replay, images, labels, teacher_logits)
+            replayed_loss = self._run_replay(replay, *batch)
             difference = _first_difference(before, after, self._copy_state())
             if not difference and not replayed_loss.isfinite():
                 difference = "loss"
@@ -187,10 +181,30 @@ class CapturedStep:
                 raise RuntimeError(f"the replay computes different {difference}")
         except RuntimeError as error:  # also the type of CUDA's errors, out of memory included
             self.refusal = str(error).partition("\n")[0][:300]
-            self._restore(after)
+            self._renew_generator()
+            self._restore(after, random_after)
             return loss
         self._replay = replay
         return replayed_loss
+
+    def _warm_up(self, batch: tuple[Tensor, Tensor, Tensor | None]) -> None:
+        """Do some steps, on another stream as the capture will."""
+        if self.device.type != "cuda":
+            for _ in range(WARM_UP_STEPS):
+                self.step(*batch)
+            return
+        stream, current = torch.cuda.Stream(self.device), torch.cuda.current_stream(self.device)
+        stream.wait_stream(current)
+        with torch.cuda.stream(stream):
+            for _ in range(WARM_UP_STEPS):
+                self.step(*batch)
+        current.wait_stream(stream)
+
+    def _renew_generator(self) -> None:
+        """Free torch's generator from a capture that failed, after which it refuses to draw."""
+        if self.device.type == "cuda":
+            generator = torch.cuda.default_generators[torch.cuda.current_device()]
+            generator.graphsafe_set_state(generator.clone_state())
 
     def _run_replay(
         self,
@@ -237,6 +251,9 @@ class CapturedStep:
     @torch.no_grad()
     def _restore(self, copies: Tensors, random: Tensor | None = None) -> None:
         for name, tensors in self.state().items():
+            if len(tensors) > len(copies[name]):  # the optimizer's, made since: all begin at zero
+                torch._foreach_zero_(list(tensors))
+                continue
             for tensor, saved in zip(tensors, copies[name], strict=True):
                 tensor.copy_(saved)
         if random is not None:

@@ -129,31 +129,39 @@ class _MatrixBatch:
         index = torch.full((len(cells), rows, columns), elements)  # padding: the zero at the end
         for number, cell in enumerate(cells):
             index[number, : cell.shape[0], : cell.shape[1]] = cell
-        self.shape = index.shape
-        self.index = index.flatten().to(device)
+        self.index = index.to(device)  # (N, R, C)
         self.inverse = index.flatten().argsort(stable=True)[:elements].to(device)
-        owners = torch.repeat_interleave(torch.arange(len(entries)), torch.tensor(self.sizes))
-        self.owners = owners.to(device)  # (E,), the number of each element's weight
+        counts = torch.tensor([group["matrices"] for group in self.groups])
+        numbers = torch.repeat_interleave(torch.arange(len(entries)), counts)
+        self.owners = None if len(cells) == len(entries) else numbers.to(device)
+        """(N,): the number of each matrix's weight; None if each weight is one matrix."""
         self.zero = torch.zeros(1, device=device)
         self.norms = torch.stack([norm for _, norm, _ in entries])  # (L,)
         self.update_norms = UPDATE_SIZE * self.norms * torch.tensor(scales, device=device)
 
     def update(self, updates: Sequence[Tensor]) -> None:
-        """Update the weights by these updates, orthogonalised; E elements in L weights."""
-        elements = torch.cat([*map(_in_memory_order, updates), self.zero])  # (E + 1,)
-        matrices = orthogonalise(elements[self.index].view(self.shape))  # (N, R, C)
-        directions = matrices.flatten()[self.inverse]  # (E,)
-        weights = torch.cat([_in_memory_order(weight) for weight in self.weights])  # (E,)
-        norms = torch.stack(list(torch._foreach_norm(self.weights)))  # (L,)
+        """Update the weights by these updates, orthogonalised; N matrices in L weights."""
+        elements = torch.cat([*map(_in_memory_order, updates), self.zero])
+        directions = orthogonalise(elements[self.index])  # (N, R, C)
+        elements = torch.cat([*map(_in_memory_order, self.weights), self.zero])
+        matrices = elements[self.index]  # (N, R, C)
+        norms = torch.linalg.vector_norm(matrices, dim=(1, 2))  # (N,)
+        if self.owners is not None:
+            # Not by index_add_, whose order of summation varies on a GPU.
+            one_hot = torch.arange(len(self.weights), device=norms.device)[:, None] == self.owners
+            norms = (one_hot * norms.square()).sum(1).sqrt()  # (L,)
         rescale = self.norms / norms.clamp_min(1e-12)
         lrs = [group["lr"] for group in self.groups]
         if all(lr is lrs[0] for lr in lrs):
             sizes = self.update_norms * lrs[0]
         else:
             sizes = self.update_norms * torch.stack([torch.as_tensor(lr) for lr in lrs])
-        weights = weights * rescale[self.owners] - directions * sizes[self.owners]
+        if self.owners is not None:
+            rescale, sizes = rescale[self.owners], sizes[self.owners]
+        matrices = matrices * rescale[:, None, None] - directions * sizes[:, None, None]
+        elements = matrices.flatten()[self.inverse]
         targets = [_in_memory_order(weight) for weight in self.weights]
-        torch._foreach_copy_(targets, list(weights.split(self.sizes)))
+        torch._foreach_copy_(targets, list(elements.split(self.sizes)))
 
 
 def _in_memory_order(tensor: Tensor) -> Tensor:

@@ -32,15 +32,15 @@ def build_optimizer(config: RunConfig, model: nn.Module) -> torch.optim.Optimize
     # One fused call per step instead of one for each of about forty small tensors.
     fused = device in ("cpu", "cuda")
     if config.optimizer == "sgd":
-        cycles = cycles_momentum(config)
-        sgd = CapturableSgd if device == "cuda" and cycles else torch.optim.SGD
-        return sgd(
-            groups,
-            lr=config.lr,
-            momentum=config.momentum,
-            nesterov=config.nesterov and config.momentum > 0,
-            fused=fused,
-        )
+        options: dict[str, Any] = {
+            "lr": config.lr,
+            "momentum": config.momentum,
+            "nesterov": config.nesterov and config.momentum > 0,
+            "fused": fused,
+        }
+        if device == "cuda":
+            return CapturableSgd(groups, cycles_momentum(config), **options)
+        return torch.optim.SGD(groups, **options)
     if config.optimizer == "adadelta":  # has no fused form; rho keeps its usual value
         return torch.optim.Adadelta(groups, lr=config.lr, rho=0.9, capturable=device == "cuda")
     adam = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
@@ -54,11 +54,20 @@ def cycles_momentum(config: RunConfig) -> bool:
 
 
 class CapturableSgd(torch.optim.SGD):
-    """SGD with momentum whose rate and momentum may be 0-d tensors on the parameters' device.
+    """SGD whose rate and, if it varies, momentum may be 0-d tensors on the parameters' device.
 
     torch's own takes the momentum as a number, which a CUDA graph keeps constant. The state has the
     same format.
+
+    Args:
+        groups: parameter groups.
+        varies_momentum: whether the momentum is a tensor.
+        options: as of `torch.optim.SGD`.
     """
+
+    def __init__(self, groups: list[dict[str, Any]], varies_momentum: bool, **options: Any):
+        super().__init__(groups, **options)
+        self.varies_momentum = varies_momentum
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -68,13 +77,27 @@ class CapturableSgd(torch.optim.SGD):
             if not weights:
                 continue
             gradients = [weight.grad for weight in weights]
-            if group["weight_decay"]:
-                decay = group["weight_decay"]
-                gradients = list(torch._foreach_add(gradients, weights, alpha=decay))
             for weight in weights:
                 if self.state[weight].get("momentum_buffer") is None:
                     self.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
             momenta = [self.state[weight]["momentum_buffer"] for weight in weights]
+            if not self.varies_momentum:
+                torch._fused_sgd_(
+                    weights,
+                    gradients,
+                    momenta,
+                    weight_decay=group["weight_decay"],
+                    momentum=group["momentum"],
+                    lr=group["lr"],
+                    dampening=0.0,
+                    nesterov=group["nesterov"],
+                    maximize=False,
+                    is_first_step=False,
+                )
+                continue
+            if group["weight_decay"]:
+                decay = group["weight_decay"]
+                gradients = list(torch._foreach_add(gradients, weights, alpha=decay))
             torch._foreach_mul_(momenta, group["momentum"])
             torch._foreach_add_(momenta, gradients)
             if group["nesterov"]:

@@ -48,6 +48,7 @@ __device__ void sum_slots(float4* values, int slot, int slots, int stride) {
 }
 
 __device__ void load_input(const float* x, float* tile) {
+#pragma unroll 1
   for (int at = threadIdx.x; at < CI * XH * XW; at += THREADS) {
     int channel = at / (XH * XW), place = at % (XH * XW);
     int line = place / XW - PAD, column = place % XW - PAD;
@@ -66,6 +67,7 @@ extern "C" __global__ void conv_forward(
   float* tile = (float*)(sums + SLOTS * CO4);         // [CI] planes
   int image = blockIdx.x;
   load_input(x + image * CI * H * W, tile);
+#pragma unroll 1
   for (int at = threadIdx.x; at < CI * 9 * CO4 * 4; at += THREADS) {
     int channel = at % (CO4 * 4), tap = at / (CO4 * 4) % 9, input = at / (CO4 * 4 * 9);
     ((float*)weights)[at] = channel < CO ? weight[(channel * CI + input) * 9 + tap] : 0.0f;
@@ -76,6 +78,7 @@ extern "C" __global__ void conv_forward(
   bool works = slot < SLOTS;
   float4 total = {0.0f, 0.0f, 0.0f, 0.0f};
   float* out = y + (image * CO + group * 4) * PIXELS;
+#pragma unroll 1
   for (int pixel = slot; works && pixel < PIXELS; pixel += SLOTS) {
     const float* corner = tile + pixel / OW * XW + pixel % OW;
     float4 sum = {0.0f, 0.0f, 0.0f, 0.0f};
@@ -105,6 +108,7 @@ extern "C" __global__ void conv_forward(
   total = sums[group];
   __syncthreads();
   float4 squares = {0.0f, 0.0f, 0.0f, 0.0f};
+#pragma unroll 1
   for (int pixel = slot; works && pixel < PIXELS; pixel += SLOTS) {
     float d = out[pixel] - total.x / PIXELS;
     squares.x += d * d;
@@ -144,12 +148,14 @@ extern "C" __global__ void norm_forward(
   int channel = blockIdx.x, slot = threadIdx.x;
   float count = (float)PIXELS * images;
   float4 total = {0.0f, 0.0f, 0.0f, 0.0f};
+#pragma unroll 1
   for (int image = slot; image < images; image += THREADS) total.x += partial[image * CO + channel].x;
   sums[slot] = total;
   sum_slots(sums + slot, slot, SLOTS, 1);
   float mean = sums[0].x / count;
   __syncthreads();
   total = {0.0f, 0.0f, 0.0f, 0.0f};
+#pragma unroll 1
   for (int image = slot; image < images; image += THREADS) {
     float2 own = partial[image * CO + channel];
     float d = own.x / PIXELS - mean;
@@ -170,6 +176,7 @@ extern "C" __global__ void norm_forward(
   }
   float factor = gamma[channel], summand = beta[channel];
   int first = blockIdx.y * images / gridDim.y, last = (blockIdx.y + 1) * images / gridDim.y;
+#pragma unroll 1
   for (int at = slot; at < (last - first) * PIXELS; at += THREADS) {
     int place = ((first + at / PIXELS) * CO + channel) * PIXELS + at % PIXELS;
     float value = fmaf((y[place] - mean) * scale, factor, summand);
@@ -189,6 +196,7 @@ extern "C" __global__ void norm_backward(
   float factor = gamma[channel], summand = beta[channel];
   int first = blockIdx.y * images / gridDim.y, last = (blockIdx.y + 1) * images / gridDim.y;
   float4 total = {0.0f, 0.0f, 0.0f, 0.0f};
+#pragma unroll 1
   for (int at = slot; at < (last - first) * PIXELS; at += THREADS) {
     int place = ((first + at / PIXELS) * CO + channel) * PIXELS + at % PIXELS;
     float normal = (y[place] - mean) * scale, g = dz[place];
@@ -232,11 +240,13 @@ extern "C" __global__ void conv_backward(
     }
   }
   load_input(x + image * CI * H * W, tile);
+#pragma unroll 1
   for (int at = threadIdx.x; at < CO * 9 * CI4 * 4; at += THREADS) {
     int input = at % (CI4 * 4), tap = at / (CI4 * 4) % 9, channel = at / (CI4 * 4 * 9);
     ((float*)weights)[at] = input < CI ? weight[(channel * CI + input) * 9 + tap] : 0.0f;
   }
   __syncthreads();
+#pragma unroll 1
   for (int at = threadIdx.x; at < CO * GH * GW; at += THREADS) {
     int channel = at / (GH * GW), place = at % (GH * GW);
     int line = place / GW - Q, column = place % GW - Q;
@@ -254,6 +264,7 @@ extern "C" __global__ void conv_backward(
   __syncthreads();
 
   if (dx) {
+#pragma unroll 1
     for (int at = threadIdx.x; at < CI4 * H * W; at += THREADS) {
       int group = at % CI4, pixel = at / CI4;
       const float* corner = gradient + pixel / W * GW + pixel % W;
@@ -278,11 +289,13 @@ extern "C" __global__ void conv_backward(
     }
   }
 
+#pragma unroll 1
   for (int at = threadIdx.x; at < PAIRS * SLICES; at += THREADS) {
     int pair = at % PAIRS, slice = at / PAIRS;
     const float* g = gradient + pair / CI * G_PLANE + Q * GW + Q;
     const float* source = tile + pair % CI * X_PLANE;
     float sum[9] = {0.0f};
+#pragma unroll 1
     for (int line = slice; line < OH; line += SLICES) {
       const float* row = source + line * XW;
       float window[3][3];
@@ -291,6 +304,7 @@ extern "C" __global__ void conv_backward(
         window[k][1] = row[k * XW];
         window[k][2] = row[k * XW + 1];
       }
+#pragma unroll 2
       for (int column = 0; column < OW; column++) {
         float value = g[line * GW + column];
 #pragma unroll
@@ -307,8 +321,10 @@ extern "C" __global__ void conv_backward(
     for (int tap = 0; tap < 9; tap++) sums[(slice * PAIRS + pair) * 9 + tap] = sum[tap];
   }
   __syncthreads();
+#pragma unroll 1
   for (int at = threadIdx.x; at < PAIRS * 9; at += THREADS) {
     float sum = 0.0f;
+#pragma unroll 1
     for (int slice = 0; slice < SLICES; slice++) sum += sums[slice * PAIRS * 9 + at];
     partial_dw[image * PAIRS * 9 + at] = sum;
   }

@@ -5,11 +5,15 @@ Source: https://docs.nvidia.com/cuda/nvrtc, and the CUDA driver API.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import glob
+import hashlib
+import os
 import site
 import sys
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -48,6 +52,7 @@ class Kernel:
         pointers = (ctypes.c_void_p * len(values))(
             *(ctypes.cast(ctypes.byref(value), ctypes.c_void_p) for value in values)
         )
+        _use_context()
         stream = ctypes.c_void_p(torch.cuda.current_stream().cuda_stream)
         size = (*grid, 1, threads, 1, 1)
         _check(_driver().cuLaunchKernel(self.function, *size, self.shared, stream, pointers, None))
@@ -65,7 +70,7 @@ def compile_kernels(source: str, shared: dict[str, int]) -> dict[str, Kernel]:
     """
     major, minor = torch.cuda.get_device_capability()
     binary = compile_source(source, f"sm_{major}{minor}")
-    torch.cuda.current_stream().synchronize()  # makes torch's context the current one
+    _use_context()
     module = ctypes.c_void_p()
     _check(_driver().cuModuleLoadData(ctypes.byref(module), binary))
     kernels = {}
@@ -79,9 +84,36 @@ def compile_kernels(source: str, shared: dict[str, int]) -> dict[str, Kernel]:
 def compile_source(source: str, architecture: str) -> bytes:
     """Return the machine code of CUDA C for an architecture such as "sm_90".
 
+    It is kept in the user's cache folder, since compiling takes about a second.
+
     Raises:
         CudaError: there is no NVRTC, or the source does not compile.
     """
+    path = _cache_path(source, architecture)
+    if path is not None and path.is_file():
+        return path.read_bytes()
+    binary = _compile(source, architecture)
+    if path is not None:
+        with contextlib.suppress(OSError):
+            part = path.with_suffix(f".{os.getpid()}")
+            part.write_bytes(binary)
+            part.replace(path)
+    return binary
+
+
+def _cache_path(source: str, architecture: str) -> Path | None:
+    """Return the file of compiled code, or None if there is no folder for it."""
+    key = hashlib.sha256(f"{torch.version.cuda} {architecture} {source}".encode()).hexdigest()
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = base / "inkling" / "cuda"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        return None
+    return folder / f"{key[:32]}.cubin"
+
+
+def _compile(source: str, architecture: str) -> bytes:
     nvrtc, program = _nvrtc(), ctypes.c_void_p()
     options = [f"--gpu-architecture={architecture}".encode(), b"--std=c++17"]
     code = ctypes.c_char_p(source.encode())
@@ -116,6 +148,22 @@ def _check(code: int) -> None:
         text = ctypes.c_char_p()
         _driver().cuGetErrorString(code, ctypes.byref(text))
         raise CudaError(f"CUDA error {code}: {(text.value or b'unknown').decode()}")
+
+
+def _use_context() -> None:
+    """Make torch's context the current one of this thread; autograd's threads may have none."""
+    current = ctypes.c_void_p()
+    _check(_driver().cuCtxGetCurrent(ctypes.byref(current)))
+    if not current.value:
+        _check(_driver().cuCtxSetCurrent(_context(torch.cuda.current_device())))
+
+
+@functools.cache
+def _context(number: int) -> ctypes.c_void_p:
+    device, context = ctypes.c_int(), ctypes.c_void_p()
+    _check(_driver().cuDeviceGet(ctypes.byref(device), number))
+    _check(_driver().cuDevicePrimaryCtxRetain(ctypes.byref(context), device))
+    return context
 
 
 @functools.cache

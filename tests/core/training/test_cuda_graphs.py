@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -9,7 +11,6 @@ from torch import nn
 from core.config import OPTIMIZERS, RunConfig
 from core.training import compiled_step, optimizers
 from core.training.cuda_graphs import (
-    WARM_UP_STEPS,
     CapturedStep,
     capture_obstacle,
     mutable_state,
@@ -134,7 +135,7 @@ def test_a_replayed_run_equals_an_ordinary_one(optimizer, digits):
     ordinary, rows, losses = train(config, digits)
     training, again, same = train(config, digits, replays)
     assert training.captured.refusal == ""
-    assert replays.count == 2 * 8 - WARM_UP_STEPS  # all but the warm-up and the two smaller batches
+    assert replays.count == 2 * 8  # all but the two smaller batches
     assert losses == pytest.approx(same, rel=1e-4)
     _, _, without = train(config, digits, None)  # with Python numbers
     assert losses == pytest.approx(without, rel=1e-4)
@@ -238,7 +239,9 @@ def test_a_momentum_that_varies_is_replayed(digits, monkeypatch):
         config = config.changed(**changes)
         ordinary, _, losses = train(config, digits)
         with monkeypatch.context() as patch:
-            patch.setattr(torch.optim, "SGD", optimizers.CapturableSgd)
+            patch.setattr(
+                torch.optim, "SGD", partial(optimizers.CapturableSgd, varies_momentum=True)
+            )
             training, _, same = train(config, digits, Replays())
         assert training.captured.refusal == ""
         assert losses == pytest.approx(same, rel=1e-4)

@@ -22,6 +22,8 @@ from core.training.trainer import Training
 pytestmark = [
     pytest.mark.cuda,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="There is no CUDA GPU here."),
+    # Autograd's thread gets its context in the first product of matrices; torch says so once.
+    pytest.mark.filterwarnings("ignore:Attempting to run cuBLAS"),
 ]
 SMALL = RunConfig(
     layers=(
