@@ -38,7 +38,8 @@ INLINE vec activation_slope(vec x, vec dy, const int ACTIVATION) {
 }
 
 INLINE void activation_apply(const float *x, float *y, const int VECTORS, const int ACTIVATION) {
-    for (int i = 0; i < VECTORS; i++) store(y + i * LANES, activate(load(x + i * LANES), ACTIVATION));
+    for (int i = 0; i < VECTORS; i++)
+        store(y + i * LANES, activate(load(x + i * LANES), ACTIVATION));
 }
 
 INLINE void activation_gradient(const float *x, const float *dy, float *dx, const int VECTORS,

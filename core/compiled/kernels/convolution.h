@@ -6,14 +6,14 @@
 // loop has a special case at the edges. Each loop keeps a block of sums in registers: about as many
 // as the processor has, less those for what is multiplied.
 //
-// The functions whose names end in `_padded` compute a whole chunk from copies that `padding.h` made
-// before, perhaps with batch norm on the way.
+// The functions whose names end in `_padded` compute a whole chunk from copies that `padding.h`
+// made before, perhaps with batch norm on the way.
 //
 // Scratch, in floats, for LINES lines of the output (or of dx):
 //   conv_forward, conv_weight_gradient: LANES IN ((LINES - 1) STRIDE + KERNEL) (WIDTH + 2 PADDING),
 //     not used if PADDING = 0
-//   conv_input_gradient: LANES OUT (LINES + KERNEL - 1) (WIDTH + KERNEL - 1), not used if KERNEL = 1
-//     and STRIDE = 1 and PADDING = 0
+//   conv_input_gradient: LANES OUT (LINES + KERNEL - 1) (WIDTH + KERNEL - 1),
+//     not used if KERNEL = 1, STRIDE = 1 and PADDING = 0
 #pragma once
 #include "norm.h"
 #include "padding.h"
@@ -59,7 +59,7 @@ INLINE void conv_block(const vec *x, const float *w, const float *bias, vec *y, 
                        const int COLUMNS, const int IN, const int KERNEL, const int STRIDE,
                        const int FLIP, const int X_CHANNEL, const int X_LINE, const int W_OUT,
                        const int W_IN, const int Y_CHANNEL) {
-    const int LAST = KERNEL * KERNEL - 1; // tap
+    const int LAST = KERNEL * KERNEL - 1; // number of the last tap
     vec sum[OUTPUTS][SUMS];
     UNROLL for (int o = 0; o < BLOCK; o++)
         UNROLL for (int j = 0; j < COLUMNS; j++) sum[o][j] = splat(bias ? bias[o] : 0);
@@ -248,7 +248,8 @@ INLINE void weight_lines(const vec *x, const vec *dy, float *dw, const int BLOCK
                          WIDTH, STRIDE, X_LINE, Y_CHANNEL, Y_LINE, INPUTS, lines);
         if (REST)
             weight_block(x + (INPUTS - REST) * X_CHANNEL, dy, dw + INPUTS - REST, BLOCK, REST,
-                         REST, 0, X_CHANNEL, WIDTH, STRIDE, X_LINE, Y_CHANNEL, Y_LINE, INPUTS, lines);
+                         REST, 0, X_CHANNEL, WIDTH, STRIDE, X_LINE, Y_CHANNEL, Y_LINE, INPUTS,
+                         lines);
     } else if (TAPS <= ROOM) { // streams: all taps of one input channel
         for (int i = 0; i < INPUTS; i++)
             weight_block(x + i * X_CHANNEL, dy, dw + i * TAPS, BLOCK, TAPS, KERNEL, X_LINE, 1,
@@ -264,7 +265,8 @@ INLINE void weight_lines(const vec *x, const vec *dy, float *dw, const int BLOCK
                                  STRIDE, X_LINE, Y_CHANNEL, Y_LINE, INPUTS * TAPS, lines);
                 if (REST)
                     weight_block(from + KERNEL - REST, dy, to + KERNEL - REST, BLOCK, REST, REST,
-                                 0, 1, WIDTH, STRIDE, X_LINE, Y_CHANNEL, Y_LINE, INPUTS * TAPS, lines);
+                                 0, 1, WIDTH, STRIDE, X_LINE, Y_CHANNEL, Y_LINE, INPUTS * TAPS,
+                                 lines);
             }
     }
 }

@@ -128,7 +128,7 @@ INLINE void norm_input_gradient(const float *x, const float *dy, const float *sc
     }
 }
 
-// The largest activation(x * scale + offset) in a window, the first one of equal ones, line by line.
+// The largest activation(x * scale + offset) in a window; of equal ones the first, line by line.
 struct Maximum {
     vec value, x;
     ivec place;

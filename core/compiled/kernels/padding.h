@@ -68,7 +68,8 @@ INLINE void pad_norm(const float *x, const float *scale, const float *offset, fl
             const vec *values = (const vec *)x + (c * HEIGHT + line) * WIDTH;
             vec *to = (vec *)padded + ((line + PADDING) * CHANNELS + c) * PADDED + PADDING;
             const float factor = scale[c], shift = offset[c];
-            for (int p = 0; p < WIDTH; p++) to[p] = activate(values[p] * factor + shift, ACTIVATION);
+            for (int p = 0; p < WIDTH; p++)
+                to[p] = activate(values[p] * factor + shift, ACTIVATION);
         }
 }
 

@@ -126,7 +126,8 @@ INLINE void space_to_depth(const float *x, float *y, const int CHANNELS, const i
                 int channel = (c * BLOCK + line % BLOCK) * BLOCK + column % BLOCK;
                 int pixel = line / BLOCK * (WIDTH / BLOCK) + column / BLOCK;
                 size_t target = (size_t)channel * (HEIGHT / BLOCK) * (WIDTH / BLOCK) + pixel;
-                store(y + target * LANES, load(x + (((size_t)c * HEIGHT + line) * WIDTH + column) * LANES));
+                size_t source = ((size_t)c * HEIGHT + line) * WIDTH + column;
+                store(y + target * LANES, load(x + source * LANES));
             }
 }
 
@@ -139,6 +140,7 @@ INLINE void space_to_depth_gradient(const float *dy, float *dx, const int CHANNE
                 int channel = (c * BLOCK + line % BLOCK) * BLOCK + column % BLOCK;
                 int pixel = line / BLOCK * (WIDTH / BLOCK) + column / BLOCK;
                 size_t source = (size_t)channel * (HEIGHT / BLOCK) * (WIDTH / BLOCK) + pixel;
-                store(dx + (((size_t)c * HEIGHT + line) * WIDTH + column) * LANES, load(dy + source * LANES));
+                size_t target = ((size_t)c * HEIGHT + line) * WIDTH + column;
+                store(dx + target * LANES, load(dy + source * LANES));
             }
 }
