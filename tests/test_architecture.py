@@ -32,6 +32,7 @@ MAY_BE_HEAVY = {
     "core.exports.script",
     "core.exports.template",
     "core.models.cuda.conv_norm",
+    "core.models.cuda.muon",
     "core.models.cuda.nvrtc",
     "core.models.network",
     "core.models.stacked.network",

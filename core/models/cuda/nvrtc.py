@@ -19,6 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from core.user_cache import cache_folder
+
 _SHARED_LIMIT_ATTRIBUTE = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 _DEFAULT_SHARED = 40_000  # bytes; with static shared memory, up to 48 KB need no permission
 
@@ -104,10 +106,9 @@ def compile_source(source: str, architecture: str) -> bytes:
 def _cache_path(source: str, architecture: str) -> Path | None:
     """Return the file of compiled code, or None if there is no folder for it."""
     key = hashlib.sha256(f"{torch.version.cuda} {architecture} {source}".encode()).hexdigest()
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = base / "inkling" / "cuda"
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder = cache_folder() / "cuda"
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError:
         return None
     return folder / f"{key[:32]}.cubin"
