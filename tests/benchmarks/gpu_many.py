@@ -28,7 +28,7 @@ from measuring import machine, parser, report, table  # noqa: E402
 from core.config import RunConfig  # noqa: E402
 from core.data import dataset  # noqa: E402
 from core.models.batch_last.layers import BatchNorm2d  # noqa: E402
-from core.models.stacked import conv_kernels, norm_kernels  # noqa: E402
+from core.models.stacked import conv_kernels, matrix_kernels, norm_kernels  # noqa: E402
 from core.models.stacked.network import CONV_METHODS, StackedConv2d  # noqa: E402
 from core.recipes import RECIPES, recipe  # noqa: E402
 from core.training.plan import plan  # noqa: E402
@@ -317,6 +317,10 @@ def tune(base: RunConfig, data: dataset.Mnist, chosen: Any) -> str:
         for programs in (512, 1_024, 2_048, 4_096):
             settings = {"NORM_VALUES": values, "NORM_PROGRAMS": programs}
             measure("norm, both passes", settings, norm_kernels, norms)
+    matrices = torch.randn(9 * count, 8, 72, device="cuda")
+    for warps in (4, 1, 2, 8):
+        work = partial(matrix_kernels.orthogonalise, matrices)
+        measure("orthogonalisation", {"WARPS": warps}, matrix_kernels, [work])
     shapes = [f"{a} to {b}, {side}x{side}" for a, b, side in SHAPES]
     rows = [(*row, *[""] * (2 + len(shapes) - len(row))) for row in rows]
     return (

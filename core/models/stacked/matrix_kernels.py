@@ -15,6 +15,7 @@ except ImportError:  # there is none for this system
     triton = None
 
 MAX_ROWS, MAX_COLUMNS = 16, 256  # that fit into a program's registers
+WARPS = 4  # of a program
 MIN_SIDE = 16  # of the tiles that Triton multiplies
 
 
@@ -36,7 +37,7 @@ def orthogonalise(matrices: Tensor) -> Tensor:
     _orthogonalise_kernel[(len(matrices),)](
         matrices, out, rows, columns,
         ROWS=max(MIN_SIDE, triton.next_power_of_2(rows)),
-        COLUMNS=max(MIN_SIDE, triton.next_power_of_2(columns)),
+        COLUMNS=max(MIN_SIDE, triton.next_power_of_2(columns)), num_warps=WARPS,
     )  # fmt: skip
     return out
 
