@@ -23,7 +23,7 @@ def memory_bytes(cgroup_limits: tuple[str, ...] = _CGROUP_LIMITS) -> int:
     memory = int(psutil.virtual_memory().total)
     for path in cgroup_limits:
         try:
-            text = Path(path).read_text().strip()
+            text = Path(path).read_text(encoding="ascii").strip()
         except OSError:
             continue
         if text.isdigit() and int(text) > 0:  # "max": no limit

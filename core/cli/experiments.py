@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from core.cli import watch
-from core.cli.options import recipe_option, with_changes
+from core.cli.options import recipe_option, warn_unused, with_changes
 from core.cli.output import (
     Force,
     Json,
@@ -154,6 +154,7 @@ def lr_range_(
     if run is not None and recipe_name is not None:
         raise UserError("name a run or a recipe to start from, not both.")
     config = _config_for_test(run, recipe_name, changes)
+    warn_unused(config, changes, set_by_test=lr_range.SET_BY_TEST)
     rates = lr_range.learning_rates(config, steps, low, high)
     plan(config)
     state, teacher = lr_range_job.initial_weights(run), loading.load_teacher(config)

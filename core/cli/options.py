@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,15 +74,31 @@ def recipe_option() -> Any:
     )
 
 
-def warn_unused(config: RunConfig, changes: Iterable[str]) -> None:
+def warn_unused(
+    config: RunConfig,
+    changes: Iterable[str],
+    *,
+    varied: Container[str] = (),
+    set_by_test: Container[str] = (),
+) -> None:
     """Warn on standard error about given options that have no effect.
 
     Args:
         config: the config with the options applied.
         changes: the fields that were given.
+        varied: the fields that a sweep varies.
+        set_by_test: the fields that a range test sets itself.
     """
     unused = unused_fields(config)
-    for name in (name for name in changes if name in unused):
+    for name in changes:
+        if name in set_by_test:
+            print_message(f"Warning: {_flag(name)} has no effect in a range test.")
+            continue
+        if name in varied:
+            print_message(f"Warning: {_flag(name)} has no effect: the sweep varies it.")
+            continue
+        if name not in unused or unused[name].field in varied:
+            continue
         cause = unused[name]
         value = getattr(config, cause.field)
         shown_value = "" if isinstance(value, bool | tuple) else f" {value}"

@@ -21,7 +21,7 @@ from core.cli.output import (
     print_text,
 )
 from core.errors import UserError
-from core.runs import control, run_names, run_queue, store
+from core.runs import control, folders, run_names, run_queue, store
 from core.runs.run import Run
 
 
@@ -48,6 +48,7 @@ def runs(
     json_: Json = False,
 ) -> None:
     """List the runs, newest first."""
+    folders.check_folder(folders.checkpoints_folder())
     # The worker that should have started them may have been killed; then this command does.
     run_queue.start_waiting()
     if groups:

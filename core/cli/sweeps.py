@@ -9,7 +9,7 @@ import typer
 
 from core.cli import experiments as experiment_commands
 from core.cli import watch
-from core.cli.options import recipe_option, with_changes
+from core.cli.options import recipe_option, warn_unused, with_changes
 from core.cli.output import (
     Detach,
     Json,
@@ -129,9 +129,11 @@ def start(
 
     Ctrl-C stops this worker; `sweep work` continues the sweep, here or on other machines.
     """
+    given = list(changes)
     changes.setdefault("holdout", HOLDOUT)
     config = (recipe(recipe_name).config if recipe_name else RunConfig()).changed(**changes)
     space = search_space.parse_space(_parse_vary(vary or [], widths), config)
+    warn_unused(config, given, varied=space)
     sweep = Sweep(
         name, config, space, aim, sampler, pruner, runs, minutes, max_parameters, recipe_name
     )

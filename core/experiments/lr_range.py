@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from core.data.dataset import Mnist
 
 STEPS = 300
+# Fields of a config that the test sets itself; `_config_for_test` and the rates replace them.
+SET_BY_TEST = frozenset({"lr", "max_lr", "warmup", "anneal", "gamma", "epochs", "ema_decay"})
 MIN_STEPS, MAX_STEPS = 50, 2_000
 MIN_LR, MAX_LR = 1e-8, 10.0
 RANGES = {

@@ -88,7 +88,7 @@ def build_script(run: Run) -> str:
         '"RUN_WEIGHTS"': f'"""\n{base64.encodebytes(weights).decode()}"""',
         "RUN_DESCRIPTION": _description(run),
     }
-    text = Path(__file__).with_name("template.py").read_text("utf-8")
+    text = Path(__file__).with_name("template.py").read_text(encoding="utf-8")
     text = text[text.index('"""') :]  # without the template's own header
     for word, code in parts.items():
         text = text.replace(word, code)

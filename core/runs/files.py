@@ -9,6 +9,7 @@ import contextlib
 import errno
 import json
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +31,7 @@ RESERVE_BYTES = 32_768  # enough for a status, an event and some lines of the lo
 MAX_JSON_BYTES = 8_000_000
 # Windows refuses to replace, move or delete a file while another process reads it.
 RETRY_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+WINDOWS_PATH = 200  # characters; 260 are allowed, and temporary files have longer names
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 T = TypeVar("T")
@@ -212,12 +214,19 @@ def disk_full_error(path: Path) -> DiskFullError:
 def _to_run_error(error: OSError, path: Path) -> RunError:
     if error.errno in _FULL:
         return disk_full_error(path)
+    # Windows says of such a path that it does not exist.
+    too_long = sys.platform == "win32" and len(str(path)) > WINDOWS_PATH
+    if too_long or error.errno == errno.ENAMETOOLONG:
+        return RunError(
+            f"{path.name} could not be written: its path has {len(str(path))} characters, more "
+            "than this system takes. Set INKLING_CHECKPOINTS to a folder with a shorter path."
+        )
     return RunError(f"{path.name} could not be written: {error.strerror}.")
 
 
 def _sync_folder(folder: Path) -> None:
     # A rename is on the disk only when its folder is; Windows neither can nor needs to do this.
-    if os.name == "posix":
+    if sys.platform != "win32":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)

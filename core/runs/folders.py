@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from core.errors import RunError
 from core.runs import files
 
 # A folder with none of these is not a run.
@@ -28,6 +29,26 @@ SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints"
 def checkpoints_folder() -> Path:
     """Return the folder of all runs: $INKLING_CHECKPOINTS, or checkpoints/ of the project."""
     return Path(os.path.expanduser(os.environ.get("INKLING_CHECKPOINTS") or SHIPPED)).resolve()
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a checkpoints folder that is something else, or that cannot be read.
+
+    A folder that does not exist yet is valid: the first run makes it.
+
+    Raises:
+        RunError: says what is there instead.
+    """
+    try:
+        os.scandir(folder).close()
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        raise RunError(
+            f"{folder} is a file, not a folder of runs; set INKLING_CHECKPOINTS to a folder."
+        ) from None
+    except OSError as error:
+        raise RunError(f"the folder of runs, {folder}, cannot be read: {error.strerror}.") from None
 
 
 def list_entries(folder: Path) -> list[Path]:

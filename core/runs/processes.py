@@ -72,11 +72,11 @@ def _start_of(process: psutil.Process) -> str:
     if not _BOOT_ID.exists():
         return f"{process.create_time() - (psutil.boot_time() - _BOOT_TIME):.2f}"
     try:
-        stat = Path(f"/proc/{process.pid}/stat").read_text()
+        stat = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         raise psutil.NoSuchProcess(process.pid) from None
     # Field 22 of proc_pid_stat(5); the command's name before it may hold spaces and brackets.
-    return f"{_BOOT_ID.read_text().strip()}/{stat.rpartition(')')[2].split()[19]}"
+    return f"{_BOOT_ID.read_text(encoding='ascii').strip()}/{stat.rpartition(')')[2].split()[19]}"
 
 
 def _is_same_start(start: str, other: str) -> bool:

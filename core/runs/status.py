@@ -33,6 +33,8 @@ LIVE_STATES = ("running", "pausing")
 RESUMABLE_STATES = ("paused", "stopped", "failed", "crashed")
 ACTIONS = ("stop", "pause", "pause-after-epoch")
 MIN_LR_FACTOR, MAX_LR_FACTOR = 0.001, 1_000.0  # of the learning rate
+# Windows has local times only from 1970 to 3000; others overflow at the ends of the calendar.
+EARLIEST, LATEST = datetime(1970, 1, 2, tzinfo=UTC), datetime(2999, 1, 1, tzinfo=UTC)
 LOG = "log.txt"
 WORKER_LOCK = ".worker.lock"  # held by a worker for as long as it lives
 
@@ -154,11 +156,14 @@ def parse_time(text: Any) -> datetime:
     """Parse an ISO 8601 time; without a time zone, it is in UTC.
 
     Raises:
-        RunError: the text is not a time.
+        RunError: the text is not a time, or not one that every system can show in its time zone.
     """
     try:
         value = datetime.fromisoformat(text)
-        return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
+        value = (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
+        if not EARLIEST <= value < LATEST:
+            raise ValueError
+        return value
     except (TypeError, ValueError, OverflowError):
         raise RunError(f"{str(text)[:40]!r} is not a time.") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ def open_run(name: str, folder: Path | None = None) -> Run:
     """
     folder = folder or checkpoints_folder()
     path = folder / check_name(name)
-    if not path.exists():
+    # Where case is ignored, a path exists under names that the run does not have.
+    if not path.exists() or name not in os.listdir(folder):
         raise RunError(f"there is no run {name!r}.")
     try:
         return read_run(path)

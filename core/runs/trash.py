@@ -160,7 +160,7 @@ def _find_path(key: str, folder: Path) -> Path:
 
 def _describe(path: Path) -> TrashedRun:
     name, _, stamp = path.name.rpartition("~")
-    seconds = int(stamp) / 1_000 if stamp.isascii() and stamp.isdigit() and len(stamp) < 15 else 0
+    seconds = int(stamp) / 1_000 if stamp.isascii() and stamp.isdigit() and len(stamp) < 14 else 0
     size = (
         measure_bytes(path) if path.is_dir() and not path.is_symlink() else os.lstat(path).st_size
     )

@@ -31,6 +31,15 @@ DRIVERS = {
     "mysql": "mysql+pymysql",
     "sqlite": "sqlite",
 }
+MAX_TEXT, MAX_TEXTS = 1_000_000, 64_000_000  # characters of one text, and of a table's texts
+# Optuna's tables with texts of any length.
+_TEXTS = (
+    ("study_user_attributes", "value_json"),
+    ("study_system_attributes", "value_json"),
+    ("trial_user_attributes", "value_json"),
+    ("trial_system_attributes", "value_json"),
+    ("trial_params", "distribution_json"),
+)
 _PACKAGES = {"psycopg": "psycopg[binary]"}
 _EXAMPLES = "postgresql://user@host/database or mysql://user@host/database"
 
@@ -90,9 +99,34 @@ def connect(url: str | None = None, folder: Path | None = None) -> RDBStorage:
     elif path is not None:
         _open.cache_clear()  # an open connection would go on with the deleted file
     try:
-        return _open(address, HEARTBEAT, GRACE, inode)
+        opened = _open(address, HEARTBEAT, GRACE, inode)
     except RuntimeError as error:
         raise RunError(_describe_version(str(error), address)) from None
+    _check_sizes(opened)
+    return opened
+
+
+def _check_sizes(storage: RDBStorage) -> None:
+    """Refuse a storage with texts too large to be a sweep's, before any of them is read.
+
+    Whoever shares a storage can write to it, and Optuna reads whole tables into memory.
+
+    Raises:
+        RunError: a text, or all texts of one kind together, are too large.
+    """
+    from sqlalchemy import text
+
+    with storage.engine.connect() as connection:
+        for table, column in _TEXTS:
+            sizes = f"SELECT MAX(LENGTH({column})), SUM(LENGTH({column})) FROM {table}"
+            largest, total = connection.execute(text(sizes)).one()
+            if (largest or 0) > MAX_TEXT or (total or 0) > MAX_TEXTS:
+                raise RunError(
+                    f"the storage holds {table} with {(total or 0) / 1e6:,.1f} MB of text, the "
+                    f"largest with {(largest or 0) / 1e6:,.1f} MB; a sweep needs far less than "
+                    f"{MAX_TEXT / 1e6:.0f} MB for one. Remove what is not a sweep's, or use "
+                    "another storage."
+                )
 
 
 @lru_cache(maxsize=8)

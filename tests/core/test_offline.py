@@ -1,11 +1,19 @@
-"""Training, reports, exports and predictions open no connection and report no usage."""
+"""Training, reports, exports, predictions and the app connect to nobody and report no usage."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+from raw_client import Client
+from serving import serve
+
+from tests.made import made_run
+
+ROOT = Path(__file__).parents[2]
 
 HOOK = """
 import os, sys
@@ -55,26 +63,31 @@ for command in (
 """
 
 
-def test_everything_from_training_to_prediction_stays_offline(tmp_path):
-    site, home, work = (tmp_path / name for name in ("site", "home", "work"))
-    for folder in (site, home, work):
-        folder.mkdir()
+def make_environment(folder: Path) -> dict[str, str]:
+    """Variables under which every process notes its connections in a file, with a new home."""
+    site, home = folder / "site", folder / "home"
+    for place in (site, home):
+        place.mkdir()
     (site / "sitecustomize.py").write_text(HOOK)
-    (work / "everything.py").write_text(EVERYTHING)
-    root = Path(__file__).parents[2]
-    connections = tmp_path / "connections"
     environment = {
         name: value
         for name, value in os.environ.items()
         if name not in ("XDG_CACHE_HOME", "ORT_DISABLE_TELEMETRY", "NO_ALBUMENTATIONS_UPDATE")
     }
-    environment |= {
-        "PYTHONPATH": f"{site}{os.pathsep}{root}",
-        "CONNECTIONS": str(connections),
+    return environment | {
+        "PYTHONPATH": f"{site}{os.pathsep}{ROOT}",
+        "CONNECTIONS": str(folder / "connections"),
         "HOME": str(home),
-        "INKLING_CHECKPOINTS": str(tmp_path / "checkpoints"),
-        "INKLING_DATA": str(tmp_path / "data"),
+        "INKLING_CHECKPOINTS": str(folder / "checkpoints"),
+        "INKLING_DATA": str(folder / "data"),
     }
+
+
+def test_everything_from_training_to_prediction_stays_offline(tmp_path):
+    work, connections = tmp_path / "work", tmp_path / "connections"
+    work.mkdir()
+    (work / "everything.py").write_text(EVERYTHING)
+    environment = make_environment(tmp_path)
     done = subprocess.run(
         [sys.executable, "everything.py"],
         cwd=work,
@@ -87,7 +100,23 @@ def test_everything_from_training_to_prediction_stays_offline(tmp_path):
     assert not connections.exists(), connections.read_text()
     assert {"mine.onnx", "mine.pt2", "mine.py", "report.html"} <= {p.name for p in work.iterdir()}
     # onnxruntime's native code is out of the hook's sight, but keeps a device id and a database.
+    home = Path(environment["HOME"])
     assert not [path for path in home.rglob("*") if "onnxruntime" in str(path)]
+
+
+def test_the_app_and_its_pages_stay_offline(tmp_path):
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    made_run(folder, "mine", done=2)
+    environment = make_environment(tmp_path)
+    # The data folder is empty, so a page that shows digits offers the download, and must not begin.
+    with serve(folder, **environment) as address, Client(address) as client:
+        for page in ("", "story", "data", "model", "train", "runs", "experiments", "draw"):
+            client.rerun(page, "run=mine" if page == "train" else "")
+            assert client.title.endswith("Inkling")
+        time.sleep(1)  # what the server does in the background
+    connections = tmp_path / "connections"
+    assert not connections.exists(), connections.read_text()
 
 
 def test_the_hook_sees_connections(tmp_path):

@@ -35,12 +35,24 @@ LAPTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 PROBES = re.compile(r"/\w+/_stcore/(health|host-config)$")
 
 
-@contextlib.contextmanager
-def serve(checkpoints: Path, **environment: str) -> Iterator[str]:
-    """Start the app as a user would, on a free port, and give its address."""
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return int(free.getsockname()[1])
+
+
+@contextlib.contextmanager
+def serve(checkpoints: Path, *options: str, path: str = "", **environment: str) -> Iterator[str]:
+    """Start the app as a user would, on a free port, and give its address.
+
+    Args:
+        checkpoints: the folder of runs.
+        options: for Streamlit's command line.
+        path: the base path that the options set, such as "/inkling".
+        environment: variables.
+    """
+    port = free_port()
     log = Path(tempfile.gettempdir()) / f"inkling-server-{port}.log"
     with open(log, "w") as output:
         server = subprocess.Popen(
@@ -52,6 +64,7 @@ def serve(checkpoints: Path, **environment: str) -> Iterator[str]:
                 "streamlit_app.py",
                 "--server.port",
                 str(port),
+                *options,
             ],
             cwd=ROOT,
             env={**os.environ, "INKLING_CHECKPOINTS": str(checkpoints), **environment},
@@ -59,7 +72,7 @@ def serve(checkpoints: Path, **environment: str) -> Iterator[str]:
             stderr=output,
         )
     try:
-        address = f"http://localhost:{port}"
+        address = f"http://localhost:{port}{path}"
         _wait_for(f"{address}/_stcore/health", server, log)
         yield address
     finally:

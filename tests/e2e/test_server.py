@@ -21,7 +21,7 @@ def websocket(app: str, host: str | None = None, origin: str | None = None) -> I
     """Open Streamlit's websocket and yield the status of its handshake; 101 if it is open."""
     address = urlsplit(app)
     connection = http.client.HTTPConnection(address.hostname, address.port, timeout=60)
-    connection.putrequest("GET", "/_stcore/stream", skip_host=True)
+    connection.putrequest("GET", f"{address.path}/_stcore/stream", skip_host=True)
     headers = {
         "Host": host or address.netloc,
         "Upgrade": "websocket",

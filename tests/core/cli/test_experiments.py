@@ -234,3 +234,13 @@ def test_a_refused_export_writes_nothing(core, folder, tmp_path, monkeypatch):
     monkeypatch.setattr(exports, "_test_images", lambda test: np.zeros((20, 28, 28), np.uint8))
     assert "cannot be loaded again" in run_refused(core, "export", "run")
     assert list(tmp_path.glob("*.onnx")) == []
+
+
+def test_an_option_that_a_range_test_sets_itself_is_warned_about(core, monkeypatch):
+    monkeypatch.setattr(lr_range, "run_test", lambda *arguments: iter(()))
+    arguments = ("--recipe", "final", "--lr", "0.1", "--epochs", "3", "--batch-size", "100")
+    _, _, error = core("lr-range", *arguments, "--holdout-seed", "2", "--json")
+    warnings = [line for line in error.splitlines() if line.startswith("Warning")]
+    assert len(warnings) == 3
+    for option in ("--lr", "--epochs", "--holdout-seed"):
+        assert any(line.startswith(f"Warning: {option} has no effect") for line in warnings)

@@ -249,3 +249,16 @@ def test_a_real_run_trains_one_epoch_pauses_and_is_forked(core, mnist):
     forked = run_json(core, "fork", "a", "--name", "b", "--epochs", "1", *config[2:])
     assert (forked["state"], forked["parent"]["epoch"]) == ("finished", 2)
     assert forked["epochs"][0]["train_loss"] < first["epochs"][0]["train_loss"]
+
+
+def test_a_checkpoints_path_that_is_a_file_is_named(core, tmp_path, monkeypatch):
+    file = tmp_path / "notes.txt"
+    file.write_text("not a folder")
+    monkeypatch.setenv("INKLING_CHECKPOINTS", str(file))
+    message = run_refused(core, "runs")
+    assert str(file) in message
+    assert "INKLING_CHECKPOINTS" in message
+    monkeypatch.setenv("INKLING_CHECKPOINTS", str(file / "below"))
+    assert str(file / "below") in run_refused(core, "runs")
+    monkeypatch.setenv("INKLING_CHECKPOINTS", str(tmp_path / "not yet"))
+    assert core("runs")[0] == 0

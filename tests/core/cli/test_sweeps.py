@@ -174,3 +174,16 @@ def test_a_damaged_sweep_does_not_hide_the_others(core):
     status, text, errors = core("sweep", "status")
     assert (status, text.split(":")[0]) == (0, "mine")
     assert "other is damaged" in errors
+
+
+def test_an_option_without_effect_in_a_sweep_is_warned_about(core):
+    arguments = ("sweep", "start", "mine", "--recipe", "final", "--runs", "1", "--epochs", "1")
+    vary = ("--vary", "max_lr=0.1,0.2", "--vary", "optimizer=sgd,adam")
+    given = ("--max-lr", "0.3", "--lr", "0.1", "--optimizer", "adam", "--no-nesterov")
+    status, _, error = core(*arguments, *vary, "--schedule", "one-cycle", *given)
+    assert status == 0, error
+    warnings = [line for line in error.splitlines() if line.startswith("Warning")]
+    # Nesterov counts in those runs that have SGD.
+    assert [line.split()[1] for line in warnings] == ["--lr", "--max-lr", "--optimizer"]
+    assert "varies" in warnings[1]
+    assert "use --max-lr" in warnings[0]

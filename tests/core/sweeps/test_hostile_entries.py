@@ -6,6 +6,7 @@ import contextlib
 import json
 import random
 import sqlite3
+import tracemalloc
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -167,3 +168,22 @@ def test_hostile_rows_are_shown_or_refused(table, column):
 def show(name: str) -> None:
     study.list_names()
     check_shown(study.read(name))
+
+
+@pytest.mark.parametrize("table", ["study_user_attributes", "trial_user_attributes"])
+@pytest.mark.parametrize("hidden", [False, True])
+def test_texts_of_many_megabytes_are_refused_before_they_are_read(table, hidden):
+    study.create(made(runs=2))
+    work()
+    megabytes = 8
+    value = json.dumps("x" * megabytes * 10**6)
+    if hidden:  # among the attributes of another program's study or trial
+        execute(f"INSERT INTO {table} (key, value_json) VALUES (?, ?)", "other", value)
+    else:
+        execute(f"UPDATE {table} SET value_json = ?", value)
+    tracemalloc.start()
+    for action in (study.read, study.stop, lambda name: study.list_names()):
+        with pytest.raises(RunError, match=table):
+            action("made")
+    assert tracemalloc.get_traced_memory()[1] < megabytes * 10**6 / 2
+    tracemalloc.stop()
