@@ -19,7 +19,7 @@ COPY requirements.txt constraints.txt ./
 RUN if [ -n "$TORCH_INDEX" ]; then \
         pip install -c constraints.txt --index-url "$TORCH_INDEX" torch torchvision; \
     fi \
-    && pip install -r requirements.txt -c constraints.txt
+    && pip install -r requirements.txt "streamlit[auth]" -c constraints.txt
 
 COPY .streamlit .streamlit
 COPY core core

@@ -16,6 +16,18 @@ from pages.ui.runs.table import draw_table, filter_runs, select_entries
 from pages.ui.runs.uploads import show_damaged, show_import
 
 
+def show_run_or_damage(run: Run, runs: list[Run]) -> None:
+    """Show a run; one that cannot be shown in spite of all checks, as damaged, to be deleted."""
+    place = st.empty()
+    try:
+        with place.container():
+            show_run(run, runs)
+    except Exception as error:
+        place.empty()
+        reason = f"it cannot be shown ({type(error).__name__}: {error!s:.200})"
+        show_damaged([DamagedRun(run.name, run.folder, reason, owner=run.owner)])
+
+
 def show_runs(runs: list[Run]) -> None:
     """Show the table of runs, and below it details of one selected run, or several compared."""
     matching = filter_runs(runs)
@@ -31,7 +43,7 @@ def show_runs(runs: list[Run]) -> None:
     with details:
         if len(selected) == 1:
             if isinstance(selected[0], Run):
-                show_run(selected[0], runs)
+                show_run_or_damage(selected[0], runs)
             else:
                 show_group(selected[0])
     # The chart's bound widgets stay in one place: a widget that moves is dropped from the link.

@@ -107,11 +107,11 @@ def reverse_proxy(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     ready = threading.Event()
-    ends: list[Callable[[], None]] = []
+    ends: list[Callable[[], object]] = []
 
     async def serve() -> None:
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
-        ends.append(lambda: loop.call_soon_threadsafe(ended.set) and None)
+        ends.append(lambda: loop.call_soon_threadsafe(ended.set))
         async with await asyncio.start_server(proxy.forward, "127.0.0.1", port, ssl=context):
             ready.set()
             await ended.wait()

@@ -21,7 +21,7 @@ from tests.made import made_run
 IDLE_SECONDS = 3.0
 PATH = "/inkling"
 PAGES = {
-    "": "99.4",
+    "": "Home",
     "story": "Story",
     "data": "Data",
     "model": "Model",
@@ -100,7 +100,8 @@ def tab(foreign_browser, proxy) -> Iterator[Any]:
 def test_every_page_opens_by_its_link(tab):
     for name, title in PAGES.items():
         tab.goto(f"{PATH}/{name}")
-        expect(tab.locator("h1")).to_contain_text(title)
+        expect(tab).to_have_title(f"{title} · Inkling")
+        expect(tab.locator("h1")).to_be_visible()
         expect(tab.locator(".stSidebar a").first).to_be_visible()
 
 

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.charts import style
 from core.errors import RunError
-from core.runs import control, processes, status, store
+from core.runs import control, listing, processes, status, store
 from pages.ui.runs import table
 from pages.ui.runs.columns import CURVE_POINTS, thin_curve
 from tests.made import made_run
@@ -221,3 +221,22 @@ def test_three_hundred_runs_are_one_table(folder):
     assert len(listed(app)) == 11
     well(app.text_input(key="find").set_value("").run())
     assert len(listed(app)) == 300
+
+
+def test_a_run_that_cannot_be_shown_is_damaged_and_can_be_deleted(four_runs, monkeypatch):
+    real = listing.total_seconds
+
+    def break_for_other(run):
+        if run.name == "other":
+            raise ValueError("a value that no check has seen")
+        return real(run)
+
+    monkeypatch.setattr(listing, "total_seconds", break_for_other)
+    app = opened("other")
+    table = app.dataframe[0].value.set_index("Run")
+    assert table.loc["other", "State"] == "damaged"
+    assert table.loc["final", "State"] == "finished"
+    assert "a value that no check has seen" in page_text(app)
+    press_and_rerun(app, "runs_damaged_other")
+    press_and_rerun(app, "runs_confirm")
+    assert listed(app) == ["fresh", "cut", "final"]

@@ -17,7 +17,7 @@ from core.runs.run import Run
 from core.training.effects import rate_fields
 
 CURVE_POINTS = 40
-DEVIATION, OWNER = "±", "Owner"
+DEVIATION, OWNER, DAMAGED = "±", "Owner", "damaged"
 COLUMNS = {
     "": st.column_config.ImageColumn(
         width=40, pinned=True, help="The run's colour in every chart."
@@ -84,7 +84,14 @@ def make_frame(entries: Sequence[Entry]) -> pd.DataFrame:
     if not any(run.owner for entry in entries for run in overview.runs_of(entry)):
         hidden.add(OWNER)
     columns = [name for name in COLUMNS if name not in hidden]
-    return pd.DataFrame([_row(entry) for entry in entries], columns=columns)
+    return pd.DataFrame([_row_or_damage(entry) for entry in entries], columns=columns)
+
+
+def _row_or_damage(entry: Entry) -> dict[str, object]:
+    try:
+        return _row(entry)
+    except Exception:  # whatever is wrong with one run must not hide the others
+        return {"": colour_dot(entry.name), "Run": entry.name, "State": DAMAGED}
 
 
 def _row(entry: Entry) -> dict[str, object]:
