@@ -34,6 +34,25 @@ class Provider:
         self.codes: dict[str, tuple[str, dict[str, str]]] = {}
         self.ended_sessions = 0
 
+    def write_secrets(self, redirect_uri: str, roles: str) -> str:
+        """The secrets file of an app that lets people sign in here.
+
+        Args:
+            redirect_uri: the app's address that people return to.
+            roles: the lines of `[roles]`.
+        """
+        return f"""
+[auth]
+redirect_uri = "{redirect_uri}"
+cookie_secret = "long enough to sign cookies with"
+client_id = "{CLIENT}"
+client_secret = "{SECRET}"
+server_metadata_url = "{self.address}/.well-known/openid-configuration"
+
+[roles]
+{roles}
+"""
+
     def describe(self) -> dict[str, Any]:
         """The discovery document."""
         return {

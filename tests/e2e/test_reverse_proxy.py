@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from identity_provider import identity_provider
 from playwright.sync_api import expect
 from reverse_proxy import NAME, Proxy, make_certificate, reverse_proxy
 from serving import LAPTOP, PROBES, ROOT, free_port, launched, serve
@@ -147,3 +149,35 @@ def test_an_idle_websocket_that_is_cut_reconnects_to_its_session(tab, proxy, run
 )
 def test_only_the_public_name_may_connect(proxied_app, host, origin, status):
     assert handshake_status(proxied_app, host, origin) == status
+
+
+def test_people_sign_in_behind_the_proxy(foreign_browser, runs, tmp_path):
+    pytest.importorskip("authlib", reason="needs streamlit[auth]")
+    person = {"email": "ada@example.org", "email_verified": True}
+    file, port = tmp_path / "secrets.toml", free_port()
+    with identity_provider({"ada": person}) as provider:
+        public = f"https://{NAME}:{port}{PATH}"
+        file.write_text(
+            provider.write_secrets(f"{public}/oauth2callback", 'members = ["ada@example.org"]'),
+            encoding="utf-8",
+        )
+        options = [*documented_options(), "--secrets.files", str(file)]
+        context = foreign_browser.new_context(viewport=LAPTOP, ignore_https_errors=True)
+        with (
+            serve(runs, *options, path=PATH) as address,
+            reverse_proxy(port, urlsplit(address).port or 0, make_certificate(tmp_path), 60),
+            contextlib.closing(context),
+        ):
+            page = context.new_page()
+            page.set_default_timeout(60_000)
+            page.goto(f"{public}/runs")
+            page.get_by_role("button", name="Sign in").click()
+            page.get_by_role("link", name="ada").click()
+            account = page.locator(".stSidebar .st-key-account")
+            expect(account).to_contain_text("member")
+            page.goto(f"{public}/runs")
+            expect(account).to_contain_text("member")
+            page.get_by_role("button", name="Sign out").click()
+            expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+            assert page.url.startswith(public)
+            assert provider.ended_sessions == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from identity_provider import CLIENT, SECRET, Provider, identity_provider
+from identity_provider import Provider, identity_provider
 from playwright.sync_api import Page, expect
 from raw_client import Client
 from serving import LAPTOP, serve
@@ -25,6 +25,12 @@ PEOPLE: dict[str, dict[str, Any]] = {
 }
 PEOPLE["unverified"] = {"email": "owner@example.org", "email_verified": False}
 RUNS = {"members-run": "member@example.org", "others-run": "other@example.org", "nobodys": None}
+ROLES = """
+owners = ["owner@example.org"]
+members = ["member@example.org", "other@example.org"]
+readers = ["reader@example.org"]
+default = "none"
+"""
 PAGES = ("", "story", "data", "model", "train", "runs", "experiments", "mistakes", "draw")
 
 
@@ -54,20 +60,7 @@ def shared_app(provider, runs, tmp_path_factory) -> Iterator[str]:
     """The app with sign-in set up."""
     file = tmp_path_factory.mktemp("secrets") / "secrets.toml"
     file.write_text(
-        f"""
-[auth]
-redirect_uri = "http://localhost:{{port}}/oauth2callback"
-cookie_secret = "long enough to sign cookies with"
-client_id = "{CLIENT}"
-client_secret = "{SECRET}"
-server_metadata_url = "{provider.address}/.well-known/openid-configuration"
-
-[roles]
-owners = ["owner@example.org"]
-members = ["member@example.org", "other@example.org"]
-readers = ["reader@example.org"]
-default = "none"
-"""
+        provider.write_secrets("http://localhost:{port}/oauth2callback", ROLES), encoding="utf-8"
     )
     runs.mkdir()
     with serve(runs, "--secrets.files", str(file)) as address:

@@ -90,12 +90,14 @@ def _show_links(run: Run) -> None:
         help="Watch, stop or resume it.",
     )
     if run.epochs:
+        refusal = access.why_not_change(run.owner)
         st.page_link(
             "pages/train.py",
             label="Fork",
             icon=":material/fork_right:",
             query_params={"fork": run.name},
-            help="Set up a new run that starts from these weights.",
+            disabled=bool(refusal),
+            help=refusal or "Set up a new run that starts from these weights.",
         )
         st.page_link(
             "pages/mistakes.py",
