@@ -98,8 +98,7 @@ def test_every_text_file_is_opened_with_an_encoding():
             if not isinstance(call, ast.Call):
                 continue
             name = getattr(call.func, "attr", getattr(call.func, "id", ""))
-            texts = [each.value for each in call.args if isinstance(each, ast.Constant)]
-            is_binary = any("b" in text for text in texts[-1:] if isinstance(text, str))
+            is_binary = any(re.search(r"'[rwax+]*b", ast.unparse(each)) for each in call.args)
             is_text = name in ("read_text", "write_text") or (
                 name == "open" and isinstance(call.func, ast.Name) and not is_binary
             )
