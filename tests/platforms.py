@@ -170,10 +170,34 @@ DIFFERENCES = (
         "paths that do not exist.",
     ),
     Difference(
-        "Windows and macOS have no /dev/nvidia0; one run trains at a time there by default.",
-        "core/runs/run_queue.py: INKLING_RUNNING",
-        "tests/test_platforms.py: test_one_run_trains_at_a_time_where_no_gpu_is_seen",
+        "Windows and macOS do not say which CPUs a process may use, also not to the queue.",
+        "core/runs/capacity.py: count_cpus",
+        "tests/test_platforms.py: test_cpus_are_counted_without_affinity",
+        "an os module without sched_getaffinity.",
+    ),
+    Difference(
+        "Windows and macOS have no /dev/nvidia0; cores and memory decide how many runs train.",
+        "core/runs/capacity.py: has_gpu",
+        "tests/test_platforms.py: test_cores_decide_where_no_gpu_is_seen",
         "a path that does not exist; INKLING_RUNNING allows more.",
+    ),
+    Difference(
+        "The CUDA driver and NVRTC have other file names on Windows.",
+        "core/models/cuda/nvrtc.py: _nvrtc",
+        "tests/test_platforms.py: test_cuda_libraries_are_looked_for_by_the_systems_names",
+        "the names that are asked for; that they load there is not tested.",
+    ),
+    Difference(
+        "Each system names its processor elsewhere.",
+        "core/training/format_cache.py: processor_name",
+        "tests/test_platforms.py: test_the_processor_is_named_on_every_system",
+        "what the other systems answer, and that they answer nothing.",
+    ),
+    Difference(
+        "Each system has another folder for caches.",
+        "core/user_cache.py: cache_folder",
+        "tests/core/test_user_cache.py: test_the_folder_is_the_systems",
+        "the variables of each system.",
     ),
     Difference(
         "Windows has local times only from 1970 to 3000, others overflow near the calendar's ends.",

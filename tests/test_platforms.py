@@ -19,7 +19,8 @@ from core import limits, regular_files
 from core.config import RunConfig
 from core.data import workers
 from core.errors import RunError
-from core.runs import creation, files, jobs, run_names, run_queue, status, store
+from core.runs import capacity, creation, files, jobs, run_names, status, store
+from core.training import format_cache
 from tests.platforms import DIFFERENCES, Difference
 
 ROOT = Path(__file__).parents[1]
@@ -129,7 +130,7 @@ def test_a_worker_needs_no_signal_that_windows_lacks(monkeypatch):
 
 def test_cpus_are_counted_without_affinity(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity")
-    assert workers.available_cpus() == os.cpu_count()
+    assert workers.available_cpus() == capacity.count_cpus() == os.cpu_count()
 
 
 @pytest.mark.parametrize("error", [TypeError, OSError, AttributeError])
@@ -147,22 +148,47 @@ def test_memory_is_the_machines_without_cgroups(tmp_path):
     assert limits.memory_bytes((str(tmp_path / "missing"),)) == limits.memory_bytes(())
 
 
-def test_one_run_trains_at_a_time_where_no_gpu_is_seen(folder, monkeypatch):
-    from core.runs import processes
-
-    started = []
-
-    def start(place: Path):
-        started.append(place.name)
-        return processes.identity()
-
-    monkeypatch.setattr(run_queue, "start_worker", start)
+def test_cores_decide_where_no_gpu_is_seen(monkeypatch):
     monkeypatch.delenv("INKLING_RUNNING", raising=False)
-    monkeypatch.setattr(run_queue, "Path", lambda path: SimpleNamespace(exists=lambda: False))
-    for name in ("a", "b"):
-        creation.create_run(RunConfig(architecture="linear-7850"), name)
-        run_queue.submit(name)
-    assert started == ["a"]
+    for exists, slots in ((False, None), (True, capacity.GPU_SLOTS)):
+        found = SimpleNamespace(exists=lambda exists=exists: exists)
+        monkeypatch.setattr(capacity, "Path", lambda path, found=found: found)
+        assert capacity.count_slots() == slots
+
+
+@pytest.mark.parametrize("system", ["win32", "linux"])
+def test_cuda_libraries_are_looked_for_by_the_systems_names(system, monkeypatch):
+    from core.models.cuda import nvrtc
+
+    asked = []
+
+    def refuse(name: str) -> None:
+        asked.append(name)
+        raise OSError
+
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(ctypes, "CDLL", refuse)
+    for load in (nvrtc._driver, nvrtc._nvrtc):
+        with pytest.raises(nvrtc.CudaError, match="missing"):
+            load.__wrapped__()
+    assert len(asked) >= 3
+    assert all(name.endswith(".dll") for name in asked) == (system == "win32")
+
+
+@pytest.mark.parametrize(
+    ("system", "answer"), [("darwin", "Apple M4\n"), ("darwin", None), ("win32", None)]
+)
+def test_the_processor_is_named_on_every_system(system, answer, monkeypatch):
+    def ask(*arguments: object, **more: object) -> str:
+        if answer is None:
+            raise FileNotFoundError
+        return answer
+
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(format_cache.subprocess, "check_output", ask)
+    monkeypatch.setattr(format_cache.platform, "processor", lambda: "")
+    monkeypatch.setattr(format_cache.platform, "machine", lambda: "arm64")
+    assert format_cache.processor_name() == (answer.strip() if answer else "arm64")
 
 
 @pytest.mark.skipif(not hasattr(time, "tzset"), reason="no time zone can be set")

@@ -116,7 +116,7 @@ def processor_name() -> str:
     name = ""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         if sys.platform == "linux":
-            lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+            lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
             named = (line for line in lines if line.lower().startswith("model name"))
             name = next(named, "").partition(":")[2].strip()
         elif sys.platform == "darwin":
