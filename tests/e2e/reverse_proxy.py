@@ -33,12 +33,16 @@ class Proxy:
         self.port, self.upstream, self.idle_seconds = port, upstream, idle_seconds
         self.address = f"https://{NAME}:{port}"
         self.cut = 0
+        self.open: set[asyncio.StreamWriter] = set()
         self.handshakes: list[list[str]] = []
         """The subprotocols of each websocket: Streamlit's own, a token, and the session."""
 
     async def forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Forward one request and its answer; of an upgrade, everything that follows."""
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        self.open.add(writer)
+        # Whoever leaves, or the end of the proxy, ends the exchange.
+        left = (OSError, asyncio.IncompleteReadError, asyncio.CancelledError)
+        with contextlib.suppress(*left):
             first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             headers = dict(line.split(": ", 1) for line in lines if line)
             names = {name.lower(): name for name in headers}
@@ -49,10 +53,21 @@ class Proxy:
                 protocols = headers[names["sec-websocket-protocol"]]
                 self.handshakes.append([part.strip() for part in protocols.split(",")])
             server_reader, server = await asyncio.open_connection("127.0.0.1", self.upstream)
+            self.open.add(server)
             head = "\r\n".join([first, *(f"{name}: {text}" for name, text in headers.items())])
             server.write(f"{head}\r\n\r\n".encode("latin-1"))
             await self._exchange(reader, writer, server_reader, server, upgrades)
         writer.close()
+
+    async def end(self) -> None:
+        """End all connections, whatever they still carry."""
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in self.open:
+            writer.transport.abort()
+        await asyncio.sleep(0.1)  # the loop closes their sockets
 
     async def _exchange(
         self,
@@ -115,8 +130,7 @@ def reverse_proxy(
         async with await asyncio.start_server(proxy.forward, "127.0.0.1", port, ssl=context):
             ready.set()
             await ended.wait()
-            for task in asyncio.all_tasks() - {asyncio.current_task()}:
-                task.cancel()
+            await proxy.end()
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
