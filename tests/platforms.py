@@ -200,6 +200,30 @@ DIFFERENCES = (
         "the variables of each system.",
     ),
     Difference(
+        "Compiled libraries have other endings, and zig has another name.",
+        "core/compiled/compiler.py: _suffix",
+        "tests/test_platforms.py: test_a_compiled_library_has_the_systems_names",
+        "sys.platform; that zig compiles there is not tested.",
+    ),
+    Difference(
+        "Windows does not tell who owns a folder by a number.",
+        "core/compiled/compiler.py: _library_folder",
+        "tests/test_platforms.py: test_the_folder_of_libraries_needs_no_user_id",
+        "an os module without getuid; home folders are private there by default.",
+    ),
+    Difference(
+        "Windows has another function that gives a core to another thread.",
+        "core/compiled/program.py: _give_way",
+        "tests/test_platforms.py: test_a_thread_gives_way_by_the_systems_function",
+        "a library that has it.",
+    ),
+    Difference(
+        "Windows has classes of priority; only Linux groups processes by sessions.",
+        "core/runs/processes.py: lower_priority",
+        "tests/test_platforms.py: test_a_workers_priority_is_lowered_in_the_systems_way",
+        "what psutil is asked for.",
+    ),
+    Difference(
         "Windows has local times only from 1970 to 3000, others overflow near the calendar's ends.",
         "core/runs/status.py: parse_time",
         "tests/test_platforms.py: test_times_that_no_time_zone_can_show_are_refused",

@@ -16,10 +16,11 @@ from types import SimpleNamespace
 import pytest
 
 from core import limits, regular_files
+from core.compiled import compiler, program
 from core.config import RunConfig
 from core.data import workers
 from core.errors import RunError
-from core.runs import capacity, creation, files, jobs, run_names, status, store
+from core.runs import capacity, creation, files, jobs, processes, run_names, status, store
 from core.training import format_cache
 from tests.platforms import DIFFERENCES, Difference
 
@@ -173,6 +174,48 @@ def test_cuda_libraries_are_looked_for_by_the_systems_names(system, monkeypatch)
             load.__wrapped__()
     assert len(asked) >= 3
     assert all(name.endswith(".dll") for name in asked) == (system == "win32")
+
+
+@pytest.mark.parametrize(
+    ("system", "ending", "zig"),
+    [("win32", ".dll", "zig.exe"), ("darwin", ".dylib", "zig"), ("linux", ".so", "zig")],
+)
+def test_a_compiled_library_has_the_systems_names(system, ending, zig, monkeypatch):
+    package = SimpleNamespace(origin="/site/ziglang/__init__.py")
+    monkeypatch.setattr(compiler.importlib.util, "find_spec", lambda name: package)
+    monkeypatch.setattr(sys, "platform", system)
+    assert compiler._suffix() == ending
+    binary, *options = compiler._candidates()[0]
+    assert Path(binary).name == zig
+    assert ("-nostdlib" in options) == (system == "linux")
+
+
+def test_the_folder_of_libraries_needs_no_user_id(tmp_path, monkeypatch):
+    monkeypatch.setenv("INKLING_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delattr(os, "getuid")
+    assert compiler._library_folder().is_dir()
+
+
+def test_a_thread_gives_way_by_the_systems_function(monkeypatch):
+    library = SimpleNamespace(SwitchToThread=ctypes.CDLL(None).sched_yield)
+    asked = []
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(ctypes, "WinDLL", lambda name: asked.append(name) or library, raising=False)
+    assert program._give_way() != 0
+    assert asked == ["kernel32"]
+
+
+@pytest.mark.parametrize("windows", [True, False])
+def test_a_workers_priority_is_lowered_in_the_systems_way(windows, monkeypatch):
+    asked = []
+    process = SimpleNamespace(nice=asked.append)
+    monkeypatch.setattr(sys, "platform", "win32" if windows else "darwin")
+    monkeypatch.setattr(processes.psutil, "WINDOWS", windows)
+    monkeypatch.setattr(processes.psutil, "BELOW_NORMAL_PRIORITY_CLASS", "class", raising=False)
+    monkeypatch.setattr(processes.psutil, "Process", lambda pid: process)
+    monkeypatch.delattr(os, "getsid")
+    processes.lower_priority(1)
+    assert asked == ["class" if windows else processes.NICENESS]
 
 
 @pytest.mark.parametrize(

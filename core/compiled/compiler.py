@@ -146,7 +146,7 @@ def _compile(command: tuple[str, ...], source: str, path: Path) -> None:
     """Write the library, whole or not at all, with its source beside it."""
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         text, library = Path(folder) / f"{path.stem}.c", Path(folder) / path.name
-        text.write_text(source)
+        text.write_text(source, encoding="utf-8")
         _run([*command, f"-I{KERNELS}", "-o", str(library), str(text)])
         text.replace(path.with_suffix(".c"))
         library.replace(path)
@@ -165,7 +165,7 @@ def _run(command: list[str]) -> str:
 
 @functools.cache
 def _headers() -> tuple[str, ...]:
-    return tuple(path.read_text() for path in sorted(KERNELS.glob("*.h")))
+    return tuple(path.read_text(encoding="utf-8") for path in sorted(KERNELS.glob("*.h")))
 
 
 def _suffix() -> str:

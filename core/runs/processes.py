@@ -60,7 +60,7 @@ def lower_priority(pid: int) -> None:
         process = psutil.Process(pid)
         process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if psutil.WINDOWS else NICENESS)
         if sys.platform == "linux" and os.getsid(pid) == pid:  # else it shares its starter's
-            Path(f"/proc/{pid}/autogroup").write_text(str(NICENESS))
+            Path(f"/proc/{pid}/autogroup").write_text(str(NICENESS), encoding="ascii")
 
 
 def _start_of(process: psutil.Process) -> str:
