@@ -55,7 +55,7 @@ class Runtime:
     """Version of this project; like the versions below, empty in runs that did not record it."""
     python: str = ""
     torch: str = ""
-    numba: str = ""
+    ziglang: str = ""
 
     def __post_init__(self) -> None:
         with raising(RunError):
@@ -113,5 +113,5 @@ _FIELDS = (
     _count("train_images", required=True),
     _count("val_images", required=True),
     Field("validated_on", str, choices=VALIDATED_ON, required=True),
-    *(Field(name, str, "") for name in ("inkling", "python", "torch", "numba")),
+    *(Field(name, str, "") for name in ("inkling", "python", "torch", "ziglang")),
 )

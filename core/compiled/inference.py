@@ -16,8 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from core.compiled.compiler import find_compiler, load_library
+from core.compiled.forward import forward_lines
 from core.compiled.plan import Operation, plan_operations
-from core.compiled.source import forward_lines
 from core.models.rows import Row
 from core.models.shapes import trace
 from core.task import CLASSES
@@ -158,13 +158,13 @@ def forward_source(operations: Sequence[Operation], lanes: int) -> str:
             "}",
             "",
             "// Logits of the images from `begin` to `end` - 1.",
-            "EXPORT void forward(const uint8_t *images, float *logits, const float *const *tensors,",
-            "                    struct Arena *a, int64_t begin, int64_t end) {",
+            "EXPORT void forward(const uint8_t *images, float *logits,",
+            "                    const float *const *tensors, struct Arena *a, int64_t begin,",
+            "                    int64_t end) {",
             "    for (int64_t first = begin; first < end; first += LANES) {",
             "        const int lanes = end - first < LANES ? (int)(end - first) : LANES;",
-            f"        load_images(images + first * {PIXELS}, a->x0, {PIXELS}, lanes, "
-            f"{1 / (255 * _STD)!r}f,",
-            f"                    {-_MEAN / _STD!r}f);",
+            f"        load_images(images + first * {PIXELS}, a->x0, {PIXELS}, lanes,",
+            f"                    {1 / (255 * _STD)!r}f, {-_MEAN / _STD!r}f);",
             "        forward_chunk(a, tensors);",
             "        for (int lane = 0; lane < lanes; lane++)",
             f"            for (int k = 0; k < {CLASSES}; k++)",

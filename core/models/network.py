@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from core.config import INITIALISATIONS, RunConfig
 from core.errors import ConfigError, RunError, listed
-from core.models.batch_last import layers
+from core.models.layers import BatchNorm2d, conv_norm
 from core.models.rows import Row
 from core.models.shapes import Layer, trace
 
@@ -101,7 +101,7 @@ class Network(nn.Module):
             for function in before:
                 x = function(x)
             if len(places) == 2:  # a convolution and its norm
-                x = layers.conv_norm(modules[places[0]], modules[places[1]], x)
+                x = conv_norm(modules[places[0]], modules[places[1]], x)
             elif places:
                 x = modules[places[0]](x)
             for function in after:
@@ -183,7 +183,7 @@ def _norm_has_relu(layer: Layer) -> bool:
 
 def _conv2d(layer: Layer, dropout: float) -> nn.Module:
     row = layer.row
-    return layers.Conv2d(
+    return nn.Conv2d(
         layer.input_shape[0],
         row["channels"],
         row["kernel"],
@@ -201,14 +201,12 @@ def _dropout(layer: Layer, dropout: float) -> nn.Module:
 
 _MODULES: dict[str, Callable[[Layer, float], nn.Module]] = {
     "Conv2d": _conv2d,
-    "BatchNorm2d": lambda layer, _: layers.BatchNorm2d(
-        layer.row["channels"], _norm_has_relu(layer)
-    ),
-    "MaxPool2d": lambda layer, _: layers.MaxPool2d(layer.row["kernel"], layer.row["stride"]),
-    "AvgPool2d": lambda layer, _: layers.AvgPool2d(layer.row["kernel"], layer.row["stride"]),
-    "AdaptiveAvgPool2d": lambda layer, _: layers.AdaptiveAvgPool2d(1),
+    "BatchNorm2d": lambda layer, _: BatchNorm2d(layer.row["channels"], _norm_has_relu(layer)),
+    "MaxPool2d": lambda layer, _: nn.MaxPool2d(layer.row["kernel"], layer.row["stride"]),
+    "AvgPool2d": lambda layer, _: nn.AvgPool2d(layer.row["kernel"], layer.row["stride"]),
+    "AdaptiveAvgPool2d": lambda layer, _: nn.AdaptiveAvgPool2d(1),
     "Dropout": _dropout,
-    "PixelUnshuffle": lambda layer, _: layers.PixelUnshuffle(layer.row["block"]),
+    "PixelUnshuffle": lambda layer, _: nn.PixelUnshuffle(layer.row["block"]),
     "Linear": lambda layer, _: nn.Linear(
         math.prod(layer.input_shape), layer.row["channels"], layer.row["bias"]
     ),

@@ -232,7 +232,7 @@ def _versions(device: torch.device) -> dict[str, Any]:
         **format_cache.describe_machine(device.type, device_name(device)),
         "inkling": core.__version__,
         "torch": torch.__version__,
-        "numba": numba_version(),
+        "ziglang": compiler_version(),
     }
 
 
@@ -243,9 +243,9 @@ def device_name(device: torch.device) -> str:
     return platform.processor() or platform.machine()
 
 
-def numba_version() -> str:
-    """Return numba's version; empty where it is not installed."""
+def compiler_version() -> str:
+    """Return the version of the C compiler's package; empty where it is not installed."""
     try:
-        return importlib.metadata.version("numba")
+        return importlib.metadata.version("ziglang")
     except importlib.metadata.PackageNotFoundError:
         return ""

@@ -23,11 +23,11 @@ from core.errors import ConfigError
 from core.runtime import DEVICES, Runtime
 from core.training.compiled_step import can_compile
 from core.training.format_benchmarks import (
+    compiler_version,
     device_name,
     fastest_format,
     fastest_precision,
     format_times,
-    numba_version,
     teacher_times,
 )
 from core.training.layouts import layouts
@@ -156,7 +156,7 @@ def resolve_runtime(run_plan: Plan, data: Mnist, teacher: nn.Module | None = Non
         inkling=core.__version__,
         python=platform.python_version(),
         torch=torch.__version__,
-        numba=numba_version(),
+        ziglang=compiler_version(),
     )
 
 

@@ -27,7 +27,7 @@ from measuring import machine, parser, report, table  # noqa: E402
 
 from core.config import RunConfig  # noqa: E402
 from core.data import dataset  # noqa: E402
-from core.models.batch_last.layers import BatchNorm2d  # noqa: E402
+from core.models.layers import BatchNorm2d  # noqa: E402
 from core.models.stacked import conv_kernels, matrix_kernels, norm_kernels  # noqa: E402
 from core.models.stacked.network import CONV_METHODS, StackedConv2d  # noqa: E402
 from core.recipes import RECIPES, recipe  # noqa: E402

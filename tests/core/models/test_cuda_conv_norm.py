@@ -6,10 +6,11 @@ import copy
 
 import pytest
 import torch
+from torch import nn
 
-from core.models.batch_last.layers import BatchNorm2d, Conv2d, conv_norm
 from core.models.cuda import conv_norm as cuda
 from core.models.cuda.nvrtc import CudaError, compile_source
+from core.models.layers import BatchNorm2d, conv_norm
 
 SHAPES = [
     # inputs, outputs, side, padding, ReLU, images
@@ -50,7 +51,7 @@ def test_a_mistake_in_a_source_is_an_error_that_shows_it():
 def test_the_kernels_compute_what_torch_does(shape):
     inputs, outputs, side, pad, relu, images = shape
     torch.manual_seed(1)
-    conv = Conv2d(inputs, outputs, 3, padding=pad).cuda()
+    conv = nn.Conv2d(inputs, outputs, 3, padding=pad).cuda()
     norm = BatchNorm2d(outputs, relu).cuda().train()
     torch.nn.init.normal_(norm.weight, 1, 0.3)
     torch.nn.init.normal_(norm.bias, 0, 0.3)

@@ -21,7 +21,7 @@ from torch import nn
 
 from core.config import RunConfig
 from core.data import dataset
-from core.models.batch_last.layers import BatchNorm2d
+from core.models.layers import BatchNorm2d
 from core.models.stacked import conv_kernels, matrix_kernels, network, norm_kernels, pool_kernels
 from core.training import muon
 from core.training.stacked.training import StackedTraining
