@@ -10,11 +10,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from core.data.augmentations import Transform
-from core.data.batches import CHUNK, TEACHER_CHUNK, Batches, epoch_order
+from core.data.batches import CHUNK, Batches, epoch_order
 from core.data.device_augmenter import apply_transforms, draw_parameters
 from core.data.workers import BackgroundLoader
 
 IMAGES = 16_384  # transformed at a time: about 1 GB of memory
+TEACHER_IMAGES = 8_192  # that the teacher sees at a time
 Chunk = tuple[Tensor, Tensor, Tensor | None]  # images (N, C, 28, 28), labels (N, C), logits
 
 
@@ -98,7 +99,7 @@ def stream_augmented(
             _transform(chunk_images, draws, parameters)
             logits = None
             if first.teacher is not None:
-                parts = chunk_images.flatten(0, 1).split(TEACHER_CHUNK)
+                parts = chunk_images.flatten(0, 1).split(TEACHER_IMAGES)
                 logits = torch.cat([first.teacher(part) for part in parts])
                 logits = logits.view(*places.shape, -1)[:, skip:]
             yield chunk_images[:, skip:], labels[places][:, skip:], logits

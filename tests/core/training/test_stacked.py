@@ -268,8 +268,11 @@ def test_unlike_runs_are_refused(digits):
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_augmented_chunks_are_those_of_each_run(digits, workers):
-    config = CONFIG.changed(augmentation="final", epochs=3, batch_size=64)
-    batches = [Training(each, digits).batches for each in (config, config.changed(seed=9))]
+    config = CONFIG.changed(augmentation="final", epochs=3, batch_size=64, teacher="someone")
+    teacher = build_model(CONFIG.changed(seed=77))
+    batches = [
+        Training(each, digits, teacher=teacher).batches for each in (config, config.changed(seed=9))
+    ]
     for each in batches:
         each.augments_on_device = True  # as on a GPU; here the device is the CPU
     streams = [each.stream(3, 1, 4) for each in batches]
@@ -280,5 +283,6 @@ def test_augmented_chunks_are_those_of_each_run(digits, workers):
         for n, part in enumerate(map(next, streams)):
             assert torch.equal(batch.images[n], part.images)
             assert torch.equal(batch.labels[n], part.labels)
+            torch.testing.assert_close(batch.teacher_logits[n], part.teacher_logits)
     assert count == 6 + 10
     assert all(next(each, None) is None for each in streams)
