@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Hashable
+
 import pandas as pd
+import streamlit as st
 
 from core.charts import training as charts
 from core.experiments.curves import batch_frame, epoch_frame
@@ -11,12 +15,20 @@ from pages.ui.components.chart import draw_chart
 from pages.ui.terms import explain
 from pages.ui.words import plural
 
+REDRAW_SECONDS = 8.0  # between two drawings of the curves of batches while a run trains
+
 
 def draw_accuracy(run: Run, baseline: Run | None) -> None:
     """Draw training and validation accuracy by epoch."""
-    mine, theirs = _accuracy(run), None if baseline is None else _accuracy(baseline)
+
+    def mine() -> pd.DataFrame:
+        return _accuracy(run)
+
+    def theirs() -> pd.DataFrame | None:
+        return None if baseline is None else _accuracy(baseline)
+
     draw_chart(
-        charts.accuracy_chart(mine, run.config.epochs, run.name, behind=theirs),
+        lambda: charts.accuracy_chart(mine(), run.config.epochs, run.name, behind=theirs()),
         "accuracy",
         title="Accuracy",
         subtitle=f"solid: validation, dashed: training{_legend(baseline)}",
@@ -24,16 +36,25 @@ def draw_accuracy(run: Run, baseline: Run | None) -> None:
         alt=_describe_accuracy(run),
         subject=_owner(run, baseline),
         filename=f"{run.name}-accuracy",
-        make_table=lambda: _with_baseline(run, mine, baseline, theirs),
+        make_table=lambda: _with_baseline(run, mine(), baseline, theirs()),
+        version=(_version(run), baseline and _version(baseline)),
     )
 
 
 def draw_loss(run: Run, baseline: Run | None) -> None:
     """Draw training and validation loss by epoch, and the loss of single batches."""
-    mine, theirs = _loss(run), None if baseline is None else _loss(baseline)
-    batches = batch_frame(run)[["epoch", "loss"]]
+
+    def mine() -> pd.DataFrame:
+        return _loss(run)
+
+    def theirs() -> pd.DataFrame | None:
+        return None if baseline is None else _loss(baseline)
+
+    def batches() -> pd.DataFrame:
+        return batch_frame(run)[["epoch", "loss"]]
+
     draw_chart(
-        charts.loss_chart(mine, run.config.epochs, run.name, batches, theirs),
+        lambda: charts.loss_chart(mine(), run.config.epochs, run.name, batches(), theirs()),
         "loss",
         title="Loss",
         subtitle=f"thin: batches, with moving average{_legend(baseline)}",
@@ -43,30 +64,61 @@ def draw_loss(run: Run, baseline: Run | None) -> None:
         filename=f"{run.name}-loss",
         make_table=lambda: pd.concat(
             [
-                _with_baseline(run, mine, baseline, theirs),
-                batches.assign(run=run.name, part="batches"),
+                _with_baseline(run, mine(), baseline, theirs()),
+                batches().assign(run=run.name, part="batches"),
             ]
         ),
+        version=(_version(run), _drawn_events(run), baseline and _version(baseline)),
     )
 
 
 def draw_learning_rate(run: Run) -> None:
     """Draw the planned and the actual learning rate."""
-    plan, actual = (
-        charts.planned_rates(run.config, run.steps_per_epoch),
-        batch_frame(run)[["epoch", "lr"]],
-    )
+
+    def planned() -> pd.DataFrame:
+        return charts.planned_rates(run.config, run.steps_per_epoch)
+
+    def actual() -> pd.DataFrame:
+        return batch_frame(run)[["epoch", "lr"]]
+
     draw_chart(
-        charts.learning_rate_chart(plan, run.config.epochs, run.name, actual),
+        lambda: charts.learning_rate_chart(planned(), run.config.epochs, run.name, actual()),
         "rate",
         title="Learning rate",
         subtitle="" if run.state == "finished" else "solid: so far, dashed: planned",
         help=explain("lr"),
         subject=run.name,
         filename=f"{run.name}-learning-rate",
-        alt=_describe_rate(run, actual),
-        make_table=lambda: pd.concat([plan.assign(part="planned"), actual.assign(part="used")]),
+        alt=_describe_rate(run),
+        make_table=lambda: pd.concat(
+            [planned().assign(part="planned"), actual().assign(part="used")]
+        ),
+        version=(_version(run), _drawn_events(run)),
     )
+
+
+def _version(run: Run) -> Hashable:
+    """What a run's curves by epoch depend on; a run that was made anew has another one."""
+    return (
+        str(run.folder),
+        str(run.created),
+        len(run.epochs),
+        run.last and run.last.seconds,
+        run.steps_per_epoch,
+    )
+
+
+def _drawn_events(run: Run) -> int:
+    """Number of events in the curves of batches; held for REDRAW_SECONDS while the run trains."""
+    count = len(run.read_events())
+    if not run.is_live:
+        return count
+    version, now = _version(run), time.monotonic()
+    held = st.session_state.get("train_curves")
+    if held is None or held[0] != version or now - held[1] >= REDRAW_SECONDS:
+        held = (version, now, count)
+        st.session_state["train_curves"] = held
+    return held[2]
 
 
 def _accuracy(run: Run) -> pd.DataFrame:
@@ -112,8 +164,10 @@ def _describe_loss(run: Run) -> str:
     )
 
 
-def _describe_rate(run: Run, actual: pd.DataFrame) -> str:
-    now = f"{actual['lr'].iloc[-1]:.4g} now" if len(actual) else "not started"
+def _describe_rate(run: Run) -> str:
+    batches = (event for event in reversed(run.read_events()) if event["kind"] == "batch")
+    last = next(batches, None)
+    now = f"{last['lr']:.4g} now" if last else "not started"
     return (
         f"Learning rate of {run.name}: the {run.config.schedule} schedule over "
         f"{plural(run.config.epochs, 'epoch')}, {now}."

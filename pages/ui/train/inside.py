@@ -32,7 +32,7 @@ from pages.ui.run_files import draw_downloads
 from pages.ui.train import background
 from pages.ui.words import escape_markdown
 
-POLL = 2.0  # seconds
+POLL = 4.0  # seconds; an epoch of a small network takes longer
 BATCH_SECONDS = 4.0  # how long a batch stays before a newer one replaces it
 BATCH, WORST = 42, 28  # images shown
 TIMEOUT = 60.0  # seconds to wait for predictions

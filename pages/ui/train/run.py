@@ -16,6 +16,7 @@ from core.runs.progress import estimate_progress
 from core.runs.run import DamagedRun, Run
 from core.runs.store import open_run
 from pages.ui import access, words
+from pages.ui.components.visibility import is_tab_hidden, watch_tab
 from pages.ui.controls import DEFAULT_RECIPE, field_label
 from pages.ui.frame import heading
 from pages.ui.train import curves, figures
@@ -24,7 +25,9 @@ from pages.ui.train.inside import POLL as INSIDE_POLL
 from pages.ui.train.inside import draw_inside
 from pages.ui.words import escape_markdown
 
-POLL = 2.0  # seconds; each update takes processor time from the training
+# Seconds between two updates of a run that trains, and of one that waits; each takes processor time
+# from the training.
+POLL, WAITING_POLL = 2.0, 4.0
 CHANGES = 5  # the latest changes of the learning rate that are listed
 ALWAYS_SHOWN = (  # settings listed even where they are the recipe's
     "architecture",
@@ -49,13 +52,17 @@ def show_run(run: Run | DamagedRun, bar: DeltaGenerator, others: Sequence[str]) 
     if isinstance(run, DamagedRun):
         _show_damaged(run, bar)
         return
-    moving = run.is_live or run.state == "queued"
-    st.fragment(_draw_run, run_every=POLL if moving else None, key="train_run")(
-        run.name, bar, others, moving
+    moving = _moves(run)
+    polls = moving and not is_tab_hidden()
+    every = POLL if run.is_live else WAITING_POLL
+    st.fragment(_draw_run, run_every=every if polls else None, key="train_run")(
+        run.name, bar, others, run.state if moving else ""
     )
-    st.fragment(draw_inside, run_every=INSIDE_POLL if moving else None, key="train_inside")(
+    st.fragment(draw_inside, run_every=INSIDE_POLL if polls else None, key="train_inside")(
         run.name, moving
     )
+    if moving:
+        watch_tab()
 
 
 def _show_damaged(run: DamagedRun, bar: DeltaGenerator) -> None:
@@ -77,18 +84,23 @@ def _show_damaged(run: DamagedRun, bar: DeltaGenerator) -> None:
     )
 
 
-def _draw_run(name: str, bar: DeltaGenerator, others: Sequence[str], moving: bool) -> None:
+def _draw_run(name: str, bar: DeltaGenerator, others: Sequence[str], moved: str) -> None:
+    """Draw a run; `moved` is the state in which it will change, as the page was drawn."""
     rerun_page_after_action()
     run_queue.start_waiting()
     try:
         run = open_run(name)
     except UserError:  # deleted or damaged in the meantime: the whole page shows it
         st.rerun()
-    if moving and not (run.is_live or run.state == "queued"):
-        st.rerun()  # the whole page, which then stops polling
+    if moved and (not _moves(run) or (run.state == "queued") != (moved == "queued")):
+        st.rerun()  # the whole page, which then polls at another rate, or no longer
     baseline = _draw_head(run, bar, others)
     with st.container(key="curves"):
         _draw_curves(run, baseline, others)
+
+
+def _moves(run: Run) -> bool:
+    return run.is_live or run.state == "queued"
 
 
 def _draw_curves(run: Run, baseline: Run | None, others: Sequence[str]) -> None:
