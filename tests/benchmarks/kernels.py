@@ -11,7 +11,6 @@ Padding, copies of lines and statistics count as time but not as multiply-adds.
 from __future__ import annotations
 
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -21,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 from measuring import alternate, machine, parser, report, table  # noqa: E402
 
-from tests.core.compiled.kernel_library import FLAGS, Library, aligned  # noqa: E402
+from tests.core.compiled.kernel_library import Library, aligned  # noqa: E402
 
 # (inputs, outputs, side, kernel, groups) of stride 1, with padding that keeps the size
 SHAPES = (
@@ -60,22 +59,20 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=30, help="measurements of each figure")
     options.add_argument("--only", type=int, nargs="+", help="numbers of shapes, from 0")
     options.add_argument("--directions", nargs="+", default=list(DIRECTIONS))
-    options.add_argument("--flags", default=FLAGS, help="of the compiler")
     chosen = options.parse_args()
     shapes = [SHAPES[i] for i in chosen.only] if chosen.only else SHAPES
-    with tempfile.TemporaryDirectory() as folder:
-        calls = {"peak": PEAK}
+    calls = {"peak": PEAK}
+    for shape in shapes:
+        for direction in chosen.directions:
+            calls[name_of(shape, direction)] = source(shape, direction)
+    library = Library(calls)
+    rows = []
+    for batch in chosen.batches:
         for shape in shapes:
-            for direction in chosen.directions:
-                calls[name_of(shape, direction)] = source(shape, direction)
-        library = Library(calls, Path(folder), chosen.flags)
-        rows = []
-        for batch in chosen.batches:
-            for shape in shapes:
-                rates = measure(library, shape, batch, chosen)
-                peak = rates.pop("peak")
-                figures = [f"{rate:.1f} ({100 * rate / peak:.0f} %)" for rate in rates.values()]
-                rows.append((batch, *shape, *figures, f"{peak:.1f}"))
+            rates = measure(library, shape, batch, chosen)
+            peak = rates.pop("peak")
+            figures = [f"{rate:.1f} ({100 * rate / peak:.0f} %)" for rate in rates.values()]
+            rows.append((batch, *shape, *figures, f"{peak:.1f}"))
     columns = ("batch", "inputs", "outputs", "side", "kernel", "groups")
     report(
         [

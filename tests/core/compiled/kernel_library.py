@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import ctypes
-import subprocess
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
-KERNELS = Path(__file__).parents[3] / "core" / "compiled" / "kernels"
+from core.compiled.compiler import load_library
+
 HEADERS = ("activation", "convolution", "norm", "padding", "pooling")
-FLAGS = (
-    "-O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math -fno-signed-zeros -mcpu=native "
-    "-mprefer-vector-width=512 -shared -fPIC -nostdlib"
-)
+EXPORT = "__declspec(dllexport) " if sys.platform == "win32" else ""
 
 
 class Library:
@@ -23,20 +19,16 @@ class Library:
 
     Args:
         calls: C statements by name; they read float pointers p[0], p[1]... and integers n[0]...
-        folder: where the source and the library are written.
     """
 
-    def __init__(self, calls: Mapping[str, str], folder: Path, flags: str = FLAGS):
-        functions = [
-            f"void call_{name}(float **p, const int *n) {{ {call} }}"
+    def __init__(self, calls: Mapping[str, str]):
+        lines = [f'#include "{name}.h"' for name in HEADERS]
+        lines.append(f"{EXPORT}int lanes(void) {{ return LANES; }}")
+        lines += [
+            f"{EXPORT}void call_{name}(float **p, const int *n) {{ {call} }}"
             for name, call in calls.items()
         ]
-        lines = [*(f'#include "{name}.h"' for name in HEADERS), "int lanes(void) { return LANES; }"]
-        source, target = folder / "calls.c", folder / "calls.so"
-        source.write_text("\n".join((*lines, *functions, "")))
-        command = [sys.executable, "-m", "ziglang", "cc", *flags.split(), f"-I{KERNELS}"]
-        subprocess.run([*command, str(source), "-o", str(target)], check=True)
-        self._library = ctypes.CDLL(str(target))
+        self._library = load_library("\n".join((*lines, "")))
         self.lanes: int = self._library.lanes()
 
     def __call__(
