@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 
 from core.config import RunConfig
+from core.models.architectures import rows_of
+from core.models.shapes import trace
 
+MAX_CHANNELS = 16  # of a convolution of one network, as in `core.models.stacked.conv_kernels`
 # Fields in which the networks of a stack may differ: numbers that each network has for itself.
 MAY_DIFFER = (
     "seed",
@@ -32,8 +35,17 @@ def stacking_key(config: RunConfig) -> str:
 
 
 def can_stack(config: RunConfig) -> bool:
-    """Return whether a run can be one of a stack: it leaves the number format open, or takes fp32.
+    """Return whether a run can be one of a stack, and gains by it.
 
-    A stack computes in float32.
+    A stack computes in float32. Its kernels are made for few channels; side by side, wide
+    convolutions are no faster than one after the other.
     """
-    return config.precision != "bf16"
+    if config.precision == "bf16":
+        return False
+    return all(
+        max(layer.input_shape[0], layer.row["channels"]) <= MAX_CHANNELS
+        or layer.row["kernel"] == 1
+        or layer.row["groups"] == layer.input_shape[0]
+        for layer in trace(rows_of(config))
+        if layer.row["kind"] == "conv"
+    )

@@ -31,7 +31,7 @@ from core.training.stacked.graph import StepGraph
 from core.training.stacked.optimizers import StackedOptimizer
 from core.training.stacked.rates import StackedRates
 from core.training.stacked.step import StackedStep
-from core.training.stacking import can_stack, stacking_key
+from core.training.stacking import stacking_key
 from core.training.trainer import STEPS_BETWEEN_CHECKS, Diverged, Training, check_finite
 
 EVALUATION_IMAGES = 8_000  # scored at a time, over all networks
@@ -346,7 +346,7 @@ def _check(runs: Sequence[Training]) -> None:
         raise RunError("there are no runs to train together.")
     first = runs[0]
     for run in runs:
-        if not can_stack(run.config) or run.dtype != torch.float32:
+        if run.dtype != torch.float32:
             raise RunError("runs that compute in bf16 cannot be trained together.")
         if stacking_key(run.config) != stacking_key(first.config):
             fields = ", ".join(sorted(run.config.differences(first.config)))
