@@ -33,7 +33,10 @@ class Runtime:
     device: str
     device_name: str = ""
     precision: str
-    """Number format of the arithmetic: float32, or bfloat16 under autocast."""
+    """Number format of the arithmetic: float32, or bfloat16 under autocast.
+
+    On a GPU, cuDNN's convolutions of float32 may round their inputs to TF32.
+    """
     layout: str
     """Memory layout of the images."""
     benchmarked: Mapping[str, float] = field(default_factory=dict)

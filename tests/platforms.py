@@ -182,12 +182,6 @@ DIFFERENCES = (
         "a path that does not exist; INKLING_RUNNING allows more.",
     ),
     Difference(
-        "The CUDA driver and NVRTC have other file names on Windows.",
-        "core/models/cuda/nvrtc.py: _nvrtc",
-        "tests/test_platforms.py: test_cuda_libraries_are_looked_for_by_the_systems_names",
-        "the names that are asked for; that they load there is not tested.",
-    ),
-    Difference(
         "Each system names its processor elsewhere.",
         "core/training/format_cache.py: processor_name",
         "tests/test_platforms.py: test_the_processor_is_named_on_every_system",

@@ -157,25 +157,6 @@ def test_cores_decide_where_no_gpu_is_seen(monkeypatch):
         assert capacity.count_slots() == slots
 
 
-@pytest.mark.parametrize("system", ["win32", "linux"])
-def test_cuda_libraries_are_looked_for_by_the_systems_names(system, monkeypatch):
-    from core.models.cuda import nvrtc
-
-    asked = []
-
-    def refuse(name: str) -> None:
-        asked.append(name)
-        raise OSError
-
-    monkeypatch.setattr(sys, "platform", system)
-    monkeypatch.setattr(ctypes, "CDLL", refuse)
-    for load in (nvrtc._driver, nvrtc._nvrtc):
-        with pytest.raises(nvrtc.CudaError, match="missing"):
-            load.__wrapped__()
-    assert len(asked) >= 3
-    assert all(name.endswith(".dll") for name in asked) == (system == "win32")
-
-
 @pytest.mark.parametrize(
     ("system", "ending", "zig"),
     [("win32", ".dll", "zig.exe"), ("darwin", ".dylib", "zig"), ("linux", ".so", "zig")],

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from core.config import INITIALISATIONS, RunConfig
 from core.errors import ConfigError, RunError, listed
-from core.models.layers import BatchNorm2d, conv_norm
+from core.models.layers import BatchNorm2d
 from core.models.rows import Row
 from core.models.shapes import Layer, trace
 
@@ -100,10 +100,8 @@ class Network(nn.Module):
                 x = x + outputs[source]
             for function in before:
                 x = function(x)
-            if len(places) == 2:  # a convolution and its norm
-                x = conv_norm(modules[places[0]], modules[places[1]], x)
-            elif places:
-                x = modules[places[0]](x)
+            for place in places:
+                x = modules[place](x)
             for function in after:
                 x = function(x)
             yield keep, x

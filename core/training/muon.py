@@ -13,9 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.models.cuda.muon import FusedMuon, can_fuse
-from core.models.cuda.nvrtc import CudaError
-
 UPDATE_SIZE = 0.25  # of the learning rate: norm of an update relative to the norm of the weights
 # Matrices of at most so many elements are padded to a common shape and orthogonalised as one batch:
 # for small matrices the number of operations counts, not their size.
@@ -43,14 +40,12 @@ class Muon(torch.optim.Optimizer):
     def __init__(self, groups: list[dict], lr: float, momentum: float):
         defaults = {"lr": lr, "momentum": momentum, "weight_decay": 0.0}
         self._batches: dict[tuple[int, ...], list[_MatrixBatch]] = {}
-        self._fused: dict[tuple[int, ...], FusedMuon | None] = {}
         super().__init__(groups, {**defaults, "orthogonalise": False, "matrices": 1})
 
     def load_state_dict(self, state_dict: Any) -> None:
         """Load what `state_dict` returned."""
         super().load_state_dict(state_dict)
         self._batches.clear()  # they hold the former norms
-        self._fused.clear()
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -66,13 +61,7 @@ class Muon(torch.optim.Optimizer):
             if not self.state[weight]:
                 momentum_buffer = torch.zeros_like(weight)
                 self.state[weight] = {"momentum_buffer": momentum_buffer, "norm": weight.norm()}
-        lr, momentum = self.param_groups[0]["lr"], self.param_groups[0]["momentum"]
-        is_shared = all(group["lr"] is lr for group in self.param_groups)
-        if isinstance(lr, Tensor) and lr.is_cuda and isinstance(momentum, Tensor) and is_shared:
-            fused = self._fuse(trained, weights)
-            if fused is not None:
-                fused.step(lr, momentum)
-                return
+        momentum = self.param_groups[0]["momentum"]
         gradients: list[Tensor] = []
         for group, members in trained:
             own = [weight.grad for weight in members if weight.grad is not None]
@@ -94,38 +83,6 @@ class Muon(torch.optim.Optimizer):
         hidden = [entry for entry in trained if entry[0]["orthogonalise"] and entry[1]]
         for batch in self._matrix_batches(hidden):
             batch.update([update_of[id(weight)] for weight in batch.weights])
-
-    def _fuse(
-        self, trained: list[tuple[dict, list[Tensor]]], weights: list[Tensor]
-    ) -> FusedMuon | None:
-        """Return the kernel that updates these weights; None if it cannot."""
-        key = tuple(id(weight) for weight in weights)
-        if key not in self._fused:
-            self._fused = {key: self._build_fused(trained)}
-        return self._fused[key]
-
-    def _build_fused(self, trained: list[tuple[dict, list[Tensor]]]) -> FusedMuon | None:
-        hidden = [w for group, members in trained if group["orthogonalise"] for w in members]
-        others = [
-            (weight, group["weight_decay"])
-            for group, members in trained
-            if not group["orthogonalise"]
-            for weight in members
-        ]
-        plain = [weight for weight, _ in others]
-        one_each = all(group["matrices"] == 1 for group, _ in trained)
-        if not hidden or not one_each or not can_fuse(hidden, plain):
-            return None
-        norms = torch.stack([self.state[weight]["norm"] for weight in hidden])
-        # A semi-orthogonal (R, C) matrix with R <= C has the norm sqrt(R).
-        rows = [min(len(weight), weight[0].numel()) for weight in hidden]
-        update_norms = UPDATE_SIZE * norms / torch.tensor(rows, device=norms.device).sqrt()
-        momenta = [self.state[weight]["momentum_buffer"] for weight in [*hidden, *plain]]
-        try:
-            decays = [decay for _, decay in others]
-            return FusedMuon(hidden, plain, momenta, norms, update_norms, decays)
-        except CudaError:
-            return None
 
     def _matrix_batches(self, hidden: list[tuple[dict, list[Tensor]]]) -> list[_MatrixBatch]:
         key = tuple(id(weight) for _, members in hidden for weight in members)

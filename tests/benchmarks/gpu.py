@@ -41,7 +41,6 @@ from core.data import dataset  # noqa: E402
 from core.data.batches import CHUNK  # noqa: E402
 from core.data.device_augmenter import DeviceAugmenter, can_augment  # noqa: E402
 from core.data.presets import PRESETS  # noqa: E402
-from core.models.cuda import conv_norm  # noqa: E402
 from core.recipes import RECIPES  # noqa: E402
 from core.runs.loading import load_teacher  # noqa: E402
 from core.runtime import LAYOUTS  # noqa: E402
@@ -69,12 +68,9 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--runs", nargs="+", default=list(RUNS), help=", ".join([*RUNS, *RECIPES]))
     options.add_argument("--seeds", nargs="+", type=int, default=[1])
-    options.add_argument("--torch", action="store_true", help="without kernels of our own")
     options.add_argument("--epochs", type=int, help="of whole runs, to try this script")
     options.add_argument("--one", help="train this run with the first seed here, and print JSON")
     chosen = options.parse_args()
-    if chosen.torch:
-        conv_norm.MAX_CHANNELS = 0
     if chosen.one:
         print(json.dumps(train_one(chosen)))
         return
@@ -138,32 +134,22 @@ def profile(data: dataset.Mnist, chosen: Any) -> str:
 
 
 def formats(data: dataset.Mnist, chosen: Any) -> str:
-    """The formats of the network, cuDNN's options, and kernels of our own."""
-    rows, largest = [], conv_norm.MAX_CHANNELS
+    """The formats of the network, and cuDNN's options."""
+    rows = []
     for name in chosen.runs:
         for precision in DTYPES:
             for layout in LAYOUTS[:2]:
-                for own, tf32, searched in (
-                    (True, True, False),
-                    (False, True, False),
-                    (False, False, False),
-                    (False, True, True),
-                ):
-                    if own and (precision, layout) != ("fp32", "contiguous"):
-                        continue
-                    conv_norm.MAX_CHANNELS = largest if own else 0
+                for tf32, searched in ((True, False), (False, False), (True, True)):
                     torch.backends.cudnn.allow_tf32 = tf32
                     torch.backends.cudnn.benchmark = searched
                     config = run_config(name).changed(
                         **PLAIN, device=chosen.device, precision=precision
                     )
                     seconds = step_seconds(config, data, chosen.steps, True, [], layout)
-                    figures = (own, tf32, searched, f"{1e6 * seconds:.0f}")
+                    figures = (tf32, searched, f"{1e6 * seconds:.0f}")
                     rows.append((name, config.batch_size, precision, layout, *figures))
     torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark = True, False
-    conv_norm.MAX_CHANNELS = largest
-    options = ("own kernels", "TF32", "benchmark mode")
-    columns = ("run", "batch", "precision", "layout", *options, "µs a step")
+    columns = ("run", "batch", "precision", "layout", "TF32", "benchmark mode", "µs a step")
     return "Replayed steps without augmentation or teacher:\n\n" + table(columns, rows)
 
 

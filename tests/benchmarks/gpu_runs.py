@@ -50,8 +50,6 @@ def run_config(name: str) -> RunConfig:
 def runs(data: dataset.Mnist, chosen: Any) -> str:
     """Whole runs, one process after the other."""
     rows, arguments = [], ["--device", chosen.device]
-    if chosen.torch:
-        arguments.append("--torch")
     if chosen.epochs:
         arguments += ["--epochs", str(chosen.epochs)]
     for name in chosen.runs:

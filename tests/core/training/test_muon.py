@@ -115,39 +115,3 @@ def test_layers_without_a_gradient_are_not_updated():
     before = model[3].weight.clone()
     take_steps(model, Muon(muon_groups(model, 0.0), lr=0.001, momentum=0.9))
     assert torch.equal(model[3].weight, before)
-
-
-@pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="There is no CUDA GPU here.")
-@pytest.mark.parametrize("decay", [0.0, 0.01])
-def test_the_kernel_updates_as_torch_does(decay):
-    def build():
-        torch.manual_seed(0)
-        return nn.Sequential(
-            nn.Conv2d(1, 4, 3),
-            nn.Conv2d(4, 30, 3),
-            nn.BatchNorm2d(30),
-            nn.Conv2d(30, 8, 1),
-            nn.Flatten(),
-            nn.Linear(8 * 24 * 24, 3),
-        ).cuda()
-
-    def train(fused):
-        model = build()
-        optimizer = Muon(muon_groups(model, decay), lr=0.05, momentum=0.9)
-        if fused:
-            lr, momentum = torch.tensor(0.05).cuda(), torch.tensor(0.9).cuda()
-            for group in optimizer.param_groups:
-                group["lr"], group["momentum"] = lr, momentum
-        images = torch.randn(3, 1, 28, 28, generator=torch.Generator().manual_seed(1)).cuda()
-        for _ in range(3):
-            optimizer.zero_grad()
-            model(images).square().mean().backward()
-            optimizer.step()
-        return model, optimizer
-
-    model, optimizer = train(True)
-    expected, _ = train(False)
-    assert any(optimizer._fused.values())
-    for own, other in zip(model.parameters(), expected.parameters(), strict=True):
-        torch.testing.assert_close(own, other, rtol=2e-3, atol=2e-4)

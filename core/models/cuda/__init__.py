@@ -1,1 +1,0 @@
-"""Kernels for NVIDIA GPUs, compiled when they are first used."""
