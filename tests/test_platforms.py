@@ -20,7 +20,7 @@ from core.compiled import compiler, program
 from core.config import RunConfig
 from core.data import workers
 from core.errors import RunError
-from core.runs import capacity, creation, files, jobs, processes, run_names, status, store
+from core.runs import capacity, creation, files, jobs, run_names, status, store
 from core.training import format_cache
 from tests.platforms import DIFFERENCES, Difference
 
@@ -184,19 +184,6 @@ def test_a_thread_gives_way_by_the_systems_function(monkeypatch):
     monkeypatch.setattr(ctypes, "WinDLL", lambda name: asked.append(name) or library, raising=False)
     assert program._give_way() != 0
     assert asked == ["kernel32"]
-
-
-@pytest.mark.parametrize("windows", [True, False])
-def test_a_workers_priority_is_lowered_in_the_systems_way(windows, monkeypatch):
-    asked = []
-    process = SimpleNamespace(nice=asked.append)
-    monkeypatch.setattr(sys, "platform", "win32" if windows else "darwin")
-    monkeypatch.setattr(processes.psutil, "WINDOWS", windows)
-    monkeypatch.setattr(processes.psutil, "BELOW_NORMAL_PRIORITY_CLASS", "class", raising=False)
-    monkeypatch.setattr(processes.psutil, "Process", lambda pid: process)
-    monkeypatch.delattr(os, "getsid")
-    processes.lower_priority(1)
-    assert asked == ["class" if windows else processes.NICENESS]
 
 
 @pytest.mark.parametrize(

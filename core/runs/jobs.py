@@ -31,8 +31,6 @@ _ERROR = re.compile(r"(?:[\w.]*\.)?\w*(?:Error|Exception): ")
 def start(module: str, *arguments: str | Path, log: Path, append: bool = False) -> ProcessId:
     """Start `python -m MODULE ARGUMENTS` so that it outlives this process and its terminal.
 
-    Its priority is lower than usual, so that pages open without delay while it computes.
-
     Args:
         module: name of a module of this project.
         arguments: command-line arguments.
@@ -59,7 +57,6 @@ def start(module: str, *arguments: str | Path, log: Path, append: bool = False) 
             )
     except OSError as error:
         raise RunError(f"no process could be started: {error.strerror}.") from None
-    processes.lower_priority(process.pid)
     # A process that nobody waits for stays in the process table as a zombie.
     threading.Thread(target=process.wait, name=f"reaper-{process.pid}", daemon=True).start()
     return processes.identity(process.pid)

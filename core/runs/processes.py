@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +11,6 @@ import psutil
 ROOT = Path(__file__).resolve().parents[2]
 # Where the start is not counted in ticks, the system may correct it a little.
 START_TOLERANCE = 1.5  # seconds
-NICENESS = 5  # a third of the weight of a process of normal priority
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _BOOT_TIME = psutil.boot_time()
 
@@ -47,20 +44,6 @@ def is_alive(pid: object, pid_started: object) -> bool:
         return False
     except psutil.Error:
         return True  # it exists, but belongs to another user
-
-
-def lower_priority(pid: int) -> None:
-    """Let other processes, such as the server that shows its progress, go before this one.
-
-    Linux compares priorities only within a session where it groups processes by sessions
-    (sched_autogroup), so the whole session's priority is lowered, too. Nothing happens where the
-    system refuses.
-    """
-    with contextlib.suppress(psutil.Error, OSError):
-        process = psutil.Process(pid)
-        process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if psutil.WINDOWS else NICENESS)
-        if sys.platform == "linux" and os.getsid(pid) == pid:  # else it shares its starter's
-            Path(f"/proc/{pid}/autogroup").write_text(str(NICENESS), encoding="ascii")
 
 
 def _start_of(process: psutil.Process) -> str:

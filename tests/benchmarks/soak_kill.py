@@ -248,7 +248,7 @@ def main() -> None:
     parser.add_argument("--recipe", choices=list(RECIPES), help="default: a small network")
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--longest", type=float, default=2.0, help="seconds between two, at most")
+    parser.add_argument("--longest", type=float, default=1.2, help="seconds between two, at most")
     parser.add_argument("--save-every", type=float, default=0.5, help="seconds between two states")
     parser.add_argument("--seed", type=int, default=1, help="of the moments")
     parser.add_argument("--folder", type=Path, help="default: a temporary folder")
@@ -268,7 +268,7 @@ def main() -> None:
         wrong += [f"left over: {what}" for what in list_leftovers(folder)]
     print(
         f"\n{sum(soak.counts.values())} interruptions of {finished} runs of {options.epochs} "
-        f"epochs in {time.monotonic() - BEGUN:.0f} s. {machine()}.\n"
+        f"epochs in {time.monotonic() - BEGUN:.0f} s; {whole.runtime}. {machine()}.\n"
     )
     print(table(("interruption", "count"), soak.counts.most_common()), end="\n\n")
     print(table(("last event before it", "count"), soak.moments.most_common()), end="\n\n")

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
@@ -29,17 +28,6 @@ def test_a_runs_worker_is_reaped_and_has_a_session_of_its_own(tmp_path):
     assert os.getsid(pid) == pid
     wait_until(lambda: not psutil.pid_exists(pid))
     assert "run.json" in (tmp_path / "log.txt").read_text()
-
-
-@pytest.mark.skipif(not hasattr(os, "nice"), reason="Windows has priority classes instead")
-def test_pages_go_before_a_job(tmp_path):
-    process = jobs.start("http.server", "0", "--bind", "127.0.0.1", log=tmp_path / "log")
-    try:
-        assert psutil.Process(process.pid).nice() > psutil.Process().nice()
-        group = Path(f"/proc/{process.pid}/autogroup")
-        assert not group.exists() or int(group.read_text().split()[-1]) > 0
-    finally:
-        psutil.Process(process.pid).kill()
 
 
 def test_a_job_survives_the_terminal_it_was_started_from(tmp_path):
