@@ -6,14 +6,13 @@ Where there is no GPU it says so and ends well. Each part (`--parts`) ends withi
 prints a table: the kernels of a replayed step; the formats and cuDNN's options; whether a replayed
 CUDA graph trains as ordinary steps do; an epoch for several batch sizes, replayed and not; the
 augmentation of an epoch on the GPU; and whole runs, each a process of its own (`--runs`,
-`--seeds`), timed from the start of the process. `--device cpu` with small sizes tries the script
+`--seeds`), timed from when they are submitted. `--device cpu` with small sizes tries the script
 itself.
 """
 
 from __future__ import annotations
 
 import collections
-import json
 import statistics
 import sys
 import time
@@ -25,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
-from gpu_runs import RUNS, run_config, runs, train_one  # noqa: E402
+from gpu_runs import RUNS, run_config, runs  # noqa: E402
 from measuring import (  # noqa: E402
     alternate,
     largest_difference,
@@ -57,7 +56,7 @@ PLAIN = {"augmentation": "none", "transforms": [], "teacher": "none", "holdout":
 
 
 def main() -> None:
-    """Measure the parts asked for and report; or be the process of one run."""
+    """Measure the parts asked for, and report."""
     options = parser(__doc__)
     options.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     options.add_argument(
@@ -69,11 +68,7 @@ def main() -> None:
     options.add_argument("--runs", nargs="+", default=list(RUNS), help=", ".join([*RUNS, *RECIPES]))
     options.add_argument("--seeds", nargs="+", type=int, default=[1])
     options.add_argument("--epochs", type=int, help="of whole runs, to try this script")
-    options.add_argument("--one", help="train this run with the first seed here, and print JSON")
     chosen = options.parse_args()
-    if chosen.one:
-        print(json.dumps(train_one(chosen)))
-        return
     if chosen.device == "cuda" and not torch.cuda.is_available():
         report([NO_GPU], chosen.output)
         return

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 from measuring import table
 
 from core.config import RunConfig
 from core.data import dataset
 from core.recipes import recipe
-from core.runs import events
+from core.runs import events, run_queue
 from core.runs.creation import create_run
 from core.runs.store import open_run
-from core.runs.worker import Worker
 
 ROOT = Path(__file__).parents[2]
 GOAL = 99.4
@@ -48,29 +44,16 @@ def run_config(name: str) -> RunConfig:
 
 
 def runs(data: dataset.Mnist, chosen: Any) -> str:
-    """Whole runs, one process after the other."""
-    rows, arguments = [], ["--device", chosen.device]
-    if chosen.epochs:
-        arguments += ["--epochs", str(chosen.epochs)]
+    """Whole runs, one after the other, each started as the app starts it."""
+    rows: list[tuple[object, ...]] = []
     for name in chosen.runs:
         finals = []
         for seed in chosen.seeds:
-            command = [
-                sys.executable,
-                Path(__file__).with_name("gpu.py"),
-                "--one",
-                name,
-                "--seeds",
-                str(seed),
-                *arguments,
-            ]
-            began = time.perf_counter()
-            process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-            took = time.perf_counter() - began
-            if process.returncode:
-                rows.append((name, seed, *["failed"] * 9))
+            run = train_one(name, seed, chosen)
+            if isinstance(run, str):
+                rows.append((name, seed, *["-"] * 8, run))
+                print(rows[-1], file=sys.stderr, flush=True)
                 continue
-            run = json.loads(process.stdout.splitlines()[-1])
             accuracies = [correct / 100 for correct in run["correct"]]
             finals.append(accuracies[-1])
             to_goal = next(
@@ -80,7 +63,7 @@ def runs(data: dataset.Mnist, chosen: Any) -> str:
                 (
                     name,
                     seed,
-                    f"**{took:.1f}**",
+                    f"**{run['took']:.1f}**",
                     f"{run['started']:.1f}",
                     f"{run['at'][0] - run['started']:.2f}",
                     f"{statistics.median(run['seconds']):.3f}",
@@ -112,10 +95,12 @@ def runs(data: dataset.Mnist, chosen: Any) -> str:
     return "Whole runs with everything that a run writes:\n\n" + table(columns, rows)
 
 
-def train_one(chosen: Any) -> dict[str, Any]:
-    """Train a run in a folder of its own, and return how it went; times since the process began."""
-    born = psutil.Process().create_time()
-    config = run_config(chosen.one).changed(seed=chosen.seeds[0], device=chosen.device)
+def train_one(name: str, seed: int, chosen: Any) -> dict[str, Any] | str:
+    """Train a run in a folder of its own; return how it went, or why it failed.
+
+    Times are seconds since the run was submitted, before its process starts.
+    """
+    config = run_config(name).changed(seed=seed, device=chosen.device)
     if chosen.epochs:
         config = config.changed(epochs=chosen.epochs)
     with tempfile.TemporaryDirectory() as place:
@@ -123,14 +108,18 @@ def train_one(chosen: Any) -> dict[str, Any]:
         shutil.copytree(ROOT / "checkpoints" / "teacher", folder / "teacher")
         os.environ["INKLING_CHECKPOINTS"] = str(folder)
         create_run(config, "run", folder=folder)
-        state = Worker(folder / "run").run()
-        run = open_run("run", folder)
-        if state != "finished" or run.runtime is None:
-            raise SystemExit(f"the run is {state}")
+        began = time.time()
+        run_queue.submit("run", folder)
+        while (run := open_run("run", folder)).is_live or run.state == "queued":
+            time.sleep(0.02)
+        took = time.time() - began
+        if run.state != "finished" or run.runtime is None:
+            return f"{run.state}: {run.message}"
         recorded = events.read(folder / "run" / events.NAME)
         return {
-            "started": next(e["time"] for e in recorded if e["kind"] == "started") - born,
-            "at": [e["time"] - born for e in recorded if e["kind"] == "epoch"],
+            "took": took,
+            "started": next(e["time"] for e in recorded if e["kind"] == "started") - began,
+            "at": [e["time"] - began for e in recorded if e["kind"] == "epoch"],
             "seconds": [row.seconds for row in run.epochs],
             "correct": [row.val_correct for row in run.epochs],
             "format": f"{run.runtime.precision} {run.runtime.layout}",
