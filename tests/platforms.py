@@ -212,12 +212,6 @@ DIFFERENCES = (
         "a library that has it.",
     ),
     Difference(
-        "Windows has classes of priority; only Linux groups processes by sessions.",
-        "core/runs/processes.py: lower_priority",
-        "tests/test_platforms.py: test_a_workers_priority_is_lowered_in_the_systems_way",
-        "what psutil is asked for.",
-    ),
-    Difference(
         "Windows has local times only from 1970 to 3000, others overflow near the calendar's ends.",
         "core/runs/status.py: parse_time",
         "tests/test_platforms.py: test_times_that_no_time_zone_can_show_are_refused",
