@@ -86,6 +86,16 @@ def is_available() -> bool:
     return True
 
 
+def can_load(source: str) -> bool:
+    """Whether `load_library` accepts a source; the reason why not is in the log."""
+    try:
+        load_library(source)
+    except CompilerError as error:
+        _log.warning("a network is not compiled: %s", error)
+        return False
+    return True
+
+
 def load_library(source: str) -> ctypes.CDLL:
     """Compile a source, unless that was done before, and load it.
 

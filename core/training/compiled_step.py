@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.compiled.compiler import CompilerError, find_compiler, is_available
+from core.compiled.compiler import CompilerError, can_load, find_compiler, is_available
 from core.compiled.plan import plan_operations
 from core.compiled.program import Averaged, Input, Parameter, Program
 from core.compiled.source import training_source
@@ -25,7 +25,7 @@ OPTIMIZERS = {"sgd": 0, "muon": 1, "adam": 2, "adamw": 3}  # as in kernels/optim
 
 
 def can_compile(config: RunConfig, rows: Sequence[Row]) -> bool:
-    """Whether a run's training steps can be compiled on this machine.
+    """Whether a run's training steps can be compiled on this machine; if so, they are.
 
     Args:
         config: the run.
@@ -34,7 +34,8 @@ def can_compile(config: RunConfig, rows: Sequence[Row]) -> bool:
     if config.optimizer not in OPTIMIZERS or not is_available():
         return False
     operations = plan_operations(trace(rows), config.dropout)
-    return training_source(operations, config.batch_size, find_compiler().lanes) is not None
+    source = training_source(operations, config.batch_size, find_compiler().lanes)
+    return source is not None and can_load(source)
 
 
 class CompiledStep:

@@ -13,10 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.compiled.compiler import is_available
 from core.data.batches import normalise
 from core.models.network import Network
-from core.training.evaluation import compute_logits
+from core.training.evaluation import can_compute_logits, compute_logits
 from core.training.precision import autocast
 
 
@@ -50,11 +49,11 @@ class Teacher:
     @property
     def _compiled_members(self) -> list[Network]:
         """The networks whose logits compiled code computes, or none where it cannot."""
-        members = self.model.members if isinstance(self.model, Ensemble) else [self.model]
-        if self.device.type != "cpu" or self.dtype != torch.float32 or not is_available():
+        if self.device.type != "cpu" or self.dtype != torch.float32:
             return []
-        networks = [member for member in members if isinstance(member, Network)]
-        return networks if len(networks) == len(list(members)) else []
+        members = self.model.members if isinstance(self.model, Ensemble) else [self.model]
+        compiled = [m for m in members if isinstance(m, Network) and can_compute_logits(m)]
+        return compiled if len(compiled) == len(list(members)) else []
 
     @torch.no_grad()  # not inference mode: a loss cannot be differentiated with its tensors
     def __call__(self, images: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from core.compiled.compiler import CompilerError
 from core.compiled.inference import ForwardPass
 from core.data.batches import normalise
 from core.models.network import Network
@@ -16,6 +17,11 @@ from core.training.layouts import to_layout
 from core.training.precision import autocast
 
 EVALUATION_BATCH = 1_000
+
+
+def can_compute_logits(model: torch.nn.Module) -> bool:
+    """Whether `compute_logits` accepts a network; its device and dtype are not checked."""
+    return isinstance(model, Network) and _is_compiled(json.dumps(model.rows))
 
 
 def compute_logits(model: Network, images: Tensor, threads: int) -> Tensor:
@@ -39,6 +45,15 @@ def _forward_pass(rows: str) -> ForwardPass:
     return ForwardPass(json.loads(rows))
 
 
+@functools.lru_cache(maxsize=8)
+def _is_compiled(rows: str) -> bool:
+    try:
+        _forward_pass(rows)
+    except CompilerError:
+        return False
+    return True
+
+
 @torch.inference_mode()
 def evaluate(
     model: torch.nn.Module,
@@ -60,7 +75,8 @@ def evaluate(
         dtype: of the arithmetic; other than float32 under autocast.
         layout: memory layout of the images, one of `core.runtime.LAYOUTS`.
     """
-    if layout == "compiled" and isinstance(model, Network):
+    if layout == "compiled" and can_compute_logits(model):
+        assert isinstance(model, Network)
         logits = compute_logits(model, images, torch.get_num_threads())
         nll = F.cross_entropy(logits, labels, reduction="sum").item()
         return nll / len(images), int((logits.argmax(1) == labels).sum())
