@@ -79,3 +79,26 @@ def test_pytorchs_example_has_pytorchs_settings():
         0.7,
         "none",
     )
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+@pytest.mark.parametrize("varies", [False, True])
+def test_sgd_with_numbers_as_tensors_updates_as_torchs_does(nesterov, varies):
+    def train(build, lr, momentum):
+        generator = torch.Generator().manual_seed(1)
+        weight = torch.randn(5, generator=generator).requires_grad_()
+        optimizer = build([{"params": [weight], "weight_decay": 0.01}])
+        for group in optimizer.param_groups:
+            group["lr"], group["momentum"] = lr, momentum
+        for _ in range(3):
+            weight.grad = torch.randn(5, generator=generator)
+            optimizer.step()
+        return weight.detach()
+
+    options = {"lr": 0.1, "momentum": 0.9, "nesterov": nesterov}
+    own = train(
+        lambda groups: optimizers.CapturableSgd(groups, varies, **options),
+        torch.tensor(0.1),
+        torch.tensor(0.9) if varies else 0.9,
+    )
+    torch.testing.assert_close(own, train(lambda g: torch.optim.SGD(g, **options), 0.1, 0.9))
