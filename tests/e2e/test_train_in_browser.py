@@ -63,6 +63,24 @@ def test_what_one_tab_changes_the_other_shows(tab, browser, app, running):
     context.close()
 
 
+@pytest.mark.mnist
+def test_a_hidden_tab_is_not_updated_and_one_that_is_shown_again_is(tab, running):
+    tab.goto(f"/train?run={WATCHED}")
+    expect(tab.locator(".sheet tbody tr:not(.ahead)").first).to_be_visible(timeout=120_000)
+    progress = tab.get_by_test_id("stProgress")
+    hide = """hidden => {
+      Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
+      document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    tab.evaluate(hide, True)
+    tab.wait_for_timeout(4_000)  # an update may be under way
+    shown = progress.inner_text()
+    tab.wait_for_timeout(6_000)
+    assert progress.inner_text() == shown
+    tab.evaluate(hide, False)
+    expect(progress).not_to_have_text(shown, timeout=10_000)
+
+
 def test_a_chart_is_kept_under_the_runs_name(tab):
     tab.goto("/train?run=final&baseline=initial")
     expect(tab.locator(".stVegaLiteChart svg")).to_have_count(3)
