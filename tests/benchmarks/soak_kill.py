@@ -233,10 +233,16 @@ def small_disk(place: Path | None) -> Iterator[Path]:
     folder.mkdir()
     try:
         yield folder
+    except BaseException:
+        if is_mounted:
+            kept = shutil.copytree(folder, place.with_suffix(".copy"))
+            print(f"the runs are kept in {kept}")
+        raise
     finally:
         if is_mounted:
-            shutil.copytree(folder, place.with_suffix(".copy"))
             subprocess.run(["umount", "-l", str(place)], check=False)
+            with contextlib.suppress(OSError):
+                place.rmdir()
 
 
 def main() -> None:
@@ -266,15 +272,18 @@ def main() -> None:
                 equal = compare(whole, cut)
                 wrong += [f"{cut.name}: {what} differs" for what, same in equal.items() if not same]
         wrong += [f"left over: {what}" for what in list_leftovers(folder)]
-    print(
-        f"\n{sum(soak.counts.values())} interruptions of {finished} runs of {options.epochs} "
-        f"epochs in {time.monotonic() - BEGUN:.0f} s; {whole.runtime}. {machine()}.\n"
-    )
-    print(table(("interruption", "count"), soak.counts.most_common()), end="\n\n")
-    print(table(("last event before it", "count"), soak.moments.most_common()), end="\n\n")
-    print(f"ends compared with an undisturbed run: {json.dumps(list(equal))}; {STATE} is gone")
-    print("\n".join([f"wrong: {len(wrong)}", *(f"  {text}" for text in wrong[:20])]))
-    sys.exit(1 if wrong else 0)
+        print(
+            f"\n{sum(soak.counts.values())} interruptions of {finished} runs of {options.epochs} "
+            f"epochs in {time.monotonic() - BEGUN:.0f} s. {machine()}.\n"
+        )
+        layout = whole.runtime.layout if whole.runtime else "unknown"
+        print(f"layout: {layout}, threads: {options.threads}\n")
+        print(table(("interruption", "count"), soak.counts.most_common()), end="\n\n")
+        print(table(("last event before it", "count"), soak.moments.most_common()), end="\n\n")
+        print(f"ends compared with an undisturbed run: {json.dumps(list(equal))}; {STATE} is gone")
+        print("\n".join([f"wrong: {len(wrong)}", *(f"  {text}" for text in wrong[:20])]))
+        if wrong:
+            sys.exit(1)
 
 
 BEGUN = time.monotonic()
