@@ -121,9 +121,10 @@ INLINE void pause_core(void) { __asm__ volatile("yield"); }
 #error "No clock for this processor."
 #endif
 
-// Wait a moment: first on the core, then by giving the core to other threads.
+// Wait a moment: first on the core, longer than a tile takes, since a thread that gives it away beside
+// other work is without it for milliseconds.
 INLINE void wait_moment(uint64_t start, int (*give_way)(void)) {
-    if (ticks() - start < 5 * ticks_per_microsecond())
+    if (ticks() - start < 60 * ticks_per_microsecond())
         pause_core();
     else
         give_way();
