@@ -22,8 +22,9 @@ from core.training.optimizers import Average, cycles_momentum
 Step = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 Capture = Callable[[Callable[[], Tensor]], Callable[[], Tensor]]
 Tensors = Mapping[str, Sequence[Tensor]]
-# A number that varies from step to step, as the dicts and the key that hold it.
-Number = tuple[Sequence[dict[str, Any]], str]
+# A number that varies from step to step: a function that returns the dicts that hold it, since an
+# optimizer replaces its groups when it loads a state, and its key.
+Number = tuple[Callable[[], Sequence[dict[str, Any]]], str]
 # Ordinary steps before the capture, in which libraries and the optimizer allocate their state.
 WARM_UP_STEPS = 3
 # Largest difference between a replayed and an ordinary step, relative to the change that the step
@@ -49,8 +50,8 @@ def varying_numbers(
     names = ["lr"]
     if isinstance(optimizer, Muon) or getattr(optimizer, "varies_momentum", False):
         names.append("momentum")
-    numbers: list[Number] = [(optimizer.param_groups, name) for name in names]
-    return numbers if average is None else [*numbers, ([average.options], "weight")]
+    numbers: list[Number] = [(lambda: optimizer.param_groups, name) for name in names]
+    return numbers if average is None else [*numbers, (lambda: [average.options], "weight")]
 
 
 def mutable_state(
@@ -226,7 +227,7 @@ class CapturedStep:
         Ordinary steps do so too: with Python numbers they would round differently, and a resumed
         run does other steps ordinarily than an uninterrupted one.
         """
-        numbers = [holders[0][key] for holders, key in self.numbers]
+        numbers = [holders()[0][key] for holders, key in self.numbers]
         for at, number in enumerate(numbers):
             if number != self._written[at]:
                 self.values[at].fill_(number)
@@ -239,7 +240,7 @@ class CapturedStep:
 
     def _set_numbers(self, values: Sequence[Tensor | float]) -> None:
         for (holders, key), value in zip(self.numbers, values, strict=True):
-            for holder in holders:
+            for holder in holders():
                 holder[key] = value
 
     def _copy_state(self) -> dict[str, list[Tensor]]:

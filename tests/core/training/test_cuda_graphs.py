@@ -16,6 +16,7 @@ from core.training.cuda_graphs import (
     mutable_state,
     varying_numbers,
 )
+from core.training.optimizers import set_rate
 from core.training.results import BatchResult, EpochResult
 from core.training.trainer import Training
 
@@ -55,11 +56,11 @@ class Replays:
         numbers = varying_numbers(training.optimizer, training.average)
 
         def read():
-            return [[holder[key] for holder in holders] for holders, key in numbers]
+            return [[holder[key] for holder in holders()] for holders, key in numbers]
 
         def write(values):
             for (holders, key), own in zip(numbers, values, strict=True):
-                for holder, value in zip(holders, own, strict=True):
+                for holder, value in zip(holders(), own, strict=True):
                     holder[key] = value
 
         def capture(step):
@@ -259,6 +260,16 @@ def test_a_teachers_logits_are_replayed(digits):
     training, _, same = train(config, digits, Replays(), teacher=Ink())
     assert training.captured.refusal == ""
     assert losses == pytest.approx(same, rel=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_the_numbers_of_a_resumed_run_are_those_of_its_optimizer(optimizer, digits):
+    training = Training(SMALL.changed(optimizer=optimizer), digits)
+    numbers = varying_numbers(training.optimizer)
+    training.optimizer.load_state_dict(training.optimizer.state_dict())  # replaces the groups
+    set_rate(training.optimizer, 0.0123, 0.5)
+    holders, key = numbers[0]
+    assert [holder[key] for holder in holders()] == [0.0123] * len(training.optimizer.param_groups)
 
 
 def test_the_mutable_state_is_complete():
