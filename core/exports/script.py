@@ -50,8 +50,9 @@ SHARED_NAMES = {  # module -> constants, functions and classes that the script n
     "core.models.network": "initialise",
     "core.training.schedules": "DIV_FACTOR FINAL_DIV_FACTOR BASE_MOMENTUM MAX_MOMENTUM "
     "ORIGINAL_KNOTS ORIGINAL_EPOCHS momentum _two_phases _interpolate",
-    "core.training.muon": "UPDATE_SIZE Muon orthogonalise muon_groups",
-    "core.training.optimizers": "build_optimizer set_rate Average",
+    "core.training.muon": "UPDATE_SIZE SMALL_MATRIX Muon _MatrixBatch _in_memory_order "
+    "orthogonalise muon_groups",
+    "core.training.optimizers": "cycles_momentum CapturableSgd build_optimizer set_rate Average",
     "core.training.distillation": "Ensemble distillation_loss",
     "core.training.results": "HEADER format_row",
 }
@@ -131,7 +132,7 @@ def _description(run: Run) -> str:
         lines.append(
             "\nThe run's learning rate was changed by hand, which the script does not reproduce."
         )
-    return "\n".join(lines).replace("\\", "\\\\").replace('"', r"\"")
+    return "\n".join(lines).replace("\\", "\\\\").replace('"', r"\"").replace("\0", r"\x00")
 
 
 def _settings(run: Run) -> dict[str, Any]:

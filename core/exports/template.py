@@ -171,6 +171,7 @@ def train(data, device):
             if config.clip_norm:
                 nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
             optimizer.step()
+            average.advance()
             average.update()
             train_loss += nll.item() * len(y)
             train_correct += int((logits.argmax(1) == y).sum())

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from core.config import RunConfig
-from core.training.light_optimizers import keep_compiler_unloaded
 from core.training.muon import Muon, muon_groups
 
 
@@ -19,7 +18,6 @@ def build_optimizer(config: RunConfig, model: nn.Module) -> torch.optim.Optimize
     Weight decay applies to the weights of convolutions and linear layers only: biases and the
     parameters of norms are not to be kept small.
     """
-    keep_compiler_unloaded()
     if config.optimizer == "muon":
         return Muon(muon_groups(model, config.weight_decay), config.lr, config.momentum)
     parameters = list(model.parameters())

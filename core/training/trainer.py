@@ -32,6 +32,7 @@ from core.training.cuda_graphs import (
 from core.training.distillation import Teacher
 from core.training.evaluation import evaluate
 from core.training.layouts import move_model
+from core.training.light_optimizers import keep_compiler_unloaded
 from core.training.optimizers import Average, build_optimizer, load_optimizer_state, set_rate
 from core.training.plan import plan
 from core.training.precision import DTYPES
@@ -101,6 +102,7 @@ class Training:
         if weights is not None:
             load_weights(self.model, weights)
         move_model(self.model, self.device, self.layout)
+        keep_compiler_unloaded()
         self.optimizer = build_optimizer(config, self.model)
         self.average = (
             Average(self.model.state_dict(keep_vars=True).values(), config.ema_decay)

@@ -166,6 +166,7 @@ INJECTION = (
     "os.system('true')\n",
     "RUN_LAYERS",
     "{x}",
+    "\0",
 )
 
 
