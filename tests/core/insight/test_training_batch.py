@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from core.config import RunConfig
 from core.errors import DataError
 from core.insight.training_batch import batch_at, validation
-from core.training import loss as training_loss
-from core.training import step as training_step
 from core.training import trainer
 from core.training.trainer import Training
 
@@ -30,32 +27,18 @@ def record_batches(
     config, digits, monkeypatch
 ) -> dict[tuple[int, int], tuple[np.ndarray, np.ndarray]]:
     """Images and labels of every training step, by epoch and step from 1."""
-    images: list[torch.Tensor] = []
-    normalise = training_step.normalise
-    monkeypatch.setattr(
-        training_step,
-        "normalise",
-        lambda batch, *rest: images.append(batch.clone()) or normalise(batch, *rest),
-    )
     monkeypatch.setattr(trainer, "evaluate", lambda *rest: (1.0, 1))
-    labels: list[torch.Tensor] = []
-    nll_loss = training_loss.F.nll_loss
-    monkeypatch.setattr(
-        training_loss.F,
-        "nll_loss",
-        lambda log_probabilities, batch, *rest, **options: (
-            labels.append(batch.clone()) or nll_loss(log_probabilities, batch, *rest, **options)
-        ),
-    )
-    places = [
-        (result.epoch, result.step)
-        for result in Training(config, digits).run()
-        if hasattr(result, "steps")
-    ]
-    return {
-        place: (step_images.numpy(), step_labels.numpy())
-        for place, step_images, step_labels in zip(places, images, labels, strict=True)
-    }
+    training = Training(config, digits)
+    compute, batches = training.compute, []
+
+    def record(images, labels, teacher_logits):
+        batches.append((images.numpy().copy(), labels.numpy().copy()))
+        return compute(images, labels, teacher_logits)
+
+    record.loss_sum, record.correct = compute.loss_sum, compute.correct
+    training.compute = record
+    places = [(result.epoch, result.step) for result in training.run() if hasattr(result, "steps")]
+    return dict(zip(places, batches, strict=True))
 
 
 @pytest.mark.parametrize(
