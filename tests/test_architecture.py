@@ -39,6 +39,7 @@ MAY_BE_HEAVY = {
     "core.models.stacked.norm_kernels",
     "core.models.stacked.pool_kernels",
     "core.training.stacked.flat_tensors",
+    "core.training.stacked.results",
     "core.training.stacked.training",
     "core.training.stacked.augmentation",
     "core.training.stacked.batches",

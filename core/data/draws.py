@@ -28,7 +28,7 @@ def split_seed(
         position: of the transform in its list, from 0.
 
     Returns:
-        The seed for NumPy's generator, and Python's generator.
+        The random seed for NumPy's generator, and Python's `random.Random`.
     """
     # One random stream for each transform: with `Compose(seed=)` all would share one, and their
     # draws would correlate.

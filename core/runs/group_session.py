@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from core.runs.group_worker import GroupWorker
     from core.training.results import EpochResult, TestResult
+    from core.training.stacked.results import StackedBatchResult
     from core.training.stacked.snapshot import Snapshot
-    from core.training.stacked.training import StackedBatchResult, StackedTraining
+    from core.training.stacked.training import StackedTraining
     from core.training.trainer import Diverged
 
 WRITERS = 8  # threads that write the runs' files
@@ -50,7 +51,7 @@ class Session:
         Raises:
             Exception: training failed for all runs that have not ended.
         """
-        from core.training.stacked.training import StackedBatchResult
+        from core.training.stacked.results import StackedBatchResult
 
         with (
             ThreadPoolExecutor(WRITERS) as self._pool,

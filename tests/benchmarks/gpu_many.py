@@ -34,7 +34,8 @@ from core.recipes import RECIPES, recipe  # noqa: E402
 from core.training.plan import plan  # noqa: E402
 from core.training.results import EpochResult  # noqa: E402
 from core.training.runtime import resolve_runtime  # noqa: E402
-from core.training.stacked.training import StackedBatchResult, StackedTraining  # noqa: E402
+from core.training.stacked.results import StackedBatchResult  # noqa: E402
+from core.training.stacked.training import StackedTraining  # noqa: E402
 from core.training.trainer import Training  # noqa: E402
 
 NO_GPU = "There is no CUDA GPU here, so there is nothing to measure."

@@ -11,7 +11,8 @@ import torch
 from core.config import OPTIMIZERS, RunConfig
 from core.models.stacked import conv_kernels
 from core.training.results import EpochResult
-from core.training.stacked.training import StackedBatchResult, StackedTraining
+from core.training.stacked.results import StackedBatchResult
+from core.training.stacked.training import StackedTraining
 from core.training.trainer import Diverged, Training
 
 pytestmark = [

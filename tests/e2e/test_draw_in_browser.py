@@ -44,7 +44,7 @@ def beside(strokes, at: int, of: int):
 
 @pytest.fixture
 def own(checkpoints):
-    """No digits of one's own, before and after."""
+    """There are no saved digits before and after the test."""
     own_digits.clear(checkpoints)
     yield
     own_digits.clear(checkpoints)

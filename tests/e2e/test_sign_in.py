@@ -165,7 +165,7 @@ def test_a_stale_page_cannot_delete_anothers_run(browser, shared_app, fresh_runs
         confirm.click()
         expect(page.get_by_text(address("This belongs to other")).first).to_be_visible()
         assert (fresh_runs / "members-run").exists()
-        # The same clicks on a run of one's own.
+        # The same clicks on the person's own run.
         store.update_run_json(fresh_runs / "members-run", owner="member@example.org")
         page.goto("/runs?select=members-run")
         delete_button(page).click()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -30,34 +29,12 @@ from core.training.stacked.flat_tensors import FlatTensors
 from core.training.stacked.graph import StepGraph
 from core.training.stacked.optimizers import StackedOptimizer
 from core.training.stacked.rates import StackedRates
+from core.training.stacked.results import StackedBatchResult, StackedResult
 from core.training.stacked.step import StackedStep
 from core.training.stacking import stacking_key
 from core.training.trainer import STEPS_BETWEEN_CHECKS, Diverged, Training, check_finite
 
 EVALUATION_IMAGES = 8_000  # scored at a time, over all networks
-
-
-@dataclass(frozen=True, slots=True)
-class StackedBatchResult:
-    """A training step of all runs."""
-
-    epoch: int
-    """From 1."""
-    step: int
-    """From 1, within the epoch."""
-    steps: int
-    """Steps per epoch."""
-    losses: Tensor
-    """(N,): the mean nll of each run's batch, on the training device."""
-    lrs: tuple[float, ...]
-    """The learning rate of each run."""
-
-
-@dataclass(frozen=True, slots=True)
-class StackedResult:
-    """What ended in some runs: an epoch, the test, or, by divergence, the run; by its number."""
-
-    results: Mapping[int, EpochResult | TestResult | Diverged]
 
 
 class StackedTraining:

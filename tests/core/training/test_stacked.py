@@ -11,7 +11,8 @@ from core.config import OPTIMIZERS, RunConfig
 from core.errors import RunError
 from core.training.results import EpochResult, TestResult
 from core.training.stacked import batches as stacked_batches
-from core.training.stacked.training import StackedBatchResult, StackedTraining
+from core.training.stacked.results import StackedBatchResult
+from core.training.stacked.training import StackedTraining
 from core.training.trainer import Diverged, Training
 from tests.networks import build_model
 
