@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -163,3 +165,19 @@ def test_escaped_names_mean_nothing_to_markdown(name):
     plain = escape_markdown(name)
     assert plain.replace("\\", "").replace("\u2060", "") == name
     assert all(f"\\{sign}" in plain for sign in name if sign in "_*:$<[`")
+
+
+def test_runs_that_progress_in_every_pass_do_not_keep_the_page_from_finishing(
+    folder, idle, monkeypatch
+):
+    live = made_run(folder, "live", done=2, state="stopped", epochs=4)
+    status.write(live.folder, "running", "", processes.identity())
+    calls, list_runs = itertools.count(), store.list_runs
+
+    def list_progressing():
+        done = 1 + next(calls) % 2
+        return [replace(run, epochs=run.epochs[:done]) for run in list_runs()]
+
+    monkeypatch.setattr(store, "list_runs", list_progressing)
+    assert "live" in page_text(open_page(PAGE))
+    assert next(calls) < 10

@@ -22,12 +22,18 @@ POLL = 2.0  # seconds
 def show_queue(runs: Sequence[Run]) -> None:
     """Show the runs that train or wait; nothing without such a run."""
     if any(run.is_live or run.state == "queued" for run in runs):
-        st.fragment(_poll_queue, run_every=POLL, key="queue")(_progress_of(runs))
+        st.fragment(_poll_queue, run_every=POLL, key="queue")(list(runs), _progress_of(runs))
 
 
-def _poll_queue(shown: list[tuple[str, str, int]]) -> None:
+def _poll_queue(listed: list[Run], shown: list[tuple[str, str, int]]) -> None:
+    """Show the queue; first as the page has just read it, then anew at each poll.
+
+    The page's own pass must not rerun the page: on a busy machine, runs would progress in every
+    pass, and the page would never be finished.
+    """
     run_queue.start_waiting()
-    runs = [run for run in store.list_runs() if isinstance(run, Run)]
+    runs = listed.copy() or [run for run in store.list_runs() if isinstance(run, Run)]
+    listed.clear()
     if _progress_of(runs) != shown:
         st.rerun()  # the table changes too
     by_name = {run.name: run for run in runs}
