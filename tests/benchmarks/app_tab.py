@@ -164,6 +164,11 @@ class Tab:
                 page.texts[element.text_input.label] = element.text_input.id
             elif element.WhichOneof("type") == "button":
                 page.buttons[element.button.label] = element.button.id
+        elif kind == "new_session" and not message.metadata.run.fragment_ids:
+            self.polled.clear()  # the whole page runs; it asks anew for what is to be polled
+        elif kind == "stop_auto_rerun":
+            for name in message.stop_auto_rerun.fragment_ids:
+                self.polled.pop(name, None)
         elif kind == "auto_rerun":
             interval = message.auto_rerun.interval
             self.polled[message.auto_rerun.fragment_id] = interval, time.monotonic() + interval
