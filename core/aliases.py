@@ -18,6 +18,10 @@ RUNTIME = {"tried": "benchmarked"}
 # Old attribute of a sweep's trial in Optuna's storage -> its present name.
 TRIAL = {"place": "slot", "ended": "outcome"}
 
+# Name of a recipe in runs and sweeps of format 1 -> its present name; `final` is another recipe
+# now.
+OLD_RECIPES = {"final": "taught"}
+
 # Field -> {old value: present value}; layout: of a runtime.
 VALUES = {
     "layout": {"batch_last": "compiled"},

@@ -67,13 +67,13 @@ def sections(text: str) -> dict[str, str]:
 
 
 def test_each_step_of_the_story_is_smaller_or_better():
-    initial, intermediate, final = (
-        open_run(name, FOLDER) for name in ("initial", "intermediate", "final")
+    initial, intermediate, taught = (
+        open_run(name, FOLDER) for name in ("initial", "intermediate", "taught")
     )
     assert (
         initial.runtime.parameters
         > intermediate.runtime.parameters
-        == final.runtime.parameters
+        == taught.runtime.parameters
         == 3_762
     )
-    assert final.last.val_accuracy > initial.last.val_accuracy
+    assert taught.last.val_accuracy > initial.last.val_accuracy

@@ -34,6 +34,7 @@ _COLOURS = {  # index in PALETTE of runs whose name has a colour of its own
     "best": 3,
     "tiny": 4,
     "teacher": 5,
+    "taught": 6,
     "sprint": 7,
 }
 # An accuracy is plotted as its error rate on a logarithmic axis, so that the last tenths of a

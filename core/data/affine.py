@@ -1,19 +1,23 @@
-"""Affine transforms of many small images, identical to those of Albumentations' Affine.
+"""Affine transforms of many small images, from the random numbers that Albumentations draws.
 
 For every image, Albumentations builds two 3x3 matrices from nine small arrays, which takes fifteen
 times as long as warping 28x28 pixels. Here the matrices of all images are built together, from the
-same random numbers in the same order.
+same random numbers in the same order. With whole-pixel shifts about the image's middle, the images
+are identical to those of Albumentations 2.0.8, which has no other shifts and no other centre.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from core.data.draws import draw_uniform
+
+AS_ALBUMENTATIONS = {"shifts": "whole", "centre": "middle"}
+"""What Albumentations' own Affine does; `adjust_affine` changes it to the other values."""
 
 
 def draw(
@@ -54,19 +58,23 @@ def draw(
     return indices, values
 
 
-def matrices(values: np.ndarray, side: int) -> np.ndarray:
+def matrices(values: np.ndarray, side: int, row: Mapping[str, Any]) -> np.ndarray:
     """Return the maps from old to new pixels.
 
-    Images are scaled, rotated and sheared about their centre, then shifted by whole pixels.
+    Images are scaled, rotated and sheared about the row's centre, then shifted. Coordinates count
+    from the middle of the first pixel, so that the middle of 28 pixels is at 13.5.
 
     Args:
         values: (n, 7) as `draw` returns them.
         side: of the images, in pixels.
+        row: its `shifts` and `centre` are used; a whole shift is cut towards 0.
 
     Returns:
         (n, 2, 3) float64.
     """
-    shifts = np.trunc(values[:, :2] * side)
+    shifts = values[:, :2] * side
+    if row["shifts"] == "whole":
+        shifts = np.trunc(shifts)
     shear_x, shear_y = np.tan(np.deg2rad(-values[:, 2])), np.tan(np.deg2rad(-values[:, 3]))
     angle = np.deg2rad(values[:, 6] % 360)
     cos, sin = np.cos(angle), np.sin(angle)
@@ -75,7 +83,7 @@ def matrices(values: np.ndarray, side: int) -> np.ndarray:
         [cos - shear_x * sin, sin + shear_x * cos, shear_y * cos - sin, shear_y * sin + cos], 1
     )
     linear = linear.reshape(-1, 2, 2) * values[:, None, 4:6]
-    centre = (side - 1) / 2
+    centre = (side - 1) / 2 if row["centre"] == "middle" else side / 2
     offsets = shifts + centre - linear.sum(2) * centre
     return np.concatenate([linear, offsets[:, :, None]], 2)
 
@@ -108,7 +116,38 @@ def warp(images: np.ndarray, row: Mapping[str, Any], generator: random.Random, b
 
     side = images.shape[1]
     indices, values = draw(row, generator, len(images))
-    for index, matrix in zip(indices.tolist(), matrices(values, side), strict=True):
+    for index, matrix in zip(indices.tolist(), matrices(values, side, row), strict=True):
         images[index] = cv2.warpAffine(
             images[index], matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=border
         )
+
+
+def adjust_affine(transform: Any, shifts: str, centre: str) -> Any:
+    """Change an Albumentations Affine to what it cannot be asked for.
+
+    Args:
+        transform: an Affine of Albumentations 2.0.8 with `translate_percent`; changed in place.
+        shifts: "fractional", or "whole" to leave the shifts as they are.
+        centre: "pixel 14" (half the side), or "middle" to leave the centre as it is.
+
+    Returns:
+        The transform; it draws the same random numbers as before.
+    """
+
+    def translate(shape: Sequence[int]) -> dict[str, float]:
+        height, width = shape[:2]
+        x, y = (transform.py_random.uniform(*transform.translate_percent[axis]) for axis in "xy")
+        return {"x": x * width, "y": y * height}
+
+    def compute_matrix(params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+        values: dict[str, Any] = about_middle(params, data)
+        matrix = values["matrix"]  # (3, 3)
+        matrix[:2, 2] += 0.5 - 0.5 * matrix[:2, :2].sum(1)
+        return values
+
+    if shifts == "fractional":
+        transform._get_translate_params = translate
+    if centre != "middle":
+        about_middle = transform.get_params_dependent_on_data
+        transform.get_params_dependent_on_data = compute_matrix
+    return transform

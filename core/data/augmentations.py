@@ -27,7 +27,8 @@ class Kind(schema.Kind):
     """A kind of transform, and how it is carried out.
 
     Args:
-        build: (albumentations, cv2, row) -> the Albumentations transform.
+        build: (albumentations, cv2, row) -> the Albumentations transform. Affine rows that
+            Albumentations cannot express are its Affine, changed by `affine.adjust_affine`.
         in_place: (cv2, row, images, generator), a faster way to equivalent images, which changes
             them in place; None: there is none.
     """
@@ -70,7 +71,7 @@ def _interval(centre: float, radius: float) -> tuple[float, float]:
 
 
 def _affine(A: Any, cv2: Any, row: Mapping[str, Any]) -> Any:
-    return A.Affine(
+    transform = A.Affine(
         translate_percent=_interval(0, row["shift"]),
         scale=_interval(1, row["scale"]),
         rotate=_interval(0, row["rotate"]),
@@ -80,6 +81,11 @@ def _affine(A: Any, cv2: Any, row: Mapping[str, Any]) -> Any:
         p=row["p"],
         strict=True,
     )
+    if row["shifts"] == "whole" and row["centre"] == "middle":
+        return transform
+    from core.data import affine
+
+    return affine.adjust_affine(transform, row["shifts"], row["centre"])
 
 
 def _affine_in_place(
@@ -138,7 +144,7 @@ KINDS: dict[str, Kind] = {
         Kind(
             "affine",
             "Affine",
-            "Shifts by whole pixels, scales, rotates and shears the digit.",
+            "Shifts, scales, rotates and shears the digit.",
             (
                 _number(
                     "shift",
@@ -156,6 +162,23 @@ KINDS: dict[str, Kind] = {
                     "Whether width and height are scaled by the same factor (kept) or each by "
                     "its own (free).",
                     choices=("kept", "free"),
+                ),
+                Field(
+                    "shifts",
+                    str,
+                    "fractional",
+                    "Whether the digit is shifted by any distance (fractional), or by whole "
+                    "pixels, cut towards 0, as in Albumentations 2.0.8 (whole).",
+                    choices=("fractional", "whole"),
+                ),
+                Field(
+                    "centre",
+                    str,
+                    "middle",
+                    "Point about which the digit is scaled, rotated and sheared: the middle of the "
+                    "image, at (13.5, 13.5), or the pixel to its lower right, at (14, 14), as in "
+                    "the original.",
+                    choices=("middle", "pixel 14"),
                 ),
                 _BORDER,
                 _p(),

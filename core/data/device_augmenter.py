@@ -113,7 +113,7 @@ def _draw_affine(
 ) -> Parameters:
     indices, values = affine.draw(row, generator, count)
     # From new to old pixels, (n, 2, 3).
-    return indices, affine.invert(affine.matrices(values, side)).astype(np.float32)
+    return indices, affine.invert(affine.matrices(values, side, row)).astype(np.float32)
 
 
 def _warp_affine(images: Tensor, row: Mapping[str, Any], indices: Tensor, inverse: Tensor) -> None:

@@ -22,6 +22,16 @@ def _preset(title: str, help: str, *rows: Transform) -> Preset:
     return Preset(title, help, check(rows))
 
 
+_STRETCH: Transform = {
+    "kind": "affine",
+    "shift": 0.09,
+    "scale": 0.12,
+    "rotate": 10.0,
+    "shear": 5.0,
+    "aspect": "free",
+    "p": 0.9,
+}
+
 PRESETS: dict[str, Preset] = {
     "none": _preset("None", "No augmentation."),
     "gentle": _preset(
@@ -33,7 +43,16 @@ PRESETS: dict[str, Preset] = {
         "Final",
         "The original's final set-up: an affine transform for half of the images, a change of "
         "brightness and contrast for half.",
-        {"kind": "affine", "shift": 0.09, "scale": 0.09, "rotate": 7.0, "border": "reflect"},
+        # ShiftScaleRotate as in the original's Albumentations: fractional shifts about (14, 14).
+        {
+            "kind": "affine",
+            "shift": 0.09,
+            "scale": 0.09,
+            "rotate": 7.0,
+            "shifts": "fractional",
+            "centre": "pixel 14",
+            "border": "reflect",
+        },
         {"kind": "brightness", "brightness": 0.2, "contrast": 0.2},
     ),
     "final-moves": _preset(
@@ -49,15 +68,12 @@ PRESETS: dict[str, Preset] = {
     "stretch": _preset(
         "Stretch",
         "An affine transform for 90 % of the images that scales width and height independently.",
-        {
-            "kind": "affine",
-            "shift": 0.09,
-            "scale": 0.12,
-            "rotate": 10.0,
-            "shear": 5.0,
-            "aspect": "free",
-            "p": 0.9,
-        },
+        _STRETCH,
+    ),
+    "stretch-whole": _preset(
+        "Stretch, whole pixels",
+        "Like Stretch, with shifts by whole pixels.",
+        {**_STRETCH, "shifts": "whole"},
     ),
     "elastic": _preset(
         "Elastic",
@@ -94,6 +110,33 @@ PRESETS: dict[str, Preset] = {
         {"kind": "erasing", "area": 0.1, "p": 0.2},
     ),
 }
+
+
+def with_whole_shifts(config: RunConfig) -> RunConfig:
+    """A config written before affine transforms had the choice of shifts, as it was meant.
+
+    All affine transforms shifted by whole pixels then, about the image's middle. A preset with such
+    a transform becomes the list of its transforms.
+
+    Args:
+        config: as it was stored; affine rows with `shifts` are not changed.
+    """
+    rows = config.transforms
+    if not rows and config.augmentation in PRESETS:
+        # Not as they are now: `final` has another centre.
+        rows = tuple(
+            {name: value for name, value in row.items() if name not in ("shifts", "centre")}
+            for row in PRESETS[config.augmentation].transforms
+        )
+    old = [row.get("kind") == "affine" and "shifts" not in row for row in rows]
+    if not any(old):
+        return config
+    return config.changed(
+        transforms=[
+            {**row, "shifts": "whole", "centre": "middle"} if is_old else row
+            for row, is_old in zip(rows, old, strict=True)
+        ]
+    )
 
 
 def transforms_of(config: RunConfig) -> tuple[Transform, ...]:

@@ -12,10 +12,13 @@ from core.json_input import parse_json
 from core.schema import SchemaError, shown
 
 MAX_TEXT = 4_000  # characters: more than the longest list of transforms needs
+# Values that a text leaves out, where they are not the rows' own defaults. Links written before
+# there were fractional shifts meant whole pixels.
+_DEFAULTS = {"affine": {"shifts": "whole"}}
 
 
 def to_text(transforms: Iterable[Mapping[str, Any]]) -> str:
-    """The transforms as compact JSON without default values.
+    """The transforms as compact JSON; `from_text` adds the values that are left out.
 
     Args:
         transforms: rows; values may be left out.
@@ -25,7 +28,9 @@ def to_text(transforms: Iterable[Mapping[str, Any]]) -> str:
     """
     rows = []
     for row in check(transforms):
-        defaults = {item.name: _rounded(item.default) for item in KINDS[row["kind"]].parameters}
+        kind = row["kind"]
+        defaults = {item.name: _rounded(item.default) for item in KINDS[kind].parameters}
+        defaults |= _DEFAULTS.get(kind, {})
         short = {name: _rounded(value) for name, value in row.items()}
         rows.append({name: value for name, value in short.items() if value != defaults.get(name)})
     return json.dumps(rows, separators=(",", ":"))
@@ -33,6 +38,8 @@ def to_text(transforms: Iterable[Mapping[str, Any]]) -> str:
 
 def from_text(text: str) -> tuple[Transform, ...]:
     """The transforms that a text describes, checked and completed; an empty text describes none.
+
+    An affine transform without `shifts` is shifted by whole pixels.
 
     Raises:
         ConfigError: the text is too long, not a JSON list, or a transform is wrong.
@@ -50,7 +57,10 @@ def from_text(text: str) -> tuple[Transform, ...]:
         ) from None
     if not isinstance(rows, list):
         raise ConfigError(f"transforms must be a list, not {shown(rows)}.")
-    return check(rows)
+    return check(
+        {**_DEFAULTS.get(str(row.get("kind")), {}), **row} if isinstance(row, dict) else row
+        for row in rows
+    )
 
 
 def with_value(

@@ -12,12 +12,13 @@ import base64
 import importlib
 import inspect
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from core.data.affine import AS_ALBUMENTATIONS
 from core.data.augmentations import KINDS
 from core.data.presets import transforms_of
 from core.models.architectures import rows_of
@@ -46,6 +47,7 @@ SHARED_NAMES = {  # module -> constants, functions and classes that the script n
     "core.config": "INITIALISATIONS",
     "core.errors": "listed",
     "core.data.dataset": "split",
+    "core.data.affine": "adjust_affine",
     "core.data.batches": "MEAN STD CHUNK epoch_order normalise",
     "core.models.network": "initialise",
     "core.training.schedules": "DIV_FACTOR FINAL_DIV_FACTOR BASE_MOMENTUM MAX_MOMENTUM "
@@ -68,9 +70,7 @@ def build_script(run: Run) -> str:
     teacher = load_teacher(config, run.folder.parent)
     # an ensemble has members
     teachers = [] if teacher is None else getattr(teacher, "members", [teacher])
-    transforms = [
-        KINDS[row["kind"]].build(_Calls(), _Calls(), row) for row in transforms_of(config)
-    ]
+    transforms = [_transform_call(row) for row in transforms_of(config)]
     settings = (f"{name} = {value!r}" for name, value in _settings(run).items())
     weights = b"".join(
         tensor.numpy().astype("<f4").tobytes()
@@ -160,6 +160,15 @@ def _layer_calls(rows: Sequence[Row], dropout: float) -> Iterator[str]:
         row["p"] = dropout if row["p"] is None else row["p"]
         norm = f", nn.BatchNorm2d({row['channels']})" if row["norm"] == "batch" else ""
         yield f"[{LAYER_CALLS[row['kind']].format(**row)}{norm}{ACTIVATIONS[row['activation']]}]"
+
+
+def _transform_call(row: Mapping[str, Any]) -> str:
+    """The call that builds a transform."""
+    as_albumentations = {**row, **AS_ALBUMENTATIONS} if row["kind"] == "affine" else row
+    call: str = KINDS[row["kind"]].build(_Calls(), _Calls(), as_albumentations)
+    if as_albumentations == row:
+        return call
+    return f"adjust_affine({call}, {row['shifts']!r}, {row['centre']!r})"
 
 
 class _Calls:

@@ -16,7 +16,7 @@ from core.runs.run import Run
 from core.task import GOAL_ACCURACY, PARAMETER_BUDGET
 from core.training.results import EpochResult
 
-CHAPTERS = ("initial", "intermediate", "final")
+CHAPTERS = ("initial", "intermediate", "taught")
 SHIPPED = processes.ROOT / "checkpoints"
 
 

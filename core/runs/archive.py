@@ -22,7 +22,7 @@ from core.regular_files import read_regular_file
 from core.runs import events, files, safe_zip, status, weights
 from core.runs.disk_limits import check_limits
 from core.runs.folders import checkpoints_folder, new_folder
-from core.runs.run import Run, read_run, read_run_json
+from core.runs.run import FORMAT, Run, read_run, read_run_json
 from core.runs.run_names import check_name, check_name_is_free, find_free_name
 from core.runs.run_schema import WHICH_WEIGHTS, check_epochs, check_owner
 from core.runs.store import open_run
@@ -216,6 +216,7 @@ def _to_json(values: Mapping[str, Any]) -> dict[str, Any]:
     runtime = values["runtime"]
     return {
         **values,
+        "format": FORMAT,
         "created": values["created"].isoformat(timespec="milliseconds"),
         "config": values["config"].to_dict(),
         "group": None,  # its other repeats are not here

@@ -15,6 +15,7 @@ from typing import Any
 
 from core import aliases
 from core.config import RunConfig
+from core.data.presets import with_whole_shifts
 from core.errors import LimitError, RunError, UserError, listed
 from core.limits import Limits
 from core.models.architectures import rows_of
@@ -28,7 +29,8 @@ from core.training import schedules
 from core.training.plan import plan
 from core.training.results import EpochResult, TestResult
 
-FORMAT = 1
+FORMAT = 2
+WITHOUT_SHIFTS = 1  # the format before affine transforms had the choice of shifts
 STATE = "state.pt"
 
 # What is checked of a folder depends on these; pages list hundreds of runs that hardly ever change.
@@ -201,14 +203,17 @@ def read_run_json(values: Any, limits: Limits | None = None) -> dict[str, Any]:
     """
     if not isinstance(values, Mapping) or "format" not in values or "config" not in values:
         raise RunError("run.json does not describe a run of this app.")
-    if values["format"] != FORMAT:
+    if values["format"] not in (WITHOUT_SHIFTS, FORMAT):
         raise RunError(
             f"it was written in format {shown(values['format'])} by another version of the app; "
-            f"this one reads format {FORMAT}."
+            f"this one reads formats up to {FORMAT}."
         )
     checked = check_run(values)
     try:
         checked["config"] = RunConfig.from_dict(checked["config"])
+        if values["format"] == WITHOUT_SHIFTS:
+            checked["config"] = with_whole_shifts(checked["config"])
+            checked["recipe"] = aliases.OLD_RECIPES.get(checked["recipe"], checked["recipe"])
         plan(checked["config"], limits)
     except LimitError:
         raise

@@ -13,7 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from core import aliases
 from core.config import RunConfig
+from core.data.presets import with_whole_shifts
 from core.errors import ConfigError, listed
 from core.recipes import RECIPES
 from core.runs import run_names
@@ -35,7 +37,8 @@ PRUNERS = ("none", "median", "halving", "hyperband")
 MAX_NAME = 40
 MAX_RUNS = 500
 MAX_GRID = 100_000
-_FORMAT = "inkling-sweep"
+_FORMAT = "inkling-sweep-2"
+_WITHOUT_SHIFTS = "inkling-sweep"  # the format before affine transforms had the choice of shifts
 _CHOICES: Mapping[str, Any] = {"aim": AIMS, "sampler": SAMPLERS, "pruner": PRUNERS}
 _RANGES = {"runs": (1, MAX_RUNS), "minutes": (0, 100_000), "max_parameters": (0, 20_000_000)}
 
@@ -65,6 +68,9 @@ class Sweep:
     recipe: str | None = None
     owner: str | None = None
     """Who made it, and owns its runs; None: nobody was signed in."""
+    whole_shifts: bool = False
+    """Whether affine transforms without the choice of shifts shift by whole pixels, as in sweeps
+    that were made before there was a choice."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
@@ -90,6 +96,10 @@ class Sweep:
         ):
             raise ConfigError(f"there is no recipe {shown(self.recipe)}; choose {listed(RECIPES)}.")
         check_owner(self.owner)
+        if type(self.whole_shifts) is not bool:
+            raise ConfigError(
+                f"whole_shifts is {shown(self.whole_shifts)}, but it must be true or false."
+            )
         if self.config.holdout == 0:
             raise ConfigError(
                 "a sweep compares its runs on validation images, never on the test images; set "
@@ -119,7 +129,8 @@ class Sweep:
             UserError: they describe no valid sweep; the message names the field.
         """
         names = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(values, Mapping) or values.get("format", _FORMAT) != _FORMAT:
+        written = values.get("format", _FORMAT) if isinstance(values, Mapping) else None
+        if written not in (_FORMAT, _WITHOUT_SHIFTS):
             raise ConfigError("a sweep must be an object with named fields.")
         values = {name: value for name, value in values.items() if name != "format"}
         for name in values:
@@ -130,8 +141,21 @@ class Sweep:
         if missing := {"name", "config", "space"} - set(values):
             raise ConfigError(f"a sweep needs {listed(sorted(missing), 'and')}.")
         config = RunConfig.from_dict(values["config"])
+        if written == _WITHOUT_SHIFTS:
+            recipe = values.get("recipe")
+            recipe = aliases.OLD_RECIPES.get(recipe, recipe) if isinstance(recipe, str) else recipe
+            values |= {"whole_shifts": True, "recipe": recipe}
         space = search_space.read_space(values["space"], config)
         return cls(**{**values, "config": config, "space": space})
+
+    def config_with(self, values: Mapping[str, Any]) -> RunConfig:
+        """The config of a run with sampled values.
+
+        Raises:
+            UserError: the values make no valid config.
+        """
+        config = search_space.apply_values(self.config, values)
+        return with_whole_shifts(config) if self.whole_shifts else config
 
     def grid_size(self) -> int:
         """Number of combinations in the space; 0 for samplers other than grid.

@@ -11,13 +11,12 @@ from core.experiments.repeats import Group
 from core.limits import Limits
 from core.sweeps import study
 from core.sweeps.slots import DONE, Trial
-from core.sweeps.space import apply_values
 from core.sweeps.sweep import Sweep
 
 
 def trial_config(sweep: Sweep, trial: Trial) -> RunConfig:
     """The config of a trial's run."""
-    return apply_values(sweep.config, trial.params)
+    return sweep.config_with(trial.params)
 
 
 def create_group(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import RunError, UserError
 from core.runs import files, folders, jobs, run_names
-from core.sweeps import slots, space, storage, study
+from core.sweeps import slots, storage, study
 from core.sweeps.slots import DUPLICATE, INTERRUPTED, REJECTED, UNTRAINABLE, WAITING
 from core.sweeps.state import SweepState
 from core.sweeps.sweep import AIMS, Sweep
@@ -173,7 +173,7 @@ class _Worker:
         }
         reason, parameters = "", 0
         try:
-            config = space.apply_values(self.sweep.config, values)
+            config = self.sweep.config_with(values)
             parameters = plan(config).parameters
         except UserError as error:
             reason = str(error)

@@ -21,7 +21,7 @@ from tests.opening import ROOT, well
 from tests.pages.reading import component, components, page_text, press_label
 from tests.strokes import DIGITS
 
-SHIPPED = ROOT / "checkpoints" / "final"
+SHIPPED = ROOT / "checkpoints" / "taught"
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +48,7 @@ def opened(drawn: int | None = None, session: dict | None = None, **link: str) -
 def shipped(folder: Path) -> None:
     """The shipped network, which can read."""
     if not (SHIPPED / "last.safetensors").is_file():
-        pytest.skip("the final checkpoint is not shipped here")
+        pytest.skip("the taught checkpoint is not shipped here")
     shutil.copytree(SHIPPED, folder / "final")
 
 

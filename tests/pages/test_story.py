@@ -77,15 +77,15 @@ def test_it_is_walked_to_its_end_and_back(folder):
     assert len(seen) == 1 + 7 + 7 + 8 + 1
     assert seen[0] == "The goal"
     assert seen[-1] == "Results"
-    assert seen.count("Never the same image twice") == 1, "only the final run was augmented"
+    assert seen.count("Never the same image twice") == 1, "only the taught run was augmented"
     for _ in seen[1:]:
         press(app, "story_back")
     assert app.header[0].value == "The goal"
 
 
 def test_a_chapter_begins_at_its_first_step(folder):
-    app = opened(chapter="Final", step="Mistakes")
-    assert place(app) == ("Final", "Mistakes")
+    app = opened(chapter="Taught", step="Mistakes")
+    assert place(app) == ("Taught", "Mistakes")
     app.segmented_control(key="chapter").set_value("Initial")
     assert place(well(app.run())) == ("Initial", "Targets")
     assert app.header[0].value == "Initial"
@@ -105,8 +105,8 @@ def test_it_opens_with_any_link(folder, link):
 
 
 def test_what_changed_stands_beside_what_was_before(folder):
-    rows = told(opened(chapter="Final"))
-    config = RECIPES["final"].config
+    rows = told(opened(chapter="Taught"))
+    config = RECIPES["taught"].config
     assert f"| Augmentation | none | {config.augmentation} |" in rows
     assert f"| Augmented epochs | 0 of 15 | {round(15 * config.augment_fraction)} of 15 |" in rows
 
@@ -124,7 +124,7 @@ def test_the_words_are_those_of_the_runs(folder):
 
 
 def test_mistakes_are_shown_as_pixels_paired_between_two_runs(folder):
-    app = opened(chapter="Final", step="Mistakes")
+    app = opened(chapter="Taught", step="Mistakes")
     assert "mistakes fixed" in app.header[0].value
     gone, came = (int(word) for word in app.header[0].value.split() if word.isdigit())
     shown = {each["cells"][0]["alt"].split(":")[0]: each for each in galleries(app)}
@@ -152,7 +152,7 @@ def test_the_end_shows_what_all_of_them_misread(folder):
 
 def test_an_own_run_of_that_name_is_not_told(folder, tmp_path):
     made_run(tmp_path / "own", "final", done=2, architecture="linear-7850")
-    assert "3,762" in opened(chapter="Final", step="Network").header[0].value
+    assert "3,762" in opened(chapter="Taught", step="Network").header[0].value
 
 
 def test_a_run_that_is_missing_or_damaged_is_named_and_the_others_are_told(folder):
@@ -177,7 +177,7 @@ def test_without_any_run_the_goal_is_left(folder):
 @pytest.mark.parametrize(
     ("chapter", "step"),
     [
-        ("Final", "Mistakes"),
+        ("Taught", "Mistakes"),
         ("Final", "Augmentation"),
         ("Intermediate", "Analysis"),
         ("The end", "Targets"),

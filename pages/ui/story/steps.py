@@ -273,7 +273,7 @@ def draw_end(runs: Runs) -> None:
         for title, page, query in (
             ("Train it yourself", "train", {"start": "final"}),
             ("Draw a digit", "draw", {}),
-            ("See all mistakes", "mistakes", {"run": "final"}),
+            ("See all mistakes", "mistakes", {"run": "taught"}),
         ):
             st.page_link(
                 f"pages/{page}.py",

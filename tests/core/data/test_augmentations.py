@@ -11,7 +11,7 @@ from core.config import RunConfig
 from core.data import dataset
 from core.data.augmentations import KINDS, MAX_TRANSFORMS, check, complete
 from core.data.augmenter import Augmenter
-from core.data.presets import PRESETS, transforms_of
+from core.data.presets import PRESETS, transforms_of, with_whole_shifts
 from core.errors import ConfigError
 
 IMAGES = dataset.synthetic(train=40, test=1).train.images.numpy()
@@ -96,13 +96,79 @@ def test_borders_are_black_or_reflected():
 
 def test_final_is_the_augmentation_of_the_original():
     affine, brightness = PRESETS["final"].transforms
-    assert (affine["shift"], affine["scale"], affine["rotate"], affine["p"]) == (
-        0.09,
-        0.09,
-        7.0,
-        0.5,
-    )
-    assert (brightness["kind"], brightness["p"]) == ("brightness", 0.5)
+    assert affine == {
+        "kind": "affine",
+        "shift": 0.09,
+        "scale": 0.09,
+        "rotate": 7.0,
+        "shear": 0.0,
+        "aspect": "kept",
+        "shifts": "fractional",
+        "centre": "pixel 14",
+        "border": "reflect",
+        "p": 0.5,
+    }
+    assert brightness == {"kind": "brightness", "brightness": 0.2, "contrast": 0.2, "p": 0.5}
+
+
+WHOLE = {"shifts": "whole", "centre": "middle"}
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (
+            {"augmentation": "stretch"},
+            [
+                {
+                    "kind": "affine",
+                    "shift": 0.09,
+                    "scale": 0.12,
+                    "rotate": 10.0,
+                    "shear": 5.0,
+                    "aspect": "free",
+                    "border": "black",
+                    "p": 0.9,
+                    **WHOLE,
+                }
+            ],
+        ),
+        (
+            {"augmentation": "final"},
+            [
+                {
+                    "kind": "affine",
+                    "shift": 0.09,
+                    "scale": 0.09,
+                    "rotate": 7.0,
+                    "shear": 0.0,
+                    "aspect": "kept",
+                    "border": "reflect",
+                    "p": 0.5,
+                    **WHOLE,
+                },
+                {"kind": "brightness", "brightness": 0.2, "contrast": 0.2, "p": 0.5},
+            ],
+        ),
+        (
+            {"augmentation": "none", "transforms": [{"kind": "blur"}, {"kind": "affine"}]},
+            [complete({"kind": "blur"}), complete({"kind": "affine", **WHOLE})],
+        ),
+        ({"augmentation": "brightness"}, list(PRESETS["brightness"].transforms)),
+        ({"augmentation": "none"}, []),
+    ],
+)
+def test_a_config_from_before_there_were_fractional_shifts_means_whole_pixels(written, meant):
+    config = with_whole_shifts(RunConfig.from_dict(written))
+    assert list(transforms_of(config)) == meant
+    assert config.augmentation == written["augmentation"]
+    assert with_whole_shifts(config) == config
+
+
+def test_what_an_old_config_names_wrongly_is_left_for_the_check():
+    for values in ({"augmentation": "gone"}, {"transforms": [{"kind": "gone"}, {"p": 1}]}):
+        config = RunConfig(**values)
+        assert with_whole_shifts(config) == config
 
 
 def test_transforms_of_a_config():

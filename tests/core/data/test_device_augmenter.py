@@ -20,6 +20,9 @@ LISTS = {
     "large affine": check(
         [{"kind": "affine", "shift": 0.3, "scale": 0.5, "rotate": 45, "shear": 30, "p": 0.9}]
     ),
+    "whole about 14": check(
+        [{"kind": "affine", "shifts": "whole", "centre": "pixel 14", "shear": 10, "p": 0.9}]
+    ),
     "reflected": check(
         [
             {"kind": "affine", "shift": 0.3, "scale": 0.5, "border": "reflect", "aspect": "free"},

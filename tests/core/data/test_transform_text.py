@@ -19,7 +19,8 @@ def test_a_preset_comes_back_from_its_text(name):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_defaults_are_left_out_and_everything_else_is_kept(kind):
-    assert to_text(check([{"kind": kind}])) == f'[{{"kind":"{kind}"}}]'
+    always = ',"shifts":"fractional"' if kind == "affine" else ""
+    assert to_text(check([{"kind": kind}])) == f'[{{"kind":"{kind}"{always}}}]'
     other = {
         "kind": kind,
         **{
@@ -39,11 +40,19 @@ def test_the_longest_list_fits_into_a_link():
             "rotate": 12.123456,
             "shear": 12.123456,
             "aspect": "free",
+            "shifts": "fractional",
+            "centre": "pixel 14",
             "border": "reflect",
             "p": 0.123456,
         }
     ] * MAX_TRANSFORMS
     assert len(from_text(to_text(longest))) == MAX_TRANSFORMS
+
+
+def test_a_text_from_before_there_were_fractional_shifts_means_whole_pixels():
+    text = '[{"kind":"affine","shift":0.05,"p":0.7},{"kind":"blur"}]'
+    assert from_text(text)[0]["shifts"] == "whole"
+    assert to_text(from_text(text)) == text
 
 
 def test_rounding_errors_are_not_written():

@@ -2,14 +2,18 @@
 
 import pytest
 
+from core.data.presets import PRESETS, transforms_of
 from core.errors import RunError
 from core.runs import (
+    archive,
+    control,
     creation,
     files,
     store,
     weights,
 )
-from core.runs.run import DamagedRun, Run
+from core.runs.run import FORMAT, DamagedRun, Run
+from core.runs.worker import train
 
 
 def _corrupt(run: Run, how: str) -> None:
@@ -25,7 +29,7 @@ def _corrupt(run: Run, how: str) -> None:
     elif how == "a list":
         files.write_json(folder / "run.json", [1, 2])
     elif how == "newer format":
-        files.write_json(folder / "run.json", {**values, "format": 2})
+        files.write_json(folder / "run.json", {**values, "format": 3})
     elif how == "unknown field":
         files.write_json(
             folder / "run.json", {**values, "config": {**values["config"], "colour": 3}}
@@ -71,7 +75,7 @@ def _corrupt(run: Run, how: str) -> None:
         ("foreign last.safetensors", "last.safetensors is not a safetensors file"),
         ("foreign best.safetensors", "best.safetensors is not a safetensors file"),
         ("a list", "not describe a run of this app"),
-        ("newer format", "written in format 2 by another version"),
+        ("newer format", "written in format 3 by another version"),
         ("unknown field", "unknown field 'colour'"),
         ("unknown architecture", "gone"),
         ("wrong shapes", "belongs to another network"),
@@ -135,3 +139,51 @@ def test_a_run_counts_its_parameters(trained, tiny):
         creation.create_run(tiny.changed(architecture="original-3762", layers=()), "b").parameters
         == 3_762
     )
+
+
+def write_as_before_shifts(run, **changes):
+    """Write run.json as it was before affine transforms had the choice of shifts."""
+    values = files.read_json(run.folder / "run.json")
+    config = {**values["config"], **changes}
+    files.write_json(run.folder / "run.json", {**values, "format": 1, "config": config})
+
+
+def test_a_run_from_before_there_were_fractional_shifts_keeps_whole_pixels(trained, tiny):
+    run = trained("a")
+    assert store.open_run("a").config.transforms == ()
+    write_as_before_shifts(run, augmentation="gentle")
+    old = store.open_run("a")
+    (row,) = transforms_of(old.config)
+    assert (row["shift"], row["shifts"], row["centre"]) == (0.05, "whole", "middle")
+    store.annotate("a", notes="Opened again.")
+    assert store.open_run("a").config == old.config, "the file may be written again"
+    copy = archive.import_run(archive.export_run(old), "copy")
+    assert copy.config == old.config
+    assert files.read_json(copy.folder / "run.json")["format"] == FORMAT
+    fork = control.fork("a", "b", old.config.to_dict())
+    assert transforms_of(fork.config) == (row,)
+    new = creation.create_run(tiny.changed(augmentation="gentle"), "new")
+    assert transforms_of(store.open_run("new").config)[0]["shifts"] == "fractional"
+    assert new.config.transforms == ()
+
+
+def test_a_run_of_the_recipe_that_was_called_final_is_one_of_taught(tiny):
+    run = creation.create_run(tiny, "a", recipe="final")
+    assert store.open_run("a").recipe == "final"
+    write_as_before_shifts(run)
+    assert store.open_run("a").recipe == "taught"
+
+
+def test_a_run_from_before_trains_on_the_images_it_was_to_train_on(tiny, digits):
+    whole = PRESETS["gentle"].transforms[0] | {"shifts": "whole"}
+    weights_of = {}
+    for name, config in (
+        ("old", tiny.changed(augmentation="gentle")),
+        ("new", tiny.changed(transforms=[whole])),
+    ):
+        run = creation.create_run(config, name)
+        if name == "old":
+            write_as_before_shifts(run)
+        assert train(run.folder, digits) == "finished"
+        weights_of[name] = (run.folder / "last.safetensors").read_bytes()
+    assert weights_of["old"] == weights_of["new"]

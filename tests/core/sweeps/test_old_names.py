@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from core.data.presets import transforms_of
 from core.sweeps import storage, study
 from core.sweeps.slots import DONE
 from core.sweeps.sweep import Sweep
@@ -88,3 +89,19 @@ def test_the_sweep_is_continued(old, sampler):
     assert state.trials[1].params == PARAMS, "the values of the stopped trial are used again"
     assert all(set(trial.params) == set(PARAMS) for trial in state.trials)
     assert set(study.read_importance("made")) <= set(PARAMS)
+
+
+def test_a_sweep_from_before_there_were_fractional_shifts_keeps_whole_pixels():
+    new = made(vary={"augmentation": {"choices": ["none", "stretch"]}})
+    values = {**new.to_dict(), "format": "inkling-sweep", "recipe": "final"}
+    del values["whole_shifts"]
+    values["config"] = {**values["config"], "transforms": [{"kind": "affine"}]}
+    old = Sweep.from_dict(values)
+    assert old.recipe == "taught"
+    for sweep in (old, Sweep.from_dict(old.to_dict())):
+        for params in ({}, {"augmentation": "stretch"}):
+            (row,) = transforms_of(sweep.config_with(params))
+            assert row["shifts"] == "whole"
+        assert transforms_of(sweep.config_with({"augmentation": "none"})) == ()
+    (row,) = transforms_of(new.config_with({"augmentation": "stretch"}))
+    assert row["shifts"] == "fractional"
