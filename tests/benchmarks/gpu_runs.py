@@ -30,9 +30,9 @@ _PUBLISHED = {
     "schedule": "original-one-cycle",
 }
 RUNS: dict[str, tuple[str, dict[str, Any]]] = {
-    "published": ("final", _PUBLISHED),
-    "final": ("final", {}),
-    "untaught": ("final", {"teacher": "none"}),
+    "published": ("taught", _PUBLISHED),
+    "taught": ("taught", {}),
+    "untaught": ("taught", {"teacher": "none"}),
     "sprint": ("sprint", {}),
 }
 

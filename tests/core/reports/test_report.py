@@ -80,18 +80,18 @@ def test_augmented_images_are_named_only_where_they_were_used():
 
 def test_a_run_is_compared_with_its_parent_else_its_recipe_else_the_recipe_before(folder):
     initial = made_run(folder, "initial", recipe="initial", **RECIPES["initial"].config.to_dict())
-    final = made_run(folder, "final", recipe="final", **RECIPES["final"].config.to_dict())
+    taught = made_run(folder, "taught", recipe="taught", **RECIPES["taught"].config.to_dict())
     assert find_predecessor(initial) is None
-    assert find_predecessor(final).name == "initial", "intermediate is not here"
+    assert find_predecessor(taught).name == "initial", "intermediate is not here"
     own = made_run(
-        folder, "own", recipe="final", **RECIPES["final"].config.changed(lr=0.01).to_dict()
+        folder, "own", recipe="taught", **RECIPES["taught"].config.changed(lr=0.01).to_dict()
     )
-    assert find_predecessor(own).name == "final"
+    assert find_predecessor(own).name == "taught"
     seed = made_run(
         folder,
         "seed",
-        recipe="final",
-        **RECIPES["final"].config.changed(seed=7, threads=1).to_dict(),
+        recipe="taught",
+        **RECIPES["taught"].config.changed(seed=7, threads=1).to_dict(),
     )
     assert find_predecessor(seed).name == "initial", "another seed is no change"
     assert find_predecessor(control.fork("own", "child")).name == "own"
