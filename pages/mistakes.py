@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.errors import UserError
+from core.runs.evaluation import describe_deviation
 from core.runs.run import DamagedRun
 from core.runs.store import list_runs
 from pages.ui import checkpoints, dataset
@@ -42,12 +43,14 @@ def show_view(view: str, first: str, second: str | None) -> None:
     except UserError as error:
         st.error(escape_markdown(str(error)), icon=":material/error:")
         return
+    if view != TWO and (note := describe_deviation(runs[first], predictions[first])):
+        st.caption(f":material/info: {escape_markdown(note)}")
     if view == ONE:
         show_one_run(runs[first], predictions[first], test)
     elif view == LABELS:
         show_doubtful_labels(runs[first], predictions[first], test)
     elif second:
-        show_two_runs(predictions, test)
+        show_two_runs([runs[first], runs[second]], predictions, test)
     else:
         st.markdown(":gray[There is no second run to compare with yet.]")
         st.page_link("pages/train.py", label="Train another", icon=":material/arrow_forward:")

@@ -40,6 +40,7 @@ from core.experiments.statistics import wilson_interval
 from core.models.architectures import ARCHITECTURES
 from core.regular_files import read_regular_file
 from core.runs import creation, folders, loading, run_names, run_queue, store
+from core.runs.evaluation import describe_deviation, evaluate_run
 from core.task import PARAMETER_BUDGET
 from core.training import schedules
 
@@ -157,35 +158,34 @@ def schedule(recipe_name: str | None, config: RunConfig, json_: Json = False) ->
 def evaluate(run: RunName, which: Which = "last", json_: Json = False) -> None:
     """Measure the accuracy on the 10,000 test images."""
     from core.data.dataset import load
-    from core.training import trainer
 
     opened = store.open_run(run)
-    model = loading.load_model(opened, which)
-    device = trainer.choose_device("auto")
-    data = load()
-    loss, correct = trainer.evaluate(model.to(device), data.test.images, data.test.labels, device)
-    total = len(data.test.labels)
-    low, high = wilson_interval(correct, total)
+    opened.weights_path(which)  # raises where there are none
+    result = evaluate_run(opened, load().test, which)
+    low, high = wilson_interval(result.correct, result.total)
+    note = describe_deviation(opened, result, which)
     row = opened.last if which == "last" else opened.best
     epoch = row.epoch if row else None
     text = (
-        f"{run} ({which} epoch, {epoch}): {100 * correct / total:.2f} % of the "
-        f"{scores.TEST_IMAGES}, {correct:,} of {total:,} "
-        f"(95 % confidence interval: {low:.2f} to {high:.2f}), mean loss {loss:.6f}."
+        f"{run} ({which} epoch, {epoch}): {result.accuracy:.2f} % of the "
+        f"{scores.TEST_IMAGES}, {result.correct:,} of {result.total:,} "
+        f"(95 % confidence interval: {low:.2f} to {high:.2f}), mean loss {result.loss:.6f}."
     )
     if which == "best" and not opened.config.holdout:
         text += " This epoch was chosen on the test images, so its accuracy is biased upwards."
+    text += f" {note}" if note else ""
     print_result(
         {
             "run": run,
             "weights": which,
             "epoch": epoch,
             "measured_on": scores.TEST_IMAGES,
-            "accuracy": 100 * correct / total,
+            "accuracy": result.accuracy,
             "interval": [low, high],
-            "correct": correct,
-            "total": total,
-            "loss": loss,
+            "correct": result.correct,
+            "total": result.total,
+            "loss": result.loss,
+            "note": note,
         },
         text,
         json_,

@@ -6,7 +6,7 @@ which is better. Two groups are compared by the accuracies of their runs; groups
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from core.experiments.statistics import (
 from core.insight import mistakes
 from core.insight.mistakes import Predictions
 from core.runs import folders, store
+from core.runs.evaluation import describe_deviation
 from core.runs.prediction_cache import load_predictions
 from core.runs.run import Run
 
@@ -101,19 +102,28 @@ def compare(first: str, second: str) -> ComparisonResult:
         raise RunError(f"both names are {first!r}; name two different runs or groups.")
     one, two = open_run_or_group(first), open_run_or_group(second)
     if isinstance(one, Run) and isinstance(two, Run):
-        return compare_runs(first, load_predictions(one), second, load_predictions(two))
+        predictions = load_predictions(one), load_predictions(two)
+        notes = [describe_deviation(*pair) for pair in zip((one, two), predictions, strict=True)]
+        return compare_runs(first, predictions[0], second, predictions[1], notes)
     if isinstance(one, Group) and isinstance(two, Group):
         return compare_groups(one, two)
     run, group = (first, second) if isinstance(one, Run) else (second, first)
     raise RunError(f"{run} is a run and {group} is a group; compare two runs, or two groups.")
 
 
-def compare_runs(first: str, one: Predictions, second: str, two: Predictions) -> ComparisonResult:
+def compare_runs(
+    first: str,
+    one: Predictions,
+    second: str,
+    two: Predictions,
+    notes: Iterable[str] = (),
+) -> ComparisonResult:
     """Compare two runs by their predictions on the same images.
 
     Args:
         first, second: names of the runs.
         one, two: their predictions.
+        notes: sentences to add to the method, such as those of `describe_deviation`; may be empty.
 
     Raises:
         UserError: the predictions are not for the same images.
@@ -133,7 +143,7 @@ def compare_runs(first: str, one: Predictions, second: str, two: Predictions) ->
         (accuracies[0], accuracies[1]),
         100 * (only_second - only_first) / total,
         accuracy_difference_interval(only_first, only_second, total),
-        method,
+        " ".join([method, *filter(None, notes)]),
         images,
     )
 

@@ -11,6 +11,7 @@ from core.recipes import RECIPES
 from core.reports.blocks import Block, NumberedList, Paragraph
 from core.reports.story import CHAPTERS
 from core.runs import store
+from core.runs.evaluation import describe_deviation
 from core.runs.prediction_cache import load_predictions
 from core.runs.run import Run
 
@@ -66,7 +67,8 @@ def describe_changes(
             earlier = load_predictions(before, test=test)
         except UserError:  # its weights are missing
             return blocks
-        result = compare_runs(before.name, earlier, run.name, predictions)
+        notes = [describe_deviation(before, earlier), describe_deviation(run, predictions)]
+        result = compare_runs(before.name, earlier, run.name, predictions, notes)
         blocks.append(Paragraph(f"Effect: **{result.summary}** {result.method}"))
     return blocks
 

@@ -61,8 +61,7 @@ def build_group_report(group: Group, charts: bool) -> Report:
         sections.append(
             Section(f"Changes since the recipe {first.recipe}", [NumberedList(changed)])
         )
-    predictions = [found for run in runs if (found := mistakes.try_predictions(run, test))]
-    sections += mistakes.describe_group_errors(predictions, test)
+    sections += mistakes.describe_group_errors(runs, test)
     return Report(group.name, f"{len(runs)} runs that differ only in their seed.", sections)
 
 

@@ -13,6 +13,7 @@ from core.errors import UserError
 from core.insight import mistakes
 from core.insight.mistakes import Indices, Predictions
 from core.reports.blocks import Block, Digits, NumberedList, Paragraph, Section
+from core.runs.evaluation import describe_deviation
 from core.runs.prediction_cache import load_predictions
 from core.runs.run import Run
 
@@ -40,32 +41,37 @@ def try_predictions(run: Run, test: LabelledImages | None) -> Predictions | None
         return None
 
 
-def describe_errors(predictions: Predictions | None, test: LabelledImages | None) -> list[Section]:
+def describe_errors(
+    run: Run, predictions: Predictions | None, test: LabelledImages | None
+) -> list[Section]:
     """Return the section of one run; empty if the predictions or the images are None."""
     if predictions is None or test is None:
         return []
+    note = describe_deviation(run, predictions)
     if not predictions.error_count:
-        return [Section(TITLE, [Paragraph("None on the test images.")])]
+        return [Section(TITLE, [Paragraph(f"None on the test images. {note}".strip())])]
     worst = mistakes.worst_errors(predictions, MAX_IMAGES)
     blocks: list[Block] = [
         NumberedList(_describe_classes(predictions)),
+        *([Paragraph(note)] if note else []),
         Paragraph("Errors with the highest loss:"),
         _digits(test, worst, predictions.probabilities),
     ]
     return [Section(TITLE, blocks)]
 
 
-def describe_group_errors(
-    predictions: Sequence[Predictions], test: LabelledImages | None
-) -> list[Section]:
+def describe_group_errors(runs: Sequence[Run], test: LabelledImages | None) -> list[Section]:
     """Return the section of a group; empty without predictions or images.
 
     Args:
-        predictions: one for each run.
+        runs: with at least one epoch each.
         test: the test images, or None.
     """
+    found = [(run, members) for run in runs if (members := try_predictions(run, test))]
+    predictions = [members for _, members in found]
     if not predictions or test is None:
         return []
+    notes = list(filter(None, (describe_deviation(*pair) for pair in found)))
     labels, count = predictions[0].labels, len(predictions)
     errors = np.sum([~member.correct for member in predictions], axis=0)  # (N,) number of runs
     probabilities = np.mean([member.probabilities for member in predictions], axis=0)  # (N, 10)
@@ -75,7 +81,7 @@ def describe_group_errors(
         f"runs, {(errors > 0).sum():,} of at least one; mean per run: {errors.sum() / count:.0f}",
         f"The ensemble (mean probabilities) makes {ensemble.error_count:,} errors",
     ]
-    blocks: list[Block] = [NumberedList(lines)]
+    blocks: list[Block] = [NumberedList(lines), *map(Paragraph, notes)]
     worst = mistakes.sort_by_loss(ensemble, errors == count)[:MAX_IMAGES]
     if len(worst):
         blocks += [

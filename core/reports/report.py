@@ -77,7 +77,7 @@ def _build_run_report(run: Run, charts: bool) -> Report:
     if before is not None:
         changes = describe_changes(run, before, predictions, test)
         sections.append(Section(f"Changes since {before.name}", changes))
-    sections += mistakes.describe_errors(predictions, test)
+    sections += mistakes.describe_errors(run, predictions, test)
     if run.notes:
         sections.append(Section("Notes", [Paragraph(run.notes)]))
     return Report(report_title(run), recipe.summary if recipe else "", sections)

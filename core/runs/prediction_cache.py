@@ -1,8 +1,8 @@
 """Predictions of runs on the test images, computed once and kept on the disk.
 
-checkpoints/.predictions/ holds a file per network, named by a hash of its weights, layers and the
-images. So a file is never out of date, and may be deleted at any time. Must not import torch at
-module level.
+checkpoints/.predictions/ holds a file per network, named by a hash of its weights, layers, number
+format and the images. So a file is never out of date, and may be deleted at any time. Must not
+import torch at module level.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import numpy.typing as npt
 
 from core.data.labelled_images import LabelledImages
 from core.errors import RunError, UserError
-from core.insight.mistakes import Predictions, predict_labelled
+from core.insight.mistakes import Predictions
 from core.models.architectures import rows_of
 from core.runs import files
-from core.runs.loading import load_model
+from core.runs.evaluation import Format, predict_run, resolve_format
 from core.runs.run import Run
 
 FOLDER = ".predictions"
@@ -35,12 +35,13 @@ def load_predictions(
 ) -> Predictions:
     """Return the predictions of a run's network on the test images.
 
-    They take seconds the first time, on the CPU, and milliseconds from then on.
+    They take seconds the first time, and milliseconds from then on. They are computed in the number
+    format and layout of the run's epoch table, where this machine offers them.
 
     Args:
         run: a run with at least one epoch.
         which: "last" or "best" weights.
-        test: the test images as arrays; None: MNIST's, downloaded if they are missing.
+        test: the images as arrays; None: MNIST's test images, downloaded if they are missing.
 
     Raises:
         RunError: there are no weights yet, they don't fit, or the outputs are not finite.
@@ -51,19 +52,20 @@ def load_predictions(
 
         test = load().test.to_numpy()
     images, labels = test.images, test.labels
-    path = run.folder.parent / FOLDER / f"{_hash(run, which, images)}.npz"
+    form = resolve_format(run)
+    path = run.folder.parent / FOLDER / f"{_hash(run, which, form, images)}.npz"
     probabilities = _read(path, len(images))
     if probabilities is not None:
         return Predictions(probabilities, labels)
     try:
-        predictions = predict_labelled(load_model(run, which), images, labels)
+        predictions = predict_run(run, test, which, form)
     except UserError as error:
         raise RunError(f"{run.name} cannot predict: {error}") from None
     _write(path, predictions.probabilities)
     return predictions
 
 
-def _hash(run: Run, which: str, images: npt.NDArray[Any]) -> str:
+def _hash(run: Run, which: str, form: Format, images: npt.NDArray[Any]) -> str:
     try:
         weights = run.weights_path(which).read_bytes()
     except OSError as error:
@@ -72,6 +74,7 @@ def _hash(run: Run, which: str, images: npt.NDArray[Any]) -> str:
         ) from None
     key = hashlib.blake2b(weights, digest_size=16)
     key.update(json.dumps([dict(row) for row in rows_of(run.config)], sort_keys=True).encode())
+    key.update(f"{form.device} {form.precision} {form.layout}".encode())
     key.update(np.ascontiguousarray(images).data)
     return key.hexdigest()
 

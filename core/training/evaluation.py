@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +22,7 @@ EVALUATION_BATCH = 1_000
 
 def can_compute_logits(model: torch.nn.Module) -> bool:
     """Whether `compute_logits` accepts a network; its device and dtype are not checked."""
-    return isinstance(model, Network) and _is_compiled(json.dumps(model.rows))
+    return isinstance(model, Network) and is_compiled(json.dumps(model.rows))
 
 
 def compute_logits(model: Network, images: Tensor, threads: int) -> Tensor:
@@ -46,7 +47,8 @@ def _forward_pass(rows: str) -> ForwardPass:
 
 
 @functools.lru_cache(maxsize=8)
-def _is_compiled(rows: str) -> bool:
+def is_compiled(rows: str) -> bool:
+    """Whether the forward pass of a network, its rows as JSON, can be compiled here."""
     try:
         _forward_pass(rows)
     except CompilerError:
@@ -75,22 +77,51 @@ def evaluate(
         dtype: of the arithmetic; other than float32 under autocast.
         layout: memory layout of the images, one of `core.runtime.LAYOUTS`.
     """
-    if layout == "compiled" and can_compute_logits(model):
-        assert isinstance(model, Network)
-        logits = compute_logits(model, images, torch.get_num_threads())
-        nll = F.cross_entropy(logits, labels, reduction="sum").item()
-        return nll / len(images), int((logits.argmax(1) == labels).sum())
-    training = model.training
-    model.eval()
-    losses, correct = [], []
-    for start in range(0, len(images), EVALUATION_BATCH):
-        batch = normalise(images[start : start + EVALUATION_BATCH], device)
-        targets = labels[start : start + EVALUATION_BATCH].to(device)
-        with autocast(device, dtype):
-            logits = model(to_layout(batch, layout))  # (B, 1, 28, 28) -> (B, 10)
-        logits = logits.float()
+    losses, correct, done = [], [], 0
+    for logits in _iterate_logits(model, images, device, dtype, layout):
+        targets = labels[done : done + len(logits)].to(device)
+        done += len(logits)
         losses.append(F.cross_entropy(logits, targets, reduction="sum"))
         correct.append((logits.argmax(1) == targets).sum())
-    model.train(training)
     # Read at the end, since reading a tensor waits for the GPU.
     return sum(torch.stack(losses).tolist()) / len(images), sum(torch.stack(correct).tolist())
+
+
+@torch.inference_mode()
+def predict_logits(
+    model: torch.nn.Module,
+    images: Tensor,
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+    layout: str = "contiguous",
+) -> Tensor:
+    """Return the logits (N, 10) float32 that `evaluate` judges, on the CPU.
+
+    Args:
+        model, images, device, dtype, layout: as of `evaluate`; at least one image.
+    """
+    return torch.cat(list(_iterate_logits(model, images, device, dtype, layout))).cpu()
+
+
+def _iterate_logits(
+    model: torch.nn.Module,
+    images: Tensor,
+    device: torch.device,
+    dtype: torch.dtype,
+    layout: str,
+) -> Iterator[Tensor]:
+    """Yield the logits (B, 10) float32 of one batch of images after another, on the device."""
+    if layout == "compiled" and can_compute_logits(model):
+        assert isinstance(model, Network)
+        yield compute_logits(model, images, torch.get_num_threads())
+        return
+    training = model.training
+    model.eval()
+    try:
+        for start in range(0, len(images), EVALUATION_BATCH):
+            batch = normalise(images[start : start + EVALUATION_BATCH], device)
+            with autocast(device, dtype):
+                logits = model(to_layout(batch, layout))  # (B, 1, 28, 28) -> (B, 10)
+            yield logits.float()
+    finally:
+        model.train(training)

@@ -20,6 +20,7 @@ from core.experiments.comparison import (
 from core.experiments.repeats import groups_of
 from core.experiments.statistics import wilson_interval
 from core.insight.mistakes import Comparison
+from core.runs.evaluation import describe_deviation
 from core.runs.run import Run
 from pages.ui import dataset, tables
 from pages.ui.components.chart import draw_chart
@@ -88,10 +89,9 @@ def _compare_runs(one: Run, two: Run) -> ComparisonResult | None:
     sets = dataset.load_digits()
     if not sets:
         return None
-    test = sets["test"]
-    return compare_runs(
-        one.name, predict_test_images(one, test), two.name, predict_test_images(two, test)
-    )
+    first, second = (predict_test_images(run, sets["test"]) for run in (one, two))
+    notes = [describe_deviation(one, first), describe_deviation(two, second)]
+    return compare_runs(one.name, first, two.name, second, notes)
 
 
 def _show_result(result: ComparisonResult) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import streamlit as st
 
 from core.data.labelled_images import LabelledImages
 from core.experiments.comparison import compare_runs
 from core.insight.mistakes import Predictions, sort_by_loss
+from core.runs.evaluation import describe_deviation
+from core.runs.run import Run
 from pages.ui import tables
 from pages.ui.components.gallery import draw_gallery
 from pages.ui.frame import KEPT, heading
@@ -21,15 +25,19 @@ _GALLERY = "mistakes_disputed_images"
 
 
 @st.fragment
-def show_two_runs(predictions: dict[str, Predictions], test: LabelledImages) -> None:
+def show_two_runs(
+    runs: Sequence[Run], predictions: dict[str, Predictions], test: LabelledImages
+) -> None:
     """Compare two runs image by image.
 
     Args:
-        predictions: the predictions of two runs, by name.
+        runs: the two.
+        predictions: their predictions, by name.
         test: the test images.
     """
     (first, one), (second, two) = predictions.items()
-    answer = compare_runs(first, one, second, two)
+    notes = [describe_deviation(run, predictions[run.name]) for run in runs]
+    answer = compare_runs(first, one, second, two, notes)
     images = answer.images
     assert images is not None  # a comparison of two runs has them
     tables.draw_metrics(

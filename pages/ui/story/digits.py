@@ -14,6 +14,7 @@ from core.experiments.comparison import ComparisonResult
 from core.insight.digits import first_of_each_class
 from core.insight.mistakes import Predictions, sort_by_loss, worst_errors
 from core.reports import story
+from core.runs.evaluation import describe_deviation
 from core.runs.run import Run
 from pages.ui import dataset
 from pages.ui.components.gallery import draw_gallery
@@ -68,8 +69,9 @@ def load_predictions(*runs: Run) -> tuple[LabelledImages, list[Predictions]] | N
 
 def compare_runs(run: Run, found: Predictions, before: Run, was: Predictions) -> ComparisonResult:
     """Compare two runs image by image, and test whether the difference may be chance."""
+    notes = [describe_deviation(before, was), describe_deviation(run, found)]
     return comparison.compare_runs(
-        story.chapter_title(before.name), was, story.chapter_title(run.name), found
+        story.chapter_title(before.name), was, story.chapter_title(run.name), found, notes
     )
 
 
@@ -88,6 +90,8 @@ def draw_mistakes(run: Run, before: Run | None) -> None:
         _first(found[0], found[1][0])
     else:
         _paired(run, before, *found)
+    if note := describe_deviation(run, found[1][-1]):
+        st.caption(f":material/info: {escape_markdown(note)}")
 
 
 def _first(test: LabelledImages, found: Predictions) -> None:

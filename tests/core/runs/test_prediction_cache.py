@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -28,15 +30,15 @@ def kept(folder) -> list:
 
 @pytest.fixture
 def counted(monkeypatch) -> list:
-    """The networks that were really asked."""
+    """The runs whose networks were really asked."""
     asked = []
 
-    def ask(model, *rest):
-        asked.append(model)
-        return measured(model, *rest)
+    def ask(run, *rest):
+        asked.append(run)
+        return measured(run, *rest)
 
-    measured = prediction_cache.predict_labelled
-    monkeypatch.setattr(prediction_cache, "predict_labelled", ask)
+    measured = prediction_cache.predict_run
+    monkeypatch.setattr(prediction_cache, "predict_run", ask)
     return asked
 
 
@@ -113,6 +115,14 @@ def test_a_run_without_weights_is_named(tmp_path, pair):
     (run.folder / "last.safetensors").unlink()
     with pytest.raises(RunError, match="gone"):
         load_predictions(run, test=pair)
+
+
+def test_another_number_format_is_predicted_again(tmp_path, pair, counted):
+    run = made_run(tmp_path, "mine")
+    first = load_predictions(run, test=pair)
+    other = replace(run, runtime=run.runtime.changed(precision="bf16", layout="channels_last"))
+    assert not np.array_equal(load_predictions(other, test=pair).probabilities, first.probabilities)
+    assert len(counted) == 2
 
 
 def test_outputs_that_are_not_finite_are_an_error(tmp_path, pair):
