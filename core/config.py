@@ -70,7 +70,7 @@ class RunConfig:
         choices=INITIALISATIONS,
     )
     augmentation: str = _field(
-        "none", "Preset of random changes to the training images, drawn anew in every epoch."
+        "none", "Preset of random changes to the training images, different in every epoch."
     )
     transforms: tuple[Mapping[str, Any], ...] = _rows(
         "Transforms of a custom augmentation, used instead of the preset."

@@ -12,9 +12,14 @@ from pages.ui.train.setup import draw_setup
 from pages.ui.words import escape_markdown
 
 
-def choose_run() -> None:
-    """Show the run, or the set-up of a new one, that a button or the link asks for."""
-    if actions.NEXT in st.session_state:
+def choose_run() -> bool:
+    """Show the run, or the set-up of a new one, that a button or the link asks for.
+
+    Returns:
+        Whether a button did, such as the one that deleted the run that the link still names.
+    """
+    pressed = actions.NEXT in st.session_state
+    if pressed:
         st.session_state[RUN] = st.session_state.pop(actions.NEXT)
     if recipe := st.query_params.pop("start", None):  # overrides what was set up before
         st.session_state[RUN] = NEW_RUN
@@ -22,13 +27,14 @@ def choose_run() -> None:
         set_recipe(recipe)
     elif fork.read_fork_link():
         st.session_state[RUN] = NEW_RUN
+    return pressed
 
 
 page("Train", "Choose settings, start, watch. A run continues when this page is closed.")
-choose_run()
+pressed = choose_run()
 runs = {run.name: run for run in store.list_runs()}
 name = st.query_params.get(RUN, NEW_RUN)
-if name not in (NEW_RUN, *runs):
+if name not in (NEW_RUN, *runs) and not pressed:
     st.warning(
         f"There is no run {escape_markdown(repr(name[:60]))} here. It may have been renamed or "
         "deleted, or it may be on another machine.",

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # A package or module of core may import itself and those of earlier lines.
 LAYERS = [
-    ["aliases", "errors", "regular_files", "task", "user_cache"],
+    ["aliases", "errors", "regular_files", "task", "user_cache", "wording"],
     ["schema"],
     ["config", "drawing", "json_input", "limits", "runtime"],
     ["data", "models", "recipes"],

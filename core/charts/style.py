@@ -83,6 +83,16 @@ def error_axis(
     )
 
 
+def linear_error_axis(field: str) -> alt.Y:
+    """Return the accuracy axis from 0 to 100 % of a field that holds error rates in percent."""
+    return alt.Y(
+        f"{field}:Q",
+        title=None,
+        scale=alt.Scale(domain=[100, 0], nice=False),
+        axis=alt.Axis(values=list(range(0, 101, 10)), labelExpr=ERROR_LABEL, **AXIS),
+    )
+
+
 def goal_line(field: str, y: alt.Y, goal: float = GOAL_ACCURACY) -> list[alt.Chart]:
     """Return the goal as a labelled dotted line on an `error_axis`."""
     line = pd.DataFrame({field: [100 - goal], "label": ["goal"]})

@@ -20,6 +20,7 @@ from core.charts.style import (
     error_axis,
     goal_line,
     layer_chart,
+    linear_error_axis,
     run_colour,
 )
 from core.config import RunConfig
@@ -31,6 +32,8 @@ TRAIN, VALIDATION = "training", "validation"
 # Where the axes may end, from the usual end outwards: error rates in percent, and mean nll.
 _ERROR_MAXIMA, _ERROR_MINIMA = (10, 20, 50, 90), (0.2, 0.1, 0.05)
 _LOSS_MAXIMA, _LOSS_MINIMA = (1.0, 3.0, 10.0), (0.01, 0.003, 0.001)
+_WHOLE_LOSS = 2.5  # guessing among ten digits has a loss of ln 10 = 2.3
+_WHOLE_LOSS_TICKS = [0, 0.5, 1, 1.5, 2, 2.3, 5, 10]
 _LOSS_TICKS = [10, 3, 1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001]
 _MAX_MARKED = 40  # epochs up to which each has a visible point
 _MAX_POINTS = 400  # of a curve by steps
@@ -42,6 +45,7 @@ def accuracy_chart(
     run: str = "",
     goal: float = GOAL_ACCURACY,
     behind: pd.DataFrame | None = None,
+    whole: bool = False,
 ) -> alt.LayerChart:
     """Accuracy by epoch, with the goal as a dotted line and the confidence interval as a band.
 
@@ -52,12 +56,18 @@ def accuracy_chart(
         run: name of the run, which determines the colour.
         goal: percent.
         behind: the same for another run, drawn in grey.
+        whole: whether a linear axis shows all of learning, from 0 to 100 %, instead of a
+            logarithmic one of the error rate, which shows the range near 100 %.
     """
     frame = _with_errors(frame)
     behind = None if behind is None else _with_errors(behind[behind["epoch"] <= epochs])
     values = _values_in_range([frame, behind], "error", epochs)
     x = epoch_axis(epochs)
-    y = error_axis("error", _limit(_ERROR_MAXIMA, values), _limit(_ERROR_MINIMA, values))
+    y = (
+        linear_error_axis("error")
+        if whole
+        else error_axis("error", _limit(_ERROR_MAXIMA, values), _limit(_ERROR_MINIMA, values))
+    )
     layers = goal_line("error", y, goal)
     if "high_error" in frame:
         band = alt.Chart(frame[frame["part"] == VALIDATION])
@@ -82,8 +92,9 @@ def loss_chart(
     run: str = "",
     batches: pd.DataFrame | None = None,
     behind: pd.DataFrame | None = None,
+    whole: bool = False,
 ) -> alt.LayerChart:
-    """Mean loss by epoch on a logarithmic axis, with the loss of batches and its moving average.
+    """Mean loss by epoch, with the loss of batches and its moving average.
 
     Args:
         frame: columns epoch (from 1), part (TRAIN or VALIDATION) and loss (mean nll per
@@ -93,6 +104,8 @@ def loss_chart(
         batches: columns epoch (a fraction: 0.5 is in the middle of the first) and loss; more than
             400 are drawn as a band between the minimum and the maximum of neighbours.
         behind: like frame, for another run, drawn in grey.
+        whole: whether a linear axis shows all of learning, from the loss of guessing down to 0,
+            instead of a logarithmic one.
     """
     frame, batches, behind = (
         part if part is None else part.assign(loss=part["loss"].clip(lower=_LOSS_MINIMA[-1]))
@@ -101,15 +114,19 @@ def loss_chart(
     behind = None if behind is None else behind[behind["epoch"] <= epochs]
     values = _values_in_range([frame, behind], "loss", epochs)
     low, high = _limit(_LOSS_MINIMA, values), _limit(_LOSS_MAXIMA, values)
+    scale = alt.Scale(type="log", domain=[low, high], nice=False)
+    ticks = [tick for tick in _LOSS_TICKS if low <= tick <= high]
+    if whole:
+        top = max(_WHOLE_LOSS, min(_LOSS_MAXIMA[-1], max(values, default=0.0)))
+        scale, ticks = (
+            alt.Scale(domain=[0, top], nice=False),
+            [tick for tick in _WHOLE_LOSS_TICKS if tick <= top],
+        )
     y = alt.Y(
         "loss:Q",
         title=None,
-        scale=alt.Scale(type="log", domain=[low, high], nice=False),
-        axis=alt.Axis(
-            values=[tick for tick in _LOSS_TICKS if low <= tick <= high],
-            labelExpr="format(datum.value, '~')",
-            **AXIS,
-        ),
+        scale=scale,
+        axis=alt.Axis(values=ticks, labelExpr="format(datum.value, '~')", **AXIS),
     )
     x = epoch_axis(epochs)
     tips = [

@@ -172,7 +172,7 @@ def evaluate(run: RunName, which: Which = "last", json_: Json = False) -> None:
         f"(95 % confidence interval: {low:.2f} to {high:.2f}), mean loss {result.loss:.6f}."
     )
     if which == "best" and not opened.config.holdout:
-        text += " This epoch was chosen on the test images, so its accuracy is biased upwards."
+        text += " This epoch was chosen on the test images, so its accuracy is optimistic."
     text += f" {note}" if note else ""
     print_result(
         {

@@ -33,6 +33,7 @@ from core.sweeps.slots import DONE, RUNNING, Trial
 from core.sweeps.state import SweepState
 from core.sweeps.storage import STORAGE
 from core.sweeps.sweep import AIMS, HOLDOUT, PRUNERS, SAMPLERS, Sweep
+from core.wording import plural
 
 SweepName = Annotated[
     str,
@@ -243,7 +244,9 @@ def winner(
 def delete(name: SweepName, storage: Storage = None, yes: Yes = False, json_: Json = False) -> None:
     """Delete a sweep and keep its runs."""
     sweep = study.read(name, storage)
-    confirm(f"Delete {name} with the results of {sweep.count(DONE)} runs? The runs stay.", yes)
+    confirm(
+        f"Delete {name} with the results of {plural(sweep.count(DONE), 'run')}? The runs stay.", yes
+    )
     study.delete(name, storage)
     print_result({"name": name}, f"{name} is deleted.", json_)
 

@@ -21,6 +21,7 @@ from core.errors import UserError
 from core.runs import run_queue, status, store
 from core.runs.run import DamagedRun, Run
 from core.training.results import HEADER, EpochResult, format_row
+from core.wording import plural
 
 POLL = 0.25  # seconds
 STOP_TIMEOUT = 30.0  # seconds
@@ -221,7 +222,9 @@ def _header(run: Run) -> str:
     runtime, config = run.runtime, run.config
     device = ""
     if runtime:
-        device = f"Device: {runtime.device} ({runtime.precision}, {runtime.threads} threads)  "
+        device = (
+            f"Device: {runtime.device} ({runtime.precision}, {plural(runtime.threads, 'thread')})  "
+        )
     return (
         f"{device}Epochs: {config.epochs}  Lr: {config.lr:g}  Max Lr: {config.max_lr:g}"
         f"  Batch Size: {config.batch_size}  Parameters: {run.parameters:,}"

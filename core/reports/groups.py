@@ -24,6 +24,7 @@ from core.reports.parts import (
 )
 from core.runs.run import Run
 from core.training.results import EpochResult
+from core.wording import plural
 
 _RUNS = "|  Seed | TrainAcc | Accuracy | 95 % interval  | Best     | Run"
 _EPOCHS = "| Epoch | LR       | TrainLoss | TrainAcc | ValLoss  | ValAcc   | Minimum  | Maximum  |"
@@ -62,7 +63,9 @@ def build_group_report(group: Group, charts: bool) -> Report:
             Section(f"Changes since the recipe {first.recipe}", [NumberedList(changed)])
         )
     sections += mistakes.describe_group_errors(runs, test)
-    return Report(group.name, f"{len(runs)} runs that differ only in their seed.", sections)
+    return Report(
+        group.name, f"{plural(len(runs), 'run')} that differ only in their seed.", sections
+    )
 
 
 def seed_frames(groups: list[Group]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -99,8 +102,8 @@ def _list_results(group: Group) -> list[str]:
             else ""
         )
         lines += [
-            f"Accuracy on the {group.measured_on} after {epochs} epochs: **{stats.mean:.2f} %**, "
-            f"mean over {stats.count} {seeds}{confidence}",
+            f"Accuracy on the {group.measured_on} after {plural(epochs, 'epoch')}: "
+            f"**{stats.mean:.2f} %**, mean over {stats.count} {seeds}{confidence}",
             f"Standard deviation {stats.deviation:.3f} points, minimum {stats.smallest:.2f} %, "
             f"maximum {stats.largest:.2f} %",
         ]

@@ -16,6 +16,7 @@ from core.reports.blocks import Block, Digits, NumberedList, Paragraph, Section
 from core.runs.evaluation import describe_deviation
 from core.runs.prediction_cache import load_predictions
 from core.runs.run import Run
+from core.wording import plural
 
 MAX_IMAGES, MAX_CLASSES = 12, 3
 TITLE = "Errors"
@@ -79,7 +80,7 @@ def describe_group_errors(runs: Sequence[Run], test: LabelledImages | None) -> l
     lines = [
         f"{(errors == count).sum():,} of the {len(labels):,} test images are errors of all {count} "
         f"runs, {(errors > 0).sum():,} of at least one; mean per run: {errors.sum() / count:.0f}",
-        f"The ensemble (mean probabilities) makes {ensemble.error_count:,} errors",
+        f"The ensemble (mean probabilities) makes {plural(ensemble.error_count, 'error')}",
     ]
     blocks: list[Block] = [NumberedList(lines), *map(Paragraph, notes)]
     worst = mistakes.sort_by_loss(ensemble, errors == count)[:MAX_IMAGES]

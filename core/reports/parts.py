@@ -9,6 +9,7 @@ from core.models.summary import summarise
 from core.recipes import RECIPES, Recipe
 from core.reports.blocks import Block, Chart, Code
 from core.runs.run import Run
+from core.wording import plural
 
 
 def recipe_of(run: Run) -> Recipe | None:
@@ -27,7 +28,7 @@ def list_targets(run: Run) -> list[str]:
     recipe = recipe_of(run)
     if recipe:
         return list(recipe.targets)
-    return [f"Train {run.config.architecture} for {run.config.epochs} epochs"]
+    return [f"Train {run.config.architecture} for {plural(run.config.epochs, 'epoch')}"]
 
 
 def describe_network(run: Run) -> str:
@@ -87,6 +88,6 @@ def run_charts(run: Run) -> list[Block]:
             "Learning rate",
             "solid: used, dashed: planned",
             charts.learning_rate_chart(planned, epochs, run.name, batches),
-            f"Learning rate: the {run.config.schedule} schedule over {epochs} epochs.",
+            f"Learning rate: the {run.config.schedule} schedule over {plural(epochs, 'epoch')}.",
         ),
     ]

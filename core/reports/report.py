@@ -24,6 +24,7 @@ from core.reports.parts import (
 )
 from core.runs.run import Run
 from core.training.results import table
+from core.wording import plural
 
 
 def write_markdown(subject: Run | Group) -> str:
@@ -89,14 +90,14 @@ def _list_results(run: Run) -> list[str]:
     augmented = " (augmented images)" if analysis.is_augmented(run, last.epoch) else ""
     lines = [
         describe_network(run),
-        f"After {last.epoch} epochs: training accuracy **{last.train_accuracy:.2f} %**{augmented}, "
-        f"accuracy on the {images} **{last.val_accuracy:.2f} %** "
-        f"(95 % confidence interval: {low:.2f} to {high:.2f} %)",
+        f"After {plural(last.epoch, 'epoch')}: training accuracy "
+        f"**{last.train_accuracy:.2f} %**{augmented}, accuracy on the {images} "
+        f"**{last.val_accuracy:.2f} %** (95 % confidence interval: {low:.2f} to {high:.2f} %)",
     ]
     if best is not None:
         lines.append(
-            f"Best epoch on the {images}: {best.epoch} with {best.val_accuracy:.2f} %; it was "
-            "chosen on these images, so this figure is biased upwards"
+            f"Best accuracy on the {images}: {best.val_accuracy:.2f} % (epoch {best.epoch}); the "
+            "epoch was chosen on these images, so this figure is optimistic"
         )
     if run.test:
         lines.append(

@@ -20,6 +20,7 @@ from core.sweeps.slots import (
     worked_minutes,
 )
 from core.sweeps.sweep import AIMS, Sweep
+from core.wording import plural
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class SweepState:
     def summary(self) -> str:
         """The state in a sentence or two."""
         done = self.count(DONE, PRUNED, FAILED)
-        parts = [f"{done} of {self.sweep.slots} runs are done"]
+        parts = [f"{done} of {plural(self.sweep.slots, 'run')} done"]
         parts += [
             f"{count} {title}"
             for state, title in ((RUNNING, "training"), (PRUNED, "pruned"), (FAILED, "failed"))

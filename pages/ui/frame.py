@@ -15,6 +15,7 @@ from core import aliases
 from core.config import FIELDS
 from core.schema import LARGEST
 from pages.ui import access
+from pages.ui.components.accessibility import improve_page
 
 HERE = Path(__file__).resolve().parent
 
@@ -53,7 +54,18 @@ KEPT: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 # Names in a link that stand for runs, which may be called "inf" or "1e999".
 NAME_KEYS = ("run", "other", "network", "fork")
 # Names in a link of choices that need a value.
-CHOICE_KEYS = ("part", "set", "class", "subject", "only", "chapter", "step", "form", "inside")
+CHOICE_KEYS = (
+    "part",
+    "set",
+    "class",
+    "subject",
+    "only",
+    "chapter",
+    "step",
+    "form",
+    "inside",
+    "axes_range",
+)
 _DROPPED = "frame_dropped_values"
 
 
@@ -87,7 +99,7 @@ def page(title: str, lead: str = "", heading: str = "", style: str = "") -> None
 
 def heading(title: str, quiet: str) -> None:
     """A small heading with an explanation in grey beside it."""
-    st.markdown(f"##### {title} :gray[:small[{quiet}]]")
+    st.markdown(f"## {title} :gray[:small[{quiet}]]")
 
 
 def draw_digit_strip() -> None:
@@ -144,6 +156,7 @@ def _draw_sidebar() -> None:
             for file, label, icon in links:
                 st.page_link(file, label=label, icon=icon, width="stretch")
         access.draw_account()
+        improve_page()
 
 
 @cache

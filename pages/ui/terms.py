@@ -22,7 +22,7 @@ TERMS = {
     "baseline": "Run to compare with. Its curves are drawn in grey, and the figures show the "
     "difference from it. While this run trains, both are compared at the same epoch.",
     "architecture": "Sequence of layers that turns an image into ten scores, one for each digit.",
-    "augmentation": "Random changes to the training images, drawn anew in every epoch. They reduce "
+    "augmentation": "Random changes to the training images, different in every epoch. They reduce "
     "overfitting.",
     "schedule": "How the learning rate changes during training: usually large steps first, small "
     "ones at the end.",

@@ -11,6 +11,7 @@ from core.experiments.scores import TEST_IMAGES
 from core.experiments.statistics import wilson_interval
 from core.runs.progress import Progress
 from core.runs.run import Run
+from core.wording import plural
 
 Colour = Literal["blue", "gray", "orange", "green", "red"]
 _BADGES: dict[str, tuple[Colour, str]] = {
@@ -34,11 +35,6 @@ _JOINER_POSITIONS = re.compile(
 def capitalise(words: str) -> str:
     """The words with a capital first letter. Not for text that begins with a name."""
     return words[:1].upper() + words[1:]
-
-
-def plural(count: int, noun: str) -> str:
-    """A count with its noun: `1 epoch`, `15 epochs`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def format_accuracy(run: Run) -> str:
@@ -81,7 +77,7 @@ def describe_goal(entry: Run | Group) -> str:
     if not overview.reaches_goal(entry):
         return ""
     return (
-        f"goal reached, mean of {len(entry.finished)} seeds"
+        f"goal reached, mean of {plural(len(entry.finished), 'seed')}"
         if isinstance(entry, Group)
         else "goal reached, one run"
     )

@@ -19,7 +19,7 @@ WATCHED = "watched"
 STANDING = """async (seconds) => {
   const seen = new Set(), end = performance.now() + 1000 * seconds;
   while (performance.now() < end) {
-    const headings = [...document.querySelectorAll(".stMain h5")];
+    const headings = [...document.querySelectorAll(".stMain h2")];
     const tops = headings.map((heading) => Math.round(heading.getBoundingClientRect().y));
     seen.add(`${tops} ${document.querySelectorAll(".stVegaLiteChart svg").length}`);
     await new Promise(requestAnimationFrame);

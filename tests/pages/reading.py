@@ -14,7 +14,7 @@ def page_text(app: AppTest) -> str:
     """All text of the page: headings, messages, metrics and HTML."""
     kinds = (
         app.title,
-        app.subheader,
+        app.header,
         app.markdown,
         app.caption,
         app.error,

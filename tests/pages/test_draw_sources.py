@@ -241,7 +241,7 @@ def test_own_digits_go_out_and_come_in_as_a_file(folder):
     app = opened(3, view="Own digits")
     app.file_uploader(key="draw_own_file").set_value(("digits.json", data, "application/json"))
     well(app.run())
-    assert "2 of 2 digits are new" in page_text(app)
+    assert "New digits: 2 of 2" in page_text(app)
     assert len(own_digits.list_digits()) == 2
     app.file_uploader(key="draw_own_file").set_value(
         ("digits.json", b"\x80\x04.", "application/json")

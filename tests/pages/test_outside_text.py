@@ -71,7 +71,7 @@ def hostile(folder, digits, fresh, idle, monkeypatch) -> Path:
 def markdown_of(app: AppTest) -> list[str]:
     """Every text on the page that Streamlit renders as Markdown."""
     elements = [
-        *app.markdown, *app.caption, *app.title, *app.subheader, *app.error, *app.warning,
+        *app.markdown, *app.caption, *app.title, *app.header, *app.error, *app.warning,
         *app.info, *app.toast, *app.metric,
     ]  # fmt: skip
     texts = [element.value for element in elements]

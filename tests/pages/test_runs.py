@@ -34,7 +34,7 @@ def listed(app: AppTest) -> list[str]:
 
 
 def headings(app: AppTest) -> list[str]:
-    return [each.value for each in app.subheader]
+    return [each.value for each in app.header]
 
 
 def test_the_table_has_one_row_for_each_run(four_runs):

@@ -32,7 +32,7 @@ def listed(app: AppTest) -> list[str]:
 
 
 def headings(app: AppTest) -> list[str]:
-    return [each.value for each in app.subheader]
+    return [each.value for each in app.header]
 
 
 def test_two_runs_share_a_chart_and_a_table_of_what_differs(four_runs):

@@ -35,7 +35,7 @@ def listed(app: AppTest) -> list[str]:
 
 
 def headings(app: AppTest) -> list[str]:
-    return [each.value for each in app.subheader]
+    return [each.value for each in app.header]
 
 
 def test_an_empty_page_invites_to_train_or_import(folder):

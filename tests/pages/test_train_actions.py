@@ -164,12 +164,13 @@ def test_delete_asks_first_and_says_where_the_run_is(folder):
     made_run(folder, "mine")
     app = press(open_page(TRAIN, run="mine"), "Delete")
     assert (folder / "mine").is_dir(), "it only asks"
-    assert "trash" in words(app)
+    assert "bin" in words(app)
     well(app.button(key="train_delete_now").click().run())
     assert not (folder / "mine").exists()
     assert [each.name for each in trash.list_trash()] == ["mine"]
     assert app.selectbox(key="run").value == "new run"
-    assert "Runs page" in shown(app.toast[0].value)
+    assert [shown(each.value) for each in app.toast] == ["mine is in the bin."]
+    assert not app.warning, "deleting says one thing once"
 
 
 def test_keeping_a_run_keeps_it(folder):

@@ -29,7 +29,7 @@ SETTINGS = [name for name in RunConfig().to_dict() if name not in ("layers", "tr
 
 def text(app: AppTest) -> str:
     """All words on a page."""
-    kinds = (app.title, app.subheader, app.markdown, app.caption, app.error, app.metric)
+    kinds = (app.title, app.header, app.markdown, app.caption, app.error, app.metric)
     words = [f"{getattr(each, 'label', '')} {each.value}" for kind in kinds for each in kind]
     return shown("\n".join([*words, *(each.proto.body for each in app.get("html"))]))
 

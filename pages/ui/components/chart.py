@@ -54,7 +54,7 @@ def draw_chart(
     requested = (st.session_state.get(menu_key) or {}).get("csv")
     with st.container(key=f"chart_{key}"):
         with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="xsmall"):
-            st.markdown(f"##### {title} :gray[:small[{subtitle}]]", help=help, width="stretch")
+            st.markdown(f"## {title} :gray[:small[{subtitle}]]", help=help, width="stretch")
             _mount_menu(
                 key=menu_key,
                 on_csv_change=lambda: None,

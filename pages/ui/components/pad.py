@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from core.drawing.strokes import MIN_EXTENT, STROKE_WIDTH
 from pages.ui.components.component import register_component
 
 Strokes = list[list[list[float]]]  # strokes of points [x, y], 0 to 1 from the top left corner
@@ -26,7 +27,8 @@ def show_digit_pad(
     key: str = "drawing",
     aspect: float = 1.0,
     hint: str = "Draw a digit",
-    label: str = "Drawing pad. Draw a digit with mouse, pen or finger.",
+    label: str = "Drawing pad. Draw a digit with mouse, pen or finger. With the keyboard: arrow "
+    "keys move the pen, with Shift in small steps, and the space bar lowers and lifts it.",
 ) -> Drawing:
     """Show a pad and return what is drawn on it.
 
@@ -55,6 +57,7 @@ def show_digit_pad(
             # Acknowledges this state, so that the pad may send the next one.
             "acknowledged": sent["number"] if sent else 0,
             "aspect": aspect,
+            "line": {"width": STROKE_WIDTH, "extent": MIN_EXTENT},
             "hint": hint,
             "label": label,
         },

@@ -23,7 +23,7 @@ def show_number(run: Run, subject: Subject) -> int:
     """
     images = list(subject.images)
     if not images:
-        st.markdown("##### No number yet :gray[:small[write digits side by side]]")
+        st.markdown("## No number yet :gray[:small[write digits side by side]]")
         st.caption(
             "Connected ink is one digit; a bar above a digit, as in a 5, belongs to it. "
             "Digits that touch are separated where the ink is thinnest."

@@ -14,6 +14,7 @@ from core.experiments.statistics import wilson_interval
 from core.library import digits as library
 from core.library.digits import SavedDigit
 from core.runs.run import Run
+from core.wording import plural
 from pages.ui import access, checkpoints
 from pages.ui.components.chart import draw_chart
 from pages.ui.components.gallery import draw_gallery
@@ -55,7 +56,7 @@ def show_own_digits(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -
         return
     left, right = st.columns([6, 5], gap="large")
     with left:
-        heading("Saved", f"{len(digits):,} {'digit' if len(digits) == 1 else 'digits'}")
+        heading("Saved", plural(len(digits), "digit"))
         _show_digits(digits)
         _show_files(digits)
     with right:
@@ -65,7 +66,7 @@ def show_own_digits(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -
         if digits:
             _draw_accuracy(networks, digits)
         else:
-            st.markdown("##### Accuracy")
+            st.markdown("## Accuracy")
             st.markdown(":gray[Save some digits to see each network's accuracy on them.]")
 
 
@@ -209,7 +210,7 @@ def _show_clearing(digits: Sequence[SavedDigit], refusal: str) -> None:
             disabled=bool(refusal),
             help=refusal or None,
         ):
-            st.markdown(f"Delete {which} {own:,} digits? This cannot be undone.")
+            st.markdown(f"Delete {which} {plural(own, 'digit')}? This cannot be undone.")
             st.button("Delete them", type="primary", on_click=_run_action, args=(_clear_own,))
 
 
@@ -221,7 +222,7 @@ def _import(data: bytes) -> None:
         st.session_state[_RESULT] = f":red[{escape_markdown(str(error))}]"
         return
     st.session_state[_RESULT] = (
-        f"{added} of {total} digits are new." if total else "The file has no digits."
+        f"New digits: {added} of {total}." if total else "The file has no digits."
     )
     st.rerun()  # to show the new digits
 

@@ -84,7 +84,8 @@ def _show_pad(several: bool) -> Subject:
             "number",
             WIDE,
             "Write a number",
-            "Drawing pad. Write a number with mouse, pen or finger, its digits side by side.",
+            "Drawing pad. Write a number with mouse, pen or finger, its digits side by side. With "
+            "the keyboard: arrow keys move the pen, and the space bar lowers and lifts it.",
         )
     else:
         drawing = show_digit_pad()

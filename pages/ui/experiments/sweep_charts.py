@@ -14,6 +14,7 @@ from core.sweeps.slots import DONE, Trial
 from core.sweeps.state import SweepState
 from core.sweeps.storage import storage_url
 from core.sweeps.sweep import AIMS
+from core.wording import plural
 from pages.ui.components.chart import draw_chart
 from pages.ui.frame import KEPT
 
@@ -86,7 +87,7 @@ def _draw_objectives(sweep: SweepState, frame: pd.DataFrame) -> None:
         "front",
         title=f"Accuracy and {cost}",
         subtitle="green: Pareto front" if len(objectives) > 1 else "green: best run",
-        alt=f"Accuracy of {len(frame)} runs by {cost}.",
+        alt=f"Accuracy of {plural(len(frame), 'run')} by {cost}.",
         filename=f"{name}-front",
         subject=name,
         make_table=lambda: points,
@@ -128,7 +129,7 @@ def _draw_setting(
         "slice",
         title="One setting",
         subtitle="for all values of the others",
-        alt=f"Accuracy of {len(frame)} runs by {title}.",
+        alt=f"Accuracy of {plural(len(frame), 'run')} by {title}.",
         filename=f"{name}-{field}",
         subject=name,
         make_table=lambda: points,

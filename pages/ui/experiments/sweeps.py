@@ -17,6 +17,7 @@ from core.sweeps import worker as sweep_worker
 from core.sweeps.slots import DONE, FAILED, OPEN, PRUNED, RUNNING, Trial
 from core.sweeps.state import SweepState
 from core.sweeps.storage import STORAGE
+from core.wording import plural
 from pages.ui import access
 from pages.ui.experiments import shared
 from pages.ui.experiments.sweep_charts import draw_charts
@@ -116,7 +117,7 @@ def _show_best(sweep: SweepState) -> None:
             f"{best.accuracy:.2f} % by {best.title}, with {best.parameters:,} parameters."
         )
     finished, total = sweep.count(DONE, PRUNED, FAILED), sweep.sweep.slots
-    parts = [f"{finished} of {total} runs finished"]
+    parts = [f"{finished} of {plural(total, 'run')} finished"]
     for state, word in ((RUNNING, "training"), (FAILED, "failed")):
         if count := sweep.count(state):
             parts.append(f"{count} {word}")

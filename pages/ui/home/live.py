@@ -17,12 +17,10 @@ from pages.ui.words import escape_markdown
 def draw_live_runs() -> None:
     """Draw a card for each run that is training or queued. Updates itself every two seconds."""
     run_queue.start_waiting()
-    live = [
-        run
-        for run in list_runs()
-        if isinstance(run, Run) and (run.is_live or run.state == "queued")
-    ]
-    for run in sorted(live, key=lambda run: not run.is_live):
+    runs = {run.name: run for run in list_runs() if isinstance(run, Run)}
+    waiting = [runs[name] for name in run_queue.list_waiting() if name in runs]
+    live = [*(run for run in runs.values() if run.is_live), *waiting]
+    for run in live:
         now, accuracy = estimate_progress(run), words.format_accuracy(run) if run.last else ""
         with st.container(border=True):
             with st.container(horizontal=True, vertical_alignment="center"):

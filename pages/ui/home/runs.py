@@ -98,7 +98,7 @@ def draw_frontier(entries: Sequence[Entry]) -> None:
         else ""
     )
     st.markdown(
-        f"##### Accuracy by size :gray[:small[diamond: shipped, dot: yours{several}, line: best "
+        f"## Accuracy by size :gray[:small[diamond: shipped, dot: yours{several}, line: best "
         "for its size. Click to open a run]]"
     )
     st.altair_chart(
@@ -106,7 +106,7 @@ def draw_frontier(entries: Sequence[Entry]) -> None:
         key=_FRONTIER,
         on_select=_remember_point,
         selection_mode=charts.PICKED,
-        alt=f"Accuracy against parameters of {len(frame):,} runs; the most accurate is "
+        alt=f"Accuracy against parameters of {plural(len(frame), 'run')}; the most accurate is "
         f"{best['run']} with {best['accuracy']:.2f} % and {best['parameters']:,} parameters.",
     )
 
@@ -128,7 +128,7 @@ def draw_recent_runs(
     runs: Sequence[Run], entries: Sequence[Entry], damaged: Sequence[DamagedRun]
 ) -> None:
     """Draw a table of the newest runs, and list damaged ones."""
-    st.subheader("Recent runs", anchor=False)
+    st.header("Recent runs", anchor=False)
     if not runs:
         st.markdown(":gray[Nothing trained yet. Start with the Final recipe: a few minutes here.]")
     else:

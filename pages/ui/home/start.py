@@ -40,7 +40,7 @@ def draw_ways_to_start(runs: Sequence[Run]) -> None:
         st.columns(3, gap="medium"), cards, strict=True
     ):
         with column.container(border=True, height="stretch"):
-            st.markdown(f"##### {title}")
+            st.markdown(f"## {title}")
             st.markdown(text)
             st.space("stretch")
             st.page_link(

@@ -8,6 +8,7 @@ import streamlit as st
 from core.data.labelled_images import LabelledImages
 from core.insight.mistakes import Predictions
 from core.runs.run import Run
+from core.wording import plural
 from pages.ui import tables
 from pages.ui.components.gallery import draw_gallery
 from pages.ui.frame import heading
@@ -45,7 +46,7 @@ def show_doubtful_labels(run: Run, predictions: Predictions, test: LabelledImage
         f"at each. For these {len(errors)} of the 10,000 images fewer than three of them agreed "
         f"with the label ({SOURCE}). {wrong} of them count as errors of "
         f"{escape_markdown(run.name)}, which predicts the suspected digit for {as_suggested}. On "
-        f"the other {others:,} images it makes {other_errors} errors.",
+        f"the other {others:,} images it makes {plural(other_errors, 'error')}.",
         width=720,
     )
     heading("Doubtful labels", "known label errors, by index")

@@ -12,6 +12,7 @@ from core.experiments.statistics import wilson_interval
 from core.insight import mistakes
 from core.insight.mistakes import Predictions
 from core.runs.run import Run
+from core.wording import plural
 from pages.ui import tables
 from pages.ui.components.gallery import draw_gallery
 from pages.ui.components.matrix import draw_confusion_matrix
@@ -101,7 +102,8 @@ def _draw_metrics(run: Run, predictions: Predictions, test: LabelledImages) -> N
     )
     st.caption(
         f"On {total:,} test images. 95 % confidence interval of the accuracy: {low:.2f} to "
-        f"{high:.2f} %. {confident:,} errors have a probability above {100 * CONFIDENT:.0f}\u00a0%."
+        f"{high:.2f} %. {plural(confident, 'error')} with a probability above "
+        f"{100 * CONFIDENT:.0f}\u00a0%."
         f"{live}"
     )
 

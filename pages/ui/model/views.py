@@ -73,7 +73,7 @@ def draw_figures(networks: list[Network]) -> None:
         summary = network.draft.summary
         with column:
             if len(networks) > 1:
-                st.markdown(f"##### {escape_markdown(network.title)}")
+                st.markdown(f"## {escape_markdown(network.title)}")
             left = summary.left if summary else 0
             values = {
                 "Parameters": (

@@ -13,7 +13,7 @@ from pages.ui.runs.dialogs import add_message, confirm_empty_bin, select_runs
 def show_bin() -> None:
     """Show what is in the bin, with buttons that restore a run and empty the bin."""
     items = trash.list_trash()
-    st.markdown("##### Bin")
+    st.markdown("## Bin")
     if not items:
         st.markdown(":gray[The bin is empty.]")
         return

@@ -72,6 +72,7 @@ def _delete_dialog(names: Sequence[str]) -> None:
     what = f"**{listed}** moves" if len(names) == 1 else f"{len(names)} runs move ({listed})"
     st.markdown(f"{what} to the bin. The bin at the end of this page can restore it.")
     if _confirm("Delete"):
+        deleted = []
         for name in names:
             try:
                 access.check_change_runs([name])
@@ -79,7 +80,10 @@ def _delete_dialog(names: Sequence[str]) -> None:
             except UserError as error:
                 add_message(str(error), error=True)
             else:
-                add_message(f"{name} is in the bin.")
+                deleted.append(name)
+        if deleted:
+            what = f"{deleted[0]} is" if len(deleted) == 1 else f"{len(deleted)} runs are"
+            add_message(f"{what} in the bin.")
         select_runs([name for name in st.session_state.get(SELECTED, []) if name not in names])
         st.rerun()
 

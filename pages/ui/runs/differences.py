@@ -17,6 +17,7 @@ from core.models import row_text
 from core.runs import listing
 from core.runs.run import Run
 from core.training.results import EpochResult
+from core.wording import plural
 from pages.ui import tables, words
 from pages.ui.controls import field_label
 from pages.ui.frame import heading
@@ -56,7 +57,7 @@ def result_rows(entries: Sequence[Entry]) -> dict[str, list[str]]:
         "State": [
             f"{len(entry.finished)} of {len(entry.runs)} seeds finished"
             if isinstance(entry, Group)
-            else f"{entry.state}, {len(entry.epochs)} of {entry.config.epochs} epochs"
+            else f"{entry.state}, {len(entry.epochs)} of {plural(entry.config.epochs, 'epoch')}"
             for entry in entries
         ],
         "Parameters": [f"{overview.runs_of(entry)[0].parameters:,}" for entry in entries],

@@ -48,7 +48,7 @@ def show_group(group: Group) -> None:
 
 def _show_heading(group: Group) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.subheader(escape_markdown(group.name), anchor=False, width="content")
+        st.header(escape_markdown(group.name), anchor=False, width="content")
         st.badge(
             f"{len(group.finished)} of {len(group.runs)} seeds",
             icon=":material/casino:",

@@ -38,7 +38,7 @@ def _poll_queue(listed: list[Run], shown: list[tuple[str, str, int]]) -> None:
         st.rerun()  # the table changes too
     by_name = {run.name: run for run in runs}
     waiting = [by_name[name] for name in run_queue.list_waiting() if name in by_name]
-    st.subheader("Queue", anchor=False)
+    st.header("Queue", anchor=False)
     for run in runs:
         if run.is_live:
             _show_row(run, "training")

@@ -67,7 +67,7 @@ def show_run(run: Run, runs: Sequence[Run]) -> None:
 def _show_heading(run: Run) -> None:
     colour, icon = words.state_badge(run.state)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.subheader(escape_markdown(run.name), anchor=False, width="content")
+        st.header(escape_markdown(run.name), anchor=False, width="content")
         st.badge(run.state, icon=icon, color=colour)
         if goal := words.describe_goal(run):
             st.badge(

@@ -23,7 +23,7 @@ def show_damaged(damaged: Sequence[DamagedRun]) -> None:
     """List the runs that cannot be read, with the reason and a button that deletes them."""
     if not damaged:
         return
-    st.subheader("Damaged", anchor=False)
+    st.header("Damaged", anchor=False)
     for run in damaged[:SHOWN]:
         _show_row(run)
     if len(damaged) > SHOWN:
@@ -53,7 +53,7 @@ def _show_row(run: DamagedRun) -> None:
 
 def show_import() -> None:
     """Show the control that imports runs from zip files, and what was refused."""
-    st.markdown("##### Import runs")
+    st.markdown("## Import runs")
     # A new key empties the uploader after each upload.
     key = f"runs_upload_{st.session_state.setdefault(_COUNT, 0)}"
     refusal = access.why_not_create()

@@ -16,6 +16,7 @@ from core.insight.mistakes import Predictions, sort_by_loss, worst_errors
 from core.reports import story
 from core.runs.evaluation import describe_deviation
 from core.runs.run import Run
+from core.wording import plural
 from pages.ui import dataset
 from pages.ui.components.gallery import draw_gallery
 from pages.ui.mistakes.shared import label_errors, predict_test_images
@@ -120,7 +121,7 @@ def _paired(run: Run, before: Run, test: LabelledImages, predicted: list[Predict
         (f"New: {names[0]} correct, {names[1]} wrong", new, now, "story_new"),
     ):
         order = sort_by_loss(wrong, np.isin(np.arange(len(test.labels)), indices))[: SHOWN // 2]
-        st.markdown(f"##### {title} :gray[:small[{_describe_selection(len(order), len(indices))}]]")
+        st.markdown(f"### {title} :gray[:small[{_describe_selection(len(order), len(indices))}]]")
         _tiles(test, order, [f"{wrong.labels[at]} → {wrong.predicted[at]}" for at in order], key)
 
 
@@ -151,7 +152,7 @@ def draw_shared_mistakes(test: LabelledImages, found: list[Predictions]) -> None
     last = found[-1]
     order = sort_by_loss(last, wrong)
     st.markdown(
-        f"##### Misclassified by all three :gray[:small[{len(order)} images"
+        f"### Misclassified by all three :gray[:small[{plural(len(order), 'image')}"
         + (f"; ? marks {doubted} whose label most people in a survey doubted" if doubted else "")
         + "]]"
     )

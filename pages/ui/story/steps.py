@@ -66,13 +66,13 @@ def draw_targets(run: Run, before: Run | None) -> None:
     st.markdown(recipe.summary.replace(" %", "\u00a0%"), width=760)
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("##### Targets")
+        st.markdown("### Targets")
         st.markdown(
             "\n".join(f"{number}. {target}" for number, target in enumerate(recipe.targets, 1))
         )
     with right:
         if before is None:
-            st.markdown("##### Settings")
+            st.markdown("### Settings")
             config = run.config
             st.markdown(
                 _table(
@@ -91,7 +91,7 @@ def draw_targets(run: Run, before: Run | None) -> None:
                 )
             )
         else:
-            st.markdown(f"##### What changes after {story.chapter_title(before.name)}")
+            st.markdown(f"### What changes after {story.chapter_title(before.name)}")
             rows: list[tuple[str, ...]] = [
                 (field_label(name), words.format_setting(was), words.format_setting(now))
                 for name, (was, now) in story.changed_settings(run, before).items()
@@ -132,14 +132,14 @@ def draw_curves(run: Run, before: Run | None) -> None:
     st.caption(words.describe_interval(run))
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("##### Accuracy :gray[:small[solid: test, dashed: training]]")
+        st.markdown("### Accuracy :gray[:small[solid: test, dashed: training]]")
         st.altair_chart(
             charts.accuracy_chart(epoch_frame(run), run.config.epochs, run.name),
             key="story_accuracy",
             alt=f"Accuracy of {run.name} by epoch, {words.format_accuracy(run)} at the end.",
         )
     with right:
-        st.markdown("##### Loss :gray[:small[solid: test, dashed: training]]")
+        st.markdown("### Loss :gray[:small[solid: test, dashed: training]]")
         st.altair_chart(
             charts.loss_chart(epoch_frame(run), run.config.epochs, run.name),
             key="story_loss",
@@ -154,7 +154,7 @@ def _rates(run: Run) -> None:
     left, right = st.columns(2, gap="large", vertical_alignment="center")
     schedule = SCHEDULES[run.config.schedule]
     with left:
-        st.markdown("##### Learning rate")
+        st.markdown("### Learning rate")
         steps = run.steps_per_epoch
         st.altair_chart(
             charts.learning_rate_chart(
@@ -242,7 +242,7 @@ def draw_report(run: Run, before: Run | None) -> None:
     with st.container(border=True, key="report"):
         # Without images: text in a report must not load anything from elsewhere.
         text = text.replace("![", "!\\[")
-        st.markdown(re.sub(r"^(#+ )", r"###\1", text, flags=re.MULTILINE))
+        st.markdown(re.sub(r"^(#+ )", r"##\1", text, flags=re.MULTILINE))
 
 
 def draw_end(runs: Runs) -> None:

@@ -82,7 +82,7 @@ def draw_delete_button(run: Run | DamagedRun, quiet: bool = False) -> None:
         "delete",
         _ask_for_confirmation,
         run,
-        "Stop the run first." if live else "Moves the run to the trash after confirmation.",
+        "Stop the run first." if live else "Asks for confirmation and can be undone.",
         disabled=live,
         quiet=quiet,
     )
@@ -149,13 +149,10 @@ def show_messages() -> None:
         _confirm_delete(name)
 
 
-@st.dialog("Delete this run?", icon=":material/delete:")
+@st.dialog("Move to the bin?", icon=":material/delete:")
 def _confirm_delete(name: str) -> None:
     rerun_page_after_action()
-    st.markdown(
-        f"**{escape_markdown(name)}** is moved to the trash with its weights and epoch table. "
-        "You can restore it on the Runs page."
-    )
+    st.markdown(f"**{escape_markdown(name)}** moves to the bin. The Runs page can restore it.")
     with st.container(horizontal=True, horizontal_alignment="right"):
         st.button("Cancel", key="train_cancel", on_click=_rerun_page)
         st.button(
@@ -168,6 +165,6 @@ def _delete(name: str) -> None:
     trash.delete(name)
     st.session_state[NEXT] = NEW_RUN
     st.session_state[_MESSAGE] = (
-        f"{name} is in the trash. Restore it on the Runs page.",
+        f"{name} is in the bin.",
         ":material/delete:",
     )

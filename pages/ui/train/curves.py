@@ -12,14 +12,38 @@ from core.charts import training as charts
 from core.experiments.curves import batch_frame, epoch_frame
 from core.runs.run import Run
 from pages.ui.components.chart import draw_chart
+from pages.ui.frame import KEPT
 from pages.ui.terms import explain
 from pages.ui.words import plural
 
 REDRAW_SECONDS = 8.0  # between two drawings of the curves of batches while a run trains
 
 
-def draw_accuracy(run: Run, baseline: Run | None) -> None:
-    """Draw training and validation accuracy by epoch."""
+WHOLE, CLOSE = AXES = ("all of learning", "near 100 %")
+
+
+def draw_axes_control() -> bool:
+    """Draw the choice of the axes; return whether they show all of learning."""
+    chosen = st.segmented_control(
+        "Axes",
+        AXES,
+        default=WHOLE,
+        required=True,
+        key="axes_range",
+        label_visibility="collapsed",
+        **KEPT,
+    )
+    return chosen != CLOSE
+
+
+def draw_accuracy(run: Run, baseline: Run | None, whole: bool) -> None:
+    """Draw training and validation accuracy by epoch.
+
+    Args:
+        run: the run.
+        baseline: the run behind it; None: none.
+        whole: whether the axis shows all of learning.
+    """
 
     def mine() -> pd.DataFrame:
         return _accuracy(run)
@@ -28,7 +52,9 @@ def draw_accuracy(run: Run, baseline: Run | None) -> None:
         return None if baseline is None else _accuracy(baseline)
 
     draw_chart(
-        lambda: charts.accuracy_chart(mine(), run.config.epochs, run.name, behind=theirs()),
+        lambda: charts.accuracy_chart(
+            mine(), run.config.epochs, run.name, behind=theirs(), whole=whole
+        ),
         "accuracy",
         title="Accuracy",
         subtitle=f"solid: validation, dashed: training{_legend(baseline)}",
@@ -37,12 +63,16 @@ def draw_accuracy(run: Run, baseline: Run | None) -> None:
         subject=_owner(run, baseline),
         filename=f"{run.name}-accuracy",
         make_table=lambda: _with_baseline(run, mine(), baseline, theirs()),
-        version=(_version(run), baseline and _version(baseline)),
+        version=(_version(run), baseline and _version(baseline), whole),
     )
 
 
-def draw_loss(run: Run, baseline: Run | None) -> None:
-    """Draw training and validation loss by epoch, and the loss of single batches."""
+def draw_loss(run: Run, baseline: Run | None, whole: bool) -> None:
+    """Draw training and validation loss by epoch, and the loss of single batches.
+
+    Args:
+        run, baseline, whole: as of `draw_accuracy`.
+    """
 
     def mine() -> pd.DataFrame:
         return _loss(run)
@@ -54,7 +84,7 @@ def draw_loss(run: Run, baseline: Run | None) -> None:
         return batch_frame(run)[["epoch", "loss"]]
 
     draw_chart(
-        lambda: charts.loss_chart(mine(), run.config.epochs, run.name, batches(), theirs()),
+        lambda: charts.loss_chart(mine(), run.config.epochs, run.name, batches(), theirs(), whole),
         "loss",
         title="Loss",
         subtitle=f"thin: batches, with moving average{_legend(baseline)}",
@@ -68,7 +98,7 @@ def draw_loss(run: Run, baseline: Run | None) -> None:
                 batches().assign(run=run.name, part="batches"),
             ]
         ),
-        version=(_version(run), _drawn_events(run), baseline and _version(baseline)),
+        version=(_version(run), _drawn_events(run), baseline and _version(baseline), whole),
     )
 
 

@@ -16,11 +16,13 @@ from core.runs.progress import estimate_progress
 from core.runs.run import DamagedRun, Run
 from core.runs.store import open_run
 from pages.ui import access, words
+from pages.ui.components.accessibility import announce
 from pages.ui.components.visibility import is_tab_hidden, watch_tab
 from pages.ui.controls import DEFAULT_RECIPE, field_label
 from pages.ui.frame import heading
 from pages.ui.train import curves, figures
 from pages.ui.train.actions import draw_action_buttons, draw_delete_button, rerun_page_after_action
+from pages.ui.train.ending import describe_end, draw_ending
 from pages.ui.train.inside import POLL as INSIDE_POLL
 from pages.ui.train.inside import draw_inside
 from pages.ui.words import escape_markdown
@@ -95,6 +97,8 @@ def _draw_run(name: str, bar: DeltaGenerator, others: Sequence[str], moved: str)
     if moved and (not _moves(run) or (run.state == "queued") != (moved == "queued")):
         st.rerun()  # the whole page, which then polls at another rate, or no longer
     baseline = _draw_head(run, bar, others)
+    announce(describe_end(run))
+    draw_ending(run, others)
     with st.container(key="curves"):
         _draw_curves(run, baseline, others)
 
@@ -104,11 +108,12 @@ def _moves(run: Run) -> bool:
 
 
 def _draw_curves(run: Run, baseline: Run | None, others: Sequence[str]) -> None:
+    whole = curves.draw_axes_control()
     left, right = st.columns(2, gap="large")
     with left:
-        curves.draw_accuracy(run, baseline)
+        curves.draw_accuracy(run, baseline, whole)
     with right:
-        curves.draw_loss(run, baseline)
+        curves.draw_loss(run, baseline, whole)
     left, right = st.columns(2, gap="large")
     with left:
         curves.draw_learning_rate(run)

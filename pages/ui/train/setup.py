@@ -21,7 +21,7 @@ from pages.ui.terms import explain
 from pages.ui.train import fork
 from pages.ui.train.actions import NEXT
 from pages.ui.train.figures import Figure, draw_figures
-from pages.ui.words import escape_markdown
+from pages.ui.words import escape_markdown, plural
 
 
 def draw_setup(bar: DeltaGenerator) -> None:
@@ -116,12 +116,12 @@ def _preview(config: RunConfig) -> None:
         title="Learning rate",
         subtitle="planned",
         help=explain("schedule"),
-        alt=f"The {config.schedule} schedule over {config.epochs} epochs.",
+        alt=f"The {config.schedule} schedule over {plural(config.epochs, 'epoch')}.",
         filename=f"{config.schedule}-{config.epochs}-epochs",
         make_table=lambda: plan,
     )
     st.markdown(
-        "##### Network :gray[:small[from the image to ten scores]]",
+        "## Network :gray[:small[from the image to ten scores]]",
         help=explain("architecture"),
     )
     tables.draw_summary_table(summary)

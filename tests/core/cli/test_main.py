@@ -209,7 +209,7 @@ def test_a_run_from_start_to_prediction(core, folder, tmp_path, mnist):
     assert "one (best epoch, " in text
     assert "% of the test images" in text
     assert "interval" in text
-    assert "biased" in text
+    assert "optimistic" in text
     assert core("evaluate", "one", "--weights", "worst")[0] == 1
 
     paths = []

@@ -61,7 +61,7 @@ def test_a_sweep_over_widths_and_learning_rates(core):
     status, text, _ = core("sweep", "status", "mine")
     assert status == 0
     assert best["run"] in text.splitlines()[1]
-    assert "mine: 3 of 3 runs are done. Best on 10,000 validation images" in text
+    assert "mine: 3 of 3 runs done. Best on 10,000 validation images" in text
     assert core("sweep", "status")[1].startswith("mine: 3 of 3")
 
 
@@ -84,7 +84,7 @@ def test_a_stopped_sweep_continues(core, monkeypatch):
     assert run_json(core, "sweep", "stop", "mine")["stopped"]
     status, text, messages = core("sweep", "work", "mine")
     assert status == 0, messages
-    assert "2 of 2 runs are done" in text
+    assert "2 of 2 runs done" in text
     assert [line.split(":")[0] for line in messages.splitlines()] == ["mine-001", "mine-002"]
 
 

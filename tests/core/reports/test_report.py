@@ -37,7 +37,7 @@ def test_a_report_has_the_originals_parts():
         HEADER,
         "accuracy on the test images **99.41 %**",
         "interval: 99.24 to 99.54 %",
-        "2 with 99.45 %",
+        "99.45 % (epoch 2)",
         "Total params: 3,762",
         "reaches the goal",
     ):

@@ -72,8 +72,8 @@ def test_the_figures_of_a_chart_hold_both_runs(folder, monkeypatch):
         lambda chart, key, *, make_table, filename, **more: tables.update({filename: make_table()}),
     )
     run, other = made_run(folder, "mine", done=2, epochs=3), made_run(folder, "other", done=3)
-    curves.draw_accuracy(run, other)
-    curves.draw_loss(run, None)
+    curves.draw_accuracy(run, other, whole=True)
+    curves.draw_loss(run, None, whole=False)
     curves.draw_learning_rate(run)
     assert set(tables) == {"mine-accuracy", "mine-loss", "mine-learning-rate"}
     assert tables["mine-accuracy"].groupby("run").size().to_dict() == {"mine": 4, "other": 6}

@@ -1,0 +1,59 @@
+// What Streamlit's own elements lack, added to the page around this component: names of progress bars, silent icons,
+// spoken announcements, help that opens by tap and by keyboard, and a menu that closes after a link on a phone.
+// From Python and to Python: nothing.
+const PHONE = "(max-width: 48rem)";
+const HELP = '[data-testid="stTooltipIcon"]';
+
+// Text for screen readers only, in a live region that outlives the elements of a page.
+function makeSpeaker() {
+  const speaker = element("div", "inkling-speaker");
+  speaker.role = "status";
+  speaker.ariaLive = "polite";
+  Object.assign(speaker.style, { position: "fixed", width: "1px", height: "1px", overflow: "hidden",
+    clipPath: "inset(50%)", whiteSpace: "nowrap" });
+  document.body.append(speaker);
+  return speaker;
+}
+
+function improve(state) {
+  for (const bar of document.querySelectorAll('[role="progressbar"]')) {
+    const name = bar.closest('[data-testid="stProgress"]')?.innerText.trim() || "Progress";
+    if (bar.ariaLabel !== name) bar.ariaLabel = name;
+  }
+  // The words beside an icon say what it means.
+  for (const icon of document.querySelectorAll('[role="img"][aria-label$=" icon"]:not([aria-hidden])')) {
+    icon.ariaHidden = "true";
+  }
+  for (const help of document.querySelectorAll(`${HELP}:not([tabindex])`)) prepareHelp(help);
+  // What a page announces is spoken when it changes, not when the page is opened.
+  const text = document.querySelector(".announcement")?.textContent ?? null;
+  if (text && state.announcement !== null && text !== state.announcement) state.speaker.textContent = text;
+  state.announcement = text;
+}
+
+function prepareHelp(help) {
+  help.tabIndex = help.querySelector("button, a") ? -1 : 0;
+}
+
+function closeMenu(event) {
+  if (!matchMedia(PHONE).matches || !event.target.closest?.('[data-testid="stSidebar"] a')) return;
+  const button = document.querySelector('[data-testid="stSidebarCollapseButton"] button');
+  setTimeout(() => button?.click(), 0); // after the link
+}
+
+function start() {
+  const state = { speaker: makeSpeaker(), announcement: null, asked: false };
+  const ask = () => {
+    if (state.asked) return;
+    state.asked = true;
+    requestAnimationFrame(() => { state.asked = false; improve(state); });
+  };
+  new MutationObserver(ask).observe(document.body, { childList: true, subtree: true, characterData: true });
+  document.addEventListener("click", closeMenu);
+  improve(state);
+  return state;
+}
+
+export default function () {
+  window.inklingAccessibility ??= start();
+}
