@@ -11,10 +11,7 @@ _mount = register_component("visibility", "visibility/tab")
 
 
 def watch_tab() -> None:
-    """Mount the watcher, which draws nothing; the page runs again when the tab is hidden or shown.
-
-    Mount it after the page's content, since even an invisible element takes a gap.
-    """
+    """Mount the watcher, which draws nothing; hiding or showing the tab reruns the page."""
     _mount(key=KEY, on_hidden_change=lambda: None)
 
 

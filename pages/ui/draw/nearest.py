@@ -16,6 +16,7 @@ from pages.ui.components.gallery import draw_gallery
 from pages.ui.draw.networks import Runs
 from pages.ui.draw.subject import Subject, show_training_digit
 from pages.ui.frame import KEPT
+from pages.ui.polling import poll
 from pages.ui.words import escape_markdown
 
 PIXELS, FEATURES = SPACES = ("by pixels", "by the network's features")
@@ -55,7 +56,7 @@ def show_nearest(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> N
     )
     index.keep_reading()
     reading = index.num_read < index.total
-    st.fragment(_show_by_features, run_every=POLL if reading else None, key="draw_features")(
+    poll(_show_by_features, POLL if reading else None, key="draw_features")(
         index, run, image, training, reading
     )
 

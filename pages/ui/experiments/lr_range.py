@@ -27,6 +27,7 @@ from pages.ui.controls import (
 )
 from pages.ui.experiments import shared
 from pages.ui.frame import KEPT
+from pages.ui.polling import poll
 from pages.ui.train import fork
 from pages.ui.words import escape_markdown
 
@@ -88,9 +89,7 @@ def show_lr_range(runs: Sequence[Run]) -> None:
         shared.show_error(error)
         return
     running = test is not None and test.state == "running"
-    st.fragment(_watch, run_every=POLL if running else None, key="experiments_lr_range")(
-        request, recipe, running
-    )
+    poll(_watch, POLL if running else None, key="experiments_lr_range")(request, recipe, running)
 
 
 def _watch(request: Request, recipe: str | None, running: bool) -> None:

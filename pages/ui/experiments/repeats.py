@@ -18,6 +18,7 @@ from core.runs.store import list_runs
 from pages.ui import access, words
 from pages.ui.experiments import shared
 from pages.ui.frame import KEPT, heading
+from pages.ui.polling import poll
 from pages.ui.words import escape_markdown
 
 POLL = 2.0  # seconds
@@ -42,7 +43,7 @@ def show_repeats(runs: Sequence[Run]) -> None:
         )
         return
     live = _any_live(groups)
-    st.fragment(_watch, run_every=POLL if live else None, key="experiments_groups")(live)
+    poll(_watch, POLL if live else None, key="experiments_groups")(live)
 
 
 def _any_live(groups: Sequence[Group]) -> bool:

@@ -23,6 +23,7 @@ from pages.ui.experiments import shared
 from pages.ui.experiments.sweep_charts import draw_charts
 from pages.ui.experiments.sweep_setup import show_setup, uses_shared_storage
 from pages.ui.frame import heading
+from pages.ui.polling import poll
 from pages.ui.words import escape_markdown
 
 POLL = 3.0  # seconds
@@ -46,7 +47,7 @@ def show_sweeps(runs: Sequence[Run]) -> None:
     except UserError as error:
         shared.show_error(error)
         return
-    st.fragment(_watch, run_every=POLL if live else None, key="experiments_sweep")(selected, live)
+    poll(_watch, POLL if live else None, key="experiments_sweep")(selected, live)
 
 
 def _is_live(sweep: SweepState) -> bool:

@@ -10,12 +10,18 @@ from core.runs.run import Run
 from core.runs.store import list_runs
 from pages.ui import words
 from pages.ui.controls import RUN
+from pages.ui.polling import poll
 from pages.ui.words import escape_markdown
 
+POLL = 2.0  # seconds
 
-@st.fragment(run_every=2.0)
+
 def draw_live_runs() -> None:
-    """Draw a card for each run that is training or queued. Updates itself every two seconds."""
+    """Draw a card for each run that is training or queued, and keep the cards up to date."""
+    poll(_draw_cards, POLL, key="home_live")()
+
+
+def _draw_cards() -> None:
     run_queue.start_waiting()
     runs = {run.name: run for run in list_runs() if isinstance(run, Run)}
     waiting = [runs[name] for name in run_queue.list_waiting() if name in runs]

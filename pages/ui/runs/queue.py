@@ -13,6 +13,7 @@ from core.runs import run_queue, store
 from core.runs.progress import estimate_progress
 from core.runs.run import Run
 from pages.ui import access
+from pages.ui.polling import poll
 from pages.ui.runs.dialogs import add_message
 from pages.ui.words import describe_progress, escape_markdown
 
@@ -22,7 +23,7 @@ POLL = 2.0  # seconds
 def show_queue(runs: Sequence[Run]) -> None:
     """Show the runs that train or wait; nothing without such a run."""
     if any(run.is_live or run.state == "queued" for run in runs):
-        st.fragment(_poll_queue, run_every=POLL, key="queue")(list(runs), _progress_of(runs))
+        poll(_poll_queue, POLL, key="queue")(list(runs), _progress_of(runs))
 
 
 def _poll_queue(listed: list[Run], shown: list[tuple[str, str, int]]) -> None:

@@ -17,9 +17,9 @@ from core.runs.run import DamagedRun, Run
 from core.runs.store import open_run
 from pages.ui import access, words
 from pages.ui.components.accessibility import announce
-from pages.ui.components.visibility import is_tab_hidden, watch_tab
 from pages.ui.controls import DEFAULT_RECIPE, field_label
 from pages.ui.frame import heading
+from pages.ui.polling import interval_while_visible, poll
 from pages.ui.train import curves, figures
 from pages.ui.train.actions import draw_action_buttons, draw_delete_button, rerun_page_after_action
 from pages.ui.train.ending import describe_end, draw_ending
@@ -55,16 +55,12 @@ def show_run(run: Run | DamagedRun, bar: DeltaGenerator, others: Sequence[str]) 
         _show_damaged(run, bar)
         return
     moving = _moves(run)
-    polls = moving and not is_tab_hidden()
     every = POLL if run.is_live else WAITING_POLL
-    st.fragment(_draw_run, run_every=every if polls else None, key="train_run")(
+    poll(_draw_run, every if moving else None, key="train_run")(
         run.name, bar, others, run.state if moving else ""
     )
-    st.fragment(draw_inside, run_every=INSIDE_POLL if polls else None, key="train_inside")(
-        run.name, moving
-    )
-    if moving:
-        watch_tab()
+    every_inside = interval_while_visible(INSIDE_POLL if moving else None)
+    st.fragment(draw_inside, run_every=every_inside, key="train_inside")(run.name, moving)
 
 
 def _show_damaged(run: DamagedRun, bar: DeltaGenerator) -> None:
