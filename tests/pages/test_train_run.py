@@ -82,7 +82,7 @@ def test_a_page_polls_more_slowly_while_the_run_waits_and_not_in_a_hidden_tab(fo
     open_page("pages/train.py", run="waits")
     open_page("pages/train.py", run="stands")
     assert polls == [WAITING_POLL, None]
-    monkeypatch.setattr("pages.ui.train.run.is_tab_hidden", lambda: True)
+    monkeypatch.setattr("pages.ui.polling.is_tab_hidden", lambda: True)
     open_page("pages/train.py", run="waits")
     assert polls[-1] is None
 
