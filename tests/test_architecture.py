@@ -16,7 +16,7 @@ LAYERS = [
     ["schema"],
     ["config", "drawing", "json_input", "limits", "runtime"],
     ["data", "models", "recipes"],
-    ["compiled"],
+    ["compiled", "rungs"],
     ["insight", "training"],
     ["charts", "runs"],
     ["experiments", "library"],

@@ -23,7 +23,7 @@ from core.runs.run import Run
 MAX_RUNS = 100
 MAX_SEED = 2**31 - 1
 # Config fields in which the runs of a group may differ.
-_MAY_DIFFER = {"seed", "device", "threads"}
+MAY_DIFFER = {"seed", "device", "threads"}
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Group:
         first = self.runs[0].config
         return {
             name for run in self.runs[1:] for name in run.config.differences(first)
-        } - _MAY_DIFFER
+        } - MAY_DIFFER
 
     @property
     def measured_on(self) -> str:
@@ -241,7 +241,7 @@ def open_group(name: str, folder: Path | None = None) -> Group:
         raise RunError(f"there is no group {str(name)[:60]!r}.")
     first = group.runs[0].config
     for run in group.runs[1:]:
-        if fields := set(run.config.differences(first)) - _MAY_DIFFER:
+        if fields := set(run.config.differences(first)) - MAY_DIFFER:
             raise RunError(
                 f"{group.runs[0].name} and {run.name} are not repeats of each other: they differ "
                 f"in {', '.join(sorted(fields))}."

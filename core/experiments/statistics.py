@@ -56,10 +56,15 @@ def t_interval(values: Sequence[float]) -> tuple[float, float]:
 
     Args:
         values: a sample of at least two.
-    """
-    from scipy.stats import ttest_1samp
 
-    return _interval_of(ttest_1samp, values, 0.0)
+    Equal to scipy's `ttest_1samp(values, 0).confidence_interval()`, whose module takes a second to
+    load, which the first page does not have.
+    """
+    from scipy.special import stdtrit
+
+    mean, count = statistics.fmean(values), len(values)
+    half = float(stdtrit(count - 1, 0.975)) * statistics.stdev(values) / math.sqrt(count)
+    return mean - half, mean + half
 
 
 def paired_interval(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
