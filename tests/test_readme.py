@@ -10,7 +10,9 @@ import pytest
 
 from core.cli import main as cli
 from core.data import dataset
+from core.experiments.measurements import read_measurements
 from core.limits import Limits
+from core.reports import results
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -84,6 +86,14 @@ def test_its_two_commands_make_the_environment_they_need():
         assert "-r requirements.txt" in command
     assert commands[0].endswith("streamlit run streamlit_app.py")
     assert commands[1].endswith("-m pytest -n auto")
+
+
+@pytest.mark.parametrize("name", results.READMES)
+def test_its_tables_are_those_of_the_results_file_and_of_the_shipped_runs(name):
+    text = READMES[name]
+    assert "<!-- table: " in text
+    made = results.fill_tables(text, read_measurements(), ROOT / "checkpoints")
+    assert made == text, "run: python tests/benchmarks/recipes.py --table --write"
 
 
 def test_the_readme_is_short():

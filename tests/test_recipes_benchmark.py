@@ -114,7 +114,7 @@ def test_finished_runs_are_measured_and_printed(tmp_path):
     rows = results.benchmark_table(Measurements([found]), ["tiny", "best"]).splitlines()
     assert "chosen on the test images" in rows[0]
     assert rows[2].startswith("| tiny |")
-    assert f"{found.accuracy.mean:.3f} %" in rows[2]
+    assert f"| {found.accuracy.mean:.3f} |" in rows[2]
     assert rows[3].count("–") > 5, "nothing is measured of it"
 
 

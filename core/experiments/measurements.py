@@ -52,7 +52,7 @@ class MeasuredRun:
     seconds: float
     """Sum of the epochs: training and validation, without the start of the process."""
     machine: str
-    """The processor with its number of cores, or the GPU."""
+    """The processor with its number of cores, or the GPU; empty: unknown."""
     runtime: Runtime
 
     def __post_init__(self) -> None:

@@ -15,7 +15,6 @@ from core.experiments.measurements import Measurement, Measurements, measured_co
 from core.models.architectures import rows_of
 from core.models.shapes import count_parameters, trace
 from core.recipes import RECIPES
-from core.reports.original import PRINTED
 from core.runs.store import open_run
 
 NONE = "–"  # not measured
@@ -26,8 +25,8 @@ _BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.D
 def benchmark_table(measurements: Measurements, names: Iterable[str]) -> str:
     """Everything that is measured of recipes and rungs, by name."""
     columns = (
-        *("name", "parameters", "epochs", *_FIGURES, "test loss", "training"),
-        *("best epoch, chosen on the test images", "seconds"),
+        *("name", "parameters", "epochs", *_FIGURES, "test loss", "training, %"),
+        *("best epoch, chosen on the test images, %", "seconds"),
     )
     rows = []
     for name in names:
@@ -38,8 +37,8 @@ def benchmark_table(measurements: Measurements, names: Iterable[str]) -> str:
             runs = found.runs
             more = (
                 f"{sum(run.test_loss for run in runs) / len(runs):.4f}",
-                f"{sum(run.train_accuracy for run in runs) / len(runs):.2f} %",
-                f"{found.best_accuracy.mean:.3f} %",
+                f"{sum(run.train_accuracy for run in runs) / len(runs):.2f}",
+                f"{found.best_accuracy.mean:.3f}",
                 f"{found.seconds.mean:.0f}",
             )
         rows.append((name, _parameters(name), f"{config.epochs}", *_figures(found), *more))
@@ -56,9 +55,11 @@ def results_table(measurements: Measurements) -> str:
         seconds = NONE if found is None else f"{found.seconds.mean:.0f}"
         rows.append((f"`{name}`", _parameters(name), mean, interval, seeds, seconds))
         for run in found.runs if found else ():
+            if not run.machine:
+                continue
             threads = f"{run.runtime.threads} thread{'' if run.runtime.threads == 1 else 's'}"
             machines[f"{run.machine} ({threads} a run)"] = None
-    columns = ("recipe", "parameters", "mean", "95 % interval", "seeds", "seconds")
+    columns = ("recipe", "parameters", "mean, %", "95 % interval", "seeds", "seconds")
     measured = f"\n\nSeconds: the epochs of a run on {listed(machines)}." if machines else ""
     return _table(columns, rows) + measured
 
@@ -68,9 +69,9 @@ def seeds_table(measurements: Measurements) -> str:
     rows = []
     for name in _published_recipes():
         found = measurements.find(RECIPES[name].config)
-        best = NONE if found is None else f"{found.best_accuracy.mean:.3f} %"
+        best = NONE if found is None else f"{found.best_accuracy.mean:.3f}"
         rows.append((f"`{name}`", *_figures(found), best))
-    return _table(("recipe", *_FIGURES, "best epoch"), rows)
+    return _table(("recipe", *_FIGURES, "best epoch, %"), rows)
 
 
 def shipped_table(folder: Path) -> str:
@@ -133,7 +134,7 @@ def update_readmes(root: Path, measurements: Measurements) -> list[Path]:
     return changed
 
 
-_FIGURES = ("seeds", "mean", "deviation", "95 % interval", "range")
+_FIGURES = ("seeds", "mean, %", "deviation", "95 % interval", "range")
 
 
 def _figures(found: Measurement | None) -> tuple[str, str, str, str, str]:
@@ -143,7 +144,7 @@ def _figures(found: Measurement | None) -> tuple[str, str, str, str, str]:
     accuracy, interval = found.accuracy, found.interval
     return (
         f"{accuracy.count}",
-        f"{accuracy.mean:.3f} %",
+        f"{accuracy.mean:.3f}",
         f"{accuracy.deviation:.3f}" if interval else NONE,
         f"{interval[0]:.2f}–{interval[1]:.2f}" if interval else NONE,
         f"{accuracy.smallest:.2f}–{accuracy.largest:.2f}",
@@ -152,7 +153,7 @@ def _figures(found: Measurement | None) -> tuple[str, str, str, str, str]:
 
 def _published_recipes() -> list[str]:
     """The recipes whose figures the READMEs show: all but the baselines."""
-    return [name for name, recipe in RECIPES.items() if recipe.shipped or name in PRINTED]
+    return [name for name, recipe in RECIPES.items() if recipe.group != "Baselines"]
 
 
 def _parameters(name: str) -> str:
@@ -160,5 +161,5 @@ def _parameters(name: str) -> str:
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [columns, ("---",) * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    head, *lines = [f"| {' | '.join(cells)} |" for cells in (columns, *rows)]
+    return "\n".join([head, "|---" * len(columns) + "|", *lines])

@@ -70,7 +70,8 @@ def main() -> None:
         measured = measure(names, options.seeds, folders)
         print(results.benchmark_table(Measurements(measured), names))
         if options.ship:
-            problems += ship_first_seeds(names, folders, SHIPPED)
+            shipped = options.names or [name for name in RECIPES if RECIPES[name].shipped]
+            problems += ship_first_seeds(shipped, folders, SHIPPED)
         if options.write:
             write(measured)
     except UserError as error:
@@ -113,7 +114,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--ship",
         action="store_true",
-        help="copy the run of the first seed to checkpoints/NAME, with its report",
+        help="copy the run of the first seed to checkpoints/NAME, for each recipe that is named or "
+        "shipped, and write the reports",
     )
     parser.add_argument(
         "--write",
@@ -210,12 +212,17 @@ def create_run(name: str, seed: int, folder: Path, threads: int | None = None) -
 def measure(
     names: Sequence[str], seeds: Sequence[int], folders: Sequence[Path]
 ) -> list[Measurement]:
-    """The figures of the finished runs of recipes and rungs; those without any are left out."""
+    """The figures of the finished runs of recipes and rungs; those without any are left out.
+
+    The machine of a run from another than the first folder is unknown.
+    """
     measured = []
     for name in names:
         runs = [find_run(name, seed, folders) for seed in sorted(set(seeds))]
         finished = tuple(
-            MeasuredRun.of(run, machine_of(run)) for run in runs if run and run.state == "finished"
+            MeasuredRun.of(run, machine_of(run) if run.folder.parent == folders[0] else "")
+            for run in runs
+            if run and run.state == "finished"
         )
         if finished:
             measured.append(Measurement(measured_configs()[name], finished))
@@ -230,14 +237,19 @@ def machine_of(run: Run) -> str:
 
 
 def ship_first_seeds(names: Sequence[str], folders: Sequence[Path], shipped: Path) -> list[str]:
-    """Copy the first seed of each recipe that is shipped, and write the reports of all of them.
+    """Copy the first seed of each recipe, and write the reports of all shipped runs anew.
+
+    Args:
+        names: of recipes; rungs are left out.
+        folders: where the runs are.
+        shipped: folder of the shipped runs.
 
     Returns:
         A line about each recipe without a finished run.
     """
     problems = []
     for name in names:
-        if name not in RECIPES or not RECIPES[name].shipped:
+        if name not in RECIPES:
             continue
         run = find_run(name, RECIPES[name].config.seed, folders)
         if run is None or run.state != "finished":

@@ -133,7 +133,7 @@ def test_a_file_that_is_none_is_refused(file, text):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(RunError, match="none.json"):
+    with pytest.raises(RunError, match=r"none\.json"):
         read_measurements(tmp_path / "none.json")
 
 
