@@ -12,7 +12,6 @@ from typing import Any
 
 from core.errors import RunError
 from core.experiments.repeats import Group, list_groups, open_group
-from core.experiments.scores import TEST_IMAGES
 from core.experiments.statistics import (
     accuracy_difference_interval,
     compute_statistics,
@@ -164,51 +163,25 @@ def compare_groups(one: Group, two: Group) -> ComparisonResult:
             f"{one.name} was measured on the {one.measured_on}, {two.name} on the "
             f"{two.measured_on}; accuracies on different images cannot be compared."
         )
-    samples = [
-        [
-            (run.config.seed, group.scores[run.name].accuracy)
-            for run in group.finished
-            if run.name in group.scores
-        ]
-        for group in (one, two)
-    ]
-    return compare_accuracies(one.name, samples[0], two.name, samples[1], one.measured_on)
-
-
-def compare_accuracies(
-    first: str,
-    one: Sequence[tuple[int, float]],
-    second: str,
-    two: Sequence[tuple[int, float]],
-    measured_on: str = TEST_IMAGES,
-) -> ComparisonResult:
-    """Compare the accuracies of two samples of runs, in pairs if they used the same seeds.
-
-    Args:
-        first, second: names of the samples.
-        one, two: seed and accuracy in percent of at least two runs each, in order of the seeds.
-        measured_on: the images that the accuracies were measured on.
-    """
-    accuracies = [[accuracy for _, accuracy in sample] for sample in (one, two)]
-    seeds = [[seed for seed, _ in sample] for sample in (one, two)]
-    if seeds[0] == seeds[1]:
-        interval = paired_interval(*accuracies)
+    first, second = ([score.accuracy for score in group.scores.values()] for group in (one, two))
+    if one.finished_seeds == two.finished_seeds:  # a group's runs are in order of their seeds
+        interval = paired_interval(first, second)
         test = (
-            f"Both groups used the seeds {_list_seeds(seeds[0])}, so runs are compared "
+            f"Both groups used the seeds {_list_seeds(one.finished_seeds)}, so runs are compared "
             "in pairs (Student's t)."
         )
     else:
-        interval = welch_interval(*accuracies)
+        interval = welch_interval(first, second)
         test = (
-            f"The groups have {len(one)} and {len(two)} runs with different seeds, so their "
+            f"The groups have {len(first)} and {len(second)} runs with different seeds, so their "
             "means are compared (Welch's t)."
         )
     method = (
-        f"{test} Accuracies are those after the last epoch on the {measured_on}; the interval "
+        f"{test} Accuracies are those after the last epoch on the {one.measured_on}; the interval "
         "covers the choice of seeds, not that of images."
     )
-    means = (compute_statistics(accuracies[0]).mean, compute_statistics(accuracies[1]).mean)
-    return ComparisonResult(first, second, means, means[1] - means[0], interval, method)
+    means = (compute_statistics(first).mean, compute_statistics(second).mean)
+    return ComparisonResult(one.name, two.name, means, means[1] - means[0], interval, method)
 
 
 def open_run_or_group(name: str) -> Run | Group:
