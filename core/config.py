@@ -194,6 +194,14 @@ class RunConfig:
     holdout_seed: int = _field(
         0, "Random seed that chooses the validation images.", 0, _LARGEST_SEED
     )
+    kept_epochs: int = _field(
+        50,
+        "Epochs whose weights are kept besides the initial ones, evenly spread over the run: all "
+        "of a run that is shorter, fewer where the files would exceed 16 MB. 0: none.",
+        0,
+        500,
+        unit="epochs",
+    )
     device: str = _field(
         "auto",
         "Device to train on; auto takes the first there is of cuda, mps, cpu.",

@@ -25,6 +25,7 @@ from core.cli import watch
 from core.cli.options import with_config
 from core.cli.output import (
     Detach,
+    Epoch,
     Json,
     RunName,
     Which,
@@ -155,19 +156,25 @@ def schedule(recipe_name: str | None, config: RunConfig, json_: Json = False) ->
 
 
 @app.command()
-def evaluate(run: RunName, which: Which = "last", json_: Json = False) -> None:
+def evaluate(run: RunName, which: Which = "last", epoch: Epoch = None, json_: Json = False) -> None:
     """Measure the accuracy on the 10,000 test images."""
     from core.data.dataset import load
 
     opened = store.open_run(run)
-    opened.weights_path(which)  # raises where there are none
-    result = evaluate_run(opened, load().test, which)
+    weights = which if epoch is None else epoch
+    opened.weights_path(weights)  # raises where there are none
+    result = evaluate_run(opened, load().test, weights)
     low, high = wilson_interval(result.correct, result.total)
-    note = describe_deviation(opened, result, which)
-    row = opened.last if which == "last" else opened.best
-    epoch = row.epoch if row else None
+    note = describe_deviation(opened, result, weights)
+    if epoch is None:
+        row = opened.last if which == "last" else opened.best
+        epoch = row.epoch if row else None
+        place = f"{which} epoch, {epoch}"
+    else:
+        which = "epoch"
+        place = f"after epoch {epoch}" if epoch else "before the first epoch"
     text = (
-        f"{run} ({which} epoch, {epoch}): {result.accuracy:.2f} % of the "
+        f"{run} ({place}): {result.accuracy:.2f} % of the "
         f"{scores.TEST_IMAGES}, {result.correct:,} of {result.total:,} "
         f"(95 % confidence interval: {low:.2f} to {high:.2f}), mean loss {result.loss:.6f}."
     )
@@ -204,6 +211,7 @@ def predict(
         ),
     ],
     which: Which = "last",
+    epoch: Epoch = None,
     json_: Json = False,
 ) -> None:
     """Predict the digits in pictures.
@@ -214,7 +222,7 @@ def predict(
 
     from core.insight import predictions
 
-    model = loading.load_model(store.open_run(run), which)
+    model = loading.load_model(store.open_run(run), which if epoch is None else epoch)
     digits = np.stack([_read_digit(path) for path in images])  # (N, 28, 28)
     probabilities = predictions.predict(model, digits)  # (N, 10)
     if json_:

@@ -43,6 +43,16 @@ Which = Annotated[
         help="Weights of the last epoch, or of the epoch with the best validation accuracy.",
     ),
 ]
+Epoch = Annotated[
+    int | None,
+    typer.Option(
+        "--epoch",
+        min=0,
+        metavar="NUMBER",
+        help="Weights after this epoch instead, if they were kept; 0: before the first.",
+        show_default=False,
+    ),
+]
 Detach = Annotated[
     bool, typer.Option("--detach", help="Train in the background and return at once.")
 ]

@@ -11,6 +11,7 @@ from core.cli import watch
 from core.cli.options import warn_unused, with_changes
 from core.cli.output import (
     Detach,
+    Epoch,
     Json,
     NewName,
     RunName,
@@ -22,7 +23,7 @@ from core.cli.output import (
 )
 from core.errors import UserError
 from core.runs import control, folders, run_names, run_queue, store
-from core.runs.run import Run
+from core.runs.run import Run, describe_start
 
 
 def register(app: typer.Typer) -> None:
@@ -129,6 +130,7 @@ def fork(
     parent: RunName,
     name: NewName = None,
     which: Which = "last",
+    epoch: Epoch = None,
     detach: Detach = False,
     json_: Json = False,
 ) -> None:
@@ -139,14 +141,14 @@ def fork(
     store.open_run(parent)  # raises if there is none
     watch.fetch_data(json_)  # before the fork, so that a failed download leaves no run behind
     name = name or run_names.find_free_name(f"{parent}-fork")
-    run = control.fork(parent, name, changes, which)
+    run = control.fork(parent, name, changes, which if epoch is None else epoch)
     warn_unused(run.config, changes)
     run = run_queue.submit(name)
     if detach:
         watch.print_run(run, watch.describe_start(run), json_)
         return
     if not json_:
-        print_message(f"{name} starts from the {which} weights of {parent}.")
+        print_message(f"{name} starts from {parent} ({describe_start(run.parent or {})}).")
     watch.show_training(name, json_)
 
 

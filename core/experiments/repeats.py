@@ -23,7 +23,7 @@ from core.runs.run import Run
 MAX_RUNS = 100
 MAX_SEED = 2**31 - 1
 # Config fields in which the runs of a group may differ.
-MAY_DIFFER = {"seed", "device", "threads"}
+MAY_DIFFER = {"seed", "kept_epochs", "device", "threads"}
 
 
 @dataclass(frozen=True)

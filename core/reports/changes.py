@@ -13,9 +13,9 @@ from core.reports.story import CHAPTERS
 from core.runs import store
 from core.runs.evaluation import describe_deviation
 from core.runs.prediction_cache import load_predictions
-from core.runs.run import Run
+from core.runs.run import Run, describe_start
 
-_IGNORED = {"device", "threads", "seed"}  # not changed to improve a result
+_IGNORED = {"kept_epochs", "device", "threads", "seed"}  # not changed to improve a result
 _MAX_LENGTH = 60
 
 
@@ -57,8 +57,7 @@ def describe_changes(
     """
     lines = list_differences(run.config, before.config)
     if run.parent is not None and run.parent["name"] == before.name:
-        which, epoch = run.parent["which"], run.parent["epoch"]
-        lines.insert(0, f"Started from the {which} weights of {before.name} (epoch {epoch})")
+        lines.insert(0, f"Started from {before.name} ({describe_start(run.parent)})")
     blocks: list[Block] = [
         NumberedList(lines) if lines else Paragraph("Only the random seed differs.")
     ]

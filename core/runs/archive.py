@@ -11,7 +11,7 @@ import json
 import stat
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from core.config import RunConfig
 from core.errors import LimitError, RunError
 from core.limits import Limits
 from core.regular_files import read_regular_file
-from core.runs import events, files, safe_zip, status, weights
+from core.runs import epoch_weights, events, files, safe_zip, status, weights
 from core.runs.disk_limits import check_limits
 from core.runs.folders import checkpoints_folder, new_folder
 from core.runs.run import FORMAT, Run, read_run, read_run_json
@@ -119,8 +119,8 @@ def import_run(
     ending = _parse(contents, "status.json")
     state = ending.get("state") if isinstance(ending, Mapping) else None
     history = events.parse(contents.get(events.NAME, b""))[:MAX_EVENTS]
-    if rows:
-        _check_weights(run["config"], contents)
+    tensors = [*TENSORS, *_list_epoch_files(contents, len(rows))] if rows else []
+    _check_weights(run["config"], tensors, contents)
     with files.lock_folder(folder):
         check_limits(folder, limits)
         name = name or find_free_name(own_name, folder)
@@ -132,19 +132,28 @@ def import_run(
             files.write_bytes(place / events.NAME, lines)
             final = state if state in _FINAL_STATES and rows else "stopped"
             status.write(place, final, "imported from a file")
-            for file in TENSORS if rows else ():
+            for file in tensors:
+                (place / file).parent.mkdir(exist_ok=True)
                 files.write_bytes(place / file, contents[file])
             read_run(place)
     return open_run(name, folder)
 
 
-def _check_weights(config: RunConfig, contents: Mapping[str, bytes]) -> None:
+def _list_epoch_files(contents: Mapping[str, bytes], epochs: int) -> list[str]:
+    """Return the weights of kept epochs in an upload, without those beyond its epoch table."""
+    names = map(epoch_weights.file_name, range(epochs + 1))
+    return [name for name in names if name in contents]
+
+
+def _check_weights(
+    config: RunConfig, tensors: Iterable[str], contents: Mapping[str, bytes]
+) -> None:
     """Refuse weights that do not fit the network, or that are not finite."""
     from core.models.network import build, load_weights
 
     rows = plan(config).rows
     expected, model = weights.expected_tensors(rows), build(rows, config)
-    for file in TENSORS:
+    for file in tensors:
         if file not in contents:
             raise RunError(f"{file} is missing.")
         load_weights(model, weights.parse_tensors(contents[file], expected, file))
@@ -172,7 +181,13 @@ def _unpack(data: bytes, limits: Limits) -> tuple[str, dict[str, bytes]]:
                     "trust the file, unpack it into the checkpoints folder and run "
                     "python -m core convert there."
                 )
-            if file not in TEXTS + TENSORS or "__MACOSX" in folders:
+            if epoch_weights.parse_name(file) is not None and folders[-1:] == [
+                epoch_weights.FOLDER
+            ]:
+                parent, file = "/".join(folders[:-1]), f"{epoch_weights.FOLDER}/{file}"
+            elif file not in TEXTS + TENSORS:
+                continue
+            if "__MACOSX" in folders:
                 continue
             if (
                 file in contents
@@ -225,8 +240,9 @@ def _to_json(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read_times(folder: Path) -> dict[str, int]:
+    kept = map(epoch_weights.file_name, epoch_weights.list_files(folder))
     return {
         name: (folder / name).stat().st_mtime_ns
-        for name in TEXTS + TENSORS
+        for name in (*TEXTS, *TENSORS, *kept)
         if (folder / name).exists()
     }

@@ -17,6 +17,7 @@ from core.runs import files, run_queue, status, weights
 from core.runs.creation import create_run
 from core.runs.folders import checkpoints_folder
 from core.runs.run import Run
+from core.runs.run_schema import EPOCH_WEIGHTS
 from core.runs.store import open_run
 from core.training.plan import plan
 
@@ -125,7 +126,7 @@ def fork(
     name: str,
     to: str,
     changes: Mapping[str, Any] | None = None,
-    which: str = "last",
+    which: str | int = "last",
     folder: Path | None = None,
     *,
     owner: str | None = None,
@@ -137,27 +138,31 @@ def fork(
         name: name of the parent.
         to: name of the new run.
         changes: fields of the config that differ; the layers must stay the same.
-        which: "last" or "best" weights of the parent.
+        which: "last" or "best" weights of the parent, or the number of an epoch: those after it.
         folder: the checkpoints folder; None: `checkpoints_folder()`.
         owner: as `create_run`.
         limits: limits of this machine; None: from the environment.
 
     Raises:
-        RunError: the parent has no weights yet, or the name is invalid or taken.
+        RunError: the parent has no weights yet or has not kept those of the epoch, or the name is
+            invalid or taken.
         UserError: the changed config cannot be trained, needs other weights or is too large.
     """
     folder = folder or checkpoints_folder()
     parent = open_run(name, folder)
     config = parent.config.changed(**(changes or {}))
     start = parent.weights_path(which)
-    row = parent.last if which == "last" else parent.best
+    if isinstance(which, int):
+        origin = {"name": name, "which": EPOCH_WEIGHTS, "epoch": which}
+    else:
+        row = parent.last if which == "last" else parent.best
+        origin = {"name": name, "which": which, "epoch": row.epoch if row else 0}
     if weights.expected_tensors(plan(config).rows) != weights.expected_tensors(
         plan(parent.config).rows
     ):
         raise RunError(
             f"the weights of {name} do not fit another network; keep its architecture and layers."
         )
-    origin = {"name": name, "which": which, "epoch": row.epoch if row else 0}
     return create_run(
         config,
         to,

@@ -67,7 +67,7 @@ def resolve_format(run: Run) -> Format:
 
 
 def predict_run(
-    run: Run, images: LabelledImages[np.ndarray], which: str = "last", form: Format | None = None
+    run: Run, images: LabelledImages[np.ndarray], which: str | int = "last", form: Format | None = None
 ) -> Predictions:
     """Predict labelled images with a run's network.
 
@@ -95,7 +95,7 @@ def predict_run(
     return Predictions(probabilities, np.asarray(images.labels, np.int64))
 
 
-def evaluate_run(run: Run, images: LabelledImages[torch.Tensor], which: str = "last") -> TestResult:
+def evaluate_run(run: Run, images: LabelledImages[torch.Tensor], which: str | int = "last") -> TestResult:
     """Return mean loss and correct predictions of a run's network on labelled images.
 
     Args:
@@ -118,18 +118,21 @@ def evaluate_run(run: Run, images: LabelledImages[torch.Tensor], which: str = "l
     return TestResult(loss, correct, len(images))
 
 
-def recorded_result(run: Run, which: str = "last") -> TestResult | None:
+def recorded_result(run: Run, which: str | int = "last") -> TestResult | None:
     """Return what a run recorded on the test images for its weights; None if it recorded nothing.
 
     A run with a hold-out records only the result of its last weights, after the last epoch.
     """
     if run.config.holdout:
-        return run.test if which == "last" else None
-    row = run.last if which == "last" else run.best
+        return run.test if which in ("last", run.config.epochs) else None
+    if isinstance(which, int):
+        row = run.epochs[which - 1] if 1 <= which <= len(run.epochs) else None
+    else:
+        row = run.last if which == "last" else run.best
     return None if row is None else TestResult(row.val_loss, row.val_correct, row.val_total)
 
 
-def describe_deviation(run: Run, result: Predictions | TestResult, which: str = "last") -> str:
+def describe_deviation(run: Run, result: Predictions | TestResult, which: str | int = "last") -> str:
     """Say that a result on the test images is not the recorded one, and why; "" if it is.
 
     Args:
@@ -157,7 +160,7 @@ def describe_deviation(run: Run, result: Predictions | TestResult, which: str = 
 
 
 @contextlib.contextmanager
-def _ready(run: Run, which: str, form: Format) -> Iterator[tuple[Network, torch.device]]:
+def _ready(run: Run, which: str | int, form: Format) -> Iterator[tuple[Network, torch.device]]:
     """Give a run's network on its device, with PyTorch set as the trainer sets it."""
     import torch
 

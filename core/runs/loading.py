@@ -20,15 +20,17 @@ if TYPE_CHECKING:
     from core.models.network import Network
 
 
-def load_model(run: Run, which: str = "last") -> Network:
+def load_model(run: Run, which: str | int = "last") -> Network:
     """Load a run's network on the CPU, in evaluation mode.
 
     Args:
         run: the run.
-        which: "last" or "best" weights.
+        which: "last" or "best" weights, or the number of an epoch: the network as it was after it;
+            0: before the first one.
 
     Raises:
-        RunError: there are no weights yet, or the file does not fit the network.
+        RunError: there are no weights yet, those of the epoch were not kept, or the file does not
+            fit the network.
     """
     from core.models.network import build, load_weights
 

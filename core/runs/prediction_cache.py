@@ -31,7 +31,7 @@ MAX_FILES = 40  # files of 400 kB
 
 
 def load_predictions(
-    run: Run, which: str = "last", test: LabelledImages | None = None
+    run: Run, which: str | int = "last", test: LabelledImages | None = None
 ) -> Predictions:
     """Return the predictions of a run's network on the test images.
 
@@ -40,7 +40,7 @@ def load_predictions(
 
     Args:
         run: a run with at least one epoch.
-        which: "last" or "best" weights.
+        which: weights, as for `load_model`.
         test: the images as arrays; None: MNIST's test images, downloaded if they are missing.
 
     Raises:
@@ -65,7 +65,7 @@ def load_predictions(
     return predictions
 
 
-def _hash(run: Run, which: str, form: Format, images: npt.NDArray[Any]) -> str:
+def _hash(run: Run, which: str | int, form: Format, images: npt.NDArray[Any]) -> str:
     try:
         weights = run.weights_path(which).read_bytes()
     except OSError as error:

@@ -6,6 +6,7 @@ state.pt is written first and holds the epoch table too; no other file is ever a
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 import time
@@ -14,12 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import RunError
-from core.runs import events, files, store, torch_file, weights
+from core.runs import epoch_weights, events, files, store, torch_file, weights
 from core.runs.creation import START
 from core.runs.run import STATE, find_best_epoch
 from core.runs.run_schema import check_epochs, clean_text
 
 if TYPE_CHECKING:
+    from core.config import RunConfig
     from core.runtime import Runtime
     from core.training.results import BatchResult, EpochResult, TestResult
     from core.training.stacked.snapshot import Snapshot
@@ -47,6 +49,8 @@ class Recorder:
         """Held while files are written."""
         self.rows: list[EpochResult] = []
         self._runtime: Runtime | None = None  # in run.json
+        self._config: RunConfig
+        self._warned = False
         self._loss_sum: Any = None
         self._step_count = self._event_count = 0
         self._last_batch: BatchResult | None = None
@@ -94,14 +98,16 @@ class Recorder:
                 f"{STATE} is at epoch {training.epoch}, but its table has {len(self.rows)} rows."
             )
         self._loss_sum, self._step_count = None, 0
+        self._config = training.config
         epoch, step = get_position(training)
         with self.lock:
             files.remove_partial_files(self.folder)
+            epoch_weights.remove_later(self.folder, len(self.rows))
             with files.lock_folder(self.folder.parent):
                 store.update_run_json(self.folder, runtime=training.runtime.to_dict())
             self._runtime = training.runtime
             kept = events.rewind(self.folder / events.NAME, epoch, step, len(self.rows))
-            if self.rows and training.step == 0:
+            if training.step == 0:
                 self._save_weights(training)
             self._save_epochs()
             recorded = {event["epoch"] for event in kept if event["kind"] == "epoch"}
@@ -205,10 +211,27 @@ class Recorder:
 
     def _save_weights(self, training: Training | Snapshot) -> None:
         data = weights.to_bytes(training.weights())
-        files.write_bytes(self.folder / f"last{weights.SUFFIX}", data)
-        best = find_best_epoch(self.rows)
-        if best is not None and best.epoch == len(self.rows):
-            files.write_bytes(self.folder / f"best{weights.SUFFIX}", data)
+        if self.rows:
+            files.write_bytes(self.folder / f"last{weights.SUFFIX}", data)
+            best = find_best_epoch(self.rows)
+            if best is not None and best.epoch == len(self.rows):
+                files.write_bytes(self.folder / f"best{weights.SUFFIX}", data)
+        self._keep_epoch(training, data)
+
+    def _keep_epoch(self, training: Training | Snapshot, data: bytes) -> None:
+        """Keep the weights of this epoch if it is one of those to keep; a run never fails by it."""
+        config, epoch = self._config, len(self.rows)
+        if epoch not in epoch_weights.choose_epochs(config.epochs, config.kept_epochs, len(data)):
+            return
+        try:
+            epoch_weights.write(self.folder, epoch, data)
+        except (RunError, OSError) as error:
+            if self._warned:
+                return
+            self._warned = True
+            message = f"the weights after epoch {epoch} are not kept: {error}"
+            with contextlib.suppress(RunError):
+                self.append_event("warning", *get_position(training), message=clean_text(message))
 
     def _save_epochs(self) -> None:
         files.write_json(self.folder / "epochs.json", [row.to_dict() for row in self.rows])

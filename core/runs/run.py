@@ -20,9 +20,17 @@ from core.errors import LimitError, RunError, UserError, listed
 from core.limits import Limits
 from core.models.architectures import rows_of
 from core.models.shapes import count_parameters, trace
-from core.runs import events, files, status, weights
+from core.runs import epoch_weights, events, files, status, weights
 from core.runs.file_cache import FileCache, file_signature
-from core.runs.run_schema import NOTES, TAGS, WHICH_WEIGHTS, check_epochs, check_run, to_test_result
+from core.runs.run_schema import (
+    EPOCH_WEIGHTS,
+    NOTES,
+    TAGS,
+    WHICH_WEIGHTS,
+    check_epochs,
+    check_run,
+    to_test_result,
+)
 from core.runtime import Runtime
 from core.schema import raising, shown
 from core.training import schedules
@@ -47,7 +55,7 @@ class Run:
     created: datetime
     recipe: str | None
     parent: Mapping[str, Any] | None
-    """Of a forked run: `name`, `which` weights, `epoch`."""
+    """Of a forked run: `name`, `which` weights ("epoch": those after `epoch`), `epoch`."""
     notes: str
     tags: tuple[str, ...]
     runtime: Runtime | None
@@ -105,12 +113,27 @@ class Run:
         """Read the events so far, oldest first; only new ones are read from the disk."""
         return events.read(self.folder / events.NAME)
 
-    def weights_path(self, which: str = "last") -> Path:
-        """Return the file with the weights of the last epoch or of the best one.
+    def list_kept_epochs(self) -> list[int]:
+        """Return the epochs whose weights can be opened, ascending; 0: before the first epoch.
+
+        The last and the best epoch are always among them.
+        """
+        files_of = epoch_weights.list_files(self.folder)
+        kept = {epoch for epoch in files_of if epoch <= len(self.epochs)}
+        return sorted(kept | {row.epoch for row in (self.last, self.best) if row is not None})
+
+    def weights_path(self, which: str | int = "last") -> Path:
+        """Return the file with the weights of the last epoch, of the best one, or of any.
+
+        Args:
+            which: "last", "best", or the number of an epoch; 0: before the first one.
 
         Raises:
-            RunError: there are no weights yet, or `which` is neither "last" nor "best".
+            RunError: there are no weights yet, those of the epoch were not kept, or `which` is
+                none of these.
         """
+        if isinstance(which, int):
+            return self._epoch_path(which)
         if which not in WHICH_WEIGHTS:
             raise RunError(f"weights are {listed(WHICH_WEIGHTS)}, not {str(which)[:40]!r}.")
         if not self.epochs:
@@ -118,6 +141,20 @@ class Run:
                 f"{self.name} has no weights yet; they are saved at the end of each epoch."
             )
         return self.folder / f"{which}{weights.SUFFIX}"
+
+    def _epoch_path(self, epoch: int) -> Path:
+        kept = self.list_kept_epochs()
+        if not kept:
+            raise RunError(f"{self.name} has no weights yet.")
+        if epoch not in kept:
+            raise RunError(
+                f"{self.name} has no weights after epoch {epoch}; it kept those after "
+                f"{'epoch' if len(kept) == 1 else 'epochs'} {epoch_weights.format_epochs(kept)}."
+            )
+        path = self.folder / epoch_weights.file_name(epoch)
+        if path.is_file():
+            return path
+        return self.weights_path("last" if epoch == len(self.epochs) else "best")
 
     def read_log_tail(self, lines: int = 20) -> str:
         """Return the last lines that its worker printed."""
@@ -133,6 +170,12 @@ class DamagedRun:
     reason: str
     state: str = "damaged"
     owner: str | None = None
+
+
+def describe_start(parent: Mapping[str, Any]) -> str:
+    """Return which weights of its parent a fork started from, such as "last weights, epoch 15"."""
+    which = "" if parent["which"] == EPOCH_WEIGHTS else f"{parent['which']} "
+    return f"{which}weights, epoch {parent['epoch']}"
 
 
 def find_best_epoch(rows: Sequence[EpochResult]) -> EpochResult | None:

@@ -24,12 +24,14 @@ MAX_TAGS, MAX_TAG_LENGTH = 20, 40
 MAX_OWNER = 200
 MAX_MESSAGE = 2_000
 WHICH_WEIGHTS = ("last", "best")
+EPOCH_WEIGHTS = "epoch"  # of a fork that starts from the weights after a certain epoch
 EVENT_KINDS = (
     "started",
     "resumed",
     "batch",
     "epoch",
     "rate",
+    "warning",
     "paused",
     "stopped",
     "finished",
@@ -66,7 +68,7 @@ _RUN = (
         nullable=True,
         fields=(
             Field("name", str, min_length=1, max_length=60, required=True),
-            Field("which", str, choices=WHICH_WEIGHTS, required=True),
+            Field("which", str, choices=(*WHICH_WEIGHTS, EPOCH_WEIGHTS), required=True),
             Field("epoch", int, low=0, high=MAX_EPOCHS, required=True),
         ),
     ),

@@ -30,6 +30,7 @@ _FIXED = {
     "holdout": "all runs of a sweep are compared on the same images",
     "holdout_seed": "all runs of a sweep are compared on the same images",
     "seed": "the best of several seeds is luck",
+    "kept_epochs": "it does not change the result",
     "device": "it does not change the result",
     "threads": "it does not change the result",
 }

@@ -97,7 +97,7 @@ def choose_run_name(sweep: Sweep, slot: int, config: RunConfig, folder: Path) ->
     if not (folder / name).exists():
         return name
     try:
-        is_same = store.open_run(name, folder).config == config
+        is_same = store.open_run(name, folder).config.changed(kept_epochs=0) == config
     except RunError:
         is_same = False
     return name if is_same else run_names.find_free_name(name, folder)

@@ -173,7 +173,7 @@ class _Worker:
         }
         reason, parameters = "", 0
         try:
-            config = self.sweep.config_with(values)
+            config = self.sweep.config_with(values).changed(kept_epochs=0)
             parameters = plan(config).parameters
         except UserError as error:
             reason = str(error)

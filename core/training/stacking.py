@@ -22,6 +22,7 @@ MAY_DIFFER = (
     "momentum_cycle",
     "momentum",
     "weight_decay",
+    "kept_epochs",
     "threads",
 )
 

@@ -98,9 +98,7 @@ def test_fork_turns_to_the_set_up_with_the_runs_settings(folder, idle):
     links = [each.proto for each in app.get("page_link")]
     assert [each.query_string for each in links if "Forked from" in each.label] == ["run=mine"]
     trash.delete("mine")
-    assert "Forked from **mine**, last weights, after epoch 2 (no longer here)" in words(
-        well(app.run())
-    )
+    assert "Forked from **mine**, last weights, epoch 2 (no longer here)" in words(well(app.run()))
     assert FORK not in app.query_params
 
 

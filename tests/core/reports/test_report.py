@@ -121,7 +121,7 @@ def test_changes_and_their_effect_are_reported(folder, errors):
         )
     errors["child"] = 60
     assert (
-        "1. Started from the last weights of own (epoch 3)\n2. Epochs: 5 instead of 15"
+        "1. Started from own (last weights, epoch 3)\n2. Epochs: 5 instead of 15"
         in write_markdown(store.open_run("child"))
     )
 

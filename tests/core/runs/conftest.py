@@ -82,6 +82,7 @@ def outcome() -> Callable[[Run], dict[str, object]]:
         return {
             "last": (run.folder / "last.safetensors").read_bytes(),
             "best": (run.folder / "best.safetensors").read_bytes(),
+            "epochs": {path.name: path.read_bytes() for path in (run.folder / "epochs").glob("*")},
             "rows": rows,
             "test": run.test,
         }

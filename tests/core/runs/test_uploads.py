@@ -48,7 +48,7 @@ def test_the_folder_in_the_zip_names_the_run_but_cannot_lead_anywhere(exported, 
         ("", "run-3"),
     ):
         moved = {
-            f"{folder}/{path.split('/')[1]}" if folder else path.split("/")[1]: data
+            f"{folder}/{path.split('/', 1)[1]}" if folder else path.split("/", 1)[1]: data
             for path, data in contents.items()
         }
         assert archive.import_run(write_zip(moved)).name == name
