@@ -9,7 +9,7 @@ import streamlit as st
 from core.errors import UserError
 from core.recipes import RECIPES
 from core.runs import listing, store
-from core.runs.run import Run
+from core.runs.run import Run, describe_start
 from core.runs.run_schema import MAX_NOTES, MAX_TAGS
 from pages.ui import access, tables, words
 from pages.ui.run_files import draw_downloads
@@ -123,8 +123,7 @@ def _describe_origin(run: Run) -> str:
     if run.parent:
         parts.insert(
             0,
-            f"Forked from {run.parent['name']} ({run.parent['which']} weights, "
-            f"epoch {run.parent['epoch']})",
+            f"Forked from {run.parent['name']} ({describe_start(run.parent)})",
         )
     if runtime := run.runtime:
         parts.append(f"trained on {runtime.device} in {runtime.precision}")

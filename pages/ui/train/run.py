@@ -13,7 +13,7 @@ from core.experiments import overview
 from core.recipes import RECIPES
 from core.runs import control, run_queue
 from core.runs.progress import estimate_progress
-from core.runs.run import DamagedRun, Run
+from core.runs.run import DamagedRun, Run, describe_start
 from core.runs.store import open_run
 from pages.ui import access, words
 from pages.ui.components.accessibility import announce
@@ -212,8 +212,8 @@ def _rate_changes(run: Run) -> list[tuple[int, int, float]]:
 
 
 def _draw_parent(parent: Mapping[str, Any], others: Sequence[str]) -> None:
-    weights = f"{parent['which']} weights, after epoch {parent['epoch']}"
-    text = f"Forked from **{escape_markdown(parent['name'])}**, {escape_markdown(weights)}"
+    start = escape_markdown(describe_start(parent))
+    text = f"Forked from **{escape_markdown(parent['name'])}**, {start}"
     if parent["name"] in others:
         st.page_link(
             "pages/train.py",
