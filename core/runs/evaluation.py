@@ -67,14 +67,17 @@ def resolve_format(run: Run) -> Format:
 
 
 def predict_run(
-    run: Run, images: LabelledImages[np.ndarray], which: str | int = "last", form: Format | None = None
+    run: Run,
+    images: LabelledImages[np.ndarray],
+    which: str | int = "last",
+    form: Format | None = None,
 ) -> Predictions:
     """Predict labelled images with a run's network.
 
     Args:
         run: with at least one epoch.
         images: at least one.
-        which: "last" or "best" weights.
+        which: weights, as for `load_model`.
         form: to compute in; None: as `resolve_format`.
 
     Raises:
@@ -95,7 +98,9 @@ def predict_run(
     return Predictions(probabilities, np.asarray(images.labels, np.int64))
 
 
-def evaluate_run(run: Run, images: LabelledImages[torch.Tensor], which: str | int = "last") -> TestResult:
+def evaluate_run(
+    run: Run, images: LabelledImages[torch.Tensor], which: str | int = "last"
+) -> TestResult:
     """Return mean loss and correct predictions of a run's network on labelled images.
 
     Args:
@@ -132,7 +137,9 @@ def recorded_result(run: Run, which: str | int = "last") -> TestResult | None:
     return None if row is None else TestResult(row.val_loss, row.val_correct, row.val_total)
 
 
-def describe_deviation(run: Run, result: Predictions | TestResult, which: str | int = "last") -> str:
+def describe_deviation(
+    run: Run, result: Predictions | TestResult, which: str | int = "last"
+) -> str:
     """Say that a result on the test images is not the recorded one, and why; "" if it is.
 
     Args:
