@@ -90,22 +90,6 @@ _LINK_FORMS: dict[str, tuple[Callable[[str], Any], Callable[[Any], str]]] = {
 }
 
 
-def draw_recipe_control() -> str:
-    """Draw the choice of a recipe, and return its name."""
-    names = list(RECIPES)
-    recipe = st.selectbox(
-        "Recipe",
-        names,
-        index=names.index(DEFAULT_RECIPE),
-        key="recipe",
-        on_change=lambda: set_recipe(st.session_state["recipe"]),
-        help="A named set of settings. Choosing one sets all controls below.",
-        **KEPT,
-    )
-    st.caption(RECIPES[recipe].summary)
-    return recipe
-
-
 def draw_config_controls(base: RunConfig, parent: str = "") -> RunConfig:
     """Draw the controls, and return the config that they describe.
 

@@ -74,6 +74,7 @@ def main() -> None:
         batch_size=32,
         epochs=1,
         holdout=0,
+        augmentation="stretch-whole",
         teacher="none",
         ema_decay=0.0,
         optimizer="sgd",

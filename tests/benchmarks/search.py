@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from core.config import RunConfig  # noqa: E402
+from core.data.presets import with_whole_shifts  # noqa: E402
 from core.errors import RunError  # noqa: E402
 from core.models.architectures import rows_of, separable_network  # noqa: E402
 from core.models.summary import summarise  # noqa: E402
@@ -181,6 +182,8 @@ VARIANTS: dict[str, tuple[str, RunConfig]] = {
         ),
     ),
 }
+# They were tried before affine transforms could shift by fractions of a pixel.
+VARIANTS = {name: (words, with_whole_shifts(config)) for name, (words, config) in VARIANTS.items()}
 
 
 def main() -> None:

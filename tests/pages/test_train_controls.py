@@ -53,6 +53,20 @@ def test_choosing_a_recipe_sets_every_control(recipe, folder):
             assert app.session_state[name] == value, name
 
 
+@pytest.mark.parametrize("recipe", ["final-published", "tiny"])
+def test_a_recipe_is_chosen_from_the_list(recipe, folder):
+    app = open_page("pages/train.py", momentum="0.5")
+    assert not [each for each in app.button if each.label.startswith("**")]
+    app.session_state["train_recipe_list"] = True
+    listed = [each.label for each in well(app.run()).button if each.label.startswith("**")]
+    assert listed == [f"**{each.title}** :gray[{each.summary}]" for each in RECIPES.values()]
+    app.button(key=f"train_recipe_{recipe}").click()
+    well(app.run())
+    assert app.selectbox(key="recipe").value == recipe
+    assert app.session_state["momentum"] == RECIPES[recipe].config.momentum
+    assert not app.session_state["train_recipe_list"]
+
+
 def test_a_link_sets_the_controls(folder):
     app = open_page(
         "pages/train.py",

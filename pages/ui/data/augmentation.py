@@ -176,6 +176,7 @@ def _setting(rows: Rows, number: int, parameter: Field) -> None:
         "args": (rows, number, parameter.name, key),
     }
     if parameter.choices:
+        common["width"] = "content"
         st.segmented_control(label, parameter.choices, required=True, **common)
     else:
         unit = f" {parameter.unit}" if parameter.unit else ""

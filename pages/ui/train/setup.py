@@ -16,11 +16,12 @@ from core.runs.run import Run
 from core.training.schedules import steps_per_epoch
 from pages.ui import access, tables
 from pages.ui.components.chart import draw_chart
-from pages.ui.controls import draw_config_controls, draw_recipe_control, sync_rows_with_link
+from pages.ui.controls import draw_config_controls, sync_rows_with_link
 from pages.ui.terms import explain
 from pages.ui.train import fork
 from pages.ui.train.actions import NEXT
 from pages.ui.train.figures import Figure, draw_figures
+from pages.ui.train.recipes import draw_recipe_control
 from pages.ui.words import escape_markdown, plural
 
 
