@@ -151,16 +151,16 @@ def test_the_end_shows_what_all_of_them_misread(folder):
 
 
 def test_an_own_run_of_that_name_is_not_told(folder, tmp_path):
-    made_run(tmp_path / "own", "final", done=2, architecture="linear-7850")
+    made_run(tmp_path / "own", "taught", done=2, architecture="linear-7850")
     assert "3,762" in opened(chapter="Taught", step="Network").header[0].value
 
 
 def test_a_run_that_is_missing_or_damaged_is_named_and_the_others_are_told(folder):
     shutil.rmtree(folder / "initial")
-    (folder / "final" / "run.json").write_text("no json")
+    (folder / "taught" / "run.json").write_text("no json")
     app = opened(chapter="The end")
     assert "'initial'" in shown(app.warning[0].value)
-    assert "final" in shown(app.warning[0].value)
+    assert "taught" in shown(app.warning[0].value)
     while not app.button(key="story_next").disabled:
         press(app, "story_next")
     assert place(app) == ("Intermediate", "Report")
@@ -178,7 +178,7 @@ def test_without_any_run_the_goal_is_left(folder):
     ("chapter", "step"),
     [
         ("Taught", "Mistakes"),
-        ("Final", "Augmentation"),
+        ("Taught", "Augmentation"),
         ("Intermediate", "Analysis"),
         ("The end", "Targets"),
     ],
