@@ -34,7 +34,7 @@ def draw_recipe_control() -> str:
 
 def _draw_list() -> None:
     for group in GROUPS:
-        st.markdown(f"##### {group}")
+        st.markdown(f"## {group}")
         with st.container(gap="xxsmall", width=620):
             for name, recipe in RECIPES.items():
                 if recipe.group == group:
