@@ -69,7 +69,7 @@ def test_a_teacher_that_is_deleted_meanwhile_is_let_go(folder):
 
 
 def test_a_recipe_whose_teacher_is_not_here_says_so_at_the_start(folder, shipped, idle):
-    app = open_page(TRAIN, recipe="final")
+    app = open_page(TRAIN, recipe="taught")
     assert app.selectbox(key="teacher").value == "teacher"
     next(button for button in app.button if button.label == "Start").click()
     assert "train it first" in shown(well(app.run()).error[0].value)
@@ -77,7 +77,7 @@ def test_a_recipe_whose_teacher_is_not_here_says_so_at_the_start(folder, shipped
 
 
 def test_a_recipe_can_do_without_its_teacher(folder):
-    app = open_page(TRAIN, recipe="final", teacher="none")
+    app = open_page(TRAIN, recipe="taught", teacher="none")
     assert app.selectbox(key="teacher").value == "none"
 
 
