@@ -1,4 +1,4 @@
-"""Home: the goal, the runs that reach it, live runs, three ways to start, recent runs."""
+"""Home: the goal, runs that reach it, live runs, a first network, ways to start, recent runs."""
 
 import streamlit as st
 
@@ -6,6 +6,7 @@ from core.experiments import overview
 from core.runs.run import DamagedRun, Run
 from core.runs.store import list_runs
 from pages.ui.frame import draw_digit_strip, page
+from pages.ui.home.first_network import draw_first_network
 from pages.ui.home.live import draw_live_runs
 from pages.ui.home.runs import (
     draw_frontier,
@@ -29,6 +30,7 @@ open_selected(entries)
 draw_goal_badges(entries)
 st.space("small")
 draw_live_runs()
+draw_first_network(runs)
 draw_ways_to_start(runs)
 st.space("small")
 draw_frontier(entries)

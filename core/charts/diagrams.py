@@ -94,7 +94,7 @@ def shape_diagram(layers: Sequence[Layer], digit: Image, mistake: int | None = N
     ]
     height = _TOP + _MIDDLE + _BOTTOM + (26 if bridges else 0)
     way = f'<path class="way" d="M{centres[0]:g} {centre:g}H{centres[-1]:g}"/>'
-    return _svg(left - _GAP + 4, height, [way, *bridges, *parts])
+    return svg(left - _GAP + 4, height, [way, *bridges, *parts])
 
 
 def receptive_field_diagram(
@@ -117,14 +117,14 @@ def receptive_field_diagram(
     others = others[:: -(-len(others) // _MAX_OTHERS) or 1]
     parts = [
         f'<g transform="scale({scale}) translate({margin} {margin})">',
-        _ink(digit),
+        ink(digit),
         f'<rect class="frame" width="{SIDE}" height="{SIDE}"/>',
         *(_square(each, "other") for each in others),
         _square(chosen, "field"),
         _dots(receptive_fields(layers, number), scale),
         "</g>",
     ]
-    return _svg(whole * scale, whole * scale, parts)
+    return svg(whole * scale, whole * scale, parts)
 
 
 def field_margin(layers: Sequence[Layer]) -> int:
@@ -184,7 +184,7 @@ def _block(
     below = (str(shape[0]), f"{shape[1]}×{shape[2]}" if len(shape) == 3 else "values")
     if layer is None:
         move = f"translate({left:g} {middle - _side(SIDE) / 2:g}) scale({_PIXEL:g})"
-        scaled = f'<g transform="{move}">{_ink(digit)}</g>'
+        scaled = f'<g transform="{move}">{ink(digit)}</g>'
         drawn, above, title, classes = drawn + scaled, ("image", ""), "The image: 1 × 28 × 28", ""
     else:
         above = describe_operation(layer.row)
@@ -245,7 +245,7 @@ def _bridge(start: float, end: float) -> str:
     return f'<path class="bridge" d="{path}"/>'
 
 
-def _ink(digit: Image) -> str:
+def ink(digit: Image) -> str:
     """The digit in the page's text colour; equal neighbours share a rectangle."""
     rects = []
     for y, row in enumerate((digit >> 4).tolist()):
@@ -278,7 +278,8 @@ def _dots(fields: list[list[ReceptiveField]], scale: int) -> str:
     return f'<path class="dots" stroke-width="{width:.2f}" d="{steps}"/>'
 
 
-def _svg(width: float, height: float, parts: Sequence[str]) -> str:
+def svg(width: float, height: float, parts: Sequence[str]) -> str:
+    """Return a diagram of this size, whose parts can use the classes of its style sheet."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="d" viewBox="0 0 {width:g} {height:g}" '
         f'width="{width:g}" height="{height:g}"><style>{_STYLE}</style>{"".join(parts)}</svg>'

@@ -213,6 +213,23 @@ def compute_pca(images: Images, sample: int = 1_500, components: int = 6, seed: 
     return PcaMap(indices, pixels @ vectors.T, vectors, explained_variance, mean)
 
 
+def closest_classes(points: Floats, labels: Labels) -> tuple[int, int] | None:
+    """Return the two classes whose mean points are closest; None for fewer than two classes.
+
+    Args:
+        points: (n, k) coordinates.
+        labels: (n,) classes.
+    """
+    present = np.unique(labels)
+    if len(present) < 2:
+        return None
+    centres = np.stack([points[labels == digit].mean(axis=0) for digit in present])
+    distances = np.linalg.norm(centres[:, None] - centres[None], axis=2)
+    np.fill_diagonal(distances, np.inf)
+    first, second = np.unravel_index(distances.argmin(), distances.shape)
+    return int(present[first]), int(present[second])
+
+
 def _truncated_svd(
     pixels: Floats, components: int, generator: np.random.Generator
 ) -> tuple[Floats, Floats]:

@@ -43,6 +43,7 @@ SECTIONS = (
             ("pages/experiments.py", "Experiments", ":material/science:"),
             ("pages/mistakes.py", "Mistakes", ":material/rule:"),
             ("pages/draw.py", "Draw", ":material/draw:"),
+            ("pages/glossary.py", "Glossary", ":material/menu_book:"),
         ),
     ),
 )

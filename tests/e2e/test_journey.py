@@ -23,6 +23,7 @@ PAGES = [
     "runs?select=final",
     "mistakes?run=final",
     "draw",
+    "glossary",
 ]
 QUICK = "train?recipe=initial&architecture=linear-7850&epochs=1&batch_size=2048"
 LONG = "train?recipe=initial&architecture=linear-7850&epochs=200&batch_size=128"
@@ -42,7 +43,7 @@ def test_from_the_first_page_to_ones_own_run_its_mistakes_and_a_drawn_digit(
     tab.goto("/")
     expect(tab.get_by_role("heading", name="fewer than 8,000")).to_be_visible()
     expect(tab.get_by_role("heading", name="Accuracy by size")).to_be_visible()
-    tab.get_by_role("link", name="Train arrow").click()
+    tab.locator("[data-testid=stMain] a[href*='start=final']").click()
     expect(tab.get_by_role("heading", name="Train", exact=True)).to_be_visible()
     tab.goto(QUICK)  # the same page, set to what is done in a moment
     start(tab, "mine")
@@ -131,3 +132,33 @@ def test_a_card_on_the_first_page_starts_anew(tab):
     tab.locator("[data-testid=stMain] a[href*='start=final']").click()
     expect(tab.get_by_role("combobox", name="Recipe")).to_have_value("final")
     tab.wait_for_url("**/train")
+
+
+@pytest.mark.mnist
+def test_a_learner_trains_a_first_network_and_follows_its_next_steps(
+    tab, checkpoints, guests, mnist
+):
+    tab.goto("/")
+    tab.get_by_text("Train your first network").click()
+    tab.get_by_role("radio", name="One layer").click()
+    slider = tab.get_by_role("slider", name="Epochs")
+    slider.focus()
+    slider.press("Home")
+    expect(tab.get_by_text("of training on this machine")).to_be_visible(timeout=120_000)
+    tab.get_by_role("button", name="Start training").click()
+    expect(tab.get_by_label("Show", exact=True)).to_have_value("first-network")
+    ending = tab.locator(".st-key-train_ending")
+    expect(ending).to_contain_text("of 10,000 test images wrong after 1 epoch", timeout=120_000)
+    run = open_run("first-network", checkpoints)
+    wrong = run.last.val_total - run.last.val_correct
+    expect(ending).to_contain_text(f"{wrong:,} of 10,000")
+    ending.get_by_role("link", name="See its mistakes").click()
+    expect(tab).to_have_url(re.compile("/mistakes.*run=first-network"))
+    expect(tab.get_by_text(f"{wrong:,}", exact=True).first).to_be_visible()
+    tab.goto("/train?run=first-network")
+    ending.get_by_role("link", name="Draw with it").click()
+    draw(tab, DIGITS[1])
+    expect(answer(tab)).not_to_be_empty()
+    tab.goto("/glossary")
+    expect(tab.get_by_role("heading", name="Convolution")).to_be_visible()
+    expect(tab.get_by_role("img", name=re.compile("window of 3 by 3"))).to_be_visible()

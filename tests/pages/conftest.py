@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 import streamlit as st
 
 from core.runs import processes, run_queue
+from pages.ui.home import first_network
 from tests.made import made_run
+
+
+@pytest.fixture(autouse=True)
+def unmeasured(monkeypatch) -> None:
+    """Keeps Home from timing training steps in the background."""
+    done: Future[None] = Future()
+    done.set_result(None)
+    monkeypatch.setattr(first_network, "start_measurement", lambda *config: done)
 
 
 @pytest.fixture

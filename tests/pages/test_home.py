@@ -7,9 +7,10 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from core.runs import files
+from core.runs import files, run_queue, store
+from pages.ui.home import first_network
 from tests.made import damaged_run, made_run
-from tests.opening import HOME, open_page, shown
+from tests.opening import HOME, open_page, shown, well
 
 
 def scored(folder: Path, name: str, correct: int, **config) -> None:
@@ -36,13 +37,9 @@ def charts(app: AppTest) -> list:
 
 
 def test_there_are_three_ways_to_start(folder):
-    ways = {
-        label: target
-        for label, target in links(open_page(HOME)).items()
-        if "arrow_forward" in label
-    }
-    assert [target.split("?")[0] for target in ways.values()] == ["story", "train", "draw"]
-    assert any(target.endswith("start=final") for target in ways.values())
+    ways = list(links(open_page(HOME)).values())
+    assert [target.split("?")[0] for target in ways] == ["story", "train", "draw"]
+    assert any(target.endswith("start=final") for target in ways)
 
 
 def test_without_runs_there_is_no_picture(folder):
@@ -138,3 +135,35 @@ def test_300_runs_are_no_trouble(folder):
     app = open_page(HOME)
     assert len(app.dataframe[0].value) == 8
     assert any("300 runs" in label for label in links(app))
+
+
+def test_a_first_network_is_three_choices_and_a_start_away(folder, idle, monkeypatch):
+    monkeypatch.setattr(first_network.dataset, "load_digits", lambda: {"test": None})
+    app = open_page(HOME)
+    assert "on this machine" not in told(app), "nothing was measured or trained here"
+    app.select_slider(key="home_epochs").set_value(1)
+    app.button_group(key="home_network").set_value("One layer")
+    app.run().button(key="home_start").click()
+    well(app.run())
+    run = store.open_run("first-network")
+    assert [path.name for path in idle] == ["first-network"]
+    assert (run.config.architecture, run.config.epochs) == ("linear-7850", 1)
+    assert app.title[0].value == "Train"
+
+
+def test_the_time_of_a_first_network_is_known_from_a_like_run(folder, idle):
+    config = first_network.first_config("One layer", 5, "medium")
+    made_run(folder, "before", done=2, **config.to_dict())
+    app = open_page(HOME)
+    assert not app.button, "the section is closed once something was trained"
+    app.session_state["home_first"] = True
+    app.run().button_group(key="home_network").set_value("One layer")
+    assert "about 4 s of training on this machine" in told(well(app.run()))
+
+
+def test_waiting_runs_are_in_the_order_of_the_queue(folder, idle):
+    for name in ("first", "second", "third"):
+        made_run(folder, name, done=0, state="queued", epochs=4)
+    run_queue.move("third", 0)
+    names = [label for label, target in links(open_page(HOME)).items() if "train?run=" in target]
+    assert names == ["**third**", "**first**", "**second**"]

@@ -80,7 +80,9 @@ def draw_browser(digits: LabelledImages) -> None:
         )
         st.page_link(
             "pages/data.py",
-            label=":primary[Augment this digit :material/arrow_forward:]",
+            label=":primary[Augment this digit]",
+            icon=":material/arrow_forward:",
+            icon_position="right",
             query_params={
                 "part": "Augmentation",
                 "set": digits.name,

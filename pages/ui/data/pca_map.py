@@ -88,6 +88,19 @@ def draw_map(digits: LabelledImages) -> None:
             f"Together they explain {100 * explained:.0f} % of the variance. Digits that overlap "
             "here can still be separated: a network uses all 784 pixels."
         )
+        pair = insight.closest_classes(chart.points[:, [across, up]], digits.labels[chart.indices])
+        if pair:
+            st.markdown(
+                f"On this map the centres of {pair[0]} and {pair[1]} are closest: by these two "
+                "components alone, they look most alike."
+            )
+            st.page_link(
+                "pages/mistakes.py",
+                label=f":primary[See whether a network confuses {pair[0]} and {pair[1]}]",
+                icon=":material/arrow_forward:",
+                icon_position="right",
+                query_params={"labelled": str(pair[0]), "read": str(pair[1])},
+            )
         st.download_button(
             "Map as CSV",
             lambda: frame.to_csv(index=False),

@@ -55,6 +55,7 @@ def draw_statistics(digits: LabelledImages) -> None:
         tile=4.75,
     )
     _draw_pixels(digits, statistics)
+    _draw_conclusion(digits, classes)
     st.download_button(
         "Classes as CSV",
         lambda: classes.to_csv(index=False),
@@ -62,6 +63,38 @@ def draw_statistics(digits: LabelledImages) -> None:
         "text/csv",
         icon=":material/download:",
         type="tertiary",
+    )
+
+
+def _draw_conclusion(digits: LabelledImages, classes: pd.DataFrame) -> None:
+    """Say what the statistics mean for a network, and lead on to what follows from them."""
+    rarest, most = (int(classes["images"].agg(which)) for which in ("idxmin", "idxmax"))
+    thinnest = int(classes["median"].idxmin())
+    st.markdown(
+        f"All ten digits are about equally frequent, from {classes['images'][rarest]:,} images "
+        f"of {rarest} to {classes['images'][most]:,} of {most}, so accuracy is a fair measure: "
+        f"always guessing {most} would reach {100 * classes['share'][most]:.1f}\u00a0%. "
+        f"A {thinnest} has the least ink. Where the variance images are dark, people write the "
+        "digit differently; these differences are what a network has to learn to ignore.",
+        width=760,
+    )
+    with st.container(horizontal=True, gap="large"):
+        _draw_link(
+            f"See how differently people write a {thinnest}",
+            "data",
+            {"part": "Digits", "set": digits.name, "class": str(thinnest)},
+        )
+        _draw_link("Add such differences by augmentation", "data", {"part": "Augmentation"})
+        _draw_link("See which digits networks confuse", "mistakes", {})
+
+
+def _draw_link(title: str, page: str, query: dict[str, str]) -> None:
+    st.page_link(
+        f"pages/{page}.py",
+        label=f":primary[{title}]",
+        icon=":material/arrow_forward:",
+        icon_position="right",
+        query_params=query,
     )
 
 

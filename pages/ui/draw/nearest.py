@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 
 import numpy as np
 import streamlit as st
@@ -13,7 +14,7 @@ from core.insight.nearest import FeatureIndex, Neighbours
 from core.runs.run import Run
 from pages.ui import checkpoints, dataset
 from pages.ui.components.gallery import draw_gallery
-from pages.ui.draw.networks import Runs
+from pages.ui.draw.networks import Runs, predict_images
 from pages.ui.draw.subject import Subject, show_training_digit
 from pages.ui.frame import KEPT
 from pages.ui.polling import poll
@@ -23,6 +24,14 @@ PIXELS, FEATURES = SPACES = ("by pixels", "by the network's features")
 COUNT = 24
 FIRST_WAIT, POLL = 0.35, 1.5  # seconds: before the first result, and between updates
 _GALLERY = "draw_neighbours"
+
+
+class Reading(NamedTuple):
+    """A network's name, its probabilities (10,) for a digit, and the digit's label, if known."""
+
+    network: str
+    probabilities: np.ndarray
+    label: int | None
 
 
 def show_nearest(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
@@ -47,6 +56,7 @@ def show_nearest(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> N
         _show_neighbours(
             _nearest_by_pixels(len(training.images), image.tobytes(), training),
             training,
+            Reading(run.name, predict_images(run, image[None])[0], subject.label),
             "Nearest by the Euclidean distance of pixels. A digit that is shifted or slanted has "
             "other pixels, so its neighbours may be different digits.",
         )
@@ -57,12 +67,17 @@ def show_nearest(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> N
     index.keep_reading()
     reading = index.num_read < index.total
     poll(_show_by_features, POLL if reading else None, key="draw_features")(
-        index, run, image, training, reading
+        index, run, image, training, reading, subject.label
     )
 
 
 def _show_by_features(
-    index: FeatureIndex, run: Run, image: np.ndarray, training: LabelledImages, reading: bool
+    index: FeatureIndex,
+    run: Run,
+    image: np.ndarray,
+    training: LabelledImages,
+    reading: bool,
+    label: int | None,
 ) -> None:
     index.keep_reading()
     if not index.num_read:
@@ -78,12 +93,17 @@ def _show_by_features(
     _show_neighbours(
         index.nearest(image, COUNT),
         training,
+        Reading(run.name, predict_images(run, image[None])[0], label),
         f"Nearest by the distance of {space}.{progress if reading else ''}",
     )
 
 
-def _show_neighbours(neighbours: Neighbours, training: LabelledImages, explanation: str) -> None:
+def _show_neighbours(
+    neighbours: Neighbours, training: LabelledImages, reading: Reading, explanation: str
+) -> None:
     labels = training.labels[neighbours.indices]
+    if len(labels):
+        st.markdown(escape_markdown(describe_neighbours(labels, reading)))
     st.caption(f"{_describe_labels(labels)} {explanation}")
     draw_gallery(
         training.images[neighbours.indices],
@@ -101,6 +121,31 @@ def _show_neighbours(neighbours: Neighbours, training: LabelledImages, explanati
         ),
     )
     st.caption("Below each image: its label, and its index in the training set. Click to open it.")
+
+
+def describe_neighbours(labels: np.ndarray, reading: Reading) -> str:
+    """What the nearest training digits say about a prediction, in a sentence or two.
+
+    Args:
+        labels: (N,) of the nearest training digits, N at least 1.
+        reading: the prediction for the digit.
+    """
+    counts, total = np.bincount(labels, minlength=10), len(labels)
+    second, first = (int(digit) for digit in reading.probabilities.argsort()[-2:])
+    share = f"{counts[first]} of the {total}" if counts[first] else f"none of the {total}"
+    text = f"{reading.network} predicts {first}: {share} nearest training digits are labelled so."
+    # The digit that the network may have missed: the label, or else its second choice.
+    other = second if reading.label is None else reading.label
+    if other == first:
+        return text
+    role = "the second most probable digit" if reading.label is None else "the label"
+    if counts[other]:
+        verb = "is" if counts[other] == 1 else "are"
+        return f"{text} {counts[other]} {verb} labelled {other}, {role}."
+    return (
+        f"{text} None of them is a {other}, {role}: the training set has hardly any {other} that "
+        "looks like this."
+    )
 
 
 def _describe_labels(labels: np.ndarray) -> str:

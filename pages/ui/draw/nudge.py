@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -13,7 +15,7 @@ from pages.ui.components.readout import show_readout
 from pages.ui.draw.networks import Runs, predict_digit, predict_images
 from pages.ui.draw.subject import Subject
 from pages.ui.frame import KEPT
-from pages.ui.words import escape_markdown
+from pages.ui.words import capitalise, escape_markdown
 
 DEFAULT = "Turn"  # the slider over whose range the probabilities are drawn
 NAMES = {perturbation.title: name for name, perturbation in PERTURBATIONS.items()}
@@ -58,6 +60,9 @@ def _draw_range(run: Run, image: np.ndarray, title: str, amounts: dict[str, floa
     others = {other: amount for other, amount in amounts.items() if other != name}
     steps, images = perturb_over_range(image, name, **others)
     probabilities = predict_images(run, images)  # (N, 10)
+    st.markdown(
+        escape_markdown(describe_changes(probabilities.argmax(axis=1), steps, name, run.name))
+    )
     frame = pd.DataFrame(
         {
             "amount": np.repeat(steps, 10),
@@ -82,6 +87,53 @@ def _draw_range(run: Run, image: np.ndarray, title: str, amounts: dict[str, floa
         "other sliders as they are set. Where two curves cross, the prediction changes. A wide "
         "range of correct predictions shows that the network is robust to this change."
     )
+
+
+# How an amount of each perturbation is said: below and above the amount that changes nothing.
+_PHRASES: dict[str, tuple[Callable[[float], str], Callable[[float], str]]] = {
+    "right": (
+        lambda amount: f"shifted {-amount:g} px to the left",
+        lambda amount: f"shifted {amount:g} px to the right",
+    ),
+    "down": (
+        lambda amount: f"shifted {-amount:g} px up",
+        lambda amount: f"shifted {amount:g} px down",
+    ),
+    "turn": (
+        lambda amount: f"turned {-amount:g}° anticlockwise",
+        lambda amount: f"turned {amount:g}° clockwise",
+    ),
+    "size": (
+        lambda amount: f"at {amount:g} times its size",
+        lambda amount: f"at {amount:g} times its size",
+    ),
+    "thickness": (
+        lambda amount: f"with strokes {-amount:g} px thinner",
+        lambda amount: f"with strokes {amount:g} px thicker",
+    ),
+}
+
+
+def describe_changes(predicted: np.ndarray, steps: Sequence[float], name: str, network: str) -> str:
+    """Where the prediction first changes on either side of the unchanged digit, in sentences.
+
+    Args:
+        predicted: (N,) the predicted digit at each step.
+        steps: the amounts of the perturbation, ascending.
+        name: of the perturbation.
+        network: name of the network.
+    """
+    neutral = min(range(len(steps)), key=lambda at: abs(steps[at] - PERTURBATIONS[name].neutral))
+    digit = int(predicted[neutral])
+    changes = []
+    for side, indices in enumerate((range(neutral - 1, -1, -1), range(neutral + 1, len(steps)))):
+        changed = next((at for at in indices if predicted[at] != digit), None)
+        if changed is not None:
+            phrase = _PHRASES[name][side](steps[changed])
+            changes.append(f"{phrase}, it reads {predicted[changed]}")
+    if not changes:
+        return f"{network} reads {digit} over the whole range: it is robust to this change."
+    return f"{network} reads {digit}. {capitalise('; '.join(changes))}."
 
 
 def _show_slider(name: str) -> float:

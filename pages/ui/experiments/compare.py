@@ -109,7 +109,9 @@ def _show_result(result: ComparisonResult) -> None:
         st.caption(_describe_intervals(result.images))
         st.page_link(
             "pages/mistakes.py",
-            label=":primary[See these images :material/arrow_forward:]",
+            label=":primary[See these images]",
+            icon=":material/arrow_forward:",
+            icon_position="right",
             query_params={"view": "two runs", "run": result.first, "other": result.second},
         )
 

@@ -154,7 +154,10 @@ def draw_recent_runs(
         )
         if len(entries) > MAX_ROWS:
             st.page_link(
-                "pages/runs.py", label=f":primary[All {len(runs):,} runs :material/arrow_forward:]"
+                "pages/runs.py",
+                label=f":primary[All {len(runs):,} runs]",
+                icon=":material/arrow_forward:",
+                icon_position="right",
             )
     for run in damaged[:MAX_DAMAGED]:
         text = escape_markdown(f"{run.name} cannot be read: {run.reason}")

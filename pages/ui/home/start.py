@@ -45,6 +45,8 @@ def draw_ways_to_start(runs: Sequence[Run]) -> None:
             st.space("stretch")
             st.page_link(
                 f"pages/{file}.py",
-                label=f":primary[{link} :material/arrow_forward:]",
+                label=f":primary[{link}]",
+                icon=":material/arrow_forward:",
+                icon_position="right",
                 query_params=settings,
             )

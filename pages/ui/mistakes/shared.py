@@ -75,12 +75,16 @@ def show_image(
     with st.container(horizontal=True, gap="medium"):
         st.page_link(
             "pages/draw.py",
-            label=":primary[Open in Draw :material/arrow_forward:]",
+            label=":primary[Open in Draw]",
+            icon=":material/arrow_forward:",
+            icon_position="right",
             query_params={"digit": f"test-{index}", "network": next(iter(predictions))},
         )
         st.page_link(
             "pages/data.py",
-            label=":primary[Open in Data :material/arrow_forward:]",
+            label=":primary[Open in Data]",
+            icon=":material/arrow_forward:",
+            icon_position="right",
             query_params={"part": "Digits", "set": "test", "index": str(index)},
         )
 

@@ -17,6 +17,7 @@ from core.models.summary import SummaryRow
 from core.task import CLASSES, PARAMETER_BUDGET
 from pages.ui import tables
 from pages.ui.components.chart import draw_chart
+from pages.ui.components.drawing import draw_svg
 from pages.ui.frame import KEPT, heading
 from pages.ui.model.editor import digit_examples
 from pages.ui.terms import explain
@@ -26,31 +27,6 @@ SIDE = diagrams.SIDE
 DIGIT_CHOICES = [str(digit) for digit in range(CLASSES)]
 _METRIC = 150  # width of a metric in pixels
 SUMMARY_FORMS = ("table", "torchsummary")
-_CSS = """
-.drawing { overflow-x: auto; }
-.drawing svg { display: block; max-width: 100%; height: auto; min-width: var(--least, 0); }
-.drawing:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 2px; }
-"""
-_JS = """
-export default function ({ parentElement, data }) {
-  let view = parentElement.querySelector(".drawing");
-  if (!view) {
-    view = document.createElement("div");
-    view.className = "drawing";
-    view.role = "img";
-    parentElement.append(view);
-  }
-  view.ariaLabel = data.alt;
-  view.tabIndex = data.wide ? 0 : -1;
-  if (view.drawn === data.svg) return;
-  view.innerHTML = view.drawn = data.svg;
-  const svg = view.firstChild;
-  const natural = svg.width.baseVal.value;
-  const least = data.wide ? `${Math.min(natural, Math.max(704, 0.85 * natural))}px` : "0";
-  svg.style.setProperty("--least", least);
-}
-"""
-_drawing = st.components.v2.component("inkling_drawing", html="<div></div>", css=_CSS, js=_JS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +88,7 @@ def draw_shapes(networks: list[Network]) -> None:
         if len(networks) > 1:
             st.caption(escape_markdown(network.title))
         steps = ", then ".join(diagrams.format_shape(layer.output_shape) for layer in draft.layers)
-        _drawing(
-            key=f"model_shapes{at}",
-            data={"svg": svg, "wide": True, "alt": f"Shapes: 1 × 28 × 28, then {steps}."},
-        )
+        draw_svg(svg, f"Shapes: 1 × 28 × 28, then {steps}.", f"model_shapes{at}", wide=True)
 
 
 def draw_parameters(networks: list[Network]) -> None:
@@ -178,13 +151,10 @@ def draw_receptive_field(networks: list[Network]) -> None:
             layer, seen = layers[number - 1], chosen_digit()
             description = _describe_field(layers, layer)
             svg = diagrams.receptive_field_diagram(layers, number, digit_examples()[seen], margin)
-            _drawing(
-                key=f"model_field{at}",
-                data={
-                    "svg": svg,
-                    "wide": False,
-                    "alt": f"A {seen} with the receptive field as a square. {description}",
-                },
+            draw_svg(
+                svg,
+                f"A {seen} with the receptive field as a square. {description}",
+                f"model_field{at}",
             )
             st.caption(description)
 

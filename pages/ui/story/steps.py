@@ -277,7 +277,9 @@ def draw_end(runs: Runs) -> None:
         ):
             st.page_link(
                 f"pages/{page}.py",
-                label=f":primary[{title} :material/arrow_forward:]",
+                label=f":primary[{title}]",
+                icon=":material/arrow_forward:",
+                icon_position="right",
                 query_params=query,
             )
 

@@ -1,0 +1,72 @@
+"""Every page in both themes: checked by axe-core, its headings, the keyboard's focus, a phone."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+from screenshots import PAGES, settle
+from serving import PHONE
+
+GRAVE = ("serious", "critical")
+# Rules that only Streamlit's own elements break, which a page cannot change.
+STREAMLITS_OWN: dict[str, str] = {}
+HEADINGS = """() => [...document.querySelectorAll("h1, h2, h3, h4, h5, h6")]
+  .filter((heading) => heading.checkVisibility()).map((heading) => Number(heading.tagName[1]))"""
+
+
+def findings(page: Any) -> list[str]:
+    """What axe-core finds that is serious or critical: rule, element and reason."""
+    rules = {rule: {"enabled": False} for rule in STREAMLITS_OWN}
+    response = Axe().run(page, options={"rules": rules, "resultTypes": ["violations"]}).response
+    return [
+        f"{violation['id']}: {node['target']} {node['html'][:160]} {node['failureSummary'][-200:]}"
+        for violation in response["violations"]
+        if violation["impact"] in GRAVE
+        for node in violation["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("path", PAGES.values(), ids=list(PAGES))
+@pytest.mark.parametrize(
+    "tab", [{}, {"color_scheme": "dark"}], indirect=True, ids=["light", "dark"]
+)
+def test_no_page_has_a_serious_finding_and_headings_go_down_step_by_step(tab, path):
+    tab.goto(f"/{path}")
+    settle(tab)
+    assert findings(tab) == []
+    levels = tab.evaluate(HEADINGS)
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels)), levels
+
+
+@pytest.mark.parametrize(
+    "tab", [{"viewport": PHONE, "has_touch": True, "is_mobile": True}], indirect=True
+)
+def test_on_a_phone_the_menu_closes_and_the_answer_is_beside_the_pad(tab):
+    tab.goto("/")
+    tab.get_by_test_id("stExpandSidebarButton").tap()
+    link = tab.get_by_test_id("stSidebar").get_by_role("link", name="Draw", exact=True)
+    link.tap()
+    pad = tab.get_by_label("Drawing pad")
+    expect(pad).to_be_visible()
+    expect(link).not_to_be_in_viewport()
+    box, digit = pad.bounding_box(), tab.locator(".readout .digit").first.bounding_box()
+    assert digit["y"] + digit["height"] <= PHONE["height"], "the answer is on the first screen"
+    assert box["width"] <= PHONE["width"] - 48, "a finger beside the pad scrolls"
+
+
+def test_a_digit_is_drawn_with_the_keyboard(tab):
+    tab.goto("/draw")
+    pad = tab.get_by_label("Drawing pad")
+    pad.focus()
+    for key in (*["ArrowUp"] * 6, "Space", *["ArrowDown"] * 12, "Space"):
+        pad.press(key)
+    expect(tab.locator(".readout .digit").first).not_to_be_empty()
+    assert tab.get_by_role("button", name="Undo").is_enabled()
+    pad.press("Escape")
+    expect(tab.locator(".readout .digit").first).to_be_empty()
