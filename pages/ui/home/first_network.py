@@ -16,6 +16,7 @@ from core.runs import creation, run_names, run_queue
 from core.runs.run import Run
 from pages.ui import access, checkpoints, dataset
 from pages.ui.controls import RUN
+from pages.ui.polling import interval_while_visible
 from pages.ui.terms import explain
 from pages.ui.words import escape_markdown, format_duration
 
@@ -103,9 +104,10 @@ def _draw_controls(own: Sequence[Run]) -> None:
             help=refusal or None,
         )
         parameters = f"{count_parameters(layers):,} parameters"
-        st.fragment(_draw_estimate, run_every=POLL if _is_measuring(config, own) else None)(
-            config, own, parameters
-        )
+        st.fragment(
+            _draw_estimate,
+            run_every=interval_while_visible(POLL) if _is_measuring(config, own) else None,
+        )(config, own, parameters)
     if pressed and dataset.load_digits():
         _start(config)
 
