@@ -13,7 +13,9 @@ from serving import PHONE
 
 GRAVE = ("serious", "critical")
 # Rules that only Streamlit's own elements break, which a page cannot change.
-STREAMLITS_OWN: dict[str, str] = {}
+STREAMLITS_OWN = {
+    "svg-img-alt": "Vega gives the groups of its marks a role but no name; each chart has one.",
+}
 HEADINGS = """() => [...document.querySelectorAll("h1, h2, h3, h4, h5, h6")]
   .filter((heading) => heading.checkVisibility()).map((heading) => Number(heading.tagName[1]))"""
 
@@ -58,6 +60,28 @@ def test_on_a_phone_the_menu_closes_and_the_answer_is_beside_the_pad(tab):
     box, digit = pad.bounding_box(), tab.locator(".readout .digit").first.bounding_box()
     assert digit["y"] + digit["height"] <= PHONE["height"], "the answer is on the first screen"
     assert box["width"] <= PHONE["width"] - 48, "a finger beside the pad scrolls"
+
+
+@pytest.mark.parametrize(
+    "tab", [{"viewport": PHONE, "has_touch": True, "is_mobile": True}], indirect=True
+)
+def test_help_opens_by_tap(tab):
+    tab.goto("/train?run=final")
+    tab.get_by_test_id("stMetric").first.get_by_test_id("stTooltipIcon").tap()
+    expect(tab.get_by_test_id("stTooltipContent")).to_be_visible()
+
+
+def test_help_opens_by_keyboard(tab):
+    tab.goto("/train?run=final")
+    settle(tab)
+    help_button = (
+        tab.get_by_test_id("stMetric").first.get_by_test_id("stTooltipIcon").locator("button")
+    )
+    help_button.focus()
+    tab.keyboard.press("Shift+Tab")
+    tab.keyboard.press("Tab")
+    expect(help_button).to_be_focused()
+    expect(tab.get_by_test_id("stTooltipContent")).to_be_visible()
 
 
 def test_a_digit_is_drawn_with_the_keyboard(tab):

@@ -24,7 +24,7 @@ def scored(folder: Path, name: str, correct: int, **config) -> None:
 def links(app: AppTest) -> dict[str, str]:
     return {
         shown(each.proto.label): f"{each.proto.page}?{each.proto.query_string}"
-        for each in app.get("page_link")
+        for each in app.main.get("page_link")
     }
 
 
@@ -141,6 +141,8 @@ def test_a_first_network_is_three_choices_and_a_start_away(folder, idle, monkeyp
     monkeypatch.setattr(first_network.dataset, "load_digits", lambda: {"test": None})
     app = open_page(HOME)
     assert "on this machine" not in told(app), "nothing was measured or trained here"
+    monkeypatch.setattr(first_network.time_estimate, "estimate_seconds", lambda *known: 42.4)
+    assert "about 42 s of training on this machine" in told(well(app.run()))
     app.select_slider(key="home_epochs").set_value(1)
     app.button_group(key="home_network").set_value("One layer")
     app.run().button(key="home_start").click()
@@ -151,14 +153,11 @@ def test_a_first_network_is_three_choices_and_a_start_away(folder, idle, monkeyp
     assert app.title[0].value == "Train"
 
 
-def test_the_time_of_a_first_network_is_known_from_a_like_run(folder, idle):
-    config = first_network.first_config("One layer", 5, "medium")
-    made_run(folder, "before", done=2, **config.to_dict())
+def test_the_first_network_steps_back_once_something_was_trained(folder, idle):
+    made_run(folder, "mine")
     app = open_page(HOME)
-    assert not app.button, "the section is closed once something was trained"
-    app.session_state["home_first"] = True
-    app.run().button_group(key="home_network").set_value("One layer")
-    assert "about 4 s of training on this machine" in told(well(app.run()))
+    assert not app.main.get("select_slider")
+    assert "Train your first network" in [each.label for each in app.expander]
 
 
 def test_waiting_runs_are_in_the_order_of_the_queue(folder, idle):

@@ -73,7 +73,7 @@ ENTRIES: dict[str, Entry] = {
         "Eight digits in two groups of four, each group one update.",
         "See a batch as the network received it",
         "train",
-        {"run": "final", "inside": "Batch"},
+        {"run": "sprint", "inside": "Batch"},
     ),
     "epoch": Entry(
         "One pass over all training images, batch by batch. Most runs here take 15 epochs; in each "
@@ -81,7 +81,7 @@ ENTRIES: dict[str, Entry] = {
         "Ten digits in two rows, each row in another order.",
         "See a run epoch by epoch",
         "train",
-        {"run": "final", "inside": "Epochs"},
+        {"run": "sprint", "inside": "Epochs"},
     ),
     "loss": Entry(
         "How wrong a prediction is: the negative logarithm of the probability that the network "
@@ -90,7 +90,7 @@ ENTRIES: dict[str, Entry] = {
         "A curve that falls from a high loss at a low probability to 0 at the probability 1.",
         "See a loss fall",
         "train",
-        {"run": "final"},
+        {"run": "sprint"},
     ),
     "learning rate": Entry(
         "The size of the updates. The weights move downhill on the loss: with small steps this "

@@ -39,5 +39,5 @@ def test_a_kernel_answers_to_edges_with_opposite_signs(digits):
 
 def test_pictures_follow_the_digit(digits):
     blank = np.zeros_like(digits)
-    for term in ("convolution", "pooling", "batch"):
+    for term in ("convolution", "batch", "epoch"):
         assert glossary.term_picture(term, digits) != glossary.term_picture(term, blank)

@@ -54,6 +54,26 @@ def test_an_axis_widens_to_the_next_limit(make, measure, value, ends):
     assert ends in scales(make(epochs(3, measure, value), 15))
 
 
+@pytest.mark.parametrize(
+    ("make", "measure", "value", "ends"),
+    [
+        (charts.accuracy_chart, "accuracy", 11, (100, 0)),
+        (charts.accuracy_chart, "accuracy", 99.9, (100, 0)),
+        (charts.loss_chart, "loss", 2.3, (0, 2.5)),
+        (charts.loss_chart, "loss", 6.0, (0, 6.0)),
+    ],
+)
+def test_all_of_learning_has_room_where_it_is_asked_for(make, measure, value, ends):
+    chart = make(epochs(3, measure, value), 15, whole=True)
+    assert ends in scales(chart)
+    axes = [
+        layer["encoding"]["y"]["axis"]
+        for layer in chart.to_dict()["layer"]
+        if "axis" in layer["encoding"].get("y", {})
+    ]
+    assert all(min(ends) <= tick <= max(ends) for axis in axes for tick in axis["values"])
+
+
 def test_the_first_epoch_of_training_does_not_widen_the_axis():
     frame = epochs(3, "accuracy", 99)
     frame.loc[(frame["epoch"] == 1) & (frame["part"] == charts.TRAIN), "accuracy"] = 60

@@ -1,7 +1,8 @@
 // What Streamlit's own elements lack, added to the page around this component: names of progress bars, silent icons,
-// spoken announcements, help that opens by tap and by keyboard, and a menu that closes after a link on a phone.
+// spoken announcements, help that opens by tap, and a menu that closes after a link on a phone.
 // From Python and to Python: nothing.
 const PHONE = "(max-width: 48rem)";
+const TAP = 120; // ms
 const HELP = '[data-testid="stTooltipIcon"]';
 
 // Text for screen readers only, in a live region that outlives the elements of a page.
@@ -24,15 +25,22 @@ function improve(state) {
   for (const icon of document.querySelectorAll('[role="img"][aria-label$=" icon"]:not([aria-hidden])')) {
     icon.ariaHidden = "true";
   }
-  for (const help of document.querySelectorAll(`${HELP}:not([tabindex])`)) prepareHelp(help);
   // What a page announces is spoken when it changes, not when the page is opened.
   const text = document.querySelector(".announcement")?.textContent ?? null;
   if (text && state.announcement !== null && text !== state.announcement) state.speaker.textContent = text;
   state.announcement = text;
 }
 
-function prepareHelp(help) {
-  help.tabIndex = help.querySelector("button, a") ? -1 : 0;
+// Streamlit opens help when a mouse is over it or the keyboard is on it, but ignores a finger.
+function openHelp(event) {
+  const help = event.pointerType === "touch" && event.target.closest?.(HELP)?.querySelector("button");
+  if (!help) return;
+  setTimeout(() => { // later than the mouse events that a browser makes of a tap, which are ignored
+    for (const name of ["pointerover", "mouseover"]) {
+      const Kind = name === "pointerover" ? PointerEvent : MouseEvent;
+      help.dispatchEvent(new Kind(name, { bubbles: true, pointerType: "mouse", relatedTarget: document.body }));
+    }
+  }, TAP);
 }
 
 function closeMenu(event) {
@@ -50,6 +58,7 @@ function start() {
   };
   new MutationObserver(ask).observe(document.body, { childList: true, subtree: true, characterData: true });
   document.addEventListener("click", closeMenu);
+  document.addEventListener("click", openHelp);
   improve(state);
   return state;
 }
