@@ -40,6 +40,8 @@ PAGES = {
     "reasons": "draw?view=Reasons",
     "nudge": "draw?view=Nudge",
     "misread": "draw?digit=test-2597&view=Reasons",
+    "nearest": "draw?digit=test-2597&view=Nearest",
+    "glossary": "glossary",
 }
 DRAWN = ("draw", "layers", "reasons", "nudge")
 

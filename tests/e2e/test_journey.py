@@ -7,6 +7,7 @@ import re
 import pytest
 from drawing import answer, draw, pad
 from playwright.sync_api import expect
+from screenshots import settle
 from serving import PHONE
 
 from core.runs.store import open_run
@@ -139,7 +140,9 @@ def test_a_learner_trains_a_first_network_and_follows_its_next_steps(
     tab, checkpoints, guests, mnist
 ):
     tab.goto("/")
-    tab.get_by_text("Train your first network").click()
+    settle(tab)
+    if not tab.get_by_role("button", name="Start training").is_visible():
+        tab.get_by_text("Train your first network").click()
     tab.get_by_role("radio", name="One layer").click()
     slider = tab.get_by_role("slider", name="Epochs")
     slider.focus()

@@ -70,27 +70,27 @@ def _draw_controls(own: Sequence[Run]) -> None:
         "start, and watch it learn; then see its mistakes and draw digits for it.",
         width=720,
     )
-    columns = st.columns(3, gap="medium")
-    network = columns[0].segmented_control(
-        "Network",
-        list(NETWORKS),
-        default=DEFAULT_NETWORK,
-        required=True,
-        key="home_network",
-        help=explain("architecture"),
-        wrap=True,
-    )
-    epochs = columns[1].select_slider(
-        "Epochs", EPOCHS, DEFAULT_EPOCHS, key="home_epochs", help=explain("epochs")
-    )
-    rate = columns[2].segmented_control(
-        "Learning rate",
-        list(RATES),
-        default="medium",
-        required=True,
-        key="home_rate",
-        help=explain("lr"),
-    )
+    with st.container(horizontal=True, gap="large"):
+        network = st.segmented_control(
+            "Network",
+            list(NETWORKS),
+            default=DEFAULT_NETWORK,
+            required=True,
+            key="home_network",
+            help=explain("architecture"),
+            wrap=True,
+        )
+        epochs = st.select_slider(
+            "Epochs", EPOCHS, DEFAULT_EPOCHS, key="home_epochs", help=explain("epochs"), width=170
+        )
+        rate = st.segmented_control(
+            "Learning rate",
+            list(RATES),
+            default="medium",
+            required=True,
+            key="home_rate",
+            help=explain("lr"),
+        )
     config = first_config(network, epochs, rate)
     layers = trace(ARCHITECTURES[config.architecture].rows)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
