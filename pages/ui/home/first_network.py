@@ -104,19 +104,21 @@ def _draw_controls(own: Sequence[Run]) -> None:
             help=refusal or None,
         )
         parameters = f"{count_parameters(layers):,} parameters"
-        st.fragment(
-            _draw_estimate,
-            run_every=interval_while_visible(POLL) if _is_measuring(config, own) else None,
-        )(config, own, parameters)
+        measuring = _is_measuring(config, own)
+        st.fragment(_draw_estimate, run_every=interval_while_visible(POLL) if measuring else None)(
+            config, own, parameters, measuring
+        )
     if pressed and dataset.load_digits():
         _start(config)
 
 
-def _draw_estimate(config: RunConfig, own: Sequence[Run], parameters: str) -> None:
+def _draw_estimate(config: RunConfig, own: Sequence[Run], parameters: str, measuring: bool) -> None:
+    if measuring and not _is_measuring(config, own):
+        st.rerun()  # the whole page, which then stops polling
     seconds = time_estimate.estimate_seconds(config, own)
     if seconds is not None:
         estimate = f"about {format_duration(max(1, seconds))} of training on this machine"
-    elif _is_measuring(config, own):
+    elif measuring:
         estimate = "measuring how fast this machine is"
     else:
         estimate = "the time is shown once training has begun"
