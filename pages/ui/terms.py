@@ -53,6 +53,23 @@ TERMS = {
 }
 
 
+# Terms that the glossary explains with a picture -> heading there.
+_GLOSSARY = {
+    "loss": "loss",
+    "receptive_field": "receptive-field",
+    "step": "batch",
+    "architecture": "convolution",
+    "schedule": "one-cycle",
+    "lr": "learning-rate",
+    "max_lr": "learning-rate",
+    "batch_size": "batch",
+    "epochs": "epoch",
+    "holdout": "validation",
+    "dropout": "overfitting",
+}
+
+
 def explain(name: str) -> str:
-    """The explanation of a term, or the help of a config field."""
-    return TERMS[name] if name in TERMS else FIELDS[name].help
+    """The explanation of a term, or the help of a config field, with a link to the glossary."""
+    text = TERMS[name] if name in TERMS else FIELDS[name].help
+    return f"{text} [With a picture](glossary#{_GLOSSARY[name]})" if name in _GLOSSARY else text

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from core.charts.glossary import PICTURES
 from pages.ui.glossary.entries import ENTRIES
+from pages.ui.terms import TERMS, explain
 from tests.opening import ROOT, open_page
 from tests.pages.reading import components
 
@@ -17,6 +20,12 @@ def test_every_term_has_an_entry_and_a_picture():
     drawings = components(app, "drawing")
     assert [drawing["alt"] for drawing in drawings] == [each.picture for each in ENTRIES.values()]
     assert all(drawing["svg"].startswith("<svg") for drawing in drawings)
+
+
+def test_help_links_to_headings_of_the_glossary():
+    links = [link for name in TERMS for link in re.findall(r"\(glossary#([\w-]+)\)", explain(name))]
+    assert len(links) > 8
+    assert set(links) <= {term.replace(" ", "-") for term in ENTRIES}
 
 
 @pytest.mark.parametrize("entry", ENTRIES.values(), ids=list(ENTRIES))
