@@ -95,10 +95,11 @@ RECIPES: dict[str, Recipe] = {
             "A custom one-cycle schedule",
             "Augmentation as regularisation",
         ),
-        # On held-out images, Muon improved this network more than any other change.
+        # On held-out images, Muon improved this network more than any other change, and stronger
+        # augmentation than the original's made it worse.
         _RECORD.changed(
             architecture="original-3762",
-            augmentation="stretch",
+            augmentation="final",
             schedule="original-one-cycle",
             lr=0.05,
             max_lr=0.1,

@@ -1,7 +1,7 @@
 """Rungs: the changes that lead from `final-published` to `final` and on to `taught`, one at a time.
 
-A rung's config is that of the rung before with a few fields changed. The last rung without a
-teacher trains as the recipe `final` does, the last one as `taught`. What each change bought is
+A rung's config is that of the rung before with a few fields changed. One of them trains as the
+recipe `final` does, the last one as `taught`. What each change bought is
 measured over several seeds (`core.experiments.measurements`).
 """
 
@@ -36,46 +36,43 @@ class Rung:
 
 # In order. A rung's name is also that of its runs, so it must not be a recipe's.
 RUNGS: dict[str, Rung] = {
-    "batch-64": Rung(
-        "Batches of 64",
-        "Averaging the gradient over twice as many images makes each step less noisy.",
-        {"batch_size": 64},
-    ),
-    "no-dropout": Rung(
-        "No dropout",
-        "A network this small underfits, so it has no neurons to spare.",
-        {"dropout": 0.0},
-    ),
     "averaged": Rung(
         "Averaged weights",
         "An average over the last steps lies closer to the minimum that the steps circle around.",
-        {"ema_decay": 0.998},
+        {"ema_decay": 0.999},
     ),
-    "stretched": Rung(
-        "Stretched digits",
-        "Handwriting differs more in width than in size, so width and height are scaled "
-        "independently.",
-        {"augmentation": "stretch"},
-    ),
-    "plain-end": Rung(
-        "Plain images at the end",
-        "The last epochs train on images as they are in the test set, without augmentation.",
-        {"augment_fraction": 0.87},
+    "no-dropout": Rung(
+        "No dropout",
+        "A network this small underfits, so it has no activations to spare.",
+        {"dropout": 0.0},
     ),
     "muon": Rung(
         "Muon",
-        "Muon orthogonalises each update, so that all directions of a layer's weights learn.",
+        "Muon orthogonalises each update, so that all directions of a layer's weights learn. It "
+        "starts from He's initial weights, whose norm it keeps.",
         {"optimizer": "muon", "initialisation": "he", "momentum": 0.9},
+    ),
+    "batch-64": Rung(
+        "Batches of 64",
+        "The gradient of twice as many images is less noisy, and the run takes half as many steps. "
+        "The average is over the same images.",
+        {"batch_size": 64, "ema_decay": 0.998},
+    ),
+    "plain-end": Rung(
+        "Plain images at the end",
+        "The last two epochs train on images as they are in the test set, without augmentation.",
+        {"augment_fraction": 0.87},
+    ),
+    "stretched": Rung(
+        "Stretched digits",
+        "Nine of ten images are changed, with width and height scaled independently: more than the "
+        "labels alone can teach a network this small, and more for a teacher to explain.",
+        {"augmentation": "stretch-whole"},
     ),
     "distilled": Rung(
         "A teacher",
         "A larger network's predictions say more about an image than its label.",
-        {
-            "teacher": "teacher",
-            "teacher_share": 0.9,
-            "temperature": 2.0,
-            "augmentation": "stretch-whole",
-        },
+        {"teacher": "teacher", "teacher_share": 0.9, "temperature": 2.0},
     ),
 }
 

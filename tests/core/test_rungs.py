@@ -21,8 +21,11 @@ def differing(one: RunConfig, other: RunConfig) -> set[str]:
     return one.differences(other).keys() - unused
 
 
-def test_the_last_rung_before_the_teacher_trains_as_final_does():
-    assert differing(rung_config(BEFORE_TEACHER[-1]), RECIPES["final"].config) == set()
+def test_one_rung_before_the_teacher_trains_as_final_does():
+    same = [
+        name for name in BEFORE_TEACHER if not differing(rung_config(name), RECIPES["final"].config)
+    ]
+    assert len(same) == 1
     assert list(RUNGS)[: len(BEFORE_TEACHER)] == BEFORE_TEACHER
 
 
