@@ -146,7 +146,7 @@ def resolve_runtime(run_plan: Plan, data: Mnist, teacher: nn.Module | None = Non
         layout=layout,
         benchmarked=benchmarked,
         threads=threads,
-        workers=worker_count(device, cores, threads, layout) if on_cpu else 0,
+        workers=worker_count(device, cores, threads, layout, teacher is not None) if on_cpu else 0,
         teacher_precision=teacher_precision,
         parameters=run_plan.parameters,
         steps_per_epoch=-(-train_images // config.batch_size),
@@ -160,13 +160,17 @@ def resolve_runtime(run_plan: Plan, data: Mnist, teacher: nn.Module | None = Non
     )
 
 
-def worker_count(device: torch.device, cores: int, threads: int, layout: str) -> int:
+def worker_count(
+    device: torch.device, cores: int, threads: int, layout: str, has_teacher: bool = False
+) -> int:
     """Return the number of augmenting processes: at most one for a CPU, up to 8 for a GPU.
 
-    Beside a compiled step, which shares the cores with other work, there always is one.
+    Beside a compiled step, which shares the cores with other work, there always is one. With a
+    teacher there are as many as the run may use cores: the teacher, which computes in them, may
+    take longer than training, and one core would leave the others waiting.
     """
     if layout == "compiled":
-        return 1
+        return threads if has_teacher else 1
     if device.type == "cpu":
         return max(0, min(1, cores - threads))
     return max(0, min(MAX_GPU_WORKERS, cores - 1))

@@ -86,6 +86,7 @@ def test_cores_that_do_not_train_augment_and_a_gpu_gets_more_of_them(
 
 def test_beside_a_compiled_step_one_process_augments():
     assert runtime.worker_count(CPU, 2, 2, "compiled") == 1
+    assert runtime.worker_count(CPU, 4, 3, "compiled", has_teacher=True) == 3
 
 
 def test_a_device_that_is_not_there_is_named():
