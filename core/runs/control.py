@@ -130,6 +130,8 @@ def fork(
     folder: Path | None = None,
     *,
     owner: str | None = None,
+    title: str | None = None,
+    tags: tuple[str, ...] = (),
     limits: Limits | None = None,
 ) -> Run:
     """Create a run that starts from another run's weights, and records it as its parent.
@@ -140,7 +142,7 @@ def fork(
         changes: fields of the config that differ; the layers must stay the same.
         which: "last" or "best" weights of the parent, or the number of an epoch: those after it.
         folder: the checkpoints folder; None: `checkpoints_folder()`.
-        owner: as `create_run`.
+        owner, title, tags: as `create_run`.
         limits: limits of this machine; None: from the environment.
 
     Raises:
@@ -170,6 +172,8 @@ def fork(
         parent=origin,
         start=start.read_bytes(),
         owner=owner,
+        title=title,
+        tags=tags,
         folder=folder,
         limits=limits,
     )

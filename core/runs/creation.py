@@ -17,7 +17,7 @@ from core.runs.folders import checkpoints_folder, new_folder
 from core.runs.loading import find_teacher
 from core.runs.run import FORMAT, Run, check_notes_and_tags
 from core.runs.run_names import check_name, check_name_is_free
-from core.runs.run_schema import check_owner
+from core.runs.run_schema import check_owner, check_title
 from core.runs.store import open_run
 from core.training.plan import plan
 
@@ -35,6 +35,7 @@ def create_run(
     tags: tuple[str, ...] = (),
     group: str | None = None,
     owner: str | None = None,
+    title: str | None = None,
     folder: Path | None = None,
     limits: Limits | None = None,
 ) -> Run:
@@ -49,11 +50,13 @@ def create_run(
         notes, tags: the user's own text.
         group: name shared by runs that differ only in their seed.
         owner: the signed-in person who makes it; None: nobody is signed in.
+        title: how pages call it, in any script; None: by its name.
         folder: the checkpoints folder; None: `checkpoints_folder()`.
         limits: limits of this machine; None: from the environment.
 
     Raises:
-        RunError: the name or owner is invalid, the name is taken, or a teacher cannot be used.
+        RunError: the name, owner or title is invalid, the name is taken, or a teacher cannot be
+            used.
         LimitError: the run is larger than the limits allow, or there is no room for another run.
         UserError: the config cannot be trained.
     """
@@ -61,6 +64,7 @@ def create_run(
     check_name(name)
     check_notes_and_tags(notes, tags)
     check_owner(owner)
+    check_title(title)
     if group is not None:
         check_name(group)
     expected = weights.expected_tensors(plan(config, limits).rows)
@@ -78,6 +82,7 @@ def create_run(
         "tags": list(tags),
         "group": group,
         "owner": owner,
+        "title": title,
         "runtime": None,
         "test": None,
     }

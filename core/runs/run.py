@@ -71,6 +71,13 @@ class Run:
     """Name shared by runs that differ only in their seed."""
     owner: str | None = None
     """The signed-in person who made it; None: nobody was signed in."""
+    title: str | None = None
+    """How pages call it, in any script; None: by its name."""
+
+    @property
+    def label(self) -> str:
+        """How pages call it: its title, or its name."""
+        return self.title or self.name
 
     @property
     def last(self) -> EpochResult | None:
@@ -230,6 +237,7 @@ def _read_checked(folder: Path) -> Run:
         epochs=tuple(rows),
         group=values["group"],
         owner=values["owner"],
+        title=values["title"],
     )
 
 

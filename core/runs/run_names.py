@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from pathlib import Path
 
 from core.errors import RunError
 from core.runs.folders import checkpoints_folder, list_taken_names
 
+# Latin letters that Unicode does not decompose into a letter and an accent.
+_LATIN = str.maketrans(
+    {"ß": "ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "đ": "d"}
+    | {"Đ": "D", "ł": "l", "Ł": "L", "ı": "i", "ð": "d", "þ": "th"}
+)
+_MARKS = set(" -_.,'’()&+")  # in a title, besides letters and digits
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 # Windows reserves these for devices.
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
@@ -19,12 +26,7 @@ def check_name(name: str) -> str:
     Raises:
         RunError: the name could lead out of the folder, or some system cannot store it.
     """
-    if (
-        not isinstance(name, str)
-        or not _NAME.fullmatch(name)
-        or name.endswith(".")
-        or _RESERVED.fullmatch(name)
-    ):
+    if not isinstance(name, str) or not _is_name(name):
         raise RunError(
             f"{str(name)[:60]!r} cannot be a run's name; use up to 60 letters, digits, dots, "
             "dashes and underscores, beginning with a letter or digit."
@@ -33,9 +35,14 @@ def check_name(name: str) -> str:
 
 
 def find_free_name(wanted: str, folder: Path | None = None) -> str:
-    """Return a name that no run has: the wanted one made valid, with a number added if taken."""
+    """Return a name that no run has: the wanted one made valid, with a number added if taken.
+
+    Accents are removed; letters of other scripts than Latin are left out.
+    """
     taken = {name.lower() for name in list_taken_names(folder or checkpoints_folder())}
-    base = re.sub(r"[^A-Za-z0-9._-]+", "-", wanted).strip("-._")[:54].rstrip(".")
+    plain = unicodedata.normalize("NFKD", wanted.translate(_LATIN))
+    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    base = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("-._")[:54].rstrip(".")
     if not base or _RESERVED.fullmatch(base):
         base = "run"
     number, name = 1, base
@@ -43,6 +50,38 @@ def find_free_name(wanted: str, folder: Path | None = None) -> str:
         number += 1
         name = f"{base}-{number}"
     return check_name(name)
+
+
+def name_and_title(
+    text: str, prefix: str = "", folder: Path | None = None
+) -> tuple[str, str | None]:
+    """Return the name and the title of a run that somebody calls by a text.
+
+    Args:
+        text: a name, or letters and digits of any script, spaces, and marks as in names of people.
+        prefix: begins the name; empty: none.
+        folder: the checkpoints folder; None: `checkpoints_folder()`.
+
+    Returns:
+        The text itself and None, where it is a valid name; else a free name like it, and the text.
+
+    Raises:
+        RunError: the text holds other characters.
+    """
+    text = " ".join(text.split())
+    if prefix or not _is_name(text):
+        if not text or not all(map(_can_be_in_title, text)):
+            check_name(text)
+        return find_free_name(f"{prefix}-{text}" if prefix else text, folder), text
+    return text, None
+
+
+def _is_name(text: str) -> bool:
+    return bool(_NAME.fullmatch(text)) and not text.endswith(".") and not _RESERVED.fullmatch(text)
+
+
+def _can_be_in_title(character: str) -> bool:
+    return unicodedata.category(character)[0] in "LMN" or character in _MARKS
 
 
 def check_name_is_free(folder: Path, name: str) -> None:

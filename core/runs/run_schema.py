@@ -22,6 +22,7 @@ MAX_LR = 1e6
 MAX_NOTES = 10_000
 MAX_TAGS, MAX_TAG_LENGTH = 20, 40
 MAX_OWNER = 200
+MAX_TITLE = 60
 MAX_MESSAGE = 2_000
 WHICH_WEIGHTS = ("last", "best")
 EPOCH_WEIGHTS = "epoch"  # of a fork that starts from the weights after a certain epoch
@@ -57,6 +58,7 @@ TAGS = Field(
     items=Field("tag", str, min_length=1, max_length=MAX_TAG_LENGTH),
 )
 OWNER = Field("owner", str, min_length=1, max_length=MAX_OWNER, nullable=True)
+TITLE = Field("title", str, min_length=1, max_length=MAX_TITLE, nullable=True)
 _RUN = (
     Field("format", object, required=True),
     Field("created", str, max_length=60, required=True),
@@ -76,6 +78,7 @@ _RUN = (
     TAGS,
     Field("group", str, min_length=1, max_length=60, nullable=True),
     OWNER,
+    TITLE,
     Field(
         "test",
         dict,
@@ -166,6 +169,17 @@ def check_owner(owner: Any) -> str | None:
     """
     with raising(RunError):
         checked: str | None = OWNER.check(owner)
+    return checked
+
+
+def check_title(title: Any) -> str | None:
+    """Return how a run is called on pages, in any script; None: by its name.
+
+    Raises:
+        RunError: it is not text, or too long, or cannot be shown.
+    """
+    with raising(RunError):
+        checked: str | None = TITLE.check(title)
     return checked
 
 

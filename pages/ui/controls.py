@@ -90,12 +90,15 @@ _LINK_FORMS: dict[str, tuple[Callable[[str], Any], Callable[[Any], str]]] = {
 }
 
 
-def draw_config_controls(base: RunConfig, parent: str = "") -> RunConfig:
+def draw_config_controls(
+    base: RunConfig, parent: str = "", *, only: Collection[str] = ()
+) -> RunConfig:
     """Draw the controls, and return the config that they describe.
 
     Args:
         base: default values.
         parent: name of the run to fork, whose network cannot be changed; empty: none.
+        only: fields that have a control, the others keep the value of `base`; empty: all.
 
     Raises:
         ConfigError: the values contradict each other.
@@ -106,18 +109,23 @@ def draw_config_controls(base: RunConfig, parent: str = "") -> RunConfig:
         ("augmentation", PRESETS),
         ("schedule", SCHEDULES),
     ):
+        if only and name not in only:
+            continue
         values |= (
             _draw_locked_network(base, parent)
             if parent and name == "architecture"
             else _draw_named_choice(name, base, entries)
         )
-    used = rate_fields(values["schedule"])
-    for name in ("lr", "max_lr"):
-        values[name] = _draw_slider(name, base, disabled=name not in used)
-    values["batch_size"] = _draw_slider("batch_size", base)
-    values["epochs"] = _draw_slider("epochs", base)
-    with st.expander("More", key="train_more"):
-        for name in FIELDS:
+    used = rate_fields(values.get("schedule", base.schedule))
+    for name in ("lr", "max_lr", "batch_size", "epochs"):
+        if not only or name in only:
+            unused = name in ("lr", "max_lr") and name not in used
+            values[name] = _draw_slider(name, base, disabled=unused)
+    more = [name for name in FIELDS if name not in MAIN_FIELDS and (not only or name in only)]
+    if not more:
+        return base.changed(**values)
+    with st.container() if only else st.expander("More", key="train_more"):
+        for name in more:
             if _has_control(name, base, values, parent):
                 values[name] = (
                     _draw_teacher_control(base) if name == "teacher" else _draw_field(name, base)
@@ -194,7 +202,7 @@ def set_controls(config: RunConfig, keep: Collection[str] = ()) -> None:
 
 def _has_control(name: str, base: RunConfig, values: Mapping[str, Any], parent: str) -> bool:
     """Whether a field needs a control: it has none yet, and matters with the values so far."""
-    if name in (*MAIN_FIELDS, *(field for _, field in CUSTOM_ROWS.values())) or (
+    if name in (field for _, field in CUSTOM_ROWS.values()) or (
         parent and name == "initialisation"
     ):
         return False

@@ -40,6 +40,7 @@ SECTIONS = (
         "Understand",
         (
             ("pages/runs.py", "Runs", ":material/ssid_chart:"),
+            ("pages/board.py", "Board", ":material/leaderboard:"),
             ("pages/experiments.py", "Experiments", ":material/science:"),
             ("pages/mistakes.py", "Mistakes", ":material/rule:"),
             ("pages/draw.py", "Draw", ":material/draw:"),
@@ -53,7 +54,7 @@ SECTIONS = (
 # value into the link, under the widget's key, unless it is the default.
 KEPT: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 # Names in a link that stand for runs, which may be called "inf" or "1e999".
-NAME_KEYS = ("run", "other", "network", "fork")
+NAME_KEYS = ("run", "other", "network", "fork", "board", "prefix")
 # Names in a link of choices that need a value.
 CHOICE_KEYS = (
     "part",

@@ -11,6 +11,7 @@ from core.experiments.scores import TEST_IMAGES
 from core.experiments.statistics import wilson_interval
 from core.runs.progress import Progress
 from core.runs.run import Run
+from core.runs.waiting import Waiting
 from core.wording import plural
 
 Colour = Literal["blue", "gray", "orange", "green", "red"]
@@ -106,10 +107,24 @@ def format_remaining(seconds: float | None) -> str:
     return "" if seconds is None else f", about {format_duration(seconds)} left"
 
 
-def describe_progress(run: Run, progress: Progress) -> str:
-    """State or epoch of a run, with the remaining time, in one line."""
+def describe_waiting(waiting: Waiting) -> str:
+    """The place of a run in the queue, and when it will start: `Queued, 2 of 5, ...`."""
+    place = f"Queued, {waiting.place} of {waiting.total}"
+    if waiting.seconds is None:
+        return place
+    return f"{place}, starts in about {format_duration(waiting.seconds)}"
+
+
+def describe_progress(run: Run, progress: Progress, waiting: Waiting | None = None) -> str:
+    """State or epoch of a run, with the remaining time, in one line.
+
+    Args:
+        run: the run.
+        progress: how far it is.
+        waiting: of a queued run, its place in the queue, if that is known.
+    """
     if run.state == "queued":
-        return "Queued"
+        return "Queued" if waiting is None else describe_waiting(waiting)
     if run.is_live and not progress.step and not run.epochs:
         return capitalise(run.message or "starting")
     line = f"Epoch {min(max(progress.epoch, 1), progress.epochs)} of {progress.epochs}"

@@ -8,6 +8,7 @@ from core.runs import run_queue
 from core.runs.progress import estimate_progress
 from core.runs.run import Run
 from core.runs.store import list_runs
+from core.runs.waiting import estimate_waiting
 from pages.ui import words
 from pages.ui.controls import RUN
 from pages.ui.polling import poll
@@ -24,20 +25,20 @@ def draw_live_runs() -> None:
 def _draw_cards() -> None:
     run_queue.start_waiting()
     runs = {run.name: run for run in list_runs() if isinstance(run, Run)}
-    waiting = [runs[name] for name in run_queue.list_waiting() if name in runs]
-    live = [*(run for run in runs.values() if run.is_live), *waiting]
+    waiting = estimate_waiting(list(runs.values()))
+    live = [*(run for run in runs.values() if run.is_live), *(runs[name] for name in waiting)]
     for run in live:
         now, accuracy = estimate_progress(run), words.format_accuracy(run) if run.last else ""
         with st.container(border=True):
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.page_link(
                     "pages/train.py",
-                    label=f"**{escape_markdown(run.name)}**",
+                    label=f"**{escape_markdown(run.label)}**",
                     icon=words.state_badge(run.state)[1],
                     query_params={RUN: run.name},
                 )
                 st.space("stretch")
-                progress = escape_markdown(words.describe_progress(run, now))
+                progress = escape_markdown(words.describe_progress(run, now, waiting.get(run.name)))
                 st.markdown(f"{accuracy} :gray[{progress}]", width="content")
             st.progress(now.share)
     if live:

@@ -12,6 +12,7 @@ from core.errors import UserError
 from core.runs import run_queue, store
 from core.runs.progress import estimate_progress
 from core.runs.run import Run
+from core.runs.waiting import Waiting, estimate_waiting
 from pages.ui import access
 from pages.ui.polling import poll
 from pages.ui.runs.dialogs import add_message
@@ -38,13 +39,14 @@ def _poll_queue(listed: list[Run], shown: list[tuple[str, str, int]]) -> None:
     if _progress_of(runs) != shown:
         st.rerun()  # the table changes too
     by_name = {run.name: run for run in runs}
+    places = estimate_waiting(runs)
     waiting = [by_name[name] for name in run_queue.list_waiting() if name in by_name]
     st.header("Queue", anchor=False)
     for run in runs:
         if run.is_live:
-            _show_row(run, "training")
+            _show_row(run, "training", None)
     for place, run in enumerate(waiting):
-        with _show_row(run, f"{place + 1}."):
+        with _show_row(run, f"{place + 1}.", places.get(run.name)):
             _move_button(run.name, "arrow_upward", "Move up", place - 1, place == 0)
             _move_button(
                 run.name, "arrow_downward", "Move down", place + 1, place == len(waiting) - 1
@@ -63,12 +65,12 @@ def _progress_of(runs: Sequence[Run]) -> list[tuple[str, str, int]]:
     return [(run.name, run.state, len(run.epochs)) for run in runs]
 
 
-def _show_row(run: Run, place: str) -> DeltaGenerator:
+def _show_row(run: Run, place: str, waiting: Waiting | None) -> DeltaGenerator:
     row = st.container(border=True, horizontal=True, vertical_alignment="center", gap="small")
-    status = escape_markdown(describe_progress(run, estimate_progress(run)))
+    status = escape_markdown(describe_progress(run, estimate_progress(run), waiting))
     with row:
         st.markdown(
-            f":gray[{place}] **{escape_markdown(run.name)}** :gray[:small[{status}]]",
+            f":gray[{place}] **{escape_markdown(run.label)}** :gray[:small[{status}]]",
             width="stretch",
         )
     return row

@@ -14,7 +14,8 @@ from core.recipes import RECIPES
 from core.runs import control, run_queue
 from core.runs.progress import estimate_progress
 from core.runs.run import DamagedRun, Run, describe_start
-from core.runs.store import open_run
+from core.runs.store import list_runs, open_run
+from core.runs.waiting import Waiting, estimate_waiting
 from pages.ui import access, words
 from pages.ui.components.accessibility import announce
 from pages.ui.controls import DEFAULT_RECIPE, field_label
@@ -126,6 +127,8 @@ def _draw_head(run: Run, bar: DeltaGenerator, others: Sequence[str]) -> Run | No
     now = estimate_progress(run)
     colour, icon = words.state_badge(run.state)
     with bar:
+        if run.title:
+            st.markdown(f"**{escape_markdown(run.title)}**", width="content")
         st.badge(run.state, icon=icon, color=colour)
         if overview.reaches_goal(run):
             st.badge("goal reached", icon=":material/flag:", color="green")
@@ -133,7 +136,7 @@ def _draw_head(run: Run, bar: DeltaGenerator, others: Sequence[str]) -> Run | No
         draw_action_buttons(run)
     st.progress(
         now.share if run.state != "finished" else 1.0,
-        text=escape_markdown(words.describe_progress(run, now)),
+        text=escape_markdown(words.describe_progress(run, now, _find_waiting(run))),
     )
     if run.state in ("failed", "diverged", "crashed"):
         st.error(escape_markdown(run.message or run.state), icon=":material/error:")
@@ -143,6 +146,14 @@ def _draw_head(run: Run, bar: DeltaGenerator, others: Sequence[str]) -> Run | No
     with metrics:
         figures.draw_figures(figures.run_figures(run, baseline), baseline.name if baseline else "")
     return baseline
+
+
+def _find_waiting(run: Run) -> Waiting | None:
+    """The place of a queued run in the queue."""
+    if run.state != "queued":
+        return None
+    runs = [other for other in list_runs() if isinstance(other, Run)]
+    return estimate_waiting(runs).get(run.name)
 
 
 def _draw_rate_control(run: Run) -> None:

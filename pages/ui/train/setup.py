@@ -7,7 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.charts import training as charts
 from core.config import RunConfig
-from core.errors import UserError
+from core.errors import RunError, UserError
 from core.models.architectures import rows_of
 from core.models.summary import summarise
 from core.recipes import RECIPES
@@ -18,9 +18,10 @@ from pages.ui import access, tables
 from pages.ui.components.chart import draw_chart
 from pages.ui.controls import draw_config_controls, sync_rows_with_link
 from pages.ui.terms import explain
-from pages.ui.train import fork
+from pages.ui.train import fork, lesson
 from pages.ui.train.actions import NEXT
 from pages.ui.train.figures import Figure, draw_figures
+from pages.ui.train.lesson import Lesson
 from pages.ui.train.recipes import draw_recipe_control
 from pages.ui.words import escape_markdown, plural
 
@@ -32,25 +33,31 @@ def draw_setup(bar: DeltaGenerator) -> None:
         bar: container for the name and the start button.
     """
     parent = fork.open_fork_parent()
+    plan = lesson.open_lesson()
     sync_rows_with_link(locked=parent is not None)
     left, right = st.columns([2, 3], gap="large")
     with left:
+        lesson.draw_lesson(plan)
         try:
             if parent is None:
-                recipe = draw_recipe_control()
-                config = draw_config_controls(RECIPES[recipe].config)
+                recipe = plan.recipe or draw_recipe_control()
+                base = plan.fix(RECIPES[recipe].config)
+                config = draw_config_controls(base, only=plan.controls)
             else:
                 fork.draw_fork_notice(parent)
-                config = draw_config_controls(parent.config, parent.name)
+                base = plan.fix(parent.config)
+                config = draw_config_controls(base, parent.name, only=plan.controls)
         except UserError as error:
             st.error(escape_markdown(str(error)))
             return
-    default_name = run_names.find_free_name(f"{parent.name}-fork" if parent else f"my-{recipe}")
+    wanted = plan.prefix or (f"{parent.name}-fork" if parent else f"my-{recipe}")
+    default_name = run_names.find_free_name(wanted)
     with bar:
         st.space("stretch")
         name = st.text_input(
             "Name",
-            placeholder=default_name,
+            st.session_state.get(lesson.PUPIL, "") if plan.prefix else "",
+            placeholder="Your name" if plan.asks_name else default_name,
             key="train_name",
             max_chars=60,
             width=220,
@@ -64,26 +71,43 @@ def draw_setup(bar: DeltaGenerator) -> None:
             disabled=bool(refusal),
             help=refusal or None,
         )
+        lesson.draw_link_menu(config, None if parent else recipe, parent)
     with right:
         if pressed:
-            _start(config, name.strip() or default_name, parent, None if parent else recipe)
+            _start(config, name.strip(), default_name, parent, None if parent else recipe, plan)
         _preview(config)
 
 
-def _start(config: RunConfig, name: str, parent: Run | None, recipe: str | None) -> None:
+def _start(
+    config: RunConfig,
+    text: str,
+    default_name: str,
+    parent: Run | None,
+    recipe: str | None,
+    plan: Lesson,
+) -> None:
     """Create the run that the controls describe, add it to the queue, and show it."""
     try:
         access.check_create()
+        if plan.asks_name and not text:
+            raise RunError("Enter your name first, beside Start.")
+        name, title = run_names.name_and_title(text, plan.prefix) if text else (default_name, None)
         owner = access.owner_name()
         if parent is None:
-            run = creation.create_run(config, name, recipe=recipe, owner=owner)
+            run = creation.create_run(
+                config, name, recipe=recipe, owner=owner, title=title, tags=plan.tags
+            )
         else:
             access.check_change_runs([parent.name])
-            run = control.fork(parent.name, name, config.to_dict(), owner=owner)
+            run = control.fork(
+                parent.name, name, config.to_dict(), owner=owner, title=title, tags=plan.tags
+            )
         run_queue.submit(run.name)
     except UserError as error:
         st.error(escape_markdown(str(error)), icon=":material/error:")
     else:
+        if plan.prefix:
+            st.session_state[lesson.PUPIL] = text
         st.session_state[NEXT] = run.name
         st.rerun()
 

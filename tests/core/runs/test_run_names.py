@@ -69,7 +69,9 @@ def test_a_free_name_counts_up(tiny):
     creation.create_run(tiny, "final")
     creation.create_run(tiny, "Final-2")
     assert run_names.find_free_name("final") == "final-3"
-    assert run_names.find_free_name("Größe: 5 / x") == "Gr-e-5-x"
+    assert run_names.find_free_name("Größe: 5 / x") == "Grosse-5-x"
+    assert run_names.find_free_name("class-Ada Łović") == "class-Ada-Lovic"
+    assert run_names.find_free_name("class-Анна") == "class"
 
 
 def test_names_are_unique_in_any_case(tiny):
