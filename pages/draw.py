@@ -6,7 +6,7 @@ from core.errors import UserError
 from core.runs.run import Run
 from pages.ui import checkpoints
 from pages.ui.components.readout import show_readout
-from pages.ui.draw.networks import predict_digit, select_network
+from pages.ui.draw.networks import BESIDE, NETWORK, predict_digit, select_network
 from pages.ui.draw.number import show_number
 from pages.ui.draw.sources import select_source, show_subject
 from pages.ui.draw.subject import PAD, Subject
@@ -71,4 +71,6 @@ def show_drawing(runs: dict[str, Run]) -> None:
 
 
 page("Draw", "Draw a digit and watch networks classify it.", style="draw/draw.css")
-show_drawing({run.name: run for run in checkpoints.trained_runs()})
+linked = {st.session_state.get(NETWORK), *st.session_state.get(BESIDE, [])}
+linked |= {st.query_params.get(NETWORK), *st.query_params.get_all(BESIDE)}
+show_drawing({run.name: run for run in checkpoints.listed_runs(filter(None, linked))})

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.experiments import overview
+from core.experiments.overview import SweepRuns
 from core.runs import run_queue, store
 from core.runs.run import DamagedRun, Run
 from pages.ui.frame import page
@@ -12,6 +13,7 @@ from pages.ui.runs.compare import draw_curves, show_comparison
 from pages.ui.runs.group import show_group
 from pages.ui.runs.queue import show_queue
 from pages.ui.runs.run import show_run
+from pages.ui.runs.sweep import show_sweep
 from pages.ui.runs.table import draw_table, filter_runs, select_entries
 from pages.ui.runs.uploads import show_damaged, show_import
 
@@ -33,7 +35,7 @@ def show_runs(runs: list[Run]) -> None:
     matching = filter_runs(runs)
     above = st.container()
     # Before the table, which marks the selected rows.
-    selected = select_entries([*runs, *overview.find_groups(runs)])
+    selected = select_entries([*runs, *overview.find_groups(runs), *overview.find_sweeps(runs)])
     with above:
         if matching:
             draw_table(matching)
@@ -44,6 +46,8 @@ def show_runs(runs: list[Run]) -> None:
         if len(selected) == 1:
             if isinstance(selected[0], Run):
                 show_run_or_damage(selected[0], runs)
+            elif isinstance(selected[0], SweepRuns):
+                show_sweep(selected[0])
             else:
                 show_group(selected[0])
     # The chart's bound widgets stay in one place: a widget that moves is dropped from the link.

@@ -5,6 +5,8 @@ import streamlit as st
 from core.errors import UserError
 from core.reports import story
 from core.runs.run import Run
+from pages.ui.components.copy_link import draw_copy_link
+from pages.ui.components.remote import listen_to_remote
 from pages.ui.frame import KEPT, page
 from pages.ui.story.steps import STEPS, draw_end, draw_goal
 from pages.ui.words import capitalise, escape_markdown
@@ -97,6 +99,7 @@ with bar:
         disabled=at == len(path) - 1,
         help="Shortcut: right arrow key.",
     )
+    draw_copy_link("story_copy_link")
 with st.container(key="story"):
     if chapter == GOAL:
         draw_goal()
@@ -105,3 +108,4 @@ with st.container(key="story"):
     else:
         earlier = [other for other in story.CHAPTERS[: story.CHAPTERS.index(name)] if other in runs]
         STEPS[step](runs[name], runs[earlier[-1]] if earlier else None)
+listen_to_remote(back="story_back", next="story_next")

@@ -25,6 +25,7 @@ _ROW = 34  # height of a group's row
 _BOTTOM = 4  # padding below a chart
 _DIFFERENCE_HEIGHT = 84
 _DIFFERENCE_Y = 44  # of the point and its interval, from the top of the chart
+_LABEL_LINE = 16  # from one line of labels to the next
 _LABEL_Y = 8  # of labels, from the top of the chart
 
 _DIFFERENCE_TITLE = "difference of accuracies, percentage points"
@@ -172,6 +173,7 @@ def lr_range_chart(
     suggested_lr: float | None = None,
     lr_at_minimum: float | None = None,
     domain: tuple[float, float] = (1e-4, 10.0),
+    own: tuple[str, float] | None = None,
 ) -> alt.LayerChart:
     """The loss against the rising learning rate, raw and smoothed, with the suggestion.
 
@@ -180,6 +182,7 @@ def lr_range_chart(
         suggested_lr: the suggested learning rate, or None.
         lr_at_minimum: the learning rate with the lowest smoothed loss, or None.
         domain: the first and the last planned learning rate.
+        own: name and peak learning rate of the set-up that was tested; None: not marked.
     """
     top = 1.25 * (frame["smoothed"].max() if len(frame) else 2.5)
     x = alt.X(
@@ -206,16 +209,17 @@ def lr_range_chart(
         .mark_line(strokeWidth=2.25, color=PALETTE[0], clip=True)
         .encode(x=x, y=alt.Y("smoothed:Q", scale=y["scale"], title=None), tooltip=tips),
     ]
-    for lr, label, colour in (
-        (lr_at_minimum, "minimum", QUIET),
-        (suggested_lr, f"suggested: {suggested_lr:g}" if suggested_lr else "", PALETTE[2]),
+    for lr, label, colour, line in (
+        (lr_at_minimum, "minimum", QUIET, 0),
+        (suggested_lr, f"suggested: {suggested_lr:g}" if suggested_lr else "", PALETTE[2], 0),
+        (own[1] if own else None, f"{own[0]}: {own[1]:g}" if own else "", PALETTE[1], 1),
     ):
-        if lr is not None:
+        if lr is not None and domain[0] <= lr <= domain[1]:
             text = alt.Chart(pd.DataFrame({"lr": [lr], "label": [label]}))
             layers += [
                 dotted_line(x, "lr", lr, colour),
                 text.mark_text(align="right", dx=-6, color=colour, fontSize=12).encode(
-                    x=x, y=alt.value(_LABEL_Y), text="label:N"
+                    x=x, y=alt.value(_LABEL_Y + line * _LABEL_LINE), text="label:N"
                 ),
             ]
     return layer_chart(layers, HEIGHT + 60, bottom=_BOTTOM)

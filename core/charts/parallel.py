@@ -66,11 +66,17 @@ def parallel_chart(
     drawn.append(_Axis(title, _range(list(frame[measure]))))
     points = pd.DataFrame(
         [
-            {"run": row["run"], "axis": number, "y": y, "measure": row[measure], "settings": words}
+            {
+                "run": row["run"],
+                "axis": number,
+                "y": height,
+                "measure": row[measure],
+                "settings": words,
+            }
             for row in frame.to_dict("records")
             for words in [", ".join(f"{name} {row[name]}" for name in axes)]
             for number, (axis, name) in enumerate(zip(drawn, columns, strict=True))
-            if (y := axis.position(row[name])) is not None
+            if (height := axis.position(row[name])) is not None
         ],
         columns=["run", "axis", "y", "measure", "settings"],
     )

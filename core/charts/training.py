@@ -37,6 +37,7 @@ _WHOLE_LOSS_TICKS = [0, 0.5, 1, 1.5, 2, 2.3, 5, 10]
 _LOSS_TICKS = [10, 3, 1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001]
 _MAX_MARKED = 40  # epochs up to which each has a visible point
 _MAX_POINTS = 400  # of a curve by steps
+SMOOTHING = 1 / 40  # share of a curve by steps that its moving average spans
 
 
 def accuracy_chart(
@@ -93,6 +94,7 @@ def loss_chart(
     batches: pd.DataFrame | None = None,
     behind: pd.DataFrame | None = None,
     whole: bool = False,
+    smoothing: float = SMOOTHING,
 ) -> alt.LayerChart:
     """Mean loss by epoch, with the loss of batches and its moving average.
 
@@ -106,6 +108,7 @@ def loss_chart(
         behind: like frame, for another run, drawn in grey.
         whole: whether a linear axis shows all of learning, from the loss of guessing down to 0,
             instead of a logarithmic one.
+        smoothing: share of the batches that the moving average spans, 0 to 1.
     """
     frame, batches, behind = (
         part if part is None else part.assign(loss=part["loss"].clip(lower=_LOSS_MINIMA[-1]))
@@ -136,7 +139,7 @@ def loss_chart(
     ]
     layers = []
     if batches is not None and len(batches):
-        layers += _batch_curves(batches[["epoch", "loss"]], y, x, run_colour(run))
+        layers += _batch_curves(batches[["epoch", "loss"]], y, x, run_colour(run), smoothing)
     if behind is not None:
         layers += _curves(behind, y, x, QUIET, tips, epochs)
     return layer_chart([*layers, *_curves(frame, y, x, run_colour(run), tips, epochs)])
@@ -205,9 +208,14 @@ def planned_rates(config: RunConfig, steps: int) -> pd.DataFrame:
     )
 
 
-def smooth(batches: pd.DataFrame) -> pd.DataFrame:
-    """Return the centred moving average of the loss of batches, which does not lag behind."""
-    window = max(1, len(batches) // 40) | 1
+def smooth(batches: pd.DataFrame, share: float = SMOOTHING) -> pd.DataFrame:
+    """Return the centred moving average of the loss of batches, which does not lag behind.
+
+    Args:
+        batches: rows in order, with the column loss.
+        share: of the rows that the average spans; 0: no average.
+    """
+    window = max(1, round(len(batches) * share)) | 1
     return batches.assign(loss=batches["loss"].rolling(window, center=True, min_periods=1).mean())
 
 
@@ -220,7 +228,9 @@ def _groups(rows: int, groups: int) -> pd.Index:
     return pd.RangeIndex(rows) * groups // rows
 
 
-def _batch_curves(batches: pd.DataFrame, y: alt.Y, x: alt.X, colour: str) -> list[alt.Chart]:
+def _batch_curves(
+    batches: pd.DataFrame, y: alt.Y, x: alt.X, colour: str, smoothing: float
+) -> list[alt.Chart]:
     """The loss of batches as a line, or as a band if there are many, and its moving average."""
     if len(batches) <= _MAX_POINTS:
         line = alt.Chart(batches).mark_line(strokeWidth=1, opacity=0.3, color=colour, clip=True)
@@ -236,7 +246,7 @@ def _batch_curves(batches: pd.DataFrame, y: alt.Y, x: alt.X, colour: str) -> lis
             .mark_area(opacity=0.22, color=colour, clip=True)
             .encode(x=x, y=alt.Y("maximum:Q", scale=y["scale"], title=None), y2="minimum:Q")
         )
-    average = alt.Chart(smooth(downsample(batches)))
+    average = alt.Chart(smooth(downsample(batches), smoothing))
     average = average.mark_line(strokeWidth=1, opacity=0.8, color=colour, clip=True)
     return [raw, average.encode(x=x, y=y)]
 

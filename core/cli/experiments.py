@@ -27,10 +27,13 @@ from core.errors import DataError, UserError, listed
 from core.experiments import comparison, lr_range, lr_range_job, repeats
 from core.experiments.repeats import Group
 from core.exports import export as exports
+from core.exports import tensorboard
 from core.recipes import recipe
 from core.runs import loading, run_queue, store, weights
+from core.runs.run import Run
 from core.training.plan import plan
 
+TENSORBOARD = "tensorboard"
 RunOrGroup = Annotated[
     str, typer.Argument(metavar="RUN", help="Name of a run or a group.", show_default=False)
 ]
@@ -48,10 +51,26 @@ def register(app: typer.Typer) -> None:
 
 
 def train_group(
-    config: RunConfig, name: str, count: int, recipe_name: str | None, detach: bool, json_: bool
+    config: RunConfig,
+    name: str,
+    count: int,
+    recipe_name: str | None,
+    first: str | None,
+    detach: bool,
+    json_: bool,
 ) -> None:
-    """Train a config with several seeds, and print the accuracy of the group."""
-    run_group(repeats.create(config, name, count, recipe=recipe_name), detach, json_)
+    """Train a config with several seeds, and print the accuracy of the group.
+
+    Args:
+        config: the config.
+        name: of the group.
+        count: number of runs.
+        recipe_name: the recipe that the config came from.
+        first: an existing run with this config that becomes the first one; None: all are new.
+        detach, json_: as of `run_group`.
+    """
+    group = repeats.create(config, name, count, recipe=recipe_name, first=first)
+    run_group(group, detach, json_)
 
 
 def run_group(group: Group, detach: bool, json_: bool) -> None:
@@ -227,8 +246,9 @@ def export(
         str,
         typer.Option(
             "--format",
-            metavar="|".join(exports.FORMATS),
-            help="ONNX, torch.export program, or a Python script that trains the run again.",
+            metavar="|".join([*exports.FORMATS, TENSORBOARD]),
+            help="ONNX, torch.export program, a Python script that trains the run again, or the "
+            "curves as events for TensorBoard.",
         ),
     ] = "onnx",
     output: Annotated[
@@ -248,9 +268,13 @@ def export(
     Before it is written, the file is loaded and its outputs on test images are compared with those
     of the run.
     """
-    if format_ not in exports.FORMATS:
-        raise UserError(f"unknown format {format_[:40]!r}; choose {listed(exports.FORMATS)}.")
+    if format_ not in (*exports.FORMATS, TENSORBOARD):
+        formats = listed([*exports.FORMATS, TENSORBOARD])
+        raise UserError(f"unknown format {format_[:40]!r}; choose {formats}.")
     opened = store.open_run(run)
+    if format_ == TENSORBOARD:
+        _export_events(opened, output, force, json_)
+        return
     opened.weights_path(which)
     if output is not None:
         check_output(output, force)
@@ -268,6 +292,21 @@ def export(
         },
         f"{run} is exported to {target} ({len(exported.data) / 1e3:,.1f} kB). "
         f"{exported.check.summary}",
+        json_,
+    )
+
+
+def _export_events(run: Run, output: Path | None, force: bool, json_: bool) -> None:
+    """Write a run's events, by default into a folder of its own below `tensorboard`."""
+    target = output or Path(TENSORBOARD, run.name, f"{run.name}{tensorboard.EXTENSION}")
+    if output is None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    data = tensorboard.write_events(run)
+    write_output(target, data, force)
+    print_result(
+        {"run": run.name, "format": TENSORBOARD, "file": str(target), "bytes": len(data)},
+        f"{run.name} is exported to {target} ({len(data) / 1e3:,.1f} kB). To see it: "
+        f"tensorboard --logdir {TENSORBOARD if output is None else target.parent}",
         json_,
     )
 

@@ -78,6 +78,15 @@ def train(
             min=1,
         ),
     ] = 1,
+    first: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="With --repeats: an existing run that becomes the first of them; the others have "
+            "its settings.",
+            show_default=False,
+        ),
+    ] = None,
     detach: Detach = False,
     json_: Json = False,
 ) -> None:
@@ -85,9 +94,11 @@ def train(
 
     Ctrl-C stops the run; `resume` continues it.
     """
+    if first is not None:
+        config, recipe_name = _settings_of_first(first, config, count, recipe_name)
     if count > 1:
         group = name or repeats.find_free_name(recipe_name or config.architecture)
-        experiment_commands.train_group(config, group, count, recipe_name, detach, json_)
+        experiment_commands.train_group(config, group, count, recipe_name, first, detach, json_)
         return
     run = creation.create_run(
         config,
@@ -102,6 +113,18 @@ def train(
         print_result(values, watch.describe_start(run), json_)
         return
     watch.show_training(run.name, json_)
+
+
+def _settings_of_first(
+    name: str, config: RunConfig, count: int, recipe_name: str | None
+) -> tuple[RunConfig, str | None]:
+    """Return the config and recipe of the run that the repeats begin with."""
+    if count < 2:
+        raise UserError("--first needs --repeats: the number of runs, with the existing one.")
+    if recipe_name or config != RunConfig():
+        raise UserError("--first takes all settings from the run; leave out the other options.")
+    run = store.open_run(name)
+    return run.config, run.recipe
 
 
 @app.command()

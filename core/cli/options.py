@@ -13,15 +13,17 @@ import typer
 from core import aliases
 from core.cli.output import print_message
 from core.config import FIELDS, RunConfig, parse
-from core.errors import ConfigError
-from core.json_input import parse_json, read_json_file
+from core.errors import ConfigError, UserError
+from core.json_input import MAX_BYTES, parse_json, read_json_file
 from core.recipes import RECIPES, recipe
+from core.regular_files import read_regular_file
+from core.runs.config_file import parse_config
 from core.schema import Field, raising, shown
 from core.training.effects import unused_fields
 
 
 def with_config(command: Callable[..., None]) -> Callable[..., None]:
-    """Add `--recipe` and an option per field of RunConfig to a command.
+    """Add `--recipe`, `--config` and an option per field of RunConfig to a command.
 
     Args:
         command: Takes `recipe_name` (str or None) and `config` (RunConfig), and its own options.
@@ -36,13 +38,34 @@ def with_config(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def wrapped(**values: Any) -> None:
         changes = _pop_changes(values)
+        file = values.pop("config_file")
+        if file is not None and values["recipe_name"]:
+            raise UserError("name a recipe or a config file to start from, not both.")
         base = recipe(values["recipe_name"]).config if values["recipe_name"] else RunConfig()
+        if file is not None:
+            base = _read_config(file)
         config = base.changed(**changes)
         warn_unused(config, changes)
         command(config=config, **values)
 
+    config_file = inspect.Parameter(
+        "config_file",
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[
+            Path | None,
+            typer.Option(
+                "--config",
+                metavar="FILE",
+                help="Start from a config as JSON, as `config RUN` writes it.",
+                show_default=False,
+            ),
+        ],
+    )
     own = _own_parameters(command, "recipe_name", "config")
-    _set_signature(wrapped, [*own, recipe_name, *_config_parameters(show_defaults=True)])
+    _set_signature(
+        wrapped, [*own, recipe_name, config_file, *_config_parameters(show_defaults=True)]
+    )
     return wrapped
 
 
@@ -62,6 +85,19 @@ def with_changes(command: Callable[..., None]) -> Callable[..., None]:
     own = _own_parameters(command, "changes")
     _set_signature(wrapped, [*own, *_config_parameters(show_defaults=False)])
     return wrapped
+
+
+def _read_config(path: Path) -> RunConfig:
+    """Read a config file.
+
+    Raises:
+        ConfigError: it cannot be read, or describes no config.
+    """
+    try:
+        data = read_regular_file(path, MAX_BYTES)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
+    return parse_config(data, shown(str(path)))
 
 
 def recipe_option() -> Any:

@@ -96,7 +96,8 @@ def print_table(
     """
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in titles:
-        table.add_column(title, justify="left" if title in left else "right")
+        # A narrow terminal breaks long names into lines; two names never end in the same "…".
+        table.add_column(title, justify="left" if title in left else "right", overflow="fold")
     for row in rows:
         table.add_row(*(Text(plain(cell).replace("\n", " ")) for cell in row))
     # In a file or a pipe, a row stays on one line.

@@ -1,4 +1,4 @@
-"""Commands that delete, restore, export and import runs."""
+"""Commands that delete, restore, export and import runs and their configs."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from core.cli.output import (
     check_output,
     confirm,
     print_result,
+    print_text,
     write_output,
 )
 from core.cli.watch import print_run
 from core.errors import LimitError, RunError, UserError
 from core.runs import archive, conversion, folders, store, trash
+from core.runs.config_file import write_config
 
 
 def register(app: typer.Typer) -> None:
@@ -29,6 +31,7 @@ def register(app: typer.Typer) -> None:
         ("delete", delete),
         ("bin", bin_),
         ("restore", restore),
+        ("config", config),
         ("export-run", export_run),
         ("import-run", import_run),
         ("convert", convert),
@@ -111,6 +114,28 @@ def restore(
     """Restore a run from the bin."""
     restored = trash.restore(trash.find_latest(run).key, name)
     print_run(restored, f"{restored.name} is restored.", json_)
+
+
+def config(
+    run: RunName,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="File to write. [default: print]", show_default=False),
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Print the config of a run as JSON.
+
+    `train --config FILE` trains it again, here or on another machine.
+    """
+    if output is not None:
+        check_output(output, force)
+    text = write_config(store.open_run(run).config)
+    if output is None:
+        print_text(text.rstrip("\n"))
+        return
+    write_output(output, text.encode(), force)
+    print_text(f"The config of {run} is written to {output}.")
 
 
 def export_run(

@@ -22,7 +22,7 @@ from core.cli.output import (
     print_text,
 )
 from core.errors import UserError
-from core.runs import control, folders, run_names, run_queue, store
+from core.runs import control, folders, listing, run_names, run_queue, store
 from core.runs.run import Run, describe_start
 
 
@@ -46,6 +46,14 @@ def runs(
     groups: Annotated[
         bool, typer.Option("--groups", help="List groups of repeats instead.")
     ] = False,
+    find: Annotated[
+        str,
+        typer.Option(
+            metavar="TEXT",
+            help="List the runs with these words in name, tags, recipe or network that meet these "
+            "conditions, such as 'max_lr > 0.1 optimizer = sgd'.",
+        ),
+    ] = "",
     json_: Json = False,
 ) -> None:
     """List the runs, newest first."""
@@ -56,10 +64,15 @@ def runs(
         experiment_commands.show_groups(json_)
         return
     listed = store.list_runs()
+    if find:
+        matching = listing.filter_runs((run for run in listed if isinstance(run, Run)), find)
+        listed = [*matching]
     if json_:
         print_json([watch.run_to_dict(run) for run in listed])
     elif listed:
         watch.print_runs(listed)
+    elif find:
+        print_text("No run matches.")
     else:
         print_text("No runs yet. To start: python -m core train --recipe final --name my-first")
 

@@ -153,6 +153,7 @@ def run_to_dict(run: Run | DamagedRun) -> dict[str, Any]:
         "notes": run.notes,
         "tags": list(run.tags),
         "group": run.group,
+        "title": run.title,
     }
 
 

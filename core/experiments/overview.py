@@ -1,4 +1,4 @@
-"""Runs and groups in one list: a group is one entry, represented by its mean.
+"""Runs, groups and sweeps in one list: a group is represented by its mean, a sweep by its best run.
 
 Must not import torch.
 """
@@ -6,6 +6,7 @@ Must not import torch.
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,8 +21,31 @@ from core.runs import listing
 from core.runs.run import Run
 from core.training.results import EpochResult
 
-Entry = Run | Group
-_GROUP = " (group)"  # no run's name can end like this
+# No run's name can end like these.
+_GROUP, _SWEEP = " (group)", " (sweep)"
+_TRIAL = re.compile(r"-\d{3}(-\d+)?")  # how a run's name goes on after its sweep's
+
+
+@dataclass(frozen=True)
+class SweepRuns:
+    """The runs of a sweep: tagged with its name, and named after it and their slot."""
+
+    name: str
+    runs: tuple[Run, ...]
+    """The most accurate in validation first; those without an epoch last."""
+
+    @property
+    def best(self) -> Run:
+        """The most accurate run; it was chosen by its accuracy, which is optimistic therefore."""
+        return self.runs[0]
+
+    @property
+    def finished(self) -> tuple[Run, ...]:
+        """The finished runs."""
+        return tuple(run for run in self.runs if run.state == "finished")
+
+
+Entry = Run | Group | SweepRuns
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +61,27 @@ class AccuracyEstimate:
 
 
 def entry_key(entry: Entry) -> str:
-    """The key that identifies an entry in a link. A group's key is never a run's name."""
-    return entry.name if isinstance(entry, Run) else entry.name + _GROUP
+    """The key that identifies an entry in a link. Only a run's key is a run's name."""
+    if isinstance(entry, Run):
+        return entry.name
+    return entry.name + (_GROUP if isinstance(entry, Group) else _SWEEP)
 
 
 def runs_of(entry: Entry) -> tuple[Run, ...]:
-    """The runs of an entry."""
+    """The runs of an entry; the first one has its size and settings."""
     return (entry,) if isinstance(entry, Run) else entry.runs
 
 
 def scored_runs(entry: Entry) -> tuple[Run, ...]:
     """The runs that an entry's accuracy is computed from.
 
-    Of a group, its finished runs; a single run counts once it has completed an epoch.
+    Of a group, its finished runs; of a sweep, its best run; a single run counts once it has
+    completed an epoch.
     """
     if isinstance(entry, Group):
         return entry.finished
-    return (entry,) if entry.epochs else ()
+    run = entry.best if isinstance(entry, SweepRuns) else entry
+    return (run,) if run.epochs else ()
 
 
 def find_groups(runs: Iterable[Run]) -> list[Group]:
@@ -61,22 +89,53 @@ def find_groups(runs: Iterable[Run]) -> list[Group]:
     return [group for group in groups_of(runs) if len(group.runs) > 1 and not group.differing]
 
 
+def find_sweeps(runs: Iterable[Run]) -> list[SweepRuns]:
+    """The sweeps of at least two runs, in order of appearance."""
+    members: dict[str, list[Run]] = {}
+    for run in runs:
+        for tag in run.tags:
+            if run.name.startswith(tag) and _TRIAL.fullmatch(run.name, len(tag)):
+                members.setdefault(tag, []).append(run)
+                break
+    return [
+        SweepRuns(name, tuple(sorted(trials, key=_trial_key)))
+        for name, trials in members.items()
+        if len(trials) > 1
+    ]
+
+
+def _trial_key(run: Run) -> tuple[float, int, str]:
+    return (-run.last.val_accuracy if run.last else 1.0, run.parameters, run.name)
+
+
+def hide_trials(runs: Sequence[Run], keep: Iterable[str] = ()) -> list[Run]:
+    """Leave out the runs of sweeps, apart from the best one of each.
+
+    Args:
+        runs: the runs.
+        keep: names of runs that stay.
+    """
+    hidden = {run.name for sweep in find_sweeps(runs) for run in sweep.runs[1:]} - set(keep)
+    return [run for run in runs if run.name not in hidden]
+
+
 def fold_groups(
     runs: Sequence[Run], matching: Sequence[Run], order: str, expanded: bool = False
 ) -> list[Entry]:
-    """List the matching runs, with one entry for each group that has a matching run.
+    """List the matching runs, with one entry for each group or sweep that has a matching run.
 
     Args:
-        runs: all runs, from which groups are formed.
+        runs: all runs, from which groups and sweeps are formed.
         matching: the runs to list.
-        order: one of `listing.SORT_KEYS`. A group is sorted by the mean of its finished runs' keys
+        order: as `listing.sort_key`. A group is sorted by the mean of its finished runs' keys
             ("newest": by its newest finished run; "name": by its own name).
-        expanded: whether the matching runs of a group follow it.
+        expanded: whether the matching runs of a group or sweep follow it.
     """
-    group_of = {run.name: group for group in find_groups(runs) for run in group.runs}
+    folds: list[Group | SweepRuns] = [*find_sweeps(runs), *find_groups(runs)]
+    group_of = {run.name: group for group in folds for run in group.runs}
     entries: list[Entry] = [run for run in matching if run.name not in group_of]
     folded = [group_of[run.name] for run in matching if run.name in group_of]
-    entries += {group.name: group for group in folded}.values()
+    entries += {entry_key(group): group for group in folded}.values()
     entries.sort(key=lambda entry: _sort_key(entry, order))
     if not expanded:
         return entries
@@ -84,7 +143,7 @@ def fold_groups(
     with_runs: list[Entry] = []
     for entry in entries:
         with_runs.append(entry)
-        if isinstance(entry, Group):
+        if not isinstance(entry, Run):
             with_runs += [run for run in entry.runs if run.name in names]
     return with_runs
 
@@ -112,6 +171,8 @@ def reaches_goal(entry: Entry) -> bool:
     """Whether a finished run, or the mean of a group of at least two, meets the goal."""
     if isinstance(entry, Group):
         return entry.reaches_goal
+    if isinstance(entry, SweepRuns):  # its best run was chosen by its accuracy
+        return False
     score = score_run(entry)
     return (
         score is not None
@@ -131,7 +192,7 @@ def current_accuracy(entry: Entry) -> float | None:
     """
     if isinstance(entry, Group):
         return entry.statistics.mean if entry.statistics else None
-    score = score_run(entry)
+    score = score_run(entry.best if isinstance(entry, SweepRuns) else entry)
     return score.accuracy if score else None
 
 
@@ -160,12 +221,12 @@ def _sort_key(entry: Entry, order: str) -> Any:
     For "name", a group's key is its name; where keys are tuples ("newest"), the smallest key of its
     finished runs; else the mean of their keys. Without a finished run, all its runs are used.
     """
-    rank = listing.SORT_KEYS[order]
+    rank = listing.sort_key(order)
     if isinstance(entry, Run):
         return rank(entry)
     if order == "name":
         return entry.name.lower()
     keys = [rank(run) for run in scored_runs(entry) or entry.runs]
     if isinstance(keys[0], tuple):
-        return min(keys)
+        return min(map(rank, entry.runs)) if isinstance(entry, SweepRuns) else min(keys)
     return math.fsum(keys) / len(keys)

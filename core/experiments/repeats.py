@@ -17,7 +17,7 @@ from core.errors import LimitError, RunError
 from core.experiments.scores import Score, meets_goal, score_run
 from core.experiments.statistics import Statistics, compute_statistics, t_interval
 from core.limits import Limits
-from core.runs import creation, folders, run_names, run_queue, store
+from core.runs import creation, files, folders, run_names, run_queue, store
 from core.runs.run import Run
 
 MAX_RUNS = 100
@@ -126,6 +126,7 @@ def create(
     *,
     recipe: str | None = None,
     owner: str | None = None,
+    first: str | None = None,
     folder: Path | None = None,
     limits: Limits | None = None,
 ) -> Group:
@@ -137,11 +138,14 @@ def create(
         count: number of runs, 2 to 100.
         recipe: the recipe that the config came from.
         owner: of the runs, as `core.runs.creation.create_run`.
+        first: name of an existing run with this config, which becomes the group's first one; the
+            others take the seeds after its own. None: all runs are new.
         folder: the checkpoints folder; None: the default one.
         limits: limits of this machine; None: from the environment.
 
     Raises:
-        RunError: the name is not valid or taken, or the number of runs is out of range.
+        RunError: the name is not valid or taken, the number of runs is out of range, or the first
+            run has another config, belongs to a group or was forked.
         LimitError: the queue cannot hold that many runs.
         UserError: as `core.runs.creation.create_run`; then none of the runs is created.
     """
@@ -150,10 +154,34 @@ def create(
         raise RunError(f"a group has 2 to {MAX_RUNS} runs, not {count}.")
     _check_queue_size(count, limits)
     check_group_name(name, folder)
-    _create_runs(
-        config, name, range(config.seed, config.seed + count), recipe, owner, folder, limits
-    )
+    if first is None:
+        seeds = range(config.seed, config.seed + count)
+        _create_runs(config, name, seeds, recipe, owner, folder, limits)
+        return open_group(name, folder)
+    seed = _check_first(first, config, folder)
+    _create_runs(config, name, range(seed + 1, seed + count), recipe, owner, folder, limits)
+    with files.lock_folder(folder):
+        store.update_run_json(store.open_run(first, folder).folder, group=name)
     return open_group(name, folder)
+
+
+def _check_first(first: str, config: RunConfig, folder: Path) -> int:
+    """Return the seed of a run that can be the first of a group.
+
+    Raises:
+        RunError: it cannot; the message says why.
+    """
+    run = store.open_run(first, folder)
+    if run.group is not None:
+        raise RunError(f"{first} already belongs to the group {run.group}.")
+    if run.parent is not None:
+        raise RunError(
+            f"{first} started from the weights of {run.parent['name']}, not from random ones; it "
+            "cannot be repeated with other seeds."
+        )
+    if fields := set(run.config.differences(config)) - _MAY_DIFFER:
+        raise RunError(f"{first} differs from the repeats in {', '.join(sorted(fields))}.")
+    return run.config.seed
 
 
 def extend(

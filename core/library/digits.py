@@ -1,8 +1,9 @@
 """The user's own labelled digits: a small test set in one JSON file.
 
-checkpoints/.digits/own.json holds {"format", "digits": [{"label", "kept", "pixels", "owner"}]}: the
-time of saving in "kept", 784 grey values as base64 in "pixels", and where somebody was signed in,
-who saved it. Exports and imports have the same format, without the owner.
+checkpoints/.digits/own.json holds {"format", "digits": [{"label", "kept", "pixels", "writer",
+"owner"}]}: the time of saving in "kept", 784 grey values as base64 in "pixels", whose handwriting
+it is, if that was said, and where somebody was signed in, who saved it. Exports and imports have
+the same format, without the owner.
 Must not import torch at module level; `core.insight.predictions` evaluates networks on these
 digits.
 """
@@ -25,12 +26,14 @@ import numpy.typing as npt
 from core.errors import LimitError, RunError
 from core.runs import files, folders, status
 from core.runs.run_schema import check_owner
+from core.schema import Field, raising
 
 FOLDER, NAME = ".digits", "own.json"
 FORMAT = 1
 MAX_DIGITS = 2_000
 MAX_BYTES = 4_000_000  # of an imported file; 2,000 digits take 2.4 MB
 _PIXELS = 28 * 28
+_WRITER = Field("writer", str, min_length=1, max_length=40, nullable=True)
 
 Image = npt.NDArray[np.uint8]
 
@@ -45,6 +48,8 @@ class SavedDigit:
     """784 grey values, row by row."""
     owner: str | None = None
     """The signed-in person who saved it; None: nobody was signed in."""
+    writer: str | None = None
+    """Whose handwriting it is; None: unknown."""
 
     @property
     def key(self) -> str:
@@ -74,7 +79,12 @@ def list_digits(folder: Path | None = None) -> list[SavedDigit]:
 
 
 def save_digit(
-    image: Image, label: int, folder: Path | None = None, *, owner: str | None = None
+    image: Image,
+    label: int,
+    folder: Path | None = None,
+    *,
+    owner: str | None = None,
+    writer: str | None = None,
 ) -> SavedDigit:
     """Save a digit, unless the same one is saved with this label already.
 
@@ -83,9 +93,10 @@ def save_digit(
         label: 0 to 9.
         folder: the checkpoints folder; None: `checkpoints_folder()`.
         owner: the signed-in person who saves it; None: nobody is signed in.
+        writer: whose handwriting it is; None: unknown.
 
     Raises:
-        RunError: the image or label is not valid, or the file cannot be written.
+        RunError: the image, label or writer is not valid, or the file cannot be written.
         LimitError: there are already MAX_DIGITS digits.
     """
     if (
@@ -98,7 +109,7 @@ def save_digit(
     if type(label) is not int or not 0 <= label <= 9:
         raise RunError(f"a label is a digit from 0 to 9, not {str(label)[:20]}.")
     now = status.parse_time(status.current_time())
-    digit = SavedDigit(label, now, image.tobytes(), check_owner(owner))
+    digit = SavedDigit(label, now, image.tobytes(), check_owner(owner), _check_writer(writer))
     _update(folder, lambda digits: _merge(digits, [digit]))
     return digit
 
@@ -175,6 +186,12 @@ def import_digits(
     return len(offered), after - before
 
 
+def _check_writer(writer: Any) -> str | None:
+    with raising(RunError):
+        checked: str | None = _WRITER.check(writer)
+    return checked
+
+
 def _path(folder: Path | None) -> Path:
     return (folder or folders.checkpoints_folder()) / FOLDER / NAME
 
@@ -222,6 +239,7 @@ def _to_json(digits: Sequence[SavedDigit]) -> dict[str, Any]:
                 "pixels": base64.b64encode(digit.pixels).decode(),
             }
             | ({"owner": digit.owner} if digit.owner is not None else {})
+            | ({"writer": digit.writer} if digit.writer is not None else {})
             for digit in digits
         ],
     }
@@ -253,6 +271,7 @@ def _parse_digit(value: Any, number: int, name: str) -> SavedDigit:
         ):
             raise ValueError
         owner = check_owner(value.get("owner"))
-        return SavedDigit(label, status.parse_time(value.get("kept")), pixels, owner)
+        writer = _check_writer(value.get("writer"))
+        return SavedDigit(label, status.parse_time(value.get("kept")), pixels, owner, writer)
     except (AttributeError, KeyError, TypeError, ValueError, RunError, binascii.Error):
         raise RunError(f"{name} is damaged: its digit {number} is not valid.") from None

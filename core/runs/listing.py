@@ -7,9 +7,11 @@ from typing import Any
 
 from core.config import FIELDS
 from core.errors import RunError, listed
+from core.runs.measures import parse_search, read_value
 from core.runs.run import Run
 
 _NO_ACCURACY = -1.0
+HIGHEST, LOWEST = "highest first", "lowest first"
 
 # Sort keys by name; the smallest key comes first.
 SORT_KEYS: dict[str, Callable[[Run], Any]] = {
@@ -23,22 +25,47 @@ SORT_KEYS: dict[str, Callable[[Run], Any]] = {
 
 
 def filter_runs(runs: Iterable[Run], text: str = "", state: str | None = None) -> list[Run]:
-    """Return the runs that contain every word of a text and have a state.
+    """Return the runs that contain every word of a text, meet its conditions and have a state.
 
-    The words are looked for in name, tags, recipe, architecture and parent; case is ignored.
+    The words are looked for in name, title, tags, recipe, architecture and parent; case is ignored.
 
     Args:
         runs: the runs to filter.
-        text: words separated by spaces; "" for all runs.
+        text: words and conditions such as `max_lr > 0.1`, separated by spaces; "" for all runs.
         state: state of the runs; None: any.
+
+    Raises:
+        RunError: as `measures.parse_search`.
     """
-    words = text.lower().split()
+    words, conditions = parse_search(text)
     return [
         run
         for run in runs
         if (state is None or run.state == state)
+        and all(condition.holds(run) for condition in conditions)
         and all(word in _searchable_text(run) for word in words)
     ]
+
+
+def sort_key(by: str) -> Callable[[Run], Any]:
+    """Return the sort key of that name: one of SORT_KEYS, or a setting or measure with its end.
+
+    Args:
+        by: one of SORT_KEYS, or `NAME, highest first` or `NAME, lowest first`. Runs without the
+            value come last; text is sorted in alphabetical order.
+    """
+    if by in SORT_KEYS:
+        return SORT_KEYS[by]
+    name, _, end = by.partition(", ")
+    sign = -1 if end == HIGHEST else 1
+
+    def key(run: Run) -> tuple[bool, bool, float, str]:
+        value = read_value(run, name)
+        if isinstance(value, int | float):
+            return (False, False, sign * value, "")
+        return (not value, True, 0.0, str(value).lower())
+
+    return key
 
 
 def sort_runs(runs: Iterable[Run], by: str) -> list[Run]:
@@ -68,6 +95,7 @@ def differing_fields(runs: Sequence[Run]) -> list[str]:
 def _searchable_text(run: Run) -> str:
     words = [
         run.name,
+        run.title or "",
         *run.tags,
         run.recipe or "",
         run.config.architecture,

@@ -137,7 +137,7 @@ class Condition:
     def holds(self, run: Run) -> bool:
         """Whether it is true of a run; never where the run has no such value."""
         if self.name == "tag":
-            return (self.value in map(str.lower, run.tags)) == (self.operator != "!=")
+            return (str(self.value) in map(str.lower, run.tags)) == (self.operator != "!=")
         actual = read_value(run, self.name)
         if actual is None or actual == "":
             return self.operator == "!="
@@ -161,7 +161,7 @@ def read_value(run: Run, name: str) -> Value:
         return "yes" if value else "no"
     if isinstance(value, tuple):
         return "custom" if value else ""
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def parse_search(text: str) -> tuple[list[str], list[Condition]]:

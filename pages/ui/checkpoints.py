@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from core.errors import RunError
+from core.experiments import overview
 from core.recipes import RECIPES
 from core.runs.folders import SHIPPED, checkpoints_folder
 from core.runs.loading import load_model
@@ -22,6 +24,15 @@ def trained_runs() -> list[Run]:
     order = list(RECIPES)
     runs = [run for run in list_runs() if isinstance(run, Run) and run.epochs]
     return sorted(runs, key=lambda run: order.index(run.name) if run.name in order else len(order))
+
+
+def listed_runs(keep: Iterable[str] = ()) -> list[Run]:
+    """The runs that have weights, as `trained_runs`, with only the best run of each sweep.
+
+    Args:
+        keep: names of runs that are listed in any case, such as those of the link.
+    """
+    return overview.hide_trials(trained_runs(), keep)
 
 
 def teacher_names() -> list[str]:

@@ -277,7 +277,9 @@ def _draw_slider(name: str, base: RunConfig, disabled: bool = False) -> Any:
         name, float("inf")
     )
     default = getattr(base, name)
-    options = sorted({*(value for value in SLIDER_VALUES[name] if value <= most), default})
+    options = sorted(
+        {*(value for value in SLIDER_VALUES[name] if value <= most), default, *_held(name, most)}
+    )
     return st.select_slider(
         field_label(name),
         options,
@@ -288,6 +290,17 @@ def _draw_slider(name: str, base: RunConfig, disabled: bool = False) -> Any:
         disabled=disabled,
         **KEPT,
     )
+
+
+def _held(name: str, most: float) -> list[float]:
+    """The value of the session or the link, which a slider has as a position of its own."""
+    held = st.session_state.get(name, st.query_params.get(name))
+    try:
+        value = FIELDS[name].check(FIELDS[name].parse(held) if isinstance(held, str) else held)
+    except UserError:
+        return []
+    # The link holds a value as it is formatted.
+    return [value] if value <= most and float(f"{value:g}") == value else []
 
 
 def _draw_field(name: str, base: RunConfig) -> Any:

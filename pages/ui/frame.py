@@ -84,6 +84,7 @@ def page(title: str, lead: str = "", heading: str = "", style: str = "") -> None
     """
     st.set_page_config(page_title=f"{title} · Inkling", page_icon=HERE / "icon.png", layout="wide")
     st.html(HERE / "frame.css")
+    st.html(HERE / "print.css")
     if style:
         st.html(HERE / style)
     access.require_sign_in()

@@ -75,6 +75,7 @@ def draw_comparison_table(
     rows: Mapping[str, Sequence[str]],
     caption: str,
     rings: Container[str] = (),
+    quiet: Container[str] = (),
 ) -> None:
     """Draw a table that compares runs, one in each column.
 
@@ -83,6 +84,7 @@ def draw_comparison_table(
         rows: title of each row -> one cell for each column.
         caption: description of the table for screen readers.
         rings: names whose dot is drawn as a ring, because their curve is dashed.
+        quiet: titles of the rows that are drawn in grey, since they are the same everywhere.
     """
     head = "".join(
         f'<th scope="col" class=text><span class="dot{" ring" if name in rings else ""}" '
@@ -90,7 +92,8 @@ def draw_comparison_table(
         for name, colour in names.items()
     )
     body = "".join(
-        f'<tr><th scope="row" class=text>{escape(title)}</th>'
+        f'<tr{" class=ahead" if title in quiet else ""}><th scope="row" class=text>'
+        f"{escape(title)}</th>"
         + "".join(f"<td class=text>{escape(cell)}</td>" for cell in cells)
         + "</tr>"
         for title, cells in rows.items()

@@ -18,7 +18,17 @@ PAGES = (
     HOME,
     *(
         f"pages/{name}.py"
-        for name in ["story", "data", "model", "train", "runs", "experiments", "mistakes", "draw"]
+        for name in [
+            "story",
+            "data",
+            "model",
+            "train",
+            "runs",
+            "experiments",
+            "mistakes",
+            "draw",
+            "board",
+        ]
     ),
 )
 # The names that pages bind their widgets to, besides those of the config's fields.
@@ -28,7 +38,8 @@ NAMES = (
     "along nudge_turn nudge_size weights mnist_index find state order apart select curves "
     "training other labelled split experiment first second repeated times group "
     "beside_groups tested begin_with steps swept aim sweep_runs vary minutes most "
-    "sweep_holdout sampler pruner sweep slice taken over baseline axes round"
+    "sweep_holdout sampler pruner sweep slice taken over baseline axes round "
+    "board columns prefix ask controls seeds smoothing smooth"
 )
 # Values that open a part of a page, where the other values then arrive.
 PARTS = {
@@ -41,6 +52,10 @@ PARTS = {
     "select": ["one", "one two", "pair-s1"],
     "recipe": ["final", "initial"],
     "net": ["original-3762"],
+    "board": ["pair", "nobody"],
+    "columns": ["max_lr", "val_loss"],
+    "controls": ["epochs", "recipe,lr", "layers"],
+    "find": ["max_lr > 0.1", "max_lr > x", "cake = 1"],
 }
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
 hostile = st.sampled_from(

@@ -174,7 +174,7 @@ def test_the_board_has_who_trains_what_and_compares_in_one_click(folder, idle):
     table = app.dataframe[0].value
     assert list(table["Name"]) == ["class-7b-ada", "class-7b-bob", "class-7b-eve"]
     assert list(table["Peak learning rate"]) == [RunConfig().max_lr, 0.05, 0.05]
-    assert table["State"][2] == "Queued, 1 of 1, starts in about 4 s"
+    assert table["State"][2].startswith("Queued, 1 of 1, starts in about")
     assert "class-7b-ada" in page_text(app)
     press(app, "board_compare")
     assert app.title[0].value == "Runs"

@@ -28,7 +28,8 @@ FEW = 100  # digits, below which the intervals are wide
 MAX_MEGABYTES = 4
 # Session keys: the selected digit, the last imported file, and the result of the import.
 _SELECTED, _IMPORTED, _RESULT = "draw_own_selected", "draw_own_imported", "draw_own_result"
-_GALLERY, _FILE = "draw_own_digits", "draw_own_file"
+_GALLERY, _FILE, _WRITER = "draw_own_digits", "draw_own_file", "draw_own_writer"
+EVERYBODY, NOBODY = "Everybody's", "Without a name"
 
 
 def show_own_digits(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
@@ -57,14 +58,15 @@ def show_own_digits(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -
     left, right = st.columns([6, 5], gap="large")
     with left:
         heading("Saved", plural(len(digits), "digit"))
-        _show_digits(digits)
+        shown = _select_writer(digits)
+        _show_digits(shown)
         _show_files(digits)
     with right:
         chart = st.container()
         networks = select_networks(runs, run)
     with chart:
-        if digits:
-            _draw_accuracy(networks, digits)
+        if shown:
+            _draw_accuracy(networks, shown)
         else:
             st.markdown("## Accuracy")
             st.markdown(":gray[Save some digits to see each network's accuracy on them.]")
@@ -79,6 +81,16 @@ def _show_label_buttons(image: np.ndarray, subject: Subject) -> None:
     with st.container(
         horizontal=True, vertical_alignment="center", gap="small", key="draw_own_labels"
     ):
+        writer = st.text_input(
+            "Written by",
+            key=_WRITER,
+            max_chars=40,
+            width=180,
+            label_visibility="collapsed",
+            placeholder="Written by",
+            persist_state="session",
+            help="Saved with the digit, so that handwritings can be compared.",
+        )
         st.markdown("Label", width="content")
         refusal = access.why_not_create()
         for digit in range(10):
@@ -87,7 +99,7 @@ def _show_label_buttons(image: np.ndarray, subject: Subject) -> None:
                 key=f"draw_own_label_{digit}",
                 disabled=bool(refusal) or not image.any(),
                 on_click=_run_action,
-                args=(_save, image, digit),
+                args=(_save, image, digit, writer),
                 help=refusal or f"Save the digit as {digit}.",
             )
 
@@ -100,9 +112,28 @@ def _run_action(action: Callable[..., object], *arguments: Any) -> None:
         st.toast(escape_markdown(str(error)), icon=":material/error:")
 
 
-def _save(image: np.ndarray, label: int) -> None:
+def _save(image: np.ndarray, label: int, writer: str) -> None:
     access.check_create()
-    library.save_digit(image, label, owner=access.owner_name())
+    name = " ".join(writer.split()) or None
+    library.save_digit(image, label, owner=access.owner_name(), writer=name)
+
+
+def _select_writer(digits: Sequence[SavedDigit]) -> list[SavedDigit]:
+    """Show the control that selects a handwriting, if there are several; return its digits."""
+    writers = sorted({digit.writer or "" for digit in digits})
+    if len(writers) < 2:
+        return list(digits)
+    names = [EVERYBODY, *(writer or NOBODY for writer in writers)]
+    selected = st.selectbox(
+        "Handwriting",
+        names,
+        key="draw_own_writer_shown",
+        width=240,
+        label_visibility="collapsed",
+    )
+    if selected == EVERYBODY:
+        return list(digits)
+    return [digit for digit in digits if (digit.writer or NOBODY) == selected]
 
 
 def _delete(key: str) -> None:
@@ -140,11 +171,11 @@ def _show_digits(digits: Sequence[SavedDigit]) -> None:
         "Your digits",
         _GALLERY,
         picked=selected,
-        labels=[str(label) for label in labels],
-        alts=[
-            f"{label}, saved {digit.saved:%d %B %Y}{f' by {digit.owner}' if digit.owner else ''}"
+        labels=[
+            f"{label} {digit.writer}" if digit.writer else str(label)
             for label, digit in zip(labels, latest, strict=True)
         ],
+        alts=[_describe(digit) for digit in latest],
         on_pick=lambda: _select(latest),
     )
     if len(digits) > MAX_SHOWN:
@@ -160,6 +191,12 @@ def _show_digits(digits: Sequence[SavedDigit]) -> None:
         on_click=_run_action,
         args=(_delete, chosen.key if chosen else ""),
     )
+
+
+def _describe(digit: SavedDigit) -> str:
+    writer = f" by {digit.writer}" if digit.writer else ""
+    owner = access.describe_owner(digit.owner)
+    return f"{digit.label}{writer}, saved {digit.saved:%d %B %Y}{f' by {owner}' if owner else ''}"
 
 
 def _select(digits: Sequence[SavedDigit]) -> None:

@@ -9,7 +9,9 @@ import streamlit as st
 
 from core.errors import UserError
 from core.exports.export import FORMATS, Export, export
+from core.exports.tensorboard import EXTENSION, write_events
 from core.reports import report as reports
+from core.runs.config_file import write_config
 from core.runs.run import Run
 from core.runs.store import open_run
 from pages.ui import checkpoints, dataset
@@ -21,17 +23,31 @@ WEIGHTS = ("last", "best")
 REPORTS = (
     (
         "Report (HTML)",
-        ".html",
+        "-report.html",
         "text/html",
         reports.write_html,
         "With charts and the hardest images, in one file, to read, print or send.",
     ),
     (
         "Report (Markdown)",
-        ".md",
+        "-report.md",
         "text/markdown",
         reports.write_markdown,
         "Without images, for a repository or an issue.",
+    ),
+    (
+        "Settings (JSON)",
+        "-config.json",
+        "application/json",
+        lambda run: write_config(run.config),
+        "For Train, behind “Share”, or for `python -m core train --config`.",
+    ),
+    (
+        "TensorBoard events",
+        EXTENSION,
+        "application/octet-stream",
+        write_events,
+        "The curves for TensorBoard: put the file into a folder of its own below its log folder.",
     ),
 )
 
@@ -70,22 +86,23 @@ def show_exports(runs: Sequence[Run]) -> None:
     heading("Network", "each file is loaded again and compared with the run on 1,000 test images")
     for format in FORMATS:
         _show_format(run, format, which)
-    heading("Report", "written when you download it")
-    for title, extension, mime, write, help in REPORTS:
+    heading("Reports and data", "written when you download them")
+    for title, ending, mime, write, help in REPORTS:
+        name = ending.replace(".", "_")
         with st.container(
             border=True,
             horizontal=True,
             vertical_alignment="center",
             gap="small",
-            key=f"experiments_report_{extension[1:]}",
+            key=f"experiments_report{name}",
         ):
             st.markdown(f"**{title}**  \n:gray[:small[{help}]]", width="stretch")
             st.download_button(
                 "Download",
                 partial(write, run),
-                f"{run.name}-report{extension}",
+                f"{run.name}{ending}",
                 mime,
-                key=f"experiments_save_report_{extension[1:]}",
+                key=f"experiments_save_report{name}",
                 on_click="ignore",
                 icon=":material/download:",
             )

@@ -89,10 +89,10 @@ def show_lr_range(runs: Sequence[Run]) -> None:
         shared.show_error(error)
         return
     running = test is not None and test.state == "running"
-    poll(_watch, POLL if running else None, key="experiments_lr_range")(request, recipe, running)
+    poll(_watch, POLL if running else None, key="experiments_lr_range")(request, name, recipe, running)
 
 
-def _watch(request: Request, recipe: str | None, running: bool) -> None:
+def _watch(request: Request, name: str, recipe: str | None, running: bool) -> None:
     test = lr_range_job.read(request)
     if running and (test is None or test.state != "running"):
         st.rerun()  # the whole page, which then stops polling
@@ -118,6 +118,7 @@ def _watch(request: Request, recipe: str | None, running: bool) -> None:
             suggestion.lr if suggestion else None,
             suggestion.lowest_loss_lr if suggestion else None,
             (rates[0], rates[-1]),
+            (name, max(getattr(request.config, field) for field in _peak_fields(request.config))),
         ),
         "range",
         title="Loss",

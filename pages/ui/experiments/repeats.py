@@ -8,9 +8,11 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
+from core.config import RunConfig
 from core.errors import UserError
 from core.experiments import repeats
 from core.experiments.repeats import Group
+from core.limits import Limits
 from core.reports import report as reports
 from core.runs import run_queue
 from core.runs.run import Run
@@ -74,6 +76,17 @@ def _show_setup(runs: Sequence[Run]) -> None:
             help="Each run has another random seed: the order of the images, the initial weights "
             "and the augmentation differ. All other settings are the same.",
         )
+        config, recipe = configs[base]
+        epochs = st.number_input(
+            "Epochs",
+            1,
+            Limits.from_environment().max_epochs,
+            config.epochs,
+            key=f"experiments_repeat_epochs_{base}",
+            width=120,
+            help="Of each run. The set-up's own number unless you change it.",
+        )
+        config = config.changed(epochs=epochs)
         default_name = repeats.find_free_name(f"{base}-repeats")
         name = st.text_input(
             "Name",
@@ -82,6 +95,7 @@ def _show_setup(runs: Sequence[Run]) -> None:
             max_chars=54,
             width=220,
         )
+        first = _choose_first(runs, base, config)
         refusal = access.why_not_create()
         if st.button(
             "Start",
@@ -91,16 +105,36 @@ def _show_setup(runs: Sequence[Run]) -> None:
             disabled=bool(refusal),
             help=refusal or None,
         ):
-            config, recipe = configs[base]
-            _start(
-                lambda: repeats.create(
-                    config,
-                    name.strip() or default_name,
-                    count,
-                    recipe=recipe,
-                    owner=access.owner_name(),
-                )
-            )
+            _start(lambda: _create(config, name.strip() or default_name, count, recipe, first))
+
+
+def _choose_first(runs: Sequence[Run], base: str, config: RunConfig) -> str | None:
+    """Show a control that makes the set-up's own run the first of the group, where it can be."""
+    run = next((run for run in runs if run.name == base), None)
+    if (
+        run is None
+        or run.group is not None
+        or run.parent is not None
+        or run.config != config
+        or access.why_not_change(run.owner)
+    ):
+        return None
+    counted = st.toggle(
+        f"{escape_markdown(base)} is the first",
+        key="experiments_repeat_first",
+        help="Counts the existing run among them, so that one run less is trained.",
+    )
+    return base if counted else None
+
+
+def _create(
+    config: RunConfig, name: str, count: int, recipe: str | None, first: str | None
+) -> Group:
+    if first is not None:
+        access.check_change_runs([first])
+    return repeats.create(
+        config, name, count, recipe=recipe, owner=access.owner_name(), first=first
+    )
 
 
 def _start(make_group: Callable[[], Group]) -> None:

@@ -125,7 +125,7 @@ def _show_best(sweep: SweepState) -> None:
     progress = ", ".join(parts)
     shared.show_explanation(
         (f"{progress}. " if sweep.is_over else "")
-        + (f"Started by {sweep.sweep.owner}. " if sweep.sweep.owner else "")
+        + (f"Started by {access.describe_owner(sweep.sweep.owner)}. " if sweep.sweep.owner else "")
         + f"Accuracies are on {sweep.sweep.config.holdout:,} validation images taken from the "
         "training set. The winner's score is optimistic, since it is the best of several. Varied: "
         f"{search_space.describe_space(sweep.sweep.space)}."

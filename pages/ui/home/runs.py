@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.charts import home as charts
 from core.experiments import overview
-from core.experiments.overview import Entry
+from core.experiments.overview import Entry, SweepRuns
 from core.experiments.repeats import Group
 from core.runs.run import DamagedRun, Run
 from core.task import GOAL_EPOCHS, PARAMETER_BUDGET
@@ -75,7 +75,7 @@ def _is_eligible(entry: Entry) -> bool:
 
 
 def entry_page(entry: Entry) -> PageLink:
-    """The page that shows an entry: Train for a run, Runs for a group."""
+    """The page that shows an entry: Train for a run, Runs for a group or a sweep."""
     if isinstance(entry, Run):
         return {"page": "pages/train.py", "query_params": {RUN: entry.name}}
     return {"page": "pages/runs.py", "query_params": {"select": overview.entry_key(entry)}}
@@ -114,7 +114,7 @@ def draw_frontier(entries: Sequence[Entry]) -> None:
 def _kind(entry: Entry) -> str:
     if isinstance(entry, Group):
         return charts.GROUP
-    return charts.SHIPPED if checkpoints.is_shipped(entry) else charts.OWN
+    return charts.SHIPPED if checkpoints.is_shipped(overview.runs_of(entry)[0]) else charts.OWN
 
 
 def _remember_point() -> None:
@@ -172,10 +172,12 @@ def _row(entry: Entry) -> dict[str, object]:
     best = [run.best.val_accuracy for run in overview.scored_runs(entry) if run.best]
     if isinstance(entry, Run):
         state, goal = _state(entry), "by one run"
+    elif isinstance(entry, SweepRuns):
+        state, goal = f"best of {plural(len(runs), 'run')} of a sweep", ""
     else:
         state, goal = f"{len(entry.finished)} of {len(runs)} seeds", "reached"
     return {
-        "Run": entry.name,
+        "Run": entry.label if isinstance(entry, Run) else entry.name,
         "Validation": standing.mean if standing else None,
         "Parameters": runs[0].parameters,
         "Best": sum(best) / len(best) if best else None,

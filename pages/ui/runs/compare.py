@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.charts import runs as charts
 from core.experiments import overview
-from core.experiments.overview import Entry
+from core.experiments.overview import Entry, SweepRuns
 from core.experiments.repeats import Group
 from core.runs.run import Run
 from core.training.results import EpochResult
@@ -17,6 +17,7 @@ from pages.ui.components.chart import draw_chart
 from pages.ui.frame import KEPT
 from pages.ui.runs.dialogs import confirm_delete
 from pages.ui.runs.differences import draw_differences
+from pages.ui.runs.parallel import draw_parallel
 from pages.ui.words import escape_markdown
 
 # The plotted value of an epoch: of the validation images, and of the training images if any.
@@ -28,9 +29,14 @@ VALUES: dict[str, tuple[EpochValue, EpochValue | None]] = {
 }
 
 
+SMOOTHING = (1, 3, 5, 7, 9, 15, 21)  # epochs
+
+
 def show_comparison(entries: Sequence[Entry]) -> None:
     """Show what differs between at least two entries, and a button that deletes them."""
     draw_differences(entries)
+    runs = [run for entry in entries for run in overview.runs_of(entry)]
+    draw_parallel(list({run.name: run for run in runs}.values()), "selection")
     names = list(dict.fromkeys(run.name for entry in entries for run in overview.runs_of(entry)))
     if st.button(
         f"Delete these {len(names)} runs",
@@ -65,15 +71,24 @@ def draw_curves(entries: Sequence[Entry]) -> None:
             **KEPT,
             help="Thin and dashed, behind the curves of the validation images.",
         )
+        smoothing = st.select_slider(
+            "Smoothing",
+            SMOOTHING,
+            key="smooth",
+            width=180,
+            format_func=lambda epochs: f"{epochs:g}",
+            help="Number of epochs that a moving average of each curve spans. 1: no average.",
+            **KEPT,
+        )
     started = [entry for entry in entries if overview.scored_runs(entry)]
     if not started:
         st.markdown(":gray[No epoch is finished yet.]")
         return
     names = [entry.name for entry in entries]
-    curves = make_curves(started, validation)
+    curves = smooth_curves(make_curves(started, validation), smoothing)
     behind = None
     if with_training and training:
-        behind = make_curves(started, training)[["run", "epoch", "value"]]
+        behind = smooth_curves(make_curves(started, training)[["run", "epoch", "value"]], smoothing)
     draw_chart(
         charts.curve_chart(curves, measure, names, behind),
         "overlay",
@@ -86,7 +101,7 @@ def draw_curves(entries: Sequence[Entry]) -> None:
     )
     for entry in entries:
         if entry not in started:
-            what = "run" if isinstance(entry, Group) else "epoch"
+            what = "epoch" if isinstance(entry, Run) else "run"
             st.caption(f"{escape_markdown(entry.name)}: no {what} is finished yet.")
     if len({_first_run(entry).config.holdout for entry in started}) > 1:
         st.caption(
@@ -107,12 +122,28 @@ def _describe_lines(measure: str, entries: Sequence[Entry], with_training: bool)
         parts.append("thin: training")
     if any(isinstance(entry, Group) for entry in entries):
         parts.append("band: from the worst seed to the best")
+    if any(isinstance(entry, SweepRuns) for entry in entries):
+        parts.append("of a sweep: its best run")
     return ", ".join(parts)
 
 
 def make_curves(entries: Sequence[Entry], value: EpochValue) -> pd.DataFrame:
     """Make the rows that `core.charts.runs.overlay` plots."""
     return pd.concat([overview.mean_curve(entry, value) for entry in entries])
+
+
+def smooth_curves(curves: pd.DataFrame, epochs: int) -> pd.DataFrame:
+    """The centred moving average of each curve.
+
+    Args:
+        curves: columns run, epoch, value and optionally low and high.
+        epochs: that the average spans, an odd number.
+    """
+    values = [name for name in ("value", "low", "high") if name in curves]
+    averages = curves.groupby("run", sort=False)[values].transform(
+        lambda curve: curve.rolling(epochs, center=True, min_periods=1).mean()
+    )
+    return curves.assign(**{name: averages[name] for name in values})
 
 
 def describe_curves(entries: Sequence[Entry], measure: str) -> str:

@@ -11,9 +11,11 @@ from core.charts import style
 from core.config import FIELDS
 from core.data import transform_text
 from core.experiments import overview
-from core.experiments.overview import Entry
+from core.experiments.overview import Entry, SweepRuns
 from core.experiments.repeats import Group
-from core.models import row_text
+from core.models.architectures import rows_of
+from core.models.row_differences import align_rows
+from core.models.rows import Row
 from core.runs import listing
 from core.runs.run import Run
 from core.training.results import EpochResult
@@ -27,8 +29,11 @@ def draw_differences(entries: Sequence[Entry]) -> None:
     """Draw the table: results first, then the settings that are not the same."""
     heading("Comparison", "results, and the settings that differ")
     fields = listing.differing_fields([overview.runs_of(entry)[0] for entry in entries])
+    networks = [rows_of(overview.runs_of(entry)[0].config) for entry in entries]
     rows = result_rows(entries) | {
-        field_label(name): [_format_entry(entry, name) for entry in entries] for name in fields
+        field_label(name): [_format_entry(entry, name) for entry in entries]
+        for name in fields
+        if name != "layers"
     }
     names = [entry.name for entry in entries]
     dashed = [
@@ -44,6 +49,21 @@ def draw_differences(entries: Sequence[Entry]) -> None:
         if fields
         else "All settings are the same: only chance or the machine can explain a difference."
     )
+    if any(network != networks[0] for network in networks):
+        _draw_networks(names, networks)
+
+
+def _draw_networks(names: Sequence[str], networks: Sequence[Sequence[Row]]) -> None:
+    """Draw the layers of networks side by side; rows that differ are marked."""
+    heading("Networks", "row by row; the rows that differ are marked")
+    lines = align_rows(networks)
+    shared = {number for number, line in enumerate(lines, 1) if len(set(line)) == 1}
+    tables.draw_comparison_table(
+        {name: style.run_colour(name) for name in names},
+        {str(number): [cell or "–" for cell in line] for number, line in enumerate(lines, 1)},
+        "Layers of the networks",
+        quiet={str(number) for number in shared},
+    )
 
 
 def result_rows(entries: Sequence[Entry]) -> dict[str, list[str]]:
@@ -51,15 +71,11 @@ def result_rows(entries: Sequence[Entry]) -> dict[str, list[str]]:
     rows: dict[str, list[str]] = {
         "Last accuracy": [_format_last(entry) for entry in entries],
         "Best accuracy": [
-            "–" if isinstance(entry, Group) else _format_best(entry.best) for entry in entries
-        ],
-        "95 % interval": [_format_interval(entry) for entry in entries],
-        "State": [
-            f"{len(entry.finished)} of {len(entry.runs)} seeds finished"
-            if isinstance(entry, Group)
-            else f"{entry.state}, {len(entry.epochs)} of {plural(entry.config.epochs, 'epoch')}"
+            "–" if isinstance(entry, Group) else _format_best(overview.runs_of(entry)[0].best)
             for entry in entries
         ],
+        "95 % interval": [_format_interval(entry) for entry in entries],
+        "State": [_format_state(entry) for entry in entries],
         "Parameters": [f"{overview.runs_of(entry)[0].parameters:,}" for entry in entries],
         "Time": [
             words.format_duration(seconds)
@@ -74,6 +90,14 @@ def result_rows(entries: Sequence[Entry]) -> dict[str, list[str]]:
     if any(run.parent for run in runs):
         rows["Forked from"] = [_format_parent(overview.runs_of(entry)[0]) for entry in entries]
     return rows
+
+
+def _format_state(entry: Entry) -> str:
+    if isinstance(entry, Group):
+        return f"{len(entry.finished)} of {len(entry.runs)} seeds finished"
+    if isinstance(entry, SweepRuns):
+        return f"{entry.best.name}, best of {len(entry.runs)} runs"
+    return f"{entry.state}, {len(entry.epochs)} of {plural(entry.config.epochs, 'epoch')}"
 
 
 def _format_last(entry: Entry) -> str:
@@ -112,8 +136,6 @@ def _format_entry(entry: Entry, name: str) -> str:
 def format_setting(run: Run, name: str) -> str:
     """Format a field of a run's config."""
     value = getattr(run.config, name)
-    if name == "layers":
-        return row_text.to_text(value) if value else "as in the network"
     if name == "transforms":
         return transform_text.to_text(value) if value else "as in the augmentation"
     if isinstance(value, bool):

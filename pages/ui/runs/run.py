@@ -118,7 +118,7 @@ def _describe_origin(run: Run) -> str:
     parts = [
         f"Recipe: {recipe or 'none'}",
         f"created {run.created.astimezone():%d %B %Y, %H:%M}"
-        + (f" by {run.owner}" if run.owner else ""),
+        + (f" by {access.describe_owner(run.owner)}" if run.owner else ""),
     ]
     if run.parent:
         parts.insert(

@@ -11,14 +11,23 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from core.errors import UserError
 from core.experiments import overview
 from core.experiments.overview import Entry
 from core.runs import listing
 from core.runs.run import Run
 from core.runs.status import STATES
 from pages.ui.frame import KEPT
-from pages.ui.runs.columns import COLUMNS, make_frame
+from pages.ui.runs.columns import (
+    COLUMNS,
+    chosen_columns,
+    draw_view_menu,
+    extra_columns,
+    make_frame,
+    more_orders,
+)
 from pages.ui.runs.dialogs import SELECTED, add_message
+from pages.ui.words import escape_markdown
 
 ANY_STATE = "any state"
 MAX_SELECTED = 12  # runs whose curves can be distinguished in one chart
@@ -33,7 +42,9 @@ def filter_runs(runs: Sequence[Run]) -> list[Entry]:
     Returns:
         The entries in the chosen order, the runs of a group folded into one entry.
     """
+    problem = ""
     with st.container(key="bar", horizontal=True, vertical_alignment="center", gap="small"):
+        chosen = chosen_columns()
         text = st.text_input(
             "Search",
             key="find",
@@ -41,7 +52,10 @@ def filter_runs(runs: Sequence[Run]) -> list[Entry]:
             live=True,
             width=280,
             label_visibility="collapsed",
-            placeholder="Name, tag, recipe or network",
+            placeholder="Name, tag, max_lr > 0.1 …",
+            help="Words of the name, a tag, the recipe or the network, and conditions on settings "
+            "and measures: `max_lr > 0.1`, `optimizer = muon`, `accuracy >= 99.2`. "
+            "“View” lists their names.",
             **KEPT,
         )
         state = st.selectbox(
@@ -54,21 +68,28 @@ def filter_runs(runs: Sequence[Run]) -> list[Entry]:
         )
         order = st.selectbox(
             "Order",
-            list(listing.SORT_KEYS),
+            [*listing.SORT_KEYS, *more_orders(chosen)],
             key="order",
             width=190,
             label_visibility="collapsed",
             help="A click on a column's header sorts the table too.",
             **KEPT,
         )
-        matching = listing.filter_runs(runs, text, None if state == ANY_STATE else state)
-        unfold = bool(overview.find_groups(runs)) and st.toggle(
-            "Single runs", key="apart", **KEPT, help="List the runs of a group below it."
+        try:
+            matching = listing.filter_runs(runs, text, None if state == ANY_STATE else state)
+        except UserError as error:
+            problem, matching = str(error), list(runs)
+        folds = overview.find_groups(runs) or overview.find_sweeps(runs)
+        unfold = bool(folds) and st.toggle(
+            "Single runs", key="apart", **KEPT, help="List the runs of a group or sweep below it."
         )
         st.space("stretch")
         total = "1 run" if len(runs) == 1 else f"{len(runs):,} runs"
         count = f"{len(matching):,} of {total}" if len(matching) < len(runs) else total
         st.markdown(f":gray[{count}]", width="content")
+        draw_view_menu()
+    if problem:
+        st.warning(escape_markdown(problem), icon=":material/filter_alt_off:")
     return overview.fold_groups(runs, matching, order, unfold)
 
 
@@ -83,7 +104,7 @@ def draw_table(entries: Sequence[Entry]) -> None:
         table["selected"], table["number"] = selected, table["number"] + 1
     key = f"runs_table_{zlib.crc32('/'.join(names).encode())}_{table['number']}"
     st.dataframe(
-        make_frame(entries),
+        make_frame(entries, chosen_columns()),
         key=key,
         hide_index=True,
         height=ROW_HEIGHT * min(len(entries), MAX_ROWS) + HEADER_HEIGHT,
@@ -92,7 +113,7 @@ def draw_table(entries: Sequence[Entry]) -> None:
         selection_default={"selection": {"rows": [names.index(name) for name in selected]}},
         on_select=lambda: _store_selection(key, names),
         placeholder="",
-        column_config=COLUMNS,
+        column_config=COLUMNS | extra_columns(),
         alt="One row for each run. The box below the table selects runs too.",
     )
 

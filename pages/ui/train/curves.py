@@ -16,6 +16,8 @@ from pages.ui.frame import KEPT
 from pages.ui.terms import explain
 from pages.ui.words import plural
 
+SMOOTHING, DEFAULT_SMOOTHING = (0.0, 1.0, 2.5, 5.0, 10.0, 20.0), 2.5  # percent of the batches
+_SMOOTHING = "smoothing"  # key, and name in the link
 REDRAW_SECONDS = 8.0  # between two drawings of the curves of batches while a run trains
 
 
@@ -80,11 +82,15 @@ def draw_loss(run: Run, baseline: Run | None, whole: bool) -> None:
     def theirs() -> pd.DataFrame | None:
         return None if baseline is None else _loss(baseline)
 
+    smoothing = st.session_state.get(_SMOOTHING, DEFAULT_SMOOTHING)
+
     def batches() -> pd.DataFrame:
         return batch_frame(run)[["epoch", "loss"]]
 
     draw_chart(
-        lambda: charts.loss_chart(mine(), run.config.epochs, run.name, batches(), theirs(), whole),
+        lambda: charts.loss_chart(
+            mine(), run.config.epochs, run.name, batches(), theirs(), whole, smoothing / 100
+        ),
         "loss",
         title="Loss",
         subtitle=f"thin: batches, with moving average{_legend(baseline)}",
@@ -98,7 +104,17 @@ def draw_loss(run: Run, baseline: Run | None, whole: bool) -> None:
                 batches().assign(run=run.name, part="batches"),
             ]
         ),
-        version=(_version(run), _drawn_events(run), baseline and _version(baseline), whole),
+        version=(_version(run), _drawn_events(run), baseline and _version(baseline), whole, smoothing),
+    )
+    st.select_slider(
+        "Smoothing",
+        SMOOTHING,
+        DEFAULT_SMOOTHING,
+        key=_SMOOTHING,
+        format_func=lambda percent: f"{percent:g}",
+        width=260,
+        help="Percentage of the batches that the moving average of their loss spans.",
+        **KEPT,
     )
 
 

@@ -15,12 +15,17 @@ import streamlit as st
 
 from core.config import FIELDS, RunConfig
 from core.data import transform_text
+from core.errors import UserError
+from core.limits import Limits
 from core.models import row_text
 from core.recipes import RECIPES
+from core.runs.config_file import parse_config, write_config
 from core.runs.run import Run
 from core.runs.run_schema import clean_text
+from core.training.plan import plan
 from pages.ui.components.copy_link import draw_copy_link
-from pages.ui.controls import CUSTOM_ROWS, DEFAULT_RECIPE, field_label
+from pages.ui.controls import CUSTOM_ROWS, DEFAULT_RECIPE, field_label, set_controls
+from pages.ui.train import fork
 from pages.ui.words import escape_markdown
 
 PREFIX, ASK, CONTROLS, SEEDS = KEYS = ("prefix", "ask", "controls", "seeds")
@@ -30,6 +35,7 @@ MAX_PREFIX = 30  # of 60 characters of a run's name
 _LESSON, _SEED = "train_lesson", "train_own_seed"  # session keys
 PUPIL = "train_pupil"  # session key: the name under which the last run was started
 SEED_LIMIT = 1_000_000
+_FILES, _PROBLEM = "train_config_files", "train_config_problem"  # session keys
 _ROW_TEXTS = {"layers": row_text.to_text, "transforms": transform_text.to_text}
 
 
@@ -159,7 +165,8 @@ def draw_lesson(lesson: Lesson) -> None:
 
 def draw_link_menu(config: RunConfig, recipe: str | None, parent: Run | None) -> None:
     """Draw the menu that makes a link to this set-up, for oneself or for a class."""
-    with st.popover("Link", icon=":material/link:", key="train_link"):
+    with st.popover("Share", icon=":material/share:", key="train_link"):
+        st.markdown("**Link** :gray[:small[with every setting]]")
         prefix = st.text_input(
             "Name prefix",
             key="train_link_prefix",
@@ -186,6 +193,46 @@ def draw_link_menu(config: RunConfig, recipe: str | None, parent: Run | None) ->
         if own:
             link.pop("seed", None)
         draw_copy_link("train_copy_link", urlencode(link), shown=True)
+        _draw_files(config, recipe or str(parent and parent.name))
+
+
+def _draw_files(config: RunConfig, name: str) -> None:
+    """Draw the buttons that save the settings as JSON, and read them from a file."""
+    st.markdown("**File** :gray[:small[the settings as JSON]]")
+    st.download_button(
+        "Save settings",
+        lambda: write_config(config),
+        f"{name}-config.json",
+        "application/json",
+        key="train_save_config",
+        on_click="ignore",
+        icon=":material/download:",
+        type="tertiary",
+    )
+    # A new key empties the uploader after each file.
+    key = f"train_config_{st.session_state.setdefault(_FILES, 0)}"
+    st.file_uploader(
+        "Open settings", "json", key=key, on_change=_open_file, args=(key,), max_upload_size=1
+    )
+    if problem := st.session_state.get(_PROBLEM):
+        st.error(escape_markdown(problem), icon=":material/error:")
+
+
+def _open_file(key: str) -> None:
+    """Set the controls to the settings of the file."""
+    file = st.session_state.get(key)
+    if file is None:
+        return
+    try:
+        config = parse_config(file.getvalue(), file.name[:80])
+        plan(config, Limits.from_environment())
+    except UserError as error:
+        st.session_state[_PROBLEM] = str(error)
+    else:
+        st.session_state[_PROBLEM] = ""
+        fork.drop_fork()
+        set_controls(config)
+    st.session_state[_FILES] += 1
 
 
 def settings_link(config: RunConfig, recipe: str | None, parent: Run | None) -> dict[str, str]:

@@ -1,0 +1,34 @@
+"""Which browser a session belongs to, by a random identifier that the browser keeps in a cookie.
+
+A session's cookies are those with which its page was opened, so the first page learns the
+identifier from a component.
+"""
+
+from __future__ import annotations
+
+import re
+
+import streamlit as st
+
+from pages.ui.components.component import register_component
+
+COOKIE = "inkling_browser"
+KEY, _ID = "browser", "browser_id"
+_mount = register_component("browser", "browser/browser")
+
+
+def watch_browser() -> None:
+    """Mount the component, which draws nothing and makes the cookie if the browser has none."""
+    _mount(
+        key=KEY,
+        data={"known": st.context.cookies.get(COOKIE) or st.session_state.get(_ID)},
+        on_id_change=lambda: None,
+    )
+    if identifier := (st.session_state.get(KEY) or {}).get("id"):
+        st.session_state[_ID] = identifier
+
+
+def read_browser() -> str:
+    """The identifier that the browser has told this session: 32 hexadecimal digits; empty: none."""
+    told = (st.session_state.get(KEY) or {}).get("id") or st.session_state.get(_ID, "")
+    return told if re.fullmatch("[0-9a-f]{32}", str(told)) else ""
