@@ -66,6 +66,7 @@ def test_every_setting_is_documented_and_every_documented_setting_is_read():
         "INKLING_CHECKPOINTS",
         "INKLING_STORAGE",
         "INKLING_CACHE",
+        "INKLING_SHARED",
     }
 
 

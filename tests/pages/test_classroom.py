@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from pathlib import Path
 
 import pytest
@@ -53,11 +54,8 @@ def test_without_the_setting_everybody_may_do_everything(monkeypatch):
     ],
 )
 def test_whoever_sits_at_the_server_may_do_everything(address, headers, local, monkeypatch):
-    class Context:
-        cookies: dict[str, str] = {}
-
-    Context.ip_address, Context.headers = address, headers
-    monkeypatch.setattr(access.st, "context", Context)
+    context = types.SimpleNamespace(ip_address=address, headers=headers, cookies={})
+    monkeypatch.setattr(access.st, "context", context)
     monkeypatch.setenv(access.SHARED, "1")
     assert (access.current_person() == ANYBODY) == local
 

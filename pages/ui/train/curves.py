@@ -104,7 +104,13 @@ def draw_loss(run: Run, baseline: Run | None, whole: bool) -> None:
                 batches().assign(run=run.name, part="batches"),
             ]
         ),
-        version=(_version(run), _drawn_events(run), baseline and _version(baseline), whole, smoothing),
+        version=(
+            _version(run),
+            _drawn_events(run),
+            baseline and _version(baseline),
+            whole,
+            smoothing,
+        ),
     )
     st.select_slider(
         "Smoothing",

@@ -44,7 +44,9 @@ def test_a_run_is_a_line_over_all_axes_and_the_best_is_drawn_again():
 
 def test_many_settings_are_limited():
     names = [f"s{number}" for number in range(30)]
-    frame = pd.DataFrame({"run": ["a", "b"], **dict.fromkeys(names, [1, 2]), "accuracy": [1.0, 2]})
+    frame = pd.DataFrame(
+        {"run": ["a", "b"], **{name: [1, 2] for name in names}, "accuracy": [1.0, 2]}
+    )
     data = parallel_chart(frame, names, "accuracy", "Accuracy").to_dict()["datasets"]
     lines = next(rows for rows in data.values() if rows and "settings" in rows[0])
     assert max(row["axis"] for row in lines) == MAX_AXES

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from core.cli import watch
 from core.config import RunConfig
@@ -262,3 +265,64 @@ def test_a_checkpoints_path_that_is_a_file_is_named(core, tmp_path, monkeypatch)
     assert str(file / "below") in run_refused(core, "runs")
     monkeypatch.setenv("INKLING_CHECKPOINTS", str(tmp_path / "not yet"))
     assert core("runs")[0] == 0
+
+
+def test_runs_are_found_by_words_and_conditions(core, folder):
+    made_run(folder, "slow", max_lr=0.01)
+    made_run(folder, "fast", max_lr=0.2)
+    assert [run["name"] for run in run_json(core, "runs", "--find", "max_lr > 0.1")] == ["fast"]
+    assert core("runs", "--find", "nothing")[1] == "No run matches.\n"
+    assert "no setting or measure 'cake'" in run_refused(core, "runs", "--find", "cake > 1")
+
+
+def test_a_narrow_terminal_never_shows_two_names_alike(folder, monkeypatch):
+    names = [f"{'a-long-name-of-a-run' * 2}-{number}" for number in range(3)]
+    for name in names:
+        made_run(folder, name)
+    screen = Console(file=io.StringIO(), width=40, force_terminal=True, color_system=None)
+    monkeypatch.setattr("core.cli.output.out", screen)
+    watch.print_runs(store.list_runs())
+    text = screen.file.getvalue()
+    assert "…" not in text
+    column = "".join(line.split(" ", 1)[0] for line in text.splitlines()[1:])
+    assert all(name in column for name in names)
+
+
+def test_a_config_is_printed_written_and_trained_again(core, folder, tmp_path, idle):
+    run = made_run(folder, "one", max_lr=0.03, epochs=4)
+    printed = core("config", "one")[1]
+    assert RunConfig.from_dict(json.loads(printed)) == run.config
+    assert "written to" in core("config", "one", "--output", str(tmp_path / "c.json"))[1]
+    arguments = ("--config", str(tmp_path / "c.json"), "--epochs", "5", "--name", "two")
+    assert core("train", *arguments, "--detach")[0] == 0
+    assert store.open_run("two").config == run.config.changed(epochs=5)
+    (tmp_path / "bad.json").write_text('{"cake": 1}')
+    for path, message in (("bad.json", "cake"), ("none.json", "cannot be read")):
+        assert message in run_refused(core, "train", "--config", str(tmp_path / path))
+    assert "not both" in run_refused(
+        core, "train", "--recipe", "final", "--config", str(tmp_path / "c.json")
+    )
+
+
+def test_repeats_begin_with_an_existing_run(core, folder, idle):
+    made_run(folder, "one", seed=3)
+    made_run(folder, "other", group="some")
+    arguments = ("--repeats", "2", "--name", "both", "--detach")
+    values = run_json(core, "train", "--first", "one", *arguments)
+    assert values["runs"] == ["one", "both-s4"]
+    assert "belongs to the group some" in run_refused(core, "train", "--first", "other", *arguments)
+    assert "needs --repeats" in run_refused(core, "train", "--first", "one")
+    assert "leave out" in run_refused(core, "train", "--first", "one", "--epochs", "3", *arguments)
+
+
+def test_events_for_tensorboard_are_written_into_a_folder_of_their_own(
+    core, folder, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    made_run(folder, "one")
+    values = run_json(core, "export", "one", "--format", "tensorboard")
+    assert values["file"] == str(Path("tensorboard", "one", "one.tfevents"))
+    assert (tmp_path / values["file"]).stat().st_size == values["bytes"]
+    assert "exists" in run_refused(core, "export", "one", "--format", "tensorboard")
+    text = core("export", "one", "--format", "tensorboard", "--output", "x.tfevents")[1]
+    assert "tensorboard --logdir ." in text
