@@ -204,7 +204,9 @@ def rename(
     json_: Json = False,
 ) -> None:
     """Rename a run; runs forked from it are updated."""
-    watch.print_run(store.rename(name, to), f"{name} is now {to}.", json_)
+    run = store.rename(name, to)
+    title = f", called {run.title}" if run.title else ""
+    watch.print_run(run, f"{name} is now {run.name}{title}.", json_)
 
 
 def note(

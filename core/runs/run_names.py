@@ -40,11 +40,7 @@ def find_free_name(wanted: str, folder: Path | None = None) -> str:
     Accents are removed; letters of other scripts than Latin are left out.
     """
     taken = {name.lower() for name in list_taken_names(folder or checkpoints_folder())}
-    plain = unicodedata.normalize("NFKD", wanted.translate(_LATIN))
-    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
-    base = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("-._")[:54].rstrip(".")
-    if not base or _RESERVED.fullmatch(base):
-        base = "run"
+    base = _to_name(wanted) or "run"
     number, name = 1, base
     while name.lower() in taken:
         number += 1
@@ -52,8 +48,16 @@ def find_free_name(wanted: str, folder: Path | None = None) -> str:
     return check_name(name)
 
 
+def _to_name(text: str) -> str:
+    """Return the valid name that is most like a text; "" where no letter or digit is left."""
+    plain = unicodedata.normalize("NFKD", text.translate(_LATIN))
+    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    base = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("-._")[:54].rstrip(".")
+    return "" if _RESERVED.fullmatch(base) else base
+
+
 def name_and_title(
-    text: str, prefix: str = "", folder: Path | None = None
+    text: str, prefix: str = "", folder: Path | None = None, *, current: str | None = None
 ) -> tuple[str, str | None]:
     """Return the name and the title of a run that somebody calls by a text.
 
@@ -61,6 +65,8 @@ def name_and_title(
         text: a name, or letters and digits of any script, spaces, and marks as in names of people.
         prefix: begins the name; empty: none.
         folder: the checkpoints folder; None: `checkpoints_folder()`.
+        current: name of the run that is renamed, which it keeps where no letter of the text can be
+            in a name; None: the run is new.
 
     Returns:
         The text itself and None, where it is a valid name; else a free name like it, and the text.
@@ -72,6 +78,8 @@ def name_and_title(
     if prefix or not _is_name(text):
         if not text or not all(map(_can_be_in_title, text)):
             check_name(text)
+        if current is not None and _to_name(text) in ("", current):
+            return current, text
         return find_free_name(f"{prefix}-{text}" if prefix else text, folder), text
     return text, None
 

@@ -10,7 +10,7 @@ from core.errors import RunError, UserError
 from core.runs import files
 from core.runs.folders import checkpoints_folder, list_entries, readable_name
 from core.runs.run import DamagedRun, Run, check_notes_and_tags, read_run
-from core.runs.run_names import check_name, check_name_is_free
+from core.runs.run_names import check_name, check_name_is_free, name_and_title
 from core.runs.run_schema import check_owner
 from core.runs.weights import OldWeightsError
 
@@ -77,6 +77,11 @@ def find_owner(name: str, folder: Path | None = None) -> str | None:
 def rename(name: str, to: str, folder: Path | None = None) -> Run:
     """Rename a run; runs forked from it keep naming it as their parent.
 
+    Args:
+        name: its name.
+        to: the new name, or a title in any script, whose run gets a name like it.
+        folder: the checkpoints folder; None: `checkpoints_folder()`.
+
     Raises:
         RunError: the run is training or queued, or the new name is invalid or taken.
     """
@@ -85,8 +90,13 @@ def rename(name: str, to: str, folder: Path | None = None) -> Run:
         run = open_run(name, folder)
         if run.is_live or run.state == "queued":
             raise RunError(f"{name} is {run.state}; stop it before renaming it.")
-        check_name_is_free(folder, check_name(to))
-        files.move(run.folder, folder / to)
+        to, title = name_and_title(to, folder=folder, current=name)
+        if title is None:
+            check_name_is_free(folder, to)
+        if to != name:
+            files.move(run.folder, folder / to)
+        if title != run.title:
+            update_run_json(folder / to, title=title)
         for child in list_runs(folder):
             if isinstance(child, Run) and child.parent is not None and child.parent["name"] == name:
                 update_run_json(child.folder, parent={**child.parent, "name": to})

@@ -67,7 +67,9 @@ def show_run(run: Run, runs: Sequence[Run]) -> None:
 def _show_heading(run: Run) -> None:
     colour, icon = words.state_badge(run.state)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.header(escape_markdown(run.name), anchor=False, width="content")
+        st.header(escape_markdown(run.label), anchor=False, width="content")
+        if run.title:
+            st.caption(escape_markdown(run.name), width="content")
         st.badge(run.state, icon=icon, color=colour)
         if goal := words.describe_goal(run):
             st.badge(
@@ -206,10 +208,10 @@ def _show_rename(run: Run, refusal: str) -> None:
         ):
             try:
                 access.check_change_runs([run.name])
-                store.rename(run.name, new_name)
+                renamed = store.rename(run.name, new_name)
             except UserError as error:
                 st.error(escape_markdown(str(error)))
             else:
-                select_runs([new_name])
-                add_message(f"{run.name} is now {new_name}.")
+                select_runs([renamed.name])
+                add_message(f"{run.label} is now {renamed.label}.")
                 st.rerun()

@@ -16,7 +16,7 @@ from pages.ui.words import escape_markdown, plural
 def show_sweep(sweep: SweepRuns) -> None:
     """Show a sweep's best run, all its runs over their settings, and actions."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.subheader(escape_markdown(sweep.name), anchor=False, width="content")
+        st.header(escape_markdown(sweep.name), anchor=False, width="content")
         st.badge(plural(len(sweep.runs), "run"), icon=":material/search:", color="gray")
         st.space("stretch")
         st.page_link(

@@ -95,3 +95,25 @@ def test_a_file_in_place_of_the_checkpoints_folder_is_an_error(tiny, monkeypatch
     assert store.list_runs() == []
     with pytest.raises(RunError):
         creation.create_run(tiny, "a")
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "title"),
+    [
+        ("plain-2", "plain-2", None),
+        ("Zoë Müller", "Zoe-Muller", "Zoë Müller"),
+        ("  two   words ", "two-words", "two words"),
+        ("Анна", "before", "Анна"),
+        ("before!", None, None),
+        ("a/b", None, None),
+    ],
+)
+def test_a_run_is_renamed_to_a_title_in_any_script(text, name, title, tiny):
+    creation.create_run(tiny, "before")
+    if name is None:
+        with pytest.raises(RunError, match="cannot be a run's name"):
+            store.rename("before", text)
+        return
+    run = store.rename("before", text)
+    assert (run.name, run.title) == (name, title)
+    assert store.rename(name, "after").title is None
