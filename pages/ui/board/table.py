@@ -15,6 +15,7 @@ from core.runs.store import list_runs
 from core.runs.waiting import estimate_waiting
 from pages.ui import words
 from pages.ui.controls import field_label
+from pages.ui.polling import poll
 from pages.ui.runs.columns import colour_dot, thin_curve
 from pages.ui.runs.table import MAX_SELECTED
 from pages.ui.words import escape_markdown, plural
@@ -47,7 +48,7 @@ COLUMNS = {
 def draw_board(board: str) -> None:
     """Draw a board, which updates itself while one of its runs trains or is queued."""
     live = any(run.is_live or run.state == "queued" for run in _members(board)[0])
-    st.fragment(_watch, run_every=POLL if live else None, key="board")(board, live)
+    poll(_watch, POLL if live else None, key="board_runs")(board, live)
 
 
 def _members(board: str) -> tuple[list[Run], list[Run]]:

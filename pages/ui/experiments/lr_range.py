@@ -89,7 +89,9 @@ def show_lr_range(runs: Sequence[Run]) -> None:
         shared.show_error(error)
         return
     running = test is not None and test.state == "running"
-    poll(_watch, POLL if running else None, key="experiments_lr_range")(request, name, recipe, running)
+    poll(_watch, POLL if running else None, key="experiments_lr_range")(
+        request, name, recipe, running
+    )
 
 
 def _watch(request: Request, name: str, recipe: str | None, running: bool) -> None:
