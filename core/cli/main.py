@@ -17,6 +17,7 @@ import typer
 
 from core.aliases import current_value
 from core.cli import experiments as experiment_commands
+from core.cli import exports as export_command
 from core.cli import precision as precision_command
 from core.cli import run_files as run_file_commands
 from core.cli import runs as run_commands
@@ -281,6 +282,7 @@ def _read_digit(path: Path) -> Ink:
 run_commands.register(app)
 run_file_commands.register(app)
 experiment_commands.register(app)
+export_command.register(app)
 sweep_commands.register(app)
 precision_command.register(app)
 

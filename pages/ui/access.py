@@ -17,14 +17,11 @@ function when it is carried out; `why_not_...` functions tell the controls why t
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import streamlit as st
 
@@ -32,14 +29,12 @@ from core.errors import UserError
 from core.runs import store
 from core.runs.run_schema import OWNER
 from core.schema import Field, SchemaError, check_object, raising
-from pages.ui.components.browser import COOKIE, read_browser, watch_browser
+from pages.ui import guests
+from pages.ui.components.browser import watch_browser
 from pages.ui.words import escape_markdown
 
 READER, MEMBER, OWNER_ROLE, NO_ROLE = ROLES = ("reader", "member", "owner", "none")
-SHARED = "INKLING_SHARED"
-GUEST = "browser:"  # begins the owner of what a guest makes
 _MANAGE = "Only owners of this app may do this."
-_PROXY_HEADERS = ("forwarded", "via", "x-forwarded", "x-real-ip")
 _PEOPLE = Field("name", str, min_length=1, max_length=OWNER.max_length)
 _ROLE_FIELDS = (
     Field("owners", list, [], max_length=10_000, items=_PEOPLE),
@@ -69,7 +64,7 @@ class Person:
     @property
     def is_guest(self) -> bool:
         """Whether they are known only by their browser."""
-        return self.role == MEMBER and (self.name or GUEST).startswith(GUEST)
+        return self.role == MEMBER and (self.name or guests.PREFIX).startswith(guests.PREFIX)
 
     def why_not_create(self) -> str:
         """Why they may not make or start anything; empty: they may."""
@@ -85,7 +80,7 @@ class Person:
             return self.why_not_create()
         if owner is not None and owner == self.name:
             return ""
-        if owner and owner.startswith(GUEST):
+        if owner and owner.startswith(guests.PREFIX):
             return "This was made in another browser."
         return f"This belongs to {owner}." if owner else "This belongs to the owners of this app."
 
@@ -153,7 +148,7 @@ def current_person() -> Person:
     """
     roles = _read_settings()
     if roles is None:
-        return Person(_guest_name(), MEMBER) if is_shared() and not _is_local() else ANYBODY
+        return Person(guests.guest_name(), MEMBER) if guests.is_guest() else ANYBODY
     if not st.user.get("is_logged_in"):
         return Person(None, NO_ROLE)
     return roles.find_person(st.user.to_dict())
@@ -250,37 +245,9 @@ def check_manage() -> None:
 
 def describe_owner(owner: str | None) -> str:
     """Who made something, for people; empty: nobody was signed in."""
-    if owner is None or not owner.startswith(GUEST):
+    if owner is None or not owner.startswith(guests.PREFIX):
         return owner or ""
     return "you" if owner == owner_name() else "a guest"
-
-
-def is_shared() -> bool:
-    """Whether the server is declared to be shared by people who do not sign in."""
-    return os.environ.get(SHARED, "").strip().lower() in ("1", "true", "yes", "on")
-
-
-def _is_local() -> bool:
-    """Whether the browser runs on the server's machine, with no proxy between them."""
-    headers = {name.lower(): value for name, value in st.context.headers.items()}
-    if st.context.ip_address is not None or any(map(_names_proxy, headers)):
-        return False
-    host = urlsplit(f"//{headers.get('host', 'localhost')}").hostname
-    return host in ("localhost", "127.0.0.1", "::1")
-
-
-def _names_proxy(header: str) -> bool:
-    return header.startswith(_PROXY_HEADERS)
-
-
-def _guest_name() -> str | None:
-    """What is stored as the owner of what a guest makes: a hash of their browser's secret."""
-    secret = st.context.cookies.get(COOKIE, "")
-    if not re.fullmatch("[0-9a-f]{32}", secret):
-        secret = read_browser()
-    if not secret:
-        return None  # the browser tells it in a moment
-    return GUEST + hashlib.sha256(f"inkling {secret}".encode()).hexdigest()[:16]
 
 
 def _refuse(reason: str) -> None:

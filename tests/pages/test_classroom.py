@@ -10,8 +10,8 @@ from streamlit.testing.v1 import AppTest
 
 from core.library import digits as own_digits
 from core.runs import store
-from pages.ui import access
-from pages.ui.access import ANYBODY, GUEST, Person
+from pages.ui import access, guests
+from pages.ui.access import ANYBODY, Person
 from tests.made import made_run
 from tests.opening import open_page, shown, well
 from tests.pages.reading import component, components, page_text, press, press_label
@@ -23,20 +23,20 @@ ADA, BOB = "a" * 32, "b" * 32
 @pytest.fixture
 def guest(monkeypatch):
     """Make the sessions that are opened next those of a browser on another machine."""
-    monkeypatch.setenv(access.SHARED, "1")
-    monkeypatch.setattr(access, "_is_local", lambda: False)
+    monkeypatch.setenv(guests.SHARED, "1")
+    monkeypatch.setattr(guests, "_is_local", lambda: False)
 
     def become(secret: str) -> str | None:
-        monkeypatch.setattr(access, "read_browser", lambda: secret)
-        return access._guest_name()
+        monkeypatch.setattr(guests, "read_browser", lambda: secret)
+        return guests.guest_name()
 
     return become
 
 
 def test_without_the_setting_everybody_may_do_everything(monkeypatch):
-    monkeypatch.setattr(access, "_is_local", lambda: False)
+    monkeypatch.setattr(guests, "_is_local", lambda: False)
     for value in ("", "0", "no"):
-        monkeypatch.setenv(access.SHARED, value)
+        monkeypatch.setenv(guests.SHARED, value)
         assert access.current_person() == ANYBODY
 
 
@@ -55,17 +55,17 @@ def test_without_the_setting_everybody_may_do_everything(monkeypatch):
 )
 def test_whoever_sits_at_the_server_may_do_everything(address, headers, local, monkeypatch):
     context = types.SimpleNamespace(ip_address=address, headers=headers, cookies={})
-    monkeypatch.setattr(access.st, "context", context)
-    monkeypatch.setenv(access.SHARED, "1")
+    monkeypatch.setattr(guests.st, "context", context)
+    monkeypatch.setenv(guests.SHARED, "1")
     assert (access.current_person() == ANYBODY) == local
 
 
 def test_a_guest_is_a_hash_of_the_browsers_secret(guest):
     names = {guest(ADA), guest(BOB)}
     assert len(names) == 2
-    assert all(name.startswith(GUEST) and ADA not in name for name in names)
+    assert all(name.startswith(guests.PREFIX) and ADA not in name for name in names)
     assert guest("") is None
-    assert Person(guest(ADA), "member").is_guest
+    assert Person(guest(ADA), access.MEMBER).is_guest
 
 
 @pytest.fixture
