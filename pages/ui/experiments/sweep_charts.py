@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import streamlit as st
 
 from core.charts import sweeps as charts
+from core.charts.parallel import parallel_chart
 from core.sweeps import space as search_space
 from core.sweeps import study
 from core.sweeps.slots import DONE, Trial
@@ -18,6 +19,7 @@ from core.wording import plural
 from pages.ui.components.chart import draw_chart
 from pages.ui.frame import KEPT
 
+MIN_LINES = 3  # runs below which lines over all settings say nothing
 COSTS = {"parameters": "parameters", "seconds": "seconds of training"}
 
 
@@ -43,6 +45,8 @@ def draw_charts(sweep: SweepState, trials: Sequence[Trial]) -> None:
             title = st.selectbox("Setting", list(fields), key="slice", width=240, **KEPT)
     with right:
         _draw_setting(sweep, frame, trials, title, fields[title])
+    if len(fields) > 1 and len(trials) >= MIN_LINES:
+        _draw_all_settings(sweep, trials, fields)
 
 
 def _make_frame(trials: Sequence[Trial]) -> pd.DataFrame:
@@ -60,6 +64,39 @@ def _make_frame(trials: Sequence[Trial]) -> pd.DataFrame:
             }
             for order, trial in enumerate(trials, 1)
         ]
+    )
+
+
+def _draw_all_settings(
+    sweep: SweepState, trials: Sequence[Trial], fields: Mapping[str, str]
+) -> None:
+    """Draw every trial as a line over all settings that the sweep varies.
+
+    Args:
+        sweep: the sweep.
+        trials: those with an accuracy.
+        fields: title of each setting -> its field.
+    """
+    name = sweep.sweep.name
+    frame = pd.DataFrame(
+        [
+            {
+                "run": trial.title,
+                **{title: trial.params.get(field) for title, field in fields.items()},
+                "accuracy": trial.accuracy,
+            }
+            for trial in trials
+        ]
+    )
+    draw_chart(
+        parallel_chart(frame, list(fields), "accuracy", "Accuracy, %"),
+        "parallel",
+        title="All settings",
+        subtitle="a line for each run, darker: more accurate, green: the best",
+        alt=f"{len(frame)} runs over {', '.join(fields)}.",
+        filename=f"{name}-settings",
+        subject=name,
+        make_table=lambda: frame,
     )
 
 
