@@ -179,7 +179,7 @@ def _check_first(first: str, config: RunConfig, folder: Path) -> int:
             f"{first} started from the weights of {run.parent['name']}, not from random ones; it "
             "cannot be repeated with other seeds."
         )
-    if fields := set(run.config.differences(config)) - _MAY_DIFFER:
+    if fields := set(run.config.differences(config)) - MAY_DIFFER:
         raise RunError(f"{first} differs from the repeats in {', '.join(sorted(fields))}.")
     return run.config.seed
 
