@@ -310,9 +310,10 @@ def test_repeats_begin_with_an_existing_run(core, folder, idle):
     arguments = ("--repeats", "2", "--name", "both", "--detach")
     values = run_json(core, "train", "--first", "one", *arguments)
     assert values["runs"] == ["one", "both-s4"]
-    assert "belongs to the group some" in run_refused(core, "train", "--first", "other", *arguments)
+    more = ("--repeats", "2", "--name", "more", "--detach")
+    assert "belongs to the group some" in run_refused(core, "train", "--first", "other", *more)
     assert "needs --repeats" in run_refused(core, "train", "--first", "one")
-    assert "leave out" in run_refused(core, "train", "--first", "one", "--epochs", "3", *arguments)
+    assert "leave out" in run_refused(core, "train", "--first", "one", "--epochs", "3", *more)
 
 
 def test_events_for_tensorboard_are_written_into_a_folder_of_their_own(
