@@ -75,13 +75,13 @@ def name_and_title(
         RunError: the text holds other characters.
     """
     text = " ".join(text.split())
-    if prefix or not _is_name(text):
+    if prefix or not _NAME.fullmatch(text):
         if not text or not all(map(_can_be_in_title, text)):
             check_name(text)
         if current is not None and _to_name(text) in ("", current):
             return current, text
         return find_free_name(f"{prefix}-{text}" if prefix else text, folder), text
-    return text, None
+    return check_name(text), None
 
 
 def _is_name(text: str) -> bool:

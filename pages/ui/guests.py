@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from urllib.parse import urlsplit
 
 import streamlit as st
 
-from pages.ui.components.browser import COOKIE, read_browser
+from pages.ui.components.browser import read_browser
 
 SHARED = "INKLING_SHARED"
 PREFIX = "browser:"  # begins the owner of what a guest makes
@@ -45,9 +44,7 @@ def _names_proxy(header: str) -> bool:
 
 def guest_name() -> str | None:
     """What is stored as the owner of what a guest makes: a hash of their browser's secret."""
-    secret = st.context.cookies.get(COOKIE, "")
-    if not re.fullmatch("[0-9a-f]{32}", secret):
-        secret = read_browser()
+    secret = read_browser()
     if not secret:
         return None  # the browser tells it in a moment
     return PREFIX + hashlib.sha256(f"inkling {secret}".encode()).hexdigest()[:16]

@@ -321,4 +321,4 @@ def test_what_cannot_be_made_says_why_and_is_not_handed_out(folder, here):
     app = opened(EXPORTS)
     press(app, "experiments_make_torch")
     assert "weights" in page_text(app)
-    assert len(app.get("download_button")) == 2, "the reports"
+    assert len(app.get("download_button")) == 4, "the reports, the settings and the events"

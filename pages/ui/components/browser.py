@@ -19,16 +19,18 @@ _mount = register_component("browser", "browser/browser")
 
 def watch_browser() -> None:
     """Mount the component, which draws nothing and makes the cookie if the browser has none."""
-    _mount(
-        key=KEY,
-        data={"known": st.context.cookies.get(COOKIE) or st.session_state.get(_ID)},
-        on_id_change=lambda: None,
-    )
+    _mount(key=KEY, data={"known": read_browser()}, on_id_change=lambda: None)
     if identifier := (st.session_state.get(KEY) or {}).get("id"):
         st.session_state[_ID] = identifier
 
 
 def read_browser() -> str:
-    """The identifier that the browser has told this session: 32 hexadecimal digits; empty: none."""
-    told = (st.session_state.get(KEY) or {}).get("id") or st.session_state.get(_ID, "")
-    return told if re.fullmatch("[0-9a-f]{32}", str(told)) else ""
+    """The identifier of this session's browser: 32 hexadecimal digits; empty: not known yet."""
+    for told in (
+        st.context.cookies.get(COOKIE),
+        (st.session_state.get(KEY) or {}).get("id"),
+        st.session_state.get(_ID),
+    ):
+        if isinstance(told, str) and re.fullmatch("[0-9a-f]{32}", told):
+            return told
+    return ""

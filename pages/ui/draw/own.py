@@ -81,7 +81,7 @@ def _show_label_buttons(image: np.ndarray, subject: Subject) -> None:
     with st.container(
         horizontal=True, vertical_alignment="center", gap="small", key="draw_own_labels"
     ):
-        writer = st.text_input(
+        st.text_input(
             "Written by",
             key=_WRITER,
             max_chars=40,
@@ -99,7 +99,7 @@ def _show_label_buttons(image: np.ndarray, subject: Subject) -> None:
                 key=f"draw_own_label_{digit}",
                 disabled=bool(refusal) or not image.any(),
                 on_click=_run_action,
-                args=(_save, image, digit, writer),
+                args=(_save, image, digit),
                 help=refusal or f"Save the digit as {digit}.",
             )
 
@@ -112,9 +112,10 @@ def _run_action(action: Callable[..., object], *arguments: Any) -> None:
         st.toast(escape_markdown(str(error)), icon=":material/error:")
 
 
-def _save(image: np.ndarray, label: int, writer: str) -> None:
+def _save(image: np.ndarray, label: int) -> None:
     access.check_create()
-    name = " ".join(writer.split()) or None
+    # As it is now: the button may be pressed together with the end of typing.
+    name = " ".join(st.session_state.get(_WRITER, "").split()) or None
     library.save_digit(image, label, owner=access.owner_name(), writer=name)
 
 
