@@ -96,7 +96,7 @@ def draw_map(digits: LabelledImages) -> None:
             )
             st.page_link(
                 "pages/mistakes.py",
-                label=f":primary[See whether a network confuses {pair[0]} and {pair[1]}]",
+                label=f":primary[See {pair[0]} predicted as {pair[1]}]",
                 icon=":material/arrow_forward:",
                 icon_position="right",
                 query_params={"labelled": str(pair[0]), "read": str(pair[1])},
