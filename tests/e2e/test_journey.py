@@ -152,7 +152,7 @@ def test_a_learner_trains_a_first_network_and_follows_its_next_steps(
     expect(tab.get_by_label("Show", exact=True)).to_have_value("first-network")
     ending = tab.locator(".st-key-train_ending")
     expect(ending).to_contain_text("of 10,000 test images wrong after 1 epoch", timeout=120_000)
-    expect(tab.locator(".inkling-speaker")).to_contain_text("first-network is finished")
+    expect(tab.locator(".inkling-speaker")).to_contain_text("first-network has ended")
     run = open_run("first-network", checkpoints)
     wrong = run.last.val_total - run.last.val_correct
     expect(ending).to_contain_text(f"{wrong:,} of 10,000")

@@ -105,10 +105,11 @@ def describe_result(run: Run, score: Score, reference: Run | None) -> str:
 
 
 def describe_end(run: Run) -> str:
-    """What a screen reader says when a run ends; empty while it goes on."""
-    if run.is_live or run.state == "queued":
+    """What a screen reader says when a run ends; empty before, and while it is paused."""
+    if run.is_live or run.state in ("queued", "paused"):
         return ""
+    if run.state not in ("finished", "stopped"):
+        return f"The training of {run.name} has failed: {run.message or run.state}"
     score = score_run(run)
-    result = f", accuracy {score.accuracy:.2f} %" if score else ""
-    reason = f": {run.message}" if run.message and run.state != "finished" else ""
-    return f"{run.name} is {run.state}{result}{reason}."
+    result = f" with an accuracy of {score.accuracy:.2f} %" if score else ""
+    return f"The training of {run.name} has ended{result}."

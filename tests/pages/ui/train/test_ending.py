@@ -67,7 +67,7 @@ def test_what_has_no_result_has_no_ending(folder, state, done):
 
 def test_the_end_is_announced_in_words(folder):
     run = made_run(folder, "mine", done=2)
-    assert describe_end(run).startswith("mine is finished, accuracy ")
+    assert "mine has ended with an accuracy of " in describe_end(run)
     failed = made_run(folder, "bad", done=0, state="failed", message="no space left")
-    assert describe_end(failed) == "bad is failed: no space left."
+    assert describe_end(failed).endswith("bad has failed: no space left")
     assert describe_end(made_run(folder, "next", done=0, state="queued", epochs=2)) == ""
