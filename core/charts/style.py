@@ -84,12 +84,12 @@ def error_axis(
 
 
 def linear_error_axis(field: str) -> alt.Y:
-    """Return the accuracy axis from 0 to 100 % of a field that holds error rates in percent."""
+    """Return the accuracy axis from guessing to 100 % of a field that holds error rates."""
     return alt.Y(
         f"{field}:Q",
         title=None,
-        scale=alt.Scale(domain=[100, 0], nice=False),
-        axis=alt.Axis(values=list(range(0, 101, 10)), labelExpr=ERROR_LABEL, **AXIS),
+        scale=alt.Scale(domain=[90, 0], nice=False),
+        axis=alt.Axis(values=[90, 80, 60, 40, 20, 0], labelExpr=ERROR_LABEL, **AXIS),
     )
 
 

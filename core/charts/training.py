@@ -57,7 +57,7 @@ def accuracy_chart(
         run: name of the run, which determines the colour.
         goal: percent.
         behind: the same for another run, drawn in grey.
-        whole: whether a linear axis shows all of learning, from 0 to 100 %, instead of a
+        whole: whether a linear axis shows all of learning, from 10 to 100 %, instead of a
             logarithmic one of the error rate, which shows the range near 100 %.
     """
     frame = _with_errors(frame)

@@ -57,8 +57,8 @@ def test_an_axis_widens_to_the_next_limit(make, measure, value, ends):
 @pytest.mark.parametrize(
     ("make", "measure", "value", "ends"),
     [
-        (charts.accuracy_chart, "accuracy", 11, (100, 0)),
-        (charts.accuracy_chart, "accuracy", 99.9, (100, 0)),
+        (charts.accuracy_chart, "accuracy", 11, (90, 0)),
+        (charts.accuracy_chart, "accuracy", 99.9, (90, 0)),
         (charts.loss_chart, "loss", 2.3, (0, 2.5)),
         (charts.loss_chart, "loss", 6.0, (0, 6.0)),
     ],
