@@ -23,7 +23,7 @@ Floats = npt.NDArray[np.floating[Any]]
 Digits = npt.NDArray[np.uint8]  # (10, 28, 28), one of each class
 
 WIDTH, HEIGHT = 312, 132  # of a picture
-# Answers to a light stroke to the left of a dark one: an upright edge.
+# Positive where there is more ink on the left than on the right: it finds upright edges.
 KERNEL = ((1, 0, -1), (2, 0, -2), (1, 0, -1))
 _BLUE, _ORANGE = "var(--st-primary-color, #2f4bd0)", "#c46a2d"
 _GREY = "var(--st-gray-text-color, #66645f)"
@@ -156,7 +156,7 @@ def _batch(digits: Digits) -> str:
         parts.append(_small(digits[number], 14 + 36 * number, 22, 1.0))
     for group in range(2):
         parts.append(
-            f'<rect x="{8 + 146 * group}" y="14" width="142" height="44" rx="6" fill="none" '
+            f'<rect x="{8 + 146 * group}" y="14" width="138" height="44" rx="6" fill="none" '
             f'stroke="{_BLUE}"/>'
         )
         parts.append(_label(79 + 146 * group, 76, f"batch {group + 1}: one update"))

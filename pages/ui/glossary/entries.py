@@ -37,8 +37,8 @@ ENTRIES: dict[str, Entry] = {
     ),
     "kernel": Entry(
         "The weights of a convolution, here 3 by 3. Training finds them. These answer to upright "
-        "edges: positive where the left side is lighter than the right one, negative the other "
-        "way round.",
+        "edges: the sum is positive where there is more ink on the left than on the right, and "
+        "negative the other way round.",
         "Nine weights: 1, 2, 1 on the left, 0 in the middle, and -1, -2, -1 on the right.",
         "Change the kernels of a network",
         "model",
