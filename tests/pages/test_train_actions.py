@@ -184,7 +184,7 @@ def test_a_run_that_trains_cannot_be_deleted(folder):
 
 
 def newer_format(values: dict) -> None:
-    values["format"] = 2
+    values["format"] += 1
 
 
 def newer_field(values: dict) -> None:

@@ -165,7 +165,7 @@ def test_weights_that_do_not_fit_are_refused(exported, file):
             lambda run: {**run, "config": {**run["config"], "layers": [{"kind": "exec"}]}},
             "exec",
         ),
-        ("run.json", lambda run: {**run, "format": 2}, "format 2 by another version"),
+        ("run.json", lambda run: {**run, "format": 3}, "format 3 by another version"),
         ("run.json", lambda run: {**run, "notes": "x" * 20_000}, "notes has"),
         ("run.json", lambda run: {**run, "tags": [{}]}, "tags"),
         ("run.json", lambda run: {**run, "created": "0001-01-01T00:00:00+23:59"}, "time"),
