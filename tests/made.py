@@ -9,9 +9,9 @@ from core.config import RunConfig
 from core.experiments.measurements import MeasuredRun, Measurement, measured_configs
 from core.models.architectures import rows_of
 from core.models.shapes import count_parameters, trace
-from core.runs import creation, events, files, status, store
+from core.runs import creation, epoch_weights, events, files, status, store
 from core.runs.run import Run
-from core.runs.weights import save_tensors
+from core.runs.weights import save_tensors, to_bytes
 from core.runtime import Runtime
 from core.training import schedules
 from core.training.results import EpochResult
@@ -46,6 +46,7 @@ def made_run(
     message: str = "",
     recipe: str | None = None,
     group: str | None = None,
+    kept: bool = False,
     **config: Any,
 ) -> Run:
     """A run with so many epochs done, as its worker would have left it.
@@ -58,6 +59,7 @@ def made_run(
         message: of its state.
         recipe: that it came from.
         group: whose repeat it is.
+        kept: whether it has weights of every epoch, each with other random weights.
         config: fields that differ from a quick little run.
     """
     from tests.networks import build_model
@@ -94,6 +96,12 @@ def made_run(
         weights = build_model(run.config).state_dict()
         for which in ("last", "best"):
             save_tensors(run.folder / f"{which}.safetensors", weights)
+        for epoch in range(done + 1) if kept else ():
+            if epoch < done:
+                weights_then = build_model(run.config.changed(seed=100 + epoch)).state_dict()
+            else:
+                weights_then = weights
+            epoch_weights.write(run.folder, epoch, to_bytes(weights_then))
     files.write_json(run.folder / "epochs.json", [row.to_dict() for row in rows])
     store.update_run_json(
         run.folder,

@@ -12,6 +12,7 @@ from core.charts.style import (
     PERCENT,
     PLAIN_AXIS,
     QUIET,
+    epoch_axis,
     layer_chart,
     run_colours,
 )
@@ -40,6 +41,31 @@ def probability_chart(
         scale=alt.Scale(domain=[low, high], nice=False),
         axis=alt.Axis(tickCount=9, titleFontWeight="normal", **PLAIN_AXIS),
     )
+    marks = [
+        alt.Chart(pd.DataFrame({"amount": [amount]}))
+        .mark_rule(color=QUIET, strokeWidth=width, strokeDash=dash)
+        .encode(x=x)
+        for amount, width, dash in ((neutral, 1, [2, 3]), (value, 1.5, [1, 0]))
+        if value != neutral or dash != [1, 0]
+    ]
+    tip = alt.Tooltip("amount:Q", title=title)
+    return layer_chart([*marks, *_probability_lines(frame, x, tip)], HEIGHT + 60, right=_RIGHT)
+
+
+def epoch_probability_chart(frame: pd.DataFrame) -> alt.LayerChart:
+    """The ten probabilities of one image after each kept epoch of a run.
+
+    Args:
+        frame: columns amount (the epoch; 0: before the first), digit (0 to 9) and probability (0
+            to 1).
+    """
+    x = epoch_axis(int(frame["amount"].max()), "amount")
+    tip = alt.Tooltip("amount:Q", title="epoch")
+    return layer_chart(_probability_lines(frame, x, tip), HEIGHT, right=_RIGHT)
+
+
+def _probability_lines(frame: pd.DataFrame, x: alt.X, tip: alt.Tooltip) -> list[alt.Chart]:
+    """The curves of the ten digits; those that are ever probable have a colour and a label."""
     y = alt.Y(
         "probability:Q",
         title=None,
@@ -53,17 +79,10 @@ def probability_chart(
     )
     tips = [
         alt.Tooltip("digit:O"),
-        alt.Tooltip("amount:Q", title=title),
+        tip,
         alt.Tooltip("probability:Q", format=".1%"),
     ]
     quiet, loud = frame[~labelled], frame[labelled]
-    marks = [
-        alt.Chart(pd.DataFrame({"amount": [amount]}))
-        .mark_rule(color=QUIET, strokeWidth=width, strokeDash=dash)
-        .encode(x=x)
-        for amount, width, dash in ((neutral, 1, [2, 3]), (value, 1.5, [1, 0]))
-        if value != neutral or dash != [1, 0]
-    ]
     lines = [
         alt.Chart(quiet)
         .mark_line(color=QUIET, strokeWidth=1, opacity=0.4)
@@ -77,7 +96,7 @@ def probability_chart(
         .mark_text(dy=-9, fontSize=14, fontWeight=600)
         .encode(x=x, y=y, text="digit:O", color=colours)
     )
-    return layer_chart([*marks, *lines, labels], HEIGHT + 60, right=_RIGHT)
+    return [*lines, labels]
 
 
 def accuracy_interval_chart(frame: pd.DataFrame) -> alt.LayerChart:

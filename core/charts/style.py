@@ -49,12 +49,12 @@ def run_colour(name: str) -> str:
     return PALETTE[index % len(PALETTE)]
 
 
-def epoch_axis(epochs: int) -> alt.X:
-    """Return the axis from 0 to a run's last epoch."""
+def epoch_axis(epochs: int, field: str = "epoch") -> alt.X:
+    """Return the axis from 0 to a run's last epoch, of the field that holds epochs."""
     step = next((step for step in (1, 2, 5, 10, 20, 50, 100) if epochs / step <= 16), 200)
     ticks = list(range(0, epochs + 1, step))
     return alt.X(
-        "epoch:Q",
+        f"{field}:Q",
         title="epoch",
         scale=alt.Scale(domain=[0, epochs], nice=False),
         axis=alt.Axis(values=ticks, format="d", labelFlush=False, **PLAIN_AXIS),

@@ -60,7 +60,19 @@ def load_cached_model(run: Run, which: str = "last") -> Network:
     return _load_model(run.name, which, weights_time(run, which))
 
 
-def weights_time(run: Run, which: str = "last") -> int:
+def load_epoch_models(run: Run) -> dict[int, Network]:
+    """The networks of a run as they were after each kept epoch, loaded once for all sessions.
+
+    Raises:
+        RunError: the weights of an epoch are missing or do not fit the network.
+    """
+    epochs = run.list_kept_epochs()
+    return _load_epoch_models(
+        run.name, tuple((epoch, weights_time(run, epoch)) for epoch in epochs)
+    )
+
+
+def weights_time(run: Run, which: str | int = "last") -> int:
     """When the weights of a run were written, in nanoseconds: a cache key for results from them.
 
     Raises:
@@ -70,6 +82,15 @@ def weights_time(run: Run, which: str = "last") -> int:
         return run.weights_path(which).stat().st_mtime_ns
     except OSError:
         raise RunError(f"{run.name} is gone.") from None
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)  # of up to 16 MB each
+def _load_epoch_models(name: str, changed: tuple[tuple[int, int], ...]) -> dict[int, Network]:
+    import torch
+
+    torch.set_num_threads(1)
+    run = open_run(name)
+    return {epoch: load_model(run, epoch) for epoch, _ in changed}
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

@@ -39,13 +39,14 @@ NAMES = (
     "training other labelled split experiment first second repeated times group "
     "beside_groups tested begin_with steps swept aim sweep_runs vary minutes most "
     "sweep_holdout sampler pruner sweep slice taken over baseline axes round "
-    "board columns prefix ask controls seeds smoothing smooth"
+    "board columns prefix ask controls seeds smoothing smooth epoch sort"
 )
 # Values that open a part of a page, where the other values then arrive.
 PARTS = {
     "part": ["Digits", "Augmentation", "Map"],
     "experiment": ["Compare", "Repeats", "Rate finder", "Sweep", "Exports"],
-    "view": ["one run", "two runs", "doubtful labels", "Reasons", "Nudge", "Nearest", "Own digits"],
+    "view": ["one run", "two runs", "doubtful labels", "Reasons", "Nudge", "Nearest", "Own digits"]
+    + ["Layers", "Learning"],
     "digit": ["test-3", "train-0", "own-1", "test--1", "test-99999"],
     "run": ["one", "pair-s1", "new run"],
     "fork": ["one", "two"],
@@ -79,7 +80,7 @@ def runs(tmp_path_factory):
     """Two runs and a group."""
     folder = tmp_path_factory.mktemp("checkpoints")
     for name in ("one", "two"):
-        made_run(folder, name)
+        made_run(folder, name, kept=name == "one")
     for seed in (1, 2):
         made_run(folder, f"pair-s{seed}", group="pair", seed=seed)
     with pytest.MonkeyPatch.context() as patch:

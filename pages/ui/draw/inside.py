@@ -12,6 +12,7 @@ from core.models.shapes import Layer, trace
 from core.runs.run import Run
 from pages.ui import checkpoints
 from pages.ui.components.maps import MapRow, draw_maps
+from pages.ui.components.rewind import choose_epoch
 from pages.ui.draw.networks import Runs, format_percent, predict_images
 from pages.ui.draw.subject import Subject
 from pages.ui.frame import KEPT, heading
@@ -25,8 +26,12 @@ MAP_WIDTH = 26  # rem
 
 
 def show_layers(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
-    """Show the feature maps of every row of a network."""
-    model = checkpoints.load_cached_model(run)
+    """Show the feature maps of every row of a network, as it was after the chosen epoch."""
+    epoch = choose_epoch(run, "draw_rewind")
+    if epoch is None:
+        model = checkpoints.load_cached_model(run)
+    else:
+        model = checkpoints.load_epoch_models(run)[epoch]
     rows = explanations.feature_maps(model, image)
     st.caption(
         "The outputs of each row of the network: blue above 0, orange below, each row on its own "

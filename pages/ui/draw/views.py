@@ -9,6 +9,7 @@ import streamlit as st
 
 from core.runs.run import Run
 from pages.ui.draw.inside import show_layers, show_reasons
+from pages.ui.draw.learning import show_learning
 from pages.ui.draw.nearest import show_nearest
 from pages.ui.draw.networks import Runs, show_side_by_side
 from pages.ui.draw.nudge import show_nudge
@@ -20,6 +21,7 @@ DEFAULT_VIEW = "Side by side"
 VIEWS: dict[str, View | None] = {
     DEFAULT_VIEW: None,  # the only one that is updated while a stroke is drawn
     "Layers": show_layers,
+    "Learning": show_learning,
     "Reasons": show_reasons,
     "Nudge": show_nudge,
     "Nearest": show_nearest,

@@ -8,36 +8,58 @@ import streamlit as st
 
 from core.charts import mistakes as charts
 from core.data.labelled_images import LabelledImages
+from core.errors import UserError
 from core.experiments.statistics import wilson_interval
 from core.insight import mistakes
+from core.insight.learning import Learning, describe_epoch
 from core.insight.mistakes import Predictions
 from core.runs.run import Run
 from core.wording import plural
 from pages.ui import tables
 from pages.ui.components.gallery import draw_gallery
 from pages.ui.components.matrix import draw_confusion_matrix
+from pages.ui.components.rewind import choose_epoch
 from pages.ui.frame import KEPT, heading
-from pages.ui.mistakes.shared import errors_csv, label_errors, show_image
+from pages.ui.mistakes.learning import (
+    BY_LOSS,
+    HELP,
+    ORDERS,
+    describe_order,
+    load_run_learning,
+    note_learning,
+    select_images,
+    summarise_learning,
+)
+from pages.ui.mistakes.shared import errors_csv, label_errors, predict_test_images, show_image
+from pages.ui.words import escape_markdown
 
 ANY = "any"
 PAGE = 56  # images of a page
 CONFIDENT = 0.9  # probability
 DIGITS = tuple(map(str, range(10)))
 # Keys of the filters, and their names in the link.
-LABEL, PREDICTED, IMAGE = "labelled", "read", "image"
+LABEL, PREDICTED, ORDER, IMAGE = "labelled", "read", "sort", "image"
 _GALLERY, _MATRIX = "mistakes_images", "mistakes_matrix"
 
 
 @st.fragment
 def show_one_run(run: Run, predictions: Predictions, test: LabelledImages) -> None:
     """Show the errors of a run: their number, by digit, and one by one."""
+    try:
+        epoch = choose_epoch(run, "mistakes_rewind")
+        if epoch is not None:
+            predictions = predict_test_images(run, test, epoch)
+    except UserError as error:
+        st.error(escape_markdown(str(error)), icon=":material/error:")
+        return
     counts = mistakes.confusion_matrix(predictions.labels, predictions.predicted)
-    _draw_metrics(run, predictions, test)
+    _draw_metrics(run, predictions, test, epoch)
     left, right = st.columns([7, 5], gap="large")
     st.space("small")
     title, filters = st.container(), st.container()
     with filters:  # before the matrix, which shows what they are set to
-        label, predicted, image = _show_filters(len(test.images))
+        label, predicted, order, image = _show_filters(len(test.images))
+        learning = load_run_learning(run, test) if order != BY_LOSS else None
     with left:
         heading("Confusion matrix", "labels in rows, predictions in columns; click a cell")
         draw_confusion_matrix(counts, (_digit(label), _digit(predicted)), _store_cell, key=_MATRIX)
@@ -48,18 +70,25 @@ def show_one_run(run: Run, predictions: Predictions, test: LabelledImages) -> No
             "Recall: share of a digit's images that are predicted as this digit. Precision: share "
             "of the predictions of a digit that are correct."
         )
-    indices = mistakes.sort_by_loss(predictions, _filter(predictions, label, predicted))
+    if learning is None:
+        indices = mistakes.sort_by_loss(predictions, _filter(predictions, label, predicted))
+        words = _describe_filters(label, predicted, len(indices))
+    else:
+        indices = select_images(order, learning, predictions, _digit(label), _digit(predicted))
+        words = describe_order(order, label, predicted, len(indices))
     with title:
-        heading(*_describe_filters(label, predicted, len(indices)))
-    _show_images(run, predictions, test, indices, image)
+        heading(*words)
+        if learning is not None:
+            st.caption(summarise_learning(learning))
+    _show_images(run, predictions, test, indices, image, learning)
 
 
 def _digit(value: str) -> int | None:
     return int(value) if value in DIGITS else None
 
 
-def _show_filters(total: int) -> tuple[str, str, int | None]:
-    """Show the filters; returns the label, the prediction, and the index of a single image."""
+def _show_filters(total: int) -> tuple[str, str, str, int | None]:
+    """Show the filters; returns label, prediction, order, and the index of a single image."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         options = (ANY, *DIGITS)
         label = st.selectbox(
@@ -67,6 +96,9 @@ def _show_filters(total: int) -> tuple[str, str, int | None]:
         )
         predicted = st.selectbox(
             "Prediction", options, key=PREDICTED, on_change=_deselect_image, width=100, **KEPT
+        )
+        order = st.selectbox(
+            "Order", ORDERS, key=ORDER, on_change=_deselect_image, width=190, help=HELP, **KEPT
         )
         image = st.number_input(
             "Test image",
@@ -79,10 +111,12 @@ def _show_filters(total: int) -> tuple[str, str, int | None]:
             width=150,
             **KEPT,
         )
-    return label, predicted, image
+    return label, predicted, order, image
 
 
-def _draw_metrics(run: Run, predictions: Predictions, test: LabelledImages) -> None:
+def _draw_metrics(
+    run: Run, predictions: Predictions, test: LabelledImages, epoch: int | None
+) -> None:
     total, wrong = len(predictions.labels), ~predictions.correct
     confident = int((predictions.probabilities.max(axis=1)[wrong] > CONFIDENT).sum())
     low, high = wilson_interval(total - predictions.error_count, total)
@@ -95,11 +129,11 @@ def _draw_metrics(run: Run, predictions: Predictions, test: LabelledImages) -> N
         errors = sum(bool(wrong[index]) for index in doubtful)
         metrics["Doubtful labels"] = f"{errors} of {len(doubtful)}"
     tables.draw_metrics(metrics)
-    live = (
-        f" The run is still training; these are its weights after epoch {run.epochs[-1].epoch}."
-        if run.is_live
-        else ""
-    )
+    live = ""
+    if epoch is not None:
+        live = f" With the weights as they were {describe_epoch(epoch)}."
+    elif run.is_live:
+        live = f" The run is still training; these are its weights after epoch {len(run.epochs)}."
     st.caption(
         f"On {total:,} test images. 95 % confidence interval of the accuracy: {low:.2f} to "
         f"{high:.2f} %. {plural(confident, 'error')} with a probability above "
@@ -169,7 +203,12 @@ def _describe_filters(label: str, predicted: str, count: int) -> tuple[str, str]
 
 
 def _show_images(
-    run: Run, predictions: Predictions, test: LabelledImages, indices: np.ndarray, image: int | None
+    run: Run,
+    predictions: Predictions,
+    test: LabelledImages,
+    indices: np.ndarray,
+    image: int | None,
+    learning: Learning | None,
 ) -> None:
     if not len(indices) and image is None:
         st.markdown(":gray[There are none.]")
@@ -177,7 +216,7 @@ def _show_images(
     selected = int(indices[0]) if image is None else image
     left, right = st.columns([2, 1], gap="large")
     with left:
-        _draw_page(predictions, test, indices, selected)
+        _draw_page(predictions, test, indices, selected, learning)
         st.download_button(
             "Errors (CSV)",
             lambda: errors_csv(predictions, test),
@@ -190,10 +229,16 @@ def _show_images(
         )
     with right, st.container(key="mistakes_detail"):
         show_image(selected, test, {run.name: predictions}, "mistakes_closeup")
+        if learning is not None:
+            st.caption(learning.describe(selected))
 
 
 def _draw_page(
-    predictions: Predictions, test: LabelledImages, indices: np.ndarray, selected: int
+    predictions: Predictions,
+    test: LabelledImages,
+    indices: np.ndarray,
+    selected: int,
+    learning: Learning | None,
 ) -> None:
     """Draw one page of images: the page of the selected one, or the first."""
     position = int(np.argmax(indices == selected)) if selected in indices else None
@@ -207,7 +252,7 @@ def _draw_page(
     ]
     draw_gallery(
         test.images[shown],
-        "Images, highest loss first",
+        "Images, highest loss first" if learning is None else "Images, in the chosen order",
         _GALLERY,
         tile=4.25,
         stacked=True,
@@ -215,7 +260,10 @@ def _draw_page(
             f"{label} → {digit}"
             for label, digit in zip(predictions.labels[shown], digits, strict=True)
         ],
-        notes=[f"{share}, {index}" for share, index in zip(probabilities, shown, strict=True)],
+        notes=[
+            f"{share}, {index}" if learning is None else note_learning(learning, int(index))
+            for share, index in zip(probabilities, shown, strict=True)
+        ],
         alts=[
             f"Test image {index}, label {predictions.labels[index]}, predicted "
             f"{predictions.predicted[index]} with probability {share}"
@@ -227,6 +275,8 @@ def _draw_page(
         on_pick=lambda: _select_image(int(shown[st.session_state[_GALLERY].picked])),
     )
     legend = "Below each image: label → prediction, its probability, index."
+    if learning is not None:
+        legend = "Below each image: label → prediction, the epoch it was learnt in or last correct."
     if doubtful:
         legend += " ? marks a doubtful label."
     st.caption(legend)

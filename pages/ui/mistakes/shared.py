@@ -14,6 +14,7 @@ from core.charts import style
 from core.data.labelled_images import LabelledImages
 from core.errors import RunError
 from core.insight.mistakes import LabelError, Predictions, label_errors_for, worst_errors
+from core.runs.evaluation import predict_run
 from core.runs.prediction_cache import load_predictions
 from core.runs.run import Run
 from core.runs.store import open_run
@@ -23,17 +24,25 @@ from pages.ui.frame import heading
 NEGLIGIBLE = 0.0005  # probabilities below it are drawn pale
 
 
-def predict_test_images(run: Run, test: LabelledImages) -> Predictions:
+def predict_test_images(run: Run, test: LabelledImages, epoch: int | None = None) -> Predictions:
     """Predict the test images with a run's network; cached until its weights change.
+
+    Args:
+        run: the run.
+        test: the test images.
+        epoch: whose weights predict; None: the last.
 
     Raises:
         RunError: the run has no weights, or they do not fit its network.
     """
     try:
-        changed = run.weights_path("last").stat().st_mtime_ns
+        changed = run.weights_path("last" if epoch is None else epoch).stat().st_mtime_ns
     except FileNotFoundError:
         raise RunError(f"{run.name} is gone.") from None
-    return _predict(run.name, str(run.folder.parent), changed, len(test.images), test)
+    place, count = str(run.folder.parent), len(test.images)
+    if epoch is not None:
+        return _predict_epoch(run.name, place, epoch, changed, count, test)
+    return _predict(run.name, place, changed, count, test)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Classifying the test images")
@@ -41,6 +50,13 @@ def _predict(
     name: str, folder: str, changed: int, count: int, _test: LabelledImages
 ) -> Predictions:
     return load_predictions(open_run(name, Path(folder)), test=_test)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)  # 400 kB each
+def _predict_epoch(
+    name: str, folder: str, epoch: int, changed: int, count: int, _test: LabelledImages
+) -> Predictions:
+    return predict_run(open_run(name, Path(folder)), _test, epoch)
 
 
 def label_errors(test: LabelledImages) -> dict[int, LabelError]:

@@ -211,6 +211,13 @@ def test_a_run_from_start_to_prediction(core, folder, tmp_path, mnist):
     assert "interval" in text
     assert "optimistic" in text
     assert core("evaluate", "one", "--weights", "worst")[0] == 1
+    for row in run["epochs"]:
+        answer = json.loads(core("evaluate", "one", "--epoch", str(row["epoch"]), "--json")[1])
+        assert (answer["weights"], answer["epoch"]) == ("epoch", row["epoch"])
+        assert (answer["correct"], answer["note"]) == (row["val_correct"], "")
+    assert "one (before the first epoch): " in core("evaluate", "one", "--epoch", "0")[1]
+    assert "it kept those after epochs 0 to 2" in core("evaluate", "one", "--epoch", "3")[2]
+    assert core("evaluate", "one", "--epoch", "-1")[0] == 2
 
     paths = []
     for index in range(8):
@@ -228,6 +235,12 @@ def test_a_run_from_start_to_prediction(core, folder, tmp_path, mnist):
         sum(row["digit"] == int(mnist.test.labels[index // 2]) for index, row in enumerate(rows))
         >= 12
     )
+
+    first, second = (
+        json.loads(core("predict", "one", str(paths[0]), "--epoch", epoch, "--json")[1])[0]
+        for epoch in ("0", "2")
+    )
+    assert first["probabilities"] != rows[0]["probabilities"] == second["probabilities"]
 
     blank, text_file = tmp_path / "blank.png", tmp_path / "not.png"
     Image.new("L", (50, 50), 255).save(blank)

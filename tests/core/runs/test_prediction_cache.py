@@ -133,3 +133,15 @@ def test_outputs_that_are_not_finite_are_an_error(tmp_path, pair):
     save_tensors(run.folder / "last.safetensors", weights)
     with pytest.raises(RunError, match="wild cannot predict"):
         load_predictions(run, test=pair)
+
+
+def test_predictions_after_every_epoch_are_computed_once(trained, digits, monkeypatch):
+    run, test = trained(), digits.test.to_numpy()
+    reports = []
+    learning = prediction_cache.load_learning(run, test, lambda *done: reports.append(done))
+    assert learning.epochs.tolist() == [0, 1, 2, 3]
+    assert reports == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert learning.correct.sum(axis=1).tolist()[1:] == [row.val_correct for row in run.epochs]
+    monkeypatch.setattr(prediction_cache, "predict_run", None)
+    again = prediction_cache.load_learning(run, test)
+    np.testing.assert_array_equal(again.predicted, learning.predicted)
