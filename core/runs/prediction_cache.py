@@ -128,7 +128,7 @@ def _read(path: Path, name: str, shape: tuple[int, int], dtype: type) -> Any:
 
 def _write(path: Path, **arrays: npt.NDArray[Any]) -> None:
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]  # its other parameter is a bool
     # Where this cannot be written, the predictions are only computed again another time.
     with contextlib.suppress(OSError, RunError):
         path.parent.mkdir(exist_ok=True)

@@ -47,12 +47,12 @@ def is_shipped(run: Run) -> bool:
     return run.name in RECIPES and RECIPES[run.name].shipped
 
 
-def load_cached_model(run: Run, which: str = "last") -> Network:
+def load_cached_model(run: Run, which: str | int = "last") -> Network:
     """The network of a run, loaded once for all sessions until its weights change.
 
     Args:
         run: the run.
-        which: "last" or "best" weights.
+        which: weights, as for `load_model`.
 
     Raises:
         RunError: the weights are missing or do not fit the network.
@@ -94,7 +94,7 @@ def _load_epoch_models(name: str, changed: tuple[tuple[int, int], ...]) -> dict[
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def _load_model(name: str, which: str, changed: int) -> Network:
+def _load_model(name: str, which: str | int, changed: int) -> Network:
     import torch
 
     # One drawing at a time is no faster with more threads, and a run that trains needs them.

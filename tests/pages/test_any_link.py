@@ -45,8 +45,10 @@ NAMES = (
 PARTS = {
     "part": ["Digits", "Augmentation", "Map"],
     "experiment": ["Compare", "Repeats", "Rate finder", "Sweep", "Exports"],
-    "view": ["one run", "two runs", "doubtful labels", "Reasons", "Nudge", "Nearest", "Own digits"]
-    + ["Layers", "Learning"],
+    "view": [
+        *("one run", "two runs", "doubtful labels"),
+        *("Layers", "Learning", "Reasons", "Nudge", "Nearest", "Own digits"),
+    ],
     "digit": ["test-3", "train-0", "own-1", "test--1", "test-99999"],
     "run": ["one", "pair-s1", "new run"],
     "fork": ["one", "two"],

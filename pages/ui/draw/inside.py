@@ -28,10 +28,7 @@ MAP_WIDTH = 26  # rem
 def show_layers(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
     """Show the feature maps of every row of a network, as it was after the chosen epoch."""
     epoch = choose_epoch(run, "draw_rewind")
-    if epoch is None:
-        model = checkpoints.load_cached_model(run)
-    else:
-        model = checkpoints.load_epoch_models(run)[epoch]
+    model = checkpoints.load_cached_model(run, "last" if epoch is None else epoch)
     rows = explanations.feature_maps(model, image)
     st.caption(
         "The outputs of each row of the network: blue above 0, orange below, each row on its own "
