@@ -23,12 +23,11 @@ def choose_epoch(run: Run, key: str) -> int | None:
         key: of the slider.
 
     Returns:
-        The epoch; 0: before the first one. None: the last one, which is also what a run gives that
-        has kept no other.
+        The epoch; 0: before the first one. None: the last one, or without a slider the only one
+        that the run has kept.
     """
     epochs = run.list_kept_epochs()
     if len(epochs) < 2:
-        st.caption("This run has kept the weights of no epoch but the last.")
         return None
     chosen = _read_choice(epochs)
     accuracies = {row.epoch: f"{row.val_accuracy:.2f}\u00a0%" for row in run.epochs}

@@ -25,6 +25,9 @@ def show_learning(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> 
 
     epoch = choose_epoch(run, "draw_rewind")
     epochs, probabilities = predict_by_epoch(run, image)
+    if len(epochs) < 2:
+        st.markdown(":gray[This run has kept the weights of no epoch but the last. New runs do.]")
+        return
     place = len(epochs) - 1 if epoch is None else epochs.index(epoch)
     left, right = st.columns([5, 7], gap="large")
     with left:
