@@ -71,6 +71,4 @@ def show_drawing(runs: dict[str, Run]) -> None:
 
 
 page("Draw", "Draw a digit and watch networks classify it.", style="draw/draw.css")
-linked = {st.session_state.get(NETWORK), *(st.session_state.get(BESIDE) or [])}
-linked |= {st.query_params.get(NETWORK), *st.query_params.get_all(BESIDE)}
-show_drawing({run.name: run for run in checkpoints.listed_runs(filter(None, linked))})
+show_drawing({run.name: run for run in checkpoints.listed_runs(NETWORK, BESIDE)})

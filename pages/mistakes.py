@@ -61,7 +61,7 @@ page(
     "The test images that a network misclassifies, and the probabilities it gives them.",
     style="mistakes/mistakes.css",
 )
-runs = {run.name: run for run in checkpoints.trained_runs()}
+runs = {run.name: run for run in checkpoints.listed_runs("run", "other")}
 warn_about(st.query_params.get("run"))
 if not runs:
     st.markdown("No run has been trained yet.")

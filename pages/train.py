@@ -2,8 +2,10 @@
 
 import streamlit as st
 
+from core.experiments import overview
 from core.runs import store
 from core.runs.run import Run
+from pages.ui import checkpoints
 from pages.ui.controls import NEW_RUN, RUN, set_recipe
 from pages.ui.frame import KEPT, page
 from pages.ui.train import actions, fork
@@ -40,14 +42,26 @@ if name not in (NEW_RUN, *runs) and not pressed:
         "deleted, or it may be on another machine.",
         icon=":material/search_off:",
     )
+# Of a sweep, only its best run is offered, and the one that is shown.
+listed = overview.hide_trials(
+    [run for run in runs.values() if isinstance(run, Run)], checkpoints.named_runs(RUN, "baseline")
+)
+offered = {run.name for run in listed} | {
+    name for name, run in runs.items() if not isinstance(run, Run)
+}
 bar = st.container(key="bar", horizontal=True, vertical_alignment="center", gap="small")
 shown = bar.selectbox(
-    "Show", [NEW_RUN, *runs], key=RUN, width=240, label_visibility="collapsed", **KEPT
+    "Show",
+    [NEW_RUN, *(name for name in runs if name in offered)],
+    key=RUN,
+    width=240,
+    label_visibility="collapsed",
+    **KEPT,
 )
 if shown == NEW_RUN:
     draw_setup(bar)
 else:
     st.query_params.pop(fork.FORK, None)
-    others = [name for name, run in runs.items() if isinstance(run, Run) and run.epochs]
+    others = [run.name for run in listed if run.epochs]
     show_run(runs[shown], bar, others)
 actions.show_messages()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -26,13 +25,23 @@ def trained_runs() -> list[Run]:
     return sorted(runs, key=lambda run: order.index(run.name) if run.name in order else len(order))
 
 
-def listed_runs(keep: Iterable[str] = ()) -> list[Run]:
+def listed_runs(*keys: str) -> list[Run]:
     """The runs that have weights, as `trained_runs`, with only the best run of each sweep.
 
     Args:
-        keep: names of runs that are listed in any case, such as those of the link.
+        keys: of the page's controls that name runs; what they or the link name is listed, too.
     """
-    return overview.hide_trials(trained_runs(), keep)
+    return overview.hide_trials(trained_runs(), named_runs(*keys))
+
+
+def named_runs(*keys: str) -> set[str]:
+    """The names of runs that controls with these keys, or the link, hold."""
+    names: set[str] = set()
+    for key in keys:
+        held = st.session_state.get(key) or ()
+        names |= {held} if isinstance(held, str) else set(held)
+        names |= set(st.query_params.get_all(key))
+    return names
 
 
 def teacher_names() -> list[str]:

@@ -70,6 +70,10 @@ def test_a_sweep_folds_on_home_runs_and_draw(sweep):
     }
     assert set(open_page(DRAW).selectbox(key="network").options) == {"find-002", "alone"}
     assert "find-001" in open_page(DRAW, network="find-001").selectbox(key="network").options
+    assert set(open_page(TRAIN).selectbox(key="run").options) == {"new run", "find-002", "alone"}
+    app = open_page(TRAIN, run="find-003")
+    assert app.selectbox(key="run").value == "find-003"
+    assert {"find-002", "alone"} <= set(app.selectbox(key="run").options)
 
 
 def test_a_selected_sweep_shows_its_settings_as_lines(sweep):

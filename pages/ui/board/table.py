@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 
 import pandas as pd
@@ -23,7 +24,6 @@ from pages.ui.words import escape_markdown, plural
 POLL = 3.0  # seconds
 BEST = 6  # runs that are compared when none is selected
 ROW_HEIGHT, HEADER_HEIGHT = 36, 38  # pixels
-_TABLE = "board_table"
 COLUMNS = {
     "": st.column_config.ImageColumn(width=40, help="The run's colour in every chart."),
     "Place": st.column_config.NumberColumn(width=60),
@@ -77,9 +77,11 @@ def _watch(board: str, live: bool) -> None:
         else run.state
         for run in members
     ]
+    # A selection is one of rows, so it does not outlive their order.
+    key = f"board_table_{zlib.crc32('/'.join(run.name for run in members).encode())}"
     st.dataframe(
         table[[*COLUMNS, *map(field_label, differing)]],
-        key=_TABLE,
+        key=key,
         hide_index=True,
         height=ROW_HEIGHT * len(members) + HEADER_HEIGHT,
         row_height=ROW_HEIGHT,
@@ -89,7 +91,7 @@ def _watch(board: str, live: bool) -> None:
         placeholder="",
         alt=f"The runs of {board}, the most accurate first.",
     )
-    selected = [members[row] for row in st.session_state[_TABLE].selection.rows]
+    selected = [members[row] for row in st.session_state[key].selection.rows]
     _draw_compare(members, selected[:MAX_SELECTED])
 
 
