@@ -42,6 +42,7 @@ PAGES = {
     "misread": "draw?digit=test-2597&view=Reasons",
     "nearest": "draw?digit=test-2597&view=Nearest",
     "glossary": "glossary",
+    "board": "board",
 }
 DRAWN = ("draw", "layers", "reasons", "nudge")
 
