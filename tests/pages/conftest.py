@@ -10,16 +10,18 @@ import pytest
 import streamlit as st
 
 from core.runs import processes, run_queue
+from core.training import format_cache
 from pages.ui.home import first_network
 from tests.made import made_run
 
 
 @pytest.fixture(autouse=True)
 def unmeasured(monkeypatch) -> None:
-    """Keeps Home from timing training steps in the background."""
+    """Keeps Home from timing training steps in the background, and from what was timed before."""
     done: Future[None] = Future()
     done.set_result(None)
     monkeypatch.setattr(first_network, "start_measurement", lambda *config: done)
+    monkeypatch.setattr(format_cache, "list_measurements", list)
 
 
 @pytest.fixture
