@@ -20,7 +20,7 @@ from pages.ui.mistakes.shared import describe_votes, errors_csv
 from tests.made import made_run
 from tests.networks import build_model
 from tests.opening import open_page, well
-from tests.pages.reading import component, page_text
+from tests.pages.reading import component, components, page_text
 
 pytestmark = pytest.mark.usefixtures("fresh")
 
@@ -152,7 +152,7 @@ def test_weights_that_are_not_finite_are_an_error_in_words(folder, here):
     )
     app = opened(run="wild")
     assert "wild cannot predict" in app.error[0].value
-    assert not app.get("bidi_component")
+    assert not components(app, "matrix") + components(app, "gallery")
 
 
 def test_two_runs_are_compared_image_by_image(folder, here):

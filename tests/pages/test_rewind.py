@@ -41,7 +41,8 @@ def test_draw_shows_a_digit_by_the_weights_of_an_epoch(view, epoch, folder, digi
     app = open_page(DRAW, view=view, digit="test-3", **link)
     assert slider(app)["epochs"] == [0, 1, 2, 3]
     assert slider(app)["shown"] == (3 if epoch is None else epoch)
-    assert slider(app)["notes"][:2] == ["", f"{run.epochs[0].val_accuracy:.2f}\u00a0%"]
+    accuracy = f"{run.epochs[0].val_accuracy:.2f}\u00a0%"
+    assert slider(app)["notes"][:2] == ["", f"{accuracy} of the test images"]
     model = load_model(run, "last" if epoch is None else epoch)
     expected = predict(model, digits.test.images[3:4].numpy())[0]
     if view == "Learning":

@@ -30,7 +30,11 @@ def choose_epoch(run: Run, key: str) -> int | None:
     if len(epochs) < 2:
         return None
     chosen = _read_choice(epochs)
-    accuracies = {row.epoch: f"{row.val_accuracy:.2f}\u00a0%" for row in run.epochs}
+    measured_on = "validation" if run.config.holdout else "test"
+    accuracies = {
+        row.epoch: f"{row.val_accuracy:.2f}\u00a0% of the {measured_on} images"
+        for row in run.epochs
+    }
     _mount(
         key=key,
         on_epoch_change=lambda: _store_choice(st.session_state[key].epoch, epochs),
