@@ -8,19 +8,9 @@ from core.runs.run import Run
 from pages.ui.components.copy_link import draw_copy_link
 from pages.ui.components.remote import listen_to_remote
 from pages.ui.frame import KEPT, page
-from pages.ui.story.steps import STEPS, draw_end, draw_goal
+from pages.ui.story.chapters import GOAL, list_chapters
+from pages.ui.story.rungs import load_measurements
 from pages.ui.words import capitalise, escape_markdown
-
-GOAL, END = "The goal", "The end"
-FIRST = next(iter(STEPS))
-
-
-def steps_of(chapter: str) -> list[str]:
-    """The steps of a chapter; the first and the last chapter have only one."""
-    run = runs.get(chapter.lower())
-    if run is None:
-        return [FIRST]
-    return [step for step in STEPS if step != "Augmentation" or story.augmented_epochs(run)]
 
 
 def go_to(place: tuple[str, str]) -> None:
@@ -30,7 +20,7 @@ def go_to(place: tuple[str, str]) -> None:
 
 def go_to_first_step() -> None:
     """Go to the first step of the chosen chapter."""
-    st.session_state["step"] = FIRST
+    st.session_state["step"] = next(iter(chapters[st.session_state["chapter"]]))
 
 
 page("Story", heading="From a first network to a small one", style="story/story.css")
@@ -46,12 +36,12 @@ if missing:
         "Part of the story is missing. " + escape_markdown(" ".join(missing)),
         icon=":material/error:",
     )
-chapters = [GOAL, *(story.chapter_title(name) for name in runs), *([END] if not missing else [])]
-path = [(chapter, step) for chapter in chapters for step in steps_of(chapter)]
+chapters = list_chapters(runs, load_measurements())
+path = [(chapter, step) for chapter, steps in chapters.items() for step in steps]
 bar = st.container(horizontal=True, vertical_alignment="center", gap="small", key="bar")
 chapter = bar.segmented_control(
     "Chapter",
-    chapters,
+    list(chapters),
     default=GOAL,
     required=True,
     key="chapter",
@@ -60,14 +50,15 @@ chapter = bar.segmented_control(
     wrap=True,
     **KEPT,
 )
-name, step = chapter.lower(), FIRST
-if name in runs:
-    if st.session_state.get("step", FIRST) not in steps_of(chapter):
+steps = list(chapters[chapter])
+step = steps[0]
+if len(steps) > 1:
+    if st.session_state.get("step", step) not in steps:
         go_to_first_step()
     step = st.segmented_control(
         "Step",
-        steps_of(chapter),
-        default=FIRST,
+        steps,
+        default=step,
         required=True,
         key="step",
         label_visibility="collapsed",
@@ -101,11 +92,5 @@ with bar:
     )
     draw_copy_link("story_copy_link")
 with st.container(key="story"):
-    if chapter == GOAL:
-        draw_goal()
-    elif chapter == END:
-        draw_end(runs)
-    else:
-        earlier = [other for other in story.CHAPTERS[: story.CHAPTERS.index(name)] if other in runs]
-        STEPS[step](runs[name], runs[earlier[-1]] if earlier else None)
+    chapters[chapter][step]()
 listen_to_remote(back="story_back", next="story_next")

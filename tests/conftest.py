@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import hypothesis
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from core.data import dataset
+from core.experiments import measurements
 
 # No deadlines, since machines are busy; in CI the same inputs each time, so that a red build is
 # never chance. `pytest --hypothesis-profile thorough` tries thousands.
@@ -35,6 +37,18 @@ def folder(tmp_path, monkeypatch) -> Path:
     place.mkdir()
     monkeypatch.setenv("INKLING_CHECKPOINTS", str(place))
     return place
+
+
+@pytest.fixture
+def figures(tmp_path, monkeypatch) -> Callable[..., None]:
+    """Puts measurements in place of the project's results file, which is missing until then."""
+    path = tmp_path / "figures.json"
+    monkeypatch.setattr(measurements, "FILE", path)
+
+    def put(*measured: measurements.Measurement) -> None:
+        measurements.Measurements(measured).write(path)
+
+    return put
 
 
 @pytest.fixture(scope="session")

@@ -35,14 +35,15 @@ def teacher(tmp_path) -> None:
 @pytest.fixture
 def trained(monkeypatch) -> list[str]:
     """Names of the runs that the queue was given, which are finished at once."""
-    names: list[str] = []
+    trained: list[str] = []
 
-    def finish(name: str, folder: Path, limits: object) -> None:
-        names.append(name)
-        status.write(folder / name, "finished", "")
+    def finish(names: list[str], folder: Path, limits: object) -> None:
+        trained.extend(names)
+        for name in names:
+            status.write(folder / name, "finished", "")
 
-    monkeypatch.setattr(run_queue, "submit", finish)
-    return names
+    monkeypatch.setattr(run_queue, "submit_all", finish)
+    return trained
 
 
 def done(folder: Path, name: str, run_name: str, **changes: object) -> Run:
@@ -86,10 +87,11 @@ def test_threads_can_be_given(tmp_path, trained):
 
 
 def test_a_run_that_fails_is_reported(tmp_path, monkeypatch):
-    def fail(name: str, folder: Path, limits: object) -> None:
-        status.write(folder / name, "failed", "no memory")
+    def fail(names: list[str], folder: Path, limits: object) -> None:
+        for name in names:
+            status.write(folder / name, "failed", "no memory")
 
-    monkeypatch.setattr(run_queue, "submit", fail)
+    monkeypatch.setattr(run_queue, "submit_all", fail)
     (problem,) = recipes.train(["tiny"], [1], [tmp_path])
     assert "failed" in problem
     assert "no memory" in problem

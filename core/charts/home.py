@@ -1,4 +1,4 @@
-"""The chart of all runs: accuracy against the number of parameters."""
+"""The chart of recipes, runs and public networks: accuracy against the number of parameters."""
 
 from __future__ import annotations
 
@@ -19,10 +19,16 @@ from core.charts.style import (
 from core.task import GOAL_ACCURACY, PARAMETER_BUDGET
 
 PICKED = "picked"  # name of the selection by a click
-SHIPPED, OWN, GROUP = KINDS = "shipped with the app", "your run", "mean of several seeds"
-MAX_LABELS = 8
-_TICKS = [90, 50, 20, 10, 5, 2, 1, 0.6, 0.4, 0.3, 0.2]
-_MIN_ERROR = 0.25  # percent; the axis reaches at least this far
+RECIPE, SHIPPED, OWN, GROUP = KINDS = (
+    "recipe",
+    "shipped with the app",
+    "your run",
+    "your group",
+)
+MAX_LABELS = 12
+_TICKS = [90, 50, 20, 10, 5, 2, 1, 0.8, 0.6, 0.5, 0.4, 0.3]
+_MAX_ERROR, _MIN_ERROR = 1.1, 0.28  # percent; the axis reaches at least this far
+_PUBLIC = ["source", "parameters", "accuracy", "epoch", "is_best"]
 _LABEL_HEIGHT, _LABEL_WIDTH = 14, 0.7  # pixels, and natural logarithm of parameters
 # Positions of a label: alignment, and offset right and down in pixels. Never level with its point,
 # where the line is.
@@ -40,23 +46,34 @@ _MANY = 40  # runs from which on points overlap
 
 
 def frontier_chart(
-    frame: pd.DataFrame, budget: int, goal: float = GOAL_ACCURACY, height: int = 300
+    frame: pd.DataFrame,
+    budget: int,
+    goal: float = GOAL_ACCURACY,
+    height: int = 300,
+    public: pd.DataFrame | None = None,
 ) -> alt.LayerChart:
     """Accuracy against parameters, with the goal as a shaded corner and the Pareto front as a line.
 
     Args:
-        frame: columns run, parameters, accuracy (percent) and kind (one of KINDS).
+        frame: columns run, parameters, accuracy (percent), low and high (its 95 % confidence
+            interval; both the accuracy itself where none is drawn), kind (one of KINDS) and sample
+            (what the accuracy is, for the tooltip).
         budget: number of parameters that the goal allows.
         goal: percent.
         height: pixels.
+        public: networks of others in grey: columns source, parameters, accuracy (percent), epoch
+            (which epoch has that accuracy) and is_best (whether that one was chosen on the test
+            images); None: none.
     """
-    frame = frame.assign(error=(100 - frame["accuracy"]).clip(0.01, 90))
-    highest = max([2.0, *(1.15 * frame["error"])])
-    lowest = min([_MIN_ERROR, *(0.85 * frame["error"])])
-    low, high = (
-        min([1_500, *(0.7 * frame["parameters"])]),
-        max([30_000, *(1.6 * frame["parameters"])]),
-    )
+    frame = frame.assign(**_errors(frame, "accuracy", "low", "high"))
+    public = pd.DataFrame(columns=_PUBLIC) if public is None else public
+    public = public.assign(**_errors(public, "accuracy"))
+    every = pd.concat([frame[["parameters", "error"]], public[["parameters", "error"]]])
+    errors = [*every["error"], *frame["error_low"], *frame["error_high"]]
+    highest = max(_MAX_ERROR, *(1.15 * error for error in errors), 0)
+    lowest = min(_MIN_ERROR, *(0.85 * error for error in errors), 100)
+    low = min(1_500, *(0.7 * every["parameters"]), 1_500)
+    high = max(30_000, *(1.6 * every["parameters"]), 30_000)
     scale = alt.Scale(type="log", domain=[low, high], nice=False)
     x = alt.X(
         "parameters:Q",
@@ -89,13 +106,49 @@ def frontier_chart(
         .encode(x=alt.value(0), y=alt.value(0))
     )
     layers = [area, across, up, label]
+    if len(public):
+        layers += _public_points(public, x, y)
     if len(frame):
         layers += [
             _front(frame, x, y, high),
+            _intervals(frame, x, error_axis("error_low", highest, lowest, _TICKS)),
             _points(frame, x, y),
             *_labels(frame, x, y, highest, lowest, height),
         ]
     return layer_chart(layers, height)
+
+
+def _errors(frame: pd.DataFrame, *columns: str) -> dict[str, pd.Series]:
+    """Columns of accuracies as error rates in percent, within what the axis can show."""
+    names = {"accuracy": "error", "low": "error_low", "high": "error_high"}
+    return {names[name]: (100 - frame[name].astype(float)).clip(0.01, 90) for name in columns}
+
+
+def _public_points(public: pd.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    """Grey points: hollow where the epoch was chosen on the test images."""
+    tips = [
+        alt.Tooltip("source:N", title="public network"),
+        alt.Tooltip("accuracy:Q", title="accuracy, %", format=".2f"),
+        alt.Tooltip("epoch:N"),
+        alt.Tooltip("parameters:Q", format=","),
+    ]
+    return [
+        alt.Chart(public[public["is_best"].astype(bool) == is_best])
+        .mark_point(
+            shape="circle", filled=not is_best, color=QUIET, size=44, strokeWidth=1.5, opacity=0.9
+        )
+        .encode(x=x, y=y, tooltip=tips)
+        for is_best in (True, False)
+    ]
+
+
+def _intervals(frame: pd.DataFrame, x: alt.X, y: alt.Y) -> alt.Chart:
+    """Vertical lines over the intervals; `y` is the axis of their low ends."""
+    return (
+        alt.Chart(frame[frame["low"] < frame["high"]])
+        .mark_rule(strokeWidth=2, opacity=0.7)
+        .encode(x=x, y=y, y2="error_high:Q", color=run_colours("run", list(frame["run"])))
+    )
 
 
 def _parameter_ticks() -> list[int]:
@@ -124,7 +177,8 @@ def _points(frame: pd.DataFrame, x: alt.X, y: alt.Y) -> alt.Chart:
     click = alt.selection_point(name=PICKED, fields=["run"], on="click", clear=False)
     tips = [
         alt.Tooltip("run:N"),
-        alt.Tooltip("accuracy:Q", title="accuracy, %", format=".2f"),
+        alt.Tooltip("accuracy:Q", title="accuracy, %", format=".3~f"),
+        alt.Tooltip("sample:N", title="that is"),
         alt.Tooltip("parameters:Q", format=","),
         alt.Tooltip("kind:N"),
     ]
@@ -138,11 +192,11 @@ def _points(frame: pd.DataFrame, x: alt.X, y: alt.Y) -> alt.Chart:
             color=run_colours("run", list(frame["run"])),
             shape=alt.Shape(
                 "kind:N",
-                scale=alt.Scale(domain=kinds, range=["diamond", "circle", "square"]),
+                scale=alt.Scale(domain=kinds, range=["diamond", "diamond", "circle", "square"]),
                 legend=None,
             ),
             size=alt.Size(
-                "kind:N", scale=alt.Scale(domain=kinds, range=[170, 64, 110]), legend=None
+                "kind:N", scale=alt.Scale(domain=kinds, range=[170, 90, 64, 110]), legend=None
             ),
         )
         .add_params(click)
@@ -153,7 +207,8 @@ def _labels(
     frame: pd.DataFrame, x: alt.X, y: alt.Y, highest: float, lowest: float, height: int
 ) -> list[alt.Chart]:
     """Names beside the points of shipped runs, and of the user's runs if few, else of the best."""
-    shipped, own = frame[frame["kind"] == SHIPPED], frame[frame["kind"] != SHIPPED]
+    is_shipped = frame["kind"].isin([RECIPE, SHIPPED])
+    shipped, own = frame[is_shipped], frame[~is_shipped]
     best = own[own["run"].isin(pareto_front(frame)["run"])].tail(1)
     chosen = pd.concat([shipped, own if len(own) <= MAX_LABELS // 2 else best])
     chosen = chosen.sort_values(["accuracy", "run"], ascending=False).head(MAX_LABELS)

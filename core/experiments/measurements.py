@@ -222,13 +222,14 @@ def config_key(config: RunConfig) -> str:
     return json.dumps(values, sort_keys=True)
 
 
-def read_measurements(path: Path = FILE) -> Measurements:
-    """Read the file; it is read again only when it has changed.
+def read_measurements(path: Path | None = None) -> Measurements:
+    """Read a file, by default FILE; it is read again only when it has changed.
 
     Raises:
         RunError: it is missing or damaged; the message says how to make it.
     """
-    return _cache.get(path, file_signature(path), lambda: _read(path))
+    file = path or FILE
+    return _cache.get(file, file_signature(file), lambda: _read(file))
 
 
 def measuring_command(names: Iterable[str]) -> str:

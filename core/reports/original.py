@@ -90,8 +90,8 @@ def explain_difference(printed: PrintedRun, measured: Measurement) -> str:
     else:
         place = "lies above" if printed.last > accuracy.largest else "lies below"
     return (
-        f"The original's {printed.stated:.2f} % is the last epoch of one run; here {here}, and one "
-        f"run of the original {place} the range of these runs, {accuracy.smallest:.2f} to "
+        f"The original's {printed.stated:.2f} % is the last epoch of one run; here {here}, and the "
+        f"original's run {place} the range of these runs, {accuracy.smallest:.2f} to "
         f"{accuracy.largest:.2f} %."
     )
 

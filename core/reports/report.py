@@ -5,14 +5,17 @@ This module builds the report of a run and writes reports as text; `groups` buil
 
 from __future__ import annotations
 
-from core.errors import RunError
+from core.errors import RunError, UserError
+from core.experiments.measurements import config_key, read_measurements
 from core.experiments.repeats import Group
 from core.experiments.scores import describe_validation_images
 from core.experiments.statistics import wilson_interval
+from core.recipes import RECIPES
 from core.reports import analysis, blocks, html, mistakes
 from core.reports.blocks import Block, Code, NumberedList, Paragraph, Report, Section
 from core.reports.changes import describe_changes, find_predecessor
 from core.reports.groups import build_group_report
+from core.reports.original import PRINTED, explain_difference
 from core.reports.parts import (
     describe_network,
     describe_settings,
@@ -74,6 +77,8 @@ def _build_run_report(run: Run, charts: bool) -> Report:
         Section("Results", [NumberedList(_list_results(run)), summarise_network(run), *epochs]),
         Section("Analysis", [NumberedList(analysis.analyse_run(run))]),
     ]
+    if (beside := _compare_with_original(run)) is not None:
+        sections.append(beside)
     before = find_predecessor(run)
     if before is not None:
         changes = describe_changes(run, before, predictions, test)
@@ -82,6 +87,24 @@ def _build_run_report(run: Run, charts: bool) -> Report:
     if run.notes:
         sections.append(Section("Notes", [Paragraph(run.notes)]))
     return Report(report_title(run), recipe.summary if recipe else "", sections)
+
+
+def _compare_with_original(run: Run) -> Section | None:
+    """The original's own accuracies beside those of a run that repeats one of its set-ups."""
+    printed = PRINTED.get(run.recipe or "")
+    if printed is None or config_key(run.config) != config_key(RECIPES[str(run.recipe)].config):
+        return None
+    lines = ["| Epoch | The original | This run |"]
+    for row, accuracy in zip(run.epochs, printed.accuracies, strict=False):
+        lines.append(f"| {row.epoch:5d} | {accuracy:10.2f} % | {row.val_accuracy:6.2f} % |")
+    blocks: list[Block] = [Code("\n".join(lines))]
+    try:
+        measured = read_measurements().find(run.config)
+    except UserError:
+        measured = None
+    if measured is not None:
+        blocks.append(Paragraph(explain_difference(printed, measured)))
+    return Section("Beside the original", blocks)
 
 
 def _list_results(run: Run) -> list[str]:

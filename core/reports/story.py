@@ -1,9 +1,10 @@
-"""The original's path from Initial to Final, in sentences about the shipped runs."""
+"""The path from Initial to Taught, in sentences about the shipped runs."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from core.config import RunConfig
 from core.data.presets import transforms_of
 from core.errors import RunError
 from core.experiments.scores import describe_validation_images
@@ -14,9 +15,10 @@ from core.reports.analysis import MIN_DIFFERENCE, gap_in_points, has_rising_loss
 from core.runs import folders, processes, store
 from core.runs.run import Run
 from core.task import GOAL_ACCURACY, PARAMETER_BUDGET
+from core.training.effects import unused_fields
 from core.training.results import EpochResult
 
-CHAPTERS = ("initial", "intermediate", "taught")
+CHAPTERS = ("initial", "intermediate", "final-published", "final", "taught")
 SHIPPED = processes.ROOT / "checkpoints"
 
 
@@ -40,9 +42,17 @@ def open_shipped_run(name: str, folder: Path | None = None) -> Run:
     return run
 
 
-def changed_settings(run: Run, before: Run) -> dict[str, tuple[object, object]]:
-    """Return the settings that differ from the step before: field -> (before, now)."""
-    return {name: (was, now) for name, (now, was) in run.config.differences(before.config).items()}
+def changed_settings(config: RunConfig, before: RunConfig) -> dict[str, tuple[object, object]]:
+    """Return the settings that differ from the step before: field -> (before, now).
+
+    Those that have no effect in either are left out.
+    """
+    unused = unused_fields(config).keys() & unused_fields(before).keys()
+    return {
+        name: (was, now)
+        for name, (now, was) in config.differences(before).items()
+        if name not in unused
+    }
 
 
 def describe_size(run: Run, before: Run | None = None) -> str:
@@ -111,16 +121,16 @@ def describe_gap_change(run: Run, before: Run) -> str:
     )
 
 
-def augmented_epochs(run: Run) -> int:
+def augmented_epochs(config: RunConfig) -> int:
     """Return the number of epochs with augmented training images."""
-    if not transforms_of(run.config):
+    if not transforms_of(config):
         return 0
-    return min(run.config.epochs, run.config.augmented_epochs)
+    return min(config.epochs, config.augmented_epochs)
 
 
 def describe_augmentation(run: Run) -> list[str]:
     """Describe the accuracy gap with augmented images, and in the epochs without at the end."""
-    count = min(augmented_epochs(run), len(run.epochs))
+    count = min(augmented_epochs(run.config), len(run.epochs))
     if not count:
         return ["The training images were not augmented."]
     row, plain = run.epochs[count - 1], len(run.epochs) - count

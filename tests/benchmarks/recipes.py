@@ -139,7 +139,7 @@ def train(
     Returns:
         A line about each run that did not finish.
     """
-    folder, waiting, problems = folders[0], [], []
+    folder, waiting, resumable, problems = folders[0], [], [], []
     # Nobody else waits for this queue, so it may be as long as it needs to be.
     limits = dataclasses.replace(Limits.from_environment(), max_queue=10_000)
     for seed in seeds:  # all names with the first seed before any with the second
@@ -149,7 +149,8 @@ def train(
                 continue
             waiting.append(run.name)
             if run.can_resume:
-                run_queue.submit(run.name, folder, limits=limits)
+                resumable.append(run.name)
+    run_queue.submit_all(resumable, folder, limits=limits)  # at once: a GPU trains alike together
     while waiting:
         run_queue.start_waiting(folder)
         for run in [store.open_run(name, folder) for name in waiting]:

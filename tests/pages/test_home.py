@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
+import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.experiments.public_networks import PUBLIC_NETWORKS
+from core.recipes import RECIPES
 from core.runs import files, run_queue, store
 from pages.ui.home import first_network
-from tests.made import damaged_run, made_run
+from tests.made import damaged_run, made_run, measured
 from tests.opening import HOME, open_page, shown, well
+
+pytestmark = pytest.mark.usefixtures("figures")
 
 
 def scored(folder: Path, name: str, correct: int, **config) -> None:
@@ -42,19 +49,56 @@ def test_there_are_three_ways_to_start(folder):
     assert any(target.endswith("start=final") for target in ways)
 
 
-def test_without_runs_there_is_no_picture(folder):
+def points(app: AppTest) -> list[dict]:
+    """What the chart shows: the rows of recipes, runs and public networks."""
+    chart = json.loads(charts(app)[0].proto.spec)
+    frames = {each.name: each.data.data for each in charts(app)[0].proto.datasets}
+    tables = {name: pa.ipc.open_stream(data).read_pandas() for name, data in frames.items()}
+    found = []
+    for layer in chart["layer"]:
+        if layer["mark"]["type"] == "point":
+            found += tables[layer["data"]["name"]].to_dict("records")
+    return found
+
+
+def test_without_runs_and_figures_the_public_networks_are_left(folder):
     app = open_page(HOME)
-    assert not charts(app)
     assert "reaches it" not in told(app)
+    assert {row["source"] for row in points(app)} == {each.source for each in PUBLIC_NETWORKS}
 
 
 def test_all_runs_with_an_accuracy_are_in_the_picture(folder):
-    made_run(folder, "final")
+    made_run(folder, "tiny")
     made_run(folder, "mine")
     made_run(folder, "new", done=0, state="stopped")
     app = open_page(HOME)
     assert len(charts(app)) == 1
-    assert "2 runs" in charts(app)[0].proto.alt
+    assert "2 recipes or runs" in charts(app)[0].proto.alt
+    assert {row.get("run") for row in points(app)} == {"tiny", "mine", None}
+
+
+def test_a_recipe_stands_at_the_mean_of_its_seeds_instead_of_at_its_shipped_run(folder, figures):
+    made_run(folder, "teacher")
+    figures(measured("tiny", 99.3, 99.4, 99.5), measured("best", 99.6))
+    made_run(folder, "tiny")
+    rows = [row["sample"] for row in points(open_page(HOME)) if row.get("run") == "tiny"]
+    assert len(rows) == 2, "its config is not the recipe's"
+
+    shutil.rmtree(folder / "tiny")
+    made_run(folder, "tiny", done=15, **RECIPES["tiny"].config.to_dict())
+    rows = [row for row in points(open_page(HOME)) if row.get("run") == "tiny"]
+    assert len(rows) == 1
+    assert rows[0]["accuracy"] == pytest.approx(99.4)
+    assert rows[0]["low"] == pytest.approx(99.152, abs=1e-3)
+    assert rows[0]["sample"].startswith("mean of 3 seeds, last epoch")
+
+
+def test_a_recipe_that_is_not_here_is_offered_for_training(folder, figures):
+    figures(measured("tiny", 99.3, 99.4, 99.5))
+    app = AppTest.from_file(Path(__file__).parents[2] / HOME, default_timeout=60)
+    app.session_state["home_opened"] = "tiny"
+    assert app.run().title[0].value == "Train"
+    assert app.selectbox(key="recipe").value == "tiny"
 
 
 def test_the_table_says_where_each_run_stands(folder):
@@ -92,7 +136,7 @@ def test_a_group_earns_its_badge_by_its_mean_and_stands_before_a_lucky_run(folde
     ]
     goals = app.dataframe[0].value.set_index("Run")["Goal"]
     assert dict(goals) == {"lucky": "", "safe": "reached", "once": "by one run"}
-    assert "3 runs" in charts(app)[0].proto.alt
+    assert "3 recipes or runs" in charts(app)[0].proto.alt
 
 
 def test_many_that_reach_it_are_counted(folder):

@@ -10,18 +10,24 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.data import dataset
+from core.experiments.measurements import Measurements
 from core.recipes import RECIPES
 from core.reports import report as reports
 from core.reports import story
-from tests.made import made_run
+from core.rungs import RUNGS, rung_configs
+from pages.ui.controls import field_label
+from pages.ui.story.chapters import list_chapters
+from pages.ui.words import format_setting
+from tests.made import made_run, measured
 from tests.opening import open_page, shown, well
 
 pytestmark = pytest.mark.usefixtures("fresh")
+CHANGES = [rung.title for rung in RUNGS.values()]
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch, digits) -> Path:
-    """Synthetic runs of the three recipes in place of the shipped ones, and synthetic digits."""
+    """Synthetic runs of the chapters in place of the shipped ones, and synthetic digits."""
     place = tmp_path / "checkpoints"
     place.mkdir()
     for name in story.CHAPTERS:
@@ -74,21 +80,32 @@ def test_it_is_walked_to_its_end_and_back(folder):
     while not app.button(key="story_next").disabled:
         seen.append(press(app, "story_next").header[0].value)
         assert not app.error
-    assert len(seen) == 1 + 7 + 7 + 8 + 1
+    runs = {name: story.open_shipped_run(name) for name in story.CHAPTERS}
+    chapters = list_chapters(runs, Measurements())
+    assert len(seen) == sum(len(steps) for steps in chapters.values())
     assert seen[0] == "The goal"
     assert seen[-1] == "Results"
-    assert seen.count("Never the same image twice") == 1, "only the taught run was augmented"
+    assert [title for title in seen if title in CHANGES] == CHANGES
+    assert seen.count("Never the same image twice") == 3, "Initial and Intermediate have plain ones"
     for _ in seen[1:]:
         press(app, "story_back")
     assert app.header[0].value == "The goal"
 
 
-def test_a_chapter_begins_at_its_first_step(folder):
-    app = opened(chapter="Taught", step="Mistakes")
-    assert place(app) == ("Taught", "Mistakes")
-    app.segmented_control(key="chapter").set_value("Initial")
-    assert place(well(app.run())) == ("Initial", "Targets")
-    assert app.header[0].value == "Initial"
+def test_the_chapters_are_one_path(folder):
+    runs = {name: story.open_shipped_run(name) for name in story.CHAPTERS}
+    chapters = list_chapters(runs, Measurements())
+    titles = [RECIPES[name].title for name in story.CHAPTERS]
+    assert list(chapters) == [
+        "The goal",
+        *titles[:3],
+        "One change at a time",
+        *titles[3:],
+        "The end",
+    ]
+    last = [rung for rung, config in rung_configs().items() if config.teachers]
+    assert [RUNGS[name].title for name in last] == list(chapters["Taught"])[1 : 1 + len(last)]
+    assert len(chapters["One change at a time"]) == len(RUNGS) - len(last)
 
 
 @pytest.mark.parametrize(
@@ -105,8 +122,8 @@ def test_it_opens_with_any_link(folder, link):
 
 
 def test_what_changed_stands_beside_what_was_before(folder):
-    rows = told(opened(chapter="Taught"))
-    config = RECIPES["taught"].config
+    rows = told(opened(chapter="Final, as published"))
+    config = RECIPES["final-published"].config
     assert f"| Augmentation | none | {config.augmentation} |" in rows
     assert f"| Augmented epochs | 0 of 15 | {round(15 * config.augment_fraction)} of 15 |" in rows
 
@@ -146,13 +163,13 @@ def test_the_shipped_report_is_shown_and_can_be_taken_along(folder, name):
 def test_the_end_shows_what_all_of_them_misread(folder):
     app = opened(chapter="The end")
     assert "| Initial | 16,530 |" in told(app)
-    assert "Misclassified by all three" in told(app)
+    assert "Misclassified by all 5" in told(app)
     assert "start=final" in [each.proto.query_string for each in app.get("page_link")]
 
 
 def test_an_own_run_of_that_name_is_not_told(folder, tmp_path):
-    made_run(tmp_path / "own", "taught", done=2, architecture="linear-7850")
-    assert "3,762" in opened(chapter="Taught", step="Network").header[0].value
+    made_run(tmp_path / "own", "intermediate", done=2, architecture="linear-7850")
+    assert "3,762" in opened(chapter="Intermediate", step="Network").header[0].value
 
 
 def test_a_run_that_is_missing_or_damaged_is_named_and_the_others_are_told(folder):
@@ -163,15 +180,84 @@ def test_a_run_that_is_missing_or_damaged_is_named_and_the_others_are_told(folde
     assert "taught" in shown(app.warning[0].value)
     while not app.button(key="story_next").disabled:
         press(app, "story_next")
-    assert place(app) == ("Intermediate", "Report")
+    assert app.header[0].value == "Results"
 
 
-def test_without_any_run_the_goal_is_left(folder):
+def test_without_any_run_the_measured_figures_are_left(folder):
     for name in story.CHAPTERS:
         shutil.rmtree(folder / name)
     app = opened()
-    assert app.header[0].value == "The goal"
-    assert app.button(key="story_next").disabled
+    seen = [app.header[0].value]
+    while not app.button(key="story_next").disabled:
+        seen.append(press(app, "story_next").header[0].value)
+    assert seen[0] == "The goal"
+    assert [title for title in seen if title in CHANGES] == CHANGES
+    assert len([title for title in seen if title.startswith("The original")]) == 3
+    assert len(seen) == 1 + 3 + len(CHANGES)
+
+
+FIRST = next(iter(RUNGS))
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "words"),
+    [
+        (
+            (99.40, 99.42, 99.44),
+            "This helps. The mean over 3 seeds is 99.420 % instead of 99.300 %",
+        ),
+        ((99.20, 99.19, 99.21), "This does harm."),
+        ((99.31, 99.29, 99.32), "No clear difference; it could be chance."),
+    ],
+)
+def test_a_change_is_measured_against_the_step_before(folder, figures, accuracies, words):
+    figures(measured("final-published", 99.28, 99.30, 99.32), measured(FIRST, *accuracies))
+    app = opened(chapter="One change at a time")
+    assert app.header[0].value == RUNGS[FIRST].title
+    assert words in told(app)
+    assert len(app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")) == 1
+    for name, (was, now) in story.changed_settings(
+        rung_configs()[FIRST], RECIPES["final-published"].config
+    ).items():
+        assert f"| {field_label(name)} | {format_setting(was)} | {format_setting(now)} |" in told(
+            app
+        )
+
+
+def test_a_change_that_is_not_measured_says_how_to_measure_it(folder, figures):
+    figures(measured("final-published", 99.28, 99.30, 99.32), measured(FIRST, 99.4))
+    app = opened(chapter="One change at a time")
+    assert f"python tests/benchmarks/recipes.py {FIRST} --write" in told(app)
+
+
+def test_the_originals_table_stands_beside_ours(folder, figures):
+    figures(measured("final-published", 99.28, 99.30, 99.33, best=99.36))
+    app = opened(chapter="Final, as published", step="The original")
+    assert "99.43 % is the best of 15 epochs on the test images" in told(app)
+    assert "whose last epoch has 99.35 %" in told(app)
+    assert "99.303 % is the mean of 3 seeds" in told(app)
+    assert "| 11 | **99.43 %** | 99.26 % | 99.24 to 99.29 |" in told(app)
+
+
+def test_without_figures_the_originals_table_stands_alone(folder, figures):
+    app = opened(chapter="Initial", step="The original")
+    assert "| 15 | 99.15 % |" in told(app)
+    assert "recipes.py initial-published --write" in told(app)
+
+
+@pytest.mark.parametrize("text", [None, "{"])
+def test_figures_that_cannot_be_read_are_named(folder, figures, tmp_path, text):
+    if text:
+        (tmp_path / "figures.json").write_text(text)
+    app = opened(chapter="One change at a time")
+    assert "cannot be read" in told(app)
+    assert "recipes.py" in told(app)
+
+
+def test_the_end_has_the_means_over_seeds(folder, figures):
+    figures(measured("initial", 99.1, 99.2, 99.3))
+    row = next(line for line in told(opened(chapter="The end")).splitlines() if "| Initial" in line)
+    assert row.endswith("| 99.200 % | 98.95 to 99.45 % |")
 
 
 @pytest.mark.parametrize(

@@ -9,16 +9,23 @@ import pandas as pd
 import streamlit as st
 
 from core.charts import home as charts
+from core.errors import UserError
 from core.experiments import overview
+from core.experiments.measurements import config_key, read_measurements
 from core.experiments.overview import Entry, SweepRuns
+from core.experiments.public_networks import BEST, PUBLIC_NETWORKS
 from core.experiments.repeats import Group
+from core.recipes import RECIPES
 from core.runs.run import DamagedRun, Run
 from core.task import GOAL_EPOCHS, PARAMETER_BUDGET
 from pages.ui import checkpoints
 from pages.ui.controls import RUN
+from pages.ui.frame import heading
 from pages.ui.words import escape_markdown, plural
 
 MAX_ROWS, MAX_DAMAGED, MAX_BADGES = 8, 5, 3
+_Row = tuple[str, int, float, float, float, str, str]
+_COLUMNS = ["run", "parameters", "accuracy", "low", "high", "kind", "sample"]
 OPENED = "home_opened"  # name of the run or group that was clicked
 _FRONTIER, _TABLE, _LISTED = "home_frontier", "home_table", "home_listed"
 
@@ -35,6 +42,8 @@ def open_selected(entries: Sequence[Entry]) -> None:
     opened = st.session_state.pop(OPENED, None)
     if (entry := next((entry for entry in entries if entry.name == opened), None)) is not None:
         st.switch_page(**entry_page(entry))
+    if opened in RECIPES:
+        st.switch_page("pages/train.py", query_params={"start": opened})
 
 
 def draw_goal_badges(entries: Sequence[Entry]) -> None:
@@ -82,39 +91,87 @@ def entry_page(entry: Entry) -> PageLink:
 
 
 def draw_frontier(entries: Sequence[Entry]) -> None:
-    """Draw the accuracy of all runs against the size of their networks; repeats as their mean."""
-    rows = [
-        (entry.name, overview.runs_of(entry)[0].parameters, accuracy, _kind(entry))
+    """Draw the accuracy of recipes, runs and public networks against their size.
+
+    A recipe stands at the mean of its seeds with its interval, where that is measured; its shipped
+    run, which is one of them, is left out then. Repeats stand at their mean.
+    """
+    recipes = _recipe_rows()
+    rows = recipes + [
+        row
         for entry in entries
-        if (accuracy := overview.current_accuracy(entry)) is not None
+        if not (isinstance(entry, Run) and _is_measured(entry, {name for name, *_ in recipes}))
+        and (row := _entry_row(entry)) is not None
     ]
-    if not rows:
-        return
-    frame = pd.DataFrame(rows, columns=["run", "parameters", "accuracy", "kind"])
-    best = frame.loc[frame["accuracy"].idxmax()]
-    several = (
-        ", square: mean of several seeds"
-        if any(isinstance(entry, Group) for entry in entries)
-        else ""
+    frame = pd.DataFrame(rows, columns=_COLUMNS)
+    public = pd.DataFrame(
+        [
+            (each.source, each.parameters, each.accuracy, each.epoch, each.epoch == BEST)
+            for each in PUBLIC_NETWORKS
+        ],
+        columns=["source", "parameters", "accuracy", "epoch", "is_best"],
     )
-    st.markdown(
-        f"## Accuracy by size :gray[:small[diamond: shipped, dot: yours{several}, line: best "
-        "for its size. Click to open a run]]"
-    )
+    heading("Accuracy by size", "line: best for its size. Click to open a run")
+    alt = f"Accuracy against parameters of {plural(len(frame), 'recipe or run')}"
+    if len(frame):
+        best = frame.loc[frame["accuracy"].idxmax()]
+        alt += (
+            f"; the most accurate is {best['run']} with {best['accuracy']:.2f} % and "
+            f"{best['parameters']:,} parameters"
+        )
     st.altair_chart(
-        charts.frontier_chart(frame, PARAMETER_BUDGET),
+        charts.frontier_chart(frame, PARAMETER_BUDGET, public=public),
         key=_FRONTIER,
         on_select=_remember_point,
         selection_mode=charts.PICKED,
-        alt=f"Accuracy against parameters of {plural(len(frame), 'run')}; the most accurate is "
-        f"{best['run']} with {best['accuracy']:.2f} % and {best['parameters']:,} parameters.",
+        alt=f"{alt}. Beside them {plural(len(public), 'figure')} of public networks.",
+    )
+    several = ", square: a group of yours" if any(isinstance(e, Group) for e in entries) else ""
+    st.caption(
+        "Diamond: a recipe, mean of its seeds with 95\u00a0% confidence interval; dot: a run of "
+        f"yours{several}. Grey: networks that others have published, one run each; filled: last "
+        "epoch, hollow: best epoch on the test images, which favours them."
     )
 
 
-def _kind(entry: Entry) -> str:
+def _recipe_rows() -> list[_Row]:
+    """The rows of the shipped recipes that are measured; none where the figures are missing."""
+    try:
+        measurements = read_measurements()
+    except UserError:
+        return []
+    rows: list[_Row] = []
+    for name, recipe in RECIPES.items():
+        found = measurements.find(recipe.config) if recipe.shipped else None
+        if found is None:
+            continue
+        mean, count = found.accuracy.mean, len(found.runs)
+        low, high = found.interval or (mean, mean)
+        interval = f", 95 % interval {low:.2f} to {high:.2f}" if found.interval else ""
+        sample = f"mean of {plural(count, 'seed')}, last epoch{interval}"
+        rows.append((name, found.parameters, mean, low, high, charts.RECIPE, sample))
+    return rows
+
+
+def _is_measured(run: Run, measured: set[str]) -> bool:
+    """Whether a run is one of those behind a recipe's mean."""
+    return run.name in measured and config_key(run.config) == config_key(RECIPES[run.name].config)
+
+
+def _entry_row(entry: Entry) -> _Row | None:
+    """The row of a run or group; None before its first accuracy."""
+    accuracy = overview.current_accuracy(entry)
+    if accuracy is None:
+        return None
+    kind, sample = charts.OWN, "one run, last epoch"
     if isinstance(entry, Group):
-        return charts.GROUP
-    return charts.SHIPPED if checkpoints.is_shipped(overview.runs_of(entry)[0]) else charts.OWN
+        kind, sample = charts.GROUP, f"mean of {plural(len(entry.finished), 'seed')}, last epoch"
+    elif isinstance(entry, SweepRuns):
+        sample = "best run of a sweep, last epoch"
+    elif checkpoints.is_shipped(overview.runs_of(entry)[0]):
+        kind = charts.SHIPPED
+    parameters = overview.runs_of(entry)[0].parameters
+    return (entry.name, parameters, accuracy, accuracy, accuracy, kind, sample)
 
 
 def _remember_point() -> None:

@@ -8,12 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 import streamlit as st
 
 from core.charts import training as charts
+from core.errors import UserError
 from core.experiments.curves import epoch_frame
+from core.experiments.measurements import read_measurements
 from core.models.architectures import rows_of
 from core.models.summary import summarise
 from core.recipes import RECIPES
 from core.reports import report as reports
 from core.reports import story
+from core.reports.rungs import Effect, MeasuredStep, find_effect
 from core.runs.run import Run
 from core.task import PARAMETER_BUDGET
 from core.training.schedules import SCHEDULES
@@ -28,12 +31,17 @@ from pages.ui.story.digits import (
     draw_shared_mistakes,
     load_predictions,
 )
+from pages.ui.story.rungs import changed_rows, draw_path, format_table
 
 Runs = Mapping[str, Run]
 
 
-def draw_goal() -> None:
-    """Draw the goal of the whole path."""
+def draw_goal(chapters: Sequence[str]) -> None:
+    """Draw the goal of the whole path.
+
+    Args:
+        chapters: titles of the chapters that follow.
+    """
     st.header("The goal", anchor=False)
     draw_digit_strip()
     _figures(
@@ -46,11 +54,11 @@ def draw_goal() -> None:
     st.space("small")
     st.markdown(
         "Classify handwritten digits with this accuracy, using a network whose parameters fit on a "
-        "few printed pages. The path there has three networks: "
-        f"{', '.join(story.chapter_title(name) for name in story.CHAPTERS[:-1])} and "
-        f"{story.chapter_title(story.CHAPTERS[-1])}.",
+        "few printed pages.",
         width=760,
     )
+    if chapters:
+        st.markdown(f"The path there: {' → '.join(chapters)}.", width=760)
 
 
 def _figures(values: Mapping[str, str]) -> None:
@@ -75,7 +83,7 @@ def draw_targets(run: Run, before: Run | None) -> None:
             st.markdown("### Settings")
             config = run.config
             st.markdown(
-                _table(
+                format_table(
                     ("Setting", "Value"),
                     [
                         (field_label(name), words.format_setting(getattr(config, name)))
@@ -92,28 +100,9 @@ def draw_targets(run: Run, before: Run | None) -> None:
             )
         else:
             st.markdown(f"### What changes after {story.chapter_title(before.name)}")
-            rows: list[tuple[str, ...]] = [
-                (field_label(name), words.format_setting(was), words.format_setting(now))
-                for name, (was, now) in story.changed_settings(run, before).items()
-                if name != "augment_fraction"
-            ]
-            if (epochs := [story.augmented_epochs(each) for each in (before, run)]) != [0, 0]:
-                rows.append(
-                    (
-                        field_label("augment_fraction"),
-                        *(
-                            f"{count} of {each.config.epochs}"
-                            for count, each in zip(epochs, (before, run), strict=True)
-                        ),
-                    )
-                )
-            st.markdown(_table(("Setting", "Before", "Now"), rows))
-
-
-def _table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """A table in Markdown."""
-    lines = [columns, ("---",) * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+            st.markdown(
+                format_table(("Setting", "Before", "Now"), changed_rows(run.config, before.config))
+            )
 
 
 def draw_network(run: Run, before: Run | None) -> None:
@@ -145,7 +134,11 @@ def draw_curves(run: Run, before: Run | None) -> None:
             key="story_loss",
             alt=f"Loss of {run.name} by epoch.",
         )
-    if before is None or story.changed_settings(run, before).keys() & {"schedule", "lr", "max_lr"}:
+    if before is None or story.changed_settings(run.config, before.config).keys() & {
+        "schedule",
+        "lr",
+        "max_lr",
+    }:
         _rates(run)
 
 
@@ -175,7 +168,7 @@ def draw_epochs(run: Run, before: Run | None) -> None:
 
 def draw_augmentation(run: Run, before: Run | None) -> None:
     """Draw augmented training images."""
-    count = story.augmented_epochs(run)
+    count = story.augmented_epochs(run.config)
     st.header("Never the same image twice", anchor=False)
     st.markdown(
         f"In {'all' if count == run.config.epochs else 'the first'} {words.plural(count, 'epoch')} "
@@ -206,13 +199,24 @@ def draw_analysis(run: Run, before: Run | None) -> None:
         ]
         lines += (
             story.describe_augmentation(run)
-            if story.augmented_epochs(run)
+            if story.augmented_epochs(run.config)
             else story.describe_fit(run)[1:]
         )
         if difference := describe_difference(run, before):
             lines.append(difference)
+        if effect := _find_effect(run, before):
+            lines.append(effect.sentence)
     lines.append(story.describe_size(run) if before is None else story.describe_goal(run))
     st.markdown("\n".join(f"- {line}" for line in lines), width=860)
+
+
+def _find_effect(run: Run, before: Run) -> Effect | None:
+    """The difference between two chapters over several seeds, if both are measured."""
+    try:
+        measurements = read_measurements()
+    except UserError:
+        return None  # the page has said so
+    return find_effect(measurements.find(before.config), measurements.find(run.config))
 
 
 def draw_report(run: Run, before: Run | None) -> None:
@@ -245,8 +249,13 @@ def draw_report(run: Run, before: Run | None) -> None:
         st.markdown(re.sub(r"^(#+ )", r"##\1", text, flags=re.MULTILINE))
 
 
-def draw_end(runs: Runs) -> None:
-    """Draw a comparison of all three runs."""
+def draw_end(runs: Runs, path: Sequence[MeasuredStep]) -> None:
+    """Draw a comparison of all runs, and the measured figures of all changes.
+
+    Args:
+        runs: the shipped runs that are there, by name.
+        path: the changes from `final-published` to `taught`.
+    """
     st.header("Results", anchor=False)
     rows = [
         (
@@ -254,21 +263,26 @@ def draw_end(runs: Runs) -> None:
             f"{run.parameters:,}",
             f"{run.epochs[-1].train_accuracy:.2f} %",
             f"{run.epochs[-1].val_accuracy:.2f} %",
-            f"{story.accuracy_gap(run.epochs[-1]):+.2f}",
+            *_measured_cells(run),
         )
         for name, run in runs.items()
     ]
-    st.markdown(_table(("", "Parameters", "Training", "Test", "Gap"), rows))
+    columns = ("", "Parameters", "Training", "Test", "Mean over seeds", "95 % interval")
+    st.markdown(format_table(columns, rows))
+    draw_path(path)
     loaded = load_predictions(*runs.values())
-    first, *_, last = runs.values()
+    first, last = next(iter(runs.values())), list(runs.values())[-1]
     lines = [story.describe_goal(last)]
-    if loaded:
-        test, predictions = loaded
+    if loaded and len(runs) > 1:
+        predictions = loaded[1]
         lines.insert(0, compare_runs(last, predictions[-1], first, predictions[0]).summary)
-    lines.append("These are single runs; with other random seeds, all figures differ slightly.")
+    lines.append(
+        "The columns Training and Test are single runs; with other random seeds, all figures "
+        "differ slightly."
+    )
     st.markdown("\n".join(f"- {line}" for line in lines), width=860)
-    if loaded:
-        draw_shared_mistakes(test, predictions)
+    if loaded and len(runs) > 1:
+        draw_shared_mistakes(*loaded)
     with st.container(horizontal=True, gap="large"):
         for title, page, query in (
             ("Train it yourself", "train", {"start": "final"}),
@@ -282,6 +296,18 @@ def draw_end(runs: Runs) -> None:
                 icon_position="right",
                 query_params=query,
             )
+
+
+def _measured_cells(run: Run) -> tuple[str, str]:
+    """Mean and interval over several seeds; dashes where they are not measured."""
+    try:
+        measured = read_measurements().find(run.config)
+    except UserError:
+        measured = None
+    if measured is None or measured.interval is None:
+        return "–", "–"
+    low, high = measured.interval
+    return f"{measured.accuracy.mean:.3f} %", f"{low:.2f} to {high:.2f} %"
 
 
 Step = Callable[[Run, Run | None], None]

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from core.charts import home as charts
+from core.charts.style import QUIET
 
 BUDGET = 8_000
 
@@ -14,11 +15,27 @@ def frame(*rows: tuple) -> pd.DataFrame:
     """Rows of name, parameters, accuracy, and whether it is shipped."""
     return pd.DataFrame(
         [
-            (name, parameters, accuracy, charts.SHIPPED if shipped else charts.OWN)
+            (
+                name,
+                parameters,
+                *[accuracy] * 3,
+                charts.SHIPPED if shipped else charts.OWN,
+                "one run",
+            )
             for name, parameters, accuracy, shipped in rows
         ],
-        columns=["run", "parameters", "accuracy", "kind"],
+        columns=["run", "parameters", "accuracy", "low", "high", "kind", "sample"],
     )
+
+
+PUBLIC = pd.DataFrame(
+    [
+        ("a/chosen", 697, 99.03, "best epoch", True),
+        ("b/not", 5_000, 99.4, "last epoch", False),
+        ("c/not", 6_000, 97.0, "last epoch", False),
+    ],
+    columns=["source", "parameters", "accuracy", "epoch", "is_best"],
+)
 
 
 SHIPPED = [
@@ -67,7 +84,40 @@ def test_shipped_and_own_runs_have_different_shapes():
         "point",
     )[0]
     shape = points["encoding"]["shape"]["scale"]
-    assert len(set(shape["range"])) == len(shape["domain"]) == 3
+    marks = dict(zip(shape["domain"], shape["range"], strict=True))
+    assert len({marks[kind] for kind in (charts.RECIPE, charts.OWN, charts.GROUP)}) == 3
+
+
+def test_a_recipes_interval_is_drawn_where_there_is_one():
+    figures = frame(*SHIPPED).assign(kind=charts.RECIPE)
+    figures.loc[figures["run"] == "final", ["low", "high"]] = [99.2, 99.5]
+    chart = charts.frontier_chart(figures, BUDGET).to_dict()
+    (rule,) = [layer for layer in layers(chart, "rule") if "y2" in layer["encoding"]]
+    (row,) = rows(chart, rule)
+    assert (row["run"], row["error_low"], row["error_high"]) == (
+        "final",
+        *map(pytest.approx, (0.8, 0.5)),
+    )
+
+
+def test_public_networks_are_grey_and_hollow_where_their_epoch_was_chosen_on_the_test_images():
+    chart = charts.frontier_chart(frame(*SHIPPED), BUDGET, public=PUBLIC).to_dict()
+    hollow, filled, points = layers(chart, "point")
+    assert not hollow["mark"]["filled"]
+    assert filled["mark"]["filled"]
+    assert [row["source"] for row in rows(chart, hollow)] == ["a/chosen"]
+    assert [row["source"] for row in rows(chart, filled)] == ["b/not", "c/not"]
+    assert {hollow["mark"]["color"], filled["mark"]["color"]} == {QUIET}
+    low, high = points["encoding"]["x"]["scale"]["domain"]
+    most, least = points["encoding"]["y"]["scale"]["domain"]
+    assert low < 697 < high
+    assert least < 3.0 < most
+    assert "a/chosen" not in named(chart)
+
+
+def test_public_networks_are_there_without_any_run():
+    chart = charts.frontier_chart(frame(), BUDGET, public=PUBLIC).to_dict()
+    assert len(layers(chart, "point")) == 2
 
 
 def test_labels_do_not_touch():
