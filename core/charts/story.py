@@ -30,10 +30,16 @@ def steps_chart(frame: pd.DataFrame, titles: list[str], current: str = "") -> al
         sort=None,
         axis=alt.Axis(labelLimit=150, labelPadding=8, domain=False, ticks=False),
     )
-    scale = alt.Scale(domain=domain, nice=False, zero=False)
-    axis = alt.Axis(format=".2f", tickCount=6, labelExpr="datum.label + ' %'", **PLAIN_AXIS)
     colour = alt.condition(alt.datum.step == current, alt.value(PALETTE[0]), alt.value(QUIET))
-    x = alt.X("accuracy:Q", title="accuracy on the test images", scale=scale, axis=axis)
+
+    def x(field: str) -> alt.X:
+        return alt.X(
+            f"{field}:Q",
+            title="accuracy on the test images, %",
+            scale=alt.Scale(domain=domain, nice=False, zero=False),
+            axis=alt.Axis(format=".2f", tickCount=5, **PLAIN_AXIS),
+        )
+
     goal = alt.Chart(pd.DataFrame({"accuracy": [GOAL_ACCURACY]}))
     means = alt.Chart(frame.drop_duplicates("step"))
     tips = [
@@ -43,11 +49,11 @@ def steps_chart(frame: pd.DataFrame, titles: list[str], current: str = "") -> al
         alt.Tooltip("high:Q", title="to, %", format=".3f"),
     ]
     layers = [
-        goal.mark_rule(strokeDash=[2, 3], color=QUIET).encode(x=x),
+        goal.mark_rule(strokeDash=[2, 3], color=QUIET).encode(x=x("accuracy")),
         alt.Chart(frame)
         .mark_circle(size=28, opacity=0.45)
         .encode(
-            x=x,
+            x=x("accuracy"),
             y=y,
             color=colour,
             tooltip=[
@@ -57,10 +63,10 @@ def steps_chart(frame: pd.DataFrame, titles: list[str], current: str = "") -> al
             ],
         ),
         means.mark_rule(strokeWidth=2).encode(
-            x=alt.X("low:Q", scale=scale, axis=axis), x2="high:Q", y=y, color=colour, tooltip=tips
+            x=x("low"), x2="high:Q", y=y, color=colour, tooltip=tips
         ),
         means.mark_point(shape="diamond", filled=True, size=120, opacity=1).encode(
-            x=alt.X("mean:Q", scale=scale, axis=axis), y=y, color=colour, tooltip=tips
+            x=x("mean"), y=y, color=colour, tooltip=tips
         ),
     ]
     return layer_chart(layers, alt.Step(ROW_HEIGHT))
