@@ -73,7 +73,7 @@ def test_all_runs_with_an_accuracy_are_in_the_picture(folder):
     made_run(folder, "new", done=0, state="stopped")
     app = open_page(HOME)
     assert len(charts(app)) == 1
-    assert "2 recipes or runs" in charts(app)[0].proto.alt
+    assert "2 points" in charts(app)[0].proto.alt
     assert {row.get("run") for row in points(app)} == {"tiny", "mine", None}
 
 
@@ -136,7 +136,7 @@ def test_a_group_earns_its_badge_by_its_mean_and_stands_before_a_lucky_run(folde
     ]
     goals = app.dataframe[0].value.set_index("Run")["Goal"]
     assert dict(goals) == {"lucky": "", "safe": "reached", "once": "by one run"}
-    assert "3 recipes or runs" in charts(app)[0].proto.alt
+    assert "3 points" in charts(app)[0].proto.alt
 
 
 def test_many_that_reach_it_are_counted(folder):

@@ -112,7 +112,7 @@ def draw_frontier(entries: Sequence[Entry]) -> None:
         columns=["source", "parameters", "accuracy", "epoch", "is_best"],
     )
     heading("Accuracy by size", "line: best for its size. Click to open a run")
-    alt = f"Accuracy against parameters of {plural(len(frame), 'recipe or run')}"
+    alt = f"Accuracy against parameters: {plural(len(frame), 'point')} of recipes and runs"
     if len(frame):
         best = frame.loc[frame["accuracy"].idxmax()]
         alt += (
@@ -122,7 +122,7 @@ def draw_frontier(entries: Sequence[Entry]) -> None:
     st.altair_chart(
         charts.frontier_chart(frame, PARAMETER_BUDGET, public=public),
         key=_FRONTIER,
-        on_select=_remember_point,
+        on_select=_remember_point if len(frame) else "ignore",
         selection_mode=charts.PICKED,
         alt=f"{alt}. Beside them {plural(len(public), 'figure')} of public networks.",
     )
