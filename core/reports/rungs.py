@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from core.config import RunConfig
-from core.experiments.measurements import Measurement, Measurements, measuring_command
+from core.experiments.measurements import (
+    Measurement,
+    Measurements,
+    config_key,
+    measuring_command,
+)
 from core.experiments.statistics import compute_statistics, paired_interval
 from core.recipes import RECIPES
 from core.rungs import RUNGS, START, rung_configs
@@ -33,6 +38,16 @@ def list_steps(measurements: Measurements) -> list[MeasuredStep]:
         MeasuredStep(name, *words[name], config, measurements.find(config))
         for name, config in configs.items()
     ]
+
+
+def steps_to(steps: Sequence[MeasuredStep], recipe: str) -> int:
+    """How many of the steps lead to a recipe: the last of them trains as the recipe does.
+
+    All of them where none does.
+    """
+    key = config_key(RECIPES[recipe].config)
+    found = [at for at, step in enumerate(steps, 1) if config_key(step.config) == key]
+    return found[-1] if found else len(steps)
 
 
 @dataclass(frozen=True, slots=True)

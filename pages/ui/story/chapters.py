@@ -8,7 +8,7 @@ from functools import partial
 from core.experiments.measurements import Measurements
 from core.models.architectures import rows_of
 from core.reports import story
-from core.reports.rungs import list_steps
+from core.reports.rungs import list_steps, steps_to
 from core.runs.run import Run
 from pages.ui.story.rungs import draw_change, draw_original
 from pages.ui.story.steps import STEPS, draw_end, draw_goal
@@ -35,12 +35,10 @@ def list_chapters(runs: Mapping[str, Run], measurements: Measurements) -> dict[s
     chapters: dict[str, Steps] = {}
     path, before = list_steps(measurements), None
     changes = {path[at].title: partial(draw_change, path, at) for at in range(1, len(path))}
-    taught = {
-        step.title for step in path if step.config.teachers
-    }  # the changes that lead beyond Final
+    to_final = {step.title for step in path[: steps_to(path, "final")]}
     for name in story.CHAPTERS:
         if name == "final":
-            chapters[CHANGES] = {t: draw for t, draw in changes.items() if t not in taught}
+            chapters[CHANGES] = {t: draw for t, draw in changes.items() if t in to_final}
         run, steps = runs.get(name), {}
         if run is not None:
             steps = {
@@ -52,7 +50,7 @@ def list_chapters(runs: Mapping[str, Run], measurements: Measurements) -> dict[s
         if name in PUBLISHED:
             extra[ORIGINAL] = partial(draw_original, PUBLISHED[name], measurements)
         if name == story.CHAPTERS[-1]:
-            extra |= {title: draw for title, draw in changes.items() if title in taught}
+            extra |= {title: draw for title, draw in changes.items() if title not in to_final}
         first = {FIRST: steps.pop(FIRST)} if steps else {}
         if ordered := first | extra | steps:
             chapters[story.chapter_title(name)] = ordered

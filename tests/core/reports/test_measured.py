@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from core.experiments.measurements import Measurement, Measurements
+from core.experiments.measurements import Measurement, Measurements, config_key
 from core.recipes import RECIPES
 from core.reports import results, rungs
 from core.reports.original import PRINTED, explain_difference, mean_accuracies
@@ -26,6 +26,13 @@ def test_steps_find_their_figures():
     assert [step.name for step in found] == [START, *RUNGS]
     assert [step.name for step in found if step.measured] == [FIRST]
     assert {step.name: step.config for step in found[1:]} == rung_configs()
+
+
+def test_some_steps_lead_to_final_and_all_to_taught():
+    found = steps()
+    last = found[rungs.steps_to(found, "final") - 1]
+    assert config_key(last.config) == config_key(RECIPES["final"].config)
+    assert rungs.steps_to(found, "taught") == len(found) == rungs.steps_to(found, "tiny")
 
 
 def test_an_effect_pairs_the_seeds_that_both_have():
