@@ -66,8 +66,8 @@ if len(steps) > 1:
         **KEPT,
     )
 at = path.index((chapter, step))
-with bar:
-    st.space("stretch")
+bar.space("stretch")
+with bar.container(horizontal=True, width="content", gap="small"):
     st.button(
         "Back",
         icon=":material/arrow_back:",

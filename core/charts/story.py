@@ -69,4 +69,4 @@ def steps_chart(frame: pd.DataFrame, titles: list[str], current: str = "") -> al
             x=x("mean"), y=y, color=colour, tooltip=tips
         ),
     ]
-    return layer_chart(layers, alt.Step(ROW_HEIGHT))
+    return layer_chart(layers, alt.Step(ROW_HEIGHT), bottom=8)

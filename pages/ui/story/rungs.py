@@ -49,7 +49,7 @@ def draw_change(steps: Sequence[MeasuredStep], number: int) -> None:
         )
     with right:
         st.markdown("### What it bought")
-        st.markdown(rungs.describe_effect(before, now))
+        st.markdown(rungs.describe_effect(before, now).replace(" %", "\u00a0%"))
     draw_path(steps, now.title)
 
 
@@ -105,7 +105,8 @@ def draw_original(name: str, measurements: Measurements) -> None:
     if measured is None:
         st.markdown(rungs.describe_missing([name]))
     else:
-        st.markdown(original.explain_difference(printed, measured), width=860)
+        text = original.explain_difference(printed, measured)
+        st.markdown(text.replace(" %", "\u00a0%"), width=860)
     st.markdown("### Accuracy on the test images")
     st.markdown(format_table(*original_table(printed, measured)))
 
@@ -117,21 +118,21 @@ def original_table(
     rows: list[tuple[str, ...]] = []
     means = original.mean_accuracies(measured) if measured else []
     for epoch, accuracy in enumerate(printed.accuracies, 1):
-        text = f"{accuracy:.2f} %"
+        text = f"{accuracy:.2f}\u00a0%"
         row: tuple[str, ...] = (
             str(epoch),
             f"**{text}**" if epoch == printed.best_epoch else text,
         )
         if means:
             mean, low, high = means[epoch - 1]
-            row = (*row, f"{mean:.2f} %", f"{low:.2f} to {high:.2f}")
+            row = (*row, f"{mean:.2f}\u00a0%", f"{low:.2f}–{high:.2f}")
         rows.append(row)
-    last = [("Training, last epoch", f"{printed.train_accuracy:.2f} %")]
+    last = [("Training, last epoch", f"{printed.train_accuracy:.2f}\u00a0%")]
     if measured is None:
         return ("Epoch", "The original, one run"), rows + last
     train = [run.train_accuracy for run in measured.runs]
     rows.append(
-        (*last[0], f"{sum(train) / len(train):.2f} %", f"{min(train):.2f} to {max(train):.2f}")
+        (*last[0], f"{sum(train) / len(train):.2f}\u00a0%", f"{min(train):.2f}–{max(train):.2f}")
     )
     seeds = plural(len(measured.runs), "seed")
     return ("Epoch", "The original, one run", f"Mean of {seeds} here", "Range"), rows

@@ -205,7 +205,7 @@ def draw_analysis(run: Run, before: Run | None) -> None:
         if difference := describe_difference(run, before):
             lines.append(difference)
         if effect := _find_effect(run, before):
-            lines.append(effect.sentence)
+            lines.append(effect.sentence.replace(" %", "\u00a0%"))
     lines.append(story.describe_size(run) if before is None else story.describe_goal(run))
     st.markdown("\n".join(f"- {line}" for line in lines), width=860)
 
@@ -261,13 +261,12 @@ def draw_end(runs: Runs, path: Sequence[MeasuredStep]) -> None:
         (
             story.chapter_title(name),
             f"{run.parameters:,}",
-            f"{run.epochs[-1].train_accuracy:.2f} %",
-            f"{run.epochs[-1].val_accuracy:.2f} %",
+            f"{run.epochs[-1].val_accuracy:.2f}",
             *_measured_cells(run),
         )
         for name, run in runs.items()
     ]
-    columns = ("", "Parameters", "Training", "Test", "Mean over seeds", "95 % interval")
+    columns = ("", "Parameters", "This run, %", "Mean of seeds, %", "95\u00a0% interval")
     st.markdown(format_table(columns, rows))
     draw_path(path)
     loaded = load_predictions(*runs.values())
@@ -277,8 +276,7 @@ def draw_end(runs: Runs, path: Sequence[MeasuredStep]) -> None:
         predictions = loaded[1]
         lines.insert(0, compare_runs(last, predictions[-1], first, predictions[0]).summary)
     lines.append(
-        "The columns Training and Test are single runs; with other random seeds, all figures "
-        "differ slightly."
+        "The shipped runs are single ones; other random seeds give slightly other figures."
     )
     st.markdown("\n".join(f"- {line}" for line in lines), width=860)
     if loaded and len(runs) > 1:
@@ -307,7 +305,7 @@ def _measured_cells(run: Run) -> tuple[str, str]:
     if measured is None or measured.interval is None:
         return "–", "–"
     low, high = measured.interval
-    return f"{measured.accuracy.mean:.3f} %", f"{low:.2f} to {high:.2f} %"
+    return f"{measured.accuracy.mean:.3f}", f"{low:.2f}–{high:.2f}"
 
 
 Step = Callable[[Run, Run | None], None]
