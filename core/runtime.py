@@ -59,6 +59,12 @@ class Runtime:
     python: str = ""
     torch: str = ""
     ziglang: str = ""
+    commit: str = ""
+    """Git commit of the project, with "+" if its code was changed since; empty where unknown."""
+    packages: Mapping[str, str] = field(default_factory=dict)
+    """Versions of the packages that a result depends on."""
+    machine: str = ""
+    """Processor, number of cores and system."""
 
     def __post_init__(self) -> None:
         with raising(RunError):
@@ -76,7 +82,11 @@ class Runtime:
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as JSON values."""
         values = {spec.name: getattr(self, spec.name) for spec in _FIELDS}
-        return {**values, "benchmarked": dict(self.benchmarked)}
+        return {
+            **values,
+            "benchmarked": dict(self.benchmarked),
+            "packages": dict(self.packages),
+        }
 
     @classmethod
     def from_dict(cls, values: Any) -> Runtime:
@@ -116,5 +126,7 @@ _FIELDS = (
     _count("train_images", required=True),
     _count("val_images", required=True),
     Field("validated_on", str, choices=VALIDATED_ON, required=True),
-    *(Field(name, str, "") for name in ("inkling", "python", "torch", "ziglang")),
+    *(Field(name, str, "") for name in ("inkling", "python", "torch", "ziglang", "commit")),
+    Field("packages", dict, {}, max_length=40, items=Field("version", str, max_length=80)),
+    Field("machine", str, ""),
 )

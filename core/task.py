@@ -4,6 +4,8 @@ from __future__ import annotations
 
 TRAINING_IMAGES = 60_000
 TEST_IMAGES = 10_000
+# Sets of images that a run can be scored on, by name, in words.
+TEST_SETS = {"mnist": "test images", "qmnist": "further test images of QMNIST"}
 CLASSES = 10  # the digits 0 to 9
 INPUT_SHAPE = (1, 28, 28)  # channels, height, width of one image
 

@@ -6,8 +6,9 @@ from core.errors import UserError
 from core.runs.evaluation import describe_deviation
 from core.runs.run import DamagedRun
 from core.runs.store import list_runs
+from core.task import TEST_SETS
 from pages.ui import checkpoints, dataset
-from pages.ui.frame import KEPT, page
+from pages.ui.frame import KEPT, page, warn_unknown
 from pages.ui.mistakes.labels import show_doubtful_labels
 from pages.ui.mistakes.one_run import show_one_run
 from pages.ui.mistakes.shared import predict_test_images
@@ -19,7 +20,10 @@ ONE, TWO, LABELS = VIEWS = ("one run", "two runs", "doubtful labels")
 
 def warn_about(name: str | None) -> None:
     """Say why a run that the link names cannot be shown."""
-    for run in list_runs():
+    listed = list_runs()
+    if name not in {run.name for run in listed}:
+        warn_unknown("run", (), "run")
+    for run in listed:
         if run.name != name or name in runs:
             continue
         reason = (
@@ -30,12 +34,11 @@ def warn_about(name: str | None) -> None:
         st.warning(escape_markdown(f"{run.name} {reason}"), icon=":material/error:")
 
 
-def show_view(view: str, first: str, second: str | None) -> None:
+def show_view(view: str, first: str, second: str | None, on: str) -> None:
     """Show a view of one run or two, or an error if their predictions cannot be computed."""
-    sets = dataset.load_digits()
-    if not sets:
+    test = dataset.load_test_set(on)
+    if test is None:
         return
-    test = sets["test"]
     try:
         predictions = {
             name: predict_test_images(runs[name], test) for name in (first, second) if name
@@ -43,7 +46,11 @@ def show_view(view: str, first: str, second: str | None) -> None:
     except UserError as error:
         st.error(escape_markdown(str(error)), icon=":material/error:")
         return
-    if view != TWO and (note := describe_deviation(runs[first], predictions[first])):
+    if (
+        on == "mnist"
+        and view != TWO
+        and (note := describe_deviation(runs[first], predictions[first]))
+    ):
         st.caption(f":material/info: {escape_markdown(note)}")
     if view == ONE:
         show_one_run(runs[first], predictions[first], test)
@@ -77,6 +84,15 @@ with st.container(key="bar", horizontal=True, vertical_alignment="center", gap="
         horizontal=True, vertical_alignment="center", gap="small", width="content"
     )
     st.space("stretch")
+    on = st.selectbox(
+        "Images",
+        list(TEST_SETS),
+        key="on",
+        width=110,
+        label_visibility="collapsed",
+        help="MNIST's 10,000 test images, or the 50,000 further ones of QMNIST.",
+        **KEPT,
+    )
     view = (
         st.segmented_control(
             "View",
@@ -91,6 +107,7 @@ with st.container(key="bar", horizontal=True, vertical_alignment="center", gap="
     )
 with pickers:
     names = list(runs)
+    warn_unknown("other", names, "trained run")
     first = st.selectbox(
         "Run",
         names,
@@ -107,4 +124,4 @@ with pickers:
         second = st.selectbox(
             "Second run", others, key="other", width=220, label_visibility="collapsed", **KEPT
         )
-show_view(view, first, second)
+show_view(view, first, second, on)

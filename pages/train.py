@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.experiments import overview
+from core.recipes import RECIPES
 from core.runs import store
 from core.runs.run import Run
 from pages.ui import checkpoints
@@ -25,7 +26,12 @@ def choose_run() -> bool:
         st.session_state[RUN] = st.session_state.pop(actions.NEXT)
     if recipe := st.query_params.pop("start", None):  # overrides what was set up before
         st.session_state[RUN] = NEW_RUN
-        fork.drop_fork()
+        if recipe not in RECIPES:
+            st.warning(
+                f"There is no recipe {escape_markdown(repr(recipe[:60]))}; the link asks for it.",
+                icon=":material/search_off:",
+            )
+        fork.leave_fork()
         set_recipe(recipe)
     elif fork.read_fork_link():
         st.session_state[RUN] = NEW_RUN

@@ -65,6 +65,8 @@ MAY_BE_HEAVY = {
     "core.training.step",
     "core.training.cuda_graphs",
     "core.data.dataset",
+    "core.data.qmnist",
+    "core.data.test_sets",
     "core.data.device_augmenter",
     "core.data.batches",
     "core.data.workers",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from core.data import qmnist
 from core.recipes import RECIPES
 from core.reports.report import write_markdown
 from core.runs.evaluation import evaluate_run
@@ -39,7 +40,9 @@ def test_its_weights_reach_what_its_table_says(name, mnist):
 
 @pytest.mark.mnist
 @pytest.mark.parametrize("name", SHIPPED)
-def test_its_report_tells_what_the_run_holds(name, mnist):
+def test_its_report_tells_what_the_run_holds(name, mnist, monkeypatch):
+    # The shipped reports were made without QMNIST, which is not on every machine.
+    monkeypatch.setattr(qmnist, "is_present", lambda: False)
     kept, made = (
         sections(text)
         for text in (

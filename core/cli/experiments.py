@@ -12,6 +12,7 @@ from core.cli.options import recipe_option, warn_unused, with_changes
 from core.cli.output import (
     Force,
     Json,
+    On,
     check_output,
     print_json,
     print_message,
@@ -45,7 +46,7 @@ def register(app: typer.Typer) -> None:
 
 def train_group(
     config: RunConfig,
-    name: str,
+    name: str | None,
     count: int,
     recipe_name: str | None,
     first: str | None,
@@ -56,13 +57,16 @@ def train_group(
 
     Args:
         config: the config.
-        name: of the group.
+        name: of the group; None: a free one, after the recipe or the network.
         count: number of runs.
         recipe_name: the recipe that the config came from.
         first: an existing run with this config that becomes the first one; None: all are new.
         detach, json_: as of `run_group`.
     """
-    group = repeats.create(config, name, count, recipe=recipe_name, first=first)
+    wanted = name or recipe_name or config.architecture
+    group = repeats.create(
+        config, wanted, count, recipe=recipe_name, first=first, number_if_taken=name is None
+    )
     run_group(group, detach, json_)
 
 
@@ -92,7 +96,7 @@ def run_group(group: Group, detach: bool, json_: bool) -> None:
                 "`resume` continues a run."
             )
     trained = repeats.open_group(name)
-    print_result(trained.to_dict(), trained.summary, json_)
+    print_result(trained.to_dict(), f"{trained.summary}\n{trained.shared}", json_)
     if failed := [run.name for run in trained.runs if run.state != "finished"]:
         raise UserError(f"{name} is incomplete: {', '.join(failed)} did not finish.")
 
@@ -111,12 +115,13 @@ def show_groups(json_: bool) -> None:
         )
 
 
-def compare(first: RunOrGroup, second: RunOrGroup, json_: Json = False) -> None:
+def compare(first: RunOrGroup, second: RunOrGroup, on: On = "mnist", json_: Json = False) -> None:
     """Compare the accuracies of two runs or groups.
 
     A statistical test tells whether they differ significantly.
     """
-    result = comparison.compare(first, second)
+    images = None if on == "mnist" else watch.load_test_set(on, json_).to_numpy()
+    result = comparison.compare(first, second, images)
     if json_:
         print_json(result.to_dict())
         return

@@ -28,6 +28,7 @@ from core.cli.output import (
     Detach,
     Epoch,
     Json,
+    On,
     RunName,
     Which,
     plain,
@@ -37,13 +38,12 @@ from core.cli.output import (
 )
 from core.config import RunConfig
 from core.errors import UserError
-from core.experiments import repeats, scores
 from core.experiments.statistics import wilson_interval
 from core.models.architectures import ARCHITECTURES
 from core.regular_files import read_regular_file
 from core.runs import creation, folders, loading, run_names, run_queue, store
 from core.runs.evaluation import describe_deviation, evaluate_run
-from core.task import PARAMETER_BUDGET
+from core.task import PARAMETER_BUDGET, TEST_SETS
 from core.training import schedules
 
 if TYPE_CHECKING:
@@ -98,13 +98,13 @@ def train(
     if first is not None:
         config, recipe_name = _settings_of_first(first, config, count, recipe_name)
     if count > 1:
-        group = name or repeats.find_free_name(recipe_name or config.architecture)
-        experiment_commands.train_group(config, group, count, recipe_name, first, detach, json_)
+        experiment_commands.train_group(config, name, count, recipe_name, first, detach, json_)
         return
     run = creation.create_run(
         config,
         name or run_names.find_free_name(recipe_name or config.architecture),
         recipe=recipe_name,
+        number_if_taken=name is None,
     )
     watch.fetch_data(json_)
     run_queue.submit(run.name)
@@ -180,16 +180,20 @@ def schedule(recipe_name: str | None, config: RunConfig, json_: Json = False) ->
 
 
 @app.command()
-def evaluate(run: RunName, which: Which = "last", epoch: Epoch = None, json_: Json = False) -> None:
-    """Measure the accuracy on the 10,000 test images."""
-    from core.data.dataset import load
-
+def evaluate(
+    run: RunName,
+    which: Which = "last",
+    epoch: Epoch = None,
+    on: On = "mnist",
+    json_: Json = False,
+) -> None:
+    """Measure the accuracy on the 10,000 test images, or on QMNIST's 50,000 further ones."""
     opened = store.open_run(run)
     weights = which if epoch is None else epoch
     opened.weights_path(weights)  # raises where there are none
-    result = evaluate_run(opened, load().test, weights)
+    result = evaluate_run(opened, watch.load_test_set(on, json_), weights)
     low, high = wilson_interval(result.correct, result.total)
-    note = describe_deviation(opened, result, weights)
+    note = describe_deviation(opened, result, weights) if on == "mnist" else ""
     if epoch is None:
         row = opened.last if which == "last" else opened.best
         epoch = row.epoch if row else None
@@ -199,10 +203,10 @@ def evaluate(run: RunName, which: Which = "last", epoch: Epoch = None, json_: Js
         place = f"after epoch {epoch}" if epoch else "before the first epoch"
     text = (
         f"{run} ({place}): {result.accuracy:.2f} % of the "
-        f"{scores.TEST_IMAGES}, {result.correct:,} of {result.total:,} "
+        f"{TEST_SETS[on]}, {result.correct:,} of {result.total:,} "
         f"(95 % confidence interval: {low:.2f} to {high:.2f}), mean loss {result.loss:.6f}."
     )
-    if which == "best" and not opened.config.holdout:
+    if which == "best" and not opened.config.holdout and on == "mnist":
         text += " This epoch was chosen on the test images, so its accuracy is optimistic."
     text += f" {note}" if note else ""
     print_result(
@@ -210,7 +214,7 @@ def evaluate(run: RunName, which: Which = "last", epoch: Epoch = None, json_: Js
             "run": run,
             "weights": which,
             "epoch": epoch,
-            "measured_on": scores.TEST_IMAGES,
+            "measured_on": TEST_SETS[on],
             "accuracy": result.accuracy,
             "interval": [low, high],
             "correct": result.correct,

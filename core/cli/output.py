@@ -53,6 +53,15 @@ Epoch = Annotated[
         show_default=False,
     ),
 ]
+On = Annotated[
+    str,
+    typer.Option(
+        "--on",
+        metavar="mnist|qmnist",
+        help="Images to score on: MNIST's test images, or the 50,000 further ones of QMNIST, which "
+        "are downloaded if they are missing.",
+    ),
+]
 Detach = Annotated[
     bool, typer.Option("--detach", help="Train in the background and return at once.")
 ]

@@ -153,8 +153,14 @@ def fork(
     """
     store.open_run(parent)  # raises if there is none
     watch.fetch_data(json_)  # before the fork, so that a failed download leaves no run behind
-    name = name or run_names.find_free_name(f"{parent}-fork")
-    run = control.fork(parent, name, changes, which if epoch is None else epoch)
+    run = control.fork(
+        parent,
+        name or run_names.find_free_name(f"{parent}-fork"),
+        changes,
+        which if epoch is None else epoch,
+        number_if_taken=name is None,
+    )
+    name = run.name
     warn_unused(run.config, changes)
     run = run_queue.submit(name)
     if detach:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -22,6 +22,11 @@ from core.runs import run_queue, status, store
 from core.runs.run import DamagedRun, Run
 from core.training.results import HEADER, EpochResult, format_row
 from core.wording import plural
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from core.data.labelled_images import LabelledImages
 
 POLL = 0.25  # seconds
 STOP_TIMEOUT = 30.0  # seconds
@@ -52,6 +57,26 @@ def fetch_data(quiet: bool) -> None:
         dataset.fetch(
             dataset.data_folder(),
             lambda text, share: bar.update(task, description=text, completed=share),
+        )
+
+
+def load_test_set(name: str, quiet: bool) -> LabelledImages[Tensor]:
+    """Load images to score a run on; download them if they are missing, with a progress bar.
+
+    Args:
+        name: One of `core.task.TEST_SETS`.
+        quiet: Show no progress.
+
+    Raises:
+        DataError: There is no such set, or it cannot be downloaded.
+    """
+    from core.data import test_sets
+
+    with progress_bar(quiet) as bar:
+        task = bar.add_task("Loading the images", total=1.0)
+        return test_sets.load_test_set(
+            name,
+            progress=lambda text, share: bar.update(task, description=text, completed=share),
         )
 
 

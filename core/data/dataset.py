@@ -120,7 +120,7 @@ def fetch(folder: Path, progress: Progress | None = None) -> None:
                     shutil.rmtree(partial, ignore_errors=True)
                 wanted = [name for name in FILES if _read(folder, name) is None]
                 if wanted:
-                    _write(folder, _download(folder, wanted, progress))
+                    write_files(folder, _download(folder, wanted, progress))
         except OSError as error:
             raise DataError(
                 f"MNIST cannot be stored in {folder}: {error.strerror or error}. Free some space, "
@@ -275,7 +275,12 @@ def _download(folder: Path, wanted: list[str], progress: Progress) -> dict[str, 
     )
 
 
-def _write(folder: Path, contents: dict[str, bytes]) -> None:
+def write_files(folder: Path, contents: dict[str, bytes]) -> None:
+    """Write files into a folder so that they appear together.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
     # The temporary folder is inside, since renaming works only within one file system.
     scratch = Path(tempfile.mkdtemp(prefix=".fetch-", dir=folder))
     try:

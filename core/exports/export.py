@@ -20,6 +20,7 @@ import numpy.typing as npt
 from core.data.labelled_images import LabelledImages
 from core.errors import RunError, listed
 from core.experiments.scores import score_run
+from core.experiments.settings import describe_setting
 from core.runs.loading import load_model
 from core.runs.run import Run
 
@@ -198,7 +199,7 @@ def _metadata(run: Run, which: str) -> dict[str, Any]:
     return {
         "name": run.name,
         "weights": which,
-        "architecture": run.config.architecture,
+        "architecture": describe_setting(run.config, "architecture"),
         "input": "images: (N, 28, 28) uint8, ink 255 on 0, not normalised",
         "output": "logits (N, 10) of the digits 0 to 9",
         "accuracy": f"{accuracy} after the last epoch" if accuracy else "",

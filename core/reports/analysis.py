@@ -19,14 +19,15 @@ def analyse_run(run: Run) -> list[str]:
     assert score is not None
     train, validation = last.train_accuracy, last.val_accuracy
     gain = validation - rows[len(rows) // 2].val_accuracy if len(rows) > 3 else None
+    images = describe_validation_images(run)
     sentences = [
         describe_goal(score.accuracy, score.interval, run, "one run"),
-        describe_fit(train, validation, augmented, has_rising_loss(rows)),
-        describe_capacity(train, validation, augmented, gain),
+        describe_fit(train, validation, augmented, has_rising_loss(rows), images),
+        describe_capacity(train, validation, augmented, images, gain),
     ]
     if gain is not None:
         overfits = gap_in_points(train, validation) > MIN_DIFFERENCE
-        sentences.append(describe_progress(gain, describe_validation_images(run), overfits))
+        sentences.append(describe_progress(gain, images, overfits))
     return sentences
 
 
@@ -61,35 +62,40 @@ def describe_goal(
     return text
 
 
-def describe_fit(train: float, validation: float, augmented: bool, rising: bool) -> str:
+def describe_fit(
+    train: float, validation: float, augmented: bool, rising: bool, images: str
+) -> str:
     """Say whether a run overfits.
 
     Args:
         train, validation: accuracies in percent.
         augmented: whether the training images of that epoch were augmented.
         rising: whether the validation loss is clearly above its minimum.
+        images: what the validation accuracy was measured on.
     """
-    figures = f"training accuracy {train:.2f} %, validation accuracy {validation:.2f} %"
+    figures = f"training accuracy {train:.2f} %, accuracy on the {images} {validation:.2f} %"
     gap = gap_in_points(train, validation)
     if gap > MIN_DIFFERENCE:
-        loss = "; the validation loss has risen from its minimum" if rising else ""
+        loss = f"; the loss on the {images} has risen from its minimum" if rising else ""
         return f"The network overfits by {gap:.2f} points: {figures}{loss}."
     harder = " (augmented images are harder)" if augmented and gap < -MIN_DIFFERENCE else ""
     return f"No overfitting: {figures}{harder}."
 
 
 def describe_capacity(
-    train: float, validation: float, augmented: bool, gain: float | None = None
+    train: float, validation: float, augmented: bool, images: str, gain: float | None = None
 ) -> str:
     """Say whether more capacity, longer training or more regularisation should help.
 
     Args:
         train, validation: accuracies in percent.
         augmented: whether the training images of that epoch were augmented.
+        images: what the validation accuracy was measured on.
         gain: change of validation accuracy in the second half of the run, in percentage points;
             None if unknown.
     """
-    error = f"{100 - train:.2f} % of the{' augmented' if augmented else ''} training images"
+    images_trained = f"{'augmented ' if augmented else ''}training images"
+    error = f"{gap_in_points(100, train):.2f} % of the {images_trained}"
     gap = gap_in_points(train, validation)
     if train >= FULL_ACCURACY:
         return (
@@ -103,7 +109,7 @@ def describe_capacity(
         )
     order = "more than" if gap < -MIN_DIFFERENCE else "about as many as"
     remedy = "capacity" if gain is not None and gain <= MIN_DIFFERENCE else "capacity or epochs"
-    return f"{error} are errors, {order} in validation: more {remedy} should help."
+    return f"{error} are errors, {order} on the {images}: more {remedy} should help."
 
 
 def describe_progress(gain: float, images: str, overfits: bool) -> str:

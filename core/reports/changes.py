@@ -6,17 +6,19 @@ from core.config import RunConfig
 from core.data.labelled_images import LabelledImages
 from core.errors import RunError, UserError
 from core.experiments.comparison import compare_runs
+from core.experiments.settings import list_changes
 from core.insight.mistakes import Predictions
 from core.recipes import RECIPES
 from core.reports.blocks import Block, NumberedList, Paragraph
+from core.reports.mistakes import try_predictions
 from core.reports.story import CHAPTERS
 from core.runs import store
 from core.runs.evaluation import describe_deviation
 from core.runs.prediction_cache import load_predictions
 from core.runs.run import Run, describe_start
+from core.task import TEST_SETS
 
 _IGNORED = {"kept_epochs", "device", "threads", "seed"}  # not changed to improve a result
-_MAX_LENGTH = 60
 
 
 def find_predecessor(run: Run) -> Run | None:
@@ -45,7 +47,11 @@ def find_predecessor(run: Run) -> Run | None:
 
 
 def describe_changes(
-    run: Run, before: Run, predictions: Predictions | None, test: LabelledImages | None
+    run: Run,
+    before: Run,
+    predictions: Predictions | None,
+    test: LabelledImages | None,
+    further: LabelledImages | None,
 ) -> list[Block]:
     """List the settings that changed and compare the two runs' predictions.
 
@@ -54,6 +60,7 @@ def describe_changes(
         before: the run that it is compared with.
         predictions: of the run on the test images, or None.
         test: the test images, or None.
+        further: those of QMNIST, or None.
     """
     lines = list_differences(run.config, before.config)
     if run.parent is not None and run.parent["name"] == before.name:
@@ -69,19 +76,25 @@ def describe_changes(
         notes = [describe_deviation(before, earlier), describe_deviation(run, predictions)]
         result = compare_runs(before.name, earlier, run.name, predictions, notes)
         blocks.append(Paragraph(f"Effect: **{result.summary}** {result.method}"))
+        blocks += _compare_on_further_images(run, before, further)
     return blocks
+
+
+def _compare_on_further_images(
+    run: Run, before: Run, further: LabelledImages | None
+) -> list[Block]:
+    """Compare two runs on QMNIST's images; empty where they or weights are missing."""
+    one, two = (try_predictions(each, further) for each in (before, run))
+    if one is None or two is None:
+        return []
+    result = compare_runs(before.name, one, run.name, two, images=TEST_SETS["qmnist"])
+    return [Paragraph(f"On QMNIST: **{result.summary}** {result.method}")]
 
 
 def list_differences(config: RunConfig, before: RunConfig) -> list[str]:
     """List the settings that changed, one per line."""
     return [
-        f"{name.replace('_', ' ').capitalize()}: {_format(now)} instead of {_format(was)}"
-        for name, (now, was) in config.differences(before).items()
-        if name not in _IGNORED
+        f"{change.field.replace('_', ' ').capitalize()}: {change.now} instead of {change.before}"
+        for change in list_changes(config, before)
+        if change.field not in _IGNORED
     ]
-
-
-def _format(value: object) -> str:
-    if isinstance(value, list):
-        return f"{len(value)} custom rows" if value else "the named default"
-    return f"{value:g}" if isinstance(value, float) else str(value)[:_MAX_LENGTH]

@@ -12,14 +12,16 @@ from core.charts import runs as charts_runs
 from core.errors import RunError
 from core.experiments import overview
 from core.experiments.repeats import Group
+from core.experiments.scores import describe_validation_images
+from core.recipes import RECIPES
 from core.reports import analysis, mistakes
 from core.reports.blocks import Block, Chart, Code, NumberedList, Report, Section
 from core.reports.changes import list_differences
 from core.reports.parts import (
     describe_network,
+    describe_origin,
     describe_settings,
     list_targets,
-    recipe_of,
     summarise_network,
 )
 from core.runs.run import Run
@@ -44,10 +46,21 @@ def build_group_report(group: Group, charts: bool) -> Report:
     if not runs:
         raise RunError(f"{group.name} has no finished run to report yet.")
     first = runs[0]
-    recipe, test = recipe_of(first), mistakes.load_test_images()
+    recipe, test = RECIPES.get(first.recipe or ""), mistakes.load_test_images()
+    seeds = ", ".join(str(run.config.seed) for run in runs)
     tables: list[Block] = [
         Code("\n".join([_RUNS, *(_run_row(group, run) for run in runs)])),
-        Code("\n".join([*describe_settings(first), "", _EPOCHS, *_epoch_rows(runs)])),
+        Code(
+            "\n".join(
+                [
+                    *describe_settings(first),
+                    *describe_origin(first, seeds),
+                    "",
+                    _EPOCHS,
+                    *_epoch_rows(runs),
+                ]
+            )
+        ),
     ]
     drawn = _charts(group) if charts else []
     sections = [
@@ -63,9 +76,7 @@ def build_group_report(group: Group, charts: bool) -> Report:
             Section(f"Changes since the recipe {first.recipe}", [NumberedList(changed)])
         )
     sections += mistakes.describe_group_errors(runs, test)
-    return Report(
-        group.name, f"{plural(len(runs), 'run')} that differ only in their seed.", sections
-    )
+    return Report(group.name, group.shared, sections)
 
 
 def seed_frames(groups: list[Group]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -123,19 +134,20 @@ def _analyse(group: Group) -> list[str]:
     validation = statistics.fmean(row.val_accuracy for row in last)
     augmented = analysis.is_augmented(runs[0], last[0].epoch)
     rising = sum(analysis.has_rising_loss(run.epochs) for run in runs) > len(runs) / 2
+    images = describe_validation_images(runs[0])
     sample = f"{stats.count} seeds" if stats.count > 1 else "one run"
     lines = [
         analysis.describe_goal(stats.mean, group.interval, runs[0], sample),
-        analysis.describe_fit(train, validation, augmented, rising),
-        analysis.describe_capacity(train, validation, augmented),
+        analysis.describe_fit(train, validation, augmented, rising, images),
+        analysis.describe_capacity(train, validation, augmented, images),
     ]
     if stats.count > 1:
-        images = next(iter(group.scores.values())).total
+        count = next(iter(group.scores.values())).total
         share = stats.mean / 100
-        error = 100 * math.sqrt(share * (1 - share) / images)
+        error = 100 * math.sqrt(share * (1 - share) / count)
         lines.append(
             f"The standard deviation over the seeds is {stats.deviation:.2f} points; the sampling "
-            f"error of one accuracy on {images:,} images is {error:.2f} points."
+            f"error of one accuracy on {count:,} images is {error:.2f} points."
         )
     return lines
 

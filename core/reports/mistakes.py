@@ -10,12 +10,14 @@ import numpy.typing as npt
 
 from core.data.labelled_images import LabelledImages
 from core.errors import UserError
+from core.experiments.statistics import wilson_interval
 from core.insight import mistakes
 from core.insight.mistakes import Indices, Predictions
 from core.reports.blocks import Block, Digits, NumberedList, Paragraph, Section
 from core.runs.evaluation import describe_deviation
 from core.runs.prediction_cache import load_predictions
 from core.runs.run import Run
+from core.task import TEST_SETS
 from core.wording import plural
 
 MAX_IMAGES, MAX_CLASSES = 12, 3
@@ -32,6 +34,30 @@ def load_test_images() -> LabelledImages | None:
         return dataset.load().test.to_numpy()
     except UserError:
         return None
+
+
+def load_further_images() -> LabelledImages | None:
+    """Return QMNIST's further test images, or None if they are missing; nothing is downloaded."""
+    from core.data import qmnist
+
+    try:
+        return qmnist.load().to_numpy() if qmnist.is_present() else None
+    except UserError:
+        return None
+
+
+def describe_further_score(run: Run, further: LabelledImages | None) -> list[str]:
+    """Return the line about a run's accuracy on QMNIST's images; empty where they are missing."""
+    predictions = try_predictions(run, further)
+    if predictions is None:
+        return []
+    total = len(predictions.labels)
+    correct = total - predictions.error_count
+    low, high = wilson_interval(correct, total)
+    return [
+        f"Accuracy on {total:,} {TEST_SETS['qmnist']}: **{100 * correct / total:.2f} %** "
+        f"(95 % confidence interval: {low:.2f} to {high:.2f} %)"
+    ]
 
 
 def try_predictions(run: Run, test: LabelledImages | None) -> Predictions | None:

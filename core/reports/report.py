@@ -5,6 +5,7 @@ This module builds the report of a run and writes reports as text; `groups` buil
 
 from __future__ import annotations
 
+from core.data.labelled_images import LabelledImages
 from core.errors import RunError, UserError
 from core.experiments.measurements import config_key, read_measurements
 from core.experiments.repeats import Group
@@ -18,12 +19,13 @@ from core.reports.groups import build_group_report
 from core.reports.original import PRINTED, explain_difference
 from core.reports.parts import (
     describe_network,
+    describe_origin,
     describe_settings,
     list_targets,
-    recipe_of,
     report_title,
     run_charts,
     summarise_network,
+    summarise_run,
 )
 from core.runs.run import Run
 from core.training.results import table
@@ -66,27 +68,32 @@ def build_report(subject: Run | Group, charts: bool = False) -> Report:
 def _build_run_report(run: Run, charts: bool) -> Report:
     if run.last is None:
         raise RunError(f"{run.name} has no epoch to report yet.")
-    recipe, test = recipe_of(run), mistakes.load_test_images()
+    test = mistakes.load_test_images()
     predictions = mistakes.try_predictions(run, test)
+    further = mistakes.load_further_images()
     epochs: list[Block] = [
         *(run_charts(run) if charts else []),
-        Code("\n".join([*describe_settings(run), "", table(list(run.epochs))])),
+        Code(
+            "\n".join([*describe_settings(run), *describe_origin(run), "", table(list(run.epochs))])
+        ),
     ]
     sections = [
         Section("Targets", [NumberedList(list_targets(run))]),
-        Section("Results", [NumberedList(_list_results(run)), summarise_network(run), *epochs]),
+        Section(
+            "Results", [NumberedList(_list_results(run, further)), summarise_network(run), *epochs]
+        ),
         Section("Analysis", [NumberedList(analysis.analyse_run(run))]),
     ]
     if (beside := _compare_with_original(run)) is not None:
         sections.append(beside)
     before = find_predecessor(run)
     if before is not None:
-        changes = describe_changes(run, before, predictions, test)
+        changes = describe_changes(run, before, predictions, test, further)
         sections.append(Section(f"Changes since {before.name}", changes))
     sections += mistakes.describe_errors(run, predictions, test)
     if run.notes:
         sections.append(Section("Notes", [Paragraph(run.notes)]))
-    return Report(report_title(run), recipe.summary if recipe else "", sections)
+    return Report(report_title(run), summarise_run(run), sections)
 
 
 def _compare_with_original(run: Run) -> Section | None:
@@ -107,7 +114,7 @@ def _compare_with_original(run: Run) -> Section | None:
     return Section("Beside the original", blocks)
 
 
-def _list_results(run: Run) -> list[str]:
+def _list_results(run: Run, further: LabelledImages | None) -> list[str]:
     last, best, images = run.epochs[-1], run.best, describe_validation_images(run)
     low, high = wilson_interval(last.val_correct, last.val_total)
     augmented = " (augmented images)" if analysis.is_augmented(run, last.epoch) else ""
@@ -127,4 +134,4 @@ def _list_results(run: Run) -> list[str]:
             f"Accuracy on the test images, evaluated once after the last epoch: "
             f"**{run.test.accuracy:.2f} %**"
         )
-    return lines
+    return [*lines, *mistakes.describe_further_score(run, further)]

@@ -132,6 +132,7 @@ def fork(
     owner: str | None = None,
     title: str | None = None,
     tags: tuple[str, ...] = (),
+    number_if_taken: bool = False,
     limits: Limits | None = None,
 ) -> Run:
     """Create a run that starts from another run's weights, and records it as its parent.
@@ -142,7 +143,7 @@ def fork(
         changes: fields of the config that differ; the layers must stay the same.
         which: "last" or "best" weights of the parent, or the number of an epoch: those after it.
         folder: the checkpoints folder; None: `checkpoints_folder()`.
-        owner, title, tags: as `create_run`.
+        owner, title, tags, number_if_taken: as `create_run`.
         limits: limits of this machine; None: from the environment.
 
     Raises:
@@ -174,6 +175,7 @@ def fork(
         owner=owner,
         title=title,
         tags=tags,
+        number_if_taken=number_if_taken,
         folder=folder,
         limits=limits,
     )

@@ -16,7 +16,7 @@ from core.runs.disk_limits import check_limits
 from core.runs.folders import checkpoints_folder, new_folder
 from core.runs.loading import find_teacher
 from core.runs.run import FORMAT, Run, check_notes_and_tags
-from core.runs.run_names import check_name, check_name_is_free
+from core.runs.run_names import check_name, check_name_is_free, find_free_name
 from core.runs.run_schema import check_owner, check_title
 from core.runs.store import open_run
 from core.training.plan import plan
@@ -36,6 +36,8 @@ def create_run(
     group: str | None = None,
     owner: str | None = None,
     title: str | None = None,
+    is_tested: bool = True,
+    number_if_taken: bool = False,
     folder: Path | None = None,
     limits: Limits | None = None,
 ) -> Run:
@@ -43,7 +45,7 @@ def create_run(
 
     Args:
         config: what to train.
-        name: name of the folder; must be free.
+        name: name of the folder; must be free unless `number_if_taken`.
         recipe: name of the recipe that the config came from.
         parent: of a forked run: `name`, `which` weights and `epoch` of the run it starts from.
         start: contents of a weights file to start from instead of random weights.
@@ -51,6 +53,10 @@ def create_run(
         group: name shared by runs that differ only in their seed.
         owner: the signed-in person who makes it; None: nobody is signed in.
         title: how pages call it, in any script; None: by its name.
+        is_tested: whether a run with a hold-out is evaluated on the test images at its end; the
+            runs of a sweep are not, so that nothing is chosen by them.
+        number_if_taken: whether a number is added to a name that is taken, for names that nobody
+            chose: several people may start a run at the same moment.
         folder: the checkpoints folder; None: `checkpoints_folder()`.
         limits: limits of this machine; None: from the environment.
 
@@ -83,11 +89,14 @@ def create_run(
         "group": group,
         "owner": owner,
         "title": title,
+        "is_tested": is_tested,
         "runtime": None,
         "test": None,
     }
     with files.lock_folder(folder):
         check_limits(folder, limits)
+        if number_if_taken:
+            name = find_free_name(name, folder)
         check_name_is_free(folder, name)
         with new_folder(folder, name) as place:
             files.write_json(place / "run.json", values)

@@ -34,10 +34,18 @@ class Session:
         owner: the process's worker.
         workers: of the runs, in the order of the stack.
         stack: the runs.
+        is_tested: whether the runs are evaluated on the test images at their end.
     """
 
-    def __init__(self, owner: GroupWorker, workers: Sequence[Worker], stack: StackedTraining):
+    def __init__(
+        self,
+        owner: GroupWorker,
+        workers: Sequence[Worker],
+        stack: StackedTraining,
+        is_tested: bool = True,
+    ):
         self.owner, self.workers, self.stack = owner, workers, stack
+        self.is_tested = is_tested
         self._writing: dict[int, Future[None]] = {}
         self._loss_sum: Tensor | None = None  # (N,), of the steps that no event covers yet
         self._step_count = 0
@@ -55,7 +63,9 @@ class Session:
 
         with (
             ThreadPoolExecutor(WRITERS) as self._pool,
-            contextlib.closing(cast(Generator[Any, None, None], self.stack.run())) as results,
+            contextlib.closing(
+                cast(Generator[Any, None, None], self.stack.run(self.is_tested))
+            ) as results,
         ):
             for result in results:
                 if isinstance(result, StackedBatchResult):

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import UserError
 from core.runs import files, loading, run_queue, status, store, weights
+from core.runs.group_runtime import computes_in
 from core.runs.group_session import Session, describe_failure
 from core.runs.run import Run
 from core.runs.worker import (
@@ -51,13 +52,15 @@ class Member:
         """What runs that train together have in common."""
         training = self.state["training"] if self.state else {}
         position = training.get("epoch", 0), training.get("step", 0)
-        return stacking_key(self.run.config), self.run.runtime, position
+        return stacking_key(self.run.config), self.run.runtime, position, self.run.is_tested
 
     @property
     def can_stack(self) -> bool:
         """Whether it can train together with others."""
         runtime = self.run.runtime
-        return can_stack(self.run.config) and (runtime is None or runtime.precision == "fp32")
+        if runtime is not None:
+            return can_stack(self.run.config) and runtime.precision == "fp32"
+        return can_stack(self.run.config) and computes_in(self.run, "fp32")
 
 
 class GroupWorker:
@@ -144,7 +147,7 @@ class GroupWorker:
 
     def _train(self, group: list[Member]) -> None:
         """Train runs with the same key together; where memory is too small, in two halves."""
-        if len(group) < 2 or not group[0].can_stack:
+        if len(group) < 2 or not all(member.can_stack for member in group):
             for member in group:
                 name = member.worker.folder.name
                 self.ended[name] = member.worker.train_claimed()
@@ -174,7 +177,8 @@ class GroupWorker:
         if not members:
             return
         stack = StackedTraining([trainings[member.worker.folder.name] for member in members])
-        Session(self, [member.worker for member in members], stack).train()
+        workers = [member.worker for member in members]
+        Session(self, workers, stack, group[0].run.is_tested).train()
 
     def _prepare(self, group: list[Member]) -> dict[str, Training]:
         """Return the runs in memory, by name, without those whose failure was recorded."""

@@ -73,6 +73,8 @@ class Run:
     """The signed-in person who made it; None: nobody was signed in."""
     title: str | None = None
     """How pages call it, in any script; None: by its name."""
+    is_tested: bool = True
+    """Whether a run that validates on a hold-out is evaluated on the test images at its end."""
 
     @property
     def label(self) -> str:
@@ -238,6 +240,7 @@ def _read_checked(folder: Path) -> Run:
         group=values["group"],
         owner=values["owner"],
         title=values["title"],
+        is_tested=values["is_tested"],
     )
 
 

@@ -79,6 +79,7 @@ _RUN = (
     Field("group", str, min_length=1, max_length=60, nullable=True),
     OWNER,
     TITLE,
+    Field("is_tested", bool, True),
     Field(
         "test",
         dict,

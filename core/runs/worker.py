@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from core.errors import UserError
 from core.runs import files, jobs, loading, processes, run_queue, status, store, weights
-from core.runs.group_runtime import resolve_group_runtime
+from core.runs.group_runtime import hold_group, resolve_group_runtime
 from core.runs.recorder import Recorder, get_position
 from core.runs.run import STATE
 from core.training.plan import plan
@@ -137,17 +137,20 @@ class Worker:
         data = self.data or dataset.load(progress=self.report_loading)
         state = self.recorder.load_state()
         teacher = loading.load_teacher(run.config, self.folder.parent)
-        training = Training(
-            run.config,
-            data,
-            state["training"] if state else None,
-            resolve_group_runtime(run, data, teacher),
-            self.recorder.load_start_weights(weights.expected_tensors(plan(run.config).rows)),
-            teacher,
-        )
-        self.recorder.restore(training, state)
+        with hold_group(run):
+            training = Training(
+                run.config,
+                data,
+                state["training"] if state else None,
+                resolve_group_runtime(run, data, teacher),
+                self.recorder.load_start_weights(weights.expected_tensors(plan(run.config).rows)),
+                teacher,
+            )
+            self.recorder.restore(training, state)
         status.write(self.folder, "running", training.notice, self.process)
-        with contextlib.closing(cast(Generator[Any, None, None], training.run())) as results:
+        with contextlib.closing(
+            cast(Generator[Any, None, None], training.run(run.is_tested))
+        ) as results:
             for result in results:
                 if isinstance(result, BatchResult):
                     self.recorder.record_batch(result)

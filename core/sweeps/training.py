@@ -61,6 +61,7 @@ def train_in_queue(job: Job, should_continue: Callable[[], bool]) -> Epochs:
             recipe=job.sweep.recipe,
             tags=(job.sweep.name,),
             owner=job.sweep.owner,
+            is_tested=False,
             folder=folder,
         )
     if store.open_run(name, folder).can_resume:

@@ -21,6 +21,7 @@ from core.data.batches import augments_on
 from core.data.dataset import Mnist
 from core.errors import ConfigError
 from core.runtime import DEVICES, Runtime
+from core.training import environment
 from core.training.compiled_step import can_compile
 from core.training.format_benchmarks import (
     compiler_version,
@@ -157,6 +158,9 @@ def resolve_runtime(run_plan: Plan, data: Mnist, teacher: nn.Module | None = Non
         python=platform.python_version(),
         torch=torch.__version__,
         ziglang=compiler_version(),
+        commit=environment.find_commit(),
+        packages=environment.list_packages(),
+        machine=environment.describe_machine(),
     )
 
 

@@ -125,8 +125,12 @@ class Training:
         """Whether all epochs are done."""
         return self.epoch >= self.config.epochs
 
-    def run(self) -> Iterator[BatchResult | EpochResult | TestResult]:
+    def run(self, is_tested: bool = True) -> Iterator[BatchResult | EpochResult | TestResult]:
         """Train to the end, and yield a result after every step and every epoch.
+
+        Args:
+            is_tested: whether a run that validates on a hold-out is evaluated on the test images
+                at its end.
 
         Between two results `state_dict` and `weights` describe the run as it is then, and the
         generator may be closed.
@@ -151,7 +155,7 @@ class Training:
                     yield self._step(batch.images, batch.labels, batch.teacher_logits)
                     if self.step == self.steps:
                         yield self._end_epoch()
-            if self.config.holdout:
+            if self.config.holdout and is_tested:
                 loss, correct = self._score(self.data.test)
                 yield TestResult(loss, correct, len(self.data.test))
         finally:

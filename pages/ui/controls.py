@@ -180,11 +180,26 @@ def field_label(name: str) -> str:
 
 
 def set_recipe(recipe: str) -> None:
-    """Set all controls to a recipe's values; an unknown name changes nothing."""
+    """Set all controls to a recipe's values; an unknown name changes nothing.
+
+    A network or an augmentation of the user's own stays: only the button beside it drops it.
+    """
     if recipe not in RECIPES:
         return
     st.session_state["recipe"] = recipe
-    set_controls(RECIPES[recipe].config)
+    own = [CUSTOM_ROWS[control][1] for control in find_own_rows()]
+    set_controls(RECIPES[recipe].config, keep=own)
+
+
+def find_own_rows() -> list[str]:
+    """The controls that rows of the user's own replace; those of a recipe are not the user's."""
+    own = []
+    for control, (key, field) in CUSTOM_ROWS.items():
+        rows = st.session_state.get(key)
+        recipes = ([dict(row) for row in getattr(r.config, field)] for r in RECIPES.values())
+        if rows and rows not in recipes:
+            own.append(control)
+    return own
 
 
 def set_controls(config: RunConfig, keep: Collection[str] = ()) -> None:

@@ -56,6 +56,25 @@ def load_digits() -> dict[str, LabelledImages] | None:
     return None
 
 
+def load_test_set(name: str) -> LabelledImages | None:
+    """One of `core.task.TEST_SETS`; None, with what to do about it shown, while missing."""
+    if name == "mnist":
+        sets = load_digits()
+        return sets["test"] if sets else None
+    try:
+        return _load_qmnist(os.environ.get("INKLING_DATA", ""))
+    except DataError as error:
+        st.info(escape_markdown(str(error)), icon=":material/download:")
+        return None
+
+
+@st.cache_resource(max_entries=1, show_spinner="Loading QMNIST")
+def _load_qmnist(folder: str) -> LabelledImages:
+    from core.data import qmnist
+
+    return qmnist.load().to_numpy()
+
+
 @st.cache_resource(max_entries=1, show_spinner="Loading MNIST")
 def _load(folder: str) -> dict[str, LabelledImages]:
     import torch

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import importlib
 import threading
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from core.config import FIELDS
 from core.schema import LARGEST
 from pages.ui import access
 from pages.ui.components.accessibility import improve_page
+from pages.ui.words import escape_markdown
 
 HERE = Path(__file__).resolve().parent
 
@@ -69,6 +71,7 @@ CHOICE_KEYS = (
     "axes_range",
 )
 _DROPPED = "frame_dropped_values"
+_PAGE = "frame_page"  # session key: title of the page that was shown last
 
 
 def page(title: str, lead: str = "", heading: str = "", style: str = "") -> None:
@@ -89,6 +92,7 @@ def page(title: str, lead: str = "", heading: str = "", style: str = "") -> None
         st.html(HERE / style)
     access.require_sign_in()
     _update_link_names()
+    _let_link_count(title)
     _drop_impossible_values(title)
     _draw_sidebar()
     _import_torch()
@@ -98,6 +102,24 @@ def page(title: str, lead: str = "", heading: str = "", style: str = "") -> None
     if (dropped := st.session_state.pop(_DROPPED, None)) is not None:
         names = f" of {', '.join(dropped)}" if dropped else ""
         st.warning(f"The link's value{names} cannot be used and was left out.")
+
+
+def warn_unknown(key: str, known: Collection[str], noun: str) -> None:
+    """Say that the link asks for something that is not there; call it before the control is drawn.
+
+    Without it, Streamlit would show the control's default as if the link had asked for it.
+
+    Args:
+        key: of the control, and name in the link.
+        known: what the control offers.
+        noun: what it offers, such as "run".
+    """
+    value = st.query_params.get(key)
+    if value and value not in known:
+        st.warning(
+            f"There is no {noun} {escape_markdown(repr(value[:60]))} here; the link asks for it.",
+            icon=":material/search_off:",
+        )
 
 
 def heading(title: str, quiet: str) -> None:
@@ -112,6 +134,18 @@ def draw_digit_strip() -> None:
         f'<div class="strip" role="img" aria-label="Ten handwritten digits, 0 to 9" '
         f'style="mask-image: url(data:image/png;base64,{pixels})"></div>'
     )
+
+
+def _let_link_count(title: str) -> None:
+    """Let the runs that a link names count more than those that the page showed before.
+
+    Streamlit keeps a control's value across pages, and takes it rather than the link's.
+    """
+    has_arrived = st.session_state.get(_PAGE) != title
+    st.session_state[_PAGE] = title
+    for key in ("run", "other", "network"):
+        if has_arrived and key in st.query_params:
+            st.session_state.pop(key, None)
 
 
 def _update_link_names() -> None:

@@ -7,13 +7,18 @@ from typing import Literal
 
 from core.experiments import overview
 from core.experiments.repeats import Group
-from core.experiments.scores import TEST_IMAGES
+from core.experiments.scores import TEST_IMAGES, score_run
 from core.experiments.statistics import wilson_interval
 from core.runs.progress import Progress
 from core.runs.run import Run
 from core.runs.waiting import Waiting
 from core.wording import plural
 
+# Help of the badge of a single run that reaches the goal.
+ONE_RUN = (
+    "A single run may be lucky. Train it with several seeds: a mean that reaches the goal gets a "
+    "green badge."
+)
 Colour = Literal["blue", "gray", "orange", "green", "red"]
 _BADGES: dict[str, tuple[Colour, str]] = {
     "running": ("blue", "autorenew"),
@@ -44,6 +49,26 @@ def format_accuracy(run: Run) -> str:
     It is measured on the test images where the config has no validation hold-out.
     """
     return f"{run.last.val_accuracy:.2f}\u00a0%" if run.last else "–"
+
+
+def describe_accuracy(run: Run) -> str:
+    """The accuracy of a run's last weights with what it was measured on; a dash before there is.
+
+    It is measured on the test images where that is known, else on the hold-out.
+    """
+    score = score_run(run)
+    return f"{format_score(run)} of the {score.measured_on}" if score else "–"
+
+
+def format_score(run: Run) -> str:
+    """The accuracy of `describe_accuracy` alone, for where the images are named already."""
+    score = score_run(run)
+    return f"{score.accuracy:.2f}\u00a0%" if score else "–"
+
+
+def accuracy_title(run: Run) -> str:
+    """The title of a run's accuracy by epoch, after the images that it is measured on."""
+    return "Validation accuracy" if run.config.holdout else "Test accuracy"
 
 
 def describe_interval(run: Run) -> str:
@@ -140,7 +165,7 @@ def format_setting(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
-        return "custom"
+        return "custom" if value else "none"
     return f"{value:g}" if isinstance(value, float) else escape_markdown(str(value))
 
 

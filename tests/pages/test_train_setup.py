@@ -111,8 +111,8 @@ def test_a_chart_says_in_words_what_it_shows(folder):
         or open_page(TRAIN, run="mine").get("arrow_vega_lite_chart")
     ]
     for said in (
-        "94.00 % on the validation images",
-        "0.4000 on the validation images",
+        "94.00 % on the test images",
+        "0.4000 on the test images",
         "one-cycle schedule over 5",
     ):
         assert any(said in each for each in charts), said

@@ -101,8 +101,10 @@ class StackedTraining:
         """The runs that are still trained, by number."""
         return [n for n in range(len(self.runs)) if n not in self.ended]
 
-    def run(self) -> Iterator[StackedBatchResult | StackedResult]:
+    def run(self, is_tested: bool = True) -> Iterator[StackedBatchResult | StackedResult]:
         """Train to the end, and yield a result after every step and every epoch.
+
+        `is_tested` as of `core.training.trainer.Training.run`.
 
         Between two results the runs can be stored, and the generator may be closed. A run that
         diverges is reported and ends; the others are not affected.
@@ -126,7 +128,7 @@ class StackedTraining:
                         yield self._end_epoch()
                     if self.finished:
                         break
-            if self.config.holdout and self.active:
+            if self.config.holdout and self.active and is_tested:
                 yield self._test()
         finally:
             if stream is not None:

@@ -12,7 +12,7 @@ from core.insight.predictions import predict
 from core.runs.run import Run
 from pages.ui import checkpoints, words
 from pages.ui.components.readout import Card, show_cards
-from pages.ui.frame import KEPT
+from pages.ui.frame import KEPT, warn_unknown
 from pages.ui.words import escape_markdown
 
 MAX_NETWORKS = 12  # side by side: all of them predict while a stroke is drawn
@@ -26,6 +26,7 @@ Runs = Mapping[str, Run]
 
 def select_network(runs: Runs) -> Run:
     """Show the control that selects a network."""
+    warn_unknown(NETWORK, runs, "trained run")
     name = st.selectbox(
         "Network",
         list(runs),
@@ -137,4 +138,4 @@ def format_percent(share: float) -> str:
 
 def describe_run(run: Run) -> tuple[str, str]:
     """A run's size and accuracy."""
-    return f"{run.parameters:,} parameters", f"accuracy {words.format_accuracy(run)}"
+    return f"{run.parameters:,} parameters", words.describe_accuracy(run)

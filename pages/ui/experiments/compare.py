@@ -18,6 +18,7 @@ from core.experiments.comparison import (
     count_agreement,
 )
 from core.experiments.repeats import groups_of
+from core.experiments.scores import describe_validation_images
 from core.experiments.statistics import wilson_interval
 from core.insight.mistakes import Comparison
 from core.runs.evaluation import describe_deviation
@@ -25,7 +26,7 @@ from core.runs.run import Run
 from pages.ui import dataset, tables
 from pages.ui.components.chart import draw_chart
 from pages.ui.experiments import shared
-from pages.ui.frame import KEPT, heading
+from pages.ui.frame import KEPT, heading, warn_unknown
 from pages.ui.mistakes.shared import predict_test_images
 from pages.ui.runs.compare import VALUES, describe_curves, make_curves
 from pages.ui.words import escape_markdown
@@ -62,6 +63,8 @@ def _select_pair(groups: list[str], runs: list[str]) -> tuple[str, str] | None:
     """Show the controls; returns two runs or two groups, None if there is no second one."""
     names = [*groups, *runs]
     default = names.index(DEFAULTS[0]) if DEFAULTS[0] in names else 0
+    warn_unknown("first", names, "trained run or finished group")
+    warn_unknown("second", names, "trained run or finished group")
     with st.container(key="bar", horizontal=True, vertical_alignment="center", gap="small"):
         first = st.selectbox(
             "First", names, default, key="first", width=240, label_visibility="collapsed", **KEPT
@@ -182,7 +185,7 @@ def _draw_curves(runs: list[Run]) -> None:
         charts_runs.curve_chart(curves, charts_runs.ACCURACY, names),
         "overlay",
         title="Accuracy",
-        subtitle="validation, by epoch",
+        subtitle=f"{' or '.join(dict.fromkeys(map(describe_validation_images, runs)))}, by epoch",
         alt=describe_curves(runs, charts_runs.ACCURACY),
         filename=f"{'-'.join(names)}-accuracy",
         subject=" and ".join(names),

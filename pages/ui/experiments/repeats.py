@@ -87,10 +87,10 @@ def _show_setup(runs: Sequence[Run]) -> None:
             help="Of each run. The set-up's own number unless you change it.",
         )
         config = config.changed(epochs=epochs)
-        default_name = repeats.find_free_name(f"{base}-repeats")
+        wanted = f"{base}-repeats"
         name = st.text_input(
             "Name",
-            placeholder=default_name,
+            placeholder=repeats.find_free_name(wanted),
             key="experiments_group_name",
             max_chars=54,
             width=220,
@@ -105,7 +105,7 @@ def _show_setup(runs: Sequence[Run]) -> None:
             disabled=bool(refusal),
             help=refusal or None,
         ):
-            _start(lambda: _create(config, name.strip() or default_name, count, recipe, first))
+            _start(lambda: _create(config, name.strip(), wanted, count, recipe, first))
 
 
 def _choose_first(runs: Sequence[Run], base: str, config: RunConfig) -> str | None:
@@ -128,12 +128,25 @@ def _choose_first(runs: Sequence[Run], base: str, config: RunConfig) -> str | No
 
 
 def _create(
-    config: RunConfig, name: str, count: int, recipe: str | None, first: str | None
+    config: RunConfig, name: str, wanted: str, count: int, recipe: str | None, first: str | None
 ) -> Group:
+    """Create a group, named as the user wants or else `wanted`, with a number where that is taken.
+
+    Args:
+        config, count, recipe, first: as of `repeats.create`.
+        name: that the user gave it; empty: none.
+        wanted: its name without one.
+    """
     if first is not None:
         access.check_change_runs([first])
     return repeats.create(
-        config, name, count, recipe=recipe, owner=access.owner_name(), first=first
+        config,
+        name or wanted,
+        count,
+        recipe=recipe,
+        owner=access.owner_name(),
+        first=first,
+        number_if_taken=not name,
     )
 
 
@@ -190,10 +203,11 @@ def _row(group: Group) -> dict[str, object]:
 
 def _show_group(group: Group) -> None:
     shared.show_headline(group.summary)
+    st.caption(escape_markdown(group.shared))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if group.reaches_goal:
+        if goal := words.describe_goal(group):
             st.badge(
-                "goal reached",
+                goal,
                 icon=":material/flag:",
                 color="green",
                 help="The mean of the group reaches the goal, not only its best run.",
@@ -205,7 +219,7 @@ def _show_group(group: Group) -> None:
                 label=f"{run.config.seed}",
                 icon=words.state_badge(run.state)[1],
                 query_params={"run": run.name},
-                help=f"{escape_markdown(run.name)}: {run.state}, {words.format_accuracy(run)}",
+                help=f"{escape_markdown(run.name)}: {run.state}, {words.describe_accuracy(run)}",
             )
     refusal = access.why_not_change(*(run.owner for run in group.runs))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):

@@ -28,7 +28,7 @@ def _draw_cards() -> None:
     waiting = estimate_waiting(list(runs.values()))
     live = [*(run for run in runs.values() if run.is_live), *(runs[name] for name in waiting)]
     for run in live:
-        now, accuracy = estimate_progress(run), words.format_accuracy(run) if run.last else ""
+        now, accuracy = estimate_progress(run), words.describe_accuracy(run) if run.last else ""
         with st.container(border=True):
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.page_link(

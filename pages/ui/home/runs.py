@@ -197,8 +197,11 @@ def draw_recent_runs(
             on_select=_remember_row,
             selection_mode="single-cell",
             column_config={
-                "Validation": st.column_config.NumberColumn(
+                "Accuracy": st.column_config.NumberColumn(
                     format="%.2f %%", help="Accuracy after the last epoch; for a group, the mean."
+                ),
+                "Measured on": st.column_config.TextColumn(
+                    help="The test images, or training images held out for validation."
                 ),
                 "Best": st.column_config.NumberColumn(
                     format="%.2f %%", help="Highest accuracy of any epoch."
@@ -235,7 +238,8 @@ def _row(entry: Entry) -> dict[str, object]:
         state, goal = f"{len(entry.finished)} of {len(runs)} seeds", "reached"
     return {
         "Run": entry.label if isinstance(entry, Run) else entry.name,
-        "Validation": standing.mean if standing else None,
+        "Accuracy": standing.mean if standing else None,
+        "Measured on": overview.validated_on(entry),
         "Parameters": runs[0].parameters,
         "Best": sum(best) / len(best) if best else None,
         "State": state,

@@ -9,11 +9,13 @@ import streamlit as st
 from core.charts import mistakes as charts
 from core.data.labelled_images import LabelledImages
 from core.errors import UserError
+from core.experiments.scores import TEST_IMAGES
 from core.experiments.statistics import wilson_interval
 from core.insight import mistakes
 from core.insight.learning import Learning, describe_epoch
 from core.insight.mistakes import Predictions
 from core.runs.run import Run
+from core.task import TEST_SETS
 from core.wording import plural
 from pages.ui import tables
 from pages.ui.components.gallery import draw_gallery
@@ -135,10 +137,9 @@ def _draw_metrics(
     elif run.is_live:
         live = f" The run is still training; these are its weights after epoch {len(run.epochs)}."
     st.caption(
-        f"On {total:,} test images. 95 % confidence interval of the accuracy: {low:.2f} to "
-        f"{high:.2f} %. {plural(confident, 'error')} with a probability above "
-        f"{100 * CONFIDENT:.0f}\u00a0%."
-        f"{live}"
+        f"On {total:,} {TEST_SETS.get(test.name, TEST_IMAGES)}. 95 % confidence interval of the "
+        f"accuracy: {low:.2f} to {high:.2f} %. {plural(confident, 'error')} with a probability "
+        f"above {100 * CONFIDENT:.0f}\u00a0%.{live}"
     )
 
 

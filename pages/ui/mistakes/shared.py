@@ -88,13 +88,25 @@ def show_image(
     )
     if error := label_errors(test).get(index):
         st.markdown(f":small[:material/help: {describe_votes(error)}]")
+    if test.name == "test":  # the other pages have MNIST's images only
+        wrong = [name for name, found in predictions.items() if found.predicted[index] != label]
+        _show_links(index, next(iter(wrong or predictions)))
+
+
+def _show_links(index: int, network: str) -> None:
+    """Show links to pages that look closer at a test image, with the network whose mistake it is.
+
+    Args:
+        index: index in MNIST's test set.
+        network: name of the run.
+    """
     with st.container(horizontal=True, gap="medium"):
         st.page_link(
             "pages/draw.py",
             label=":primary[Open in Draw]",
             icon=":material/arrow_forward:",
             icon_position="right",
-            query_params={"digit": f"test-{index}", "network": next(iter(predictions))},
+            query_params={"digit": f"test-{index}", "network": network},
         )
         st.page_link(
             "pages/data.py",

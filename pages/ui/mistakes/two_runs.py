@@ -9,9 +9,11 @@ import streamlit as st
 
 from core.data.labelled_images import LabelledImages
 from core.experiments.comparison import compare_runs
+from core.experiments.scores import TEST_IMAGES
 from core.insight.mistakes import Predictions, sort_by_loss
 from core.runs.evaluation import describe_deviation
 from core.runs.run import Run
+from core.task import TEST_SETS
 from pages.ui import tables
 from pages.ui.components.gallery import draw_gallery
 from pages.ui.frame import KEPT, heading
@@ -37,7 +39,8 @@ def show_two_runs(
     """
     (first, one), (second, two) = predictions.items()
     notes = [describe_deviation(run, predictions[run.name]) for run in runs]
-    answer = compare_runs(first, one, second, two, notes)
+    images_name = TEST_SETS.get(test.name, TEST_IMAGES)
+    answer = compare_runs(first, one, second, two, notes, images_name)
     images = answer.images
     assert images is not None  # a comparison of two runs has them
     tables.draw_metrics(

@@ -24,6 +24,7 @@ from pages.ui.frame import KEPT
 
 CURVE_POINTS = 40
 DEVIATION, OWNER, TITLE, DAMAGED = "±", "Owner", "Title", "damaged"
+MEASURED_ON = "Measured on"
 _COLUMNS = "columns"  # key, and name in the link
 COLUMNS = {
     "": st.column_config.ImageColumn(
@@ -54,6 +55,11 @@ COLUMNS = {
         help="95 % confidence interval: of one run over images like these (Wilson), of a group's "
         "mean over seeds (Student's t). Where two intervals overlap much, the difference could be "
         "chance.",
+    ),
+    MEASURED_ON: st.column_config.TextColumn(
+        width=90,
+        help="The images of Last, Curve and Best: the test images, or training images held out for "
+        "validation.",
     ),
     "Best": st.column_config.NumberColumn(
         format="%.2f %%",
@@ -198,6 +204,7 @@ def _row(entry: Entry) -> dict[str, object]:
         "Last": standing.mean if standing else None,
         DEVIATION: standing.deviation if standing else None,
         "95 % interval": "{:.2f} to {:.2f}".format(*standing.interval) if standing else "",
+        MEASURED_ON: overview.validated_on(entry),
         "Curve": thin_curve(entry),
         "Time": round(sum(map(listing.total_seconds, overview.runs_of(entry)))) or None,
     }

@@ -11,6 +11,7 @@ from core.charts import runs as charts
 from core.experiments import overview
 from core.experiments.overview import Entry, SweepRuns
 from core.experiments.repeats import Group
+from core.experiments.scores import describe_validation_images
 from core.runs.run import Run
 from core.training.results import EpochResult
 from pages.ui.components.chart import draw_chart
@@ -117,7 +118,8 @@ def _first_run(entry: Entry) -> Run:
 def _describe_lines(measure: str, entries: Sequence[Entry], with_training: bool) -> str:
     if measure == charts.RATE:
         return "at the start of each epoch"
-    parts = ["validation"]
+    images = {describe_validation_images(_first_run(entry)) for entry in entries}
+    parts = [images.pop() if len(images) == 1 else "validation"]
     if with_training:
         parts.append("thin: training")
     if any(isinstance(entry, Group) for entry in entries):

@@ -74,6 +74,7 @@ def result_rows(entries: Sequence[Entry]) -> dict[str, list[str]]:
             "–" if isinstance(entry, Group) else _format_best(overview.runs_of(entry)[0].best)
             for entry in entries
         ],
+        "Measured on": [overview.validated_on(entry) for entry in entries],
         "95 % interval": [_format_interval(entry) for entry in entries],
         "State": [_format_state(entry) for entry in entries],
         "Parameters": [f"{overview.runs_of(entry)[0].parameters:,}" for entry in entries],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.experiments import overview
 from core.experiments.repeats import Group
 from core.reports import report as reports
 from core.runs import listing
@@ -17,13 +16,13 @@ from pages.ui.words import escape_markdown
 def show_group(group: Group) -> None:
     """Show a group's mean over its seeds, links to its runs, and actions."""
     _show_heading(group)
-    standing = overview.validation_accuracy(group)
+    stats, interval = group.statistics, group.interval
     mean = deviation = half_width = "–"
-    if standing:
-        mean = f"{standing.mean:.2f}\u00a0%"
-        if standing.deviation is not None:
-            deviation = f"{standing.deviation:.2f}"
-            half_width = f"± {(standing.interval[1] - standing.interval[0]) / 2:.2f}"
+    if stats:
+        mean = f"{stats.mean:.2f}\u00a0%"
+        if interval:
+            deviation = f"{stats.deviation:.2f}"
+            half_width = f"± {(interval[1] - interval[0]) / 2:.2f}"
     tables.draw_metrics(
         {
             "Mean": mean,
@@ -34,11 +33,12 @@ def show_group(group: Group) -> None:
         }
     )
     st.caption(escape_markdown(group.summary))
+    st.caption(escape_markdown(group.shared))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         for run in group.runs:
             st.page_link(
                 "pages/train.py",
-                label=f"Seed {run.config.seed}: {words.format_accuracy(run)}",
+                label=f"Seed {run.config.seed}: {words.format_score(run)}",
                 icon=words.state_badge(run.state)[1],
                 query_params={"run": run.name},
                 help=f"{escape_markdown(run.name)}: {run.state}",

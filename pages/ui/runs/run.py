@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.errors import UserError
+from core.experiments.settings import list_changes
 from core.recipes import RECIPES
 from core.runs import listing, store
 from core.runs.run import Run, describe_start
@@ -76,8 +77,7 @@ def _show_heading(run: Run) -> None:
                 goal,
                 icon=":material/flag:",
                 color="gray",
-                help="A single run may be lucky. Train it with several seeds: a mean that reaches "
-                "the goal gets a green badge.",
+                help=words.ONE_RUN,
             )
         st.space("stretch")
         _show_links(run)
@@ -117,6 +117,8 @@ def _show_links(run: Run) -> None:
 
 def _describe_origin(run: Run) -> str:
     recipe = RECIPES[run.recipe].title if run.recipe in RECIPES else run.recipe
+    if run.recipe in RECIPES and list_changes(run.config, RECIPES[run.recipe].config):
+        recipe = f"{recipe}, with other settings"
     parts = [
         f"Recipe: {recipe or 'none'}",
         f"created {run.created.astimezone():%d %B %Y, %H:%M}"

@@ -10,6 +10,7 @@ import streamlit as st
 
 from core.charts import training as charts
 from core.experiments.curves import batch_frame, epoch_frame
+from core.experiments.scores import describe_validation_images
 from core.runs.run import Run
 from pages.ui.components.chart import draw_chart
 from pages.ui.frame import KEPT
@@ -59,7 +60,7 @@ def draw_accuracy(run: Run, baseline: Run | None, whole: bool) -> None:
         ),
         "accuracy",
         title="Accuracy",
-        subtitle=f"solid: validation, dashed: training{_legend(baseline)}",
+        subtitle=f"solid: {describe_validation_images(run)}, dashed: training{_legend(baseline)}",
         help=explain("validation"),
         alt=_describe_accuracy(run),
         subject=_owner(run, baseline),
@@ -202,7 +203,8 @@ def _describe_accuracy(run: Run) -> str:
     if not run.last:
         return f"Accuracy of {run.name}: no epoch is finished yet."
     return (
-        f"Accuracy of {run.name}: {run.last.val_accuracy:.2f} % on the validation images and "
+        f"Accuracy of {run.name}: {run.last.val_accuracy:.2f} % on the "
+        f"{describe_validation_images(run)} and "
         f"{run.last.train_accuracy:.2f} % on the training images after epoch {run.last.epoch}."
     )
 
@@ -211,7 +213,7 @@ def _describe_loss(run: Run) -> str:
     if not run.last:
         return f"Loss of {run.name}: no epoch is finished yet."
     return (
-        f"Loss of {run.name}: {run.last.val_loss:.4f} on the validation images and "
+        f"Loss of {run.name}: {run.last.val_loss:.4f} on the {describe_validation_images(run)} and "
         f"{run.last.train_loss:.4f} on the training images after epoch {run.last.epoch}."
     )
 

@@ -92,7 +92,7 @@ def run_figures(run: Run, baseline: Run | None) -> list[Figure]:
         ]
     values = [
         (
-            "Validation accuracy",
+            words.accuracy_title(run),
             words.format_accuracy(run),
             f"{explain('validation')} {words.describe_interval(run)}".strip(),
         ),
@@ -120,7 +120,10 @@ def _accuracy(row: EpochResult | None) -> float | None:
 
 def format_points_difference(value: float | None, baseline: float | None) -> str:
     """The difference of two percentages, in percentage points."""
-    return _difference(value, baseline, ".2f")
+    # Of the figures as they are shown, so that they add up.
+    if value is None or baseline is None:
+        return "–"
+    return _difference(round(value, 2), round(baseline, 2), ".2f")
 
 
 def _row_at_same_epoch(run: Run, baseline: Run | None) -> EpochResult | None:

@@ -80,8 +80,8 @@ def draw_fork_notice(run: Run) -> None:
     ):
         st.markdown(
             f":material/fork_right: Starts from the weights of **{escape_markdown(run.name)}**  \n"
-            f":gray[:small[after epoch {len(run.epochs)}, {words.format_accuracy(run)} validation "
-            "accuracy; the schedule starts from the beginning]]",
+            f":gray[:small[after epoch {len(run.epochs)}, {words.describe_accuracy(run)}; the "
+            "schedule starts from the beginning]]",
             width="stretch",
         )
         st.button(
@@ -93,6 +93,14 @@ def draw_fork_notice(run: Run) -> None:
             args=(run,),
             help="Start from random weights instead, with the same settings.",
         )
+
+
+def leave_fork() -> None:
+    """Drop a fork together with the network and augmentation that came with it."""
+    if st.session_state.get(FORK):
+        for key, _ in CUSTOM_ROWS.values():
+            st.session_state[key] = []
+    drop_fork()
 
 
 def drop_fork() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from core.recipes import GROUPS, RECIPES
-from pages.ui.controls import DEFAULT_RECIPE, set_recipe
-from pages.ui.frame import KEPT
+from pages.ui.controls import DEFAULT_RECIPE, field_label, find_own_rows, set_recipe
+from pages.ui.frame import KEPT, warn_unknown
 
 _LIST = "train_recipe_list"  # key of the popover, whose state is kept so that a click can close it
 
@@ -14,6 +14,7 @@ _LIST = "train_recipe_list"  # key of the popover, whose state is kept so that a
 def draw_recipe_control() -> str:
     """Draw the choice of a recipe, and return its name."""
     names = list(RECIPES)
+    warn_unknown("recipe", names, "recipe")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         recipe = st.selectbox(
             "Recipe",
@@ -29,6 +30,11 @@ def draw_recipe_control() -> str:
             with popover:
                 _draw_list()
     st.caption(RECIPES[recipe].summary)
+    if own := find_own_rows():
+        kept = " and ".join(field_label(control).lower() for control in own)
+        st.caption(
+            f":material/info: Your own {kept} stays; below, you can go back to the recipe's."
+        )
     return recipe
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import UserError
-from core.experiments import overview
+from core.experiments.settings import describe_setting, list_changes
 from core.recipes import RECIPES
 from core.runs import control, run_queue
 from core.runs.progress import estimate_progress
@@ -130,8 +130,8 @@ def _draw_head(run: Run, bar: DeltaGenerator, others: Sequence[str]) -> Run | No
         if run.title:
             st.markdown(f"**{escape_markdown(run.title)}**", width="content")
         st.badge(run.state, icon=icon, color=colour)
-        if overview.reaches_goal(run):
-            st.badge("goal reached", icon=":material/flag:", color="green")
+        if goal := words.describe_goal(run):
+            st.badge(goal, icon=":material/flag:", color="gray", help=words.ONE_RUN)
         st.space("stretch")
         draw_action_buttons(run)
     st.progress(
@@ -186,21 +186,22 @@ def _draw_settings(run: Run, others: Sequence[str]) -> None:
     if run.parent:
         _draw_parent(run.parent, others)
     base = RECIPES[run.recipe].config if run.recipe in RECIPES else None
-    changes = run.config.differences(base) if base else {}
+    changes = list_changes(run.config, base) if base else []
+    changed = {change.field for change in changes}
     lines = [
         f":gray[Recipe] {escape_markdown(run.recipe or 'none')}"
         f"{'' if changes or not base else ', unchanged'}"
     ]
     lines += [
-        f":gray[{field_label(name)}] {words.format_setting(getattr(run.config, name))}"
+        f":gray[{field_label(name)}] {escape_markdown(describe_setting(run.config, name))}"
         for name in ALWAYS_SHOWN
-        if name not in changes
+        if name not in changed
     ]
-    for name, (own, usual) in changes.items():
-        lines.append(
-            f"**{field_label(name)}** {words.format_setting(own)} "
-            f":gray[instead of {words.format_setting(usual)}]"
-        )
+    lines += [
+        f"**{field_label(change.field)}** {escape_markdown(change.now)} "
+        f":gray[instead of {escape_markdown(change.before)}]"
+        for change in changes
+    ]
     lines += [
         f"**Learning rate** × {factor:g} from epoch {epoch}, step {step:,}"
         for epoch, step, factor in _rate_changes(run)[-CHANGES:]

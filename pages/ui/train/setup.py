@@ -22,6 +22,7 @@ from pages.ui.train import fork, lesson
 from pages.ui.train.actions import NEXT
 from pages.ui.train.figures import Figure, draw_figures
 from pages.ui.train.lesson import Lesson
+from pages.ui.train.link import warn_impossible_settings
 from pages.ui.train.recipes import draw_recipe_control
 from pages.ui.words import escape_markdown, plural
 
@@ -42,6 +43,7 @@ def draw_setup(bar: DeltaGenerator) -> None:
             if parent is None:
                 recipe = plan.recipe or draw_recipe_control()
                 base = plan.fix(RECIPES[recipe].config)
+                warn_impossible_settings(base)
                 config = draw_config_controls(base, only=plan.controls)
             else:
                 fork.draw_fork_notice(parent)
@@ -51,13 +53,12 @@ def draw_setup(bar: DeltaGenerator) -> None:
             st.error(escape_markdown(str(error)))
             return
     wanted = plan.prefix or (f"{parent.name}-fork" if parent else f"my-{recipe}")
-    default_name = run_names.find_free_name(wanted)
     with bar:
         st.space("stretch")
         name = st.text_input(
             "Name",
             st.session_state.get(lesson.PUPIL, "") if plan.prefix else "",
-            placeholder="Your name" if plan.asks_name else default_name,
+            placeholder="Your name" if plan.asks_name else run_names.find_free_name(wanted),
             key="train_name",
             max_chars=60,
             width=220,
@@ -74,33 +75,54 @@ def draw_setup(bar: DeltaGenerator) -> None:
         lesson.draw_link_menu(config, None if parent else recipe, parent)
     with right:
         if pressed:
-            _start(config, name.strip(), default_name, parent, None if parent else recipe, plan)
+            _start(config, name.strip(), wanted, parent, None if parent else recipe, plan)
         _preview(config)
 
 
 def _start(
     config: RunConfig,
     text: str,
-    default_name: str,
+    wanted: str,
     parent: Run | None,
     recipe: str | None,
     plan: Lesson,
 ) -> None:
-    """Create the run that the controls describe, add it to the queue, and show it."""
+    """Create the run that the controls describe, add it to the queue, and show it.
+
+    Args:
+        config: the settings.
+        text: the name that the user gave it; empty: none.
+        wanted: its name without one, with a number where that is taken.
+        parent: the run to start from, or None.
+        recipe: the recipe that the settings came from, or None.
+        plan: what the link asks for.
+    """
     try:
         access.check_create()
         if plan.asks_name and not text:
             raise RunError("Enter your name first, beside Start.")
-        name, title = run_names.name_and_title(text, plan.prefix) if text else (default_name, None)
+        name, title = run_names.name_and_title(text, plan.prefix) if text else (wanted, None)
         owner = access.owner_name()
         if parent is None:
             run = creation.create_run(
-                config, name, recipe=recipe, owner=owner, title=title, tags=plan.tags
+                config,
+                name,
+                recipe=recipe,
+                owner=owner,
+                title=title,
+                tags=plan.tags,
+                number_if_taken=not text,
             )
         else:
             access.check_change_runs([parent.name])
             run = control.fork(
-                parent.name, name, config.to_dict(), owner=owner, title=title, tags=plan.tags
+                parent.name,
+                name,
+                config.to_dict(),
+                owner=owner,
+                title=title,
+                tags=plan.tags,
+                number_if_taken=not text,
             )
         run_queue.submit(run.name)
     except UserError as error:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.reports import analysis
 from core.reports.analysis import analyse_run
@@ -13,7 +17,7 @@ def test_overfitting_is_told_from_its_absence():
     rows = [row(1, 58_000, 9_900, 0.03), row(2, 59_950, 9_915, 0.04)]
     over = " ".join(analyse_run(run_of("initial", rows)))
     assert "overfits by 0.77 points" in over
-    assert "loss has risen" in over
+    assert "loss on the test images has risen" in over
     assert "0.25 points below the goal" in over
     assert "8,530 above" in over
     augmented = " ".join(analyse_run(run_of("final", [row(1, 59_000, 9_940)])))
@@ -39,6 +43,26 @@ def test_an_analysis_does_not_contradict_itself():
     level = " ".join(analyse_run(run_of("final", [row(n, 59_000, 9_940) for n in range(1, 5)])))
     assert "more capacity should help" in level
     assert "epochs should help" not in level
+
+
+@given(
+    recipe=st.sampled_from(["initial", "final"]),
+    train=st.lists(st.integers(57_000, 60_000), min_size=4, max_size=6),
+    validation=st.lists(st.integers(9_500, 10_000), min_size=6, max_size=6),
+)
+def test_no_analysis_contradicts_itself(recipe, train, validation):
+    rows = [row(n, *counts) for n, counts in enumerate(zip(train, validation, strict=False), 1)]
+    text = " ".join(analyse_run(run_of(recipe, rows)))
+    overfits = "overfits" in text
+    assert overfits != ("No overfitting" in text)
+    assert not (overfits and "still rising" in text)
+    assert not (overfits and "should help." in text and "more capacity should" in text)
+    assert not ("levelled off" in text and "epochs should help" in text)
+    assert not ("capacity to spare" in text and "more capacity" in text)
+    if overfits:
+        shown = [float(figure) for figure in re.findall(r"([0-9.]+) %", text.split("overfits")[1])]
+        points = float(re.search(r"overfits by ([0-9.]+) points", text)[1])
+        assert points == pytest.approx(shown[0] - shown[1], abs=1e-9)
 
 
 def test_differences_agree_with_the_rounded_figures():

@@ -126,11 +126,11 @@ def test_a_run_that_diverges_does_not_end_the_others(full, digits):
 def test_runs_that_do_not_fit_into_memory_train_in_smaller_groups(group, digits, monkeypatch):
     sizes, ordinary = [], StackedTraining.run
 
-    def run(self):
+    def run(self, *rest):
         sizes.append(len(self.runs))
         if len(self.runs) > 2:
             raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
-        return ordinary(self)
+        return ordinary(self, *rest)
 
     monkeypatch.setattr(StackedTraining, "run", run)
     assert set(train(group, digits).values()) == {"finished"}
@@ -138,7 +138,7 @@ def test_runs_that_do_not_fit_into_memory_train_in_smaller_groups(group, digits,
 
 
 def test_an_error_fails_all_runs_that_train(group, digits, monkeypatch):
-    def run(self):
+    def run(self, *rest):
         raise ValueError("a wrong shape")
 
     monkeypatch.setattr(StackedTraining, "run", run)
@@ -162,9 +162,9 @@ def test_a_full_disk_ends_the_runs_whose_files_it_refuses(group, digits, monkeyp
 def test_unlike_runs_train_one_group_after_the_other(full, tiny, digits, monkeypatch):
     sizes, ordinary = [], StackedTraining.run
 
-    def run(self):
+    def run(self, *rest):
         sizes.append(len(self.runs))
-        return ordinary(self)
+        return ordinary(self, *rest)
 
     monkeypatch.setattr(StackedTraining, "run", run)
     runs = [
