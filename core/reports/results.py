@@ -57,8 +57,7 @@ def results_table(measurements: Measurements) -> str:
         for run in found.runs if found else ():
             if not run.machine:
                 continue
-            threads = f"{run.runtime.threads} thread{'' if run.runtime.threads == 1 else 's'}"
-            machines[f"{run.machine} ({threads} a run)"] = None
+            machines[run.machine] = None
     columns = ("recipe", "parameters", "mean, %", "95 % interval", "seeds", "seconds")
     measured = f"\n\nSeconds: the epochs of a run on {listed(machines)}." if machines else ""
     return _table(columns, rows) + measured
