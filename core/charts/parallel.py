@@ -91,7 +91,8 @@ def parallel_chart(
         "measure:Q",
         title=title,
         legend=None,
-        scale=alt.Scale(range=["#b9b7b0", PALETTE[0]]),
+        # Other interpolations pass through hues of their own.
+        scale=alt.Scale(range=["#b9b7b0", PALETTE[0]], interpolate="rgb"),
     )
     tips = [
         alt.Tooltip("run:N"),

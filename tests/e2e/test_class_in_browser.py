@@ -30,7 +30,7 @@ def test_a_class_from_the_teachers_link_to_the_board(browser, checkpoints, guest
         with watched_page(browser, here) as teacher:
             teacher.goto(f"/train?{QUICK}")
             teacher.get_by_role("button", name="Share").click()
-            teacher.get_by_label("Name prefix").fill("class-7b")
+            teacher.get_by_role("textbox", name="Name prefix").fill("class-7b")
             teacher.keyboard.press("Enter")
             teacher.get_by_text("Require a name").click()
             link = teacher.get_by_role("textbox", name="Link")

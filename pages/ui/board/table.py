@@ -37,7 +37,9 @@ COLUMNS = {
     "Progress": st.column_config.ProgressColumn(
         format="percent", min_value=0, max_value=1, width=90
     ),
-    "State": st.column_config.TextColumn(width=200),
+    "State": st.column_config.TextColumn(width=150),
+}
+LAST_COLUMNS = {  # behind the settings in which the runs differ
     "Curve": st.column_config.LineChartColumn(
         y_min=90, y_max=100, width=80, help="Validation accuracy by epoch, from 90 to 100 %."
     ),
@@ -80,14 +82,14 @@ def _watch(board: str, live: bool) -> None:
     # A selection is one of rows, so it does not outlive their order.
     key = f"board_table_{zlib.crc32('/'.join(run.name for run in members).encode())}"
     st.dataframe(
-        table[[*COLUMNS, *map(field_label, differing)]],
+        table[[*COLUMNS, *map(field_label, differing), *LAST_COLUMNS]],
         key=key,
         hide_index=True,
         height=ROW_HEIGHT * len(members) + HEADER_HEIGHT,
         row_height=ROW_HEIGHT,
         selection_mode="multi-row",
         on_select="rerun",
-        column_config=COLUMNS,
+        column_config=COLUMNS | LAST_COLUMNS,
         placeholder="",
         alt=f"The runs of {board}, the most accurate first.",
     )

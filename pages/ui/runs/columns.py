@@ -151,7 +151,7 @@ def _format(name: str) -> str:
     """The format of a number; empty: text."""
     if name in MEASURES:
         return MEASURES[name].format
-    return "plain" if FIELDS[name].type in (int, float) else ""
+    return {int: "plain", float: "%.4g"}.get(FIELDS[name].type, "")
 
 
 def _help(name: str) -> str:

@@ -54,8 +54,8 @@ def draw_differences(entries: Sequence[Entry]) -> None:
 
 
 def _draw_networks(names: Sequence[str], networks: Sequence[Sequence[Row]]) -> None:
-    """Draw the layers of networks side by side; rows that differ are marked."""
-    heading("Networks", "row by row; the rows that differ are marked")
+    """Draw the layers of networks side by side; rows that all share are grey."""
+    heading("Networks", "row by row; rows that all share are grey")
     lines = align_rows(networks)
     shared = {number for number, line in enumerate(lines, 1) if len(set(line)) == 1}
     tables.draw_comparison_table(

@@ -107,10 +107,13 @@ class Lesson:
                 and (rows := st.session_state.get(key))
             ):
                 fixed = fixed.changed(**{name: rows})
-        if self.own_seeds:
-            seed = st.session_state.setdefault(_SEED, 1 + secrets.randbelow(SEED_LIMIT))
-            fixed = fixed.changed(seed=seed)
-        return fixed
+        return fixed.changed(seed=_own_seed()) if self.own_seeds else fixed
+
+
+def _own_seed() -> int:
+    """The random seed of this session, drawn once."""
+    seed: int = st.session_state.setdefault(_SEED, 1 + secrets.randbelow(SEED_LIMIT))
+    return seed
 
 
 def open_lesson() -> Lesson:
@@ -143,7 +146,7 @@ def draw_lesson(lesson: Lesson) -> None:
     if lesson.controls:
         parts.append("the other settings are fixed by the link")
     if lesson.own_seeds:
-        parts.append(f"your random seed: {st.session_state.get(_SEED)}")
+        parts.append(f"your random seed: {_own_seed()}")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f":material/school: {', '.join(parts) or 'Enter your name'}", width="stretch")
         if lesson.prefix:
