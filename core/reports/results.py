@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from core.errors import UserError, listed
+from core.errors import UserError
 from core.experiments.measurements import Measurement, Measurements, measured_configs
 from core.models.architectures import rows_of
 from core.models.shapes import count_parameters, trace
@@ -46,21 +46,15 @@ def benchmark_table(measurements: Measurements, names: Iterable[str]) -> str:
 
 
 def results_table(measurements: Measurements) -> str:
-    """The recipes' results, for the README: mean, interval and seconds."""
-    rows: list[tuple[str, ...]] = []
-    machines: dict[str, None] = {}
+    """The recipes' results, for the README: mean and interval.
+
+    Without seconds, since runs of a measurement train side by side and beside other work.
+    """
+    rows = []
     for name in _published_recipes():
-        found = measurements.find(RECIPES[name].config)
-        seeds, mean, _, interval, _ = _figures(found)
-        seconds = NONE if found is None else f"{found.seconds.mean:.0f}"
-        rows.append((f"`{name}`", _parameters(name), mean, interval, seeds, seconds))
-        for run in found.runs if found else ():
-            if not run.machine:
-                continue
-            machines[run.machine] = None
-    columns = ("recipe", "parameters", "mean, %", "95 % interval", "seeds", "seconds")
-    measured = f"\n\nSeconds: the epochs of a run on {listed(machines)}." if machines else ""
-    return _table(columns, rows) + measured
+        seeds, mean, _, interval, _ = _figures(measurements.find(RECIPES[name].config))
+        rows.append((f"`{name}`", _parameters(name), mean, interval, seeds))
+    return _table(("recipe", "parameters", "mean, %", "95 % interval", "seeds"), rows)
 
 
 def seeds_table(measurements: Measurements) -> str:
