@@ -15,7 +15,7 @@ names = [*known, *([linked] if linked and linked not in known else [])]
 if not names:
     st.markdown(
         ":gray[No runs share a tag or the beginning of their name yet. Make a link for a class on "
-        "Train, behind “Link”.]"
+        "Train, behind “Share”.]"
     )
     st.page_link("pages/train.py", label="Train", icon=":material/arrow_forward:")
     st.stop()

@@ -70,7 +70,7 @@ def _draw_controls(own: Sequence[Run]) -> None:
         "start, and watch it learn; then see its mistakes and draw digits for it.",
         width=720,
     )
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         network = st.segmented_control(
             "Network",
             list(NETWORKS),
