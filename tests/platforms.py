@@ -224,6 +224,12 @@ DIFFERENCES = (
         "links on this system; junctions of Windows are followed, and only local users make them.",
     ),
     Difference(
+        "Only Linux names its processor in /proc/cpuinfo.",
+        "core/training/environment.py: _processor",
+        "tests/core/training/test_environment.py: test_a_processor_has_a_name_on_every_system",
+        "a system without the file; what macOS and Windows call their processor is theirs.",
+    ),
+    Difference(
         "Each system has other fonts.",
         "core/charts/diagrams.py: system-ui",
         "tests/test_platforms.py: test_only_generic_fonts_are_named",

@@ -29,7 +29,10 @@ from core.runs.run import Run
 from core.training import schedules
 
 # Settings left out of RUN_SETTINGS: the script holds them as code or does not use them.
-OMITTED = {"architecture", "layers", "dropout", "augmentation", "transforms", "teacher", "device"}
+OMITTED = {  # fields whose values the script holds in another form, or has no use for
+    *("architecture", "layers", "dropout", "augmentation", "transforms", "teacher"),
+    *("device", "kept_epochs"),
+}
 LAYER_CALLS = {  # kind of row -> the call that builds it; "add" is the number of the row to add
     "conv": "nn.Conv2d({inputs}, {channels}, {kernel}, {stride}, {padding}, groups={groups}, "
     "bias={bias})",

@@ -64,12 +64,17 @@ def test_a_zip_of_a_runs_folder_by_hand_is_imported(trained, parent):
     (run.folder / "log.txt").write_text("")
     (run.folder / "state.pt").write_bytes(b"\x80\x02c")
     (run.folder / "request.json").write_text("{}")
-    contents = {f"{parent}a/{path.name}": path.read_bytes() for path in run.folder.iterdir()}
+    contents = {
+        f"{parent}a/{path.relative_to(run.folder).as_posix()}": path.read_bytes()
+        for path in run.folder.rglob("*")
+        if path.is_file()
+    }
     imported = archive.import_run(write_zip(contents))
     assert imported.epochs == run.epochs
     assert imported.name == "a-2"
     names = {path.name for path in imported.folder.iterdir()}
-    assert names == {"status.json", "run.json", "epochs.json", "events.jsonl", *archive.TENSORS}
+    files = {"status.json", "run.json", "epochs.json", "events.jsonl", *archive.TENSORS}
+    assert names == {*files, "epochs"}
 
 
 def test_checks_hold_for_foreign_containers_too(exported):

@@ -40,6 +40,7 @@ def test_a_run_from_start_to_end(tiny, digits, kinds, checkpoints):
     assert sorted(os.listdir(run.folder)) == [
         ".worker.lock",
         "best.safetensors",
+        "epochs",
         "epochs.json",
         "events.jsonl",
         "last.safetensors",
