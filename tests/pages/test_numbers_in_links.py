@@ -16,7 +16,7 @@ NUMBERS = [name for name, field in FIELDS.items() if field.type in (int, float)]
 )
 def test_train_opens_with_any_number_in_every_field(number, folder):
     app = open_page("pages/train.py", **dict.fromkeys(NUMBERS, number))
-    assert len(app.warning) == (number != "nan")
+    assert len(app.warning) == 1
 
 
 @pytest.mark.parametrize(
