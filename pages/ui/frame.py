@@ -162,14 +162,14 @@ def _drop_impossible_values(title: str) -> None:
     """Reopen the page without the values in its link that no control can hold.
 
     Streamlit's number input raises an error for infinity and for whole numbers of hundreds of
-    digits; a choice that needs a value is None where the link says it is empty. Streamlit reads
-    the link as it was when the page was opened.
+    digits, and no setting can be NaN; a choice that needs a value is None where the link says it is
+    empty. Streamlit reads the link as it was when the page was opened.
     """
     link = st.query_params.to_dict()
     dropped = [
         name
         for name, text in link.items()
-        if (not text and name in CHOICE_KEYS) or (name not in NAME_KEYS and _is_too_large(text))
+        if (not text and name in CHOICE_KEYS) or (name not in NAME_KEYS and _is_impossible(text))
     ]
     if dropped:
         st.session_state[_DROPPED] = [name for name in dropped if name in FIELDS]
@@ -177,9 +177,10 @@ def _drop_impossible_values(title: str) -> None:
         st.switch_page(file, query_params={key: link[key] for key in link if key not in dropped})
 
 
-def _is_too_large(text: str) -> bool:
+def _is_impossible(text: str) -> bool:
+    """Whether a text is a number that is too large for every control, or NaN."""
     try:
-        return abs(float(text)) > LARGEST
+        return not abs(float(text)) <= LARGEST  # which NaN fails, too
     except ValueError:
         return False
 
