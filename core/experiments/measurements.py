@@ -213,9 +213,9 @@ def measured_configs() -> dict[str, RunConfig]:
 
 
 def config_key(config: RunConfig) -> str:
-    """A text that two configs share if they train alike but for the seed, device and threads.
+    """A key that is equal for two configs that differ only in seed, device, threads or kept epochs.
 
-    Fields that have no effect are left out.
+    Fields without an effect are ignored.
     """
     ignored = MAY_DIFFER | unused_fields(config).keys()
     values = {name: value for name, value in config.to_dict().items() if name not in ignored}

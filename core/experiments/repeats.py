@@ -176,10 +176,10 @@ def create(
 
 
 def _check_first(first: str, config: RunConfig, folder: Path) -> int:
-    """Return the seed of a run that can be the first of a group.
+    """Return the random seed of the run that a group is to begin with.
 
     Raises:
-        RunError: it cannot; the message says why.
+        RunError: the run cannot be in a group; the message says why.
     """
     run = store.open_run(first, folder)
     if run.group is not None:

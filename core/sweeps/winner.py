@@ -15,7 +15,7 @@ from core.sweeps.sweep import Sweep
 
 
 def trial_config(sweep: Sweep, trial: Trial) -> RunConfig:
-    """The config of a trial's run."""
+    """The settings of a trial. Its run keeps no epochs (`kept_epochs`)."""
     return sweep.config_with(trial.params)
 
 

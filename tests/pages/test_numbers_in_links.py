@@ -48,3 +48,9 @@ def test_rows_with_such_a_number_are_refused_in_one_sentence(page, name, rows, n
     app = open_page(f"pages/{page}.py", **{name: rows.format(number)}, **part)
     assert len(app.error) == 1
     assert len(app.error[0].value) < 500
+
+
+def test_all_impossible_settings_of_a_link_are_named_in_one_message(folder):
+    app = open_page("pages/train.py", architecture="nothing", optimizer="nobody", batch_size="33")
+    assert len(app.warning) == 1
+    assert all(text in app.warning[0].value for text in ("nothing", "nobody", "33"))

@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.errors import UserError
 from core.runs import trash
+from core.runs.run import Run
 from pages.ui import access
 from pages.ui.words import escape_markdown
 
@@ -42,6 +43,30 @@ def apply_selection() -> None:
 def confirm_delete(names: Sequence[str]) -> None:
     """Ask whether to move runs to the bin."""
     st.session_state[_DIALOG] = list(names)
+
+
+def draw_delete_all(runs: Sequence[Run], kind: str) -> None:
+    """Draw the button that asks whether to delete all of these runs.
+
+    Args:
+        runs: of one group or sweep.
+        kind: what they are, "group" or "sweep".
+    """
+    live = any(run.is_live for run in runs)
+    refusal = access.why_not_change(*(run.owner for run in runs))
+    if live:
+        help = refusal or f"A run of the {kind} is training; stop it first."
+    else:
+        help = refusal or f"Deletes all runs of the {kind}. Asks first, and can be undone."
+    if st.button(
+        "Delete",
+        icon=":material/delete:",
+        key=f"runs_delete_{kind}",
+        type="tertiary",
+        disabled=live or bool(refusal),
+        help=help,
+    ):
+        confirm_delete([run.name for run in runs])
 
 
 def confirm_empty_bin() -> None:

@@ -7,8 +7,8 @@ import streamlit as st
 from core.experiments.repeats import Group
 from core.reports import report as reports
 from core.runs import listing
-from pages.ui import access, tables, words
-from pages.ui.runs.dialogs import confirm_delete, select_runs
+from pages.ui import tables, words
+from pages.ui.runs.dialogs import draw_delete_all, select_runs
 from pages.ui.runs.table import MAX_SELECTED
 from pages.ui.words import escape_markdown
 
@@ -92,16 +92,4 @@ def _show_actions(group: Group) -> None:
                 type="tertiary",
                 icon=":material/download:",
             )
-        live = any(run.is_live for run in group.runs)
-        refusal = access.why_not_change(*(run.owner for run in group.runs))
-        if st.button(
-            "Delete",
-            icon=":material/delete:",
-            key="runs_delete_group",
-            type="tertiary",
-            disabled=live or bool(refusal),
-            help=refusal or "A run of the group is training; stop it first."
-            if live or refusal
-            else "Deletes all runs of the group. Asks for confirmation and can be undone.",
-        ):
-            confirm_delete([run.name for run in group.runs])
+        draw_delete_all(group.runs, "group")

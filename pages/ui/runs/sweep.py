@@ -6,8 +6,8 @@ import streamlit as st
 
 from core.experiments.overview import SweepRuns
 from core.runs import listing
-from pages.ui import access, tables, words
-from pages.ui.runs.dialogs import confirm_delete, select_runs
+from pages.ui import tables, words
+from pages.ui.runs.dialogs import draw_delete_all, select_runs
 from pages.ui.runs.parallel import draw_parallel
 from pages.ui.runs.table import MAX_SELECTED
 from pages.ui.words import escape_markdown, plural
@@ -50,16 +50,4 @@ def show_sweep(sweep: SweepRuns) -> None:
         ):
             select_runs([run.name for run in sweep.runs[:count]])
             st.rerun()
-        live = any(run.is_live for run in sweep.runs)
-        refusal = access.why_not_change(*(run.owner for run in sweep.runs))
-        if st.button(
-            "Delete",
-            icon=":material/delete:",
-            key="runs_delete_sweep",
-            type="tertiary",
-            disabled=live or bool(refusal),
-            help=refusal or "A run of the sweep is training; stop it first."
-            if live or refusal
-            else "Deletes all its runs. Asks for confirmation and can be undone.",
-        ):
-            confirm_delete([run.name for run in sweep.runs])
+        draw_delete_all(sweep.runs, "sweep")
