@@ -195,13 +195,13 @@ DIFFERENCES = (
     ),
     Difference(
         "Compiled libraries have other endings, and zig has another name.",
-        "core/compiled/compiler.py: _suffix",
+        "core/compiler.py: _suffix",
         "tests/test_platforms.py: test_a_compiled_library_has_the_systems_names",
         "sys.platform; that zig compiles there is not tested.",
     ),
     Difference(
         "Windows does not tell who owns a folder by a number.",
-        "core/compiled/compiler.py: _library_folder",
+        "core/compiler.py: _library_folder",
         "tests/test_platforms.py: test_the_folder_of_libraries_needs_no_user_id",
         "an os module without getuid; home folders are private there by default.",
     ),

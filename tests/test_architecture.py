@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 # A package or module of core may import itself and those of earlier lines.
 LAYERS = [
     ["aliases", "errors", "regular_files", "task", "user_cache", "wording"],
-    ["schema"],
+    ["compiler", "schema"],
     ["config", "drawing", "json_input", "limits", "runtime"],
     ["data", "models", "recipes"],
     ["compiled", "rungs"],

@@ -16,7 +16,8 @@ from types import SimpleNamespace
 import pytest
 
 from core import limits, regular_files
-from core.compiled import compiler, program
+from core import compiler
+from core.compiled import program
 from core.config import RunConfig
 from core.data import workers
 from core.errors import RunError

@@ -40,6 +40,9 @@ def add_backward(
     parts: dict[int, list[str]] = {op.number: [] for op in operations}
     parts[0] = []
     parts[operations[-1].number].append(dlogits)
+    for op in operations:
+        if op.weight is not None:
+            gradients.uses.setdefault(op.weight, []).append(op.number)
     for op in reversed(operations):
         n, vectors = op.number, math.prod(op.output_shape)
         if not trained[n]:
@@ -229,17 +232,22 @@ def _weight_slot(builder: Builder, op: Operation, gradients: Gradients) -> tuple
     Returns:
         The place's address, and how many floats of scratch come before what is aligned.
     """
-    n, outs = op.number, _biases(op)
+    outs = _biases(op)
     size = op.weights + outs
-    slot = builder.slots(f"dw{n}", size)
     assert op.weight is not None
+    # Rows that share weights have places side by side in a chunk's slot, and all are added up.
+    uses = gradients.uses[op.weight]
+    name, count = f"dw{uses[-1]}", f"step->chunks * {len(uses)}"
+    if op.number == uses[-1]:
+        slot = builder.slots(name, size * len(uses))
+    else:
+        slot = f"a->{name}[chunk] + {size * uses.index(op.number)}"
     gradients.reductions[op.weight] = (
-        f"add_slots(a->dw{n}[0], step->chunks, {size}, 0, {op.weights}, {gradients(op.weight)});"
+        f"add_slots(a->{name}[0], {count}, {size}, 0, {op.weights}, {gradients(op.weight)});"
     )
     if op.bias is not None:
         gradients.reductions[op.bias] = (
-            f"add_slots(a->dw{n}[0], step->chunks, {size}, {op.weights}, {outs}, "
-            f"{gradients(op.bias)});"
+            f"add_slots(a->{name}[0], {count}, {size}, {op.weights}, {outs}, {gradients(op.bias)});"
         )
     return slot, -(-size // 16) * 16
 

@@ -97,6 +97,7 @@ class Gradients:
         self.offsets = [sum(sizes[:index]) for index in range(len(sizes))]
         self.total, self.largest = sum(sizes), max(sizes)
         self.reductions: dict[int, str] = {}  # tensor -> how its gradient is added up
+        self.uses: dict[int, list[int]] = {}  # weight -> the rows that use it
 
     def __call__(self, tensor: int) -> str:
         return f"a->gradients + {self.offsets[self.tensors.index(tensor)]}"

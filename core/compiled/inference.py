@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from core.compiled.compiler import find_compiler, load_library
+from core.compiler import find_compiler, load_library
 from core.compiled.forward import forward_lines
 from core.compiled.plan import Operation, plan_operations
 from core.models.rows import Row

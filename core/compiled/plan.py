@@ -30,6 +30,7 @@ class Operation:
         activation: its name in the kernels; of what the row computes before it.
         weight, bias, norm: position in the network's state_dict of the convolution's weight and
             bias, and of the norm's first tensor; None: the row has none.
+        shared: whether an earlier operation has the same weight and bias.
     """
 
     number: int
@@ -48,6 +49,7 @@ class Operation:
     weight: int | None = None
     bias: int | None = None
     norm: int | None = None
+    shared: bool = False
 
     @property
     def weights(self) -> int:
@@ -70,6 +72,7 @@ def plan_operations(layers: Sequence[Layer], dropout: float) -> tuple[Operation,
     """
     operations: list[Operation] = []
     latest = {0: 0}  # row -> the operation whose output is the row's
+    places: dict[int, dict[str, int]] = {}  # row -> positions of its weight and bias
     tensor = 0  # position in the state_dict
     for layer in layers:
         row, number = layer.row, layer.number
@@ -88,9 +91,13 @@ def plan_operations(layers: Sequence[Layer], dropout: float) -> tuple[Operation,
                 options = {name: row[name] for name in ("kernel", "stride", "padding", "groups")}
             if kind == "linear":
                 kind, input_shape = "conv", (math.prod(input_shape), 1, 1)
-            options["weight"], tensor = tensor, tensor + 1
-            if row["bias"]:
-                options["bias"], tensor = tensor, tensor + 1
+            if layer.shares:
+                options |= {"shared": True, **places[layer.shares]}
+            else:
+                names = ("weight", "bias") if row["bias"] else ("weight",)
+                places[number] = {name: tensor + at for at, name in enumerate(names)}
+                options |= places[number]
+                tensor += len(names)
             if row.get("norm") == "batch":
                 options["norm"], tensor = tensor, tensor + 5
         elif kind in ("maxpool", "avgpool"):
@@ -122,9 +129,9 @@ def parameters_of(operations: Sequence[Operation]) -> list[tuple[int, int]]:
     parameters = []
     for op in operations:
         outputs = op.output_shape[0]
-        if op.weight is not None:
+        if op.weight is not None and not op.shared:
             parameters.append((op.weight, op.weights))
-        if op.bias is not None:
+        if op.bias is not None and not op.shared:
             parameters.append((op.bias, outputs))
         if op.norm is not None:
             parameters += [(op.norm, outputs), (op.norm + 1, outputs)]

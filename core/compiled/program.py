@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from core.compiled.compiler import load_library
+from core.compiler import load_library
 
 MAX_THREADS = 16
 _ALIGNMENT = 64
 # Microseconds that a helping thread waits for the next step before it sleeps: longer than Python
 # needs from one step to the next.
 _PATIENCE = 300
+_LAST_STEP = 5.0  # seconds that the end waits for a helping thread
 
 _Float, _Int, _Address = ctypes.c_float, ctypes.c_int32, ctypes.c_void_p
 
@@ -138,11 +139,17 @@ class _Team:
         self.kept: tuple[Any, ...] = ()
         self.closed = False
         self.events = [threading.Event() for _ in range(self.helpers)]
-        for number, event in enumerate(self.events, 1):
-            name = f"training step, thread {number}"
+        self.threads = [
             threading.Thread(
-                target=self._help, args=(number, event), name=name, daemon=True
-            ).start()
+                target=self._help,
+                args=(number, event),
+                name=f"training step, thread {number}",
+                daemon=True,
+            )
+            for number, event in enumerate(self.events, 1)
+        ]
+        for thread in self.threads:
+            thread.start()
 
     def step(self, given: Input) -> float:
         if self.header[2] < self.helpers:
@@ -154,6 +161,9 @@ class _Team:
         self.closed = True
         for event in self.events:
             event.set()
+        # A thread that came back from C when the interpreter has gone would abort the process.
+        for thread in self.threads:
+            thread.join(_LAST_STEP)
 
     def _help(self, number: int, event: threading.Event) -> None:
         while True:

@@ -29,12 +29,12 @@ class Kind(schema.Kind):
     Args:
         build: (albumentations, cv2, row) -> the Albumentations transform. Affine rows that
             Albumentations cannot express are its Affine, changed by `affine.adjust_affine`.
-        in_place: (cv2, row, images, generator), a faster way to equivalent images, which changes
-            them in place; None: there is none.
+        in_place: (row, images, generator), a faster way to equivalent images, which changes them in
+            place; None: there is none.
     """
 
     build: Callable[[Any, Any, Mapping[str, Any]], Any]
-    in_place: Callable[[Any, Mapping[str, Any], np.ndarray, random.Random], None] | None = None
+    in_place: Callable[[Mapping[str, Any], np.ndarray, random.Random], None] | None = None
 
 
 def _number(
@@ -88,12 +88,10 @@ def _affine(A: Any, cv2: Any, row: Mapping[str, Any]) -> Any:
     return affine.adjust_affine(transform, row["shifts"], row["centre"])
 
 
-def _affine_in_place(
-    cv2: Any, row: Mapping[str, Any], images: np.ndarray, generator: random.Random
-) -> None:
+def _affine_in_place(row: Mapping[str, Any], images: np.ndarray, generator: random.Random) -> None:
     from core.data import affine
 
-    affine.warp(images, row, generator, _border_mode(cv2, row))
+    affine.warp(images, row, generator)
 
 
 def _elastic(A: Any, cv2: Any, row: Mapping[str, Any]) -> Any:
@@ -119,6 +117,22 @@ def _brightness(A: Any, cv2: Any, row: Mapping[str, Any]) -> Any:
         p=row["p"],
         strict=True,
     )
+
+
+def _brightness_in_place(
+    row: Mapping[str, Any], images: np.ndarray, generator: random.Random
+) -> None:
+    import numpy as np
+
+    from core.data.draws import draw_brightness
+
+    indices, values = draw_brightness(row, generator, len(images))
+    factors, summands = values.astype(np.float32).T[:, :, None]
+    # Rounded down, as Albumentations does.
+    tables = np.clip(np.arange(256, dtype=np.float32) * factors + summands, 0, 255)
+    pixels = images.reshape(len(images), -1)
+    changed = np.take_along_axis(tables.astype(np.uint8), pixels[indices].astype(np.int64), 1)
+    pixels[indices] = changed
 
 
 def _erasing(A: Any, cv2: Any, row: Mapping[str, Any]) -> Any:
@@ -239,6 +253,7 @@ KINDS: dict[str, Kind] = {
                 _p(),
             ),
             build=_brightness,
+            in_place=_brightness_in_place,
         ),
         Kind(
             "erasing",

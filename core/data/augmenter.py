@@ -35,21 +35,21 @@ class Augmenter:
         Returns:
             (N, 28, 28) uint8, in the same order.
         """
-        import cv2
         import numpy as np
 
         from core.data.draws import split_seed
 
-        cv2.setNumThreads(0)  # threads are slower for 28x28 pixels, and do not survive a fork
         images = images.copy()
         for position, row in enumerate(self.transforms):
             kind = KINDS[row["kind"]]
             for_numpy, generator = split_seed(self.seed, key, position)
             if kind.in_place is not None:
-                kind.in_place(cv2, row, images, generator)
+                kind.in_place(row, images, generator)
                 continue
             import albumentations
+            import cv2
 
+            cv2.setNumThreads(0)  # threads are slower for 28x28 pixels, and do not survive a fork
             transform = kind.build(albumentations, cv2, row)
             transform.set_random_state(np.random.default_rng(for_numpy), generator)
             for index, image in enumerate(images):

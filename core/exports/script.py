@@ -33,7 +33,8 @@ OMITTED = {  # fields whose values the script holds in another form, or has no u
     *("architecture", "layers", "dropout", "augmentation", "transforms", "teacher"),
     *("device", "kept_epochs"),
 }
-LAYER_CALLS = {  # kind of row -> the call that builds it; "add" is the number of the row to add
+# Kind of row -> the call that builds it; "add" is the number of the row to add.
+LAYER_CALLS = {
     "conv": "nn.Conv2d({inputs}, {channels}, {kernel}, {stride}, {padding}, groups={groups}, "
     "bias={bias})",
     "linear": "nn.Flatten(), nn.Linear({values}, {channels}, bias={bias})",
@@ -162,7 +163,8 @@ def _layer_calls(rows: Sequence[Row], dropout: float) -> Iterator[str]:
         row |= {"inputs": layer.input_shape[0], "values": math.prod(layer.input_shape)}
         row["p"] = dropout if row["p"] is None else row["p"]
         norm = f", nn.BatchNorm2d({row['channels']})" if row["norm"] == "batch" else ""
-        yield f"[{LAYER_CALLS[row['kind']].format(**row)}{norm}{ACTIVATIONS[row['activation']]}]"
+        call = f"Shared({layer.shares})" if layer.shares else LAYER_CALLS[row["kind"]].format(**row)
+        yield f"[{call}{norm}{ACTIVATIONS[row['activation']]}]"
 
 
 def _transform_call(row: Mapping[str, Any]) -> str:

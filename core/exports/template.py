@@ -54,6 +54,10 @@ def teachers():
 RUN_SHARED
 
 
+class Shared(int):
+    """Stands for the convolution of an earlier row, counted from 1."""
+
+
 class Network(nn.Module):
     """Rows of layers, applied one after the other: (B, 1, 28, 28) -> logits (B, 10).
 
@@ -62,8 +66,8 @@ class Network(nn.Module):
 
     def __init__(self, rows):
         super().__init__()
-        self.rows = rows
         self.layers = nn.ModuleList(x for row in rows for x in row if isinstance(x, nn.Module))
+        self.rows = [[rows[x - 1][0] if isinstance(x, Shared) else x for x in r] for r in rows]
 
     def forward(self, x):
         outputs = []

@@ -41,9 +41,11 @@ class Network(nn.Module):
         self._plan: list[tuple[int, bool, tuple[int, ...], _Functions, _Functions]] = []
         added = {row["from"] for row in self.rows if row["kind"] == "add"}
         for layer in traced:
-            modules = [_MODULES[shape.type](layer, dropout) for shape in layer.modules]
-            places = range(len(self.layers), len(self.layers) + len(modules))
-            self.layers.extend(modules)
+            # A shared convolution stands in `layers` once, at the place of its first row.
+            shared = self._plan[layer.shares - 1][2][:1] if layer.shares else ()
+            own = layer.modules[len(shared) :]
+            places = (*shared, *range(len(self.layers), len(self.layers) + len(own)))
+            self.layers.extend(_MODULES[shape.type](layer, dropout) for shape in own)
             flatten = (
                 (_flatten,) if layer.row["kind"] == "linear" and len(layer.input_shape) > 1 else ()
             )
@@ -54,11 +56,16 @@ class Network(nn.Module):
                 (
                     layer.row.get("from", 0),
                     layer.number in added,
-                    tuple(places),
+                    places,
                     flatten,
                     activation,
                 )
             )
+
+    @property
+    def row_modules(self) -> list[tuple[nn.Module, ...]]:
+        """The modules of each row; rows that share a convolution hold the same one."""
+        return [tuple(self.layers[place] for place in places) for _, _, places, _, _ in self._plan]
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of each class.

@@ -73,6 +73,13 @@ KINDS: Mapping[str, Kind] = {
                     choices=NORMS,
                 ),
                 _activation("relu", "after the convolution and its norm"),
+                Field(
+                    "shared",
+                    bool,
+                    False,
+                    "Use the weights of the nearest earlier convolution with the same settings, "
+                    "instead of weights of its own. The batch norm stays its own.",
+                ),
             ),
         ),
         Kind("maxpool", "Max pooling", "Keeps the maximum of each window.", _pool("searched")),

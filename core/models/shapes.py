@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.config import MAX_ROWS
-from core.errors import ArchitectureError
+from core.errors import ArchitectureError, listed
 from core.models.rows import Row, complete
 from core.schema import shown
 from core.task import CLASSES, INPUT_SHAPE
@@ -24,6 +24,9 @@ MAX_MULTIPLY_ADDS = 2_000_000_000
 
 Shape = tuple[int, ...]
 
+# What a convolution has in common with the earlier one whose weights it uses.
+_SHARED_SETTINGS = ("channels", "kernel", "stride", "padding", "groups", "bias", "norm")
+
 
 @dataclass(frozen=True, slots=True)
 class ModuleShape:
@@ -32,7 +35,7 @@ class ModuleShape:
     Args:
         type: name of its class in torch.nn.
         output_shape: for one image: (channels, height, width) or (values,).
-        parameters: number of learned parameters.
+        parameters: number of learned parameters; 0 for a convolution with another row's weights.
         multiply_adds: for one image; norms, pooling and activations count as 0.
     """
 
@@ -54,6 +57,7 @@ class Layer:
             padding counts, so it can exceed the image.
         jump: distance in pixels of the image between neighbouring output values.
         modules: what the row expands into; empty for `add`.
+        shares: number of the earlier row whose convolution this row uses; 0: of none.
     """
 
     number: int
@@ -63,6 +67,7 @@ class Layer:
     receptive_field: int
     jump: int
     modules: tuple[ModuleShape, ...]
+    shares: int = 0
 
     @property
     def parameters(self) -> int:
@@ -159,6 +164,10 @@ def _trace_row(number: int, row: dict[str, Any], before: list[Layer], input_shap
         # The row above has at least the receptive field of the added one.
         return Layer(number, row, shape, shape, field, jump, ())
     modules, window, stride = _EXPAND[row["kind"]](number, row, shape)
+    shares = 0
+    if row.get("shared"):
+        shares = _find_shared(number, row, shape, before)
+        modules = (replace(modules[0], parameters=0), *modules[1:])
     return Layer(
         number,
         row,
@@ -167,6 +176,23 @@ def _trace_row(number: int, row: dict[str, Any], before: list[Layer], input_shap
         field + (window - 1) * jump,
         jump * stride,
         modules,
+        shares,
+    )
+
+
+def _find_shared(number: int, row: dict[str, Any], shape: Shape, before: list[Layer]) -> int:
+    """Number of the row that owns the weights which a row shares."""
+    for layer in reversed(before):
+        if (
+            layer.row["kind"] == "conv"
+            and layer.input_shape[0] == shape[0]
+            and all(layer.row[name] == row[name] for name in _SHARED_SETTINGS)
+        ):
+            return layer.shares or layer.number
+    raise ArchitectureError(
+        f"it shares an earlier convolution's weights, but no earlier one has {shape[0]} input "
+        f"channels and the same {listed(_SHARED_SETTINGS, 'and')}.",
+        number,
     )
 
 

@@ -52,7 +52,7 @@ def expected_tensors(rows: Sequence[Mapping[str, Any]]) -> dict[str, TensorSpec]
     for layer in trace(rows):
         row, in_channels = layer.row, layer.input_shape[0]
         in_features = math.prod(layer.input_shape)
-        for module in layer.modules:
+        for module in layer.modules[bool(layer.shares) :]:  # without a shared convolution
             out = module.output_shape[0]
             shapes: dict[str, tuple[int, ...]] = {}
             if module.type == "Conv2d":

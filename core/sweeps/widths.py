@@ -13,7 +13,10 @@ from core.models.shapes import trace
 
 
 def width_groups(rows: Sequence[Row]) -> list[tuple[int, ...]]:
-    """Numbers of the rows whose channels can be varied; rows tied by a sum are one group.
+    """Numbers of the rows whose channels can be varied; rows tied together are one group.
+
+    A sum ties the two rows that set the channels of its terms, and shared weights tie those of the
+    rows that use them.
 
     The last width is fixed by the number of classes, and depthwise rows follow their input.
 
@@ -29,6 +32,11 @@ def width_groups(rows: Sequence[Row]) -> list[tuple[int, ...]]:
             number = tied[number]
         return number
 
+    def tie(first: int, second: int) -> None:
+        first, second = sorted((root(first), root(second)))
+        if first != second:
+            tied[second] = first
+
     for layer in trace(rows):
         kind, row = layer.row["kind"], layer.row
         if kind == "linear" or (kind == "conv" and not _is_depthwise(row, layer.input_shape[0])):
@@ -38,9 +46,10 @@ def width_groups(rows: Sequence[Row]) -> list[tuple[int, ...]]:
         else:
             setters.append(setters[-1])
         if kind == "add":
-            first, second = sorted((root(setters[-1]), root(setters[row["from"]])))
-            if first != second:
-                tied[second] = first
+            tie(setters[-1], setters[row["from"]])
+        if layer.shares:  # the same inputs and outputs
+            tie(setters[-2], setters[layer.shares - 1])
+            tie(setters[-1], setters[layer.shares])
     fixed = {root(0), root(setters[-1])}
     groups: dict[int, list[int]] = {}
     for number in sorted(set(setters)):

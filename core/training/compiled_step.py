@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.compiled.compiler import CompilerError, can_load, find_compiler, is_available
+from core.compiler import CompilerError, can_load, find_compiler, is_available
 from core.compiled.plan import plan_operations
 from core.compiled.program import Averaged, Input, Parameter, Program
 from core.compiled.source import training_source

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.compiled.compiler import CompilerError
+from core.compiler import CompilerError
 from core.compiled.inference import ForwardPass
 from core.data.batches import normalise
 from core.models.network import Network

@@ -19,8 +19,7 @@ from pages.ui.words import plural
 
 SMOOTHING, DEFAULT_SMOOTHING = (0.0, 1.0, 2.5, 5.0, 10.0, 20.0), 2.5  # percent of the batches
 _SMOOTHING = "smoothing"  # key, and name in the link
-REDRAW_SECONDS = 8.0  # between two drawings of the curves of batches while a run trains
-
+REDRAW_SECONDS = 8.0  # between two drawings of a run's curves while it trains
 
 WHOLE, CLOSE = AXES = ("all of learning", "near 100 %")
 
@@ -66,7 +65,7 @@ def draw_accuracy(run: Run, baseline: Run | None, whole: bool) -> None:
         subject=_owner(run, baseline),
         filename=f"{run.name}-accuracy",
         make_table=lambda: _with_baseline(run, mine(), baseline, theirs()),
-        version=(_version(run), baseline and _version(baseline), whole),
+        version=(_drawn(run), baseline and _version(baseline), whole),
     )
 
 
@@ -105,13 +104,7 @@ def draw_loss(run: Run, baseline: Run | None, whole: bool) -> None:
                 batches().assign(run=run.name, part="batches"),
             ]
         ),
-        version=(
-            _version(run),
-            _drawn_events(run),
-            baseline and _version(baseline),
-            whole,
-            smoothing,
-        ),
+        version=(_drawn(run), baseline and _version(baseline), whole, smoothing),
     )
     st.select_slider(
         "Smoothing",
@@ -146,7 +139,7 @@ def draw_learning_rate(run: Run) -> None:
         make_table=lambda: pd.concat(
             [planned().assign(part="planned"), actual().assign(part="used")]
         ),
-        version=(_version(run), _drawn_events(run)),
+        version=_drawn(run),
     )
 
 
@@ -161,15 +154,18 @@ def _version(run: Run) -> Hashable:
     )
 
 
-def _drawn_events(run: Run) -> int:
-    """Number of events in the curves of batches; held for REDRAW_SECONDS while the run trains."""
-    count = len(run.read_events())
-    if not run.is_live:
-        return count
-    version, now = _version(run), time.monotonic()
+def _drawn(run: Run) -> Hashable:
+    """What the drawn curves depend on; held for REDRAW_SECONDS while the run trains.
+
+    Drawing them takes the browser processor time, which on the same machine the training lacks.
+    """
+    version = (_version(run), len(run.read_events()))
+    if not run.is_live or len(run.epochs) < 2:
+        return version
+    which, now = (str(run.folder), str(run.created)), time.monotonic()
     held = st.session_state.get("train_curves")
-    if held is None or held[0] != version or now - held[1] >= REDRAW_SECONDS:
-        held = (version, now, count)
+    if held is None or held[0] != which or now - held[1] >= REDRAW_SECONDS:
+        held = (which, now, version)
         st.session_state["train_curves"] = held
     return held[2]
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from core.compiled.compiler import load_library
+from core.compiler import load_library
 
 HEADERS = ("activation", "convolution", "norm", "padding", "pooling")
 EXPORT = "__declspec(dllexport) " if sys.platform == "win32" else ""

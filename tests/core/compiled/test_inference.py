@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from core.compiled.compiler import is_available
+from core.compiler import is_available
 from core.compiled.inference import ForwardPass
 from core.data.batches import normalise
 from core.models.architectures import ARCHITECTURES

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from core.compiled.compiler import is_available
+from core.compiler import is_available
 from tests.core.compiled.kernel_library import Library, aligned
 
 pytestmark = pytest.mark.skipif(not is_available(), reason="no C compiler works here")

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.compiled.compiler import is_available
+from core.compiler import is_available
 from tests.core.compiled.kernel_library import Library, aligned
 
 pytestmark = pytest.mark.skipif(not is_available(), reason="no C compiler works here")

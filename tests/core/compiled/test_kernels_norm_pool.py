@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.compiled.compiler import is_available
+from core.compiler import is_available
 from tests.core.compiled.kernel_library import Library, aligned
 from tests.core.compiled.test_kernels_convolution import close
 

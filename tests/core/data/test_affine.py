@@ -1,4 +1,4 @@
-"""Affine transforms: identical to those of Albumentations, and of the original."""
+"""Affine transforms: those of Albumentations, and of the original."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from core.compiler import CompilerError
 from core.data import affine, dataset
 from core.data.augmentations import KINDS, check
 from core.data.presets import PRESETS
@@ -33,19 +34,29 @@ ROWS = check(
 )
 
 
+def refuse(*_):
+    raise CompilerError("no compiler")
+
+
 @pytest.mark.parametrize("centre", ["middle", "pixel 14"])
 @pytest.mark.parametrize("shifts", ["whole", "fractional"])
 @pytest.mark.parametrize("row", ROWS)
-def test_images_are_identical_to_those_of_albumentations(row, shifts, centre):
+def test_images_are_those_of_albumentations_but_for_rounding(row, shifts, centre, monkeypatch):
     row = {**row, "shifts": shifts, "centre": centre}
     transform = KINDS["affine"].build(albumentations, cv2, row)
     own = {"_get_translate_params", "get_params_dependent_on_data"} & set(vars(transform))
     assert len(own) == (shifts == "fractional") + (centre == "pixel 14"), "what we changed"
     transform.set_random_state(np.random.default_rng(0), random.Random(4))
     expected = np.stack([transform(image=image)["image"] for image in IMAGES])
-    images = IMAGES.copy()
-    KINDS["affine"].in_place(cv2, row, images, random.Random(4))
-    assert np.array_equal(images, expected)
+    compiled, numpy = IMAGES.copy(), IMAGES.copy()
+    KINDS["affine"].in_place(row, compiled, random.Random(4))
+    monkeypatch.setattr(affine, "load_library", refuse)
+    KINDS["affine"].in_place(row, numpy, random.Random(4))
+    assert np.array_equal(compiled, numpy)
+    # OpenCV rounds single-precision values, in another order on other processors.
+    difference = np.abs(compiled.astype(int) - expected)
+    assert difference.max() <= 1
+    assert difference.mean() < 0.02
 
 
 def test_a_rotation_by_90_degrees_and_a_shift_move_a_pixel_correctly():

@@ -80,6 +80,18 @@ def test_transforms_draw_independently():
     assert 0 < sum(a != b for a, b in zip(*hit, strict=True)) < len(IMAGES)
 
 
+@pytest.mark.parametrize("p", [0.0, 0.5, 1.0])
+def test_brightness_is_that_of_albumentations(p):
+    albumentations, cv2 = pytest.importorskip("albumentations"), pytest.importorskip("cv2")
+    row = complete({"kind": "brightness", "brightness": 0.8, "contrast": 0.8, "p": p})
+    transform = KINDS["brightness"].build(albumentations, cv2, row)
+    transform.set_random_state(np.random.default_rng(0), random.Random(4))
+    images = IMAGES.copy()
+    KINDS["brightness"].in_place(row, images, random.Random(4))
+    for image, before in zip(images, IMAGES, strict=True):
+        assert np.array_equal(image, transform(image=before)["image"])
+
+
 def test_a_probability_is_the_share_of_images_that_change():
     many = np.repeat(IMAGES, 25, axis=0)
     after = Augmenter(check([{"kind": "stroke", "p": 0.3}]), 1)(many, (0,))

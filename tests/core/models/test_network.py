@@ -72,6 +72,28 @@ def test_a_row_is_added_after_its_activation_and_not_changed():
     torch.testing.assert_close([weight.grad for weight in model.parameters()], gradients)
 
 
+def test_a_shared_convolution_is_one_module_with_a_norm_for_each_row():
+    conv = {"kind": "conv", "channels": 4, "padding": 1, "norm": "batch", "bias": False}
+    rows = [conv, conv, {"kind": "maxpool"}, {**conv, "shared": True}, SCORES]
+    model = build_model(RunConfig(layers=tuple(rows)))
+    modules = model.row_modules
+    assert modules[3][0] is modules[1][0]
+    assert modules[3][1] is not modules[1][1]
+    assert sum(p.numel() for p in model.parameters()) == 36 + 144 + 3 * 8 + 4 * 14 * 14 * 10 + 10
+    assert len({id(tensor) for tensor in model.state_dict(keep_vars=True).values()}) == len(
+        model.state_dict()
+    )
+    x = IMAGES
+    for row in modules:
+        x = x.flatten(1) if isinstance(row[0], nn.Linear) else x
+        for module in row:
+            x = module(x)
+    torch.testing.assert_close(model(IMAGES), x)
+    twin = copy.deepcopy(model)
+    nn.init.zeros_(twin.row_modules[1][0].weight)
+    assert not twin.row_modules[3][0].weight.any()
+
+
 @pytest.mark.parametrize(
     ("activation", "function"),
     [

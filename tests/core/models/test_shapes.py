@@ -75,6 +75,14 @@ def test_figures_computed_by_hand():
     ]
 
 
+def test_a_shared_convolution_has_no_weights_of_its_own():
+    again = {**NORMED, "shared": True}
+    layers = trace([NORMED, NORMED, again, POOL, {**again, "activation": "silu"}, SCORES])
+    assert [layer.shares for layer in layers] == [0, 0, 2, 0, 2, 0]
+    assert [layer.parameters for layer in layers[:5]] == [72 + 16, 576 + 16, 16, 0, 16]
+    assert [layer.multiply_adds for layer in layers[1:5]] == [576 * 784, 576 * 784, 0, 576 * 196]
+
+
 def test_the_receptive_field_of_a_linear_layer_is_the_whole_image():
     assert trace([SCORES])[0].receptive_field == 28
     assert trace([{"kind": "linear", "channels": 5}, SCORES])[1].receptive_field == 28
@@ -113,6 +121,11 @@ def test_the_receptive_field_of_a_linear_layer_is_the_whole_image():
             [CONV, {"kind": "add", "from": 2}, SCORES],
             2,
             "it adds row 2, but only earlier rows can be added",
+        ),
+        (
+            [NORMED, {**NORMED, "shared": True}, SCORES],
+            2,
+            "it shares an earlier convolution's weights, but no earlier one has 8 input channels",
         ),
         ([{"kind": "add"}, SCORES], 1, "it adds row 1, but only earlier rows can be added"),
         (

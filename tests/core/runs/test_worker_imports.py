@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.compiled.compiler import is_available
+from core.compiler import is_available
 from core.runs import creation
 
 ROOT = Path(__file__).parents[3]

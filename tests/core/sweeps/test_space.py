@@ -140,6 +140,18 @@ def test_depthwise_rows_follow_and_sums_tie():
     ]
 
 
+def test_rows_that_share_weights_have_one_width():
+    conv = {"kind": "conv", "padding": 1, "channels": 6}
+    depthwise = {**conv, "groups": 6}
+    pointwise = {**conv, "kernel": 1, "padding": 0}
+    scores = {"kind": "conv", "channels": 10, "kernel": 28}
+    shared = ({**depthwise, "shared": True}, {**pointwise, "shared": True})
+    base = RunConfig(layers=(conv, depthwise, pointwise, *shared, scores))
+    assert width_groups(rows_of(base)) == [(1, 3, 5)]
+    wide = search_space.apply_values(base, {"rows.1+3+5.channels": 9})
+    assert [row["channels"] for row in wide.layers] == [9, 9, 9, 9, 9, 10]
+
+
 def test_a_named_architecture_replaces_rows():
     base = RunConfig(layers=rows_of(BASE), transforms=({"name": "Rotate"},))
     changed = search_space.apply_values(

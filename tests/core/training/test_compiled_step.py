@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.compiled.compiler import is_available
+from core.compiler import is_available
 from core.config import RunConfig
 from core.errors import ArchitectureError
 from core.models.architectures import ARCHITECTURES, rows_of
@@ -60,6 +60,16 @@ OTHER_ROWS = {
         {"kind": "maxpool"},
         {"kind": "conv", "channels": 4, "kernel": 2, "padding": 1, "stride": 2, "norm": "batch"},
         {"kind": "maxpool"},
+        {"kind": "linear", "channels": 10, "activation": "none"},
+    ),
+    "shared weights, with and without norms": (
+        {"kind": "conv", "channels": 4, "padding": 1, "norm": "batch"},
+        {"kind": "conv", "channels": 4, "padding": 1, "norm": "batch"},
+        {"kind": "conv", "channels": 4, "padding": 1, "norm": "batch", "shared": True},
+        {"kind": "maxpool"},
+        {"kind": "conv", "channels": 4, "padding": 1, "norm": "batch", "shared": True},
+        {"kind": "conv", "channels": 4, "kernel": 2, "activation": "silu"},
+        {"kind": "conv", "channels": 4, "kernel": 2, "activation": "none", "shared": True},
         {"kind": "linear", "channels": 10, "activation": "none"},
     ),
     "groups, strides and wide padding": (

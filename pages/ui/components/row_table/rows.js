@@ -2,7 +2,7 @@
 // From Python: the rows, the kinds of rows with their parameters, the shape and parameters of each layer, errors by
 // row, and the number of the state that these belong to; those of an older state than the last one sent are ignored.
 // To Python: the trigger "edited" with all rows and the number of this state.
-const COLUMNS = ["channels", "kernel", "stride", "padding", "groups", "bias", "norm", "activation"];
+const COLUMNS = ["channels", "kernel", "stride", "padding", "groups", "bias", "norm", "activation", "shared"];
 const TYPING_PAUSE = 350; // ms after the last key before a typed number is sent
 const ICONS = {
   up: "M8 13V3.5M3.8 7.5 8 3.3l4.2 4.2", down: "M8 3v9.5M3.8 8.5 8 12.7l4.2-4.2",

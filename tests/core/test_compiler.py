@@ -6,8 +6,8 @@ import stat
 
 import pytest
 
-from core.compiled import compiler
-from core.compiled.compiler import CompilerError, can_load, is_available, load_library
+from core import compiler
+from core.compiler import CompilerError, can_load, is_available, load_library
 
 pytestmark = pytest.mark.skipif(not is_available(), reason="no C compiler works here")
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from core.user_cache import cache_folder
 
-KERNELS = Path(__file__).parent / "kernels"
+KERNELS = Path(__file__).parent / "compiled" / "kernels"
 TIMEOUT = 300  # seconds for one compilation
 # Products and sums may be fused; otherwise arithmetic is as written, so NaN and infinity keep their
 # meaning and sums their order.
