@@ -238,10 +238,9 @@ def _weight_slot(builder: Builder, op: Operation, gradients: Gradients) -> tuple
     # Rows that share weights have places side by side in a chunk's slot, and all are added up.
     uses = gradients.uses[op.weight]
     name, count = f"dw{uses[-1]}", f"step->chunks * {len(uses)}"
-    if op.number == uses[-1]:
-        slot = builder.slots(name, size * len(uses))
-    else:
-        slot = f"a->{name}[chunk] + {size * uses.index(op.number)}"
+    if op.number == uses[-1]:  # the backward pass comes to it first
+        builder.slots(name, size * len(uses))
+    slot = f"a->{name}[chunk] + {size * uses.index(op.number)}"
     gradients.reductions[op.weight] = (
         f"add_slots(a->{name}[0], {count}, {size}, 0, {op.weights}, {gradients(op.weight)});"
     )
