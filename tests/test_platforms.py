@@ -15,8 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from core import limits, regular_files
-from core import compiler
+from core import compiler, limits, regular_files
 from core.compiled import program
 from core.config import RunConfig
 from core.data import workers

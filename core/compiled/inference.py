@@ -15,9 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from core.compiler import find_compiler, load_library
 from core.compiled.forward import forward_lines
 from core.compiled.plan import Operation, plan_operations
+from core.compiler import find_compiler, load_library
 from core.models.rows import Row
 from core.models.shapes import trace
 from core.task import CLASSES

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.compiler import CompilerError, can_load, find_compiler, is_available
 from core.compiled.plan import plan_operations
 from core.compiled.program import Averaged, Input, Parameter, Program
 from core.compiled.source import training_source
+from core.compiler import CompilerError, can_load, find_compiler, is_available
 from core.config import RunConfig
 from core.models.network import Network
 from core.models.rows import Row

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.compiler import CompilerError
 from core.compiled.inference import ForwardPass
+from core.compiler import CompilerError
 from core.data.batches import normalise
 from core.models.network import Network
 from core.training.layouts import to_layout

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from core.compiler import is_available
 from core.compiled.inference import ForwardPass
+from core.compiler import is_available
 from core.data.batches import normalise
 from core.models.architectures import ARCHITECTURES
 from core.models.network import Network
