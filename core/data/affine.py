@@ -122,9 +122,11 @@ def warp(images: np.ndarray, row: Mapping[str, Any], generator: random.Random) -
     places = np.arange(side)
     # Points of the old images for each pixel of a new one: those of its line's start, and what its
     # place in the line adds; (n, side, 2) in 1/65536 of a pixel.
-    lines = linear[:, None, :, 1] * places[:, None] + offsets[:, None, :, 0]
-    columns = linear[:, None, :, 0] * places[:, None]
-    lines, columns = (np.rint(points * 65_536).astype(np.int32) for points in (lines, columns))
+    points = (
+        linear[:, None, :, 1] * places[:, None] + offsets[:, None, :, 0],
+        linear[:, None, :, 0] * places[:, None],
+    )
+    lines, columns = (np.rint(65_536 * each).astype(np.int32) for each in points)
     sample(images, indices, lines, columns, row["border"] == "reflect")
 
 
