@@ -25,6 +25,7 @@ OPTIMIZERS = ("sgd", "adam", "adamw", "adadelta", "muon")
 INITIALISATIONS = ("torch", "xavier", "he")
 DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS = ("auto", "fp32", "bf16")
+NO_DIGITS = "none"  # value of `digits`
 MAX_ROWS = 200  # of `layers`, and of `transforms`
 _LARGEST_SEED = 2**31 - 1
 
@@ -167,6 +168,22 @@ class RunConfig:
         1.0,
         20.0,
     )
+    digits: str = _field(
+        NO_DIGITS,
+        "Set of your own digits to learn along with MNIST; they are copied into the run.",
+    )
+    digits_share: float = _field(
+        0.1,
+        "Fraction of the images of an epoch that are your own digits, repeated as often as needed.",
+        0.01,
+        0.5,
+    )
+    digits_test_share: float = _field(
+        0.5,
+        "Fraction of your own digits that is kept for testing and never trained on.",
+        0.0,
+        0.9,
+    )
     clip_norm: float = _field(
         0.0, "Maximum norm of the gradient; larger ones are scaled down. 0: no limit.", 0.0, 1_000.0
     )
@@ -192,7 +209,10 @@ class RunConfig:
         unit="images",
     )
     holdout_seed: int = _field(
-        0, "Random seed that chooses the validation images.", 0, _LARGEST_SEED
+        0,
+        "Random seed that chooses the validation images, and the own digits kept for testing.",
+        0,
+        _LARGEST_SEED,
     )
     kept_epochs: int = _field(
         50,
@@ -237,8 +257,19 @@ class RunConfig:
 
     @property
     def training_images(self) -> int:
-        """Training images that are not held out."""
-        return TRAINING_IMAGES - self.holdout
+        """Images of an epoch: those of MNIST that are not held out, and the own digits."""
+        images = TRAINING_IMAGES - self.holdout
+        return images + self.count_own_images(images)
+
+    def count_own_images(self, images: int) -> int:
+        """Own digits in an epoch, counted with their repetitions.
+
+        Args:
+            images: images of MNIST in the epoch.
+        """
+        if self.digits == NO_DIGITS:
+            return 0
+        return round(images * self.digits_share / (1 - self.digits_share))
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as JSON values."""

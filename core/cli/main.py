@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from core.aliases import current_value
+from core.cli import digits as digit_commands
 from core.cli import experiments as experiment_commands
 from core.cli import exports as export_command
 from core.cli import precision as precision_command
@@ -287,6 +288,7 @@ run_commands.register(app)
 run_file_commands.register(app)
 experiment_commands.register(app)
 export_command.register(app)
+digit_commands.register(app)
 sweep_commands.register(app)
 precision_command.register(app)
 

@@ -16,7 +16,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from core.config import RunConfig
+from core.config import NO_DIGITS, RunConfig
 from core.errors import ConfigError
 from core.training import schedules
 
@@ -167,6 +167,7 @@ def _config_for_test(config: RunConfig, data: Mnist, steps: int) -> RunConfig:
     return config.changed(
         epochs=min(1_000, -(-steps // per_epoch) + 1),
         augment_fraction=1.0 if config.augment_fraction else 0.0,
+        digits=NO_DIGITS,
         ema_decay=0.0,
         schedule="constant",
         # The test looks for the highest rate, at which the cycle's momentum is lowest.

@@ -19,6 +19,7 @@ from core.experiments.scores import Score, meets_goal, score_run
 from core.experiments.statistics import Statistics, compute_statistics, t_interval
 from core.limits import Limits
 from core.runs import creation, files, folders, run_names, run_queue, store
+from core.runs.digit_file import own_digits_of
 from core.runs.group_runtime import hold_names
 from core.runs.run import Run
 
@@ -168,7 +169,7 @@ def create(
         check_group_name(name, folder)
         start = config.seed if first is None else _check_first(first, config, folder)
         seeds = range(start, start + count)[first is not None :]
-        _create_runs(config, name, seeds, recipe, owner, folder, limits)
+        _create_runs(config, name, seeds, recipe, owner, folder, limits, first)
         if first is not None:
             with files.lock_folder(folder):
                 store.update_run_json(folder / first, group=name)
@@ -227,7 +228,8 @@ def extend(
         group = open_group(name, folder)
         run = group.runs[-1]  # the one with the highest seed
         seeds = range(run.config.seed + 1, run.config.seed + 1 + count)
-        return _create_runs(run.config, name, seeds, run.recipe, owner, folder, limits)
+        config, recipe = run.config, run.recipe
+        return _create_runs(config, name, seeds, recipe, owner, folder, limits, run.name)
 
 
 def submit(group: Group, folder: Path | None = None, *, limits: Limits | None = None) -> list[str]:
@@ -322,6 +324,7 @@ def _create_runs(
     owner: str | None,
     folder: Path,
     limits: Limits,
+    like: str | None,  # a run with the same own digits
 ) -> tuple[Run, ...]:
     if seeds[-1] > MAX_SEED:
         raise RunError(f"seeds go up to {MAX_SEED:,}; start with a lower one.")
@@ -335,6 +338,7 @@ def _create_runs(
                     recipe=recipe,
                     group=name,
                     owner=owner,
+                    digits=own_digits_of(config, folder / like if like else None),
                     folder=folder,
                     limits=limits,
                 )

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from core.config import NO_DIGITS
 from core.data.affine import AS_ALBUMENTATIONS
 from core.data.augmentations import KINDS
 from core.data.presets import transforms_of
@@ -31,7 +32,7 @@ from core.training import schedules
 # Settings left out of RUN_SETTINGS: the script holds them as code or does not use them.
 OMITTED = {  # fields whose values the script holds in another form, or has no use for
     *("architecture", "layers", "dropout", "augmentation", "transforms", "teacher"),
-    *("device", "kept_epochs"),
+    *("device", "kept_epochs", "digits", "digits_share", "digits_test_share"),
 }
 # Kind of row -> the call that builds it; "add" is the number of the row to add.
 LAYER_CALLS = {
@@ -132,6 +133,8 @@ def _description(run: Run) -> str:
         )
     if run.parent:
         lines.append("\nThe run began with another run's weights; the script draws new ones.")
+    if config.digits != NO_DIGITS:
+        lines.append("\nThe run also learned from own digits, which the script leaves out.")
     if any(event["kind"] == "rate" for event in run.read_events()):
         lines.append(
             "\nThe run's learning rate was changed by hand, which the script does not reproduce."

@@ -13,10 +13,15 @@ from core.errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
 
 def batch_at(
-    config: RunConfig, training: LabelledImages[np.ndarray], epoch: int, step: int
+    config: RunConfig,
+    training: LabelledImages[np.ndarray],
+    epoch: int,
+    step: int,
+    own: LabelledImages[Tensor] | None = None,
 ) -> LabelledImages[np.ndarray]:
     """Return the batch of one step, in the trainer's order and with its augmentation.
 
@@ -27,16 +32,18 @@ def batch_at(
         config: the run.
         training: all training images.
         epoch, step: both from 1.
+        own: all own digits of the run; None: it has none.
 
     Raises:
         DataError: the run has no such step.
     """
     from core.data.batches import Batches
     from core.data.dataset import hold_out
+    from core.data.own_digits import add_own
     from core.data.presets import transforms_of
 
     train, _ = hold_out(config, training.to_torch())
-    batches = Batches.for_run(config, train, transforms_of(config))
+    batches = Batches.for_run(config, add_own(config, train, own), transforms_of(config))
     if not (1 <= epoch <= config.epochs and 1 <= step <= batches.steps_per_epoch):
         raise DataError(
             f"the run has {config.epochs} epochs of {batches.steps_per_epoch:,} steps, "

@@ -1,103 +1,102 @@
-"""The user's own labelled digits: a small test set in one JSON file.
+"""The user's own labelled digits in named sets: saved, deleted, exported, imported.
 
-checkpoints/.digits/own.json holds {"format", "digits": [{"label", "kept", "pixels", "writer",
-"owner"}]}: the time of saving in "kept", 784 grey values as base64 in "pixels", whose handwriting
-it is, if that was said, and where somebody was signed in, who saved it. Exports and imports have
-the same format, without the owner.
-Must not import torch at module level; `core.insight.predictions` evaluates networks on these
-digits.
+How a set is stored is in `core.runs.digit_file`; how pictures become digits, in
+`core.library.digit_pictures`. Must not import torch at module level; `core.library.teaching` trains
+networks on these digits.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import json
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import io
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from core.errors import LimitError, RunError
-from core.runs import files, folders, status
+from core.runs import digit_file, files, folders, status
+from core.runs.digit_file import (
+    FOLDER,
+    MAX_BYTES,
+    SUFFIX,
+    Image,
+    SavedDigit,
+    check_writer,
+    list_names,
+    parse_digits,
+    read_set,
+    set_path,
+    to_json,
+)
 from core.runs.run_schema import check_owner
-from core.schema import Field, raising
 
-FOLDER, NAME = ".digits", "own.json"
-FORMAT = 1
-MAX_DIGITS = 2_000
-MAX_BYTES = 4_000_000  # of an imported file; 2,000 digits take 2.4 MB
-_PIXELS = 28 * 28
-_WRITER = Field("writer", str, min_length=1, max_length=40, nullable=True)
-
-Image = npt.NDArray[np.uint8]
+DEFAULT = "own"  # the set that Draw saves to at first
+NAME = f"{DEFAULT}{SUFFIX}"
+MAX_SETS = 100
+MAX_DIGITS = digit_file.MAX_DIGITS  # of a set
+_UNSAFE = re.compile(r"[^\w .,'()+&-]+")  # in a file's name
 
 
 @dataclass(frozen=True, slots=True)
-class SavedDigit:
-    """A digit that the user drew or photographed, with its label."""
+class DigitSet:
+    """What a list of sets shows of one."""
 
-    label: int
-    saved: datetime
-    pixels: bytes
-    """784 grey values, row by row."""
-    owner: str | None = None
-    """The signed-in person who saved it; None: nobody was signed in."""
-    writer: str | None = None
-    """Whose handwriting it is; None: unknown."""
+    name: str
+    counts: tuple[int, ...]
+    """(10,) digits with each label."""
+    error: str = ""
+    """Why it cannot be read; empty: it can."""
 
     @property
-    def key(self) -> str:
-        """A hash of pixels and label, which identifies the digit."""
-        return hashlib.sha256(bytes([self.label]) + self.pixels).hexdigest()[:16]
+    def total(self) -> int:
+        """Number of digits."""
+        return sum(self.counts)
 
 
-def to_arrays(digits: Sequence[SavedDigit]) -> tuple[Image, npt.NDArray[np.int64]]:
-    """Return digits as arrays: images (N, 28, 28) uint8 and labels (N,) int64."""
-    pixels = np.frombuffer(b"".join(digit.pixels for digit in digits), np.uint8).reshape(-1, 28, 28)
-    return pixels, np.array([digit.label for digit in digits], np.int64)
+def list_sets(folder: Path | None = None) -> list[DigitSet]:
+    """List the sets by name; damaged ones say why they cannot be read."""
+    sets = []
+    for name in list_names(folder):
+        try:
+            counts = Counter(digit.label for digit in read_set(name, folder))
+        except (RunError, LimitError) as error:
+            sets.append(DigitSet(name, (0,) * 10, str(error)))
+        else:
+            sets.append(DigitSet(name, tuple(counts[label] for label in range(10))))
+    return sets
 
 
-def list_digits(folder: Path | None = None) -> list[SavedDigit]:
-    """List the saved digits, the latest last.
+def list_digits(folder: Path | None = None, name: str = DEFAULT) -> list[SavedDigit]:
+    """List the digits of a set, the latest last; empty where there is no such set.
 
     Args:
         folder: the checkpoints folder; None: `checkpoints_folder()`.
+        name: of the set.
 
     Raises:
         RunError: the file is damaged; it is left as it is.
     """
-    path = _path(folder)
-    if path.is_symlink() or path.parent.is_symlink():
-        raise RunError(f"{FOLDER}/{NAME} is a symbolic link, which is not followed.")
-    return _parse_digits(files.read_json(path), f"{FOLDER}/{NAME}") if path.exists() else []
+    return read_set(name, folder)
 
 
-def save_digit(
-    image: Image,
-    label: int,
-    folder: Path | None = None,
-    *,
-    owner: str | None = None,
-    writer: str | None = None,
+def make_digit(
+    image: Image, label: int, *, owner: str | None = None, writer: str | None = None
 ) -> SavedDigit:
-    """Save a digit, unless the same one is saved with this label already.
+    """Make a digit, saved now.
 
     Args:
         image: (28, 28) uint8, bright ink on black.
         label: 0 to 9.
-        folder: the checkpoints folder; None: `checkpoints_folder()`.
         owner: the signed-in person who saves it; None: nobody is signed in.
         writer: whose handwriting it is; None: unknown.
 
     Raises:
-        RunError: the image, label or writer is not valid, or the file cannot be written.
-        LimitError: there are already MAX_DIGITS digits.
+        RunError: the image, label or writer is not valid.
     """
     if (
         not isinstance(image, np.ndarray)
@@ -109,71 +108,48 @@ def save_digit(
     if type(label) is not int or not 0 <= label <= 9:
         raise RunError(f"a label is a digit from 0 to 9, not {str(label)[:20]}.")
     now = status.parse_time(status.current_time())
-    digit = SavedDigit(label, now, image.tobytes(), check_owner(owner), _check_writer(writer))
-    _update(folder, lambda digits: _merge(digits, [digit]))
+    return SavedDigit(label, now, image.tobytes(), check_owner(owner), check_writer(writer))
+
+
+def save_digit(
+    image: Image,
+    label: int,
+    folder: Path | None = None,
+    *,
+    owner: str | None = None,
+    writer: str | None = None,
+    name: str = DEFAULT,
+) -> SavedDigit:
+    """Save a digit, unless the same one is saved with this label already.
+
+    Args:
+        image, label, owner, writer: as of `make_digit`.
+        folder: the checkpoints folder; None: `checkpoints_folder()`.
+        name: of the set, which is created if there is none.
+
+    Raises:
+        RunError: the image, label, writer or name is not valid, or the file cannot be written.
+        LimitError: there are already MAX_DIGITS digits.
+    """
+    digit = make_digit(image, label, owner=owner, writer=writer)
+    add_digits([digit], folder, name=name)
     return digit
 
 
-def delete(key: str, folder: Path | None = None) -> None:
-    """Delete a digit; nothing happens where it is gone already.
-
-    Raises:
-        RunError: the file is damaged or could not be written.
-    """
-    _update(folder, lambda digits: [digit for digit in digits if digit.key != key])
-
-
-def clear(folder: Path | None = None, *, owner: str | None = None) -> None:
-    """Delete the digits of one owner, or all digits, also when their file is damaged.
+def add_digits(
+    offered: Sequence[SavedDigit], folder: Path | None = None, *, name: str = DEFAULT
+) -> int:
+    """Add digits to a set, except those that are in it already; return how many are new.
 
     Args:
+        offered: the digits.
         folder: the checkpoints folder; None: `checkpoints_folder()`.
-        owner: whose digits; None: all.
+        name: of the set, which is created if there is none.
 
     Raises:
-        RunError: the file could not be written, or with an owner, is damaged.
+        RunError: the name is not valid, or the file is damaged or cannot be written.
+        LimitError: there would be too many digits or sets; nothing is added then.
     """
-    if owner is None:
-        _update(folder, None)
-    else:
-        _update(folder, lambda digits: [digit for digit in digits if digit.owner != owner])
-
-
-def export_digits(folder: Path | None = None) -> bytes:
-    """Return all digits as a JSON file for download, without their owners.
-
-    Raises:
-        RunError: the file is damaged.
-    """
-    digits = [replace(digit, owner=None) for digit in list_digits(folder)]
-    return json.dumps(_to_json(digits), indent=1).encode()
-
-
-def import_digits(
-    data: bytes, folder: Path | None = None, *, owner: str | None = None
-) -> tuple[int, int]:
-    """Add the digits of a file that `export_digits` made, except those that are saved already.
-
-    Args:
-        data: the file.
-        folder: the checkpoints folder; None: `checkpoints_folder()`.
-        owner: who owns the new digits, whatever the file says; None: nobody is signed in.
-
-    Returns:
-        The number of digits in the file, and how many of them are new.
-
-    Raises:
-        RunError: it is not such a file; nothing is imported then.
-        LimitError: there would be more than MAX_DIGITS digits.
-    """
-    if len(data) > MAX_BYTES:
-        raise LimitError(
-            f"the file has {len(data) / 1e6:.1f} MB; {MAX_DIGITS:,} digits take less than "
-            f"{MAX_BYTES / 1e6:.0f} MB."
-        )
-    check_owner(owner)
-    parsed = _parse_digits(files.parse_json(data, "the file"), "the file")
-    offered = [replace(digit, owner=owner) for digit in parsed]
     before = after = 0
 
     def add(digits: list[SavedDigit]) -> list[SavedDigit]:
@@ -182,41 +158,134 @@ def import_digits(
         before, after = len(digits), len(joined)
         return joined
 
-    _update(folder, add)
-    return len(offered), after - before
+    _update(name, folder, add)
+    return after - before
 
 
-def _check_writer(writer: Any) -> str | None:
-    with raising(RunError):
-        checked: str | None = _WRITER.check(writer)
-    return checked
+def delete(key: str, folder: Path | None = None, *, name: str = DEFAULT) -> None:
+    """Delete a digit; nothing happens where it is gone already.
+
+    Raises:
+        RunError: the file is damaged or could not be written.
+    """
+    _update(name, folder, lambda digits: [digit for digit in digits if digit.key != key])
 
 
-def _path(folder: Path | None) -> Path:
-    return (folder or folders.checkpoints_folder()) / FOLDER / NAME
-
-
-def _update(
-    folder: Path | None, change: Callable[[list[SavedDigit]], list[SavedDigit]] | None
-) -> None:
-    """Rewrite the file, under the lock, so that tabs don't lose each other's digits.
+def clear(folder: Path | None = None, *, owner: str | None = None, name: str = DEFAULT) -> None:
+    """Delete the digits of one owner from a set, or the whole set, also when it is damaged.
 
     Args:
         folder: the checkpoints folder; None: `checkpoints_folder()`.
-        change: returns the new list from the current one; None: the new list is empty.
+        owner: whose digits; None: all.
+        name: of the set.
+
+    Raises:
+        RunError: the file could not be written, or with an owner, is damaged.
+    """
+    if owner is None:
+        _update(name, folder, None)
+    else:
+        _update(name, folder, lambda digits: [digit for digit in digits if digit.owner != owner])
+
+
+def export_digits(folder: Path | None = None, *, name: str = DEFAULT) -> bytes:
+    """Return a set as a zip file of pictures in MNIST's form, without the digits' owners.
+
+    A picture is named after the set, its label and its writer, such as `anna/7/7-anna-0001.png`.
+    `core.library.digit_pictures` reads the file.
+
+    Raises:
+        RunError: the set is damaged, or has no digits.
+    """
+    from PIL import Image as pillow
+
+    digits = read_set(name, folder)
+    if not digits:
+        raise RunError(f"there are no own digits {name!r} to export.")
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:  # PNG files are compressed
+        for number, digit in enumerate(digits, 1):
+            picture = io.BytesIO()
+            pillow.frombytes("L", (28, 28), digit.pixels).save(picture, "PNG")
+            writer = _UNSAFE.sub("_", digit.writer or "").strip()
+            parts = [str(digit.label), *([writer] if writer else []), f"{number:04}"]
+            entry = zipfile.ZipInfo(f"{name}/{digit.label}/{'-'.join(parts)}.png")
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, picture.getvalue())
+    return buffer.getvalue()
+
+
+def import_digits(
+    data: bytes, folder: Path | None = None, *, owner: str | None = None, name: str = DEFAULT
+) -> tuple[int, int]:
+    """Add the digits of a JSON file in the form of a set's own file.
+
+    Earlier versions exported sets in this form; copies of a set's file have it too.
+
+    Args:
+        data: the file.
+        folder: the checkpoints folder; None: `checkpoints_folder()`.
+        owner: who owns the new digits, whatever the file says; None: nobody is signed in.
+        name: of the set, which is created if there is none.
+
+    Returns:
+        The number of digits in the file, and how many of them are new.
+
+    Raises:
+        RunError: it is not such a file; nothing is imported then.
+        LimitError: there would be more than MAX_DIGITS digits.
+    """
+    offered = parse_export(data, owner)
+    return len(offered), add_digits(offered, folder, name=name)
+
+
+def parse_export(data: bytes, owner: str | None = None) -> list[SavedDigit]:
+    """Return the digits of a JSON file, as for `import_digits`.
+
+    Raises:
+        RunError: it is not such a file.
+        LimitError: it is too large.
+    """
+    if len(data) > MAX_BYTES:
+        raise LimitError(
+            f"the file has {len(data) / 1e6:.1f} MB; {MAX_DIGITS:,} digits take less than "
+            f"{MAX_BYTES / 1e6:.0f} MB."
+        )
+    check_owner(owner)
+    parsed = parse_digits(files.parse_json(data, "the file"), "the file")
+    return [replace(digit, owner=owner) for digit in parsed]
+
+
+def _update(
+    name: str,
+    folder: Path | None,
+    change: Callable[[list[SavedDigit]], list[SavedDigit]] | None,
+) -> None:
+    """Rewrite a set's file, under the lock, so that tabs don't lose each other's digits.
+
+    Args:
+        name: of the set.
+        folder: the checkpoints folder; None: `checkpoints_folder()`.
+        change: returns the new list from the current one; None: the set is deleted.
     """
     folder = folder or folders.checkpoints_folder()
+    path = set_path(name, folder)
     with files.lock_folder(folder):
-        digits = change(list_digits(folder)) if change else []
-        path = _path(folder)
+        digits = change(read_set(name, folder)) if change else []
+        if change and not path.exists() and len(list_names(folder)) >= MAX_SETS:
+            raise LimitError(f"there are already {MAX_SETS} sets of digits; delete some.")
         try:
             if path.parent.is_symlink() or path.is_symlink():
-                raise RunError(f"{FOLDER}/{NAME} is a symbolic link; it is not written to.")
+                raise RunError(f"{FOLDER}/{path.name} is a symbolic link; it is not written to.")
             path.parent.mkdir(exist_ok=True)
         except OSError as error:
             raise RunError(f"{FOLDER} cannot be written to: {error.strerror}.") from None
         files.remove_partial_files(path.parent)
-        files.write_json(path, _to_json(digits))
+        if digits:
+            files.write_json(path, to_json(digits))
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                files.remove_file(path)
 
 
 def _merge(digits: Sequence[SavedDigit], more: Sequence[SavedDigit]) -> list[SavedDigit]:
@@ -227,51 +296,3 @@ def _merge(digits: Sequence[SavedDigit], more: Sequence[SavedDigit]) -> list[Sav
             f"there are already {len(digits):,} digits, of at most {MAX_DIGITS:,}; delete some."
         )
     return sorted(unique, key=lambda digit: (digit.saved, digit.key))
-
-
-def _to_json(digits: Sequence[SavedDigit]) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "digits": [
-            {
-                "label": digit.label,
-                "kept": digit.saved.isoformat(timespec="milliseconds"),
-                "pixels": base64.b64encode(digit.pixels).decode(),
-            }
-            | ({"owner": digit.owner} if digit.owner is not None else {})
-            | ({"writer": digit.writer} if digit.writer is not None else {})
-            for digit in digits
-        ],
-    }
-
-
-def _parse_digits(values: Any, name: str) -> list[SavedDigit]:
-    if not isinstance(values, Mapping) or not isinstance(values.get("digits"), list):
-        raise RunError(f"{name} is not a file of digits of this app.")
-    if values.get("format") != FORMAT:
-        raise RunError(
-            f"{name} was written in format {str(values.get('format'))[:20]} by another version "
-            f"of the app; this one reads format {FORMAT}."
-        )
-    if len(values["digits"]) > MAX_DIGITS:
-        raise LimitError(
-            f"{name} holds {len(values['digits']):,} digits, of at most {MAX_DIGITS:,}."
-        )
-    return [_parse_digit(value, number, name) for number, value in enumerate(values["digits"], 1)]
-
-
-def _parse_digit(value: Any, number: int, name: str) -> SavedDigit:
-    try:
-        label, pixels = value["label"], base64.b64decode(value["pixels"], validate=True)
-        if (
-            type(label) is not int
-            or not 0 <= label <= 9
-            or len(pixels) != _PIXELS
-            or not any(pixels)
-        ):
-            raise ValueError
-        owner = check_owner(value.get("owner"))
-        writer = _check_writer(value.get("writer"))
-        return SavedDigit(label, status.parse_time(value.get("kept")), pixels, owner, writer)
-    except (AttributeError, KeyError, TypeError, ValueError, RunError, binascii.Error):
-        raise RunError(f"{name} is damaged: its digit {number} is not valid.") from None

@@ -15,11 +15,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from core.config import RunConfig
+from core.config import NO_DIGITS, RunConfig
 from core.errors import LimitError, RunError
 from core.limits import Limits
 from core.regular_files import read_regular_file
-from core.runs import epoch_weights, events, files, safe_zip, status, weights
+from core.runs import digit_file, epoch_weights, events, files, safe_zip, status, weights
 from core.runs.disk_limits import check_limits
 from core.runs.folders import checkpoints_folder, new_folder
 from core.runs.run import FORMAT, Run, read_run, read_run_json
@@ -29,7 +29,7 @@ from core.runs.store import open_run
 from core.schema import shown
 from core.training.plan import plan
 
-TEXTS = ("run.json", "status.json", "epochs.json", events.NAME)
+TEXTS = ("run.json", "status.json", "epochs.json", events.NAME, digit_file.RUN_FILE)
 TENSORS = tuple(f"{which}{weights.SUFFIX}" for which in WHICH_WEIGHTS)
 OLD_TENSORS = tuple(f"{which}{weights.OLD_SUFFIX}" for which in WHICH_WEIGHTS)
 MAX_ENTRIES = 1_000
@@ -40,12 +40,13 @@ MAX_TEXT_BYTES = {
     "status.json": 20_000,
     "epochs.json": 3_000_000,
     events.NAME: 8_000_000,
+    digit_file.RUN_FILE: digit_file.MAX_BYTES,
 }
 _FINAL_STATES = ("finished", "stopped", "diverged", "failed")
 
 
 def export_run(run: Run) -> bytes:
-    """Return a run as a zip file: config, epoch table, events and weights, without its owner.
+    """Return a run as a zip file: config, epoch table, events, weights and own digits, no owner.
 
     Raises:
         RunError: its files cannot be read.
@@ -121,6 +122,9 @@ def import_run(
     history = events.parse(contents.get(events.NAME, b""))[:MAX_EVENTS]
     tensors = [*TENSORS, *_list_epoch_files(contents, len(rows))] if rows else []
     _check_weights(run["config"], tensors, contents)
+    own = None
+    if run["config"].digits != NO_DIGITS:
+        own = digit_file.parse_run_digits(_parse(contents, digit_file.RUN_FILE))
     with files.lock_folder(folder):
         check_limits(folder, limits)
         name = name or find_free_name(own_name, folder)
@@ -130,6 +134,8 @@ def import_run(
             files.write_json(place / "epochs.json", [row.to_dict() for row in rows])
             lines = b"".join(json.dumps(event).encode() + b"\n" for event in history)
             files.write_bytes(place / events.NAME, lines)
+            if own is not None:
+                digit_file.write_run_digits(place, own)
             final = state if state in _FINAL_STATES and rows else "stopped"
             status.write(place, final, "imported from a file")
             for file in tensors:

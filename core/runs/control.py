@@ -15,6 +15,7 @@ from core.errors import RunError
 from core.limits import Limits
 from core.runs import files, run_queue, status, weights
 from core.runs.creation import create_run
+from core.runs.digit_file import RunDigits, own_digits_of
 from core.runs.folders import checkpoints_folder
 from core.runs.run import Run
 from core.runs.run_schema import EPOCH_WEIGHTS
@@ -132,6 +133,7 @@ def fork(
     owner: str | None = None,
     title: str | None = None,
     tags: tuple[str, ...] = (),
+    digits: RunDigits | None = None,
     number_if_taken: bool = False,
     limits: Limits | None = None,
 ) -> Run:
@@ -144,6 +146,8 @@ def fork(
         which: "last" or "best" weights of the parent, or the number of an epoch: those after it.
         folder: the checkpoints folder; None: `checkpoints_folder()`.
         owner, title, tags, number_if_taken: as `create_run`.
+        digits: own digits to learn from; None: those of the parent where the config keeps its set,
+            else those of the set.
         limits: limits of this machine; None: from the environment.
 
     Raises:
@@ -155,6 +159,8 @@ def fork(
     parent = open_run(name, folder)
     config = parent.config.changed(**(changes or {}))
     start = parent.weights_path(which)
+    if digits is None and config.digits == parent.config.digits:
+        digits = own_digits_of(config, parent.folder)
     if isinstance(which, int):
         origin = {"name": name, "which": EPOCH_WEIGHTS, "epoch": which}
     else:
@@ -172,6 +178,7 @@ def fork(
         recipe=parent.recipe,
         parent=origin,
         start=start.read_bytes(),
+        digits=digits,
         owner=owner,
         title=title,
         tags=tags,

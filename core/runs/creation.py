@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core.config import RunConfig
+from core.config import NO_DIGITS, RunConfig
 from core.limits import Limits
-from core.runs import events, files, status, weights
+from core.runs import digit_file, events, files, status, weights
+from core.runs.digit_file import RunDigits
 from core.runs.disk_limits import check_limits
 from core.runs.folders import checkpoints_folder, new_folder
 from core.runs.loading import find_teacher
@@ -31,6 +32,7 @@ def create_run(
     recipe: str | None = None,
     parent: Mapping[str, Any] | None = None,
     start: bytes | None = None,
+    digits: RunDigits | None = None,
     notes: str = "",
     tags: tuple[str, ...] = (),
     group: str | None = None,
@@ -49,6 +51,7 @@ def create_run(
         recipe: name of the recipe that the config came from.
         parent: of a forked run: `name`, `which` weights and `epoch` of the run it starts from.
         start: contents of a weights file to start from instead of random weights.
+        digits: own digits to learn from; None: those of the set that the config names.
         notes, tags: the user's own text.
         group: name shared by runs that differ only in their seed.
         owner: the signed-in person who makes it; None: nobody is signed in.
@@ -61,8 +64,8 @@ def create_run(
         limits: limits of this machine; None: from the environment.
 
     Raises:
-        RunError: the name, owner or title is invalid, the name is taken, or a teacher cannot be
-            used.
+        RunError: the name, owner or title is invalid, the name is taken, or a teacher or a set of
+            digits cannot be used.
         LimitError: the run is larger than the limits allow, or there is no room for another run.
         UserError: the config cannot be trained.
     """
@@ -78,6 +81,10 @@ def create_run(
         weights.check_bytes(start, expected, START)
     for teacher in config.teachers:
         find_teacher(teacher, folder)
+    if config.digits == NO_DIGITS:
+        digits = None
+    elif digits is None:
+        digits = digit_file.copy_set(config, folder)
     values = {
         "format": FORMAT,
         "created": status.current_time(),
@@ -105,4 +112,6 @@ def create_run(
             status.write(place, "stopped", "not started yet")
             if start is not None:
                 files.write_bytes(place / START, start)
+            if digits is not None:
+                digit_file.write_run_digits(place, digits)
     return open_run(name, folder)

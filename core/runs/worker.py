@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from core.errors import UserError
 from core.runs import files, jobs, loading, processes, run_queue, status, store, weights
+from core.runs.digit_file import load_own
 from core.runs.group_runtime import hold_group, resolve_group_runtime
 from core.runs.recorder import Recorder, get_position
 from core.runs.run import STATE
@@ -137,6 +138,7 @@ class Worker:
         data = self.data or dataset.load(progress=self.report_loading)
         state = self.recorder.load_state()
         teacher = loading.load_teacher(run.config, self.folder.parent)
+        own = load_own(run.config, self.folder)
         with hold_group(run):
             training = Training(
                 run.config,
@@ -145,6 +147,7 @@ class Worker:
                 resolve_group_runtime(run, data, teacher),
                 self.recorder.load_start_weights(weights.expected_tensors(plan(run.config).rows)),
                 teacher,
+                own,
             )
             self.recorder.restore(training, state)
         status.write(self.folder, "running", training.notice, self.process)

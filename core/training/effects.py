@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 
-from core.config import RunConfig
+from core.config import NO_DIGITS, RunConfig
 from core.data.presets import transforms_of
 from core.errors import UserError
 from core.models.architectures import rows_of
@@ -66,7 +66,9 @@ def unused_fields(config: RunConfig) -> dict[str, Cause]:
     elif config.teacher_share == 1:
         unused["label_smoothing"] = Cause("teacher_share")
 
-    if config.holdout == 0:
+    if config.digits == NO_DIGITS:
+        unused["digits_share"] = unused["digits_test_share"] = Cause("digits")
+    if config.holdout == 0 and (config.digits == NO_DIGITS or not config.digits_test_share):
         unused["holdout_seed"] = Cause("holdout")
     if config.layers:
         unused["architecture"] = Cause("layers")

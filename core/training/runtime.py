@@ -139,6 +139,7 @@ def resolve_runtime(run_plan: Plan, data: Mnist, teacher: nn.Module | None = Non
             else precision
         )
     train_images = len(data.train.labels) - config.holdout
+    train_images += config.count_own_images(train_images)
     on_cpu = run_plan.transforms and not augments_on(device, run_plan.transforms)
     return Runtime(
         device=device.type,

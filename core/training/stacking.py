@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from core.config import RunConfig
+from core.config import NO_DIGITS, RunConfig
 from core.models.architectures import rows_of
 from core.models.shapes import trace
 
@@ -38,10 +38,10 @@ def stacking_key(config: RunConfig) -> str:
 def can_stack(config: RunConfig) -> bool:
     """Return whether a run can be one of a stack, and gains by it.
 
-    A stack computes in float32. Its kernels are made for few channels; side by side, wide
-    convolutions are no faster than one after the other.
+    A stack computes in float32, on the images of MNIST alone. Its kernels are made for few
+    channels; side by side, wide convolutions are no faster than one after the other.
     """
-    if config.precision == "bf16":
+    if config.precision == "bf16" or config.digits != NO_DIGITS:
         return False
     return all(
         max(layer.input_shape[0], layer.row["channels"]) <= MAX_CHANNELS

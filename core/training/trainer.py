@@ -18,6 +18,7 @@ from core.config import RunConfig
 from core.data.batches import Batches
 from core.data.dataset import Mnist, hold_out
 from core.data.labelled_images import LabelledImages
+from core.data.own_digits import add_own
 from core.errors import RunError, UserError
 from core.models.network import build, load_weights
 from core.runtime import Runtime
@@ -60,10 +61,11 @@ class Training:
         runtime: of the run's start, adapted if its device is missing; None: resolved here.
         weights: state_dict of the same network to start from; None: random weights.
         teacher: the network or ensemble that the config names; set to evaluation mode.
+        own: all own digits of the run; None: it has none.
 
     Raises:
-        UserError: the config is not a valid run, the device or the teacher is missing, or the state
-            belongs to another network.
+        UserError: the config is not a valid run, the device, teacher or digits are missing, or the
+            state belongs to another network.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Training:
         runtime: Runtime | None = None,
         weights: Mapping[str, Tensor] | None = None,
         teacher: nn.Module | None = None,
+        own: LabelledImages[Tensor] | None = None,
     ):
         run_plan = plan(config)
         _check_teacher(config, teacher)
@@ -86,15 +89,10 @@ class Training:
         training, held_out = hold_out(config, data.train)
         validation = held_out if config.holdout else data.test
         self.validation = validation.to(self.device) if self.device.type == "cuda" else validation
-        # The teacher sees whole chunks ahead of training, which takes less time than a forward pass
-        # in every step: on the CPU in the process that augments, on a GPU in larger batches.
+        # The teacher sees chunks ahead of training, faster than a forward pass in every step.
+        training, workers = add_own(config, training, own), self.runtime.workers
         self.batches = Batches.for_run(
-            config,
-            training,
-            run_plan.transforms,
-            self.runtime.workers,
-            self.teacher,
-            self.device,
+            config, training, run_plan.transforms, workers, self.teacher, self.device
         )
         self.steps = self.batches.steps_per_epoch
 

@@ -12,7 +12,7 @@ import streamlit as st
 from core.errors import UserError
 from core.experiments.statistics import wilson_interval
 from core.library import digits as library
-from core.library.digits import SavedDigit
+from core.runs.digit_file import SavedDigit, to_arrays
 from core.runs.run import Run
 from core.wording import plural
 from pages.ui import access, checkpoints
@@ -166,7 +166,7 @@ def _show_digits(digits: Sequence[SavedDigit]) -> None:
         ),
         None,
     )
-    images, labels = library.to_arrays(latest)
+    images, labels = to_arrays(latest)
     draw_gallery(
         images,
         "Your digits",
@@ -319,5 +319,5 @@ def _draw_accuracy(runs: Sequence[Run], digits: Sequence[SavedDigit]) -> None:
 def _count_correct(
     name: str, weights_time: int, key: str, _run: Run, _digits: Sequence[SavedDigit]
 ) -> int:
-    images, labels = library.to_arrays(_digits)
+    images, labels = to_arrays(_digits)
     return int((predict_images(_run, images).argmax(axis=1) == labels).sum())

@@ -18,6 +18,7 @@ from core.drawing.strokes import strokes_to_ink
 from core.errors import UserError
 from core.insight.mistakes import worst_errors
 from core.insight.training_batch import batch_at
+from core.runs.digit_file import load_own
 from core.runs.run import Run
 from core.runs.store import open_run
 from core.training import schedules
@@ -124,7 +125,8 @@ def _batch(
     _run: Run,
     _sets: dict[str, LabelledImages],
 ) -> tuple[np.ndarray, np.ndarray]:
-    batch = batch_at(_run.config, _sets[SETS[0]], epoch, step)
+    own = load_own(_run.config, _run.folder)
+    batch = batch_at(_run.config, _sets[SETS[0]], epoch, step, own)
     return batch.images, batch.labels
 
 
