@@ -70,6 +70,7 @@ MAY_BE_HEAVY = {
     "core.data.device_augmenter",
     "core.data.batches",
     "core.data.workers",
+    "core.data.own_digits",
     "core.data.affine",
     "core.runs.worker",
     "core.runs.group_worker",

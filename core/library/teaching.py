@@ -36,11 +36,12 @@ SETTINGS: Mapping[str, Any] = MappingProxyType(
         "augmentation": "stretch",
         "transforms": (),
         "augment_fraction": 1.0,
-        "optimizer": "muon",
+        "optimizer": "adamw",
         "momentum": 0.9,
+        "weight_decay": 0.0,
         "schedule": "triangle",
         "lr": 0.0,
-        "max_lr": 0.02,
+        "max_lr": 0.002,
         "warmup": 0.2,
         "batch_size": 64,
         "epochs": 5,
@@ -152,6 +153,7 @@ def compare(run: Run, test: LabelledImages | None) -> Comparison:
         RunError: the run has no own digits, has no weights yet, or has not kept its first ones.
     """
     kept = load_test_digits(run)
+    run.weights_path()  # raises where there are none yet
     if 0 not in run.list_kept_epochs():
         raise RunError(f"{run.name} has not kept the weights that it started from.")
     own = mnist = guesses = None

@@ -11,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.config import FIELDS, RunConfig
+from core.config import FIELDS, NO_DIGITS, RunConfig
 from core.data import transform_text
 from core.data.presets import PRESETS
 from core.errors import ConfigError, UserError
@@ -20,6 +20,7 @@ from core.models import row_text
 from core.models.architectures import ARCHITECTURES
 from core.models.shapes import trace
 from core.recipes import RECIPES
+from core.runs.digit_file import list_names
 from core.training.effects import rate_fields, unused_fields
 from core.training.schedules import SCHEDULES
 from pages.ui.checkpoints import teacher_names
@@ -55,6 +56,9 @@ LABELS = {
     "warmup": "Warm-up",
     "threads": "CPU threads",
     "seed": "Random seed",
+    "digits": "Own digits",
+    "digits_share": "Share of own digits",
+    "digits_test_share": "Own digits for testing",
 }
 
 # Values of the sliders with a logarithmic scale.
@@ -71,7 +75,11 @@ SLIDER_VALUES: dict[str, tuple[float, ...]] = {
 }
 SLIDER_VALUES["max_lr"] = SLIDER_VALUES["lr"]
 
-NO_TEACHER = "none"
+# Fields that name something stored: the value that stands for nothing, and the names there are.
+_STORED: dict[str, tuple[str, Callable[[], list[str]]]] = {
+    "teacher": ("none", teacher_names),
+    "digits": (NO_DIGITS, list_names),
+}
 MAIN_FIELDS = ("architecture", "augmentation", "schedule", "lr", "max_lr", "batch_size", "epochs")
 
 # Rows of a network or transforms that the user wrote on Model or Data replace the choice in a
@@ -127,9 +135,7 @@ def draw_config_controls(
     with st.container() if only else st.expander("More", key="train_more"):
         for name in more:
             if _has_control(name, base, values, parent):
-                values[name] = (
-                    _draw_teacher_control(base) if name == "teacher" else _draw_field(name, base)
-                )
+                values[name] = _draw_field(name, base)
     return base.changed(**values)
 
 
@@ -274,14 +280,17 @@ def _drop_rows(key: str) -> None:
     st.session_state[key] = []
 
 
-def _draw_teacher_control(base: RunConfig) -> str:
-    options = list(dict.fromkeys([NO_TEACHER, base.teacher, *teacher_names()]))
+def _draw_stored_choice(name: str, base: RunConfig) -> str:
+    """Draw the control of a field that names something stored: a teacher or a set of digits."""
+    none, names = _STORED[name]
+    default = getattr(base, name)
+    options = list(dict.fromkeys([none, default, *names()]))
     return st.selectbox(
-        field_label("teacher"),
+        field_label(name),
         options,
-        options.index(base.teacher),
-        key="teacher",
-        help=explain("teacher"),
+        options.index(default),
+        key=name,
+        help=explain(name),
         **KEPT,
     )
 
@@ -319,6 +328,8 @@ def _held(name: str, most: float) -> list[float]:
 
 
 def _draw_field(name: str, base: RunConfig) -> Any:
+    if name in _STORED:
+        return _draw_stored_choice(name, base)
     spec, default = FIELDS[name], getattr(base, name)
     common: dict[str, Any] = {"key": name, "help": explain(name), **KEPT}
     label = field_label(name)

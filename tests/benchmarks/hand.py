@@ -50,7 +50,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "rate * 2": {"max_lr": teaching.SETTINGS["max_lr"] * 2},
     "augmentation final": {"augmentation": "final"},
     "augmentation none": {"augmentation": "none"},
-    "AdamW": {"optimizer": "adamw", "max_lr": 0.002},
+    "Muon": {"optimizer": "muon", "max_lr": 0.02},
 }
 
 

@@ -15,10 +15,12 @@ from core.data import dataset
 from core.drawing.preparation import to_mnist
 from core.drawing.strokes import strokes_to_ink
 from core.library import digits as own_digits
+from core.runs import epoch_weights, files, status, store
+from core.runs.digit_file import FOLDER, read_run_digits
 from pages.ui.draw.views import VIEWS
 from tests.made import made_run
 from tests.opening import ROOT, well
-from tests.pages.reading import component, components, page_text, press_label
+from tests.pages.reading import component, components, page_text, press, press_label
 from tests.strokes import DIGITS
 
 SHIPPED = ROOT / "checkpoints" / "taught"
@@ -232,29 +234,81 @@ def test_own_digits_are_saved_counted_and_deleted(folder):
     assert own_digits.list_digits() == []
 
 
-def test_own_digits_go_out_and_come_in_as_a_file(folder):
+def test_pictures_are_previewed_discarded_and_added_to_a_set(folder):
     made_run(folder, "final")
     for label in (3, 8):
-        own_digits.save_digit(to_mnist(strokes_to_ink(DIGITS[label])), label)
+        own_digits.save_digit(to_mnist(strokes_to_ink(DIGITS[label])), label, writer="Bo")
     data = own_digits.export_digits()
     own_digits.clear()
-    app = opened(3, view="Own digits")
-    app.file_uploader(key="draw_own_file").set_value(("digits.json", data, "application/json"))
-    well(app.run())
-    assert "New digits: 2 of 2" in page_text(app)
-    assert len(own_digits.list_digits()) == 2
-    app.file_uploader(key="draw_own_file").set_value(
-        ("digits.json", b"\x80\x04.", "application/json")
+    picture = io.BytesIO()
+    Image.fromarray(255 - strokes_to_ink(DIGITS[7])).save(picture, "PNG")
+    app = opened(3, view="Own digits", session={"draw_own_set": "anna"})
+    app.file_uploader(key="draw_own_file_0").set_value(
+        [
+            ("bo.zip", data, "application/zip"),
+            ("7-anna.png", picture.getvalue(), "image/png"),
+            ("x.png", picture.getvalue(), "image/png"),
+        ]
     )
     well(app.run())
-    assert "JSON" in page_text(app)
-    assert len(own_digits.list_digits()) == 2
+    assert "3 digits in MNIST's form" in page_text(app)
+    assert "x.png: its name gives no label" in page_text(app)
+    assert own_digits.list_sets() == [], "nothing is added yet"
+    preview = app.session_state["draw_own_preview"]
+    preview.discarded.append((0, preview.digits.pop(0)))
+    well(app.run())
+    press_label(app, "Undo, 1 discarded")
+    preview.discarded.append((0, preview.digits.pop(0)))
+    well(app.run())
+    press_label(app, "Add 2 digits to anna")
+    assert "New digits: 2 of 2" in page_text(app)
+    digits = own_digits.list_digits(name="anna")
+    assert sorted((digit.label, digit.writer) for digit in digits) == [(7, "anna"), (8, "Bo")]
+    app.file_uploader(key="draw_own_file_1").set_value(
+        [("a.zip", b"PK\x03\x04", "application/zip")]
+    )
+    well(app.run())
+    assert "not a zip file" in page_text(app)
+    assert len(own_digits.list_digits(name="anna")) == 2
+
+
+def test_a_network_is_taught_a_set_and_compared(folder, idle):
+    shipped(folder)
+    for label, strokes in DIGITS.items():
+        own_digits.save_digit(to_mnist(strokes_to_ink(strokes)), label)
+    app = opened(3, view="Own digits")
+    app.slider(key="draw_teach_share").set_value(30)
+    app.text_input(key="draw_teach_name").set_value("mine")
+    well(app.run())
+    assert "7 of these 10 digits together" in page_text(app)
+    press(app, "draw_teach")
+    run = store.open_run("mine")
+    assert [place.name for place in idle] == ["mine"]
+    assert (run.parent["name"], run.config.digits) == ("final", "own")
+    assert run.config.digits_test_share == 0.3
+    assert read_run_digits(run.folder).drawing.label == 3, "the drawing is one of the digits"
+    weights = (folder / "final" / "last.safetensors").read_bytes()
+    for epoch in (0, 5):  # as if it had been trained, without any change
+        epoch_weights.write(run.folder, epoch, weights)
+    for which in ("last", "best"):
+        files.write_bytes(run.folder / f"{which}.safetensors", weights)
+    rows = files.read_json(folder / "final" / "epochs.json")
+    files.write_json(run.folder / "epochs.json", rows[:5])
+    status.write(run.folder, "finished")
+    app = opened(3, view="Own digits")
+    text = page_text(app)
+    assert "| 3 own test digits | " in text
+    assert "| 200 test images of MNIST |" in text
+    assert "Your drawing, labelled 3: 3 (" in text
+    press_label(app, "Delete them")
+    assert "This set has no digits any more" in page_text(app)
+    assert "| 3 own test digits | " in page_text(app), "the run has its own copy"
 
 
 def test_a_damaged_file_of_own_digits_is_named_and_cleared(folder):
     made_run(folder, "final")
     own_digits.save_digit(to_mnist(strokes_to_ink(DIGITS[3])), 3)
-    (folder / own_digits.FOLDER / own_digits.NAME).write_bytes(b"{")
+    (folder / FOLDER / own_digits.NAME).write_bytes(b"{")
     app = opened(3, view="Own digits")
     assert "own.json" in page_text(app)
     press_label(app, "Clear")

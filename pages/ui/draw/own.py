@@ -1,4 +1,4 @@
-"""The user's own labelled digits: saving them, and the accuracy of networks on them."""
+"""The user's own labelled digits in sets: saving, showing and deleting them."""
 
 from __future__ import annotations
 
@@ -6,41 +6,41 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
 from core.errors import UserError
-from core.experiments.statistics import wilson_interval
 from core.library import digits as library
-from core.runs.digit_file import SavedDigit, to_arrays
+from core.runs.digit_file import SavedDigit, check_set_name, to_arrays
 from core.runs.run import Run
 from core.wording import plural
-from pages.ui import access, checkpoints
-from pages.ui.components.chart import draw_chart
+from pages.ui import access
 from pages.ui.components.gallery import draw_gallery
-from pages.ui.draw.networks import Runs, predict_images, select_networks
+from pages.ui.draw.networks import Runs, select_networks
+from pages.ui.draw.own_accuracy import draw_accuracy
+from pages.ui.draw.own_import import draw_upload, show_preview
+from pages.ui.draw.own_teaching import show_teaching
 from pages.ui.draw.subject import Subject
 from pages.ui.frame import heading
 from pages.ui.words import escape_markdown
 
 MAX_SHOWN = 60  # digits, the latest
-FEW = 100  # digits, below which the intervals are wide
-MAX_MEGABYTES = 4
-# Session keys: the selected digit, the last imported file, and the result of the import.
-_SELECTED, _IMPORTED, _RESULT = "draw_own_selected", "draw_own_imported", "draw_own_result"
-_GALLERY, _FILE, _WRITER = "draw_own_digits", "draw_own_file", "draw_own_writer"
+# Session keys: the selected digit, the gallery, the control of the writer, and that of the set.
+_SELECTED, _GALLERY = "draw_own_selected", "draw_own_digits"
+_WRITER, _SET = "draw_own_writer", "draw_own_set"
 EVERYBODY, NOBODY = "Everybody's", "Without a name"
 
 
 def show_own_digits(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
-    """Show buttons that save the digit, the saved digits, and the accuracy of networks on them."""
+    """Show buttons that save the digit, the saved digits, and what networks make of them."""
     st.caption(
-        "Collect a test set in your own handwriting: draw a digit and press its label. The digits "
-        "are stored beside the runs, for everybody who uses this app, until they are deleted."
+        "Collect your own handwriting in a set: draw a digit and press its label, or add pictures. "
+        "The digits are stored beside the runs, for everybody who uses this app, until they are "
+        "deleted."
     )
-    _show_label_buttons(image, subject)
+    name = _select_set()
+    _show_label_buttons(image, subject, name)
     try:
-        digits = library.list_digits()
+        digits = library.list_digits(name=name)
     except UserError as error:
         st.error(
             f"{escape_markdown(str(error))} Clear the file to start again.",
@@ -50,29 +50,53 @@ def show_own_digits(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -
         st.button(
             "Clear",
             on_click=_run_action,
-            args=(_clear_all,),
+            args=(_clear_all, name),
             disabled=bool(refusal),
             help=refusal or None,
         )
         return
+    show_preview(name)
     left, right = st.columns([6, 5], gap="large")
     with left:
         heading("Saved", plural(len(digits), "digit"))
         shown = _select_writer(digits)
-        _show_digits(shown)
-        _show_files(digits)
+        _show_digits(shown, name)
+        _show_files(digits, name)
     with right:
         chart = st.container()
         networks = select_networks(runs, run)
     with chart:
         if shown:
-            _draw_accuracy(networks, shown)
+            draw_accuracy(networks, shown)
         else:
             st.markdown("## Accuracy")
             st.markdown(":gray[Save some digits to see each network's accuracy on them.]")
+    show_teaching(run, digits, name, image if subject.own else None)
 
 
-def _show_label_buttons(image: np.ndarray, subject: Subject) -> None:
+def _select_set() -> str:
+    """Show the control that selects a set, or names a new one; return its name."""
+    session = st.session_state
+    held = session.get(_SET, library.DEFAULT)
+    options = sorted({library.DEFAULT, *library.list_names(), *([held] if held else [])})
+    name = st.selectbox(
+        "Set",
+        options,
+        options.index(library.DEFAULT),
+        key=_SET,
+        width=240,
+        accept_new_options=True,
+        persist_state="session",
+        help="A person's handwriting, or a kind of digit. Type a name to begin another set.",
+    )
+    try:
+        return check_set_name(name or library.DEFAULT)
+    except UserError as error:
+        st.error(escape_markdown(str(error)), icon=":material/error:")
+        return library.DEFAULT
+
+
+def _show_label_buttons(image: np.ndarray, subject: Subject, name: str) -> None:
     if not subject.own:
         st.markdown(
             f":gray[This is {subject.title}; your own digits come from the pad or a picture.]"
@@ -99,7 +123,7 @@ def _show_label_buttons(image: np.ndarray, subject: Subject) -> None:
                 key=f"draw_own_label_{digit}",
                 disabled=bool(refusal) or not image.any(),
                 on_click=_run_action,
-                args=(_save, image, digit),
+                args=(_save, image, digit, name),
                 help=refusal or f"Save the digit as {digit}.",
             )
 
@@ -112,11 +136,11 @@ def _run_action(action: Callable[..., object], *arguments: Any) -> None:
         st.toast(escape_markdown(str(error)), icon=":material/error:")
 
 
-def _save(image: np.ndarray, label: int) -> None:
+def _save(image: np.ndarray, label: int, set_name: str) -> None:
     access.check_create()
     # As it is now: the button may be pressed together with the end of typing.
-    name = " ".join(st.session_state.get(_WRITER, "").split()) or None
-    library.save_digit(image, label, owner=access.owner_name(), writer=name)
+    writer = " ".join(st.session_state.get(_WRITER, "").split()) or None
+    library.save_digit(image, label, owner=access.owner_name(), writer=writer, name=set_name)
 
 
 def _select_writer(digits: Sequence[SavedDigit]) -> list[SavedDigit]:
@@ -137,23 +161,24 @@ def _select_writer(digits: Sequence[SavedDigit]) -> list[SavedDigit]:
     return [digit for digit in digits if (digit.writer or NOBODY) == selected]
 
 
-def _delete(key: str) -> None:
-    access.check_change(*(digit.owner for digit in library.list_digits() if digit.key == key))
-    library.delete(key)
+def _delete(key: str, name: str) -> None:
+    digits = library.list_digits(name=name)
+    access.check_change(*(digit.owner for digit in digits if digit.key == key))
+    library.delete(key, name=name)
 
 
-def _clear_all() -> None:
+def _clear_all(name: str) -> None:
     access.check_manage()
-    library.clear()
+    library.clear(name=name)
 
 
-def _clear_own() -> None:
+def _clear_own(name: str) -> None:
     """Delete the digits of whoever is signed in; without sign-in, all digits."""
     access.check_create()
-    library.clear(owner=access.owner_name())
+    library.clear(owner=access.owner_name(), name=name)
 
 
-def _show_digits(digits: Sequence[SavedDigit]) -> None:
+def _show_digits(digits: Sequence[SavedDigit], name: str) -> None:
     if not digits:
         st.markdown(":gray[None yet. Draw a digit and press its label.]")
         return
@@ -190,7 +215,7 @@ def _show_digits(digits: Sequence[SavedDigit]) -> None:
         disabled=chosen is None or bool(refusal),
         help=refusal or None,
         on_click=_run_action,
-        args=(_delete, chosen.key if chosen else ""),
+        args=(_delete, chosen.key if chosen else "", name),
     )
 
 
@@ -205,38 +230,23 @@ def _select(digits: Sequence[SavedDigit]) -> None:
     st.session_state[_SELECTED] = digits[position].key if position < len(digits) else None
 
 
-def _show_files(digits: Sequence[SavedDigit]) -> None:
+def _show_files(digits: Sequence[SavedDigit], name: str) -> None:
     with st.container(horizontal=True, gap="small"):
         if digits:
             st.download_button(
                 "Save as a file",
-                library.export_digits,
-                "my-digits.json",
-                "application/json",
+                lambda: library.export_digits(name=name),
+                f"{name}-digits.zip",
+                "application/zip",
                 on_click="ignore",
                 type="tertiary",
                 icon=":material/download:",
             )
-        refusal = access.why_not_create()
-        with st.popover(
-            "Add from a file",
-            type="tertiary",
-            icon=":material/upload:",
-            disabled=bool(refusal),
-            help=refusal or None,
-        ):
-            file = st.file_uploader(
-                "A file saved on this page", "json", key=_FILE, max_upload_size=MAX_MEGABYTES
-            )
-            if file is not None and st.session_state.get(_IMPORTED) != file.file_id:
-                st.session_state[_IMPORTED] = file.file_id
-                _import(file.getvalue())
-            if result := st.session_state.get(_RESULT):
-                st.caption(result)
-        _show_clearing(digits, refusal)
+        draw_upload()
+        _show_clearing(digits, access.why_not_create(), name)
 
 
-def _show_clearing(digits: Sequence[SavedDigit], refusal: str) -> None:
+def _show_clearing(digits: Sequence[SavedDigit], refusal: str, name: str) -> None:
     person = access.owner_name()
     own = sum(person in (None, digit.owner) for digit in digits)
     if own:
@@ -249,75 +259,4 @@ def _show_clearing(digits: Sequence[SavedDigit], refusal: str) -> None:
             help=refusal or None,
         ):
             st.markdown(f"Delete {which} {plural(own, 'digit')}? This cannot be undone.")
-            st.button("Delete them", type="primary", on_click=_run_action, args=(_clear_own,))
-
-
-def _import(data: bytes) -> None:
-    try:
-        access.check_create()
-        total, added = library.import_digits(data, owner=access.owner_name())
-    except UserError as error:
-        st.session_state[_RESULT] = f":red[{escape_markdown(str(error))}]"
-        return
-    st.session_state[_RESULT] = (
-        f"New digits: {added} of {total}." if total else "The file has no digits."
-    )
-    st.rerun()  # to show the new digits
-
-
-def _draw_accuracy(runs: Sequence[Run], digits: Sequence[SavedDigit]) -> None:
-    """Draw the accuracy of networks on the saved digits."""
-    from core.charts import draw as charts
-
-    key = "".join(digit.key for digit in digits)
-    rows, errors = [], []
-    for run in runs:
-        try:
-            correct = _count_correct(run.name, checkpoints.weights_time(run), key, run, digits)
-        except UserError as error:
-            errors.append(str(error))
-            continue
-        low, high = wilson_interval(correct, len(digits))
-        rows.append(
-            {
-                "run": run.name,
-                "correct": correct,
-                "total": len(digits),
-                "accuracy": 100 * correct / len(digits),
-                "low": low,
-                "high": high,
-            }
-        )
-    if rows:
-        frame = pd.DataFrame(rows)
-        lines = [
-            f"{row['run']}: {row['correct']} of {row['total']} correct, {row['accuracy']:.1f} % "
-            f"({row['low']:.1f} to {row['high']:.1f})"
-            for row in rows
-        ]
-        draw_chart(
-            charts.accuracy_interval_chart(frame),
-            "accuracy",
-            title="Accuracy",
-            subtitle="with 95 % intervals",
-            alt="; ".join(lines),
-            filename="-".join(frame["run"])[:100] + "-own-digits",
-            subject="Own digits",
-            make_table=lambda: frame,
-        )
-        st.caption("  \n".join(escape_markdown(line.replace(" %", "\u00a0%")) for line in lines))
-        if len(digits) < FEW:
-            st.caption(
-                "With few digits the intervals (Wilson) are wide. Where two intervals overlap "
-                "much, there is no clear difference between the networks."
-            )
-    for message in errors:
-        st.caption(escape_markdown(message))
-
-
-@st.cache_data(max_entries=128, show_spinner=False)
-def _count_correct(
-    name: str, weights_time: int, key: str, _run: Run, _digits: Sequence[SavedDigit]
-) -> int:
-    images, labels = to_arrays(_digits)
-    return int((predict_images(_run, images).argmax(axis=1) == labels).sum())
+            st.button("Delete them", type="primary", on_click=_run_action, args=(_clear_own, name))

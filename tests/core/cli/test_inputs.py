@@ -42,6 +42,10 @@ COMMANDS = {
     "stop": 1,
     "pause": 1,
     "sweep status": 0,
+    "digits import": 2,
+    "digits list": 0,
+    "digits export": 1,
+    "digits compare": 1,
 }
 OPTIONS = {
     "schedule": [
@@ -53,6 +57,8 @@ OPTIONS = {
     "restore": ["--name"],
     "import-run": ["--name"],
     "export-run": ["--output"],
+    "digits import": ["--writer"],
+    "digits export": ["--output"],
     "sweep status": ["--storage"],
 }
 # What the system can pass as an argument: any characters except the null character.

@@ -24,6 +24,12 @@ RUNS = [
     "pause",
     "step",
     "fork",
+    "teach",
+    "digits import",
+    "digits list",
+    "digits export",
+    "digits delete",
+    "digits compare",
     "queue",
     "rename",
     "note",
@@ -83,7 +89,7 @@ def test_every_command_has_help(command, core):
 
 
 def test_every_field_of_the_config_is_an_option(core):
-    for command in ("train", "schedule", "fork"):
+    for command in ("train", "schedule", "fork", "teach"):
         text = core(command, "--help")[1]
         for name in FIELDS:
             assert f"--{name.replace('_', '-')}" in text

@@ -12,24 +12,27 @@ from hypothesis import strategies as st
 
 from core.errors import LimitError, RunError, UserError
 from core.library import digits as own_digits
+from core.library.digit_pictures import read_files
 from core.library.digits import (
-    FOLDER,
-    MAX_BYTES,
     MAX_DIGITS,
     NAME,
+    add_digits,
     clear,
     delete,
     export_digits,
     import_digits,
     list_digits,
+    list_sets,
+    make_digit,
     save_digit,
-    to_arrays,
 )
 from core.runs import files, store
+from core.runs.digit_file import FOLDER, MAX_BYTES, to_arrays
 
 
 def image(seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).integers(1, 256, (28, 28), np.uint8)
+    """Noise within a black border, as a digit in MNIST's form has it."""
+    return np.pad(np.random.default_rng(seed).integers(1, 256, (20, 20), np.uint8), 4)
 
 
 def entry(
@@ -114,14 +117,41 @@ def test_tabs_do_not_lose_each_others_digits(tmp_path):
     assert len(list_digits(tmp_path)) == 20
 
 
-def test_exported_digits_can_be_imported(tmp_path):
-    here, there = tmp_path / "here", tmp_path / "there"
-    for seed in range(3):
-        save_digit(image(seed), seed, here)
-    save_digit(image(0), 0, there)
-    assert import_digits(export_digits(here), there) == (3, 2)
-    assert {digit.key for digit in list_digits(there)} == {digit.key for digit in list_digits(here)}
-    assert import_digits(export_digits(here), there) == (3, 0), "twice makes no difference"
+def test_an_exported_set_is_read_again_as_it_was(tmp_path):
+    for seed, writer in enumerate((None, "Anna", "Anna M., 2")):
+        save_digit(image(seed), seed, tmp_path, writer=writer, name="here")
+    reading = read_files([("here.zip", export_digits(tmp_path, name="here"))])
+    assert not reading.skipped
+    digits = [make_digit(each.image, each.label, writer=each.writer) for each in reading.digits]
+    assert add_digits(digits, tmp_path, name="there") == 3
+    assert add_digits(digits, tmp_path, name="there") == 0, "twice makes no difference"
+    here, there = (list_digits(tmp_path, name) for name in ("here", "there"))
+    assert {(each.key, each.writer) for each in here} == {(each.key, each.writer) for each in there}
+
+
+def test_sets_are_kept_apart_listed_and_limited(tmp_path, monkeypatch):
+    save_digit(image(0), 1, tmp_path, name="anna")
+    save_digit(image(1), 1, tmp_path, name="anna")
+    save_digit(image(2), 7, tmp_path)
+    (tmp_path / FOLDER / "broken.json").write_text("{")
+    sets = {each.name: each for each in list_sets(tmp_path)}
+    assert {name: each.total for name, each in sets.items()} == {"anna": 2, "own": 1, "broken": 0}
+    assert (sets["anna"].counts[1], sets["own"].counts[7]) == (2, 1)
+    assert "broken.json" in sets["broken"].error
+    delete(list_digits(tmp_path)[0].key, tmp_path)
+    assert [each.name for each in list_sets(tmp_path)] == ["anna", "broken"], "an empty set is gone"
+    monkeypatch.setattr(own_digits, "MAX_SETS", 2)
+    with pytest.raises(LimitError, match="sets"):
+        save_digit(image(0), 1, tmp_path, name="third")
+    with pytest.raises(RunError, match="no own digits"):
+        export_digits(tmp_path, name="third")
+
+
+@pytest.mark.parametrize("name", ["../own", "a/b", "", "none", "con", "x" * 80, ".hidden"])
+def test_a_name_that_could_lead_elsewhere_is_refused(tmp_path, name):
+    with pytest.raises(RunError, match="set"):
+        save_digit(image(0), 1, tmp_path, name=name)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -197,7 +227,8 @@ def test_the_largest_allowed_set_survives_export_and_import(tmp_path):
     )
     assert len(data) < MAX_BYTES
     assert import_digits(data, tmp_path) == (MAX_DIGITS, MAX_DIGITS)
-    assert import_digits(export_digits(tmp_path), tmp_path) == (MAX_DIGITS, 0)
+    assert import_digits(data, tmp_path) == (MAX_DIGITS, 0)
+    assert len(read_files([("all.zip", export_digits(tmp_path))]).digits) == MAX_DIGITS
 
 
 @pytest.mark.parametrize("harm", [b"", b"{", file(entry(label=99)), file(format=9)])
