@@ -28,6 +28,7 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 # The modules that may load heavy libraries when they are imported; a page imports them only where
 # it needs them.
 MAY_BE_HEAVY = {
+    "core.exports.html",
     "core.exports.onnx",
     "core.exports.script",
     "core.exports.template",

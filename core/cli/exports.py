@@ -38,8 +38,8 @@ def export(
         typer.Option(
             "--format",
             metavar="|".join([*exports.FORMATS, TENSORBOARD]),
-            help="ONNX, torch.export program, a Python script that trains the run again, or the "
-            "curves as events for TensorBoard.",
+            help="A web page to draw on, ONNX, torch.export program, a Python script that trains "
+            "the run again, or the curves as events for TensorBoard.",
         ),
     ] = "onnx",
     output: Annotated[

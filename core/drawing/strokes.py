@@ -21,10 +21,11 @@ STROKE_WIDTH = 0.145
 # Fraction of the pad. A smaller drawing gets the line width of one this large, so that a tap is
 # still a visible dot.
 MIN_EXTENT = 0.12
+INK_SIZE = 280  # side in pixels of the ink that becomes MNIST's form
 FRACTIONAL_BITS = 4  # in the fixed-point coordinates that OpenCV takes
 
 
-def strokes_to_ink(strokes: Any, size: int = 280) -> Ink:
+def strokes_to_ink(strokes: Any, size: int = INK_SIZE) -> Ink:
     """Render strokes with a line width proportional to the size of the digit.
 
     Args:

@@ -1,4 +1,4 @@
-"""A trained run as a file for other programs: ONNX, `torch.export`, or a Python script.
+"""A trained run as a file: a web page, ONNX, `torch.export`, or a Python script.
 
 Every file is checked before it is returned: it is loaded again and must predict test images as the
 run's network does. torch, onnx and onnxruntime are imported when they are used.
@@ -50,6 +50,13 @@ class Format:
 
 
 FORMATS: Mapping[str, Format] = {
+    "html": Format(
+        "Web page",
+        ".html",
+        "text/html",
+        "Draw and see the network at work in any browser, also on a phone and without a "
+        "connection; one file.",
+    ),
     "onnx": Format(
         "ONNX",
         ".onnx",
@@ -80,16 +87,16 @@ class Check:
     """Images with the same predicted digit."""
     difference: float
     """Largest absolute difference of a logit."""
-    seconds: float
-    """Median time for a single image."""
+    seconds: float | None
+    """Median time for a single image; None for a web page, whose time is the browser's."""
 
     @property
     def summary(self) -> str:
         """The check as a sentence."""
+        time = "" if self.seconds is None else f" One image takes {1e3 * self.seconds:.2g} ms."
         return (
             f"Checked: {self.agreeing:,} of {self.images:,} test images get the same prediction; "
-            f"logits differ by at most {self.difference:.1g}. "
-            f"One image takes {1e3 * self.seconds:.2g} ms."
+            f"logits differ by at most {self.difference:.1g}.{time}"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -113,7 +120,7 @@ def export(
 
     Args:
         run: a run with at least one epoch.
-        format: "onnx", "torch" or "script".
+        format: one of FORMATS.
         which: "last" or "best" weights; a script is only checked with them.
         test: images (N, 28, 28) uint8 and labels (N,); None: MNIST's, downloaded if missing.
 
@@ -164,7 +171,14 @@ def check_file(
             f"{len(images):,} test images get another digit, and a logit differs by "
             f"{difference:.2g}, so it is discarded."
         )
-    return Check(len(images), agreeing, difference, _seconds_per_image(predict, images))
+    seconds = None if format == "html" else _seconds_per_image(predict, images)
+    return Check(len(images), agreeing, difference, seconds)
+
+
+def _write_html(run: Run, model: Network, which: str) -> bytes:
+    from core.exports import html  # imports torch
+
+    return html.build_page(run, model, which).encode()
 
 
 def _write_onnx(run: Run, model: Network, which: str) -> bytes:
@@ -226,6 +240,14 @@ def _from_bytes(model: Network) -> torch.nn.Module:
     return FromBytes().eval()
 
 
+def _load_html(data: bytes, model: Network) -> Predictor:
+    """Load the page's rows and numbers, which its script reads in a browser."""
+    from core.exports import html
+
+    network = html.read_network(data.decode())
+    return lambda images: _predict(network, images)
+
+
 def _load_onnx(data: bytes, model: Network) -> Predictor:
     import onnxruntime
 
@@ -264,11 +286,13 @@ def _load_script(data: bytes, model: Network) -> Predictor:
 
 
 _WRITERS: Mapping[str, Callable[[Run, Network, str], bytes]] = {
+    "html": _write_html,
     "onnx": _write_onnx,
     "torch": _write_torch,
     "script": _write_script,
 }
 _LOADERS: Mapping[str, Callable[[bytes, Network], Predictor]] = {
+    "html": _load_html,
     "onnx": _load_onnx,
     "torch": _load_torch,
     "script": _load_script,
