@@ -20,7 +20,7 @@ from core.errors import RunError
 from core.insight.mistakes import Predictions
 from core.limits import Limits
 from core.runs import control, digit_file
-from core.runs.digit_file import Drawing, RunDigits
+from core.runs.digit_file import Drawing, RunDigits, SavedDigit
 from core.runs.evaluation import predict_run, recorded_result
 from core.runs.folders import checkpoints_folder
 from core.runs.prediction_cache import load_predictions
@@ -140,6 +140,24 @@ def load_test_digits(run: Run) -> LabelledImages[np.ndarray]:
     if own is None:
         raise RunError(f"{run.name} has not learned any own digits.")
     return split_own(run.config, own)[1].to_numpy()
+
+
+def learned_keys(run: Run) -> frozenset[str]:
+    """Return the keys of the own digits that a run trains on, as of `SavedDigit.key`.
+
+    Raises:
+        RunError: the digits' file is missing or damaged.
+    """
+    from core.data.own_digits import split_own
+
+    own = digit_file.load_own(run.config, run.folder)
+    if own is None:
+        return frozenset()
+    learned, saved = split_own(run.config, own)[0].to_numpy(), run.created
+    return frozenset(
+        SavedDigit(int(label), saved, image.tobytes()).key
+        for image, label in zip(learned.images, learned.labels, strict=True)
+    )
 
 
 def compare(run: Run, test: LabelledImages | None) -> Comparison:

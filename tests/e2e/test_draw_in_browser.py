@@ -11,8 +11,15 @@ from PIL import Image
 from playwright.sync_api import expect
 from serving import PHONE, ROOT, launched, watched_page
 
+from core.data.dataset import synthetic
 from core.drawing.strokes import strokes_to_ink
 from core.library import digits as own_digits
+from core.library import teaching
+from core.runs import control, worker
+from core.runs.digit_file import Drawing
+from core.runs.store import open_run
+from tests.handwriting import DIGITS as HAND
+from tests.handwriting import draw_hand
 from tests.strokes import DIGITS
 
 needs_final = pytest.mark.skipif(
@@ -189,7 +196,45 @@ def test_own_digits_are_kept_and_tested(tab, checkpoints, own):
     assert [digit.label for digit in own_digits.list_digits(checkpoints)] == [7]
     with tab.expect_download() as waiting:
         tab.get_by_role("button", name="Save as a file").click()
-    assert waiting.value.suggested_filename == "my-digits.json"
+    assert waiting.value.suggested_filename == "own-digits.zip"
+
+
+@needs_final
+def test_pictures_are_imported_and_a_network_is_taught_them(
+    tab, checkpoints, own, guests, tmp_path
+):
+    images, labels = draw_hand(2, 1)
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        Image.fromarray(image).save(tmp_path / f"{label}-anna-{number}.png")
+    tab.goto("/draw?view=Own+digits&network=final")
+    draw(tab, HAND[0])
+    expect(answer(tab)).not_to_be_empty()
+    tab.get_by_role("button", name="Add pictures").click()
+    tab.locator("input[type=file]").last.set_input_files(sorted(tmp_path.glob("*.png")))
+    tab.get_by_role("option", name="7 from 7-anna-7.png").click()
+    tab.get_by_role("button", name="Undo, 1 discarded").wait_for()
+    tab.get_by_role("button", name="Add 19 digits to own").click()
+    expect(tab.get_by_text("New digits: 19 of 19.")).to_be_visible()
+    assert {digit.writer for digit in own_digits.list_digits(checkpoints)} == {"anna"}
+
+    # A run that was taught these digits beforehand, with made-up images in place of MNIST.
+    pixels = own_digits.list_digits(checkpoints)[0].pixels
+    quick = {"epochs": 1, "device": "cpu", "precision": "fp32", "threads": 1}
+    drawing = Drawing(pixels, 0)
+    run = teaching.teach("final", "own", "quick", quick, drawing=drawing, folder=checkpoints)
+    assert worker.train(run.folder, synthetic()) == "finished"
+    tab.get_by_role("button", name="Teach", exact=True).click()
+    expect(tab.get_by_text(re.compile("final-own (is training|waits)"))).to_be_visible()
+    assert open_run("final-own", checkpoints).config.digits == "own"
+    control.stop("final-own", checkpoints)
+    tab.get_by_role("combobox", name="Taught run").click()
+    tab.get_by_role("option", name="quick", exact=True).click()
+    expect(tab.get_by_role("row", name=re.compile("^10 own test digits"))).to_be_visible()
+    expect(tab.get_by_text(re.compile("final-own (is training|waits)"))).to_have_count(0)
+    expect(tab.get_by_role("row", name=re.compile("^10,000 test images"))).to_be_visible()
+    expect(
+        tab.get_by_text(re.compile("Your drawing, labelled 0: .* before, .* after"))
+    ).to_be_visible()
 
 
 @needs_final

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.config import RunConfig
+from core.library.digits import save_digit
 from core.recipes import RECIPES
 from core.runs import store
 from tests.made import made_run
@@ -99,10 +101,10 @@ def test_a_link_that_starts_anew_wins_over_what_was_set(folder):
 
 def test_every_field_of_the_config_has_a_control(folder):
     made_run(folder, "master")
+    save_digit(np.full((28, 28), 9, np.uint8), 3, name="anna")
+    link = {"teacher": "master", "digits": "anna", "optimizer": "sgd", "holdout": "100"}
     opened = [
-        open_page(
-            "pages/train.py", schedule=schedule, teacher="master", optimizer="sgd", holdout="100"
-        ).session_state
+        open_page("pages/train.py", schedule=schedule, **link).session_state
         for schedule in ("one-cycle", "exponential")
     ]
     assert not [name for name in SETTINGS if not any(name in each for each in opened)]

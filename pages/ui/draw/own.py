@@ -23,7 +23,7 @@ from pages.ui.draw.subject import Subject
 from pages.ui.frame import heading
 from pages.ui.words import escape_markdown
 
-MAX_SHOWN = 60  # digits, the latest
+MAX_SHOWN = 42  # digits, the latest
 # Session keys: the selected digit, the gallery, the control of the writer, and that of the set.
 _SELECTED, _GALLERY = "draw_own_selected", "draw_own_digits"
 _WRITER, _SET = "draw_own_writer", "draw_own_set"
@@ -65,13 +65,13 @@ def show_own_digits(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -
     with right:
         chart = st.container()
         networks = select_networks(runs, run)
+        show_teaching(run, digits, name, image if subject.own else None)
     with chart:
         if shown:
             draw_accuracy(networks, shown)
         else:
             st.markdown("## Accuracy")
             st.markdown(":gray[Save some digits to see each network's accuracy on them.]")
-    show_teaching(run, digits, name, image if subject.own else None)
 
 
 def _select_set() -> str:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from core.errors import UserError
 from core.experiments.statistics import wilson_interval
+from core.library import teaching
 from core.runs.digit_file import SavedDigit, to_arrays
 from core.runs.run import Run
 from pages.ui import checkpoints
@@ -60,6 +61,14 @@ def draw_accuracy(runs: Sequence[Run], digits: Sequence[SavedDigit]) -> None:
             make_table=lambda: frame,
         )
         st.caption("  \n".join(escape_markdown(line.replace(" %", "\u00a0%")) for line in lines))
+        keys = {digit.key for digit in digits}
+        for run in runs:
+            learned = _learned_keys(run.name, str(run.created), run) if run.parent else frozenset()
+            if count := len(keys & learned):
+                st.caption(
+                    f"{escape_markdown(run.name)} has trained on {count:,} of these digits. "
+                    "Below, before and after are measured on others."
+                )
         if len(digits) < FEW:
             st.caption(
                 "With few digits the intervals (Wilson) are wide. Where two intervals overlap "
@@ -67,6 +76,15 @@ def draw_accuracy(runs: Sequence[Run], digits: Sequence[SavedDigit]) -> None:
             )
     for message in errors:
         st.caption(escape_markdown(message))
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def _learned_keys(name: str, created: str, _run: Run) -> frozenset[str]:
+    """The keys of the digits that a run has trained on."""
+    try:
+        return teaching.learned_keys(_run)
+    except UserError:
+        return frozenset()
 
 
 @st.cache_data(max_entries=128, show_spinner=False)

@@ -47,16 +47,14 @@ def show_teaching(
     ]
     if not digits and not taught:
         return
-    left, right = st.columns([6, 5], gap="large")
-    with left:
-        heading("Teach", f"{run.name} learns this handwriting")
-        if digits:
-            _show_controls(run, digits, name, image)
-        else:
-            st.markdown(":gray[This set has no digits any more.]")
-    with right:
-        if taught:
-            _show_taught(taught)
+    st.space("small")
+    heading("Teach", f"{run.name} learns this handwriting")
+    if digits:
+        _show_controls(run, digits, name, image)
+    else:
+        st.markdown(":gray[This set has no digits any more.]")
+    if taught:
+        _show_taught(taught)
 
 
 def _show_controls(
@@ -147,12 +145,14 @@ def _show_taught(taught: Sequence[Run]) -> None:
     names = [run.name for run in taught]
     if st.session_state.get(_SHOWN) not in names:
         st.session_state[_SHOWN] = names[0]
+    st.space("small")
     heading("Before and after", "in percent, with 95 % intervals")
     if len(names) > 1:
         st.selectbox("Taught run", names, key=_SHOWN, width=240, label_visibility="collapsed")
     run = taught[names.index(st.session_state[_SHOWN])]
     moving = run.is_live or run.state == "queued"
-    poll(_watch, POLL if moving else None, key="draw_teach_watch")(run.name, moving)
+    # A key for each run, so that nothing stays of the one that was shown before.
+    poll(_watch, POLL if moving else None, key=f"draw_teach_{run.name}")(run.name, moving)
 
 
 def _watch(name: str, moving: bool) -> None:
@@ -198,7 +198,7 @@ def _show_comparison(run: Run) -> None:
         rows.append((f"{compared.mnist[0].total:,} test images of MNIST", compared.mnist))
     lines = ["| | before | after |", "|---|---:|---:|"]
     for title, (before, after) in rows:
-        lines.append(f"| {title} | {_describe(before)} | **{_describe(after)}** |")
+        lines.append(f"| {title} | {_describe(before)} | {_describe(after)} |")
     st.markdown("\n".join(lines))
     _show_drawing(compared)
 
@@ -222,7 +222,9 @@ def _show_drawing(compared: Comparison) -> None:
 
 def _describe(result: TestResult) -> str:
     low, high = wilson_interval(result.correct, result.total)
-    return f"{result.accuracy:.2f} ({low:.1f} to {high:.1f})".replace(" ", "\u00a0")
+    # A narrow column breaks between the figure and its interval.
+    interval = f"({low:.1f} to {high:.1f})".replace(" ", "\u00a0")
+    return f"{result.accuracy:.2f} {interval}"
 
 
 @st.cache_data(max_entries=32, show_spinner="Comparing before and after")

@@ -63,6 +63,10 @@ def test_a_taught_run_starts_from_the_weights_and_learns_the_digits(parent, digi
     assert run.last.train_total == 667 == run.runtime.train_images, "a tenth are own digits"
     assert run.steps_per_epoch == 7
     test = digits.test.to_numpy()
+    learned, kept = teaching.learned_keys(run), teaching.load_test_digits(run)
+    assert len(learned) == len(kept) == 10
+    assert learned < {digit.key for digit in own.digits}
+    assert teaching.learned_keys(parent) == frozenset()
     compared = teaching.compare(run, test)
     assert compared.own[0].total == compared.own[1].total == 10
     assert compared.own[1].correct > compared.own[0].correct
