@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from core.drawing.extraction import extract_ink
+from core.drawing.grey_values import DEEP_MODES, MAX_DECODED, check_size, to_grey
 from core.errors import UserError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 Ink = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.floating[Any]]
 
 MAX_FILE = 20_000_000  # bytes
 MAX_PIXELS = 120_000_000  # of a JPEG, which can be decoded at a fraction of its size
-MAX_DECODED = 20_000_000  # pixels that are decoded at most
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 # A JPEG with several scans keeps all its coefficients in memory, and each scan passes over them.
 MAX_COEFFICIENT_BYTES = 450_000_000
@@ -41,11 +41,11 @@ COMPRESSIONS = {
         "group4",
     ),
 }
+ANIMATED = ("GIF", "PNG", "WEBP")
 ORIENTATION = 0x0112  # EXIF tag
 LONGER_SIDE = 1_600  # pixels: larger pictures are reduced to it
-INK_SIDE = 800  # pixels: longer side of the ink
-MIN_SIDE = 8  # pixels
-MIN_CONTRAST = 12  # of 255: anything fainter is grain
+# Of an animation; frames beyond are not looked at.
+MAX_FRAMES, MAX_FRAME_PIXELS = 500, 60_000_000  # together
 
 
 def open_picture(data: bytes) -> Image:
@@ -73,8 +73,8 @@ def open_picture(data: bytes) -> Image:
             scale = LONGER_SIDE / max(width, height)
             if scale < 1:
                 picture.draft(None, (max(1, int(width * scale)), max(1, int(height * scale))))
-            _check_size(picture.size[::-1], MAX_DECODED, "; reduce it, or save it as JPEG")
-            picture = _turn_upright(picture)
+            check_size(picture.size[::-1], MAX_DECODED, "; reduce it, or save it as JPEG")
+            picture = _turn_upright(_last_frame(picture))
             if max(picture.size) > LONGER_SIDE:
                 picture = _reduce(picture)
             picture.load()
@@ -95,33 +95,15 @@ def picture_to_ink(picture: Image | npt.NDArray[Any]) -> Ink:
     """Extract the ink from a picture: dark on light or light on dark, scanned or photographed.
 
     Args:
-        picture: A Pillow image, or an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4): uint8, or
-            float from 0 to 1.
+        picture: As for `grey_values.to_grey`.
 
     Returns:
-        (H, W) uint8, ink bright, at most 800 pixels a side; shading and specks are removed. All
-        zeros if nothing stands out from the background.
+        As `extraction.extract_ink`: the digits alone; all zeros if there is none.
 
     Raises:
         UserError: It is not a picture, too small, or too large.
     """
-    import cv2
-
-    grey: Any = _to_grey(picture)
-    if max(grey.shape) > INK_SIDE:
-        scale = INK_SIDE / max(grey.shape)
-        size = [max(1, round(side * scale)) for side in grey.shape[::-1]]
-        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    background = float(np.median(border))
-    ink = grey - background if grey.mean() > background else background - grey
-    if np.percentile(np.abs(border - background), 90) > 4:  # uneven: a photograph or a scan
-        ink = _remove_shading(grey)
-    ink = np.maximum(ink, 0)
-    if ink.max() < MIN_CONTRAST:
-        return np.zeros(grey.shape, np.uint8)
-    return np.round(ink * (255 / ink.max())).astype(np.uint8)
+    return extract_ink(to_grey(picture))
 
 
 def _check_cost(picture: Any, data: bytes) -> None:
@@ -135,7 +117,7 @@ def _check_cost(picture: Any, data: bytes) -> None:
         raise UserError(f"this kind of {name} file is not read; save it as PNG or JPEG.")
     if name not in ("JPEG", "MPO"):
         return  # only a JPEG is decoded at a fraction of its size
-    _check_size(picture.size[::-1], MAX_PIXELS, "; reduce it")
+    check_size(picture.size[::-1], MAX_PIXELS, "; reduce it")
     pixels, scans = picture.size[0] * picture.size[1], data.count(SCAN_MARKER)
     sampling = [(horizontal, vertical) for _, horizontal, vertical, _ in picture.layer]
     largest = max(horizontal * vertical for horizontal, vertical in sampling)
@@ -145,6 +127,31 @@ def _check_cost(picture: Any, data: bytes) -> None:
             f"this JPEG has {scans:,} scans of {pixels:,} pixels, which take too long to decode; "
             "reduce it, or save it as a baseline JPEG."
         )
+
+
+def _last_frame(picture: Any) -> Any:
+    """Return the last frame of an animation that is not blank, such as a drawing when it is done.
+
+    At most MAX_FRAMES are read, and as many as have MAX_FRAME_PIXELS together. The pages of a TIFF file are no
+    animation: the first one is read.
+    """
+    if not getattr(picture, "is_animated", False) or picture.format not in ANIMATED:
+        return picture
+    last = None
+    pixels = 0
+    for number in range(MAX_FRAMES):
+        try:
+            picture.seek(number)
+        except EOFError:
+            break
+        check_size(picture.size[::-1], MAX_DECODED)  # a frame may enlarge the picture
+        pixels += picture.size[0] * picture.size[1]
+        if number and pixels > MAX_FRAME_PIXELS:
+            break
+        grey = picture.convert("L")
+        if last is None or grey.getextrema()[0] != grey.getextrema()[1]:
+            last = picture.copy()
+    return last
 
 
 def _turn_upright(picture: Any) -> Any:
@@ -174,114 +181,15 @@ def _reduce(picture: Any) -> Any:
     from PIL.Image import Resampling
 
     # Palette and bilevel pixels cannot be averaged, nor can Pillow average 16 bits.
+    if picture.mode.startswith(DEEP_MODES):
+        from PIL import Image as pillow
+
+        values = np.asarray(picture)
+        picture = pillow.fromarray(values.astype(np.float32))
+        picture.thumbnail((LONGER_SIDE, LONGER_SIDE), Resampling.BILINEAR)  # stays in range
+        if values.dtype.kind == "f":
+            return picture
+        return pillow.fromarray(np.asarray(picture).round().astype(np.int32))
     picture = picture.convert({"P": "RGBA", "1": "L"}.get(picture.mode, picture.mode))
-    sixteen_bits = picture.mode.startswith("I")
-    picture.thumbnail(
-        (LONGER_SIDE, LONGER_SIDE), Resampling.NEAREST if sixteen_bits else Resampling.BICUBIC
-    )
+    picture.thumbnail((LONGER_SIDE, LONGER_SIDE), Resampling.BICUBIC)
     return picture
-
-
-def _remove_shading(grey: Floats) -> Floats:
-    """Return the ink on an uneven background, without grain and specks.
-
-    Whether the ink is darker or lighter than the background is decided by what departs most from
-    a wide median.
-    """
-    import cv2
-
-    smooth = cv2.GaussianBlur(grey, (0, 0), max(grey.shape) / 250 + 0.3)
-    small = cv2.resize(smooth, (96, 96), interpolation=cv2.INTER_AREA)
-    # Ink covers less than half of any neighbourhood, so a wide median is the background.
-    departure = small - cv2.medianBlur(small.astype(np.uint8), 61)
-    low, high = np.percentile(departure, [1, 99])
-    dark = -low >= high
-
-    background = _estimate_background(smooth, cv2.MORPH_CLOSE if dark else cv2.MORPH_OPEN)
-    # Light multiplies: for dark ink the ratio to the background removes uneven lighting.
-    ink: Any = (1 - smooth / np.maximum(background, 1)) * 255 if dark else smooth - background
-    ink = np.minimum(np.maximum(ink, 0), 255)
-
-    level, mask = cv2.threshold(ink.astype(np.uint8), 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
-    if count > 1:
-        areas = stats[1:, cv2.CC_STAT_AREA]
-        large = np.flatnonzero(areas >= 0.08 * areas.max()) + 1
-        ink = ink * cv2.dilate(np.isin(labels, large).astype(np.uint8), np.ones((5, 5), np.uint8))
-    return np.where(ink < 0.5 * level, 0, np.minimum(ink, 2 * level))
-
-
-def _estimate_background(smooth: Any, operation: int) -> Any:
-    """Estimate the grey values behind the ink by a morphological operation that removes ink.
-
-    They change slowly, so a reduced picture is enough and takes a hundredth of the time.
-    """
-    import cv2
-
-    height, width = smooth.shape
-    scale = min(1.0, 200 / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = cv2.resize(smooth, size, interpolation=cv2.INTER_AREA)
-    side = max(15, round(max(small.shape) / 4) | 1)
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    background = cv2.GaussianBlur(cv2.morphologyEx(small, operation, kernel), (0, 0), side / 4)
-    return cv2.resize(background, (width, height), interpolation=cv2.INTER_LINEAR)
-
-
-def _to_grey(picture: Any) -> Floats:
-    """Convert a picture to grey values (H, W), float32 from 0 to 255."""
-    from PIL import Image as pillow
-
-    if isinstance(picture, pillow.Image):
-        picture = _to_array(picture)
-    if not isinstance(picture, np.ndarray) or picture.dtype.kind not in "buif":
-        raise UserError(f"a picture is an image or an array of pixels, not {_type_name(picture)}.")
-    if picture.ndim == 2:
-        picture = picture[..., None]
-    if picture.ndim != 3 or picture.shape[2] not in (1, 3, 4):
-        raise UserError(f"a picture is grey, RGB or RGBA, not of shape {picture.shape}.")
-    _check_size(picture.shape[:2], MAX_DECODED)
-    if min(picture.shape[:2]) < MIN_SIDE:
-        height, width = picture.shape[:2]
-        raise UserError(
-            f"the picture has {width}x{height} pixels; a digit needs at least "
-            f"{MIN_SIDE}x{MIN_SIDE}."
-        )
-    values = picture.astype(np.float32) * (255 if picture.dtype.kind in "bf" else 1)
-    if not np.isfinite(values).all() or values.min() < 0 or values.max() > 255:
-        raise UserError("the values of a picture range from 0 to 255, or from 0 to 1 as floats.")
-
-    if values.shape[2] == 1:
-        return values[..., 0]
-    grey = values[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32)
-    if values.shape[2] == 4:
-        alpha = values[..., 3] / 255
-        # Light ink on a transparent ground gets a black background, anything else a white one.
-        light_ink = alpha.min() < 0.5 and grey[alpha > 0.5].mean() > 160
-        grey = grey * alpha + (0.0 if light_ink else 255.0) * (1 - alpha)
-    return grey
-
-
-def _to_array(picture: Any) -> npt.NDArray[np.uint8]:
-    from PIL import Image as pillow
-
-    _check_size(picture.size[::-1], MAX_DECODED)
-    try:
-        if picture.mode.startswith("I;16"):  # Pillow's conversion to 8 bits clips, not scales
-            picture = pillow.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-        return np.asarray(picture.convert("RGBA"))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise UserError(
-            f"the picture cannot be read ({error}); save it again as PNG or JPEG."
-        ) from None
-
-
-def _check_size(shape: tuple[int, ...], most: int, advice: str = "") -> None:
-    if int(np.prod(shape, dtype=np.int64)) > most:
-        raise UserError(
-            f"the picture has {shape[1]:,}x{shape[0]:,} pixels; at most {most:,} are read{advice}."
-        )
-
-
-def _type_name(value: Any) -> str:
-    return f"{value.dtype} values" if isinstance(value, np.ndarray) else type(value).__name__
