@@ -59,6 +59,9 @@ def _small(share: float) -> Situation:
         scene.side, scene.digit = PAGE, share
         scene.offset = (float(rng.uniform(-0.7, 0.7)), float(rng.uniform(-0.7, 0.7)))
         scene.spacing, scene.line = 48, 2
+        # A photograph, so not quite even.
+        scene.shade, scene.direction = max(scene.shade, 0.3), float(rng.uniform(0, 2 * np.pi))
+        scene.grain = max(scene.grain, 6.0)
 
     return apply
 
@@ -128,17 +131,12 @@ def render(digit: np.ndarray, scene: Scene, rng: np.random.Generator) -> bytes:
         cut = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
         ink, lines = ink[cut], lines[cut]
     covered = np.maximum(ink, lines * (scene.paper - scene.line_tone) / 0.82)
-    height, width = ink.shape
     if scene.frame:
-        edge = np.pad(
-            np.zeros((height - 2 * scene.frame, width - 2 * scene.frame)),
-            scene.frame,
-            constant_values=1,
-        )
-        covered = np.maximum(covered, edge)
+        covered = np.pad(covered, scene.frame, constant_values=1)
+    height, width = covered.shape
     if scene.form == "clear":
         tone = 255 if scene.inverted else round(255 * scene.pen)
-        grey = np.full(ink.shape, tone, np.uint8)
+        grey = np.full(covered.shape, tone, np.uint8)
         return _save(np.dstack([grey] * 3 + [np.round(255 * covered).astype(np.uint8)]), "PNG")
 
     tones = scene.paper - (scene.paper - scene.pen) * covered

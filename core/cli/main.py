@@ -10,8 +10,7 @@ import contextlib
 import io
 import os
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -20,6 +19,7 @@ from core.cli import digits as digit_commands
 from core.cli import experiments as experiment_commands
 from core.cli import exports as export_command
 from core.cli import precision as precision_command
+from core.cli import predict as predict_command
 from core.cli import run_files as run_file_commands
 from core.cli import runs as run_commands
 from core.cli import sweeps as sweep_commands
@@ -41,14 +41,10 @@ from core.config import RunConfig
 from core.errors import UserError
 from core.experiments.statistics import wilson_interval
 from core.models.architectures import ARCHITECTURES
-from core.regular_files import read_regular_file
-from core.runs import creation, folders, loading, run_names, run_queue, store
+from core.runs import creation, folders, run_names, run_queue, store
 from core.runs.evaluation import describe_deviation, evaluate_run
 from core.task import PARAMETER_BUDGET, TEST_SETS
 from core.training import schedules
-
-if TYPE_CHECKING:
-    from core.drawing.preparation import Ink
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -228,62 +224,7 @@ def evaluate(
     )
 
 
-@app.command()
-def predict(
-    run: RunName,
-    images: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="PICTURE",
-            help="PNG, JPEG, WebP, BMP, GIF or TIFF files.",
-            show_default=False,
-        ),
-    ],
-    which: Which = "last",
-    epoch: Epoch = None,
-    json_: Json = False,
-) -> None:
-    """Predict the digits in pictures.
-
-    A picture shows one digit, dark on light or light on dark.
-    """
-    import numpy as np
-
-    from core.insight import predictions
-
-    model = loading.load_model(store.open_run(run), which if epoch is None else epoch)
-    digits = np.stack([_read_digit(path) for path in images])  # (N, 28, 28)
-    probabilities = predictions.predict(model, digits)  # (N, 10)
-    if json_:
-        print_json(
-            [
-                {"image": str(path), "digit": int(row.argmax()), "probabilities": row.tolist()}
-                for path, row in zip(images, probabilities, strict=True)
-            ]
-        )
-        return
-    for path, row in zip(images, probabilities, strict=True):
-        first, second = row.argsort()[::-1][:2]
-        print_text(f"{path}: {first} ({row[first]:.1%}), then {second} ({row[second]:.1%})")
-
-
-def _read_digit(path: Path) -> Ink:
-    """Read a picture as (28, 28) uint8 in MNIST's form."""
-    from core.drawing.pictures import MAX_FILE, open_picture, picture_to_ink
-    from core.drawing.preparation import to_mnist
-
-    try:
-        data = read_regular_file(path, MAX_FILE)
-        digit = to_mnist(picture_to_ink(open_picture(data)))
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
-    if not digit.any():
-        raise UserError(f"{path} shows no digit: nothing stands out from the background.")
-    return digit
-
-
+predict_command.register(app)
 run_commands.register(app)
 run_file_commands.register(app)
 experiment_commands.register(app)

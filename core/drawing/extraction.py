@@ -16,6 +16,7 @@ Last, strokes far thinner or thicker than MNIST's are widened or thinned (`pen.a
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ NOISES = 5.0  # standard deviations of the paper's noise that make ink
 # Lowest contrast of ink as a fraction of the darkest: soft edges on a clean picture. If what it
 # finds reaches the edges, it may be a line or a shadow, and higher ones are tried.
 THRESHOLDS = (0.1, 0.35, 0.5)
+EDGE = 0.3  # of the darkest ink: where a digit ends
 BIMODAL = 0.82  # separability (Otsu) of a picture with two grey values; evenly spread ones: 0.75
 NARROW = 2.2  # longer over shorter side; only an upright 1 fills such a picture
 
@@ -82,11 +84,12 @@ def _find_ink(grey: Floats) -> Ink:
 
     noise = _estimate_noise(inside)
     if noise > 1:
-        inside = cv2.GaussianBlur(inside, (0, 0), max(inside.shape) / 500 + 0.5)
+        sigma = max(inside.shape) / 500 + 0.5
+        inside = np.asarray(cv2.GaussianBlur(inside, (0, 0), sigma), np.float32)
     contrast = flatten(inside)
     darkest = float(cv2.GaussianBlur(contrast, (0, 0), 1.0).max())
-    paper = contrast[contrast < 0.5 * darkest]
-    spread = 1.4826 * float(np.median(np.abs(paper - np.median(paper)))) if paper.size else 0.0
+    middle, spread = _measure_paper(contrast, 0.5 * darkest)
+    contrast, darkest = np.maximum(contrast - middle, 0), darkest - middle
     if darkest < max(MIN_CONTRAST, NOISES * spread):
         return result
 
@@ -104,7 +107,7 @@ def _find_ink(grey: Floats) -> Ink:
         return result
     full = float(np.percentile(contrast[chosen], 95))
     ink = np.where(chosen, np.minimum(contrast / full, 1), 0)
-    result[rows, columns] = np.round(255 * ink)
+    result[rows, columns] = np.round(255 * _trim(ink))
     return result
 
 
@@ -115,7 +118,7 @@ def is_dark_on_light(grey: Floats) -> bool:
     scale = min(1.0, 96 / max(grey.shape))
     size = [max(4, round(side * scale)) for side in grey.shape[::-1]]
     small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
-    level, bright = cv2.threshold(small, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    _, bright = cv2.threshold(small, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     light, dark = small[bright == 1].astype(float), small[bright == 0].astype(float)
     if not light.size or not dark.size:
         return True
@@ -146,27 +149,60 @@ def flatten(grey: Floats) -> Floats:
         grey: (H, W), ink dark.
 
     Returns:
-        (H, W) from 0 on paper to 1 for black ink.
+        (H, W): about 0 on paper, 1 for black ink.
     """
     import cv2
 
     scale = min(1.0, 128 / max(grey.shape))
     size = [max(1, round(side * scale)) for side in grey.shape[::-1]]
-    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    small = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.float32)
+    slope = _fit_light(small)
+    small = small / slope
     longer = max(small.shape)
     # A closing fills everything dark that is narrower than its kernel.
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (round(0.45 * longer) | 1,) * 2)
-    filled = np.maximum(cv2.morphologyEx(small, cv2.MORPH_CLOSE, kernel), 1)
-    departure = np.clip(255 * (1 - small / filled), 0, 255)
-    level, _ = cv2.threshold(departure.astype(np.uint8), 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    ink = (departure > max(level, 6)).astype(np.uint8)
+    filled = np.asarray(cv2.morphologyEx(small, cv2.MORPH_CLOSE, kernel), np.float32)
+    departure = np.clip(255 * (1 - small / np.maximum(filled, 0.01)), 0, 255).astype(np.uint8)
+    level, _ = cv2.threshold(departure, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    ink = (departure > max(level, 255 * MIN_CONTRAST)).astype(np.uint8)
     # Behind the ink, the paper is as bright as the paper around it.
     weight = 1.0 - cv2.dilate(ink, np.ones((3, 3), np.uint8)).astype(np.float32)
     blurred = cv2.GaussianBlur(small * weight, (0, 0), longer / 10)
     weights = cv2.GaussianBlur(weight, (0, 0), longer / 10)
-    paper = np.where(weights > 0.02, blurred / np.maximum(weights, 0.02), filled)
+    paper = np.where(weights > 0.02, blurred / np.maximum(weights, 0.02), filled) * slope
     paper = cv2.resize(paper.astype(np.float32), grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    return np.asarray(np.clip(1 - grey / np.maximum(paper, 1), 0, 1), np.float32)
+    return np.asarray(1 - grey / np.maximum(paper, 1), np.float32)
+
+
+def _fit_light(small: Floats) -> Floats:
+    """Fit the brightness of the paper (H, W) by a polynomial of second degree.
+
+    Nearly every block of a picture has some paper, so the fit is to the bright part of each;
+    blocks that are all ink depart from it and are left out.
+    """
+    height, width = small.shape
+    points, values = [], []
+    for rows, columns in _blocks(small, 8):
+        y, x = (rows.start + rows.stop) / 2 / height, (columns.start + columns.stop) / 2 / width
+        points.append((y - 0.5, x - 0.5))
+        values.append(np.percentile(small[rows, columns], 80))
+    bright = np.array(values)
+    y, x = np.array(points).T
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)  # (blocks, 6)
+    kept = np.ones(len(bright), np.bool_)
+    for _ in range(6):
+        factors = np.linalg.lstsq(terms[kept], bright[kept], rcond=None)[0]
+        apart = bright - terms @ factors
+        spread = 1.4826 * float(np.median(np.abs(apart[kept])))
+        kept = apart > -2.5 * max(spread, 1.0)
+        if kept.sum() < 12:
+            break
+    y, x = np.mgrid[:height, :width].astype(np.float64)
+    y, x = (y + 0.5) / height - 0.5, (x + 0.5) / width - 0.5
+    light = sum(
+        factor * term for factor, term in zip(factors, (1, x, y, x * x, x * y, y * y), strict=True)
+    )
+    return np.asarray(np.maximum(light, max(1.0, 0.1 * float(bright.max()))), np.float32)
 
 
 def _estimate_noise(grey: Floats) -> float:
@@ -181,11 +217,54 @@ def _estimate_noise(grey: Floats) -> float:
     return float(np.median(np.abs(cv2.filter2D(grey, cv2.CV_32F, kernel)))) / 0.6745 / 6
 
 
+def _measure_paper(contrast: Floats, most: float) -> tuple[float, float]:
+    """Measure the paper, which is whatever has less contrast than `most`.
+
+    Returns:
+        The median of the contrast, and its standard deviation in the grainier parts of the page:
+        in shade, grain has more contrast.
+    """
+    paper = np.where(contrast < most, contrast, np.nan)
+    middle = float(np.nanmedian(paper)) if (contrast < most).any() else 0.0
+    spreads = []
+    for block in _blocks(paper, 6):
+        values = paper[block][np.isfinite(paper[block])]
+        if len(values) > 0.9 * paper[block].size:  # no edges of strokes
+            spreads.append(1.4826 * float(np.median(np.abs(values - middle))))
+    if not spreads:  # a picture cut at its ink
+        return middle, 2 * _estimate_noise(contrast)
+    return middle, float(np.percentile(spreads, 85))
+
+
+def _blocks(grey: Floats, count: int) -> list[tuple[slice, slice]]:
+    """Divide a picture (H, W) into nearly square blocks, `count` along its longer side."""
+    splits = []
+    for side in grey.shape:
+        number = max(1, min(side, count * side // max(grey.shape)))
+        edges = np.linspace(0, side, number + 1).astype(int).tolist()
+        splits.append([slice(start, end) for start, end in itertools.pairwise(edges)])
+    return list(itertools.product(*splits))
+
+
+def _trim(ink: Floats) -> Floats:
+    """Clear soft edges outside the box of what is clearly ink, which would make the digit smaller.
+
+    MNIST's digits were cut at the edges of black and white images.
+    """
+    box = _bounding_box(ink > EDGE)
+    if box is None:
+        return ink
+    top, bottom, left, right = box
+    result = np.zeros_like(ink)
+    result[top:bottom, left:right] = ink[top:bottom, left:right]
+    return result
+
+
 def _touches_edge(mask: npt.NDArray[np.bool_]) -> bool:
     return bool(mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())
 
 
-def _bounding_box(ink: Ink) -> tuple[int, int, int, int] | None:
+def _bounding_box(ink: npt.NDArray[Any]) -> tuple[int, int, int, int] | None:
     """Return top, bottom, left and right (exclusive) of the ink, or None if there is none."""
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     if not len(rows):

@@ -51,7 +51,7 @@ def crop_frame(grey: Floats) -> tuple[slice, slice]:
     import cv2
 
     everything = slice(0, grey.shape[0]), slice(0, grey.shape[1])
-    smooth = cv2.blur(grey, (3, 3))
+    smooth: Floats = np.asarray(cv2.blur(grey, (3, 3)), np.float32)
     least = FRAME_CONTRAST * float(np.subtract(*np.percentile(smooth, [99.5, 0.5])))
     if least <= 0:
         return everything
@@ -64,17 +64,25 @@ def crop_frame(grey: Floats) -> tuple[slice, slice]:
             height, width = grey.shape
             top, bottom, left, right = depths
             inside = slice(top, height - bottom), slice(left, width - right)
-            # An 0 that fills the picture looks like a frame, but nothing is in it.
-            if np.ptp(smooth[inside]) > least:
+            # An 0 that fills the picture looks like a frame, but nothing is in it, and its soft
+            # edges look like a light frame, but what they enclose is not the same all around.
+            edges = _border(signed[inside])
+            unlike = float((edges < _border(signed).mean() - least).mean())
+            if np.ptp(smooth[inside]) > least and unlike >= (0.5 if sign < 0 else 0.8):
                 return inside
     return everything
+
+
+def _border(grey: Floats) -> Floats:
+    """Return the pixels at the edges of a picture (H, W)."""
+    return np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
 
 
 def _frame_depth(side: Floats, least: float) -> int:
     """Return how many rows at the top of a side belong to a frame brighter than the rest."""
     deepest = max(3, round(MAX_FRAME * len(side)))
     rows = side[: deepest + 1, side.shape[1] // 40 : side.shape[1] - side.shape[1] // 40]
-    enclosed = float(np.median(rows[-1]))
+    enclosed = float(np.quantile(rows[-1], 0.2))  # a digit may cover most of the row
     covered = np.quantile(rows[:-1], 1 - FRAME_COVERED, axis=1)
     frame = np.flatnonzero(covered > enclosed + least)
     if not len(frame):
@@ -112,7 +120,7 @@ def _fills_picture(mask: Mask) -> bool:
     """Return whether nothing is left, or the largest component touches an edge of the picture."""
     import cv2
 
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     if count == 1:
         return True
     largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
@@ -141,8 +149,8 @@ def _remove_horizontal(mask: Mask) -> tuple[int, Mask]:
         thickness = float(np.median(heights[heights > 0]))
         # An opening keeps columns of ink that are higher than the line: strokes that cross it.
         higher = np.ones((int(1.5 * thickness + 2), 1), np.uint8)
-        strokes = cv2.morphologyEx(remaining, cv2.MORPH_OPEN, higher)
-        remaining = np.where(inside & ~strokes & 1, 0, remaining).astype(np.uint8)
+        strokes = np.asarray(cv2.morphologyEx(remaining, cv2.MORPH_OPEN, higher), np.uint8)
+        remaining = np.where(inside > strokes, 0, remaining).astype(np.uint8)
     return len(lines), remaining
 
 
@@ -152,9 +160,9 @@ def _find_lines(mask: Mask) -> list[_Line]:
 
     scale = max(1.0, max(mask.shape) / SEARCH_SIDE)
     size = [max(1, round(side / scale)) for side in mask.shape[::-1]]
-    small = cv2.resize(mask * 255, size, interpolation=cv2.INTER_AREA) > 80
+    reduced = cv2.resize(mask * 255, size, interpolation=cv2.INTER_AREA) > 80
     # Three rows high, a line stays full although its slope is between two of ANGLES.
-    small = cv2.dilate(small.astype(np.uint8), np.ones((3, 1), np.uint8))
+    small = cv2.dilate(reduced.astype(np.uint8), np.ones((3, 1), np.uint8))
     height, width = small.shape
     rows, columns = np.nonzero(small)
 

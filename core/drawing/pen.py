@@ -49,6 +49,6 @@ def stroke_width(mask: npt.NDArray[Any]) -> float:
     """
     import cv2
 
-    distance = cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, 5)
+    distance = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)
     inside = distance[distance > 0]
     return max(1.0, 4 * float(inside.mean()) - 2) if inside.size else 0.0

@@ -251,7 +251,7 @@ def test_a_run_from_start_to_prediction(core, folder, tmp_path, mnist):
     blank, text_file = tmp_path / "blank.png", tmp_path / "not.png"
     Image.new("L", (50, 50), 255).save(blank)
     text_file.write_text("no picture")
-    assert "shows no digit" in core("predict", "one", str(blank))[2]
+    assert "found no digit" in core("predict", "one", str(blank))[2]
     assert "not a picture" in core("predict", "one", str(text_file))[2]
     assert "cannot be read" in core("predict", "one", str(tmp_path / "missing.png"))[2]
     assert "finished" in core("stop", "one")[2]

@@ -1,0 +1,118 @@
+"""The command that predicts the digits in pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from core.cli.output import Epoch, Json, RunName, Which, print_json, print_text
+from core.errors import UserError
+from core.regular_files import read_regular_file
+from core.runs import loading, store
+
+if TYPE_CHECKING:
+    from core.drawing.preparation import Ink
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the app."""
+    app.command()(predict)
+
+
+def predict(
+    run: RunName,
+    images: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PICTURE",
+            help="PNG, JPEG, WebP, BMP, GIF or TIFF files.",
+            show_default=False,
+        ),
+    ],
+    number: Annotated[
+        bool, typer.Option("--number", help="Read the digits of each picture as a number.")
+    ] = False,
+    which: Which = "last",
+    epoch: Epoch = None,
+    json_: Json = False,
+) -> None:
+    """Predict the digits in pictures.
+
+    A picture shows one digit, or with --number several in a line: dark on light or light on dark,
+    drawn, scanned or photographed.
+    """
+    import numpy as np
+
+    from core.insight import predictions
+
+    model = loading.load_model(store.open_run(run), which if epoch is None else epoch)
+    digits = [_read_digits(path, number) for path in images]
+    probabilities = predictions.predict(model, np.concatenate(digits))  # (N, 10)
+    ends = np.cumsum([len(group) for group in digits])
+    rows = np.split(probabilities, ends[:-1])  # (digits of a picture, 10) each
+
+    if json_ and number:
+        print_json(
+            [
+                {
+                    "image": str(path),
+                    "number": "".join(map(str, row.argmax(axis=1))),
+                    "probability": float(row.max(axis=1).prod()),
+                    "digits": [
+                        {"digit": int(digit.argmax()), "probabilities": digit.tolist()}
+                        for digit in row
+                    ],
+                }
+                for path, row in zip(images, rows, strict=True)
+            ]
+        )
+        return
+    if json_:
+        print_json(
+            [
+                {"image": str(path), "digit": int(row.argmax()), "probabilities": row.tolist()}
+                for path, (row,) in zip(images, rows, strict=True)
+            ]
+        )
+        return
+    for path, row in zip(images, rows, strict=True):
+        if number:
+            text = "".join(map(str, row.argmax(axis=1)))
+            print_text(f"{path}: {text} ({row.max(axis=1).prod():.1%})")
+        else:
+            first, second = row[0].argsort()[::-1][:2]
+            print_text(
+                f"{path}: {first} ({row[0][first]:.1%}), then {second} ({row[0][second]:.1%})"
+            )
+
+
+def _read_digits(path: Path, number: bool) -> Ink:
+    """Read a picture's digits as (N, 28, 28) uint8 in MNIST's form; one unless it is a number.
+
+    Raises:
+        UserError: The picture cannot be read, or shows no digit, or several that are no number.
+    """
+    import numpy as np
+
+    from core.drawing.pictures import MAX_FILE, open_picture, picture_to_ink
+    from core.drawing.preparation import to_mnist
+    from core.drawing.segmentation import segment_ink
+
+    try:
+        ink = picture_to_ink(open_picture(read_regular_file(path, MAX_FILE)))
+        digits = segment_ink(ink)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    if not digits:
+        raise UserError(f"found no digit in {path}: nothing stands out from the background.")
+    if number:
+        return np.stack(digits)
+    if len(digits) > 1:
+        raise UserError(
+            f"{path} shows {len(digits)} digits; add --number to read them as a number."
+        )
+    return to_mnist(ink)[None]
