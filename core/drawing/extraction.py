@@ -1,15 +1,15 @@
 """The ink of the digits in a picture, without what lies around them.
 
-`extract_ink` searches a reduced picture. A digit that is small on its page is then cut out, and the
+`extract_ink` inverts a picture of light ink (`is_dark_on_light`), so that ink is dark from there
+on, and searches a reduced picture. A digit that is small on its page is then cut out, and the
 search is repeated there at full resolution. A search takes these steps, a function each:
 
 1. A frame along the edges is cut off (`lines.crop_frame`).
-2. A picture of light ink is inverted, so that ink is dark from here on (`is_dark_on_light`).
-3. The brightness of the paper is estimated at every pixel and divided out, which removes shade
+2. The brightness of the paper is estimated at every pixel and divided out, which removes shade
    (`flatten`).
-4. Whatever is darker than its paper by more than the paper's noise is ink (`_threshold`).
-5. Ruled lines and squares are removed (`lines.remove_lines`).
-6. Of the connected components of ink, those that make digits are kept (`choose_components`).
+3. Whatever is darker than its paper by more than the paper's grain is ink (`_measure_paper`).
+4. Ruled lines and squares are removed (`lines.remove_lines`).
+5. Of the connected components of ink, those that make digits are kept (`choose_components`).
 
 Last, strokes far thinner or thicker than MNIST's are widened or thinned (`pen.adjust_pen`).
 """
@@ -56,6 +56,8 @@ def extract_ink(grey: Floats) -> Ink:
         enlarged. All zeros if nothing stands out.
     """
     page = _resize(grey)
+    if not is_dark_on_light(page[crop_frame(page)]):
+        page, grey = 255 - page, 255 - grey
     ink = _find_ink(page)
     box = _bounding_box(ink)
     if box is not None:
@@ -73,15 +75,12 @@ def extract_ink(grey: Floats) -> Ink:
 
 
 def _find_ink(grey: Floats) -> Ink:
-    """Find the ink in a picture (H, W) from 0 to 255; return it as (H, W) uint8."""
+    """Find the dark ink in a picture (H, W) from 0 to 255; return it as (H, W) uint8."""
     import cv2
 
     result = np.zeros(grey.shape, np.uint8)
     rows, columns = crop_frame(grey)
     inside = grey[rows, columns]
-    if not is_dark_on_light(inside):
-        inside = 255 - inside
-
     noise = _estimate_noise(inside)
     if noise > 1:
         sigma = max(inside.shape) / 500 + 0.5
@@ -157,7 +156,7 @@ def flatten(grey: Floats) -> Floats:
     size = [max(1, round(side * scale)) for side in grey.shape[::-1]]
     small = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.float32)
     slope = _fit_light(small)
-    small = small / slope
+    small = np.asarray(small / slope, np.float32)
     longer = max(small.shape)
     # A closing fills everything dark that is narrower than its kernel.
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (round(0.45 * longer) | 1,) * 2)
@@ -170,8 +169,8 @@ def flatten(grey: Floats) -> Floats:
     blurred = cv2.GaussianBlur(small * weight, (0, 0), longer / 10)
     weights = cv2.GaussianBlur(weight, (0, 0), longer / 10)
     paper = np.where(weights > 0.02, blurred / np.maximum(weights, 0.02), filled) * slope
-    paper = cv2.resize(paper.astype(np.float32), grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    return np.asarray(1 - grey / np.maximum(paper, 1), np.float32)
+    full = cv2.resize(paper.astype(np.float32), grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(1 - grey / np.maximum(full, 1), np.float32)
 
 
 def _fit_light(small: Floats) -> Floats:
@@ -243,7 +242,7 @@ def _blocks(grey: Floats, count: int) -> list[tuple[slice, slice]]:
         number = max(1, min(side, count * side // max(grey.shape)))
         edges = np.linspace(0, side, number + 1).astype(int).tolist()
         splits.append([slice(start, end) for start, end in itertools.pairwise(edges)])
-    return list(itertools.product(*splits))
+    return list(itertools.product(splits[0], splits[1]))
 
 
 def _trim(ink: Floats) -> Floats:

@@ -170,7 +170,7 @@ def test_a_picture_is_read_like_a_drawing(folder):
     assert "picture that can be read" in page_text(app)
     assert component(app, "readout")["pixels"] is None
     app = picture(app, as_picture([]))
-    assert "Nothing in this picture" in page_text(app)
+    assert "Found no digit" in page_text(app)
 
 
 def test_the_camera_is_off_by_default(folder):

@@ -38,8 +38,8 @@ def show_picture(several: bool) -> Subject:
         )
     if not ink.any():
         raise UserError(
-            "nothing in this picture stands out from its background; take one of dark ink on "
-            "light paper."
+            "found no digit: nothing in this picture stands out from its background. Take one of "
+            "dark ink on light paper."
         )
     _draw_ink(ink)
     images = _read_ink(ink, several)

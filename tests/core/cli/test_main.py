@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -257,6 +258,28 @@ def test_a_run_from_start_to_prediction(core, folder, tmp_path, mnist):
     assert "finished" in core("stop", "one")[2]
     assert "finished" in core("resume", "one")[2]
     assert "already a run" in core("train", "--name", "one")[2]
+
+
+def test_several_digits_in_a_picture_are_read_as_a_number_on_request(core, folder):
+    shipped = ROOT / "checkpoints" / "best"
+    if not (shipped / "last.safetensors").is_file():
+        pytest.skip("the run `best` is not shipped here")
+    shutil.copytree(shipped, folder / "best")
+    cases = ROOT / "tests" / "cases" / "pictures"
+    two, five = str(cases / "two_12.png"), str(cases / "frame1.png")
+    status, text, error = core("predict", "best", five, two)
+    assert (status, text) == (1, "")
+    assert "shows 2 digits; add --number" in error
+    assert f"{five}: 5 (" in core("predict", "best", five)[1]
+    status, text, _ = core("predict", "best", five, two, "--number")
+    assert status == 0
+    assert [line.split(": ")[1].split()[0] for line in text.splitlines()] == ["5", "12"]
+    _, answer = json.loads(core("predict", "best", five, two, "--number", "--json")[1])
+    assert (answer["image"], answer["number"]) == (two, "12")
+    assert [digit["digit"] for digit in answer["digits"]] == [1, 2]
+    assert answer["probability"] == pytest.approx(
+        max(answer["digits"][0]["probabilities"]) * max(answer["digits"][1]["probabilities"])
+    )
 
 
 @pytest.mark.mnist
