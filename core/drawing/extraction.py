@@ -35,6 +35,7 @@ CLOSE_UP = 0.5  # ink that is smaller than this, as a fraction of the page, is l
 MARGIN = 0.4  # around a close-up, as a fraction of the ink's size
 
 # Contrast is 0 on paper, 1 on black.
+DARKEST_PAPER = 16  # grey value: the contrast on black paper would be mere noise
 MIN_CONTRAST = 12 / 255  # anything fainter is grain
 NOISES = 5.0  # standard deviations of the paper's noise that make ink
 # Lowest contrast of ink as a fraction of the darkest: soft edges on a clean picture. If what it
@@ -116,7 +117,7 @@ def is_dark_on_light(grey: Floats) -> bool:
 
     scale = min(1.0, 96 / max(grey.shape))
     size = [max(4, round(side * scale)) for side in grey.shape[::-1]]
-    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
+    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA).round().astype(np.uint8)
     _, bright = cv2.threshold(small, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     light, dark = small[bright == 1].astype(float), small[bright == 0].astype(float)
     if not light.size or not dark.size:
@@ -170,7 +171,7 @@ def flatten(grey: Floats) -> Floats:
     weights = cv2.GaussianBlur(weight, (0, 0), longer / 10)
     paper = np.where(weights > 0.02, blurred / np.maximum(weights, 0.02), filled) * slope
     full = cv2.resize(paper.astype(np.float32), grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    return np.asarray(1 - grey / np.maximum(full, 1), np.float32)
+    return np.asarray((full - grey) / np.maximum(full, DARKEST_PAPER), np.float32)
 
 
 def _fit_light(small: Floats) -> Floats:

@@ -61,7 +61,7 @@ def to_grey(picture: Any) -> Floats:
         # Light ink on a transparent ground gets a black background, anything else a white one.
         light_ink = alpha.min() < 0.5 and grey[alpha > 0.5].mean() > 160
         grey = grey * alpha + (0.0 if light_ink else 255.0) * (1 - alpha)
-    return np.asarray(grey, np.float32)
+    return np.asarray(np.clip(grey, 0, 255), np.float32)
 
 
 def check_size(shape: tuple[int, ...], most: int, advice: str = "") -> None:

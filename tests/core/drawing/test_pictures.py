@@ -39,7 +39,15 @@ def test_ink_on_a_clear_ground_is_read(tone):
     assert likeness(to_mnist(picture_to_ink(picture)), to_mnist(ink)) > 0.99
 
 
-@pytest.mark.parametrize("picture", [np.full((50, 50), 200, np.uint8), np.full((50, 50, 3), 0.5)])
+@pytest.mark.parametrize(
+    "picture",
+    [
+        np.full((50, 50), 200, np.uint8),
+        np.full((50, 50, 3), 0.5),
+        np.full((300, 300, 4), 255, np.uint8),
+        np.zeros((300, 300, 3), np.uint8),
+    ],
+)
 def test_an_empty_page_has_no_ink(picture):
     assert not picture_to_ink(picture).any()
 
