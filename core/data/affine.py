@@ -116,34 +116,18 @@ def warp(images: np.ndarray, row: Mapping[str, Any], generator: random.Random) -
         row: an affine transform as `augmentations.complete` returns it.
         generator: source of the random numbers.
     """
-    side = images.shape[1]
     indices, values = draw(row, generator, len(images))
-    linear, offsets = np.split(invert(matrices(values, side, row)), [2], 2)
-    places = np.arange(side)
-    # Points of the old images for each pixel of a new one: those of its line's start, and what its
-    # place in the line adds; (n, side, 2) in 1/65536 of a pixel.
-    points = (
-        linear[:, None, :, 1] * places[:, None] + offsets[:, None, :, 0],
-        linear[:, None, :, 0] * places[:, None],
-    )
-    lines, columns = (np.rint(65_536 * each).astype(np.int32) for each in points)
-    sample(images, indices, lines, columns, row["border"] == "reflect")
+    maps = invert(matrices(values, images.shape[1], row))
+    sample(images, indices, np.rint(maps * 2**20).astype(np.int32), row["border"] == "reflect")
 
 
-def sample(
-    images: np.ndarray,
-    indices: np.ndarray,
-    lines: np.ndarray,
-    columns: np.ndarray,
-    is_mirrored: bool,
-) -> None:
+def sample(images: np.ndarray, indices: np.ndarray, maps: np.ndarray, is_mirrored: bool) -> None:
     """Replace images by what they show at other points, in compiled C where that works.
 
     Args:
         images: (N, side, side) uint8, contiguous; changed in place.
         indices: (n,) int64, of the images to replace.
-        lines, columns: (n, side, 2) int32, x and y of points in 1/65536 of a pixel, of the start of
-            each line and relative to it.
+        maps: (n, 2, 3) int32, from new to old points, in 1/2**20 of a pixel.
         is_mirrored: whether the images are mirrored at their edges; else black surrounds them.
     """
     try:
@@ -151,30 +135,34 @@ def sample(
     except CompilerError:
         for start in range(0, len(indices), _AT_A_TIME):
             part = slice(start, start + _AT_A_TIME)
-            sample_in_numpy(images, indices[part], lines[part], columns[part], is_mirrored)
+            sample_in_numpy(images, indices[part], maps[part], is_mirrored)
         return
-    side = images.shape[1]
-    scratch = np.empty((side, side), np.uint8)
-    arrays = (images, indices, lines, columns, scratch)
+    side, margin = images.shape[1], 2
+    if is_mirrored and len(maps):  # as wide as the old images' points lie outside
+        steps, starts = maps[:, :, :2] * (side - 1), maps[:, :, 2]
+        low = (starts + np.minimum(steps, 0).sum(2)).min() >> 20
+        high = (starts + np.maximum(steps, 0).sum(2)).max() >> 20
+        margin += max(0, -int(low), int(high) - side + 1)
+    scratch = np.empty(2 * (side + 2 * margin) ** 2, np.uint32)
+    arrays = (images, indices, maps, scratch)
     pointers = (ctypes.c_void_p(array.ctypes.data) for array in arrays)
-    library.warp_affine(*pointers, len(indices), side, int(is_mirrored))
+    library.warp_affine(*pointers, len(indices), side, margin, int(is_mirrored))
 
 
 def sample_in_numpy(
-    images: np.ndarray,
-    indices: np.ndarray,
-    lines: np.ndarray,
-    columns: np.ndarray,
-    is_mirrored: bool,
+    images: np.ndarray, indices: np.ndarray, maps: np.ndarray, is_mirrored: bool
 ) -> None:
     """Do what `sample` does, with the same bits, several times slower."""
     side = images.shape[1]
-    points = (lines[:, :, None] + columns[:, None] + 16) >> 5  # (n, side, side, 2), in 1/2048
-    corners, (right, down) = points >> 11, np.moveaxis(points & 2047, 3, 0)
+    places = np.arange(side, dtype=np.int32)
+    along, down, start = (maps[:, :, at, None, None] for at in range(3))  # (n, 2, 1, 1)
+    points = along * places + down * places[:, None] + start  # (n, 2, side, side)
+    points = (points + 256) >> 9  # in 1/2048 of a pixel
+    corners, (right, below) = points >> 11, np.moveaxis(points & 2047, 1, 0)
     old = images[indices]
 
     def pixels(dx: int, dy: int) -> np.ndarray:
-        x, y = corners[..., 0] + dx, corners[..., 1] + dy
+        x, y = corners[:, 0] + dx, corners[:, 1] + dy
         is_inside = (x >= 0) & (x < side) & (y >= 0) & (y < side)
         if is_mirrored:
             period = max(1, 2 * (side - 1))
@@ -184,9 +172,9 @@ def sample_in_numpy(
         found = old[np.arange(len(old))[:, None, None], y, x].astype(np.int32)
         return found if is_mirrored else found * is_inside
 
-    top = pixels(0, 0) * (2048 - right) + pixels(1, 0) * right
-    bottom = pixels(0, 1) * (2048 - right) + pixels(1, 1) * right
-    images[indices] = (top * (2048 - down) + bottom * down + (1 << 21)) >> 22
+    upper = pixels(0, 0) * (2048 - right) + pixels(1, 0) * right
+    lower = pixels(0, 1) * (2048 - right) + pixels(1, 1) * right
+    images[indices] = (upper * (2048 - below) + lower * below + (1 << 21)) >> 22
 
 
 def adjust_affine(transform: Any, shifts: str, centre: str) -> Any:

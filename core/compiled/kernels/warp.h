@@ -5,7 +5,7 @@
 #pragma once
 #include <stdint.h>
 
-enum { WARP_BITS = 11, WARP_ONE = 1 << WARP_BITS };
+enum { MAP_BITS = 20, WARP_BITS = 11, WARP_ONE = 1 << WARP_BITS };
 
 // The place of the pixel that stands in for the one at `at`, or -1 for black; `is_mirrored` repeats
 // the line backwards beyond its ends, without the end itself: 2 1 | 0 1 2 3 | 2 1.
@@ -17,45 +17,64 @@ static inline int place_of(int at, int side, int is_mirrored) {
     return at;
 }
 
-static inline int pixel_at(const uint8_t *image, int x, int y, int side, int is_mirrored) {
-    x = place_of(x, side, is_mirrored), y = place_of(y, side, is_mirrored);
-    return x < 0 || y < 0 ? 0 : image[y * side + x];
+static inline int smaller_of(int a, int b) { return a < b ? a : b; }
+static inline int larger_of(int a, int b) { return a > b ? a : b; }
+
+// Surround an image by a margin, [side + 2 margin][side + 2 margin].
+static inline void surround(const uint8_t *image, uint8_t *out, int side, int margin,
+                            int is_mirrored) {
+    for (int y = -margin; y < side + margin; y++, out += side + 2 * margin) {
+        const int from = place_of(y, side, is_mirrored);
+        if (from < 0) {
+            for (int x = 0; x < side + 2 * margin; x++) out[x] = 0;
+            continue;
+        }
+        const uint8_t *line = image + from * side;
+        for (int x = 0; x < side; x++) out[margin + x] = line[x];
+        for (int x = 1; x <= margin; x++) {
+            const int left = place_of(-x, side, is_mirrored);
+            const int right = place_of(side - 1 + x, side, is_mirrored);
+            out[margin - x] = left < 0 ? 0 : line[left];
+            out[margin + side - 1 + x] = right < 0 ? 0 : line[right];
+        }
+    }
 }
 
 // Transform `count` of the images in place.
 //
 // images: [all][side][side]; indices: [count] of those to transform.
-// lines: [count][side][2], x and y of the old point of each line's first pixel; columns:
-// [count][side][2], what each pixel of a line adds to it. Both in 1/65536 of a pixel.
-// scratch: [side][side].
-void warp_affine(uint8_t *images, const int64_t *indices, const int32_t *lines,
-                 const int32_t *columns, uint8_t *scratch, int count, int side, int is_mirrored) {
-    const int shift = 16 - WARP_BITS, half = 1 << (shift - 1);
-    for (int i = 0; i < count; i++) {
+// maps: [count][2][3], from the new to the old points, x = a column + b line + c and so on, in
+// 1/2^20 of a pixel. None may lie further than `margin` - 1 pixels outside of a mirrored image;
+// beyond the margin of any other image all is black, if the margin has at least 2 pixels.
+// scratch: [(side + 2 margin)^2] for the four pixels around each one, and as many bytes.
+void warp_affine(uint8_t *images, const int64_t *indices, const int32_t *maps, uint32_t *scratch,
+                 int count, int side, int margin, int is_mirrored) {
+    const int width = side + 2 * margin, half = 1 << (MAP_BITS - WARP_BITS - 1);
+    uint32_t *corners = scratch;
+    uint8_t *wide = (uint8_t *)(scratch + width * width);
+    for (int i = 0; i < count; i++, maps += 6) {
         uint8_t *image = images + indices[i] * side * side;
-        for (int at = 0; at < side * side; at++) scratch[at] = image[at];
-        for (int line = 0; line < side; line++, lines += 2, image += side) {
+        surround(image, wide, side, margin, is_mirrored);
+        for (int at = 0; at < width * (width - 1) - 1; at++)
+            corners[at] = wide[at] | (uint32_t)wide[at + 1] << 8 |
+                          (uint32_t)wide[at + width] << 16 | (uint32_t)wide[at + width + 1] << 24;
+        for (int line = 0; line < side; line++, image += side) {
+            const int32_t start_x = maps[1] * line + maps[2] + half;
+            const int32_t start_y = maps[4] * line + maps[5] + half;
             for (int column = 0; column < side; column++) {
-                int x = (lines[0] + columns[2 * column] + half) >> shift;
-                int y = (lines[1] + columns[2 * column + 1] + half) >> shift;
-                int right = x & (WARP_ONE - 1), down = y & (WARP_ONE - 1);
-                x >>= WARP_BITS, y >>= WARP_BITS;
-                int a, b, c, d;
-                if ((unsigned)x < (unsigned)side - 1 && (unsigned)y < (unsigned)side - 1) {
-                    const uint8_t *corner = scratch + y * side + x;
-                    a = corner[0], b = corner[1], c = corner[side], d = corner[side + 1];
-                } else {
-                    a = pixel_at(scratch, x, y, side, is_mirrored);
-                    b = pixel_at(scratch, x + 1, y, side, is_mirrored);
-                    c = pixel_at(scratch, x, y + 1, side, is_mirrored);
-                    d = pixel_at(scratch, x + 1, y + 1, side, is_mirrored);
-                }
-                int top = a * (WARP_ONE - right) + b * right;
-                int bottom = c * (WARP_ONE - right) + d * right;
-                int sum = top * (WARP_ONE - down) + bottom * down;
+                int x = (start_x + maps[0] * column) >> (MAP_BITS - WARP_BITS);
+                int y = (start_y + maps[3] * column) >> (MAP_BITS - WARP_BITS);
+                const int right = x & (WARP_ONE - 1), down = y & (WARP_ONE - 1);
+                x = larger_of(0, smaller_of((x >> WARP_BITS) + margin, width - 2));
+                y = larger_of(0, smaller_of((y >> WARP_BITS) + margin, width - 2));
+                const uint32_t around = corners[y * width + x];
+                const int a = around & 255, b = around >> 8 & 255;
+                const int c = around >> 16 & 255, d = around >> 24;
+                const int top = a * WARP_ONE + (b - a) * right;
+                const int bottom = c * WARP_ONE + (d - c) * right;
+                const int sum = top * WARP_ONE + (bottom - top) * down;
                 image[column] = (uint8_t)((sum + (1 << (2 * WARP_BITS - 1))) >> (2 * WARP_BITS));
             }
         }
-        columns += 2 * side;
     }
 }
