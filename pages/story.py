@@ -8,7 +8,8 @@ from core.runs.run import Run
 from pages.ui.components.copy_link import draw_copy_link
 from pages.ui.components.remote import listen_to_remote
 from pages.ui.frame import KEPT, page
-from pages.ui.story.chapters import GOAL, list_chapters
+from pages.ui.story.chapters import list_chapters
+from pages.ui.story.presenting import draw_present_button
 from pages.ui.story.rungs import load_measurements
 from pages.ui.words import capitalise, escape_markdown
 
@@ -36,13 +37,14 @@ if missing:
         "Part of the story is missing. " + escape_markdown(" ".join(missing)),
         icon=":material/error:",
     )
-chapters = list_chapters(runs, load_measurements())
+measurements = load_measurements()
+chapters = list_chapters(runs, measurements)
 path = [(chapter, step) for chapter, steps in chapters.items() for step in steps]
 bar = st.container(horizontal=True, vertical_alignment="center", gap="small", key="bar")
 chapter = bar.segmented_control(
     "Chapter",
     list(chapters),
-    default=GOAL,
+    default=story.GOAL,
     required=True,
     key="chapter",
     on_change=go_to_first_step,
@@ -90,6 +92,7 @@ with bar.container(horizontal=True, width="content", gap="small"):
         disabled=at == len(path) - 1,
         help="Shortcut: right arrow key.",
     )
+    draw_present_button(runs, measurements)
     draw_copy_link("story_copy_link")
 with st.container(key="story"):
     chapters[chapter][step]()

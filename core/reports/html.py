@@ -70,11 +70,17 @@ def write_html(report: Report) -> str:
     )
 
 
-def render_svg(chart: altair.LayerChart) -> str:
-    """Return a chart as SVG, to be embedded in a page."""
+def render_svg(chart: altair.LayerChart, width: int = WIDTH) -> str:
+    """Return a chart as SVG, to be embedded in a page.
+
+    Args:
+        chart: without a width.
+        width: pixels without the axes; the chart is as wide as its place, whatever this is, so a
+            smaller number makes larger type.
+    """
     import vl_convert
 
-    spec = chart.properties(width=WIDTH).to_dict()
+    spec = chart.properties(width=width).to_dict()
     for axis in _find_axes(spec):  # the grid's opacity is meant for the app's theme
         axis.pop("gridOpacity", None)
     image: str = vl_convert.vegalite_to_svg(spec, config=_CONFIG)

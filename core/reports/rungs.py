@@ -71,6 +71,13 @@ class Effect:
         return self.interval[0] > 0 or self.interval[1] < 0
 
     @property
+    def verdict(self) -> str:
+        """Whether the change helps, in a short sentence."""
+        if not self.is_significant:
+            return "No clear difference; it could be chance."
+        return "This helps." if self.difference > 0 else "This does harm."
+
+    @property
     def sentence(self) -> str:
         """The means and their difference in a sentence."""
         low, high = self.interval
@@ -103,10 +110,7 @@ def describe_effect(before: MeasuredStep, now: MeasuredStep) -> str:
     if effect is None:
         few = [each for each in (before, now) if not each.measured or len(each.measured.runs) < 2]
         return describe_missing(each.name for each in few or (before, now))
-    verdict = "No clear difference; it could be chance."
-    if effect.is_significant:
-        verdict = "This helps." if effect.difference > 0 else "This does harm."
-    return f"{verdict} {effect.sentence}"
+    return f"{effect.verdict} {effect.sentence}"
 
 
 def describe_missing(names: Iterable[str]) -> str:

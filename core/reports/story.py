@@ -17,8 +17,15 @@ from core.runs.run import Run
 from core.task import GOAL_ACCURACY, PARAMETER_BUDGET
 from core.training.effects import unused_fields
 from core.training.results import EpochResult
+from core.wording import plural
 
 CHAPTERS = ("initial", "intermediate", "final-published", "final", "taught")
+# Titles of the chapters that are no run: before the first one, before `final`, after the last one.
+GOAL, CHANGES, END = "The goal", "One change at a time", "The end"
+PATH_GOAL = (
+    "Classify handwritten digits with this accuracy, using a network whose parameters fit on a few "
+    "printed pages."
+)
 SHIPPED = processes.ROOT / "checkpoints"
 
 
@@ -53,6 +60,12 @@ def changed_settings(config: RunConfig, before: RunConfig) -> dict[str, tuple[ob
         for name, (now, was) in config.differences(before).items()
         if name not in unused
     }
+
+
+def result_title(run: Run) -> str:
+    """A run's accuracy with its number of epochs."""
+    accuracy = run.epochs[-1].val_accuracy
+    return f"{accuracy:.2f} % after {plural(len(run.epochs), 'epoch')}"
 
 
 def describe_size(run: Run, before: Run | None = None) -> str:
@@ -126,6 +139,16 @@ def augmented_epochs(config: RunConfig) -> int:
     if not transforms_of(config):
         return 0
     return min(config.epochs, config.augmented_epochs)
+
+
+def describe_augmented_epochs(config: RunConfig) -> str:
+    """Say which epochs train on augmented images, and why."""
+    count = augmented_epochs(config)
+    return (
+        f"In {'all' if count == config.epochs else 'the first'} {plural(count, 'epoch')} most "
+        "training images are shifted slightly, differently each time, so that the network cannot "
+        "memorise them."
+    )
 
 
 def describe_augmentation(run: Run) -> list[str]:

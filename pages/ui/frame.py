@@ -66,6 +66,7 @@ CHOICE_KEYS = (
     "only",
     "chapter",
     "step",
+    "slide",
     "form",
     "inside",
     "axes_range",

@@ -13,7 +13,6 @@ from core.runs.run import Run
 from pages.ui.story.rungs import draw_change, draw_original
 from pages.ui.story.steps import STEPS, draw_end, draw_goal
 
-GOAL, CHANGES, END = "The goal", "One change at a time", "The end"
 FIRST, ORIGINAL = next(iter(STEPS)), "The original"
 # The chapters that begin with a set-up of the original, and the recipes that repeat it exactly.
 PUBLISHED = {
@@ -38,7 +37,7 @@ def list_chapters(runs: Mapping[str, Run], measurements: Measurements) -> dict[s
     to_final = {step.title for step in path[: steps_to(path, "final")]}
     for name in story.CHAPTERS:
         if name == "final":
-            chapters[CHANGES] = {t: draw for t, draw in changes.items() if t in to_final}
+            chapters[story.CHANGES] = {t: draw for t, draw in changes.items() if t in to_final}
         run, steps = runs.get(name), {}
         if run is not None:
             steps = {
@@ -56,8 +55,8 @@ def list_chapters(runs: Mapping[str, Run], measurements: Measurements) -> dict[s
             chapters[story.chapter_title(name)] = ordered
         before = run or before
     goal: Steps = {FIRST: partial(draw_goal, list(chapters))}
-    end: dict[str, Steps] = {END: {FIRST: partial(draw_end, runs, path)}} if runs else {}
-    return {GOAL: goal, **chapters, **end}
+    end: dict[str, Steps] = {story.END: {FIRST: partial(draw_end, runs, path)}} if runs else {}
+    return {story.GOAL: goal, **chapters, **end}
 
 
 def _has_step(title: str, run: Run, before: Run | None) -> bool:

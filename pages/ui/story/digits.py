@@ -12,7 +12,7 @@ from core.errors import UserError
 from core.experiments import comparison
 from core.experiments.comparison import ComparisonResult
 from core.insight.digits import first_of_each_class
-from core.insight.mistakes import Predictions, sort_by_loss, worst_errors
+from core.insight.mistakes import Comparison, Predictions, sort_by_loss, worst_errors
 from core.reports import story
 from core.runs.evaluation import describe_deviation
 from core.runs.run import Run
@@ -30,12 +30,8 @@ def draw_augmented(run: Run) -> None:
     """Draw a few training images, each with augmented copies as the run used them."""
     if not (sets := dataset.load_digits()):
         return
-    training = sets["training"]
-    indices = first_of_each_class(training.labels, 0)[list(SHOWN_DIGITS)]
-    originals = training.images[indices]
-    both = np.concatenate([originals[:, None], _draws(run.name, originals.tobytes(), run)], axis=1)
     draw_gallery(
-        both.reshape(-1, 28, 28),
+        augment_copies(run, sets["training"]).reshape(-1, 28, 28),
         "Training images and augmented copies",
         "story_augmented",
         columns=(1, DRAWS),
@@ -47,6 +43,18 @@ def draw_augmented(run: Run) -> None:
         ],
     )
     st.caption("Left: the training image. Right: augmented copies.")
+
+
+def augment_copies(run: Run, training: LabelledImages) -> np.ndarray:
+    """Training images of SHOWN_DIGITS with augmented copies, as a run uses them.
+
+    Returns:
+        (digits, 1 + DRAWS, 28, 28) uint8; the first of each row is the image itself.
+    """
+    indices = first_of_each_class(training.labels, 0)[list(SHOWN_DIGITS)]
+    originals = training.images[indices]
+    copies = _draws(run.name, originals.tobytes(), run)
+    return np.concatenate([originals[:, None], copies], axis=1)
 
 
 @st.cache_data(max_entries=4, show_spinner="Augmenting the digits")
@@ -95,8 +103,18 @@ def draw_mistakes(run: Run, before: Run | None) -> None:
         st.caption(f":material/info: {escape_markdown(note)}")
 
 
+def mistakes_title(found: Predictions) -> str:
+    """How many mistakes a run makes."""
+    return plural(found.error_count, "mistake")
+
+
+def changes_title(images: Comparison) -> str:
+    """How many mistakes the second of two runs fixes, and how many it adds."""
+    return f"{len(images.only_second)} mistakes fixed, {len(images.only_first)} new"
+
+
 def _first(test: LabelledImages, found: Predictions) -> None:
-    st.header(f"{found.error_count} mistakes", anchor=False)
+    st.header(mistakes_title(found), anchor=False)
     order = worst_errors(found, SHOWN)
     st.markdown(
         f"The mistakes with the highest loss among {len(found.labels):,} test images. Below each: "
@@ -114,7 +132,7 @@ def _paired(run: Run, before: Run, test: LabelledImages, predicted: list[Predict
     names, images = (comparison.first, comparison.second), comparison.images
     assert images is not None  # a comparison of two runs always has them
     fixed, new, shared = images.only_second, images.only_first, images.both_wrong
-    st.header(f"{len(fixed)} mistakes fixed, {len(new)} new", anchor=False)
+    st.header(changes_title(images), anchor=False)
     st.markdown(f"{len(shared)} unchanged. {escape_markdown(comparison.summary)}", width=860)
     for title, indices, wrong, key in (
         (f"Fixed: {names[0]} wrong, {names[1]} correct", fixed, was, "story_fixed"),

@@ -18,7 +18,7 @@ from core.reports import report as reports
 from core.reports import story
 from core.reports.rungs import Effect, MeasuredStep, find_effect
 from core.runs.run import Run
-from core.task import PARAMETER_BUDGET
+from core.task import GOAL_ACCURACY, GOAL_EPOCHS, PARAMETER_BUDGET
 from core.training.schedules import SCHEDULES
 from pages.ui import tables, words
 from pages.ui.controls import field_label
@@ -34,6 +34,9 @@ from pages.ui.story.digits import (
 from pages.ui.story.rungs import changed_rows, draw_path, format_table
 
 Runs = Mapping[str, Run]
+# Titles of steps.
+AUGMENTATION, RESULTS = "Never the same image twice", "Results"
+LEARNT, ACHIEVED = "What it learnt", "What the change achieved"
 
 
 def draw_goal(chapters: Sequence[str]) -> None:
@@ -42,23 +45,32 @@ def draw_goal(chapters: Sequence[str]) -> None:
     Args:
         chapters: titles of the chapters that follow.
     """
-    st.header("The goal", anchor=False)
+    st.header(story.GOAL, anchor=False)
     draw_digit_strip()
-    _figures(
-        {
-            "Test accuracy": "99.4\u00a0%",
-            "Parameters": f"< {PARAMETER_BUDGET:,}",
-            "Epochs": "15",
-        }
-    )
+    _figures(goal_figures())
     st.space("small")
-    st.markdown(
-        "Classify handwritten digits with this accuracy, using a network whose parameters fit on a "
-        "few printed pages.",
-        width=760,
-    )
+    st.markdown(story.PATH_GOAL, width=760)
     if chapters:
         st.markdown(f"The path there: {' → '.join(chapters)}.", width=760)
+
+
+def goal_figures() -> dict[str, str]:
+    """The figures of the goal, by title."""
+    return {
+        "Test accuracy": f"{GOAL_ACCURACY}\u00a0%",
+        "Parameters": f"< {PARAMETER_BUDGET:,}",
+        "Epochs": f"{GOAL_EPOCHS}",
+    }
+
+
+def gap_figures(run: Run) -> dict[str, str]:
+    """Training and test accuracy of a run's last epoch and their difference, by title."""
+    last = run.epochs[-1]
+    return {
+        "Training": f"{last.train_accuracy:.2f}\u00a0%",
+        "Test": f"{last.val_accuracy:.2f}\u00a0%",
+        "Gap": f"{story.accuracy_gap(last):+.2f}",
+    }
 
 
 def _figures(values: Mapping[str, str]) -> None:
@@ -115,9 +127,7 @@ def draw_network(run: Run, before: Run | None) -> None:
 
 def draw_curves(run: Run, before: Run | None) -> None:
     """Draw accuracy and loss by epoch."""
-    st.header(
-        f"{words.format_accuracy(run)} after {words.plural(len(run.epochs), 'epoch')}", anchor=False
-    )
+    st.header(story.result_title(run).replace(" %", "\u00a0%"), anchor=False)
     st.caption(words.describe_interval(run))
     left, right = st.columns(2, gap="large")
     with left:
@@ -168,28 +178,15 @@ def draw_epochs(run: Run, before: Run | None) -> None:
 
 def draw_augmentation(run: Run, before: Run | None) -> None:
     """Draw augmented training images."""
-    count = story.augmented_epochs(run.config)
-    st.header("Never the same image twice", anchor=False)
-    st.markdown(
-        f"In {'all' if count == run.config.epochs else 'the first'} {words.plural(count, 'epoch')} "
-        "most training images are shifted slightly, differently each time, so that the network "
-        "cannot memorise them.",
-        width=760,
-    )
+    st.header(AUGMENTATION, anchor=False)
+    st.markdown(story.describe_augmented_epochs(run.config), width=760)
     draw_augmented(run)
 
 
 def draw_analysis(run: Run, before: Run | None) -> None:
     """Draw what the figures show."""
-    st.header("What it learnt" if before is None else "What the change achieved", anchor=False)
-    last = run.epochs[-1]
-    _figures(
-        {
-            "Training": f"{last.train_accuracy:.2f}\u00a0%",
-            "Test": f"{last.val_accuracy:.2f}\u00a0%",
-            "Gap": f"{story.accuracy_gap(last):+.2f}",
-        }
-    )
+    st.header(LEARNT if before is None else ACHIEVED, anchor=False)
+    _figures(gap_figures(run))
     lines = story.describe_fit(run) if before is None else []
     if before is not None:
         smaller = rows_of(run.config) != rows_of(before.config)
@@ -256,7 +253,7 @@ def draw_end(runs: Runs, path: Sequence[MeasuredStep]) -> None:
         runs: the shipped runs that are there, by name.
         path: the changes from `final-published` to `taught`.
     """
-    st.header("Results", anchor=False)
+    st.header(RESULTS, anchor=False)
     rows = [
         (
             story.chapter_title(name),

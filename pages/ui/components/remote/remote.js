@@ -11,7 +11,7 @@ function listen(root) {
     const direction = DIRECTIONS[event.key];
     if (!direction || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
     const target = event.composedPath()[0];
-    if (target.matches?.(WRITING) || document.querySelector("[role=dialog], [role=menu]:popover-open")) return;
+    if (target.matches?.(WRITING) || document.querySelector("[role=dialog], [role=menu]:popover-open, [data-presenting]")) return;
     event.preventDefault();
     event.stopImmediatePropagation();
     const button = document.querySelector(`.st-key-${listener.keys[direction]} button`);

@@ -1,0 +1,31 @@
+"""A button that presents slides: full screen, one at a time, by keys or a presenter's remote."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pages.ui.components.component import register_component
+
+_mount = register_component("presentation", "presentation/presentation")
+
+
+def draw_presentation(
+    key: str, slides: Sequence[dict[str, Any]] | None, linked: str, on_ask: Callable[[], None]
+) -> None:
+    """Draw the button.
+
+    Args:
+        key: of the component.
+        slides: all slides, as presentation.js describes them; None: not asked for yet, or the
+            browser has them.
+        linked: name of the slide that is shown at once; empty or unknown: none is.
+        on_ask: called when the button is pressed and the browser has no slides; the next run of the
+            page must pass them.
+    """
+    _mount(
+        key=key,
+        on_asked_change=on_ask,
+        data={"slides": slides, "linked": linked},
+        width="content",
+    )
