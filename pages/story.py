@@ -11,6 +11,7 @@ from pages.ui.frame import KEPT, page
 from pages.ui.story.chapters import list_chapters
 from pages.ui.story.presenting import draw_present_button
 from pages.ui.story.rungs import load_measurements
+from pages.ui.story.worksheet import draw_worksheet_menu
 from pages.ui.words import capitalise, escape_markdown
 
 
@@ -93,6 +94,7 @@ with bar.container(horizontal=True, width="content", gap="small"):
         help="Shortcut: right arrow key.",
     )
     draw_present_button(runs, measurements)
+    draw_worksheet_menu(chapter)
     draw_copy_link("story_copy_link")
 with st.container(key="story"):
     chapters[chapter][step]()

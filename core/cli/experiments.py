@@ -1,7 +1,8 @@
-"""Commands for experiments: repeats, comparisons, the LR range test and reports."""
+"""Commands for experiments: repeats, comparisons, the LR range test, reports and worksheets."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,10 +23,12 @@ from core.cli.output import (
     write_output,
 )
 from core.config import RunConfig
-from core.errors import DataError, UserError
+from core.errors import DataError, UserError, listed
 from core.experiments import comparison, lr_range, lr_range_job, repeats
 from core.experiments.repeats import Group
 from core.recipes import recipe
+from core.reports import worksheet_text
+from core.reports.worksheets import CHAPTERS, build_worksheet
 from core.runs import loading, run_queue, store, weights
 from core.training.plan import plan
 
@@ -40,6 +43,7 @@ def register(app: typer.Typer) -> None:
         ("compare", compare),
         ("lr-range", lr_range_),
         ("report", report),
+        ("worksheet", worksheet),
     ):
         app.command(name)(command)
 
@@ -234,6 +238,44 @@ def report(
     print_result(
         {"run": run, "file": str(output), "bytes": len(data)},
         f"The report on {run} is written to {output}.",
+        json_,
+    )
+
+
+def worksheet(
+    chapter: Annotated[
+        str,
+        typer.Argument(
+            metavar="CHAPTER",
+            help=f"A chapter of the story: {listed(CHAPTERS)}.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="File to write, .html; it prints on two pages of A4. [default: print as text]",
+            show_default=False,
+        ),
+    ] = None,
+    force: Force = False,
+    json_: Json = False,
+) -> None:
+    """Write the worksheet of a chapter of the story, with its answers on a second page."""
+    if output is not None and output.suffix.lower() != ".html":
+        raise UserError(f"--output {str(output)!r} must end in .html.")
+    if output is not None:
+        check_output(output, force)
+    sheet = build_worksheet(chapter)
+    if output is None:
+        print_result(asdict(sheet), worksheet_text.write_text(sheet), json_)
+        return
+    data = worksheet_text.write_html(sheet).encode()
+    write_output(output, data, force)
+    print_result(
+        {"chapter": chapter, "file": str(output), "bytes": len(data)},
+        f"The worksheet on {sheet.title} is written to {output}.",
         json_,
     )
 

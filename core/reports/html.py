@@ -80,7 +80,8 @@ def render_svg(chart: altair.LayerChart, width: int = WIDTH) -> str:
     """
     import vl_convert
 
-    spec = chart.properties(width=width).to_dict()
+    # Checked against its schema, as the tests of charts do, it would take twice as long.
+    spec = chart.properties(width=width).to_dict(validate=False)
     for axis in _find_axes(spec):  # the grid's opacity is meant for the app's theme
         axis.pop("gridOpacity", None)
     image: str = vl_convert.vegalite_to_svg(spec, config=_CONFIG)

@@ -115,13 +115,20 @@ def describe_fit(run: Run) -> list[str]:
 
 def _describe_gap(row: EpochResult) -> str:
     train, validation = 100 - row.train_accuracy, 100 - row.val_accuracy
-    rates = f"The error rate is {train:.2f} % in training and {validation:.2f} % in validation"
+    return (
+        f"The error rate is {train:.2f} % in training and {validation:.2f} % in validation: "
+        f"{describe_overfitting(row)}."
+    )
+
+
+def describe_overfitting(row: EpochResult) -> str:
+    """Say whether the network overfits after an epoch, without a full stop."""
     gap = accuracy_gap(row)
     if gap > MIN_DIFFERENCE:
-        return f"{rates}: the network overfits by {gap:.2f} points."
+        return f"the network overfits by {gap:.2f} points"
     if gap < -MIN_DIFFERENCE:
-        return f"{rates}: it does not overfit."
-    return f"{rates}: it generalises to other images."
+        return "it does not overfit"
+    return "it generalises to other images"
 
 
 def describe_gap_change(run: Run, before: Run) -> str:

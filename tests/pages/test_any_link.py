@@ -34,7 +34,7 @@ PAGES = (
 # The names that pages bind their widgets to, besides those of the config's fields.
 NAMES = (
     "run fork start recipe layers transforms teacher part set class index image sample net "
-    "subject only chapter step form inside view digit network read beside why patch space "
+    "subject only chapter step slide form inside view digit network read beside why patch space "
     "along nudge_turn nudge_size weights mnist_index find state order apart select curves "
     "training other labelled split experiment first second repeated times group "
     "beside_groups tested begin_with steps swept aim sweep_runs vary minutes most "

@@ -14,6 +14,7 @@ from core.experiments.measurements import Measurements, config_key
 from core.recipes import RECIPES
 from core.reports import report as reports
 from core.reports import story
+from core.reports.worksheets import NAMES
 from core.rungs import RUNGS, rung_configs
 from pages.ui.controls import field_label
 from pages.ui.story.chapters import list_chapters
@@ -95,6 +96,7 @@ def test_it_is_walked_to_its_end_and_back(folder):
 def test_the_chapters_are_one_path(folder):
     runs = {name: story.open_shipped_run(name) for name in story.CHAPTERS}
     chapters = list_chapters(runs, Measurements())
+    assert list(chapters) == list(NAMES), "each has a worksheet"
     titles = [RECIPES[name].title for name in story.CHAPTERS]
     assert list(chapters) == [
         "The goal",
@@ -161,6 +163,21 @@ def test_the_shipped_report_is_shown_and_can_be_taken_along(folder, name):
         "HTML, with charts",
         "Markdown",
     }
+
+
+def test_each_chapter_has_a_worksheet_to_print_and_to_keep(folder):
+    app = opened(chapter="Initial")
+    app.session_state["story_worksheet"] = True
+    well(app.run())
+    [sheet] = [
+        json.loads(each.proto.json)["html"]
+        for each in app.get("bidi_component")
+        if each.proto.component_name == "inkling_print_button"
+    ]
+    run = story.open_shipped_run("initial", folder)
+    assert f"{run.parameters:,} parameters" in sheet
+    shutil.rmtree(folder / "initial")
+    assert any("'initial'" in shown(each.value) for each in app.run().error)
 
 
 def test_the_end_shows_what_all_of_them_misread(folder):

@@ -29,7 +29,7 @@ BAD_VALUES = {
 }
 LINKS = {
     HOME: ["run"],
-    "pages/story.py": ["chapter", "step"],
+    "pages/story.py": ["chapter", "step", "slide"],
     "pages/data.py": [
         *("part", "set", "class", "index", "transforms", "subject", "round", "only", "axes"),
         "sample",

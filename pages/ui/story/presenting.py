@@ -48,7 +48,7 @@ def _ask() -> None:
 
 
 def _list_slides(runs: Mapping[str, Run], measurements: Measurements) -> list[dict[str, Any]]:
-    sets = dataset.find_digits()
+    sets = dataset.find_digits() or {}
     predictions = {}
     for run in runs.values() if sets else ():
         try:
@@ -61,7 +61,7 @@ def _list_slides(runs: Mapping[str, Run], measurements: Measurements) -> list[di
         bool(sets),
         sorted(predictions),
     )
-    return _make_slides(made_from, runs, measurements, sets or {}, predictions)
+    return _make_slides(made_from, runs, measurements, sets, predictions)
 
 
 @st.cache_data(max_entries=2, show_spinner=False)

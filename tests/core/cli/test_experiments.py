@@ -199,6 +199,16 @@ def test_reports_on_runs_and_groups_are_printed(core, folder):
     assert run_json(core, "report", "run")["report"].startswith("# run\n")
 
 
+def test_a_worksheet_is_printed_or_written_as_a_page(core, tmp_path):
+    assert core("worksheet", "goal")[1].startswith("The goal\n")
+    answer = run_json(core, "worksheet", "goal")
+    assert [len(answer["questions"]), answer["title"]] == [7, "The goal"]
+    answer = run_json(core, "worksheet", "goal", "--output", "goal.html")
+    assert answer["bytes"] == len((tmp_path / "goal.html").read_bytes())
+    assert ".html" in run_refused(core, "worksheet", "goal", "--output", "goal.pdf")
+    assert "choose goal, initial" in run_refused(core, "worksheet", "middle")
+
+
 def test_impossible_reports_are_refused(core, folder):
     made_run(folder, "run")
     made_run(folder, "new", done=0)

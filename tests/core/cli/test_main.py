@@ -81,7 +81,8 @@ def start(*arguments: str) -> subprocess.Popen:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "train", "summary", "schedule", "evaluate", "predict", "report", *RUNS]
+    "command",
+    ["", "train", "summary", "schedule", "evaluate", "predict", "report", "worksheet", *RUNS],
 )
 def test_every_command_has_help(command, core):
     status, text, _ = core(*command.split(), "--help")
