@@ -69,7 +69,7 @@ def test_rows_are_counted_as_torch_counts_them(name):
         value = sum(math.prod(map(int, term.split(" × "))) for term in terms)
         assert f"{value:,}" == question.answer
         total += value
-    assert total == sum(each.numel() for each in build(config).parameters())
+    assert total == sum(each.numel() for each in build(rows_of(config), config).parameters())
 
 
 def test_what_is_not_measured_is_not_asked(tmp_path, monkeypatch):
