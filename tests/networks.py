@@ -47,3 +47,21 @@ OTHER = (
 def build_model(config: RunConfig) -> Network:
     """Build the network that a run of this config starts from."""
     return build(rows_of(config), config)
+
+
+# A network with every kind of row, every activation, padding, groups and a stride.
+EVERY_KIND = (
+    {"kind": "space_to_depth", "block": 2},
+    {"kind": "conv", "channels": 6, "padding": 1, "norm": "batch", "activation": "silu"},
+    {"kind": "conv", "channels": 6, "padding": 1, "groups": 3, "activation": "gelu"},
+    {"kind": "add", "from": 2, "activation": "relu"},
+    {"kind": "maxpool"},
+    {"kind": "conv", "channels": 8, "kernel": 1, "bias": False, "norm": "batch"},
+    {"kind": "dropout", "p": 0.5},
+    {"kind": "conv", "channels": 8, "kernel": 5, "stride": 2, "padding": 3, "norm": "batch"},
+    {"kind": "avgpool", "kernel": 2, "stride": 1},
+    {"kind": "conv", "channels": 7, "kernel": 2, "activation": "none"},
+    {"kind": "global_avgpool"},
+    {"kind": "linear", "channels": 12},
+    {"kind": "linear", "channels": 10, "activation": "none"},
+)

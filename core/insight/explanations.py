@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,31 +42,15 @@ class FeatureMaps:
     """Largest value of all channels."""
 
 
-def feature_maps(model: Network, image: Image, most: int = MAX_CHANNELS) -> list[FeatureMaps]:
-    """Compute the outputs of each row of a network for an image, in the order of the rows.
+def select_maps(values: Sequence[Floats], most: int = MAX_CHANNELS) -> list[FeatureMaps]:
+    """Select the channels of each row of a network that are worth looking at.
 
     Args:
-        model: The network, in eval mode.
-        image: (28, 28) uint8, ink bright.
+        values: (C, H, W) of each row, in the order of the rows.
         most: Channels to keep per row: those with the largest absolute values, in their order.
-
-    Raises:
-        UserError: A value is not finite, as after training that diverged.
     """
-    import torch
-
-    with torch.inference_mode():
-        outputs = [
-            output[0].float().cpu().numpy()
-            for output in model.features(network_input(model, image[None]))
-        ]
     rows = []
-    for number, values in enumerate(outputs, 1):
-        maps = values.reshape(len(values), *(values.shape[1:] or (1, 1)))  # (C, H, W)
-        if not np.isfinite(maps).all():
-            raise UserError(
-                f"the outputs of this network's row {number} are not finite: its training diverged."
-            )
+    for number, maps in enumerate(values, 1):
         strength = np.abs(maps).max(axis=(1, 2))
         kept = np.sort(np.argsort(-strength, kind="stable")[:most])
         step = math.ceil(max(maps.shape[1:]) / MAX_MAP_SIDE)

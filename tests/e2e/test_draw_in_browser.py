@@ -151,7 +151,7 @@ def test_a_digit_is_looked_into(tab):
     expect(answer(tab)).not_to_be_empty()
     turn_to(tab, "Layers")
     expect(tab.get_by_role("region", name=re.compile("conv 3×3")).first).to_be_visible()
-    expect(tab.get_by_role("img", name=re.compile(r"logit of \d:"))).to_have_count(10)
+    expect(tab.get_by_role("button", name=re.compile(r"logit of \d:"))).to_have_count(10)
     turn_to(tab, "Reasons")
     turn_to(tab, "8")
     expect(tab.get_by_role("img", name="Which parts matter for 8")).to_be_visible()

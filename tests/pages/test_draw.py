@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import shutil
 from pathlib import Path
@@ -16,6 +17,7 @@ from core.data import dataset
 from core.drawing.preparation import to_mnist
 from core.drawing.strokes import strokes_to_ink
 from core.library import digits as own_digits
+from core.runs.loading import load_model
 from core.runs.weights import save_tensors
 from pages.ui.draw.nearest import COUNT, FEATURES, SPACES
 from pages.ui.draw.views import DEFAULT_VIEW, VIEWS
@@ -153,11 +155,43 @@ def test_the_newest_runs_are_among_the_networks_until_others_are_selected(folder
 
 def test_layers_describes_every_channel(folder):
     made_run(folder, "final", layers=CONV, architecture="own")
-    rows = component(opened(7, view="Layers"), "maps")["rows"]
+    shown = component(opened(7, view="Layers"), "layers")
+    rows = shown["maps"]
     assert [row["title"].split(" · ")[0] for row in rows] == list("1234567")
     assert [len(row["cells"]) for row in rows] == [4, 4, 0, 4, 4, 4, 10]
+    assert [len(row["channels"]) for row in rows] == [4, 4, 0, 4, 4, 4, 10]
     assert rows[0]["cells"][2]["alt"].startswith("Row 1, conv 5×5, channel 3: from ")
     assert [cell["label"] for cell in rows[-1]["cells"]] == list("0123456789")
+
+
+def test_layers_starts_with_the_predicted_digit_and_all_numbers_of_the_network(folder):
+    run = made_run(folder, "final", layers=CONV, architecture="own")
+    app = opened(7, view="Layers")
+    shown, network = component(app, "layers"), component(app, "layers")["network"]
+    assert shown["start"] == [7, component(app, "readout")["digit"], 0, 0]
+    assert shown["explained"] is None
+    numbers = np.frombuffer(base64.b64decode(network["numbers"]), "<f4")
+    state = load_model(run).state_dict()
+    for row, name in ((1, "layers.0"), (4, "layers.3"), (7, "layers.5")):
+        placed = network["rows"][row]
+        for key, start in (("weight", placed["weights"]["start"]), ("bias", placed["bias"])):
+            expected = state[f"{name}.{key}"].numpy().ravel()
+            np.testing.assert_array_equal(numbers[start : start + expected.size], expected)
+    last = network["rows"][-1]["values"]
+    np.testing.assert_allclose(numbers[last : last + 10], shown["scores"], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "asked", [[6, 2, 0, 0], [6, 99, 0, 0], [6, 1], "cake", None, [0.5, 0, 0, 0]]
+)
+def test_layers_explains_the_cell_that_was_asked_for_in_a_large_network(folder, monkeypatch, asked):
+    monkeypatch.setattr("pages.ui.components.layers.MAX_NUMBERS", 1_000)
+    made_run(folder, "final", layers=CONV, architecture="own")
+    app = opened(7, view="Layers", session={"draw_layers_cell": asked})
+    shown, digit = component(app, "layers"), component(app, "readout")["digit"]
+    assert shown["network"] is None
+    expected = asked if asked == [6, 2, 0, 0] else [7, digit, 0, 0]
+    assert shown["start"] == shown["explained"]["cell"] == expected
 
 
 def test_reasons_are_given_for_the_answer_or_any_other_digit(folder):

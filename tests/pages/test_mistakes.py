@@ -237,3 +237,16 @@ def test_errors_can_be_saved_as_csv(folder, here):
     assert [each.proto.label for each in opened(run="mine").get("download_button")] == [
         "Errors (CSV)"
     ]
+
+
+def test_the_computation_of_a_misread_digit_can_be_followed(folder, here):
+    run = made_run(folder, "final")
+    assert not components(opened(), "layers")
+    worst = int(mistakes.worst_errors(found_of(run, here))[0])
+    app = opened(follow="true")
+    shown = component(app, "layers")
+    assert shown["start"] == [1, int(found_of(run, here).predicted[worst]), 0, 0]
+    np.testing.assert_array_equal(np.reshape(shown["pixels"], (28, 28)), here.test.images[worst])
+    app = opened(follow="true", labelled="3", read="3", image="7")
+    pixels = component(app, "layers")["pixels"]
+    np.testing.assert_array_equal(np.reshape(pixels, (28, 28)), here.test.images[7])

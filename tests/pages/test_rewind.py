@@ -50,7 +50,7 @@ def test_draw_shows_a_digit_by_the_weights_of_an_epoch(view, epoch, folder, digi
         np.testing.assert_allclose(readout["probabilities"], expected, atol=1e-3)
         assert describe_epoch(slider(app)["shown"]) in readout["message"].lower()
     else:
-        logits = [cell["note"] for cell in component(app, "maps")["rows"][-1]["cells"]]
+        logits = [cell["note"] for cell in component(app, "layers")["maps"][-1]["cells"]]
         shown = np.array([float(text.replace("\u2212", "-")) for text in logits])
         assert shown.argmax() == expected.argmax()
 

@@ -43,15 +43,16 @@ class MapRow:
     box: tuple[int, int, int] | None = None
 
 
-_mount_maps = register_component("maps", "tiles/maps")
+_mount_maps = register_component("maps", "tiles/maps", "tiles/map_rows")
 
 
 def draw_maps(rows: Sequence[MapRow], key: str) -> None:
     """Draw rows of maps, one below the other."""
-    _mount_maps(key=key, data={"rows": [_row_data(row) for row in rows]})
+    _mount_maps(key=key, data={"rows": [map_row_data(row) for row in rows]})
 
 
-def _row_data(row: MapRow) -> dict[str, Any]:
+def map_row_data(row: MapRow) -> dict[str, Any]:
+    """The row as `tiles/map_rows.js` draws it."""
     count, height, width = row.values.shape
     sprites = signed_sprite_sheet(row.values if count else np.zeros((1, 1, 1)), ABOVE, BELOW)
     cells = [

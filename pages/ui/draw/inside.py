@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from core.charts.diagrams import describe_operation, format_shape
 from core.insight import explanations
-from core.insight.explanations import FeatureMaps, Occlusion
-from core.models.shapes import Layer, trace
+from core.insight.explanations import Occlusion
+from core.insight.forward_pass import run_forward
 from core.runs.run import Run
 from pages.ui import checkpoints
+from pages.ui.components.layers import draw_layers
 from pages.ui.components.maps import MapRow, draw_maps
 from pages.ui.components.rewind import choose_epoch
 from pages.ui.draw.networks import Runs, format_percent, predict_images
@@ -18,70 +18,20 @@ from pages.ui.draw.subject import Subject
 from pages.ui.frame import KEPT, heading
 
 PREDICTED = "prediction"
-# Widths in rem: of a single value, of a digit's logit, of maps with few pixels, of other maps.
-VALUE, LOGIT, SMALL, LARGE = 1.75, 2.75, 3.0, 5.25
-FEW_PIXELS = 14  # across
 MIN_DROP = 0.01  # of probability; the strongest colour stands for at least this drop
 MAP_WIDTH = 26  # rem
 
 
 def show_layers(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:
-    """Show the feature maps of every row of a network, as it was after the chosen epoch."""
+    """Show the outputs of every row of a network, as it was after the chosen epoch."""
     epoch = choose_epoch(run, "draw_rewind")
     model = checkpoints.load_cached_model(run, "last" if epoch is None else epoch)
-    rows = explanations.feature_maps(model, image)
+    forward = run_forward(model, image)
     st.caption(
         "The outputs of each row of the network: blue above 0, orange below, each row on its own "
-        "scale. The first rows respond to strokes and edges. The last rows are coarse: they tell "
-        "what is in the image, less where it is."
+        "scale. Click a map, or move with the arrow keys, to see how one of its values arises."
     )
-    draw_maps(
-        [
-            _map_row(layer, row, row is rows[-1])
-            for layer, row in zip(trace(model.rows), rows, strict=True)
-        ],
-        key="draw_layers",
-    )
-
-
-def _map_row(layer: Layer, row: FeatureMaps, is_last: bool) -> MapRow:
-    name = " ".join(filter(None, describe_operation(layer.row)))
-    title = f"{row.number} · {name}"
-    if layer.row["kind"] == "dropout":
-        return MapRow(
-            row.maps[:0], (), title, "drops values only in training; here the output is its input"
-        )
-    value_range = f"from {row.low:.2g} to {row.high:.2g}".replace("-", "\u2212")
-    outputs = "logits of the ten digits" if is_last else format_shape(layer.output_shape)
-    note = f"{outputs}, {value_range}"
-    if len(row.channels) < row.total:
-        note += f"; the {len(row.channels)} strongest of {row.total:,} channels"
-    # The last row has one channel for each digit, counted from 0.
-    labels = [str(channel - is_last) for channel in row.channels]
-    word = "logit of" if is_last else "channel"
-    alts = [
-        f"Row {row.number}, {name}, {word} {label}: {_describe_values(values)}"
-        for label, values in zip(labels, row.maps, strict=True)
-    ]
-    across = row.maps.shape[2]
-    width = VALUE if across == 1 else SMALL if across <= FEW_PIXELS else LARGE
-    return MapRow(
-        row.maps / (max(abs(row.low), abs(row.high)) or 1.0),
-        alts,
-        title,
-        note,
-        labels=labels,
-        notes=[f"{values.item():.1f}".replace("-", "\u2212") for values in row.maps]
-        if is_last
-        else (),
-        tile=LOGIT if is_last else width,
-    )
-
-
-def _describe_values(values: np.ndarray) -> str:
-    if values.size == 1:
-        return f"{values.item():.3g}"
-    return f"from {values.min():.3g} to {values.max():.3g}"
+    draw_layers(forward, key="draw_layers")
 
 
 def show_reasons(runs: Runs, run: Run, image: np.ndarray, subject: Subject) -> None:

@@ -12,13 +12,15 @@ from core.errors import UserError
 from core.experiments.scores import TEST_IMAGES
 from core.experiments.statistics import wilson_interval
 from core.insight import mistakes
+from core.insight.forward_pass import run_forward
 from core.insight.learning import Learning, describe_epoch
 from core.insight.mistakes import Predictions
 from core.runs.run import Run
 from core.task import TEST_SETS
 from core.wording import plural
-from pages.ui import tables
+from pages.ui import checkpoints, tables
 from pages.ui.components.gallery import draw_gallery
+from pages.ui.components.layers import draw_layers
 from pages.ui.components.matrix import draw_confusion_matrix
 from pages.ui.components.rewind import choose_epoch
 from pages.ui.frame import KEPT, heading
@@ -41,6 +43,11 @@ CONFIDENT = 0.9  # probability
 DIGITS = tuple(map(str, range(10)))
 # Keys of the filters, and their names in the link.
 LABEL, PREDICTED, ORDER, IMAGE = "labelled", "read", "sort", "image"
+LAYERS = "follow"
+LAYERS_HELP = (
+    "The outputs of every row for this image, and how each value arises, from the score back to "
+    "the pixels."
+)
 _GALLERY, _MATRIX = "mistakes_images", "mistakes_matrix"
 
 
@@ -83,6 +90,23 @@ def show_one_run(run: Run, predictions: Predictions, test: LabelledImages) -> No
         if learning is not None:
             st.caption(summarise_learning(learning))
     _show_images(run, predictions, test, indices, image, learning)
+    if len(indices) or image is not None:
+        selected = int(indices[0]) if image is None else image
+        _show_layers(run, epoch, test, selected)
+
+
+def _show_layers(run: Run, epoch: int | None, test: LabelledImages, index: int) -> None:
+    """Show how the network arrives at its prediction for the selected image."""
+    if not st.toggle("Follow the computation", key=LAYERS, help=LAYERS_HELP, **KEPT):
+        return
+    heading("Layers", f"how test image {index:,} is classified")
+    try:
+        model = checkpoints.load_cached_model(run, "last" if epoch is None else epoch)
+        forward = run_forward(model, test.images[index])
+    except UserError as error:
+        st.error(escape_markdown(str(error)), icon=":material/error:")
+        return
+    draw_layers(forward, key="mistakes_layers")
 
 
 def _digit(value: str) -> int | None:

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from core.errors import UserError
-from core.insight.explanations import MAX_CHANNELS, feature_maps, occlusion, saliency
+from core.insight.explanations import MAX_CHANNELS, occlusion, saliency, select_maps
+from core.insight.forward_pass import run_forward
 from core.insight.predictions import affordable_images, inference_batch_size, predict
 from core.models.architectures import ARCHITECTURES
 from core.models.network import Network
@@ -106,7 +107,8 @@ def test_saliency_is_reproducible(cross):
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_row_of_every_network_has_feature_maps(name, cross):
     model = Network(ARCHITECTURES[name].rows).eval()
-    for row, layer in zip(feature_maps(model, cross), trace(model.rows), strict=True):
+    rows = select_maps(run_forward(model, cross).values[1:])
+    for row, layer in zip(rows, trace(model.rows), strict=True):
         channels, *sides = layer.output_shape
         assert row.total == channels
         assert row.maps.shape[0] == len(row.channels) == min(channels, MAX_CHANNELS)
@@ -120,7 +122,7 @@ def test_the_strongest_of_many_channels_are_kept(cross):
         {"kind": "linear", "activation": "none"},
     )
     model = Network(rows).eval()
-    first, _ = feature_maps(model, cross, most=5)
+    first, _ = select_maps(run_forward(model, cross).values[1:], most=5)
     values = model.features((torch.from_numpy(cross).float() / 255 - 0.1307)[None, None] / 0.3081)[
         0
     ][0]
@@ -131,11 +133,10 @@ def test_the_strongest_of_many_channels_are_kept(cross):
 @pytest.mark.parametrize(
     "explain",
     [
-        lambda model, image: feature_maps(model, image),
         lambda model, image: saliency(model, image, 1),
         lambda model, image: occlusion(model, image, 1),
     ],
-    ids=["maps", "saliency", "occlusion"],
+    ids=["saliency", "occlusion"],
 )
 def test_a_diverged_network_is_refused(cross, explain):
     with pytest.raises(UserError, match="diverged"):

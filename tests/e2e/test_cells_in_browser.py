@@ -1,0 +1,124 @@
+"""One value of a network, explained in the browser: as Python explains it, and back to a pixel."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from drawing import draw
+from playwright.sync_api import expect
+
+from core.insight.cells import Cell
+from core.insight.forward_pass import ForwardPass, run_forward
+from core.runs.loading import load_model
+from core.runs.run import Run
+from core.runs.weights import save_tensors
+from tests.made import made_run
+from tests.networks import EVERY_KIND
+from tests.strokes import DIGITS
+
+pytestmark = pytest.mark.usefixtures("guests")
+
+
+def every_kind(checkpoints) -> Run:
+    """A run with every kind of row, whose batch norms do something."""
+    run = made_run(checkpoints, "every-kind", architecture="own", layers=list(EVERY_KIND))
+    weights = load_model(run).state_dict()
+    torch.manual_seed(1)
+    for name, values in weights.items():
+        if name.endswith(("running_mean", "running_var")):
+            values.uniform_(0.2, 1.5)
+    save_tensors(run.weights_path("last"), weights)
+    return run
+
+
+def open_layers(tab: Any, run: str) -> Any:
+    tab.goto(f"/draw?view=Layers&network={run}")
+    draw(tab, DIGITS[5])
+    layers = tab.locator(".layers")
+    expect(layers.locator(".name")).to_contain_text("Score of")
+    return layers
+
+
+def as_python(layers: Any, run: Run) -> ForwardPass:
+    """The same drawing by the same network, in Python."""
+    pixels = layers.evaluate("view => view.data.pixels")
+    return run_forward(load_model(run), np.array(pixels, np.uint8).reshape(28, 28))
+
+
+def agree(here: Any, there: Any) -> bool:
+    if isinstance(there, dict):
+        return all(agree(here[name], value) for name, value in there.items())
+    if isinstance(there, list):
+        return len(here) == len(there) and all(map(agree, here, there))
+    if isinstance(there, float):
+        return here == pytest.approx(there, abs=1e-4)
+    return here == there
+
+
+def shown_cell(layers: Any) -> Cell:
+    return Cell(*layers.evaluate("view => view.cell"))
+
+
+def expect_value(layers: Any, forward: ForwardPass) -> None:
+    """The value in the panel is that of the map."""
+    text = layers.locator(".value").inner_text().replace("\u2212", "-")
+    cell = shown_cell(layers)
+    assert float(text) == pytest.approx(forward.values[cell.row][cell[1:]], abs=1e-4, rel=1e-2)
+
+
+def test_a_value_is_explained_and_walked_back_to_a_pixel(tab, checkpoints):
+    run = every_kind(checkpoints)
+    layers = open_layers(tab, run.name)
+    forward = as_python(layers, run)
+    for row, values in enumerate(forward.values):
+        channels, height, width = values.shape
+        for place in ((0, 0, 0), (channels - 1, height // 2, width - 1), (0, height - 1, 0)):
+            cell = Cell(row, *place)
+            here = layers.evaluate("(view, cell) => view.explain(cell)", list(cell))
+            assert agree(here, forward.explain(cell).to_dict()), cell
+
+    tile = layers.get_by_role("button", name=re.compile("Row 2, conv 3×3, channel 2"))
+    tile.click(position={"x": 20, "y": 20})
+    expect(layers.locator(".name")).to_contain_text("2 · conv 3×3, channel 2")
+    expect_value(layers, forward)
+    expect(layers.locator(".maps .chosen")).to_have_count(1)
+    expect(layers.locator(".maps .source")).to_have_count(4)
+    before = shown_cell(layers)
+    tile.press("ArrowRight")
+    assert shown_cell(layers) == before._replace(x=before.x + 1)
+    expect_value(layers, forward)
+
+    for _ in range(20):  # up to the score; then back to the image
+        tab.keyboard.press("PageDown")
+    tab.keyboard.press("Enter")
+    last = len(forward.layers)
+    rows = [shown_cell(layers).row]
+    assert rows == [last]
+    while rows[-1] and len(rows) <= last:
+        tab.keyboard.press("Enter")
+        rows.append(shown_cell(layers).row)
+        expect_value(layers, forward)
+        expect(layers.locator(".pictures .field, .pictures .chosen").first).to_be_attached()
+    assert rows == list(range(last, -1, -1)), "one row at a time"
+    expect(layers.locator(".name")).to_contain_text("Pixel")
+    tab.keyboard.press("Backspace")
+    assert shown_cell(layers).row == 1
+    walk_in_a_large_network(tab, checkpoints)
+
+
+def walk_in_a_large_network(tab, checkpoints) -> None:
+    """The explanations come from Python."""
+    run = made_run(checkpoints, "large", architecture="pytorch-example")
+    layers = open_layers(tab, run.name)
+    forward = as_python(layers, run)
+    tile = layers.get_by_role("button", name=re.compile("Row 2, conv 3×3, channel 2:"))
+    tile.click(position={"x": 20, "y": 20})
+    expect(layers.locator(".name")).to_contain_text("2 · conv 3×3, channel 2,")
+    expect_value(layers, forward)
+    layers.locator(".panel .strongest").click()
+    expect(layers.locator(".name")).to_contain_text("1 · conv 3×3")
+    expect_value(layers, forward)
