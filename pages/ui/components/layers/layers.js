@@ -187,12 +187,13 @@ export default function ({ parentElement, data, setTriggerValue }) {
     view.isChosen &&= view.data.rows.length > 0 && exists(view, view.cell);
     view.trail = [];
   }
-  const focused = view.maps.contains(view.getRootNode().activeElement);
+  const active = view.getRootNode().activeElement;
+  const [isOnMap, isInPanel] = [view.maps, view.panel].map((part) => part.contains(active));
   view.network = data.network && readNetwork(data.network, data.pixels);
   fillMaps(view);
   const asked = view.isChosen ? view.cell : data.start;
-  const focus = view.focusAfter ?? null;
+  const focus = view.focusAfter ?? (isInPanel ? STRONGEST : null);
   view.focusAfter = null;
   show(view, asked, focus);
-  if (focused) view.focusTile();
+  if (isOnMap) view.focusTile();
 }

@@ -32,9 +32,11 @@ function isPadding(view, patch, index) {
 }
 
 // The index of the value that a walk back would follow: the one that is kept, or the largest product.
-function strongestIn(view, { values, weights }, picked) {
+function strongestIn(view, patch, picked) {
   if (picked !== null) return picked;
-  const sizes = values.map((value, index) => Math.abs(weights ? value * weights[index] : value));
+  const { values, weights } = patch;
+  const sizes = values.map((value, index) =>
+    isPadding(view, patch, index) ? -1 : Math.abs(weights ? value * weights[index] : value));
   return sizes.indexOf(Math.max(...sizes));
 }
 
