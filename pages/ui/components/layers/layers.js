@@ -28,6 +28,7 @@ function connect(view) {
   const walk = (cell) => {
     const hadFocus = view.panel.contains(view.getRootNode().activeElement);
     show(view, cell, hadFocus ? STRONGEST : null);
+    view.panel.scrollTop = 0;
   };
   view.choose = (cell, focus = null) => {
     view.trail = [];

@@ -9,6 +9,7 @@ function formatNumber(text) {
 
 // At most two decimals, for a small cell.
 function short(value) {
+  if (value === 0) return "0";
   const size = Math.abs(value);
   return formatNumber(value.toFixed(size >= 99.5 ? 0 : size >= 9.95 ? 1 : 2));
 }
@@ -16,8 +17,9 @@ function short(value) {
 // Four decimals, or two digits that count.
 function long(value) {
   const size = Math.abs(value);
+  if (size === 0) return "0";
   if (size >= 1e7) return formatNumber(value.toExponential(2));
-  if (size === 0 || size >= 0.01) return formatNumber(value.toFixed(size >= 1000 ? 1 : 4));
+  if (size >= 0.01) return formatNumber(value.toFixed(size >= 1000 ? 1 : 4));
   return formatNumber(String(Number(value.toPrecision(2))));
 }
 

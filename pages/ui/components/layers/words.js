@@ -37,7 +37,9 @@ function explainWeightedInWords(view, explanation) {
   const { size, inputs, all } = sizeOf(explanation);
   const word = explanation.patches[0].row === 0 ? "pixel" : "value";
   const product = `${count(all, word)} × ${count(all, "weight")} = ${count(all, "product")}`;
-  const sum = `Their sum is ${long(explanation.total)}.`;
+  const { bias, norm, activation, total, value } = explanation;
+  const more = bias === null && !norm && activation === "none" ? "" : ` The steps below make it ${long(value)}.`;
+  const sum = `Their sum is ${long(total)}.${more}`;
   if (inputs === 1) return `${product}. ${sum}`;
   const parts = size === 1 ? `One value from each of ${inputs} channels` : `${size} values from each of ${inputs} channels`;
   return `${parts}: ${product}. ${sum}`;
@@ -92,8 +94,8 @@ function listSteps(explanation) {
   if (norm) {
     const deviation = Math.sqrt(norm.variance + norm.epsilon);
     const centred = biased - norm.mean;
-    steps.push(["Mean of the channel in training", signed(-norm.mean), long(centred)],
-      [`Standard deviation: √ of the variance ${long(norm.variance)}`, `÷ ${long(deviation)}`, long(centred / deviation)],
+    steps.push([`Mean in training: ${long(norm.mean)}`, signed(-norm.mean), long(centred)],
+      [`Deviation: √ of the variance ${long(norm.variance)}`, `÷ ${long(deviation)}`, long(centred / deviation)],
       ["Scale", `× ${long(norm.scale)}`, long((centred / deviation) * norm.scale)],
       ["Shift", signed(norm.shift), long(normed)]);
   }
