@@ -12,7 +12,7 @@ const TOOLS = { up: "Move up", down: "Move down", copy: "Copy below", remove: "R
 const tables = new WeakMap();
 
 function titleOf(word) {
-  return word === "p" ? "Share" : word[0].toUpperCase() + word.slice(1);
+  return word === "p" ? "Probability" : word[0].toUpperCase() + word.slice(1);
 }
 
 function buildSelect(options, value, titles = {}) {
