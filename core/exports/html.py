@@ -111,17 +111,31 @@ def read_network(page: str) -> Network:
     numbers = torch.from_numpy(
         np.frombuffer(base64.b64decode(description["weights"]), "<f4").copy()
     )
-    model = Network([layer["row"] for layer in description["layers"]])
-    modules = iter(model.layers)
-    for layer, traced in zip(description["layers"], trace(model.rows), strict=True):
+    # Rows that share weights get copies, since each has a scale and a shift of its own.
+    model = Network([_without_sharing(layer["row"]) for layer in description["layers"]])
+    for layer, modules in zip(description["layers"], _modules_by_row(model), strict=True):
         tensors = {
             name: numbers[start : start + count]
             for name in ("weight", "scale", "shift")
             if name in layer
             for start, count in [layer[name]]
         }
-        _load_layer([next(modules) for _ in traced.modules], tensors)
+        _load_layer(modules, tensors)
     return model.eval()
+
+
+def _without_sharing(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "shared"}
+
+
+def _modules_by_row(model: Network) -> list[list[nn.Module]]:
+    """The modules of every row; rows that share weights have the same convolution."""
+    rows: list[list[nn.Module]] = []
+    modules = iter(model.layers)
+    for layer in trace(model.rows):
+        shared = rows[layer.shares - 1][:1] if layer.shares else []
+        rows.append([*shared, *(next(modules) for _ in layer.modules[len(shared) :])])
+    return rows
 
 
 def _load_layer(modules: list[nn.Module], tensors: Mapping[str, torch.Tensor]) -> None:
@@ -144,16 +158,15 @@ def _load_layer(modules: list[nn.Module], tensors: Mapping[str, torch.Tensor]) -
 def _describe_network(model: Network) -> dict[str, Any]:
     """The network, and how a drawing becomes its input, as JSON values."""
     numbers = _Numbers()
-    modules = iter(model.layers)
     layers = []
-    for traced in trace(model.rows):
+    for traced, modules in zip(trace(model.rows), _modules_by_row(model), strict=True):
         layer = {
             "title": f"{traced.number} · {' '.join(filter(None, describe_operation(traced.row)))}",
             "row": traced.row,
             "input": list(traced.input_shape),
             "output": list(traced.output_shape),
         }
-        tensors = _affine_tensors([next(modules) for _ in traced.modules])
+        tensors = _affine_tensors(modules)
         layers.append(layer | {name: numbers.add(tensor) for name, tensor in tensors.items()})
     return {
         "layers": layers,

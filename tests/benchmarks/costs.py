@@ -3,9 +3,9 @@
     python tests/benchmarks/costs.py
 
 From the start of a run's process to its first batch; the peak memory of a run with all its
-processes; a drawn digit from its strokes to its probabilities; a page in a real browser with and
-without a run training beside it, in turn; a click's answer while a run trains; and a run's steps a
-second with and without a page that watches it, in turn.
+processes; a drawn digit from its strokes to its probabilities, here and in the exported web page; a
+page in a real browser with and without a run training beside it, in turn; a click's answer while a
+run trains; and a run's steps a second with and without a page that watches it, in turn.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ from core.runs import (  # noqa: E402
     store,
 )
 
-PARTS = ("start", "memory", "digit", "pages", "clicks", "polling")
+PARTS = ("start", "memory", "digit", "export", "pages", "clicks", "polling")
+
+DIGIT_COLUMNS = ("network", "digits", "median", "99th percentile", "longest")
 
 
 def main() -> None:
@@ -67,6 +69,8 @@ def main() -> None:
             parts.append(memory(chosen.recipes, folder, chosen.longest))
         if "digit" in chosen.parts:
             parts.append(digit(folder, chosen.digits))
+        if "export" in chosen.parts:
+            parts.append(web_page(folder, chosen.digits))
         if {"pages", "clicks", "polling"} & set(chosen.parts):
             parts += measure_pages(folder, chosen)
     report(parts, chosen.output)
@@ -154,8 +158,7 @@ def digit(folder: Path, count: int) -> str:
 
     rows = []
     torch.set_num_threads(1)  # as the app does
-    shipped = [name for name in RECIPES if (folder / name).is_dir()] or ["final"]
-    for name in shipped:
+    for name in shipped(folder) or ["final"]:
         model = (
             loading.load_model(store.open_run(name, folder))
             if (folder / name).is_dir()
@@ -166,19 +169,55 @@ def digit(folder: Path, count: int) -> str:
             began = time.perf_counter()
             predict(model, to_mnist(strokes_to_ink(strokes))[None])
             times.append(1e3 * (time.perf_counter() - began))
-        times = times[len(DIGITS) :]  # the first ones warm up
-        rows.append(
-            (
-                name,
-                len(times),
-                f"**{median(times):.2f}**",
-                f"{percentile(times, 99):.2f}",
-                f"{max(times):.2f}",
-            )
-        )
+        rows.append(digit_row(name, times[len(DIGITS) :]))  # the first ones warm up
     return "A drawn digit, from its strokes to its probabilities, in ms:\n\n" + table(
-        ("network", "digits", "median", "99th percentile", "longest"), rows
+        DIGIT_COLUMNS, rows
     )
+
+
+def web_page(folder: Path, count: int) -> str:
+    """The table of drawn digits in the exported web page of each shipped run, in a browser."""
+    from playwright.sync_api import sync_playwright
+    from serving import chromium
+
+    from core.exports.html import build_page
+    from tests.strokes import DIGITS
+
+    script = """([drawings, count]) => Array.from({ length: count }, (_, index) => {
+      const began = performance.now();
+      inkling.predict(inkling.prepare(drawings[index % drawings.length]));
+      return performance.now() - began;
+    })"""
+    rows = []
+    with sync_playwright() as playwright:
+        browser = chromium(playwright)
+        for name in shipped(folder):
+            run = store.open_run(name, folder)
+            path = folder.parent / f"{name}.html"
+            path.write_text(build_page(run, loading.load_model(run)))
+            page = browser.new_page()
+            page.goto(path.as_uri())
+            times = page.evaluate(script, [list(DIGITS.values()), count + len(DIGITS)])
+            rows.append(digit_row(name, times[len(DIGITS) :]))
+            page.close()
+        browser.close()
+    return "A drawn digit in the exported web page, in ms:\n\n" + table(DIGIT_COLUMNS, rows)
+
+
+def digit_row(name: str, times: Sequence[float]) -> tuple[object, ...]:
+    """A line of a table of drawn digits, from times in ms."""
+    return (
+        name,
+        len(times),
+        f"**{median(times):.2f}**",
+        f"{percentile(times, 99):.2f}",
+        f"{max(times):.2f}",
+    )
+
+
+def shipped(folder: Path) -> list[str]:
+    """The recipes whose runs are shipped."""
+    return [name for name in RECIPES if (folder / name).is_dir()]
 
 
 if __name__ == "__main__":

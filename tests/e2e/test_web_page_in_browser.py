@@ -33,13 +33,9 @@ PREDICT = """bytes => {
   return Array.from({ length: pixels.length / 784 },
     (_, image) => inkling.predict(pixels.subarray(784 * image, 784 * (image + 1))));
 }"""
-# Milliseconds of each drawing from strokes to probabilities, the first ones left out.
-TIMES = """drawings => drawings.map(strokes => {
-  const began = performance.now();
-  inkling.predict(inkling.prepare(strokes));
-  return performance.now() - began;
-}).slice(10)"""
-
+PREPARE = "drawings => drawings.map(strokes => Array.from(inkling.prepare(strokes)))"
+SHOWS = """([before, same]) =>
+  (document.querySelector("#picture").toDataURL() === before) === same"""
 INKED = """row => [...document.querySelectorAll("#rows .row")[row].querySelectorAll("canvas")].some(
   map => map.getContext("2d").getImageData(0, 0, map.width, map.height).data.some(Boolean))"""
 
@@ -110,20 +106,20 @@ def page_of(tmp_path, browser) -> Any:
 def test_a_page_predicts_and_prepares_as_python_does(folder, page_of):
     pictures, drawn = images(), drawings(50)
     encoded = base64.b64encode(pictures.tobytes()).decode()
-    expected = np.array([to_mnist(strokes_to_ink(strokes)).ravel() for strokes in drawn], int)
     for name, (run, model) in networks(folder).items():
         watched, address = page_of(run, model)
         with watched as tab:
             tab.goto(address)
             probabilities = np.array(tab.evaluate(PREDICT, encoded))
-            told = predict(model, pictures)
-            assert np.abs(probabilities - told).max() < 1e-4, name
-            assert (probabilities.argmax(axis=1) == told.argmax(axis=1)).all(), name
-            prepared = "drawings => drawings.map(strokes => Array.from(inkling.prepare(strokes)))"
-            assert np.abs(np.array(tab.evaluate(prepared, drawn)) - expected).max() <= 1, name
-            times = tab.evaluate(TIMES, drawn)
-            print(f"{name}: {np.median(times):.1f} ms from strokes to probabilities")
-            assert np.median(times) < 200, "far above 16 ms, also for a busy machine"
+            expected = predict(model, pictures)
+            assert np.abs(probabilities - expected).max() < 1e-4, name
+            assert (probabilities.argmax(axis=1) == expected.argmax(axis=1)).all(), name
+            if name != "other":  # the preparation is the same on every page
+                continue
+            prepared = np.array(tab.evaluate(PREPARE, drawn))
+            expected = np.array([to_mnist(strokes_to_ink(strokes)).ravel() for strokes in drawn])
+            assert np.abs(prepared - expected.astype(int)).max() <= 1
+            assert prepared.any(axis=1).all()
 
 
 def test_a_digit_is_drawn_read_undone_and_cleared_on_a_phone(folder, page_of):
@@ -134,8 +130,13 @@ def test_a_digit_is_drawn_read_undone_and_cleared_on_a_phone(folder, page_of):
     with watched as tab:
         tab.goto(address)
         expect(tab.get_by_role("heading", level=1)).to_have_text(run.name)
-        touch(tab, DIGITS[4])  # in two strokes
+        picture = tab.locator("#picture")
+        one, other = DIGITS[4]
+        touch(tab, [one])
         expect(tab.locator("#spoken")).to_contain_text("robabilit")
+        before = picture.evaluate("canvas => canvas.toDataURL()")
+        touch(tab, [other])
+        tab.wait_for_function(SHOWS, arg=[before, False])
         if "final" in found:
             expect(tab.locator("#digit")).to_have_text("4")
         shown = [row for row in model.rows if row["kind"] != "dropout"]
@@ -144,11 +145,8 @@ def test_a_digit_is_drawn_read_undone_and_cleared_on_a_phone(folder, page_of):
         rows.last.scroll_into_view_if_needed()
         tab.wait_for_function(INKED, arg=len(shown) - 1)  # painted once it is in sight
         assert tab.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-        first = tab.evaluate("document.querySelector('#picture').toDataURL()")
         tab.get_by_role("button", name="Undo").tap()
-        tab.wait_for_function(
-            "before => document.querySelector('#picture').toDataURL() != before", arg=first
-        )
+        tab.wait_for_function(SHOWS, arg=[before, True])
         tab.get_by_role("button", name="Clear").tap()
         expect(tab.locator("#digit")).to_be_empty()
         expect(tab.get_by_role("button", name="Clear")).to_be_disabled()

@@ -91,6 +91,7 @@ def test_a_run_can_be_taken_along_as_files_named_after_it(folder):
     run = made_run(folder, "mine", done=2)
     app = open_page("pages/train.py", run="mine")
     assert [button.proto.label for button in app.get("download_button")] == [
+        "Web page (HTML)",
         "Epoch table (CSV)",
         "Report (Markdown)",
         "Whole run (zip)",

@@ -12,7 +12,8 @@ from html.parser import HTMLParser
 import pytest
 import torch
 
-from core.exports.html import build_page, read_network
+from core.exports.html import FOLDER, build_page, read_network
+from core.models.rows import ACTIVATIONS, KINDS
 from core.runs.loading import load_model
 from tests.made import made_run
 from tests.networks import ODD, OTHER
@@ -60,6 +61,13 @@ def test_the_page_holds_the_networks_numbers(rows, folder):
     images = torch.randn(9, 1, 28, 28, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         assert torch.allclose(read(images), model(images), atol=1e-5)
+
+
+def test_the_page_knows_every_kind_of_row_and_activation():
+    script = (FOLDER / "network.js").read_text()
+    for table, names in (("OPERATIONS", KINDS), ("ACTIVATIONS", ACTIVATIONS)):
+        entries = re.search(rf"const {table} = {{(.*?)\n}};", script, re.DOTALL)[1]
+        assert set(re.findall(r"^  (\w+):", entries, re.MULTILINE)) == set(names), table
 
 
 def test_a_page_allows_its_own_script_and_style_alone_and_no_request(folder):
