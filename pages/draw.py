@@ -6,6 +6,7 @@ from core.errors import UserError
 from core.runs.run import Run
 from pages.ui import checkpoints
 from pages.ui.components.readout import show_readout
+from pages.ui.draw.familiarity import show_familiarity
 from pages.ui.draw.networks import BESIDE, NETWORK, predict_digit, select_network
 from pages.ui.draw.number import show_number
 from pages.ui.draw.sources import select_source, show_subject
@@ -50,7 +51,8 @@ def show_drawing(runs: dict[str, Run]) -> None:
         probabilities, message = predict_digit(run, image)
         if probabilities is not None and subject.label not in (None, probabilities.argmax()):
             message = f"{message} The label is {subject.label}."
-        show_readout(image, probabilities, message or subject.waiting)
+        spoken = show_familiarity(subject, position)
+        show_readout(image, probabilities, message or subject.waiting, spoken=spoken)
     st.space("small")
     view = (
         st.segmented_control(

@@ -1,4 +1,4 @@
-"""The Mistakes page: errors of a run on the test images, two runs compared, doubtful labels."""
+"""The Mistakes page: a run's errors, two runs compared, calibration, and doubtful labels."""
 
 import streamlit as st
 
@@ -9,13 +9,19 @@ from core.runs.store import list_runs
 from core.task import TEST_SETS
 from pages.ui import checkpoints, dataset
 from pages.ui.frame import KEPT, page, warn_unknown
+from pages.ui.mistakes.calibration import show_calibration
 from pages.ui.mistakes.labels import show_doubtful_labels
 from pages.ui.mistakes.one_run import show_one_run
 from pages.ui.mistakes.shared import predict_test_images
 from pages.ui.mistakes.two_runs import show_two_runs
 from pages.ui.words import escape_markdown
 
-ONE, TWO, LABELS = VIEWS = ("one run", "two runs", "doubtful labels")
+ONE, TWO, CALIBRATION, LABELS = VIEWS = (
+    "one run",
+    "two runs",
+    "calibration",
+    "doubtful labels",
+)
 
 
 def warn_about(name: str | None) -> None:
@@ -54,6 +60,8 @@ def show_view(view: str, first: str, second: str | None, on: str) -> None:
         st.caption(f":material/info: {escape_markdown(note)}")
     if view == ONE:
         show_one_run(runs[first], predictions[first], test)
+    elif view == CALIBRATION:
+        show_calibration(runs[first], predictions[first], test)
     elif view == LABELS:
         show_doubtful_labels(runs[first], predictions[first], test)
     elif second:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from core.charts.style import AXIS, PALETTE, QUIET, layer_chart
+from core.charts.style import AXIS, PALETTE, QUIET, TOP_LEGEND, layer_chart
 
 RECALL, PRECISION = "recall", "precision"
 _FLOOR = 0.02  # percent, where the logarithmic axis ends
@@ -56,15 +56,7 @@ def class_accuracy_chart(frame: pd.DataFrame, height: int = 368) -> alt.LayerCha
         "measure:N",
         title=None,
         scale=alt.Scale(domain=[RECALL, PRECISION], range=[PALETTE[0], QUIET]),
-        legend=alt.Legend(
-            orient="top",
-            symbolOpacity=1,
-            symbolStrokeWidth=0,
-            symbolSize=80,
-            labelFontSize=12,
-            padding=0,
-            offset=4,
-        ),
+        legend=alt.Legend(**TOP_LEGEND),
     )
     tips = [
         alt.Tooltip("digit:O"),

@@ -26,6 +26,15 @@ AXIS: dict[str, Any] = {
     "titlePadding": 10,
 }
 PLAIN_AXIS: dict[str, Any] = {**AXIS, "grid": False}
+TOP_LEGEND: dict[str, Any] = {
+    "orient": "top",
+    "symbolOpacity": 1,
+    "symbolStrokeWidth": 0,
+    "symbolSize": 80,
+    "labelFontSize": 12,
+    "padding": 0,
+    "offset": 4,
+}
 PERCENT = "format(100 * datum.value, '.0f') + ' %'"  # label of a share
 _COLOURS = {  # index in PALETTE of runs whose name has a colour of its own
     "final": 0,

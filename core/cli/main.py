@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from core.aliases import current_value
+from core.cli import calibration as calibration_words
 from core.cli import digits as digit_commands
 from core.cli import experiments as experiment_commands
 from core.cli import exports as export_command
@@ -182,13 +183,18 @@ def evaluate(
     which: Which = "last",
     epoch: Epoch = None,
     on: On = "mnist",
+    calibration: Annotated[
+        bool,
+        typer.Option("--calibration", help="Also measure whether its probabilities are right."),
+    ] = False,
     json_: Json = False,
 ) -> None:
     """Measure the accuracy on the 10,000 test images, or on QMNIST's 50,000 further ones."""
     opened = store.open_run(run)
     weights = which if epoch is None else epoch
     opened.weights_path(weights)  # raises where there are none
-    result = evaluate_run(opened, watch.load_test_set(on, json_), weights)
+    images = watch.load_test_set(on, json_)
+    result = evaluate_run(opened, images, weights)
     low, high = wilson_interval(result.correct, result.total)
     note = describe_deviation(opened, result, weights) if on == "mnist" else ""
     if epoch is None:
@@ -206,6 +212,11 @@ def evaluate(
     if which == "best" and not opened.config.holdout and on == "mnist":
         text += " This epoch was chosen on the test images, so its accuracy is optimistic."
     text += f" {note}" if note else ""
+    more = {}
+    if calibration:
+        measured = calibration_words.calibrate_run(opened, images, weights)
+        text += f"\n{calibration_words.describe_calibration(opened, measured)}"
+        more = {"calibration": measured.to_dict()}
     print_result(
         {
             "run": run,
@@ -218,6 +229,7 @@ def evaluate(
             "total": result.total,
             "loss": result.loss,
             "note": note,
+            **more,
         },
         text,
         json_,

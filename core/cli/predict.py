@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from core.cli.output import Epoch, Json, RunName, Which, print_json, print_text
-from core.errors import UserError
+from core.errors import UserError, listed
 from core.regular_files import read_regular_file
 from core.runs import loading, store
 
@@ -46,46 +46,67 @@ def predict(
     import numpy as np
 
     from core.insight import predictions
+    from core.insight.familiarity import MESSAGE, measure_strangeness
 
     model = loading.load_model(store.open_run(run), which if epoch is None else epoch)
     digits = [_read_digits(path, number) for path in images]
-    probabilities = predictions.predict(model, np.concatenate(digits))  # (N, 10)
+    together = np.concatenate(digits)
+    probabilities = predictions.predict(model, together)  # (N, 10)
     ends = np.cumsum([len(group) for group in digits])
     rows = np.split(probabilities, ends[:-1])  # (digits of a picture, 10) each
+    strange = np.split(measure_strangeness(together) > 0, ends[:-1])
 
-    if json_ and number:
-        print_json(
-            [
-                {
-                    "image": str(path),
-                    "number": "".join(map(str, row.argmax(axis=1))),
-                    "probability": float(row.max(axis=1).prod()),
-                    "digits": [
-                        {"digit": int(digit.argmax()), "probabilities": digit.tolist()}
-                        for digit in row
-                    ],
-                }
-                for path, row in zip(images, rows, strict=True)
-            ]
-        )
-        return
     if json_:
         print_json(
             [
-                {"image": str(path), "digit": int(row.argmax()), "probabilities": row.tolist()}
-                for path, (row,) in zip(images, rows, strict=True)
+                _picture_to_dict(path, row, odd, number)
+                for path, row, odd in zip(images, rows, strange, strict=True)
             ]
         )
         return
-    for path, row in zip(images, rows, strict=True):
+    for path, row, odd in zip(images, rows, strange, strict=True):
         if number:
             text = "".join(map(str, row.argmax(axis=1)))
-            print_text(f"{path}: {text} ({row.max(axis=1).prod():.1%})")
+            print_text(f"{path}: {text} ({row.max(axis=1).prod():.1%}){_name_strange(odd)}")
         else:
             first, second = row[0].argsort()[::-1][:2]
+            note = f". {MESSAGE}" if odd[0] else ""
             print_text(
-                f"{path}: {first} ({row[0][first]:.1%}), then {second} ({row[0][second]:.1%})"
+                f"{path}: {first} ({row[0][first]:.1%}), then {second} ({row[0][second]:.1%}){note}"
             )
+
+
+def _picture_to_dict(path: Path, row: Any, strange: Any, number: bool) -> dict[str, Any]:
+    """Return what was read in a picture, for JSON.
+
+    Args:
+        path: of the picture.
+        row: (digits, 10) their probabilities.
+        strange: (digits,) whether they do not look like digits.
+        number: whether they are read as a number; else there is one.
+    """
+    digits = [
+        {
+            "digit": int(probabilities.argmax()),
+            "probabilities": probabilities.tolist(),
+            "looks_like_digit": not odd,
+        }
+        for probabilities, odd in zip(row, strange, strict=True)
+    ]
+    if not number:
+        return {"image": str(path), **digits[0]}
+    return {
+        "image": str(path),
+        "number": "".join(map(str, row.argmax(axis=1))),
+        "probability": float(row.max(axis=1).prod()),
+        "digits": digits,
+    }
+
+
+def _name_strange(strange: Any) -> str:
+    """Say at which places of a number something does not look like a digit; "" for none."""
+    places = [str(place) for place, odd in enumerate(strange, 1) if odd]
+    return f". Not like a digit: place {listed(places, 'and')}" if places else ""
 
 
 def _read_digits(path: Path, number: bool) -> Ink:

@@ -46,7 +46,7 @@ PARTS = {
     "part": ["Digits", "Augmentation", "Map"],
     "experiment": ["Compare", "Repeats", "Rate finder", "Sweep", "Exports"],
     "view": [
-        *("one run", "two runs", "doubtful labels"),
+        *("one run", "two runs", "calibration", "doubtful labels"),
         *("Layers", "Learning", "Reasons", "Nudge", "Nearest", "Own digits"),
     ],
     "digit": ["test-3", "train-0", "own-1", "test--1", "test-99999"],

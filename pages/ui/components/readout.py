@@ -36,6 +36,7 @@ def show_readout(
     message: str,
     key: str = "readout",
     bars: bool = True,
+    spoken: str = "",
 ) -> None:
     """Show a network's 28x28 input, its prediction, and the ten probabilities as bars.
 
@@ -45,6 +46,7 @@ def show_readout(
         message: sentence below the predicted digit.
         key: key of the component.
         bars: whether the bars are shown.
+        spoken: sentence that only screen readers say, after the message.
     """
     alt = "The 28 by 28 pixels of the network's input" + (", empty." if image is None else ".")
     _mount_readout(
@@ -54,6 +56,7 @@ def show_readout(
             "message": message,
             "alt": alt,
             "bars": bars,
+            "spoken": spoken,
             **_prediction(probabilities),
         },
     )

@@ -25,11 +25,11 @@ NEGLIGIBLE = 0.0005  # probabilities below it are drawn pale
 
 
 def predict_test_images(run: Run, test: LabelledImages, epoch: int | None = None) -> Predictions:
-    """Predict the test images with a run's network; cached until its weights change.
+    """Predict labelled images with a run's network; cached until its weights change.
 
     Args:
         run: the run.
-        test: the test images.
+        test: the test images, or the run's validation images.
         epoch: whose weights predict; None: the last.
 
     Raises:
@@ -39,22 +39,27 @@ def predict_test_images(run: Run, test: LabelledImages, epoch: int | None = None
         changed = run.weights_path("last" if epoch is None else epoch).stat().st_mtime_ns
     except FileNotFoundError:
         raise RunError(f"{run.name} is gone.") from None
-    place, count = str(run.folder.parent), len(test.images)
+    place, images = str(run.folder.parent), (test.name, len(test.images))
     if epoch is not None:
-        return _predict_epoch(run.name, place, epoch, changed, count, test)
-    return _predict(run.name, place, changed, count, test)
+        return _predict_epoch(run.name, place, epoch, changed, images, test)
+    return _predict(run.name, place, changed, images, test)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Classifying the test images")
 def _predict(
-    name: str, folder: str, changed: int, count: int, _test: LabelledImages
+    name: str, folder: str, changed: int, images: tuple[str, int], _test: LabelledImages
 ) -> Predictions:
     return load_predictions(open_run(name, Path(folder)), test=_test)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)  # 400 kB each
 def _predict_epoch(
-    name: str, folder: str, epoch: int, changed: int, count: int, _test: LabelledImages
+    name: str,
+    folder: str,
+    epoch: int,
+    changed: int,
+    images: tuple[str, int],
+    _test: LabelledImages,
 ) -> Predictions:
     return predict_run(open_run(name, Path(folder)), _test, epoch)
 

@@ -13,7 +13,9 @@ function build() {
   const prediction = element("div", "prediction");
   const message = element("div", "message");
   message.ariaLive = "polite";
-  prediction.append(element("div", "digit"), message);
+  const spoken = element("div", "spoken");
+  spoken.ariaLive = "polite";
+  prediction.append(element("div", "digit"), message, spoken);
   top.append(figure, prediction);
   const bars = document.createElement("ol");
   bars.ariaLabel = "Probability of each digit";
@@ -41,13 +43,15 @@ function paint(canvas, pixels) {
 
 export default function ({ parentElement, data }) {
   const view = viewOf(views, parentElement, "readout", build);
-  const { pixels, probabilities, digit, message, alt, bars } = data;
+  const { pixels, probabilities, digit, message, alt, bars, spoken } = data;
   const canvas = view.querySelector("canvas");
   canvas.setAttribute("aria-label", alt);
   paint(canvas, pixels);
   view.querySelector(".digit").textContent = digit ?? "";
   const text = view.querySelector(".message");
   if (text.textContent !== message) text.textContent = message; // a live region: set only when it changes
+  const said = view.querySelector(".spoken");
+  if (said.textContent !== spoken) said.textContent = spoken;
   view.querySelector("ol").hidden = !bars;
   view.querySelectorAll("li").forEach((row, index) => {
     const share = probabilities ? probabilities[index] : 0;
