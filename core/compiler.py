@@ -118,6 +118,26 @@ def load_library(source: str) -> ctypes.CDLL:
         raise CompilerError(f"a compiled library cannot be used ({error})") from error
 
 
+def load_once(source: str) -> ctypes.CDLL:
+    """Compile a source and load it, without keeping the library for another process.
+
+    Args:
+        source: as for `load_library`.
+
+    Raises:
+        CompilerError: as `load_library`.
+    """
+    options = find_compiler().command
+    try:
+        # A loaded library cannot be deleted on Windows.
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            path = Path(folder) / f"library{_suffix()}"
+            _compile(options, source, path)
+            return ctypes.CDLL(str(path))
+    except OSError as error:
+        raise CompilerError(f"a compiled library cannot be used ({error})") from error
+
+
 def _library_folder() -> Path:
     """Return the folder of compiled libraries, which only this user may write.
 

@@ -1,0 +1,1 @@
+"""Trained networks in integers of 8 and 4 bits."""

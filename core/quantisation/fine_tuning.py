@@ -1,0 +1,167 @@
+"""Quantisation-aware fine-tuning: a network in integers learns to predict as it did before.
+
+Weights and biases are trained as real numbers that are rounded in the forward pass; the backward
+pass takes rounding for the identity within its range (the straight-through estimator: Bengio,
+Leonard and Courville, Estimating or Propagating Gradients Through Stochastic Neurons, 2013). The
+targets are the probabilities of the trained network, so no labels are needed. Imports torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from core.data.batches import epoch_order, normalise
+from core.quantisation.integers import (
+    Array,
+    IntegerNetwork,
+    Scale,
+    Step,
+    linear_part,
+    walk,
+)
+from core.quantisation.rounding import FloatNetwork, activate
+
+BATCH_SIZE = 128
+TEMPERATURE = 2.0
+CHUNK = 1_536  # images augmented at a time
+Parameters = dict[int, tuple[Tensor, Tensor | None]]
+
+
+def fine_tune(
+    network: IntegerNetwork,
+    trained: FloatNetwork,
+    images: Array,
+    augment: Callable[[Array, tuple[int, ...]], Array],
+    seed: int,
+    epochs: int,
+    max_lr: float,
+    report: Callable[[int, int], None] | None = None,
+) -> IntegerNetwork:
+    """Train weights and biases with their rounding, while all scales stay.
+
+    Args:
+        network: rounded from `trained`.
+        trained: the network whose probabilities are learnt.
+        images: (N, 28, 28) uint8 training images.
+        augment: from images and a key: images (`core.data.augmenter.Augmenter`).
+        seed: fixes order and augmentation.
+        epochs: passes over the images.
+        max_lr: learning rate of Adam at the start; it falls to 0 by half a cosine.
+        report: called with the steps done and all steps.
+    """
+    parameters = {
+        number: (torch.tensor(weight), None if bias is None else torch.tensor(bias))
+        for number, (weight, bias) in trained.parameters.items()
+    }
+    learnt: Parameters = {}
+    for step in network.steps:
+        if step.weights is None:
+            continue
+        number = step.operation.number
+        weight, bias = (None if each is None else each.clone() for each in parameters[number])
+        assert weight is not None
+        if bias is not None and step.bias is not None:  # with its correction
+            real = step.bias.astype(np.float64) * 2.0 ** (step.bias_shift - step.shift)
+            bias = torch.from_numpy(real * step.output.step).float()
+        learnt[number] = (weight, bias)
+    tensors = [each for pair in learnt.values() for each in pair if each is not None]
+    for tensor in tensors:
+        tensor.requires_grad_()
+    optimizer = torch.optim.Adam(tensors, lr=max_lr)
+    total = epochs * -(-len(images) // BATCH_SIZE)
+    done = 0
+    for epoch in range(epochs):
+        order = epoch_order(seed, epoch, len(images)).numpy()
+        for chunk, start in enumerate(range(0, len(images), CHUNK)):
+            augmented = augment(images[order[start : start + CHUNK]], (epoch, chunk))
+            for x in normalise(torch.from_numpy(augmented), "cpu").split(BATCH_SIZE):
+                optimizer.param_groups[0]["lr"] = (
+                    max_lr * (1 + math.cos(math.pi * done / total)) / 2
+                )
+                with torch.no_grad():
+                    targets = _float_logits(trained, parameters, x)
+                logits = _rounded_logits(network, learnt, x)
+                optimizer.zero_grad(set_to_none=True)
+                _divergence(logits, targets).backward()
+                optimizer.step()
+                done += 1
+                if report is not None:
+                    report(done, total)
+    return with_parameters(network, learnt)
+
+
+def with_parameters(network: IntegerNetwork, parameters: Parameters) -> IntegerNetwork:
+    """The network with other weights and biases, rounded."""
+    steps = []
+    for step in network.steps:
+        if step.weights is not None:
+            weight, bias = (
+                None if each is None else each.detach().double().numpy()
+                for each in parameters[step.operation.number]
+            )
+            assert weight is not None
+            step = step.with_parameters(weight, bias)
+        steps.append(step)
+    return IntegerNetwork(tuple(steps))
+
+
+def _divergence(logits: Tensor, targets: Tensor) -> Tensor:
+    """Kullback-Leibler divergence from the targets at a temperature, in nats times its square."""
+    return TEMPERATURE**2 * F.kl_div(
+        F.log_softmax(logits / TEMPERATURE, 1),
+        F.log_softmax(targets / TEMPERATURE, 1),
+        reduction="batchmean",
+        log_target=True,
+    )
+
+
+def _float_logits(trained: FloatNetwork, parameters: Parameters, images: Tensor) -> Tensor:
+    def compute(op, x, other):  # type: ignore[no-untyped-def]
+        weight, bias = parameters.get(op.number, (None, None))
+        sums = x + other if op.kind == "add" else linear_part(op, x, weight, bias)
+        return activate(op.activation, sums)
+
+    return walk(trained.operations, images, compute).flatten(1)
+
+
+def _rounded_logits(network: IntegerNetwork, parameters: Parameters, images: Tensor) -> Tensor:
+    steps = {step.operation.number: step for step in network.steps}
+
+    def compute(op, x, other):  # type: ignore[no-untyped-def]
+        step = steps[op.number]
+        weight, bias = parameters.get(op.number, (None, None))
+        if op.kind == "add":
+            sums = x + other
+        else:
+            sums = linear_part(op, x, None if weight is None else _round_weight(step, weight), bias)
+        if not len(step.multipliers):
+            return sums
+        if step.gives_logits:
+            return activate(op.activation, sums)
+        sums = _round(sums, step.output)
+        return sums if step.table is None else _round(activate(op.activation, sums), step.result)
+
+    return walk([step.operation for step in network.steps], images, compute).flatten(1)
+
+
+def _round(x: Tensor, scale: Scale) -> Tensor:
+    """Round to the values that bytes stand for; gradients pass within the range."""
+    low, high = -scale.zero * scale.step, (255 - scale.zero) * scale.step
+    clipped = x.clamp(low, high)
+    rounded = (clipped.detach() / scale.step).round() * scale.step
+    return clipped + (rounded - clipped.detach())
+
+
+def _round_weight(step: Step, weight: Tensor) -> Tensor:
+    """Round weights to their channels' steps; gradients pass within the range."""
+    steps = torch.from_numpy(step.weight_steps).float()[:, None, None, None]
+    limit = 2 ** (step.bits - 1) - 1
+    ratio = weight / steps
+    clipped = ratio.clamp(-limit, limit)
+    return (clipped + (clipped.round() - clipped).detach()) * steps

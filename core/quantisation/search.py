@@ -1,0 +1,150 @@
+"""Quantise a run: round it, give layers 4 bits until it fits, and fine-tune where it loses.
+
+Everything is chosen on training images; the test images are not looked at. Imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.compiled.plan import Operation
+from core.data.labelled_images import LabelledImages
+from core.errors import RunError
+from core.quantisation.fine_tuning import fine_tune
+from core.quantisation.integers import Array, IntegerNetwork
+from core.quantisation.rounding import FloatNetwork, calibration_size, quantise
+
+SCHEMES = ("int8", "int4")
+ALLOWED_LOSS = 0.02  # percentage points on the hold-out
+EPOCHS = 3
+MAX_LR = 1e-3
+_HOLDOUT = 6  # one training image in so many judges
+
+
+@dataclass(frozen=True, eq=False)
+class Quantised:
+    """A network in integers, with its accuracy on training images kept apart, in percent.
+
+    Args:
+        network: in integers.
+        accuracy: of `network`.
+        rounded_accuracy: of the network after rounding alone.
+        float_accuracy: of the trained network.
+        images: number of these images.
+        is_fine_tuned: whether `network` was fine-tuned.
+    """
+
+    network: IntegerNetwork
+    accuracy: float
+    rounded_accuracy: float
+    float_accuracy: float
+    images: int
+    is_fine_tuned: bool
+
+    @property
+    def summary(self) -> str:
+        """What was done and what it costs, in a sentence."""
+        bits = self.network.bits
+        four = sum(each == 4 for each in bits)
+        widths = "8-bit weights" if not four else "4-bit weights"
+        if 0 < four < len(bits):
+            widths = f"4-bit weights in {four} of {len(bits)} layers, 8-bit weights in the others"
+        how = "fine-tuned" if self.is_fine_tuned else "rounded"
+        return (
+            f"{widths[0].upper()}{widths[1:]}, {how}: {self.accuracy:.2f} % of {self.images:,} "
+            f"training images correct, {self.float_accuracy:.2f} % in floating point."
+        )
+
+
+def quantise_network(
+    trained: FloatNetwork,
+    training: LabelledImages[Array],
+    float_logits: Callable[[Array], Array],
+    scheme: str = "int8",
+    max_bytes: int | None = None,
+    augment: Callable[[Array, tuple[int, ...]], Array] | None = None,
+    seed: int = 1,
+    epochs: int = EPOCHS,
+    report: Callable[[int, int], None] | None = None,
+) -> Quantised:
+    """Quantise a trained network.
+
+    Args:
+        trained: the network.
+        training: the training images; a sixth of them, the last ones, judges the result and is
+            used for nothing else.
+        float_logits: from images (N, 28, 28) uint8: the trained network's logits (N, 10).
+        scheme: "int8" or "int4": bits of the weights.
+        max_bytes: of all constants; layers get 4 bits until they fit, those first that change the
+            probabilities least for what they save. None: any number.
+        augment: for fine-tuning (`core.data.augmenter.Augmenter`); None: no fine-tuning.
+        seed: fixes the fine-tuning.
+        epochs: of the fine-tuning, which is done where rounding loses more than ALLOWED_LOSS.
+        report: called with the steps of the fine-tuning done and all steps.
+
+    Raises:
+        RunError: unknown scheme, or the network does not fit into `max_bytes`.
+    """
+    if scheme not in SCHEMES:
+        raise RunError(f"unknown scheme {scheme[:40]!r}; choose int8 or int4.")
+    cut = len(training) - max(1, len(training) // _HOLDOUT)
+    images, judged = training.images[:cut], training[cut:]
+    # Labels sorted by class would make the first images all alike.
+    images = images[np.random.default_rng(0).permutation(len(images))]
+    network = quantise(trained, images, _bits(trained, scheme, images, float_logits, max_bytes))
+    if max_bytes is not None and network.constant_bytes > max_bytes:
+        raise RunError(
+            f"the network needs {network.constant_bytes:,} bytes with 4-bit weights everywhere, "
+            f"more than the {max_bytes:,} that are allowed."
+        )
+
+    def accuracy(logits: Array) -> float:
+        return 100 * float((logits.argmax(1) == judged.labels).mean())
+
+    exact = accuracy(float_logits(judged.images))
+    rounded = best = accuracy(network.logits(judged.images))
+    is_fine_tuned = False
+    if augment is not None and exact - rounded > ALLOWED_LOSS:
+        tuned = fine_tune(network, trained, images, augment, seed, epochs, MAX_LR, report)
+        after = accuracy(tuned.logits(judged.images))
+        if after > rounded:
+            network, best, is_fine_tuned = tuned, after, True
+    return Quantised(network, best, rounded, exact, len(judged), is_fine_tuned)
+
+
+def _bits(
+    trained: FloatNetwork,
+    scheme: str,
+    images: Array,
+    float_logits: Callable[[Array], Array],
+    max_bytes: int | None,
+) -> Callable[[Operation], int]:
+    """Choose the bits of each convolution's weights."""
+    if scheme == "int4":
+        return lambda op: 4
+    chosen: set[int] = set()
+    eight = quantise(trained, images, lambda op: 8)
+    if max_bytes is None or eight.constant_bytes <= max_bytes:
+        return lambda op: 8
+    sample = images[: calibration_size(trained)]
+    targets = _log_softmax(float_logits(sample))
+    prices = {}
+    for number in trained.parameters:
+        network = quantise(trained, images, lambda op, n=number: 4 if op.number == n else 8)  # type: ignore[misc]
+        change = _log_softmax(network.logits(sample))
+        divergence = float((np.exp(targets) * (targets - change)).sum(1).mean())
+        prices[number] = divergence / max(1, eight.constant_bytes - network.constant_bytes)
+    for number in sorted(prices, key=lambda number: prices[number]):
+        chosen.add(number)
+        network = quantise(trained, images, lambda op: 4 if op.number in chosen else 8)
+        if network.constant_bytes <= max_bytes:
+            break
+    return lambda op: 4 if op.number in chosen else 8
+
+
+def _log_softmax(logits: Array) -> Array:
+    shifted = logits.astype(np.float64) - logits.max(1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(1, keepdims=True)))
