@@ -14,16 +14,19 @@ from core.cli.output import (
     RunName,
     Which,
     check_output,
+    print_message,
     print_result,
     write_output,
 )
 from core.errors import UserError, listed
 from core.exports import export as exports
 from core.exports import tensorboard
+from core.exports.c.export import export_c
+from core.quantisation.schemes import SCHEMES
 from core.runs import store
 from core.runs.run import Run
 
-TENSORBOARD = "tensorboard"
+C, TENSORBOARD = "c", "tensorboard"
 
 
 def register(app: typer.Typer) -> None:
@@ -37,9 +40,9 @@ def export(
         str,
         typer.Option(
             "--format",
-            metavar="|".join([*exports.FORMATS, TENSORBOARD]),
+            metavar="|".join([*exports.FORMATS, C, TENSORBOARD]),
             help="A web page to draw on, ONNX, torch.export program, a Python script that trains "
-            "the run again, or the curves as events for TensorBoard.",
+            "the run again, a C header, or the curves as events for TensorBoard.",
         ),
     ] = "onnx",
     output: Annotated[
@@ -47,6 +50,27 @@ def export(
         typer.Option(
             metavar="FILE",
             help="File to write. [default: named after the run]",
+            show_default=False,
+        ),
+    ] = None,
+    quantise: Annotated[
+        str | None,
+        typer.Option(
+            metavar="|".join(SCHEMES),
+            help="For c: compute in integers, with weights of 8 or 4 bits and scales from training "
+            "images. Where rounding loses accuracy on held-out training images, the weights are "
+            "fine-tuned, which takes minutes.",
+            show_default=False,
+        ),
+    ] = None,
+    bytes_: Annotated[
+        int | None,
+        typer.Option(
+            "--bytes",
+            min=1,
+            metavar="NUMBER",
+            help="For c in integers: bytes of all constants at most; as many layers as needed get "
+            "4-bit weights.",
             show_default=False,
         ),
     ] = None,
@@ -59,9 +83,10 @@ def export(
     Before it is written, the file is loaded and its outputs on test images are compared with those
     of the run.
     """
-    if format_ not in (*exports.FORMATS, TENSORBOARD):
-        formats = listed([*exports.FORMATS, TENSORBOARD])
+    if format_ not in (*exports.FORMATS, C, TENSORBOARD):
+        formats = listed([*exports.FORMATS, C, TENSORBOARD])
         raise UserError(f"unknown format {format_[:40]!r}; choose {formats}.")
+    _check_quantise(format_, quantise, bytes_)
     opened = store.open_run(run)
     if format_ == TENSORBOARD:
         _export_events(opened, output, force, json_)
@@ -70,6 +95,9 @@ def export(
     if output is not None:
         check_output(output, force)
     watch.fetch_data(json_)
+    if format_ == C:
+        _export_c(opened, which, quantise, bytes_, output, force, json_)
+        return
     exported = exports.export(opened, format_, which)
     target = output or Path(exported.name)
     write_output(target, exported.data, force)
@@ -83,6 +111,51 @@ def export(
         },
         f"{run} is exported to {target} ({len(exported.data) / 1e3:,.1f} kB). "
         f"{exported.check.summary}",
+        json_,
+    )
+
+
+def _check_quantise(format_: str, quantise: str | None, bytes_: int | None) -> None:
+    """Check the options that belong to C headers.
+
+    Raises:
+        UserError: an unknown scheme, or an option without what it is for.
+    """
+    if quantise is not None and quantise not in SCHEMES:
+        raise UserError(f"unknown scheme {quantise[:40]!r}; choose {listed(SCHEMES)}.")
+    if quantise is not None and format_ != C:
+        raise UserError(f"--quantise is for --format {C}, not for {format_}.")
+    if bytes_ is not None and quantise is None:
+        raise UserError(f"--bytes is for --format {C} with --quantise.")
+
+
+def _export_c(
+    run: Run,
+    which: str,
+    quantise: str | None,
+    bytes_: int | None,
+    output: Path | None,
+    force: bool,
+    json_: bool,
+) -> None:
+    """Write a run as a C header."""
+
+    def report(done: int, total: int) -> None:
+        if done == 1 and not json_:
+            print_message(f"Rounding loses accuracy, so the weights are fine-tuned: {total} steps.")
+
+    header = export_c(run, which, quantise or "", bytes_, bool(quantise), report=report)
+    target = output or Path(header.name)
+    write_output(target, header.data, force)
+    print_result(
+        {
+            "run": run.name,
+            "format": C,
+            "file": str(target),
+            "bytes": len(header.data),
+            "figures": header.to_dict(),
+        },
+        f"{run.name} is exported to {target} ({len(header.data) / 1e3:,.1f} kB). {header.summary}",
         json_,
     )
 

@@ -112,6 +112,11 @@ class Export:
     data: bytes
     check: Check
 
+    @property
+    def summary(self) -> str:
+        """The check as a sentence."""
+        return self.check.summary
+
 
 def export(
     run: Run, format: str, which: str = "last", test: LabelledImages | None = None

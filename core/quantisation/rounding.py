@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 MAX_IMAGES = 1_000  # to choose scales with
 _MAX_VALUES = 50_000_000  # activations of all of them
-_SAMPLE = 100_000  # values of an array to choose its range with
+_SAMPLE = 20_000  # values of an array to choose its range with
 _CONV_LIMIT, _OTHER_LIMIT = 255, 4_095  # of multipliers
 
 
@@ -118,11 +118,11 @@ def quantise(
         if op.kind == "add":
             sums = float_x + exact[op.added].reshape(x.shape)
         else:
-            weight, bias = (
+            tensors = (
                 None if array is None else torch.from_numpy(array)
                 for array in network.parameters.get(op.number, (None, None))
             )
-            sums = linear_part(op, float_x, weight, bias)
+            sums = linear_part(op, float_x, *tensors)
         exact[op.number] = activate(op.activation, sums)
         sources = (op.source, op.added) if op.kind == "add" else (op.source,)
         inputs = tuple(scales[source] for source in sources)

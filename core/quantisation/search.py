@@ -16,11 +16,12 @@ from core.errors import RunError
 from core.quantisation.fine_tuning import fine_tune
 from core.quantisation.integers import Array, IntegerNetwork
 from core.quantisation.rounding import FloatNetwork, calibration_size, quantise
+from core.quantisation.schemes import SCHEMES
 
-SCHEMES = ("int8", "int4")
 ALLOWED_LOSS = 0.02  # percentage points on the hold-out
 EPOCHS = 3
 MAX_LR = 1e-3
+_PRICED = 250  # images to find out with what 4 bits cost in each layer
 _HOLDOUT = 6  # one training image in so many judges
 
 
@@ -129,17 +130,17 @@ def _bits(
     eight = quantise(trained, images, lambda op: 8)
     if max_bytes is None or eight.constant_bytes <= max_bytes:
         return lambda op: 8
-    sample = images[: calibration_size(trained)]
+    sample = images[: min(_PRICED, calibration_size(trained))]
     targets = _log_softmax(float_logits(sample))
     prices = {}
     for number in trained.parameters:
-        network = quantise(trained, images, lambda op, n=number: 4 if op.number == n else 8)  # type: ignore[misc]
+        network = quantise(trained, sample, lambda op, n=number: 4 if op.number == n else 8)  # type: ignore[misc]
         change = _log_softmax(network.logits(sample))
         divergence = float((np.exp(targets) * (targets - change)).sum(1).mean())
         prices[number] = divergence / max(1, eight.constant_bytes - network.constant_bytes)
     for number in sorted(prices, key=lambda number: prices[number]):
         chosen.add(number)
-        network = quantise(trained, images, lambda op: 4 if op.number in chosen else 8)
+        network = quantise(trained, sample, lambda op: 4 if op.number in chosen else 8)
         if network.constant_bytes <= max_bytes:
             break
     return lambda op: 4 if op.number in chosen else 8

@@ -216,8 +216,10 @@ def _integer_call(writer: _Writer, step: Step, place: dict[int, str]) -> None:
         writer.call(name, text, *arguments, step.inputs[0].zero, *_conv_sizes(op))
     elif op.kind == "add":
         zeros = [scale.zero for scale in step.inputs]
-        arguments = (x, place[op.added], y, logits, *zeros, *multipliers, step.offset, step.shift)
-        writer.call("inkling_add", functions.INTEGER_ADD, *arguments, math.prod(op.input_shape))
+        scale = (*zeros, *multipliers, step.offset, step.shift)
+        count = math.prod(op.input_shape)
+        b = place[op.added]
+        writer.call("inkling_add", functions.INTEGER_ADD, x, b, y, logits, *scale, count)
     elif multipliers:
         scale = (step.inputs[0].zero, *multipliers, step.offset, step.shift)
         writer.call(

@@ -8,6 +8,7 @@ from functools import partial
 import streamlit as st
 
 from core.errors import UserError
+from core.exports.c.export import C_FORMATS, CHeader, export_c
 from core.exports.export import FORMATS, Export, export
 from core.exports.tensorboard import EXTENSION, write_events
 from core.reports import report as reports
@@ -20,6 +21,7 @@ from pages.ui.frame import KEPT, heading
 from pages.ui.words import capitalise, escape_markdown
 
 WEIGHTS = ("last", "best")
+ALL_FORMATS = {**FORMATS, **C_FORMATS}
 REPORTS = (
     (
         "Report (HTML)",
@@ -84,7 +86,7 @@ def show_exports(runs: Sequence[Run]) -> None:
         )
     run = open_run(name)
     heading("Network", "each file is loaded again and compared with the run on 1,000 test images")
-    for format in FORMATS:
+    for format in ALL_FORMATS:
         _show_format(run, format, which)
     heading("Reports and data", "written when you download them")
     for title, ending, mime, write, help in REPORTS:
@@ -110,7 +112,7 @@ def show_exports(runs: Sequence[Run]) -> None:
 
 def _show_format(run: Run, format: str, which: str) -> None:
     """Show one kind of file: a button that makes it, then its check and a download button."""
-    about = FORMATS[format]
+    about = ALL_FORMATS[format]
     with st.container(
         border=True,
         horizontal=True,
@@ -139,7 +141,7 @@ def _show_format(run: Run, format: str, which: str) -> None:
             return
         text.markdown(
             f"**{about.title}** :gray[{len(made.data) / 1e3:,.1f} kB]  \n"
-            f":gray[:small[:material/check: {escape_markdown(made.check.summary)}]]",
+            f":gray[:small[:material/check: {escape_markdown(made.summary)}]]",
             width="stretch",
         )
         button.download_button(
@@ -154,5 +156,8 @@ def _show_format(run: Run, format: str, which: str) -> None:
 
 
 @st.cache_data(max_entries=24, show_spinner="Making and checking the file")
-def _export(name: str, format: str, which: str, weights_time: int) -> Export:
-    return export(open_run(name), format, which)
+def _export(name: str, format: str, which: str, weights_time: int) -> Export | CHeader:
+    run = open_run(name)
+    if format in C_FORMATS:
+        return export_c(run, which, format.partition("-")[2])
+    return export(run, format, which)
