@@ -20,13 +20,14 @@ from core.cli.output import (
 )
 from core.errors import UserError, listed
 from core.exports import export as exports
-from core.exports import tensorboard
+from core.exports import network_sheet, tensorboard
 from core.exports.c.export import export_c
 from core.quantisation.schemes import SCHEMES
 from core.runs import store
 from core.runs.run import Run
 
 C, TENSORBOARD = "c", "tensorboard"
+FORMATS = (*exports.FORMATS, C, TENSORBOARD, *network_sheet.MIME)
 
 
 def register(app: typer.Typer) -> None:
@@ -40,9 +41,10 @@ def export(
         str,
         typer.Option(
             "--format",
-            metavar="|".join([*exports.FORMATS, C, TENSORBOARD]),
+            metavar="|".join(FORMATS),
             help="A web page to draw on, ONNX, torch.export program, a Python script that trains "
-            "the run again, a C header, or the curves as events for TensorBoard.",
+            "the run again, a C header, the curves as events for TensorBoard, or all numbers of "
+            "the network on one page.",
         ),
     ] = "onnx",
     output: Annotated[
@@ -80,12 +82,11 @@ def export(
 ) -> None:
     """Export a run for use elsewhere.
 
-    Before it is written, the file is loaded and its outputs on test images are compared with those
-    of the run.
+    Before a network or a script is written, it is loaded and its outputs on test images are
+    compared with those of the run.
     """
-    if format_ not in (*exports.FORMATS, C, TENSORBOARD):
-        formats = listed([*exports.FORMATS, C, TENSORBOARD])
-        raise UserError(f"unknown format {format_[:40]!r}; choose {formats}.")
+    if format_ not in FORMATS:
+        raise UserError(f"unknown format {format_[:40]!r}; choose {listed(FORMATS)}.")
     _check_quantise(format_, quantise, bytes_)
     opened = store.open_run(run)
     if format_ == TENSORBOARD:
@@ -94,6 +95,9 @@ def export(
     opened.weights_path(which)
     if output is not None:
         check_output(output, force)
+    if format_ in network_sheet.MIME:
+        _print_network(opened, which, format_, output, force, json_)
+        return
     watch.fetch_data(json_)
     if format_ == C:
         _export_c(opened, which, quantise, bytes_, output, force, json_)
@@ -171,5 +175,21 @@ def _export_events(run: Run, output: Path | None, force: bool, json_: bool) -> N
         {"run": run.name, "format": TENSORBOARD, "file": str(target), "bytes": len(data)},
         f"{run.name} is exported to {target} ({len(data) / 1e3:,.1f} kB). To see it: "
         f"tensorboard --logdir {TENSORBOARD if output is None else target.parent}",
+        json_,
+    )
+
+
+def _print_network(
+    run: Run, which: str, format_: str, output: Path | None, force: bool, json_: bool
+) -> None:
+    """Write all numbers of a run's network as one page."""
+    page = network_sheet.draw_sheet(run, which)
+    data = network_sheet.sheet_to_pdf(page) if format_ == "pdf" else page.encode()
+    target = output or Path(f"{run.name}.{format_}")
+    write_output(target, data, force)
+    print_result(
+        {"run": run.name, "format": format_, "file": str(target), "bytes": len(data)},
+        f"{run.name} is printed to {target} ({len(data) / 1e3:,.1f} kB), "
+        f"{network_sheet.paper_of(page)}.",
         json_,
     )

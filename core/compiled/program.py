@@ -79,6 +79,7 @@ class Input(ctypes.Structure):
         ("averaged", _Address),
         ("loss_sum", _Address),
         ("correct", _Address),
+        ("gradients", _Address),
         ("key", ctypes.c_uint64),
         ("batch", _Int),
         ("parameter_count", _Int),

@@ -40,3 +40,22 @@ def batch_frame(run: Run) -> pd.DataFrame:
         if event["kind"] == "batch"
     ]
     return pd.DataFrame(rows, columns=["epoch", "loss", "lr"])
+
+
+def step_size_frame(run: Run) -> pd.DataFrame:
+    """Return how large the last step of each epoch was in each row of the network.
+
+    Returns:
+        Columns epoch (from 1), row (number, from 1), gradient and update (their norms relative to
+        the norm of the row's weights). Empty where the run has not recorded them.
+    """
+    rows = [
+        (event["epoch"], *figures)
+        for event in run.read_events()
+        if event["kind"] == "update"
+        # Of lists of different lengths, which only a foreign file has, the rest is left out.
+        for figures in zip(event["rows"], event["gradients"], event["updates"], strict=False)
+    ]
+    frame = pd.DataFrame(rows, columns=["epoch", "row", "gradient", "update"])
+    # A resumed run may have recorded an epoch twice.
+    return frame.drop_duplicates(["epoch", "row"], keep="last", ignore_index=True)

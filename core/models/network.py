@@ -96,6 +96,17 @@ class Network(nn.Module):
             outputs[number] = x
         return list(outputs.values())
 
+    def weighted_rows(self) -> list[tuple[int, nn.Conv2d | nn.Linear, nn.BatchNorm2d | None]]:
+        """Return the rows with weights: number from 1, convolution or linear layer, batch norm."""
+        found: list[tuple[int, nn.Conv2d | nn.Linear, nn.BatchNorm2d | None]] = []
+        for number, (_, _, places, _, _) in enumerate(self._plan, 1):
+            modules = [self.layers[place] for place in places]
+            layer = next((m for m in modules if isinstance(m, nn.Conv2d | nn.Linear)), None)
+            norm = next((m for m in modules if isinstance(m, nn.BatchNorm2d)), None)
+            if layer is not None:
+                found.append((number, layer, norm))
+        return found
+
     def _walk(self, x: Tensor, outputs: Mapping[int, Tensor]) -> Iterator[tuple[bool, Tensor]]:
         """Yield each row's output and whether a later row adds it.
 

@@ -2,8 +2,8 @@
 
 Every event has `kind`, `time` (seconds since 1970), `epoch` (from 1) and `step` (steps done in that
 epoch). Kinds: started, resumed, batch (`steps` per epoch, `loss`: mean since the last batch event,
-`lr`), epoch (`row`), rate (`factor`), warning, paused, stopped, finished, diverged, failed. Must
-not import torch.
+`lr`), epoch (`row`), update (as `StepSizes`), rate (`factor`), warning, paused, stopped, finished,
+diverged, failed. Must not import torch.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from core.schema import SchemaError, check_object
 
 NAME = "events.jsonl"
 MAX_BYTES = 32_000_000
-MAX_LINE = 4_000
+MAX_LINE = 8_000
 Event = Mapping[str, Any]
 
 

@@ -143,6 +143,10 @@ class Recorder:
                 with files.lock_folder(self.folder.parent):
                     store.update_run_json(self.folder, runtime=training.runtime.to_dict())
                 self._runtime = training.runtime
+            if training.step_sizes is not None:
+                # Before the state: a run that resumes from an earlier one records it again.
+                sizes = training.step_sizes.to_dict()
+                self.append_event("update", result.epoch, training.steps, **sizes)
             self.save_state(training)
             self._save_weights(training)
             self._save_epochs()

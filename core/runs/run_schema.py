@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
+from core.config import MAX_ROWS
 from core.errors import RunError
 from core.schema import Field, check_object, raising
 from core.training.results import EpochResult, TestResult
@@ -31,6 +32,7 @@ EVENT_KINDS = (
     "resumed",
     "batch",
     "epoch",
+    "update",
     "rate",
     "warning",
     "paused",
@@ -113,10 +115,36 @@ _BATCH = (
     _loss("loss"),
     Field("lr", float, low=0, high=MAX_LR, required=True),
 )
+_UPDATE = (
+    Field(
+        "rows",
+        list,
+        max_length=MAX_ROWS,
+        items=Field("row", int, low=1, high=MAX_ROWS),
+        required=True,
+    ),
+    *(
+        Field(
+            name,
+            list,
+            max_length=MAX_ROWS,
+            items=Field("size", float, low=0, high=MAX_LOSS),
+            required=True,
+        )
+        for name in ("gradients", "updates")
+    ),
+)
 _RATE = (Field("factor", float, low=0, high=MAX_LR, required=True),)
 _MESSAGE = (Field("message", str, "", max_length=MAX_MESSAGE),)
 _ROW = (Field("row", dict, fields=_EPOCH, required=True),)
-_MORE = {"started": (), "resumed": _MESSAGE, "batch": _BATCH, "rate": _RATE, "epoch": _ROW}
+_MORE = {
+    "started": (),
+    "resumed": _MESSAGE,
+    "batch": _BATCH,
+    "rate": _RATE,
+    "epoch": _ROW,
+    "update": _UPDATE,
+}
 EVENT_FIELDS = {kind: _EVENT + _MORE.get(kind, _MESSAGE) for kind in EVENT_KINDS}
 
 

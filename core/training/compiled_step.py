@@ -73,9 +73,12 @@ class CompiledStep:
         """Sum of the negative log-likelihood over the epoch's images so far."""
         self.correct = torch.zeros((), dtype=torch.int64)
         """Images of the epoch so far that were classified correctly."""
+        self.keeps_gradients = False
+        """Whether `gradients` is called after the next step."""
         operations = plan_operations(trace(model.rows), config.dropout)
         self._draws = any(operation.dropout for operation in operations)
         self._parameters = list(model.parameters())
+        self._gradients = torch.zeros(sum(weight.numel() for weight in self._parameters))
         source = training_source(operations, config.batch_size, find_compiler().lanes)
         if source is None:
             raise CompilerError("the network's arrays are too large for this batch size")
@@ -113,6 +116,7 @@ class CompiledStep:
         given = self._input
         given.images, given.labels = images.data_ptr(), labels.data_ptr()
         given.batch = len(labels)
+        given.gradients = self._gradients.data_ptr() if self.keeps_gradients else None
         if teacher_logits is not None:
             teacher_logits = teacher_logits.contiguous()
             given.teacher = teacher_logits.data_ptr()
@@ -122,6 +126,16 @@ class CompiledStep:
             given.key = int(torch.randint(2**62, ()))
         self._set_rule()
         return torch.tensor(self._program(given))
+
+    def gradients(self) -> list[Tensor]:
+        """Return the gradients of the last step with `keeps_gradients`, clipped.
+
+        Views of one buffer, in the order of the model's parameters.
+        """
+        parts = self._gradients.split([weight.numel() for weight in self._parameters])
+        return [
+            part.view(weight.shape) for part, weight in zip(parts, self._parameters, strict=True)
+        ]
 
     def _set_rule(self) -> None:
         """Take over the rates that `set_rate` gave the optimizer."""

@@ -13,7 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.config import RunConfig
 from core.data.batches import normalise
+from core.errors import RunError
 from core.models.network import Network
 from core.training.evaluation import can_compute_logits, compute_logits
 from core.training.precision import autocast
@@ -86,3 +88,15 @@ def distillation_loss(
     softened = log_probabilities if temperature == 1 else F.log_softmax(logits / temperature, 1)
     targets = F.softmax(teacher_logits / temperature, 1)
     return -(temperature**2) * (targets * softened).sum(1).mean()
+
+
+def check_teacher(config: RunConfig, teacher: nn.Module | None) -> None:
+    """Refuse a teacher that is missing, or that the config does not name.
+
+    Raises:
+        RunError: says which.
+    """
+    if config.teacher != "none" and teacher is None:
+        raise RunError(f"teacher is {config.teacher}, but no such network was given.")
+    if config.teacher == "none" and teacher is not None:
+        raise RunError("teacher is none, but a network was given as teacher.")

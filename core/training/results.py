@@ -84,6 +84,26 @@ class EpochResult:
 
 
 @dataclass(frozen=True, slots=True)
+class StepSizes:
+    """Gradient and update of the last step of an epoch, relative to the weights before it.
+
+    Euclidean norms of each convolution's or linear layer's weights, without biases and batch norms;
+    of the gradient after clipping, and of the weights that are trained, not of their average.
+    """
+
+    rows: tuple[int, ...]
+    """Numbers of the network's rows with weights, from 1."""
+    gradients: tuple[float, ...]
+    """|gradient| / |weights| of each of these rows."""
+    updates: tuple[float, ...]
+    """|update| / |weights| of each of these rows."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as JSON values."""
+        return {name: list(values) for name, values in dataclasses.asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True)
 class TestResult:
     """The result on the test images, at the end of a run that validated on a hold-out."""
 

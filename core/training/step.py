@@ -45,6 +45,8 @@ class TrainingStep:
         """Sum of the negative log-likelihood over the epoch's images so far."""
         self.correct = torch.zeros((), dtype=torch.int64, device=device)
         """Images of the epoch so far that were classified correctly."""
+        self.keeps_gradients = False
+        """Whether `gradients` is called after the next step."""
 
     def __call__(
         self, images: Tensor, labels: Tensor, teacher_logits: Tensor | None = None
@@ -77,3 +79,14 @@ class TrainingStep:
         self.loss_sum.add_(nll, alpha=len(labels))
         self.correct += (logits.detach().argmax(1) == targets).sum()
         return nll
+
+    def gradients(self) -> list[Tensor]:
+        """Return the gradients of the last step in the order of the model's parameters, clipped.
+
+        On CUDA they are current after the last step of an epoch: replayed steps write them in one
+        place, a last step that is too small to be replayed in another.
+        """
+        return [
+            torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            for parameter in self.model.parameters()
+        ]

@@ -30,7 +30,7 @@ from core.training.cuda_graphs import (
     mutable_state,
     varying_numbers,
 )
-from core.training.distillation import Teacher
+from core.training.distillation import Teacher, check_teacher
 from core.training.evaluation import evaluate
 from core.training.layouts import move_model
 from core.training.light_optimizers import keep_compiler_unloaded
@@ -38,9 +38,10 @@ from core.training.optimizers import Average, build_optimizer, load_optimizer_st
 from core.training.plan import plan
 from core.training.precision import DTYPES
 from core.training.random_state import RandomState
-from core.training.results import BatchResult, EpochResult, TestResult
+from core.training.results import BatchResult, EpochResult, StepSizes, TestResult
 from core.training.runtime import choose_device, keep_freed_memory, prepare_runtime
 from core.training.step import TrainingStep
+from core.training.step_sizes import StepMeter
 
 STATE_FORMAT = 2
 # Reading a loss waits for the GPU, so there the loss is checked once in so many steps.
@@ -79,7 +80,7 @@ class Training:
         own: LabelledImages[Tensor] | None = None,
     ):
         run_plan = plan(config)
-        _check_teacher(config, teacher)
+        check_teacher(config, teacher)
         self.config, self.data = config, data
         # The notice says why a resumed run will not be exact; it is empty otherwise.
         self.runtime, self.notice = prepare_runtime(runtime, run_plan, data, teacher)
@@ -109,6 +110,8 @@ class Training:
         )
         self.compute = self._make_step()
         self.captured = self._make_captured_step()
+        self.meter = StepMeter(self.model, self.compute)
+        self.step_sizes: StepSizes | None = None  # of the last epoch's last step
 
         self.epoch = self.step = 0  # done
         self.seconds = self.epoch_lr = 0.0  # of this epoch; its first learning rate
@@ -243,10 +246,14 @@ class Training:
         set_rate(self.optimizer, lr, schedules.momentum(self.config, step, self.steps))
         if self.average is not None:
             self.average.advance()
+        is_last = self.step + 1 == self.steps
+        if is_last:
+            self.meter.start()
         compute = self.captured or self.compute
         nll = compute(images, labels, teacher_logits)
+        if is_last:
+            self.step_sizes = self.meter.finish()
         self.step += 1
-        is_last = self.step == self.steps
         if self.device.type == "cpu" or is_last or self.step % STEPS_BETWEEN_CHECKS == 0:
             check_finite("loss", nll.item(), f"epoch {self.epoch + 1}, step {self.step}")
         return BatchResult(self.epoch + 1, self.step, self.steps, nll, lr)
@@ -338,10 +345,3 @@ def check_finite(name: str, loss: float, position: str) -> None:
             f"the {name} became {loss} in {position}; try a lower learning rate. "
             "The last whole epoch's weights are kept."
         )
-
-
-def _check_teacher(config: RunConfig, teacher: nn.Module | None) -> None:
-    if config.teacher != "none" and teacher is None:
-        raise RunError(f"teacher is {config.teacher}, but no such network was given.")
-    if config.teacher == "none" and teacher is not None:
-        raise RunError("teacher is none, but a network was given as teacher.")

@@ -46,6 +46,7 @@ SECTIONS = (
             ("pages/experiments.py", "Experiments", ":material/science:"),
             ("pages/mistakes.py", "Mistakes", ":material/rule:"),
             ("pages/draw.py", "Draw", ":material/draw:"),
+            ("pages/weights.py", "Weights", ":material/apps:"),
             ("pages/glossary.py", "Glossary", ":material/menu_book:"),
         ),
     ),

@@ -43,6 +43,7 @@ PAGES = {
     "nearest": "draw?digit=test-2597&view=Nearest",
     "glossary": "glossary",
     "board": "board",
+    "weights": "weights",
 }
 DRAWN = ("draw", "layers", "reasons", "nudge")
 

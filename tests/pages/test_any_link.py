@@ -28,6 +28,7 @@ PAGES = (
             "mistakes",
             "draw",
             "board",
+            "weights",
         ]
     ),
 )
@@ -39,7 +40,7 @@ NAMES = (
     "training other labelled split experiment first second repeated times group "
     "beside_groups tested begin_with steps swept aim sweep_runs vary minutes most "
     "sweep_holdout sampler pruner sweep slice taken over baseline axes round "
-    "board columns prefix ask controls seeds smoothing smooth epoch sort"
+    "board columns prefix ask controls seeds smoothing smooth epoch sort row filters scale"
 )
 # Values that open a part of a page, where the other values then arrive.
 PARTS = {

@@ -26,6 +26,7 @@ struct Input {
     const struct Averaged *averaged;
     double *loss_sum;  // of the epoch
     int64_t *correct;  // of the epoch
+    float *gradients;  // of all parameters, clipped, to be filled in; 0: not wanted
     uint64_t key;  // of dropout
     int32_t batch, parameter_count, averaged_count;
     float smoothing, teacher_share, temperature;
@@ -80,6 +81,9 @@ INLINE float finish_step(struct Step *step, const float *gradients, const float 
     for (int k = 0; k < in->parameter_count; k++) {
         const struct Parameter *p = in->parameters + k;
         update_parameter(p, &in->rule, clip, gradients + p->gradient, updates + p->gradient);
+        if (in->gradients)
+            for (int i = 0; i < p->size; i++)
+                in->gradients[p->gradient + i] = clip * gradients[p->gradient + i];
     }
     for (int k = 0; k < in->averaged_count; k++)
         update_average(in->averaged + k, in->rule.average_weight);

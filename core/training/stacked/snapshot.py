@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from core.runtime import Runtime
+from core.training.results import StepSizes
 from core.training.trainer import Training
 
 
@@ -24,6 +25,7 @@ class Snapshot:
     runtime: Runtime
     state: dict[str, Any]
     averaged: dict[str, Tensor]
+    step_sizes: StepSizes | None = None  # not measured of runs that train together
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that the rest of the run depends on."""

@@ -1,4 +1,4 @@
-"""Views of a run below its curves: epoch table, latest batch, mistakes, and a drawing pad.
+"""Views of a run below its curves: epoch table, latest batch, mistakes, a drawing pad, weights.
 
 Only the chosen view is computed.
 """
@@ -31,6 +31,8 @@ from pages.ui.draw import networks
 from pages.ui.frame import KEPT, heading
 from pages.ui.run_files import draw_downloads
 from pages.ui.train import background
+from pages.ui.weights.kernels import show_kernels
+from pages.ui.weights.step_sizes import show_step_sizes
 from pages.ui.words import escape_markdown
 
 POLL = 4.0  # seconds; an epoch of a small network takes longer
@@ -229,6 +231,16 @@ def draw_pad(run: Run, moving: bool) -> None:
         show_readout(image, answer, said or "Draw a digit. The prediction changes while you draw.")
 
 
+def draw_weights(run: Run, moving: bool) -> None:
+    """Draw the kernels of the last saved weights, and the sizes of the steps."""
+    if not run.epochs:
+        heading("Weights", "available after epoch 1")
+        return
+    heading("Weights", f"after epoch {len(run.epochs)}")
+    show_kernels(run, None, "train_kernels", live=moving)
+    show_step_sizes(run, "train")
+
+
 def describe_validation(run: Run) -> str:
     """What the validation figures of a run are measured on."""
     if run.config.holdout:
@@ -236,4 +248,10 @@ def describe_validation(run: Run) -> str:
     return "validated on the 10,000 test images, as in the original"
 
 
-VIEWS = {"Epochs": draw_epochs, "Batch": draw_batch, "Mistakes": draw_mistakes, "Draw": draw_pad}
+VIEWS = {
+    "Epochs": draw_epochs,
+    "Batch": draw_batch,
+    "Mistakes": draw_mistakes,
+    "Draw": draw_pad,
+    "Weights": draw_weights,
+}

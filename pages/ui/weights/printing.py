@@ -1,0 +1,61 @@
+"""The controls that take a network's numbers along: on paper, or as a table."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import streamlit as st
+
+from core.exports.network_sheet import MAX_PARAMETERS, draw_sheet, sheet_to_pdf
+from core.insight.weights import read_weights, weights_csv
+from core.runs.loading import load_model
+from core.runs.run import Run
+from core.runs.store import open_run
+from pages.ui.words import plural
+
+KINDS = {"SVG": ("svg", "image/svg+xml"), "PDF": ("pdf", "application/pdf")}
+
+
+def draw_print_menu(run: Run, epoch: int | None) -> None:
+    """Draw a menu with the network's numbers as files.
+
+    Args:
+        run: with at least one epoch.
+        epoch: whose weights; None: the last.
+    """
+    which = "last" if epoch is None else epoch
+    stem = run.name if epoch is None else f"{run.name}-epoch-{epoch}"
+    with st.popover("Print", icon=":material/print:"):
+        if run.parameters > MAX_PARAMETERS:
+            st.markdown(
+                f"{plural(run.parameters, 'parameter')} cannot be read on one page; up to "
+                f"{MAX_PARAMETERS:,} can be printed."
+            )
+        else:
+            st.markdown(
+                "One page with every number of this network, its rows, its score and its settings."
+            )
+            for title, (ending, mime) in KINDS.items():
+                st.download_button(
+                    f"One page ({title})",
+                    partial(_make, run.name, which, ending),
+                    f"{stem}.{ending}",
+                    mime,
+                    key=f"weights_save_{ending}",
+                    on_click="ignore",
+                    icon=":material/print:",
+                )
+        st.download_button(
+            "All numbers (CSV)",
+            lambda: weights_csv(read_weights(load_model(open_run(run.name), which))),
+            f"{stem}-weights.csv",
+            "text/csv",
+            key="weights_save_csv",
+            on_click="ignore",
+            icon=":material/table:",
+        )
+
+
+def _make(name: str, which: str | int, ending: str) -> bytes:
+    page = draw_sheet(open_run(name), which)
+    return sheet_to_pdf(page) if ending == "pdf" else page.encode()

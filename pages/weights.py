@@ -1,0 +1,58 @@
+"""The Weights page: every number of a network, and how it came about."""
+
+import streamlit as st
+
+from core.errors import UserError
+from pages.ui import checkpoints
+from pages.ui.components.rewind import choose_epoch
+from pages.ui.frame import KEPT, page, warn_unknown
+from pages.ui.weights.kernels import show_kernels
+from pages.ui.weights.printing import draw_print_menu
+from pages.ui.weights.step_sizes import show_step_sizes
+from pages.ui.words import escape_markdown
+
+
+@st.fragment
+def show_run(name: str) -> None:
+    """Show the weights of a run; a step of the slider reruns only this fragment."""
+    run = runs[name]
+    slider, menu = st.columns([4, 1], vertical_alignment="center")
+    with slider:
+        epoch = choose_epoch(run, "weights_rewind")
+    with menu:
+        draw_print_menu(run, epoch)
+    try:
+        show_kernels(run, epoch, "weights_kernels")
+    except UserError as error:
+        st.error(escape_markdown(str(error)), icon=":material/error:")
+    show_step_sizes(run, "weights")
+
+
+page(
+    "Weights",
+    "Every number that a network has learnt, how often its channels fire, and how its weights "
+    "formed.",
+)
+runs = {run.name: run for run in checkpoints.listed_runs("run")}
+warn_unknown("run", runs, "trained run")
+if not runs:
+    st.markdown("No run has been trained yet.")
+    st.page_link(
+        "pages/train.py",
+        label="Train the Final recipe",
+        icon=":material/arrow_forward:",
+        query_params={"start": "final"},
+    )
+    st.stop()
+names = list(runs)
+with st.container(key="bar", horizontal=True, vertical_alignment="center", gap="small"):
+    chosen = st.selectbox(
+        "Run",
+        names,
+        names.index("final") if "final" in names else 0,
+        key="run",
+        width=220,
+        label_visibility="collapsed",
+        **KEPT,
+    )
+show_run(chosen)
