@@ -16,15 +16,15 @@ from pages.ui.words import escape_markdown
 def show_run(name: str) -> None:
     """Show the weights of a run; a step of the slider reruns only this fragment."""
     run = runs[name]
-    slider, menu = st.columns([4, 1], vertical_alignment="center")
-    with slider:
-        epoch = choose_epoch(run, "weights_rewind")
-    with menu:
-        draw_print_menu(run, epoch)
+    epoch = choose_epoch(run, "weights_rewind")
+    controls = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
     try:
-        show_kernels(run, epoch, "weights_kernels")
+        show_kernels(run, epoch, "weights_kernels", controls)
     except UserError as error:
         st.error(escape_markdown(str(error)), icon=":material/error:")
+    with controls:
+        st.space("stretch")
+        draw_print_menu(run, epoch)
     show_step_sizes(run, "weights")
 
 

@@ -65,7 +65,7 @@ def list_blocks(
             if row.shared_with:
                 words += f", the weights of row {row.shared_with}"
             blocks.append(Block(room, _HEADING, [(0.0, 0.0, words)]))
-            tint = largest_weight([row]) / unit or 1.0
+            tint = largest_weight(row) / unit
             blocks += [_filter_block(row, at, room, unit, tint) for at in range(len(row.kernels))]
     return blocks
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -145,20 +144,18 @@ def similar_filters(kernels: Floats) -> list[Pair]:
 class Firing:
     """How often the channels of a row are above zero after the row's activation."""
 
-    images: Shares
-    """(C,) share of the images in which the channel is above zero anywhere."""
-    values: Shares
-    """(C,) share of all its values that are above zero."""
+    shares: Shares
+    """(C,) share of a channel's values for some images, over all pixels, that are above zero."""
 
     @property
     def dead(self) -> npt.NDArray[np.bool_]:
-        """(C,) whether the channel is above zero in no image."""
-        return self.images == 0
+        """(C,) whether the channel is never above zero."""
+        return self.shares == 0
 
     @property
     def saturated(self) -> npt.NDArray[np.bool_]:
-        """(C,) whether it is above zero everywhere in every image, so that ReLU changes nothing."""
-        return self.values == 1
+        """(C,) whether it is always above zero, so that a ReLU changes nothing."""
+        return self.shares == 1
 
 
 def measure_firing(model: Network, images: npt.NDArray[np.uint8]) -> dict[int, Firing]:
@@ -179,28 +176,19 @@ def measure_firing(model: Network, images: npt.NDArray[np.uint8]) -> dict[int, F
         for number, _, _ in model.weighted_rows()
         if model.rows[number - 1]["activation"] != "none"
     ]
-    fired: dict[int, Any] = dict.fromkeys(numbers, 0)
-    values: dict[int, Any] = dict.fromkeys(numbers, 0)
-    sizes: dict[int, int] = {}
+    counts: dict[int, Any] = dict.fromkeys(numbers, 0)
+    totals = dict.fromkeys(numbers, 0)
     step = inference_batch_size(model)
     with torch.inference_mode():
         for start in range(0, len(images), step):
             outputs = model.features(network_input(model, images[start : start + step]))
             for number in numbers:
-                above = (
-                    (outputs[number - 1] > 0).flatten(2)
-                    if outputs[number - 1].ndim > 2
-                    else ((outputs[number - 1] > 0)[..., None])
-                )  # (B, C, P)
-                fired[number] += above.any(2).sum(0)
-                values[number] += above.sum((0, 2))
-                sizes[number] = above.shape[2]
+                output = outputs[number - 1]  # (B, C, H, W) or (B, C)
+                above = (output > 0).reshape(*output.shape[:2], -1)  # (B, C, P)
+                counts[number] += above.sum((0, 2))
+                totals[number] += above.shape[0] * above.shape[2]
     return {
-        number: Firing(
-            (fired[number].double() / len(images)).cpu().numpy(),
-            (values[number].double() / (len(images) * sizes[number])).cpu().numpy(),
-        )
-        for number in numbers
+        number: Firing(counts[number].double().cpu().numpy() / totals[number]) for number in numbers
     }
 
 
@@ -232,11 +220,15 @@ def weights_csv(rows: Sequence[RowWeights]) -> str:
     return buffer.getvalue()
 
 
-def largest_weight(rows: Sequence[RowWeights]) -> float:
-    """Return the largest absolute weight of some rows."""
-    return max((float(np.abs(row.kernels).max()) for row in rows), default=0.0)
+def colour_limit(rows: Sequence[RowWeights]) -> float:
+    """Return the absolute value that gets the strongest colour, above 0.
+
+    It is the 98th percentile: a few very large weights, as in last rows, leave colour to the rest.
+    """
+    sizes = np.abs(np.concatenate([row.kernels.ravel() for row in rows]))
+    return float(np.quantile(sizes, 0.98)) or float(sizes.max()) or 1.0
 
 
-def spread(values: Floats) -> tuple[float, float, float]:
-    """Return the smallest and the largest value, and the standard deviation."""
-    return float(values.min()), float(values.max()), math.sqrt(float(values.var()))
+def largest_weight(row: RowWeights) -> float:
+    """Return the largest absolute weight of a row; 1 where all are 0."""
+    return float(np.abs(row.kernels).max()) or 1.0

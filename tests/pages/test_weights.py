@@ -56,7 +56,7 @@ def test_every_row_shows_its_numbers_and_how_often_it_fires(folder, digits):
         assert row["limit"] == rows[0]["limit"], "one scale"
     assert set(rows[0]["numbers"]) == {"bias", "scale", "shift", "mean", "variance"}
     firing = measure_firing(model, digits.test.images.numpy())
-    np.testing.assert_allclose(rows[0]["fires"], 100 * firing[1].images, atol=0.051)
+    np.testing.assert_allclose(rows[0]["fires"], 100 * firing[1].shares, rtol=0.05)
     assert rows[2]["fires"] == [], "the last row has no activation"
     assert rows[2]["labels"] == list("0123456789")
     assert f"{len(digits.test.images)} test images" in page_text(app)
@@ -65,7 +65,7 @@ def test_every_row_shows_its_numbers_and_how_often_it_fires(folder, digits):
     app.segmented_control(key="scale").set_value("a scale for each row")
     (row,) = rows_on(well(app.run()))
     assert row["title"].startswith("3 ")
-    assert row["limit"] == pytest.approx(float(np.abs(values_of(row)).max()))
+    assert row["limit"] == pytest.approx(float(np.quantile(np.abs(values_of(row)), 0.98)))
 
 
 def test_rewinding_shows_the_weights_of_an_epoch_on_the_same_scale(folder):

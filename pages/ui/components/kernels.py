@@ -27,9 +27,10 @@ class KernelRow:
         labels: F names of the filters.
         limit: the absolute value that gets the strongest colour, above 0.
         channel_numbers: other numbers of each filter: name -> (F,).
-        bins: counts of a histogram from -limit to limit.
+        bins: counts of a histogram from -end to end.
+        end: the absolute value at both ends of the histogram, above 0.
         facts: sentences beside the pictures.
-        fires: F shares of the images in percent; empty: not known.
+        fires: how often each filter is above zero, in percent; empty: not known.
         marks: F words such as "dead", empty for none; empty: no marks.
         noun: what a filter is called.
     """
@@ -41,6 +42,7 @@ class KernelRow:
     limit: float
     channel_numbers: dict[str, Floats] = field(default_factory=dict)
     bins: Sequence[int] = ()
+    end: float = 1.0
     facts: Sequence[str] = ()
     fires: Sequence[float] = ()
     marks: Sequence[str] = ()
@@ -71,7 +73,8 @@ def _row_data(row: KernelRow) -> dict[str, Any]:
             for name, numbers in row.channel_numbers.items()
         },
         "bins": list(row.bins),
+        "end": row.end,
         "facts": list(row.facts),
-        "fires": [round(share, 1) for share in row.fires],
+        "fires": [float(f"{share:.3g}") for share in row.fires],
         "marks": list(row.marks),
     }

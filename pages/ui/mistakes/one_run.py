@@ -244,7 +244,7 @@ def _show_images(
         _draw_page(predictions, test, indices, selected, learning)
         st.download_button(
             "Errors (CSV)",
-            lambda: errors_csv(predictions, test),
+            lambda: errors_csv(run, predictions, test),
             f"{run.name}-mistakes.csv",
             "text/csv",
             icon=":material/download:",

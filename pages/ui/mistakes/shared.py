@@ -13,9 +13,10 @@ import streamlit as st
 from core.charts import style
 from core.data.labelled_images import LabelledImages
 from core.errors import RunError
+from core.insight.learning import NEVER
 from core.insight.mistakes import LabelError, Predictions, label_errors_for, worst_errors
 from core.runs.evaluation import predict_run
-from core.runs.prediction_cache import load_predictions
+from core.runs.prediction_cache import load_learning, load_predictions
 from core.runs.run import Run
 from core.runs.store import open_run
 from pages.ui.components.gallery import draw_closeup
@@ -185,8 +186,12 @@ def draw_probabilities(probabilities: Mapping[str, np.ndarray], label: int) -> N
     )
 
 
-def errors_csv(predictions: Predictions, test: LabelledImages) -> str:
-    """The misclassified images as comma-separated values, those with the highest loss first."""
+def errors_csv(run: Run, predictions: Predictions, test: LabelledImages) -> str:
+    """The misclassified images as comma-separated values, those with the highest loss first.
+
+    Where the run has kept its epochs, with the first and the last epoch after which each image was
+    correct, and the one since which it always was; empty where there is none.
+    """
     indices = worst_errors(predictions)
     suggested = {index: error.suggested for index, error in label_errors(test).items()}
     table = pd.DataFrame(
@@ -199,6 +204,14 @@ def errors_csv(predictions: Predictions, test: LabelledImages) -> str:
         }
     )
     table["suspected_label"] = table["suspected_label"].astype("Int64")
+    if 0 in run.list_kept_epochs():
+        learning = load_learning(run, test)
+        for name, epochs in (
+            ("first_correct_epoch", learning.first_correct),
+            ("last_correct_epoch", learning.last_correct),
+            ("learnt_in_epoch", learning.learnt),
+        ):
+            table[name] = pd.Series(epochs[indices]).mask(epochs[indices] == NEVER).astype("Int64")
     probabilities = pd.DataFrame(
         predictions.probabilities[indices].round(6), columns=[f"p{digit}" for digit in range(10)]
     )

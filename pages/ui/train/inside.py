@@ -237,7 +237,8 @@ def draw_weights(run: Run, moving: bool) -> None:
         heading("Weights", "available after epoch 1")
         return
     heading("Weights", f"after epoch {len(run.epochs)}")
-    show_kernels(run, None, "train_kernels", live=moving)
+    controls = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
+    show_kernels(run, None, "train_kernels", controls, live=moving)
     show_step_sizes(run, "train")
 
 

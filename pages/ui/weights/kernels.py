@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.charts.diagrams import describe_operation, format_shape
 from core.errors import listed
@@ -15,6 +16,7 @@ from core.insight.weights import (
     NEARLY_EQUAL,
     Firing,
     RowWeights,
+    colour_limit,
     count_bins,
     largest_weight,
     measure_firing,
@@ -32,6 +34,7 @@ from pages.ui.words import plural
 LARGE = 20_000  # weights; of a larger network, rows are shown one at a time
 MAX_SHOWN = 100_000  # weights of a row at a time: some 500 kB for the browser
 MAX_PAIRS = 3  # of nearly equal filters that are named
+MAX_NAMED = 8  # dead or saturated filters
 # Seconds of one core for a forward pass over test images; a slow network sees a sample of them.
 LAST_SECONDS, EPOCH_SECONDS, LIVE_SECONDS = 4.0, 0.5, 0.1
 ALL_ROWS = "all rows"
@@ -39,13 +42,16 @@ ROW, PART, SCALE = "row", "filters", "scale"  # keys, and names in the link
 ONE_SCALE, ROW_SCALE = SCALES = ("one scale", "a scale for each row")
 
 
-def show_kernels(run: Run, epoch: int | None, key: str, live: bool = False) -> None:
+def show_kernels(
+    run: Run, epoch: int | None, key: str, controls: DeltaGenerator, live: bool = False
+) -> None:
     """Show the kernels of a network, with histograms, and how often its channels fire.
 
     Args:
         run: with at least one epoch.
         epoch: whose weights; None: the last.
         key: of the component.
+        controls: container for the choice of rows and colours.
         live: whether the run is training, so that little of the processor is taken.
 
     Raises:
@@ -55,7 +61,7 @@ def show_kernels(run: Run, epoch: int | None, key: str, live: bool = False) -> N
     model = checkpoints.load_cached_model(run, which)
     rows = read_weights(model)
     last = rows if epoch is None else read_weights(checkpoints.load_cached_model(run))
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with controls:
         chosen = _choose_rows(rows)
         part = _choose_part(chosen)
         scale = (
@@ -75,12 +81,14 @@ def show_kernels(run: Run, epoch: int | None, key: str, live: bool = False) -> N
         changed = checkpoints.weights_time(run, which)
         firing = _measure(run.name, str(run.folder.parent), which, changed, len(images), images)
     # Of the last weights, so that the colours stay comparable from epoch to epoch.
-    limits = {row.number: largest_weight([row]) for row in last}
-    if scale == ONE_SCALE:
-        limits = dict.fromkeys(limits, max(limits.values()))
+    limits = {row.number: colour_limit(last if scale == ONE_SCALE else [row]) for row in last}
+    ends = {row.number: largest_weight(row) for row in last}
     with picture:
         draw_kernels(
-            [_kernel_row(row, limits[row.number], firing.get(row.number), part) for row in chosen],
+            [
+                _kernel_row(row, limits[row.number], ends[row.number], firing.get(row.number), part)
+                for row in chosen
+            ],
             key,
         )
     with note:
@@ -119,8 +127,9 @@ def _measure(
     return measure_firing(model, _images)
 
 
-def _kernel_row(row: RowWeights, limit: float, firing: Firing | None, part: slice) -> KernelRow:
-    limit = limit or 1.0
+def _kernel_row(
+    row: RowWeights, limit: float, end: float, firing: Firing | None, part: slice
+) -> KernelRow:
     operation = " ".join(filter(None, describe_operation(row.layer.row)))
     inputs, outputs = (format_shape(shape) for shape in _shapes(row))
     marks = [""] * len(row.kernels)
@@ -136,9 +145,10 @@ def _kernel_row(row: RowWeights, limit: float, firing: Firing | None, part: slic
         labels=row.labels[part],
         limit=limit,
         channel_numbers={name: values[part] for name, values in row.channel_numbers.items()},
-        bins=count_bins(row.kernels, limit).tolist(),
+        bins=count_bins(row.kernels, end).tolist(),
+        end=end,
         facts=_facts(row, firing),
-        fires=(100 * firing.images[part]).tolist() if firing is not None else (),
+        fires=(100 * firing.shares[part]).tolist() if firing is not None else (),
         marks=marks[part],
         noun="digit" if row.is_last else "filter",
     )
@@ -173,17 +183,16 @@ def _facts(row: RowWeights, firing: Firing | None) -> list[str]:
 def _describe_firing(row: RowWeights, firing: Firing) -> list[str]:
     facts = []
     for word, chosen, meaning in (
-        ("Dead", firing.dead, "above zero on none of the images"),
-        ("Saturated", firing.saturated, "above zero everywhere on every image"),
+        ("Dead", firing.dead, "never above zero"),
+        ("Saturated", firing.saturated, "always above zero"),
     ):
         labels = [row.labels[at] for at in np.flatnonzero(chosen)]
         if labels:
-            more = f" and {len(labels) - 8} more" if len(labels) > 8 else ""
-            names = ", ".join(labels[:8]) + more if more else listed(labels, "and")
-            facts.append(f"{word}: {names}, {meaning}.")
+            more = [f"{len(labels) - MAX_NAMED} more"] if len(labels) > MAX_NAMED else []
+            facts.append(f"{word}: {listed([*labels[:MAX_NAMED], *more], 'and')}, {meaning}.")
     if not facts:
-        low, high = 100 * firing.images.min(), 100 * firing.images.max()
-        facts.append(f"Every channel fires: on {low:.0f} to {high:.0f}\u00a0% of the images.")
+        low, high = 100 * firing.shares.min(), 100 * firing.shares.max()
+        facts.append(f"No filter is dead or saturated: above zero in {low:.2g} to {high:.3g}\u00a0%.")
     return facts
 
 
@@ -191,17 +200,17 @@ def _describe_colours(
     limits: dict[int, float], scale: str, rows: Sequence[RowWeights], images: int, fires: bool
 ) -> str:
     strongest = (
-        f"the strongest colour stands for ±{max(limits.values()):.3g} in every row"
+        f"±{max(limits.values()):.2g} and beyond have the strongest colour"
         if scale == ONE_SCALE
-        else "in each row, the strongest colour stands for its largest weight"
+        else "in each row, the largest weights have the strongest colour"
     )
     text = (
         "Each small square is a weight: blue above zero, orange below, paler the nearer to zero; "
-        f"{strongest}. A line is a filter, with one kernel for each input channel."
+        f"{strongest}. A filter has one kernel for each input channel."
     )
     if fires:
         text += (
-            f" The percentage is the share of {images:,} test images on which the filter's channel "
-            "is above zero anywhere after its activation."
+            " The percentage says how often a filter's output is above zero, over all pixels of "
+            f"{images:,} test images: dead filters never fire, saturated ones always."
         )
     return text

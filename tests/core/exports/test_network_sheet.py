@@ -1,4 +1,4 @@
-"""A network on one page: every number is there, it fits the paper, and too large ones are refused."""
+"""A network on one page: all numbers are there, it fits the paper, large networks are refused."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from core.errors import UserError
 from core.insight.predictions import network_input
 from core.insight.weights import (
     BINS,
+    colour_limit,
     count_bins,
     measure_firing,
     read_weights,
@@ -83,9 +84,9 @@ def test_firing_is_that_of_the_networks_own_outputs(model, digits):
     with torch.inference_mode():
         outputs = model.features(network_input(model, images))
     for number, found in firing.items():
-        above = outputs[number - 1].flatten(2).numpy().reshape(len(images), len(found.images), -1)
-        np.testing.assert_allclose(found.images, (above > 0).any(2).mean(0))
-        np.testing.assert_allclose(found.values, (above > 0).mean((0, 2)))
+        above = outputs[number - 1].numpy() > 0
+        axes = (0, 2, 3) if above.ndim == 4 else 0
+        np.testing.assert_allclose(found.shares, above.mean(axes))
 
 
 def test_nearly_equal_filters_are_named_and_else_the_most_similar():
@@ -104,6 +105,16 @@ def test_nearly_equal_filters_are_named_and_else_the_most_similar():
     assert pair.cosine == pytest.approx(1)
     assert similar_filters(kernels[:1]) == []
     assert similar_filters(np.zeros((2, 1, 1, 1), np.float32))[0].cosine == 0
+
+
+def test_a_few_large_weights_leave_colour_to_the_rest(model):
+    rows = read_weights(model)
+    limit = colour_limit(rows)
+    rows[0].kernels[0, 0, 0, 0] = 1e6
+    assert colour_limit(rows) == pytest.approx(limit, rel=0.1)
+    for row in rows:
+        row.kernels[:] = 0
+    assert colour_limit(rows) == 1
 
 
 def test_a_histogram_counts_every_value_once_and_is_symmetric():

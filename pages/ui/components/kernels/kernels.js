@@ -66,6 +66,11 @@ function paint(row, colours) {
   }
 }
 
+// Whole percents, but neither 0 nor 100 for what is neither.
+function roundShare(share) {
+  return (share > 0 && share < 1) || (share > 99 && share < 100) ? Number(share.toPrecision(share < 1 ? 1 : 3)) : Math.round(share);
+}
+
 function nameOf({ data }, filter) {
   return `${data.noun} ${data.labels[filter]}`;
 }
@@ -92,7 +97,7 @@ function pointAt(row, place) {
   const parts = [capitalise(nameOf(row, filter))];
   if (inputs > 1) parts.push(`input channel ${input + 1}`);
   if (height * width > 1) parts.push(`line ${y + 1}, column ${x + 1}`);
-  const fires = row.data.fires.length ? ` It fires on ${row.data.fires[filter]} % of the images.` : "";
+  const fires = row.data.fires.length ? ` It is above zero in ${row.data.fires[filter]} %.` : "";
   words.textContent = `${parts.join(", ")}: ${format(value)}.${fires}`;
 }
 
@@ -180,9 +185,9 @@ function drawLabels(row) {
     made.append(element("span", "", label));
     const room = place.tall >= 26 && data.fires.length;
     if (mark && place.tall >= 26) made.append(element("small", "", mark));
-    else if (room) made.append(element("small", "", `${Math.round(data.fires[filter])} %`));
+    else if (room) made.append(element("small", "", `${roundShare(data.fires[filter])} %`));
     Object.assign(made.style, { left: `${left - LABEL}px`, top: `${top}px`, fontSize: `${Math.min(12, place.tall - 1)}px` });
-    made.title = data.fires.length ? `${nameOf(row, filter)}: fires on ${data.fires[filter]} % of the images` : "";
+    made.title = data.fires.length ? `${nameOf(row, filter)}: above zero in ${data.fires[filter]} %` : "";
     return made;
   });
   row.section.querySelector(".names").replaceChildren(...labels);
@@ -221,7 +226,9 @@ function buildRow(view, index) {
   Object.assign(sheet, { tabIndex: 0, role: "region", ariaLabel: "Weights as a table" });
   details.append(element("summary", "", "Numbers"), label, element("p", "others"), sheet);
   const side = element("div", "side");
-  section.append(heading, picture, side, value, details);
+  const main = element("div", "main");
+  main.append(picture, value, details);
+  section.append(heading, main, side);
   row.canvas = canvas;
 
   const pointer = (event) => {
@@ -264,13 +271,13 @@ function fill(view, row, data) {
   row.canvas.setAttribute("aria-label", data.alt);
   const select = section.querySelector("select");
   select.replaceChildren(...data.labels.map((_, filter) => {
-    const fires = data.fires.length ? `, fires on ${data.fires[filter]} %` : "";
+    const fires = data.fires.length ? `, above zero in ${data.fires[filter]} %` : "";
     return new Option(`${nameOf(row, filter)}${fires}`);
   }));
   const facts = element("ul", "facts");
   facts.append(...data.facts.map((fact) => element("li", "", fact)));
   const side = section.querySelector(".side");
-  const alt = `Histogram of the weights, from \u2212${format(data.limit, 3)} to ${format(data.limit, 3)}`;
+  const alt = `Histogram of the weights, from \u2212${format(data.end, 3)} to ${format(data.end, 3)}`;
   side.replaceChildren(drawHistogram(data.bins, view.data.colours, alt), facts);
   refresh(view, row);
   showTable(row, Math.min(row.filter, data.labels.length - 1));
