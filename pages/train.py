@@ -67,7 +67,8 @@ shown = bar.selectbox(
 if shown == NEW_RUN:
     draw_setup(bar)
 else:
-    st.query_params.pop(fork.FORK, None)
+    for key in (fork.FORK, fork.EPOCH):
+        st.query_params.pop(key, None)
     others = [run.name for run in listed if run.epochs]
     show_run(runs[shown], bar, others)
 actions.show_messages()

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.errors import UserError
+from core.runs.run import Run
 from pages.ui import checkpoints
 from pages.ui.components.rewind import choose_epoch
 from pages.ui.frame import KEPT, page, warn_unknown
@@ -24,8 +25,22 @@ def show_run(name: str) -> None:
         st.error(escape_markdown(str(error)), icon=":material/error:")
     with controls:
         st.space("stretch")
+        _draw_fork_link(run, epoch)
         draw_print_menu(run, epoch)
     show_step_sizes(run, "weights")
+
+
+def _draw_fork_link(run: Run, epoch: int | None) -> None:
+    """Draw a link to Train, where a run starts from the shown weights; none for those at random."""
+    if epoch == 0:
+        return
+    link = {"fork": run.name} if epoch is None else {"fork": run.name, "fork_epoch": str(epoch)}
+    st.page_link(
+        "pages/train.py",
+        label="Train on from here",
+        icon=":material/fork_right:",
+        query_params=link,
+    )
 
 
 page(

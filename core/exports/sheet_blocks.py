@@ -95,6 +95,9 @@ def _choose_unit(kernels: Floats) -> tuple[float, str]:
 
 def _filter_block(row: RowWeights, at: int, room: float, unit: float, tint: float) -> Block:
     text = _write_numbers(row, at)
+    if row.shared_with:  # its weights stand with the row that they belong to
+        none = row.kernels[at, :0]
+        return Block(_length(text) + 1.2, _LINE + 0.3, [(0.0, 0.0, text)], none)
     label, *numbers = text.split("  ")
     inputs, height, width = row.kernels[at].shape
     pitch = width * _CELL + _gap(width * height)

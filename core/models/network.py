@@ -99,8 +99,7 @@ class Network(nn.Module):
     def weighted_rows(self) -> list[tuple[int, nn.Conv2d | nn.Linear, nn.BatchNorm2d | None]]:
         """Return the rows with weights: number from 1, convolution or linear layer, batch norm."""
         found: list[tuple[int, nn.Conv2d | nn.Linear, nn.BatchNorm2d | None]] = []
-        for number, (_, _, places, _, _) in enumerate(self._plan, 1):
-            modules = [self.layers[place] for place in places]
+        for number, modules in enumerate(self.row_modules, 1):
             layer = next((m for m in modules if isinstance(m, nn.Conv2d | nn.Linear)), None)
             norm = next((m for m in modules if isinstance(m, nn.BatchNorm2d)), None)
             if layer is not None:

@@ -40,7 +40,8 @@ NAMES = (
     "training other labelled split experiment first second repeated times group "
     "beside_groups tested begin_with steps swept aim sweep_runs vary minutes most "
     "sweep_holdout sampler pruner sweep slice taken over baseline axes round "
-    "board columns prefix ask controls seeds smoothing smooth epoch sort row filters scale"
+    "board columns prefix ask controls seeds smoothing smooth epoch sort row filters scale "
+    "fork_epoch"
 )
 # Values that open a part of a page, where the other values then arrive.
 PARTS = {

@@ -14,7 +14,9 @@ from core.data.dataset import Mnist
 from core.data.labelled_images import LabelledImages
 from core.experiments.comparison import compare_runs
 from core.insight import mistakes
-from core.runs.prediction_cache import load_predictions
+from core.insight.learning import NEVER
+from core.runs.evaluation import predict_run
+from core.runs.prediction_cache import load_learning, load_predictions
 from core.runs.weights import save_tensors
 from pages.ui.mistakes.shared import describe_votes, errors_csv
 from tests.made import made_run
@@ -224,11 +226,9 @@ def test_the_page_opens_with_any_link(folder, here, view):
 def test_errors_can_be_saved_as_csv(folder, here):
     run = made_run(folder, "mine")
     found = found_of(run, here)
-    table = pd.read_csv(
-        io.StringIO(
-            errors_csv(found, LabelledImages(here.test.images.numpy(), found.labels, "test"))
-        )
-    )
+    test = LabelledImages(here.test.images.numpy(), found.labels, "test")
+    table = pd.read_csv(io.StringIO(errors_csv(run, found, test)))
+    assert "learnt_in_epoch" not in table
     assert list(table["index"]) == list(mistakes.worst_errors(found))
     assert list(table.columns[:5]) == ["index", "label", "predicted", "loss", "suspected_label"]
     np.testing.assert_allclose(
@@ -250,3 +250,18 @@ def test_the_computation_of_a_misread_digit_can_be_followed(folder, here):
     app = opened(follow="true", labelled="3", read="3", image="7")
     pixels = component(app, "layers")["pixels"]
     np.testing.assert_array_equal(np.reshape(pixels, (28, 28)), here.test.images[7])
+
+
+def test_errors_of_a_run_with_epochs_say_when_they_were_correct(folder, here):
+    run = made_run(folder, "mine", kept=True)
+    test = here.test.to_numpy()
+    found = predict_run(run, test, 1)
+    table = pd.read_csv(io.StringIO(errors_csv(run, found, test)))
+    learning = load_learning(run, test)
+    for name, epochs in (
+        ("learnt_in_epoch", learning.learnt),
+        ("last_correct_epoch", learning.last_correct),
+    ):
+        expected = [None if epoch == NEVER else epoch for epoch in epochs[table["index"]]]
+        assert [None if pd.isna(value) else int(value) for value in table[name]] == expected
+    assert table["last_correct_epoch"].notna().any()

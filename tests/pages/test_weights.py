@@ -11,11 +11,11 @@ from streamlit.testing.v1 import AppTest
 
 from core.data import dataset
 from core.insight.weights import measure_firing
-from core.runs import events, files
+from core.runs import events, files, store
 from core.runs.loading import load_model
 from tests.made import made_run
 from tests.opening import open_page, well
-from tests.pages.reading import component, components, page_text
+from tests.pages.reading import component, components, page_links, page_text, press_label
 
 WEIGHTS, TRAIN = "pages/weights.py", "pages/train.py"
 ROWS = [
@@ -132,3 +132,19 @@ def test_train_waits_for_the_first_epoch(folder, idle):
     app = open_page(TRAIN, run="fresh", inside="Weights")
     assert not components(app, "kernels")
     assert "after epoch 1" in page_text(app)
+
+
+def test_a_run_starts_from_the_weights_of_the_epoch_that_is_shown(folder, idle):
+    parent = made_run(folder, "mine", kept=True, layers=ROWS)
+    links = page_links(open_page(WEIGHTS, run="mine", epoch="1"))
+    assert links["Train on from here"] == "fork=mine&fork_epoch=1"
+    app = open_page(TRAIN, fork="mine", fork_epoch="1")
+    assert "after epoch 1" in page_text(app)
+    press_label(app, "Start")
+    child = store.open_run("mine-fork")
+    assert dict(child.parent) == {"name": "mine", "which": "epoch", "epoch": 1}
+    started = (child.folder / "start.safetensors").read_bytes()
+    assert started == parent.weights_path(1).read_bytes()
+    app = open_page(TRAIN, fork="mine", fork_epoch="99")
+    assert "has no weights after epoch 99" in page_text(app)
+    assert page_links(open_page(WEIGHTS, run="mine"))["Train on from here"] == "fork=mine"

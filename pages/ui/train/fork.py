@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.config import FIELDS
 from core.errors import UserError
+from core.insight.learning import describe_epoch
 from core.recipes import RECIPES
 from core.runs.run import Run
 from core.runs.store import open_run
@@ -13,30 +14,36 @@ from pages.ui import access, words
 from pages.ui.controls import CUSTOM_ROWS, DEFAULT_RECIPE, set_controls
 from pages.ui.words import escape_markdown
 
-FORK = "fork"  # in the link and in the session
+# In the link and in the session: the parent, and the epoch whose weights it gives; None: the last.
+FORK, EPOCH = "fork", "fork_epoch"
 
 
-def start_fork(name: str) -> None:
+def start_fork(name: str, epoch: int | None = None) -> None:
     """Set up the next run as a fork of another: set the controls to the other run's settings.
+
+    Args:
+        name: of the other run.
+        epoch: whose weights it starts from; None: the last.
 
     Raises:
         AccessError: whoever uses this session may not fork it.
         RunError: there is no such run, or it has no weights yet.
     """
     access.check_change_runs([name])
-    parent = _open_with_weights(name)
+    parent = _open_with_weights(name, epoch)
     # Settings in the link stay; settings of the session may belong to something else.
     set_controls(parent.config, keep=[field for field in FIELDS if field in st.query_params])
-    st.session_state[FORK] = name
+    st.session_state[FORK], st.session_state[EPOCH] = name, epoch
 
 
 def read_fork_link() -> bool:
     """Start the fork that the link asks for. Returns whether there was a new one."""
-    name = st.query_params.get(FORK)
-    if name is None or name == st.session_state.get(FORK):
+    name, text = st.query_params.get(FORK), st.query_params.get(EPOCH, "")
+    epoch = int(text) if text.isascii() and text.isdigit() and len(text) < 7 else None
+    if name is None or (name, epoch) == (st.session_state.get(FORK), chosen_epoch()):
         return False
     try:
-        start_fork(name)
+        start_fork(name, epoch)
     except UserError as error:
         drop_fork()
         st.error(
@@ -47,6 +54,12 @@ def read_fork_link() -> bool:
     return True
 
 
+def chosen_epoch() -> int | None:
+    """The epoch of the parent whose weights the new run starts from; None: the last."""
+    epoch: int | None = st.session_state.get(EPOCH)
+    return epoch
+
+
 def open_fork_parent() -> Run | None:
     """The run whose weights the new run starts from; None: it starts from random weights."""
     name = st.session_state.get(FORK)
@@ -54,7 +67,7 @@ def open_fork_parent() -> Run | None:
         st.query_params.pop(FORK, None)
         return None
     try:
-        run = _open_with_weights(name)
+        run = _open_with_weights(name, chosen_epoch())
     except UserError as error:
         drop_fork()
         st.error(
@@ -70,6 +83,8 @@ def open_fork_parent() -> Run | None:
         )
         return None
     st.query_params[FORK] = name
+    if (epoch := chosen_epoch()) is not None:
+        st.query_params[EPOCH] = str(epoch)
     return run
 
 
@@ -80,8 +95,7 @@ def draw_fork_notice(run: Run) -> None:
     ):
         st.markdown(
             f":material/fork_right: Starts from the weights of **{escape_markdown(run.name)}**  \n"
-            f":gray[:small[after epoch {len(run.epochs)}, {words.describe_accuracy(run)}; the "
-            "schedule starts from the beginning]]",
+            f":gray[:small[{_describe_weights(run)}; the schedule starts from the beginning]]",
             width="stretch",
         )
         st.button(
@@ -105,14 +119,22 @@ def leave_fork() -> None:
 
 def drop_fork() -> None:
     """Start the new run from random weights again."""
-    st.session_state[FORK] = None
-    st.query_params.pop(FORK, None)
+    st.session_state[FORK] = st.session_state[EPOCH] = None
+    for key in (FORK, EPOCH):
+        st.query_params.pop(key, None)
 
 
-def _open_with_weights(name: str) -> Run:
+def _open_with_weights(name: str, epoch: int | None) -> Run:
     run = open_run(name)
-    run.weights_path()  # raises an error if there are none
+    run.weights_path("last" if epoch is None else epoch)  # raises an error if there are none
     return run
+
+
+def _describe_weights(run: Run) -> str:
+    epoch = chosen_epoch()
+    if epoch is not None:
+        return describe_epoch(epoch)
+    return f"{describe_epoch(len(run.epochs))}, {words.describe_accuracy(run)}"
 
 
 def _has_other_network(run: Run) -> bool:

@@ -115,10 +115,12 @@ def _start(
             )
         else:
             access.check_change_runs([parent.name])
+            epoch = fork.chosen_epoch()
             run = control.fork(
                 parent.name,
                 name,
                 config.to_dict(),
+                "last" if epoch is None else epoch,
                 owner=owner,
                 title=title,
                 tags=plan.tags,

@@ -192,7 +192,9 @@ def _describe_firing(row: RowWeights, firing: Firing) -> list[str]:
             facts.append(f"{word}: {listed([*labels[:MAX_NAMED], *more], 'and')}, {meaning}.")
     if not facts:
         low, high = 100 * firing.shares.min(), 100 * firing.shares.max()
-        facts.append(f"No filter is dead or saturated: above zero in {low:.2g} to {high:.3g}\u00a0%.")
+        facts.append(
+            f"No filter is dead or saturated: above zero in {low:.2g} to {high:.3g}\u00a0%."
+        )
     return facts
 
 

@@ -327,3 +327,17 @@ def test_events_for_tensorboard_are_written_into_a_folder_of_their_own(
     assert "exists" in run_refused(core, "export", "one", "--format", "tensorboard")
     text = core("export", "one", "--format", "tensorboard", "--output", "x.tfevents")[1]
     assert "tensorboard --logdir ." in text
+
+
+def test_a_network_is_printed_on_one_page(core, folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made_run(folder, "one", architecture="separable-2634")
+    made_run(folder, "large", architecture="initial")
+    values = run_json(core, "export", "one", "--format", "svg")
+    assert values["file"] == "one.svg"
+    assert Path("one.svg").read_text(encoding="utf-8").startswith("<svg")
+    text = core("export", "one", "--format", "pdf", "--output", "x.pdf")[1]
+    assert "A3" in text
+    assert Path("x.pdf").read_bytes().startswith(b"%PDF")
+    assert "exists" in run_refused(core, "export", "one", "--format", "svg")
+    assert "16,530 parameters" in run_refused(core, "export", "large", "--format", "pdf")

@@ -19,6 +19,7 @@ from tests.made import made_run
 ROWS = (
     {"kind": "conv", "channels": 4, "norm": "batch"},
     {"kind": "conv", "channels": 4, "kernel": 1, "activation": "silu"},
+    {"kind": "conv", "channels": 4, "kernel": 1, "norm": "batch", "shared": True},
     {"kind": "add", "from": 1, "activation": "relu"},
     {"kind": "maxpool"},
     {"kind": "conv", "channels": 4, "groups": 4, "stride": 2, "padding": 1, "norm": "batch"},
@@ -57,7 +58,7 @@ def test_every_number_is_on_the_page_and_can_be_read(config, paper, smallest, fo
     assert size / 10 >= smallest, "millimetres"
 
     rows = read_weights(load_model(run))
-    weights = np.concatenate([row.kernels.ravel() for row in rows])
+    weights = np.concatenate([row.kernels.ravel() for row in rows if not row.shared_with])
     shown = numbers_on(page)
     assert len(shown) == len(weights)
     text = page.replace("\u2212", "-")

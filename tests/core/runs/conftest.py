@@ -92,9 +92,11 @@ def outcome() -> Callable[[Run], dict[str, object]]:
 
 @pytest.fixture
 def kinds() -> Callable[[Run], list[str]]:
-    """The kinds of a run's events, without batches."""
+    """The kinds of a run's events, without batches and sizes of steps."""
     return lambda run: [
-        event["kind"] for event in events.read(run.folder / events.NAME) if event["kind"] != "batch"
+        event["kind"]
+        for event in events.read(run.folder / events.NAME)
+        if event["kind"] not in ("batch", "update")
     ]
 
 

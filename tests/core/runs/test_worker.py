@@ -29,6 +29,10 @@ def test_a_run_from_start_to_end(tiny, digits, kinds, checkpoints):
     assert [row.epoch for row in run.epochs] == [1, 2, 3]
     assert run.epochs[-1].train_loss < run.epochs[0].train_loss
     assert kinds(run) == ["started", "epoch", "epoch", "epoch", "finished"]
+    steps = [event for event in run.read_events() if event["kind"] == "update"]
+    assert [event["epoch"] for event in steps] == [1, 2, 3]
+    assert all(len(event["rows"]) == len(event["updates"]) > 0 for event in steps)
+    assert all(0 < size < 1 for event in steps for size in event["updates"])
     batches = [event for event in run.read_events() if event["kind"] == "batch"]
     assert [
         (event["epoch"], event["step"], event["steps"])

@@ -7,7 +7,7 @@ import copy
 import pytest
 import torch
 
-from core.compiled.compiler import is_available
+from core.compiler import is_available
 from core.config import RunConfig
 from core.models.network import build
 from core.training.compiled_step import CompiledStep
@@ -19,6 +19,8 @@ from core.training.trainer import Training
 
 ROWS = (
     {"kind": "conv", "channels": 4, "stride": 3, "norm": "batch"},
+    {"kind": "conv", "channels": 4, "padding": 1, "norm": "batch"},
+    {"kind": "conv", "channels": 4, "padding": 1, "norm": "batch", "shared": True},
     {"kind": "maxpool"},
     {"kind": "linear", "channels": 12},
     {"kind": "linear", "channels": 10, "activation": "none"},
@@ -27,6 +29,8 @@ CONFIG = RunConfig(
     layers=ROWS, batch_size=64, epochs=2, device="cpu", precision="fp32", threads=1, lr=0.05
 )
 CPU = torch.device("cpu")
+# The third row has the weights of the second.
+WEIGHTS = [f"layers.{place}.weight" for place in (0, 2, 2, 6, 7)]
 
 
 def make_step(config, compiled):
@@ -52,21 +56,18 @@ def test_a_step_is_measured_as_autograd_says(optimizer, clip_norm, digits):
         meter.start()
         step(*batch)
         sizes = meter.finish()
-        assert sizes.rows == (1, 3, 4)
+        assert sizes.rows == (1, 2, 3, 5, 6)
         gradients = step.gradients()
         total = sum(float(gradient.square().sum()) for gradient in gradients) ** 0.5
         if clip_norm:
             assert total == pytest.approx(0.5, rel=1e-3)
-        for at, (name, weight) in enumerate(
-            (name, weight.detach())
-            for name, weight in before.named_parameters()
-            if name.endswith("weight") and weight.ndim > 1
-        ):
-            moved = step.model.get_parameter(name).detach() - weight
-            place = [other for other, _ in before.named_parameters()].index(name)
-            assert sizes.updates[at] == pytest.approx(float(moved.norm() / weight.norm()), rel=0.01)
-            expected = float(gradients[place].norm() / weight.norm())
-            assert sizes.gradients[at] == pytest.approx(expected, rel=0.01)
+        names = [name for name, _ in before.named_parameters()]
+        for at, name in enumerate(WEIGHTS):
+            weight, now = before.get_parameter(name), step.model.get_parameter(name)
+            moved, gradient = (now - weight).detach(), gradients[names.index(name)]
+            size = float(weight.detach().norm())
+            assert sizes.updates[at] == pytest.approx(float(moved.norm()) / size, rel=0.01)
+            assert sizes.gradients[at] == pytest.approx(float(gradient.norm()) / size, rel=0.01)
         found.append((gradients, sizes))
     for one, other in zip(*(gradients for gradients, _ in found), strict=True) if found[1:] else ():
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-3)
