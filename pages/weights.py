@@ -20,7 +20,7 @@ def show_run(name: str) -> None:
     epoch = choose_epoch(run, "weights_rewind")
     controls = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
     try:
-        show_kernels(run, epoch, "weights_kernels", controls)
+        show_kernels(run, epoch, "weights_kernels", controls, run.is_live)
     except UserError as error:
         st.error(escape_markdown(str(error)), icon=":material/error:")
     with controls:

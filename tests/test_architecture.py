@@ -64,6 +64,7 @@ MAY_BE_HEAVY = {
     "core.training.compiled_step",
     "core.training.runtime",
     "core.training.step",
+    "core.training.step_sizes",
     "core.training.cuda_graphs",
     "core.data.dataset",
     "core.data.qmnist",

@@ -90,7 +90,8 @@ def _fit(
         room = (width - 2 * MARGIN) / size
         blocks = list_blocks(all_rows, rows, room)
         places, used = flow(blocks, room)
-        if top + used * size <= height - MARGIN:
+        is_wide_enough = max(block.width for block in blocks) <= room + 1.2
+        if is_wide_enough and top + used * size <= height - MARGIN:
             return _Fitted(width, height, head, top, size, blocks, places)
         size -= 0.25
     return None
@@ -134,11 +135,11 @@ def _draw_head(run: Run, which: str | int, room: float) -> tuple[list[str], floa
     """The title, the score, the settings and how to read the page; and the height of all."""
     from core.data.batches import MEAN, STD
 
-    settings = RunConfig()
+    usual = RunConfig()
     names = [
         name
         for name in FIELDS
-        if name in _ALWAYS or getattr(run.config, name) != getattr(settings, name)
+        if name in _ALWAYS or getattr(run.config, name) != getattr(usual, name)
     ]
     made = ", ".join(
         f"{name.replace('_', ' ')} {describe_setting(run.config, name)}"

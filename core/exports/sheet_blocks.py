@@ -7,7 +7,7 @@ Lengths of blocks are in units of the numbers' font size. What else stands on th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import groupby
@@ -20,7 +20,7 @@ from core.models.rows import KINDS, Row
 from core.models.shapes import trace
 
 _CELL, _LINE, _HEADING, _GAP = 2.85, 1.3, 2.4, 0.7
-CHARACTER = 0.53  # mean width of a character
+CHARACTER, _BOLD = 0.53, 1.1  # mean width of a character, and how much wider a bold one is
 _NAMES = {"relu": "ReLU", "silu": "SiLU", "gelu": "GELU"}
 _ABOVE, _BELOW, _STEPS = "#5a78ee", "#d97a36", 8
 
@@ -52,7 +52,7 @@ def list_blocks(
                 f"to {format_shape(layer.output_shape)}"
                 for layer in members
             )
-            blocks.append(Block(room, _HEADING - 0.4, [(0.0, 0.0, words)]))
+            blocks.append(_heading(words, room, _HEADING - 0.4))
             continue
         for layer in members:
             row = rows[layer.number]
@@ -64,9 +64,8 @@ def list_blocks(
             )
             if row.shared_with:
                 words += f", the weights of row {row.shared_with}"
-            blocks.append(Block(room, _HEADING, [(0.0, 0.0, words)]))
-            tint = largest_weight(row) / unit
-            blocks += [_filter_block(row, at, room, unit, tint) for at in range(len(row.kernels))]
+            blocks.append(_heading(words, room, _HEADING))
+            blocks += _filter_blocks(row, room, unit)
     return blocks
 
 
@@ -93,39 +92,50 @@ def _choose_unit(kernels: Floats) -> tuple[float, str]:
     return 10.0**exponent, f", weights in units of {10.0**exponent:g}"
 
 
-def _filter_block(row: RowWeights, at: int, room: float, unit: float, tint: float) -> Block:
-    text = _write_numbers(row, at)
-    if row.shared_with:  # its weights stand with the row that they belong to
-        none = row.kernels[at, :0]
-        return Block(_length(text) + 1.2, _LINE + 0.3, [(0.0, 0.0, text)], none)
-    label, *numbers = text.split("  ")
-    inputs, height, width = row.kernels[at].shape
-    pitch = width * _CELL + _gap(width * height)
-    abreast = max(1, min(inputs, int(room / pitch)))
-    kernels, tall = abreast * pitch, math.ceil(inputs / abreast) * (height * _LINE + 0.25)
-    weights = row.kernels[at] / unit
-    # As wide for all filters of a row.
-    left = max(_length(_write_numbers(row, other)) for other in range(len(row.kernels))) + 0.8
-    if height == width == 1 and left + kernels <= room:  # the text stands before the weights
-        wide = left + kernels + 1.2
-        return Block(wide, tall + 0.3, [(0.0, 0.0, text)], weights, (left, 0.0), abreast, tint)
-    if _length(text) > kernels and 0 < len(numbers) - 1 <= height:
-        # The text is wider than the weights: most of it stands beside them.
-        texts = [(0.0, 0.0, "  ".join([label, *numbers[:1]]))]
-        texts += [(kernels, (1 + line) * _LINE, word) for line, word in enumerate(numbers[1:])]
-        wide = kernels + max(map(_length, numbers[1:]))
-    else:
-        texts, wide = [(0.0, 0.0, text)], max(kernels, _length(text))
-    return Block(wide + 1.2, tall + _LINE + 0.6, texts, weights, (0.0, _LINE), abreast, tint)
+def _heading(text: str, room: float, height: float) -> Block:
+    return Block(max(room, _BOLD * _length(text)), height, [(0.0, 0.0, text)])
 
 
-def _write_numbers(row: RowWeights, at: int) -> str:
-    """The label of a filter and its numbers besides the weights, two spaces apart."""
-    numbers = [
-        f"{name[:3] if name == 'variance' else name} {_format(values[at])}"
-        for name, values in row.channel_numbers.items()
+def _filter_blocks(row: RowWeights, room: float, unit: float) -> Iterator[Block]:
+    tint = largest_weight(row) / unit
+    words = [_describe_filter(row, at) for at in range(len(row.kernels))]
+    longest = max(_length(_join(each)) for each in words)
+    for (label, *numbers), kernels in zip(words, row.kernels / unit, strict=True):
+        text = _join([label, *numbers])
+        inputs, height, width = kernels.shape
+        if row.shared_with:  # its weights stand with the row that they belong to
+            yield Block(longest + 1.2, _LINE + 0.3, [(0.0, 0.0, text)], kernels[:0])
+            continue
+        pitch = width * _CELL + _gap(width * height)
+        abreast = max(1, min(inputs, int(room / pitch)))
+        wide, tall = abreast * pitch, math.ceil(inputs / abreast) * (height * _LINE + 0.25)
+        texts, corner = [(0.0, 0.0, text)], (0.0, _LINE)
+        left = longest + 0.8
+        if height == width == 1 and left + wide <= room:  # the text stands before the weights
+            corner, wide, tall = (left, 0.0), left + wide, tall - _LINE - 0.3
+        elif _length(text) > wide and 0 < len(numbers) - 1 <= height:
+            # The text is wider than the weights: most of it stands beside them.
+            texts = [(0.0, 0.0, _join([label, *numbers[:1]]))]
+            texts += [(wide, (1 + line) * _LINE, word) for line, word in enumerate(numbers[1:])]
+            wide += max(map(_length, numbers[1:]))
+        else:
+            wide = max(wide, _length(text))
+        yield Block(wide + 1.2, tall + _LINE + 0.6, texts, kernels, corner, abreast, tint)
+
+
+def _describe_filter(row: RowWeights, at: int) -> list[str]:
+    """The label of a filter, and its numbers besides the weights."""
+    return [
+        f"{row.labels[at]}:",
+        *(
+            f"{'var' if name == 'variance' else name} {_format(values[at])}"
+            for name, values in row.channel_numbers.items()
+        ),
     ]
-    return "  ".join([f"{row.labels[at]}:", *numbers])
+
+
+def _join(words: Sequence[str]) -> str:
+    return f"{words[0]} {', '.join(words[1:])}".rstrip()
 
 
 def _length(text: str) -> float:

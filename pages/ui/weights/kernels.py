@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -79,9 +80,13 @@ def show_kernels(
         seconds = LIVE_SECONDS if live else LAST_SECONDS if epoch is None else EPOCH_SECONDS
         images = sample_evenly(sets["test"].images, affordable_images(model, seconds))
         changed = checkpoints.weights_time(run, which)
-        firing = _measure(run.name, str(run.folder.parent), which, changed, len(images), images)
+        is_slow = epoch is None and not live
+        with st.spinner("Measuring how often filters fire") if is_slow else nullcontext():
+            place = str(run.folder.parent)
+            firing = _measure(run.name, place, which, changed, len(images), images)
     # Of the last weights, so that the colours stay comparable from epoch to epoch.
-    limits = {row.number: colour_limit(last if scale == ONE_SCALE else [row]) for row in last}
+    one = colour_limit(last)
+    limits = {row.number: one if scale == ONE_SCALE else colour_limit([row]) for row in last}
     ends = {row.number: largest_weight(row) for row in last}
     with picture:
         draw_kernels(
@@ -103,6 +108,8 @@ def _choose_rows(rows: Sequence[RowWeights]) -> Sequence[RowWeights]:
         return rows
     options = [*names] if is_large else [ALL_ROWS, *names]
     chosen = st.selectbox("Rows", options, key=ROW, width=140, **KEPT)
+    if is_large and chosen not in names:
+        chosen = options[0]
     return [names[chosen]] if chosen in names else rows
 
 
@@ -119,7 +126,7 @@ def _choose_part(rows: Sequence[RowWeights]) -> slice:
     return slice(first, first + most)
 
 
-@st.cache_resource(max_entries=64, show_spinner="Measuring how often channels fire")
+@st.cache_resource(max_entries=64, show_spinner=False)
 def _measure(
     name: str, folder: str, which: str | int, changed: int, count: int, _images: np.ndarray
 ) -> dict[int, Firing]:

@@ -32,11 +32,9 @@ def test_sizes_of_steps_are_those_recorded_and_of_repeated_epochs_the_last(folde
     path = run.folder / events.NAME
     for epoch, size in ((1, 0.1), (2, 0.3), (2, 0.2)):
         sizes = {"rows": [1, 3], "gradients": [size, 1.0], "updates": [size / 10, 0.01]}
-        files.append_bytes(
-            run.folder / events.NAME, events.format_event("update", epoch, 20, **sizes)
-        )
+        files.append_bytes(path, events.format_event("update", epoch, 20, **sizes))
     damaged = {"rows": [1], "gradients": ["x"], "updates": [0.1]}
-    files.append_bytes(run.folder / events.NAME, events.format_event("update", 3, 20, **damaged))
+    files.append_bytes(path, events.format_event("update", 3, 20, **damaged))
     frame = step_size_frame(run)
     assert frame.to_dict("list") == {
         "epoch": [1, 1, 2, 2],
