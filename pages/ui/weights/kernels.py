@@ -120,7 +120,11 @@ def _choose_part(rows: Sequence[RowWeights]) -> slice:
     if len(rows) > 1 or filters <= most:
         return slice(None)
     firsts = list(range(0, filters, most))
-    words = [f"{first + 1} to {min(first + most, filters)}" for first in firsts]
+    ends = [min(first + most, filters) for first in firsts]
+    words = [
+        f"{first + 1} to {end}" if end > first + 1 else f"{end}"
+        for first, end in zip(firsts, ends, strict=True)
+    ]
     chosen = st.selectbox("Filters", words, key=PART, width=140, **KEPT)
     first = firsts[words.index(chosen)] if chosen in words else 0
     return slice(first, first + most)
