@@ -25,7 +25,8 @@ def step_size_chart(
         field: "gradient" or "update".
         rule: a value to mark with a dotted line.
     """
-    frame = frame[frame[field] > 0].assign(name="row " + frame["row"].astype(str))
+    frame = frame[frame[field] > 0]
+    frame = frame.assign(name="row " + frame["row"].astype(str))
     numbers = sorted(frame["row"].unique())
     values = frame[field]
     low = min(_LOWEST, 10 ** math.floor(math.log10(values.min()))) if len(values) else _LOWEST

@@ -26,7 +26,7 @@ MAX_PARAMETERS = 10_000
 MIME = {"svg": "image/svg+xml", "pdf": "application/pdf"}
 # Lengths are in tenths of a millimetre.
 # Short and long side, and the smallest font size that is used before larger paper is tried.
-PAPERS = {"A4": (2100, 2970, 20.0), "A3": (2970, 4200, 11.0)}
+PAPERS = {"A4": (2100, 2970, 18.0), "A3": (2970, 4200, 11.0)}
 MARGIN, LARGEST = 90, 26.0
 _ALWAYS = ("architecture", "augmentation", "schedule", "optimizer", "batch_size", "epochs", "seed")
 
@@ -93,7 +93,7 @@ def _fit(
         is_wide_enough = max(block.width for block in blocks) <= room + 1.2
         if is_wide_enough and top + used * size <= height - MARGIN:
             return _Fitted(width, height, head, top, size, blocks, places)
-        size -= 0.25
+        size *= 0.97
     return None
 
 

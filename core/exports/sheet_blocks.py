@@ -71,7 +71,8 @@ def list_blocks(
 
 def _describe_row(row: Row) -> str:
     """A row in words: operation, padding, groups, norm and activation."""
-    words = [KINDS[row["kind"]].title.lower(), describe_operation(dict(row))[1].replace("all", "")]
+    size = describe_operation(dict(row))[1].partition("/")[0].replace("all", "")
+    words = [KINDS[row["kind"]].title.lower(), size]
     if row["kind"] == "conv":
         words += [f"stride {row['stride']}"] * (row["stride"] > 1)
         words += [f"padding {row['padding']}"] * (row["padding"] > 0)
