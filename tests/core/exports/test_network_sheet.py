@@ -65,6 +65,7 @@ def test_every_number_is_on_the_page_and_can_be_read(config, paper, smallest, fo
         for name, values in row.channel_numbers.items():
             word = "var" if name == "variance" else name
             assert all(f"{word} {value:.3g}" in text for value in values), (row.number, name)
+    words = " ".join(text.text or "" for text in ET.fromstring(page).iter(f"{SVG}text"))
     for wanted in (
         "mine",
         f"{run.parameters:,} parameters",
