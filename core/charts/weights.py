@@ -11,6 +11,7 @@ from core.charts.style import AXIS, PALETTE, QUIET, epoch_axis, layer_chart
 
 RULE_OF_THUMB = 1e-3
 _LOWEST, _HIGHEST = 1e-4, 1e-1  # where the axis ends unless a value lies outside
+_FLOOR = 1e-6  # smaller values, as at the end of a schedule that ends at zero, are drawn here
 _HEIGHT = 220
 
 
@@ -26,15 +27,17 @@ def step_size_chart(
         rule: a value to mark with a dotted line.
     """
     frame = frame[frame[field] > 0]
-    frame = frame.assign(name="row " + frame["row"].astype(str))
+    frame = frame.assign(
+        name="row " + frame["row"].astype(str), shown=frame[field].clip(lower=_FLOOR)
+    )
     numbers = sorted(frame["row"].unique())
-    values = frame[field]
+    values = frame["shown"]
     low = min(_LOWEST, 10 ** math.floor(math.log10(values.min()))) if len(values) else _LOWEST
     high = max(_HIGHEST, 10 ** math.ceil(math.log10(values.max()))) if len(values) else _HIGHEST
     exponents = range(round(math.log10(low)), round(math.log10(high)) + 1)
     x = epoch_axis(epochs)
     y = alt.Y(
-        f"{field}:Q",
+        "shown:Q",
         title=None,
         scale=alt.Scale(type="log", domain=[low, high], nice=False),
         axis=alt.Axis(
@@ -60,22 +63,22 @@ def step_size_chart(
     layers = [
         base.mark_line(strokeWidth=1.75, clip=True),
         base.mark_point(filled=True, size=36, opacity=1).encode(tooltip=tips),
-        _labels(frame, field, low, high)
+        _labels(frame, low, high)
         .mark_text(align="left", dx=7, fontSize=11)
         .encode(x=x, y=alt.Y("place:Q", scale=y["scale"], title=None), color=colour, text="name:N"),
     ]
     if rule is not None:
-        line = alt.Chart(pd.DataFrame({field: [rule]}))
+        line = alt.Chart(pd.DataFrame({"shown": [rule]}))
         layers.insert(0, line.mark_rule(strokeDash=[2, 3], color=QUIET).encode(y=y))
     return layer_chart(layers, _HEIGHT, right=48)
 
 
-def _labels(frame: pd.DataFrame, field: str, low: float, high: float) -> alt.Chart:
+def _labels(frame: pd.DataFrame, low: float, high: float) -> alt.Chart:
     """The names beside the last points, moved apart where they would overlap."""
-    last = frame.sort_values("epoch").groupby("row").tail(1).sort_values(field)
+    last = frame.sort_values("epoch").groupby("row").tail(1).sort_values("shown")
     distance = (math.log10(high) - math.log10(low)) * 12 / _HEIGHT
     places, below = [], -math.inf
-    for value in last[field]:
+    for value in last["shown"]:
         below = max(math.log10(value), below + distance)
         places.append(10**below)
     return alt.Chart(last.assign(place=places))

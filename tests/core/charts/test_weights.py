@@ -21,6 +21,7 @@ def frame(*rows):
         ((2e-6, 30.0), [1e-6, 100]),
         ((0.0, 0.02), [1e-4, 1e-1]),
         ((0.0, 0.0), [1e-4, 1e-1]),
+        ((1e-9, 0.02), [1e-6, 1e-1]),
     ],
 )
 def test_the_axis_is_fixed_and_widens_for_values_beyond(updates, domain):
