@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.config import RunConfig
 from core.library import architectures, digits
+from core.library.digit_pictures import Candidate
 from core.models.architectures import ARCHITECTURES
 from core.runs import archive, store, trash
 from core.sweeps import study
@@ -279,33 +280,46 @@ def test_architectures(folder, signed_in):
 
 
 def test_digits(folder, signed_in):
-    from pages.ui.draw import own
+    from pages.ui.draw import own, own_import, own_teaching
 
     def image(value: int) -> np.ndarray:
         return np.full((28, 28), value, np.uint8)
 
     digits.save_digit(image(1), 1, owner=BOB)
     digits.save_digit(image(2), 2)
+    stored = (folder / ".digits" / digits.NAME).read_bytes()
+    made_run(folder, "final")
     signed_in(READER)
     with pytest.raises(AccessError):
-        own._save(image(3), 3)
+        own._save(image(3), 3, "own")
     with pytest.raises(AccessError):
-        own._clear_own()
+        own._clear_own("own")
+    candidates = [Candidate("3.png", image(3), 3)]
+    st.session_state["draw_own_preview"] = own_import._Preview(candidates, [])
+    own_import._add("own")
+    own_teaching._teach("final", "own", 0.5, None)
+    assert all(
+        "Ask an owner" in st.session_state[key] for key in ("draw_own_error", "draw_teach_error")
+    )
+    assert (folder / ".digits" / digits.NAME).read_bytes() == stored
+    assert [run.name for run in store.list_runs()] == ["final"]
     signed_in(MEMBER)
-    own._save(image(4), 4)
+    own._save(image(4), 4, "own")
+    own_import._add("own")
+    assert [digit.owner for digit in digits.list_digits()] == [BOB, None, ADA, ADA]
     for digit in digits.list_digits():
         if digit.owner != ADA:
             with pytest.raises(AccessError):
-                own._delete(digit.key)
+                own._delete(digit.key, "own")
     with pytest.raises(AccessError):
-        own._clear_all()
-    own._clear_own()
+        own._clear_all("own")
+    own._clear_own("own")
     assert [digit.owner for digit in digits.list_digits()] == [BOB, None]
     assert BOB.encode() not in digits.export_digits()
-    data = digits.export_digits()
     digits.clear()
-    digits.import_digits(data, owner=ADA)
+    digits.import_digits(stored, owner=ADA)
     assert {digit.owner for digit in digits.list_digits()} == {ADA}
+    st.session_state.clear()
 
 
 def test_every_function_that_changes_something_is_called_behind_a_check():
@@ -315,7 +329,8 @@ def test_every_function_that_changes_something_is_called_behind_a_check():
         r"|control\.(stop|pause|resume|step|fork|scale_lr)|creation\.create_run"
         r"|run_queue\.(submit|move|remove)|repeats\.(create|extend|submit)|study\.(create|stop)"
         r"|sweep_worker\.start|sweep_winner\.create_group|lr_range_job\.start|dataset\.fetch"
-        r"|architectures\.(save|delete)|library\.(save_digit|delete|clear|import_digits))\("
+        r"|architectures\.(save|delete)|library\.(save_digit|add_digits|delete|clear|import_digits)"
+        r"|teaching\.teach)\("
     )
     root = Path(access.__file__).parents[1]
     found = 0

@@ -89,7 +89,7 @@ def _show_controls(
             width=220,
             label_visibility="collapsed",
         )
-        refusal = access.why_not_create()
+        refusal = access.why_not_create() or access.why_not_change(run.owner)
         st.button(
             "Teach",
             key="draw_teach",
