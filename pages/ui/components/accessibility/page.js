@@ -1,5 +1,5 @@
 // What Streamlit's own elements lack, added to the page around this component: names of progress bars, silent icons,
-// spoken announcements, help that opens by tap, and a menu that closes after a link on a phone.
+// spoken announcements, help that opens by tap, a menu that closes after a link on a phone, and the theme for print.
 // From Python and to Python: nothing.
 const PHONE = "(max-width: 48rem)";
 const TAP = 120; // ms
@@ -49,6 +49,12 @@ function closeMenu(event) {
   setTimeout(() => button?.click(), 0); // after the link
 }
 
+// Print needs to know what the style sheet cannot see: whether the theme is dark.
+function markTheme() {
+  const app = document.querySelector(".stApp");
+  document.documentElement.toggleAttribute("data-dark", getComputedStyle(app).colorScheme === "dark");
+}
+
 function start() {
   const state = { speaker: makeSpeaker(), announcement: null, asked: false };
   const ask = () => {
@@ -59,6 +65,7 @@ function start() {
   new MutationObserver(ask).observe(document.body, { childList: true, subtree: true, characterData: true });
   document.addEventListener("click", closeMenu);
   document.addEventListener("click", openHelp);
+  window.addEventListener("beforeprint", markTheme);
   improve(state);
   return state;
 }
