@@ -41,18 +41,22 @@ LEARNED, KEPT = 20, 100  # digits of each class
 TEST_SHARE = KEPT / (LEARNED + KEPT)
 HELD_OUT = 5_000
 BASE = "final-held-out"
+MUON: dict[str, Any] = {"optimizer": "muon", "max_lr": 0.02}
 VARIANTS: dict[str, dict[str, Any]] = {
     "defaults": {},
-    "5 % own": {"digits_share": 0.05},
-    "20 % own": {"digits_share": 0.2},
-    "plain end": {"augment_fraction": 0.8},
+    "rate 0.001": {"max_lr": 0.001},
     "3 epochs": {"epochs": 3},
-    "8 epochs": {"epochs": 8},
-    "rate / 2": {"max_lr": teaching.SETTINGS["max_lr"] / 2},
-    "rate * 2": {"max_lr": teaching.SETTINGS["max_lr"] * 2},
-    "augmentation final": {"augmentation": "final"},
-    "augmentation none": {"augmentation": "none"},
-    "Muon": {"optimizer": "muon", "max_lr": 0.02},
+    "5 % own digits": {"digits_share": 0.05},
+    "plain end": {"augment_fraction": 0.8},
+    "Muon": MUON,
+    "Muon, rate 0.01": {**MUON, "max_lr": 0.01},
+    "Muon, rate 0.04": {**MUON, "max_lr": 0.04},
+    "Muon, 5 % own digits": {**MUON, "digits_share": 0.05},
+    "Muon, 20 % own digits": {**MUON, "digits_share": 0.2},
+    "Muon, 3 epochs": {**MUON, "epochs": 3},
+    "Muon, 8 epochs": {**MUON, "epochs": 8},
+    "Muon, augmentation final": {**MUON, "augmentation": "final"},
+    "Muon, no augmentation": {**MUON, "augmentation": "none"},
 }
 
 
