@@ -123,7 +123,7 @@ def _read_digits(path: Path, number: bool) -> Ink:
 
     try:
         ink = picture_to_ink(open_picture(read_regular_file(path, MAX_FILE)))
-        digits = segment_ink(ink)
+        digits = segment_ink(ink, touching=number)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from None
     except UserError as error:

@@ -68,11 +68,13 @@ class _Component:
         )
 
 
-def segment_ink(ink: npt.NDArray[Any]) -> list[Ink]:
+def segment_ink(ink: npt.NDArray[Any], touching: bool = True) -> list[Ink]:
     """Segment the ink of a picture into digits in MNIST's form.
 
     Args:
         ink: (H, W), ink bright on zero, as returned by `pictures.picture_to_ink`.
+        touching: Whether ink far too wide for a digit is split. Without it, a wide 2 is one digit,
+            and so are two digits that touch.
 
     Returns:
         One (28, 28) uint8 per digit, from left to right; empty for a blank picture.
@@ -88,7 +90,8 @@ def segment_ink(ink: npt.NDArray[Any]) -> list[Ink]:
     mask = (ink > 0.25 * float(ink.max())).astype(np.uint8)
     # Closing bridges gaps of a pixel or two, where the pen skipped.
     side = max(3, round(max(ink.shape) / 150) | 1)
-    labels = label_digits(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8)))
+    closed = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
+    labels = label_digits(closed, touching)
 
     digits = []
     for number in range(1, int(labels.max()) + 1):
@@ -142,11 +145,12 @@ def segment_strokes(strokes: Any, aspect: float = 1.0) -> list[Ink]:
     return rendered
 
 
-def label_digits(mask: npt.NDArray[Any]) -> Labels:
+def label_digits(mask: npt.NDArray[Any], touching: bool = True) -> Labels:
     """Label each pixel of ink with the number of its digit.
 
     Args:
         mask: (H, W), nonzero where there is ink.
+        touching: As for `segment_ink`.
 
     Returns:
         (H, W) int32: 0 for background and specks, then 1, 2, ... in reading order.
@@ -168,7 +172,9 @@ def label_digits(mask: npt.NDArray[Any]) -> Labels:
         _Component((number,), x, x + width, y, y + height)
         for number, (x, y, width, height, _) in enumerate(stats[1:count].tolist(), 1)
     ]
-    digits = _group_into_digits(components, lambda component: np.isin(labels, component.parts))
+    digits = _group_into_digits(
+        components, lambda component: np.isin(labels, component.parts), touching
+    )
     result = np.zeros(mask.shape, np.int32)
     for number, digit in enumerate(digits, 1):
         columns = slice(digit.left, digit.right)
@@ -177,16 +183,22 @@ def label_digits(mask: npt.NDArray[Any]) -> Labels:
 
 
 def _group_into_digits(
-    components: Sequence[_Component], region: Callable[[_Component], npt.NDArray[np.bool_]]
+    components: Sequence[_Component],
+    region: Callable[[_Component], npt.NDArray[np.bool_]],
+    touching: bool = True,
 ) -> list[_Component]:
     """Group components into digits in reading order, and split those that are too wide.
 
     Args:
         components: In any order.
         region: Returns the pixels of a component, (H, W) bool.
+        touching: Whether to split.
     """
     digits = []
     for component in _merge_components(components):
+        if not touching:
+            digits.append(component)
+            continue
         pixels = region(component)[:, component.left : component.right]
         edges = _split_columns(pixels, component)
         digits += [

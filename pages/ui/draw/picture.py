@@ -93,7 +93,7 @@ def _forget_removed() -> None:
 def _read_ink(ink: np.ndarray, several: bool) -> list[np.ndarray]:
     """The 28x28 images of the digits in a picture's ink (H, W)."""
     try:
-        digits = segment_ink(ink)
+        digits = segment_ink(ink, touching=several)
     except UserError:  # such as a page of text, which can still be read as one digit
         if several:
             raise

@@ -138,6 +138,12 @@ def test_touching_digits_in_a_picture_are_no_error():
     assert 1 <= len(segment_ink(ink)) <= 3
 
 
+def test_a_wide_digit_is_one_digit_unless_digits_may_touch():
+    wide = strokes_to_ink([[[0.1, 0.3], [0.9, 0.32], [0.9, 0.45], [0.1, 0.6], [0.9, 0.62]]])
+    assert len(segment_ink(wide, touching=False)) == 1
+    assert len(segment_ink(wide)) > 1
+
+
 def test_a_blank_drawing_has_no_digits():
     assert segment_strokes([]) == []
     assert segment_strokes([[]]) == []
