@@ -128,9 +128,10 @@ def is_dark_on_light(grey: Floats) -> bool:
     if between >= BIMODAL * max(float(small.var()), 1e-9):
         height, width = small.shape
         if max(height, width) > NARROW * min(height, width) and 0.1 < border.mean() < 0.9:
-            # The 1 that fills a narrow picture covers most of its edges, and its centre.
-            centre = bright[height // 3 : -(height // 3), width // 3 : -(width // 3)]
-            return bool(centre.mean() < 0.5)
+            # A 1 that fills a narrow picture covers most of its edges, and all of its centre.
+            centre = bright[height // 4 : -(height // 4), width // 3 : -(width // 3)].mean()
+            if abs(centre - 0.5) > 0.35:
+                return bool(centre < 0.5)
         # Most of the edges are background, even where a picture is cut at its ink.
         return bool(border.mean() >= 0.5)
     # A shaded picture: ink covers less than half of any neighbourhood, so that a wide median is
@@ -138,7 +139,8 @@ def is_dark_on_light(grey: Floats) -> bool:
     square = np.asarray(cv2.resize(small, (96, 96), interpolation=cv2.INTER_AREA), np.float32)
     even = np.clip(square * (square.mean() / _fit_light(square)), 0, 255).astype(np.uint8)
     departure = np.sort(even.astype(float) - cv2.medianBlur(even, 61), axis=None)
-    return bool(-departure[:FEW].mean() >= departure[-FEW:].mean())
+    darker, lighter = -departure[:FEW].mean(), departure[-FEW:].mean()
+    return bool(lighter <= max(darker, 8))  # a blank page is taken for light
 
 
 def flatten(grey: Floats) -> Floats:

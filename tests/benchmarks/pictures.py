@@ -63,6 +63,12 @@ def main() -> None:
     options.add_argument("--save", type=Path, help="folder for the pictures that are read wrongly")
     given = options.parse_args()
 
+    import cv2
+    import torch
+
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
     model = load_model(store.open_run(given.network), "last")
     part = getattr(dataset.load(), given.part)
     picks = np.random.default_rng(SEED).permutation(len(part.labels))
