@@ -76,6 +76,21 @@ def test_a_sweep_folds_on_home_runs_and_draw(sweep):
     assert {"find-002", "alone"} <= set(app.selectbox(key="run").options)
 
 
+def test_a_sweep_is_one_row_in_the_lists_of_experiments(sweep):
+    others = {f"find-{slot:03d}" for slot in (1, 3, 4)}
+    for experiment, key in (
+        ("Compare", "first"),
+        ("Repeats", "repeated"),
+        ("Rate finder", "tested"),
+        ("Exports", "taken"),
+    ):
+        options = set(open_page(EXPERIMENTS, experiment=experiment).selectbox(key=key).options)
+        assert "find-002" in options
+        assert not options & others, experiment
+    app = open_page(EXPERIMENTS, experiment="Exports", taken="find-003")
+    assert app.selectbox(key="taken").value == "find-003", "a link may name any run"
+
+
 def test_a_selected_sweep_shows_its_settings_as_lines(sweep):
     app = open_page(RUNS, select="find (sweep)")
     text = page_text(app)

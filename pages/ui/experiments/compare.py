@@ -11,6 +11,7 @@ import streamlit as st
 from core.charts import experiments as charts
 from core.charts import runs as charts_runs
 from core.errors import UserError
+from core.experiments import overview
 from core.experiments.comparison import (
     ComparisonResult,
     compare_groups,
@@ -24,6 +25,7 @@ from core.insight.mistakes import Comparison
 from core.runs.evaluation import describe_deviation
 from core.runs.run import Run
 from pages.ui import dataset, tables
+from pages.ui.checkpoints import named_runs
 from pages.ui.components.chart import draw_chart
 from pages.ui.experiments import shared
 from pages.ui.frame import KEPT, heading, warn_unknown
@@ -36,7 +38,8 @@ DEFAULTS = ("intermediate", "final")
 
 def show_compare(runs: Sequence[Run]) -> None:
     """Show controls for two runs or groups, and their comparison."""
-    trained = {run.name: run for run in runs if run.epochs}
+    listed = overview.hide_trials(runs, named_runs("first", "second"))
+    trained = {run.name: run for run in listed if run.epochs}
     groups = {group.name: group for group in groups_of(runs) if len(group.scores) > 1}
     if len(trained) < 2:
         shared.show_invitation(

@@ -56,7 +56,7 @@ REPORTS = (
 
 def show_exports(runs: Sequence[Run]) -> None:
     """Show a control for the run, and the files that can be made of it."""
-    names = [run.name for run in checkpoints.trained_runs()]
+    names = [run.name for run in checkpoints.listed_runs("taken")]
     if not names:
         shared.show_invitation(
             "A trained run can be exported: its network, a script that trains it, and a report."

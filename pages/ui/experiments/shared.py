@@ -16,6 +16,7 @@ from core.experiments.repeats import Group
 from core.recipes import RECIPES
 from core.reports.groups import seed_frames
 from core.runs.run import Run
+from pages.ui.checkpoints import named_runs
 from pages.ui.components.chart import draw_chart
 from pages.ui.frame import KEPT
 from pages.ui.words import escape_markdown
@@ -104,7 +105,11 @@ def draw_groups(groups: Sequence[Group]) -> None:
 
 
 def starting_configs(runs: Sequence[Run]) -> Mapping[str, tuple[RunConfig, str | None]]:
-    """The configs an experiment can start from, recipes first: name -> (config, recipe)."""
+    """The configs an experiment can start from, recipes first: name -> (config, recipe).
+
+    Of a sweep, only its best run, and what the link or a control names.
+    """
+    runs = overview.hide_trials(runs, named_runs("repeated", "tested", "swept"))
     recipes: dict[str, tuple[RunConfig, str | None]] = {
         name: (recipe.config, name) for name, recipe in RECIPES.items()
     }
