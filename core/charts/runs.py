@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import altair as alt
 import pandas as pd
@@ -31,9 +31,13 @@ ACCURACY, LOSS, RATE = MEASURES = ("accuracy", "loss", "learning rate")
 
 
 def curve_chart(
-    frame: pd.DataFrame, measure: str, names: Sequence[str], behind: pd.DataFrame | None = None
+    frame: pd.DataFrame,
+    measure: str,
+    names: Sequence[str],
+    behind: pd.DataFrame | None = None,
+    titles: Mapping[str, str] | None = None,
 ) -> alt.LayerChart:
-    """The curves of several runs, each with its name at the end.
+    """The curves of several runs, each with its title at the end.
 
     Runs of the same colour differ in their dashes. The mean of several runs has a band.
 
@@ -43,6 +47,7 @@ def curve_chart(
         measure: one of MEASURES; accuracy has the goal as a dotted line.
         names: the runs, which determine colours and dashes.
         behind: training curves like `frame`, drawn thin.
+        titles: what to call the runs, by name; None, or a run that is left out: by its name.
     """
     everything = frame if behind is None else pd.concat([frame, behind])
     epochs = int(everything["epoch"].max()) if len(everything) else 1
@@ -56,7 +61,10 @@ def curve_chart(
             if epoch > first and math.isfinite(value)
         ],
     )
-    frame = frame.assign(y=[scale.position(value) for value in frame["value"]])
+    frame = frame.assign(
+        y=[scale.position(value) for value in frame["value"]],
+        title=[(titles or {}).get(name, name) for name in frame["run"]],
+    )
     ends, labels = _ends(frame, scale)
     x, y = epoch_axis(epochs), scale.y
     own = run_colours("run", names)
@@ -64,7 +72,7 @@ def curve_chart(
         "run:N", legend=None, scale=alt.Scale(domain=list(names), range=line_dashes(names))
     )
     tips = [
-        alt.Tooltip("run:N"),
+        alt.Tooltip("title:N", title="run"),
         alt.Tooltip("epoch:Q"),
         alt.Tooltip("value:Q", title=scale.title, format=scale.format),
     ]
@@ -202,8 +210,8 @@ def _ends(frame: pd.DataFrame, scale: _Scale) -> tuple[pd.DataFrame, pd.DataFram
     )
     pixels = spread_labels(list(last["at"]), LABEL_HEIGHT, HEIGHT)
     labels = [
-        f"{run}  {value:{scale.format.replace('~', '')}}"
-        for run, value in zip(last["run"], last["value"], strict=True)
+        f"{title}  {value:{scale.format.replace('~', '')}}"
+        for title, value in zip(last["title"], last["value"], strict=True)
     ]
     return last, last.assign(y=[scale.from_pixels(y) for y in pixels], label=labels)
 

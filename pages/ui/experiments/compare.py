@@ -30,7 +30,7 @@ from pages.ui.components.chart import draw_chart
 from pages.ui.experiments import shared
 from pages.ui.frame import KEPT, heading, warn_unknown
 from pages.ui.mistakes.shared import predict_test_images
-from pages.ui.runs.compare import VALUES, describe_curves, make_curves
+from pages.ui.runs.compare import VALUES, describe_curves, list_titles, make_curves
 from pages.ui.words import escape_markdown
 
 DEFAULTS = ("intermediate", "final")
@@ -185,7 +185,7 @@ def _draw_curves(runs: list[Run]) -> None:
     curves = make_curves(runs, VALUES[charts_runs.ACCURACY][0])
     names = [run.name for run in runs]
     draw_chart(
-        charts_runs.curve_chart(curves, charts_runs.ACCURACY, names),
+        charts_runs.curve_chart(curves, charts_runs.ACCURACY, names, titles=list_titles(runs)),
         "overlay",
         title="Accuracy",
         subtitle=f"{' or '.join(dict.fromkeys(map(describe_validation_images, runs)))}, by epoch",

@@ -91,7 +91,7 @@ def draw_curves(entries: Sequence[Entry]) -> None:
     if with_training and training:
         behind = smooth_curves(make_curves(started, training)[["run", "epoch", "value"]], smoothing)
     draw_chart(
-        charts.curve_chart(curves, measure, names, behind),
+        charts.curve_chart(curves, measure, names, behind, list_titles(started)),
         "overlay",
         title=measure.capitalize(),
         subtitle=_describe_lines(measure, started, behind is not None),
@@ -129,6 +129,11 @@ def _describe_lines(measure: str, entries: Sequence[Entry], with_training: bool)
     return ", ".join(parts)
 
 
+def list_titles(entries: Sequence[Entry]) -> dict[str, str]:
+    """What charts call the entries, by name: a run by its title, where it has one."""
+    return {entry.name: entry.label if isinstance(entry, Run) else entry.name for entry in entries}
+
+
 def make_curves(entries: Sequence[Entry], value: EpochValue) -> pd.DataFrame:
     """Make the rows that `core.charts.runs.overlay` plots."""
     return pd.concat([overview.mean_curve(entry, value) for entry in entries])
@@ -152,6 +157,9 @@ def describe_curves(entries: Sequence[Entry], measure: str) -> str:
     """Describe the chart for screen readers: the last value of each curve."""
     digits = ".2f" if measure == charts.ACCURACY else ".4g"
     last = [overview.mean_curve(entry, VALUES[measure][0]).iloc[-1] for entry in entries]
-    ends = "; ".join(f"{row['run']}: {row['value']:{digits}}, epoch {row['epoch']}" for row in last)
+    titles = list_titles(entries)
+    ends = "; ".join(
+        f"{titles[row['run']]}: {row['value']:{digits}}, epoch {row['epoch']}" for row in last
+    )
     title = "Learning rate" if measure == charts.RATE else f"Validation {measure}"
     return f"{title} by epoch. {ends}."

@@ -54,6 +54,19 @@ def test_a_run_has_its_colour_and_its_name_at_the_end():
     assert names == ["goal", "final  99.35", "initial  99.20"]
 
 
+def test_a_run_with_a_title_is_called_by_it_and_keeps_the_colour_of_its_name():
+    shown = frame(final=[98, 99.35], zoe=[97, 99.1])
+    chart = charts_runs.curve_chart(shown, ACCURACY, ["final", "zoe"], titles={"zoe": "Zoë S."})
+    assert {row["label"] for row in rows(chart, "text")} == {
+        "goal",
+        "final  99.35",
+        "Zoë S.  99.10",
+    }
+    assert {row["title"] for row in rows(chart, "point")} == {"final", "Zoë S."}
+    line = next(layer for layer in chart.to_dict()["layer"] if layer["mark"]["type"] == "line")
+    assert line["encoding"]["color"]["scale"]["domain"] == ["final", "zoe"]
+
+
 def test_the_goal_is_on_the_chart_of_accuracies_only():
     for measure in MEASURES:
         chart = charts_runs.curve_chart(frame(a=[0.5, 0.4]), measure, ["a"])
