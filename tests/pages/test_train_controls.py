@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from core.config import RunConfig
 from core.library.digits import save_digit
 from core.recipes import RECIPES
-from core.runs import store
+from core.runs import run_names, store
 from tests.made import made_run
 from tests.opening import open_page, shown, well
 
@@ -186,6 +186,19 @@ def test_start_finds_a_free_name(folder, idle):
     for _ in range(2):
         start(open_page("pages/train.py"))
     assert {run.name for run in store.list_runs()} == {"my-final", "my-final-2"}
+
+
+def test_two_who_type_the_same_title_at_once_get_two_runs(folder, idle, monkeypatch):
+    """The second one has looked for a free name before the first run is there."""
+    monkeypatch.setattr(run_names, "name_and_title", lambda text, prefix="": ("Zoe-S", "Zoë S."))
+    for _ in range(2):
+        app = open_page("pages/train.py")
+        app.text_input(key="train_name").set_value("Zoë S.")
+        start(app)
+    assert {run.name: run.title for run in store.list_runs()} == {
+        "Zoe-S": "Zoë S.",
+        "Zoe-S-2": "Zoë S.",
+    }
 
 
 @pytest.mark.parametrize("name", ["../out", "taken", "con", "a/b"])

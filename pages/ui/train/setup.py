@@ -111,7 +111,7 @@ def _start(
                 owner=owner,
                 title=title,
                 tags=plan.tags,
-                number_if_taken=not text,
+                number_if_taken=title is not None or not text,
             )
         else:
             access.check_change_runs([parent.name])
@@ -124,7 +124,7 @@ def _start(
                 owner=owner,
                 title=title,
                 tags=plan.tags,
-                number_if_taken=not text,
+                number_if_taken=title is not None or not text,
             )
         run_queue.submit(run.name)
     except UserError as error:
