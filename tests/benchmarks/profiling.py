@@ -11,9 +11,11 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
+from core.training.compiled_step import CompiledStep
 from core.training.trainer import Training
 
 WARM_UP = 3
+COMPILED = "the compiled step"
 # Operations by the start of their names; the first that fits counts.
 KINDS = (
     ("convolution with its norm, backward", r".*_NormedBackward"),
@@ -65,6 +67,13 @@ def profile_steps(run: Training, count: int) -> tuple[float, dict[str, float], d
         with record_function("forward"):
             return forward(images)
 
+    def labelled_step(*arguments: Any) -> Any:
+        with record_function(COMPILED):
+            return step(*arguments)
+
+    if isinstance(run.compute, CompiledStep):  # the profiler does not see into it
+        step = run.compute.__call__
+        run.captured = labelled_step  # type: ignore[assignment]
     run.batches.stream = labelled_stream  # type: ignore[method-assign,assignment]
     run.model.forward = labelled_forward  # type: ignore[method-assign,assignment]
     results = run.run()
@@ -108,6 +117,8 @@ def divide_events(
             kinds["waiting for images, or making them"] += total
         elif name == "forward":
             kinds["Python between the layers"] += alone
+        elif name == COMPILED:
+            kinds[COMPILED] += total
         else:
             kinds[kind_of(name)] += alone
     return tuple(
@@ -118,8 +129,8 @@ def divide_events(
 
 def section_of(name: str) -> str:
     """The part of a step that an outermost event belongs to."""
-    if name in ("images", "forward"):
-        return {"images": "waiting for images, or making them", "forward": "forward"}[name]
+    if name in ("images", "forward", COMPILED):
+        return "waiting for images, or making them" if name == "images" else name
     if name.startswith("autograd::") or "Backward" in name:
         return "backward"
     if name.startswith("Optimizer"):
