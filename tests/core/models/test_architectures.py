@@ -31,17 +31,16 @@ def test_trace_equals_the_module(name):
         trace(ARCHITECTURES[name].rows),
         build_model(RunConfig(architecture=name)).eval(),
     )
-    seen = []
+    seen, counted = [], set()
+
+    def note(module, _, output):
+        own = set(module.parameters()) - counted  # shared weights count once
+        counted.update(own)
+        shape = tuple(output.shape[1:])
+        seen.append((type(module).__name__, shape, sum(weight.numel() for weight in own)))
+
     for module in model.layers:
-        module.register_forward_hook(
-            lambda module, _, output: seen.append(
-                (
-                    type(module).__name__,
-                    tuple(output.shape[1:]),
-                    sum(weight.numel() for weight in module.parameters()),
-                )
-            )
-        )
+        module.register_forward_hook(note)
     features = model.features(torch.zeros(3, 1, 28, 28))
     assert [tuple(output.shape) for output in features] == [
         (3, *layer.output_shape) for layer in layers
