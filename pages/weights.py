@@ -21,12 +21,12 @@ def show_run(name: str) -> None:
     controls = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
     try:
         show_kernels(run, epoch, "weights_kernels", controls, run.is_live)
+        with controls:
+            st.space("stretch")
+            _draw_fork_link(run, epoch)
+            draw_print_menu(run, epoch)
     except UserError as error:
         st.error(escape_markdown(str(error)), icon=":material/error:")
-    with controls:
-        st.space("stretch")
-        _draw_fork_link(run, epoch)
-        draw_print_menu(run, epoch)
     show_step_sizes(run, "weights")
 
 

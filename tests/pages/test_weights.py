@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.data import dataset
+from core.exports import network_sheet
 from core.insight.weights import measure_firing
 from core.runs import events, files, store
 from core.runs.loading import load_model
@@ -84,7 +85,8 @@ def test_rewinding_shows_the_weights_of_an_epoch_on_the_same_scale(folder):
 def test_a_large_network_shows_one_row_and_a_very_large_row_in_parts(folder, monkeypatch):
     monkeypatch.setattr(kernels, "LARGE", 1_000)
     monkeypatch.setattr(kernels, "MAX_SHOWN", 4_000)  # a filter of the last row has 1,014 weights
-    monkeypatch.setattr(printing, "MAX_PARAMETERS", 1_000)
+    monkeypatch.setattr(printing, "LARGE", 1_000)
+    monkeypatch.setattr(network_sheet, "MAX_PARAMETERS", 1_000)
     run = made_run(folder, "large", done=1, layers=ROWS)
     app = open_page(WEIGHTS, run="large")
     assert len(rows_on(app)) == 1

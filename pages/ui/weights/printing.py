@@ -6,13 +6,16 @@ from functools import partial
 
 import streamlit as st
 
-from core.exports.network_sheet import MAX_PARAMETERS, draw_sheet, sheet_to_pdf
+from core.errors import UserError
+from core.exports.network_sheet import draw_sheet, sheet_to_pdf
 from core.insight.weights import read_weights, weights_csv
 from core.runs.loading import load_model
 from core.runs.run import Run
 from core.runs.store import open_run
-from pages.ui.words import plural
+from pages.ui import checkpoints
+from pages.ui.words import escape_markdown
 
+LARGE = 4_000  # parameters, from which on it is tried whether a network fits a page
 KINDS = {"SVG": ("svg", "image/svg+xml"), "PDF": ("pdf", "application/pdf")}
 
 
@@ -26,11 +29,9 @@ def draw_print_menu(run: Run, epoch: int | None) -> None:
     which = "last" if epoch is None else epoch
     stem = run.name if epoch is None else f"{run.name}-epoch-{epoch}"
     with st.popover("Print", icon=":material/print:"):
-        if run.parameters > MAX_PARAMETERS:
-            st.markdown(
-                f"{plural(run.parameters, 'parameter')} cannot be read on one page; up to "
-                f"{MAX_PARAMETERS:,} can be printed."
-            )
+        refusal = _find_refusal(run.name, checkpoints.weights_time(run), run.parameters)
+        if refusal:
+            st.markdown(escape_markdown(refusal))
         else:
             st.markdown(
                 "One page with every number of this network, its rows, its score and its settings."
@@ -54,6 +55,18 @@ def draw_print_menu(run: Run, epoch: int | None) -> None:
             on_click="ignore",
             icon=":material/table:",
         )
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _find_refusal(name: str, changed: int, parameters: int) -> str:
+    """Why a network cannot be printed; empty where it can. Others than large ones always can."""
+    if parameters < LARGE:
+        return ""
+    try:
+        draw_sheet(open_run(name))
+    except UserError as error:
+        return str(error)
+    return ""
 
 
 def _make(name: str, which: str | int, ending: str) -> bytes:

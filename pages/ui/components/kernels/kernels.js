@@ -1,7 +1,7 @@
 // The kernels of a network's rows as small pictures: blue above zero, orange below, on one scale. A filter is a line of
 // kernels, one for each input channel; the pointer or the arrow keys name a weight, a click shows its filter's numbers.
 // From Python: the rows, each with its weights (base64 of float32), texts and figures. Sends nothing.
-const LABEL = 34; // px at the left of each filter
+const LABEL = 48; // px at the left of each filter
 const views = new WeakMap();
 
 function decode(text) {
