@@ -11,7 +11,8 @@ from core.charts.style import AXIS, PALETTE, QUIET, epoch_axis, layer_chart
 
 RULE_OF_THUMB = 1e-3
 _LOWEST, _HIGHEST = 1e-4, 1e-1  # where the axis ends unless a value lies outside
-_FLOOR = 1e-6  # smaller values, as at the end of a schedule that ends at zero, are drawn here
+# Smaller values, as of a row that gets no gradient or of a schedule that ends at zero, stand here.
+_FLOOR = 1e-6
 _HEIGHT = 220
 
 
@@ -26,7 +27,6 @@ def step_size_chart(
         field: "gradient" or "update".
         rule: a value to mark with a dotted line.
     """
-    frame = frame[frame[field] > 0]
     frame = frame.assign(
         name="row " + frame["row"].astype(str), shown=frame[field].clip(lower=_FLOOR)
     )
@@ -42,7 +42,8 @@ def step_size_chart(
         scale=alt.Scale(type="log", domain=[low, high], nice=False),
         axis=alt.Axis(
             values=[10.0**exponent for exponent in exponents],
-            labelExpr="format(100 * datum.value, '~g') + ' %'",
+            labelExpr=f"(datum.value < {2 * _FLOOR} ? '≤ ' : '') + format(100 * datum.value, '~f')"
+            " + ' %'",
             **AXIS,
         ),
     )

@@ -23,7 +23,7 @@ _UPDATE_HELP = (
 )
 _GRADIENT_HELP = (
     "The gradient of the loss in the last step of each epoch, relative to the weights. A row whose "
-    "gradient is far below that of the others hardly learns."
+    "gradient is far below that of the others hardly learns; one without any has died."
 )
 
 
@@ -56,7 +56,7 @@ def _draw(run: Run, frame: pd.DataFrame, field: str, title: str, help: str, key:
         ),
         f"{key}_{field}",
         title=title,
-        subtitle="of the last step of each epoch, relative to the weights",
+        subtitle="relative to the weights",
         help=help,
         alt=(
             f"{title} of {run.name} relative to the weights, by row and epoch: after epoch "
