@@ -13,7 +13,7 @@ RULE_OF_THUMB = 1e-3
 _LOWEST, _HIGHEST = 1e-4, 1e-1  # where the axis ends unless a value lies outside
 # Smaller values, as of a row that gets no gradient or of a schedule that ends at zero, stand here.
 _FLOOR = 1e-6
-_HEIGHT = 220
+_HEIGHT, _LABEL_HEIGHT = 220, 16
 
 
 def step_size_chart(
@@ -77,9 +77,13 @@ def step_size_chart(
 def _labels(frame: pd.DataFrame, low: float, high: float) -> alt.Chart:
     """The names beside the last points, moved apart where they would overlap."""
     last = frame.sort_values("epoch").groupby("row").tail(1).sort_values("shown")
-    distance = (math.log10(high) - math.log10(low)) * 12 / _HEIGHT
-    places, below = [], -math.inf
+    distance = (math.log10(high) - math.log10(low)) * _LABEL_HEIGHT / _HEIGHT
+    places: list[float] = []
     for value in last["shown"]:
-        below = max(math.log10(value), below + distance)
-        places.append(10**below)
-    return alt.Chart(last.assign(place=places))
+        lowest = places[-1] + distance if places else -math.inf
+        places.append(max(math.log10(value), lowest))
+    highest = math.log10(high)
+    for at in reversed(range(len(places))):  # down again where the top is full
+        places[at] = min(places[at], highest)
+        highest = places[at] - distance
+    return alt.Chart(last.assign(place=[10**place for place in places]))

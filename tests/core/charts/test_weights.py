@@ -35,10 +35,11 @@ def test_the_axis_is_fixed_and_widens_for_values_beyond(updates, domain):
 
 
 def test_labels_of_close_lines_do_not_overlap():
-    rows = [(epoch, row, 0.1, 0.01) for epoch in (1, 2) for row in (1, 2, 3)]
+    rows = [(epoch, row, 0.1, 0.09) for epoch in (1, 2) for row in (1, 2, 3)]
     chart = step_size_chart(frame(*rows), 2, "update").to_dict()
     (labels,) = [layer for layer in chart["layer"] if layer["mark"]["type"] == "text"]
     data = chart["datasets"][labels["data"]["name"]]
     assert [entry["epoch"] for entry in data] == [2, 2, 2]
     places = sorted(entry["place"] for entry in data)
+    assert places[-1] <= 0.1, "within the axis"
     assert all(after / before > 1.2 for before, after in pairwise(places))
