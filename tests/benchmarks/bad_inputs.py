@@ -29,7 +29,10 @@ DOORS = {
         "core/runs/test_run_names.py",
         "core/charts/test_runs.py",
     ),
-    "digit files": ("core/library/test_digits.py",),
+    "digit files": (
+        "core/library/test_digits.py",
+        "core/library/test_digit_pictures.py",
+    ),
     "pictures and strokes": (
         "core/drawing/test_picture_files.py",
         "core/drawing/test_segmentation.py",

@@ -12,6 +12,7 @@ from core.library import digits as library
 from core.library import teaching
 from core.runs import archive, control, creation, digit_file, status, store, worker
 from core.runs.digit_file import Drawing
+from tests.core.runs.zips import read_zip, write_zip
 
 QUICK = {
     "epochs": 4,
@@ -108,6 +109,12 @@ def test_it_resumes_bit_for_bit_and_keeps_its_copy(parent, digits, monkeypatch):
     )
     with pytest.raises(RunError, match="no own digits 'anna'"):
         teaching.teach("parent", "anna", "late")
+    contents = read_zip(archive.export_run(store.open_run("whole")))
+    assert b"somebody" not in contents["whole/digits.json"]
+    for harm in (None, b"{", b'{"format": 1, "digits": [{"label": 11}]}'):
+        harmed = {**contents, "whole/digits.json": harm}
+        with pytest.raises(RunError, match=r"digits\.json"):
+            archive.import_run(write_zip({k: v for k, v in harmed.items() if v is not None}))
 
 
 def test_what_cannot_be_taught_is_refused(parent, digits):
