@@ -7,7 +7,7 @@ from functools import partial
 import streamlit as st
 
 from core.errors import UserError
-from core.exports.network_sheet import draw_sheet, sheet_to_pdf
+from core.exports.network_sheet import MIME, draw_sheet, sheet_to_pdf
 from core.insight.weights import read_weights, weights_csv
 from core.runs.loading import load_model
 from core.runs.run import Run
@@ -16,7 +16,6 @@ from pages.ui import checkpoints
 from pages.ui.words import escape_markdown
 
 LARGE = 4_000  # parameters, from which on it is tried whether a network fits a page
-KINDS = {"SVG": ("svg", "image/svg+xml"), "PDF": ("pdf", "application/pdf")}
 
 
 def draw_print_menu(run: Run, epoch: int | None) -> None:
@@ -36,9 +35,9 @@ def draw_print_menu(run: Run, epoch: int | None) -> None:
             st.markdown(
                 "One page with every number of this network, its rows, its score and its settings."
             )
-            for title, (ending, mime) in KINDS.items():
+            for ending, mime in MIME.items():
                 st.download_button(
-                    f"One page ({title})",
+                    f"One page ({ending.upper()})",
                     partial(_make, run.name, which, ending),
                     f"{stem}.{ending}",
                     mime,
