@@ -15,7 +15,7 @@ from core.data.dataset import synthetic
 from core.drawing.strokes import strokes_to_ink
 from core.library import digits as own_digits
 from core.library import teaching
-from core.runs import control, worker
+from core.runs import worker
 from core.runs.digit_file import Drawing
 from core.runs.store import open_run
 from tests.handwriting import DIGITS as HAND
@@ -223,18 +223,17 @@ def test_pictures_are_imported_and_a_network_is_taught_them(
     drawing = Drawing(pixels, 0)
     run = teaching.teach("final", "own", "quick", quick, drawing=drawing, folder=checkpoints)
     assert worker.train(run.folder, synthetic()) == "finished"
-    tab.get_by_role("button", name="Teach", exact=True).click()
-    expect(tab.get_by_text(re.compile("final-own (is training|waits)"))).to_be_visible()
-    assert open_run("final-own", checkpoints).config.digits == "own"
-    control.stop("final-own", checkpoints)
-    tab.get_by_role("combobox", name="Taught run").click()
-    tab.get_by_role("option", name="quick", exact=True).click()
-    expect(tab.get_by_role("row", name=re.compile("^10 own test digits"))).to_be_visible()
-    expect(tab.get_by_text(re.compile("final-own (is training|waits)"))).to_have_count(0)
+    tab.goto("/draw?view=Own+digits&network=final")
+    results = tab.get_by_role("row", name=re.compile("^10 own test digits"))
+    expect(results).to_be_visible()
     expect(tab.get_by_role("row", name=re.compile("^10,000 test images"))).to_be_visible()
     expect(
         tab.get_by_text(re.compile("Your drawing, labelled 0: .* before, .* after"))
     ).to_be_visible()
+    tab.get_by_role("button", name="Teach", exact=True).click()
+    expect(tab.get_by_text(re.compile("final-own (is training|waits)")).first).to_be_visible()
+    expect(results).to_have_count(0)
+    assert open_run("final-own", checkpoints).config.digits == "own"
 
 
 @needs_final
