@@ -26,6 +26,12 @@ RECIPE, SHIPPED, OWN, GROUP = KINDS = (
     "your group",
 )
 MAX_LABELS = 12
+# Font weights of labels: of the best for their size and of the user's own, and of the others, which
+# a style sheet leaves out on a phone.
+Weight = Literal[400, 500]
+IMPORTANT: Weight = 500
+FURTHER: Weight = 400
+_WEIGHTS: tuple[Weight, ...] = (IMPORTANT, FURTHER)
 _TICKS = [90, 50, 20, 10, 5, 2, 1, 0.8, 0.6, 0.5, 0.4, 0.3]
 _MAX_ERROR, _MIN_ERROR = 1.1, 0.28  # percent; the axis reaches at least this far
 _PUBLIC = ["source", "parameters", "accuracy", "epoch", "is_best"]
@@ -213,11 +219,16 @@ def _labels(
     chosen = pd.concat([shipped, own if len(own) <= MAX_LABELS // 2 else best])
     chosen = chosen.sort_values(["accuracy", "run"], ascending=False).head(MAX_LABELS)
     positions = _choose_positions(chosen, highest, lowest, height)
+    is_important = chosen["run"].isin(pareto_front(frame)["run"]) | ~chosen["kind"].isin(
+        [RECIPE, SHIPPED]
+    )
     return [
-        alt.Chart(chosen[[position == index for position in positions]])
-        .mark_text(align=align, dx=dx, dy=dy, fontSize=12, fontWeight=500, color=QUIET)
+        alt.Chart(chosen[is_level & (is_important == (weight == IMPORTANT))])
+        .mark_text(align=align, dx=dx, dy=dy, fontSize=12, fontWeight=weight, color=QUIET)
         .encode(x=x, y=y, text="run:N")
         for index, (align, dx, dy) in enumerate(_POSITIONS)
+        for is_level in [pd.Series(positions, index=chosen.index, dtype=int) == index]
+        for weight in _WEIGHTS
     ]
 
 

@@ -159,6 +159,17 @@ def test_labels_of_networks_of_one_size_do_not_overlap():
     assert len({place[:2] for place in places}) > 3
 
 
+def test_the_best_of_their_size_and_own_runs_have_labels_that_a_phone_shows():
+    whole = frame(*SHIPPED, ("mine", 7_850, 95.0, False))
+    chart = charts.frontier_chart(whole, BUDGET).to_dict()
+    by_weight: dict[int, set[str]] = {charts.IMPORTANT: set(), charts.FURTHER: set()}
+    for layer in layers(chart, "text")[1:]:
+        by_weight[layer["mark"]["fontWeight"]] |= {row["run"] for row in rows(chart, layer)}
+    shown = by_weight[charts.IMPORTANT]
+    assert shown == {"mine", *charts.pareto_front(whole)["run"]}
+    assert by_weight[charts.FURTHER] == set(whole["run"]) - shown
+
+
 def test_hundreds_of_runs_are_not_all_labelled():
     random.seed(0)
     own = [
