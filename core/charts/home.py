@@ -57,8 +57,9 @@ def frontier_chart(
     goal: float = GOAL_ACCURACY,
     height: int = 300,
     public: pd.DataFrame | None = None,
+    unit: str = "parameters",
 ) -> alt.LayerChart:
-    """Accuracy against parameters, with the goal as a shaded corner and the Pareto front as a line.
+    """Accuracy by size, with the goal as a shaded corner and the Pareto front as a line.
 
     Args:
         frame: columns run, parameters, accuracy (percent), low and high (its 95 % confidence
@@ -70,6 +71,7 @@ def frontier_chart(
         public: networks of others in grey: columns source, parameters, accuracy (percent), epoch
             (which epoch has that accuracy) and is_best (whether that one was chosen on the test
             images); None: none.
+        unit: what the column parameters counts.
     """
     frame = frame.assign(**_errors(frame, "accuracy", "low", "high"))
     public = pd.DataFrame(columns=_PUBLIC) if public is None else public
@@ -83,7 +85,7 @@ def frontier_chart(
     scale = alt.Scale(type="log", domain=[low, high], nice=False)
     x = alt.X(
         "parameters:Q",
-        title="parameters",
+        title=unit,
         scale=scale,
         axis=alt.Axis(
             values=[tick for tick in _parameter_ticks() if low <= tick <= high],
@@ -113,12 +115,12 @@ def frontier_chart(
     )
     layers = [area, across, up, label]
     if len(public):
-        layers += _public_points(public, x, y)
+        layers += _public_points(public, x, y, unit)
     if len(frame):
         layers += [
             _front(frame, x, y, high),
             _intervals(frame, x, error_axis("error_low", highest, lowest, _TICKS)),
-            _points(frame, x, y),
+            _points(frame, x, y, unit),
             *_labels(frame, x, y, highest, lowest, height),
         ]
     return layer_chart(layers, height)
@@ -130,13 +132,13 @@ def _errors(frame: pd.DataFrame, *columns: str) -> dict[str, pd.Series]:
     return {names[name]: (100 - frame[name].astype(float)).clip(0.01, 90) for name in columns}
 
 
-def _public_points(public: pd.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
+def _public_points(public: pd.DataFrame, x: alt.X, y: alt.Y, unit: str) -> list[alt.Chart]:
     """Grey points: hollow where the epoch was chosen on the test images."""
     tips = [
         alt.Tooltip("source:N", title="public network"),
         alt.Tooltip("accuracy:Q", title="accuracy, %", format=".2f"),
         alt.Tooltip("epoch:N"),
-        alt.Tooltip("parameters:Q", format=","),
+        alt.Tooltip("parameters:Q", title=unit, format=","),
     ]
     return [
         alt.Chart(public[public["is_best"].astype(bool) == is_best])
@@ -177,7 +179,7 @@ def _front(frame: pd.DataFrame, x: alt.X, y: alt.Y, high: float) -> alt.Chart:
     )
 
 
-def _points(frame: pd.DataFrame, x: alt.X, y: alt.Y) -> alt.Chart:
+def _points(frame: pd.DataFrame, x: alt.X, y: alt.Y, unit: str) -> alt.Chart:
     # All kinds in one layer, since a selection belongs to one.
     kinds, opacity = list(KINDS), 0.85 if len(frame) < _MANY else 0.5
     click = alt.selection_point(name=PICKED, fields=["run"], on="click", clear=False)
@@ -185,7 +187,7 @@ def _points(frame: pd.DataFrame, x: alt.X, y: alt.Y) -> alt.Chart:
         alt.Tooltip("run:N"),
         alt.Tooltip("accuracy:Q", title="accuracy, %", format=".3~f"),
         alt.Tooltip("sample:N", title="that is"),
-        alt.Tooltip("parameters:Q", format=","),
+        alt.Tooltip("parameters:Q", title=unit, format=","),
         alt.Tooltip("kind:N"),
     ]
     return (

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.experiments import c_headers
 from core.experiments.public_networks import PUBLIC_NETWORKS
 from core.recipes import RECIPES
 from core.runs import files, run_queue, store
@@ -210,3 +211,22 @@ def test_waiting_runs_are_in_the_order_of_the_queue(folder, idle):
     run_queue.move("third", 0)
     names = [label for label, target in links(open_page(HOME)).items() if "train?run=" in target]
     assert names == ["**third**", "**first**", "**second**"]
+
+
+def test_the_chart_can_count_bytes(folder, tmp_path, monkeypatch):
+    made_run(folder, "mine")
+    header = c_headers.MeasuredHeader(
+        "final", "int8", 0, 3_782, 6_384, 1_500, "Arm Cortex-M4", 617_184, 9_941, 10_000, False
+    )
+    monkeypatch.setattr(c_headers, "FILE", tmp_path / "headers.json")
+    app = open_page(HOME)
+    assert not [each for each in app.get("button_group") if each.key == "home_size"]
+    c_headers.write_headers([header], tmp_path / "headers.json")
+    app = open_page(HOME)
+    (switch,) = (each for each in app.get("button_group") if each.key == "home_size")
+    switch.set_value("bytes")
+    app = well(app.run())
+    sizes = {row.get("run") or row.get("source"): row["parameters"] for row in points(app)}
+    assert sizes["final, 8 bits"] == 3_782
+    assert {each.weights for each in c_headers.PUBLIC_HEADERS} <= set(sizes.values())
+    assert "3,782 bytes" in charts(app)[0].proto.alt

@@ -124,12 +124,16 @@ class CHeader:
         data: its content.
         figures: sizes and accuracy.
         how: what quantisation did, in a sentence; empty in floating point.
+        four_bit_layers: layers with 4-bit weights.
+        is_fine_tuned: whether the weights were fine-tuned.
     """
 
     name: str
     data: bytes
     figures: Figures
     how: str = ""
+    four_bit_layers: int = 0
+    is_fine_tuned: bool = False
 
     @property
     def summary(self) -> str:
@@ -142,6 +146,8 @@ class CHeader:
             **asdict(self.figures),
             "accuracy": self.figures.accuracy,
             "quantisation": self.how,
+            "four_bit_layers": self.four_bit_layers,
+            "is_fine_tuned": self.is_fine_tuned,
         }
 
 
@@ -210,7 +216,11 @@ def export_c(
         "Include this file and call inkling_predict. It needs no library and allocates nothing.",
     ]
     name = f"{run.name}{C_FORMATS[f'c-{scheme}' if scheme else 'c'].extension}"
-    return CHeader(name, header.with_comment(comment).encode(), figures, how)
+    data = header.with_comment(comment).encode()
+    if quantised is None:
+        return CHeader(name, data, figures)
+    four = quantised.network.bits.count(4)
+    return CHeader(name, data, figures, how, four, quantised.is_fine_tuned)
 
 
 def _quantise(

@@ -11,6 +11,7 @@ import streamlit as st
 from core.charts import home as charts
 from core.errors import UserError
 from core.experiments import overview
+from core.experiments.c_headers import PUBLIC_HEADERS, MeasuredHeader, read_headers
 from core.experiments.measurements import config_key, read_measurements
 from core.experiments.overview import Entry, SweepRuns
 from core.experiments.public_networks import BEST, PUBLIC_NETWORKS
@@ -26,6 +27,7 @@ from pages.ui.words import escape_markdown, plural
 MAX_ROWS, MAX_DAMAGED, MAX_BADGES = 8, 5, 3
 _Row = tuple[str, int, float, float, float, str, str]
 _COLUMNS = ["run", "parameters", "accuracy", "low", "high", "kind", "sample"]
+BYTE_BUDGET = 8_000  # about one byte for each parameter that the goal allows
 OPENED = "home_opened"  # name of the run or group that was clicked
 _FRONTIER, _TABLE, _LISTED = "home_frontier", "home_table", "home_listed"
 
@@ -96,6 +98,9 @@ def draw_frontier(entries: Sequence[Entry]) -> None:
     A recipe stands at the mean of its seeds with its interval, where that is measured; its shipped
     run, which is one of them, is left out then. Repeats stand at their mean.
     """
+    if _counts_bytes():
+        _draw_bytes()
+        return
     recipes = _recipe_rows()
     rows = recipes + [
         row
@@ -111,7 +116,6 @@ def draw_frontier(entries: Sequence[Entry]) -> None:
         ],
         columns=["source", "parameters", "accuracy", "epoch", "is_best"],
     )
-    heading("Accuracy by size", "line: best for its size. Click to open a run")
     alt = f"Accuracy against parameters: {plural(len(frame), 'point')} of recipes and runs"
     if len(frame):
         best = frame.loc[frame["accuracy"].idxmax()]
@@ -131,6 +135,66 @@ def draw_frontier(entries: Sequence[Entry]) -> None:
         "Diamond: a recipe, mean of its seeds with 95\u00a0% confidence interval; dot: a run of "
         f"yours{several}. Grey: networks that others have published, one run each; filled: last "
         "epoch, hollow: best epoch on the test images, which favours them."
+    )
+
+
+def _counts_bytes() -> bool:
+    """Draw the chart's heading, and whether it counts bytes, where those are measured."""
+    heading("Accuracy by size", "line: best for its size. Click to open a run")
+    return bool(_headers()) and (
+        st.segmented_control(
+            "Size in",
+            ["parameters", "bytes"],
+            default="parameters",
+            required=True,
+            key="home_size",
+            label_visibility="collapsed",
+        )
+        == "bytes"
+    )
+
+
+def _headers() -> tuple[MeasuredHeader, ...]:
+    """Shipped runs as C headers; none where the figures are missing."""
+    try:
+        return read_headers()
+    except UserError:
+        return ()
+
+
+def _draw_bytes() -> None:
+    """Draw the accuracy of shipped runs in integers against the bytes of their weights."""
+    rows: list[_Row] = [
+        (
+            f"{each.run}, {each.label}",
+            each.weights,
+            each.accuracy,
+            each.accuracy,
+            each.accuracy,
+            charts.SHIPPED,
+            "one run, its C code run on the test images",
+        )
+        for each in _headers()
+    ]
+    frame = pd.DataFrame(rows, columns=_COLUMNS)
+    public = pd.DataFrame(
+        [(each.source, each.weights, each.accuracy, "", False) for each in PUBLIC_HEADERS],
+        columns=["source", "parameters", "accuracy", "epoch", "is_best"],
+    )
+    best = frame.loc[frame["accuracy"].idxmax()]
+    st.altair_chart(
+        charts.frontier_chart(frame, BYTE_BUDGET, public=public, unit="bytes of weights"),
+        key=_FRONTIER,
+        on_select=_remember_point,
+        selection_mode=charts.PICKED,
+        alt=f"Accuracy against bytes of weights: {plural(len(frame), 'shipped run')} in integers; "
+        f"the most accurate is {best['run']} with {best['accuracy']:.2f} % and "
+        f"{best['parameters']:,} bytes.",
+    )
+    st.caption(
+        "Diamond: a shipped run as a C header in integers (Experiments, Exports), compiled and run "
+        "on the 10,000 test images; bytes of weights and all other constants. Grey: BitNetMCU, a "
+        "public network for microcontrollers, as its source reports it."
     )
 
 
@@ -178,7 +242,7 @@ def _remember_point() -> None:
     """Remember the run whose point was clicked."""
     points = st.session_state[_FRONTIER].selection.get(charts.PICKED)
     if points:
-        st.session_state[OPENED] = points[0]["run"]
+        st.session_state[OPENED] = points[0]["run"].partition(",")[0]
 
 
 def draw_recent_runs(
