@@ -60,8 +60,8 @@ def export(
         typer.Option(
             metavar="|".join(SCHEMES),
             help="For c: compute in integers, with weights of 8 or 4 bits and scales from training "
-            "images. Where rounding loses accuracy on held-out training images, the weights are "
-            "fine-tuned, which takes minutes.",
+            "images. Weights of 4 bits, and those whose rounding loses accuracy on held-out "
+            "training images, are fine-tuned, which takes minutes.",
             show_default=False,
         ),
     ] = None,
@@ -146,7 +146,7 @@ def _export_c(
 
     def report(done: int, total: int) -> None:
         if done == 1 and not json_:
-            print_message(f"Rounding loses accuracy, so the weights are fine-tuned: {total} steps.")
+            print_message(f"Fine-tuning the rounded weights: {total:,} steps.")
 
     header = export_c(run, which, quantise or "", bytes_, bool(quantise), report=report)
     target = output or Path(header.name)

@@ -55,7 +55,7 @@ class MeasuredHeader:
         if not self.scheme:
             return "floating point"
         if self.scheme == "int8" and self.four_bit_layers:
-            return f"8 bits, {self.four_bit_layers} layers 4 bits"
+            return "8 and 4 bits"
         return "8 bits" if self.scheme == "int8" else "4 bits"
 
 

@@ -20,7 +20,7 @@ def test_figures_are_read_as_they_were_written(tmp_path):
     headers = (HEADER, dataclasses.replace(HEADER, scheme="int4", correct=9_950, fine_tuned=False))
     write_headers(headers, path)
     assert read_headers(path) == headers
-    assert "| best | 8 bits, 3 layers 4 bits | 7,900 |" in headers_table(headers)
+    assert "| best | 8 and 4 bits | 7,900 |" in headers_table(headers)
     assert "| 99.50 % | no |" in headers_table(headers)
 
 

@@ -125,10 +125,12 @@ def test_only_a_loss_on_the_hold_out_starts_fine_tuning(trained, monkeypatch):
 
     monkeypatch.setattr(search, "fine_tune", spoil)
     monkeypatch.setattr(search, "ALLOWED_LOSS", 100)
-    trained.quantise("int4", augment=lambda images, key: images)
+    trained.quantise("int8", augment=lambda images, key: images)
     assert calls == []
     monkeypatch.setattr(search, "ALLOWED_LOSS", -100)
+    trained.quantise("int8", augment=lambda images, key: images)
+    monkeypatch.setattr(search, "ALLOWED_LOSS", 100)
     made = trained.quantise("int4", augment=lambda images, key: images)
-    assert calls == [500]
+    assert calls == [500, 500]
     assert made.images == 100
     assert not made.is_fine_tuned  # since it was no better
