@@ -59,7 +59,9 @@ def main() -> None:
     options.add_argument("--pairs", type=int, default=0, help="digits for each two situations")
     options.add_argument("--part", choices=("test", "train"), default="test")
     options.add_argument("--network", default="best", help="a run in checkpoints/")
-    options.add_argument("--only", default="", help="situations that contain this text")
+    options.add_argument(
+        "--only", default="", help="texts, separated by commas, that situations contain"
+    )
     options.add_argument("--save", type=Path, help="folder for the pictures that are read wrongly")
     given = options.parse_args()
 
@@ -88,7 +90,9 @@ def main() -> None:
 
     count = given.pairs or given.digits
     rows, total, low = [], 0.0, 0
-    for number, (name, situations) in enumerate(s for s in scenes if given.only in s[0]):
+    texts = given.only.split(",")
+    wanted = [scene for scene in scenes if any(text in scene[0] for text in texts)]
+    for number, (name, situations) in enumerate(wanted):
         # Every pair gets other digits, so that all of them together are many.
         start = number * count if given.pairs else 0
         chosen = np.take(picks, range(start, start + count), mode="wrap")

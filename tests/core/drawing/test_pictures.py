@@ -72,3 +72,17 @@ def test_an_empty_page_has_no_ink(picture):
 def test_anything_but_pictures_is_refused(picture):
     with pytest.raises(UserError):
         picture_to_ink(picture)
+
+
+@pytest.mark.parametrize(
+    "shape", [(8, 8), (8, 3_000), (3_000, 8), (27, 160), (50, 50), (300, 20)], ids=str
+)
+def test_pictures_of_any_shape_and_content_are_read(shape):
+    rng = np.random.default_rng(0)
+    for picture in (
+        rng.integers(0, 256, shape),
+        255 * (rng.random(shape) < 0.02),
+        np.add.outer(np.arange(shape[0]), np.arange(shape[1])) % 256,
+        np.indices(shape).sum(axis=0) % 2 * 255,
+    ):
+        assert to_mnist(picture_to_ink(picture.astype(np.uint8))).shape == (28, 28)
