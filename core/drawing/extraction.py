@@ -192,19 +192,21 @@ def _fit_light(small: Floats) -> Floats:
     bright = np.array(values)
     y, x = np.array(points).T
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)  # (blocks, 6)
+    if 8 * min(small.shape) < 5 * max(small.shape):
+        terms = terms[:, :1]  # most blocks of a narrow picture may be all ink
     kept = np.ones(len(bright), np.bool_)
     for _ in range(6):
         factors = np.linalg.lstsq(terms[kept], bright[kept], rcond=None)[0]
         apart = bright - terms @ factors
         spread = 1.4826 * float(np.median(np.abs(apart[kept])))
         kept = apart > -2.5 * max(spread, 1.0)
-        if kept.sum() < 12:
+        if kept.sum() < 2 * terms.shape[1]:
             break
     y, x = np.mgrid[:height, :width].astype(np.float64)
     y, x = (y + 0.5) / height - 0.5, (x + 0.5) / width - 0.5
-    light = sum(
-        factor * term for factor, term in zip(factors, (1, x, y, x * x, x * y, y * y), strict=True)
-    )
+    light = np.zeros(small.shape)
+    for factor, term in zip(factors, (1, x, y, x * x, x * y, y * y), strict=False):
+        light = light + factor * term
     return np.asarray(np.maximum(light, max(1.0, 0.1 * float(bright.max()))), np.float32)
 
 
