@@ -27,7 +27,9 @@ pytestmark = pytest.mark.usefixtures("guests")
 
 def every_kind(checkpoints) -> Run:
     """A run with every kind of row, whose batch norms do something."""
-    run = made_run(checkpoints, "every-kind", architecture="own", layers=list(EVERY_KIND))
+    run = made_run(
+        checkpoints, "every-kind", kept=True, architecture="own", layers=list(EVERY_KIND)
+    )
     weights = load_model(run).state_dict()
     torch.manual_seed(1)
     for name, values in weights.items():
@@ -45,10 +47,10 @@ def open_layers(tab: Any, run: str) -> Any:
     return layers
 
 
-def as_python(layers: Any, run: Run) -> ForwardPass:
+def as_python(layers: Any, run: Run, which: str | int = "last") -> ForwardPass:
     """The same drawing by the same network, in Python."""
     pixels = layers.evaluate("view => view.data.pixels")
-    return run_forward(load_model(run), np.array(pixels, np.uint8).reshape(28, 28))
+    return run_forward(load_model(run, which), np.array(pixels, np.uint8).reshape(28, 28))
 
 
 def agree(here: Any, there: Any) -> bool:
@@ -95,6 +97,15 @@ def test_a_value_is_explained_and_walked_back_to_a_pixel(tab, checkpoints):
     assert shown_cell(layers) == before._replace(x=before.x + 1)
     expect_value(layers, forward)
 
+    chosen, text = shown_cell(layers), layers.locator(".value").inner_text()
+    tab.get_by_role("slider", name="Epoch").press("ArrowLeft")
+    expect(layers.locator(".value")).not_to_have_text(text)
+    assert shown_cell(layers) == chosen, "the cell is kept while epochs are rewound"
+    expect_value(layers, as_python(layers, run, 2))
+    tab.get_by_role("slider", name="Epoch").press("ArrowRight")
+    expect(layers.locator(".value")).to_have_text(text)
+
+    tile.focus()
     for _ in range(20):  # up to the score; then back to the image
         tab.keyboard.press("PageDown")
     tab.keyboard.press("Enter")

@@ -37,7 +37,6 @@ _mount = register_component(
 )
 
 
-@st.fragment
 def draw_layers(forward: ForwardPass, key: str) -> None:
     """Draw the maps of all rows, and beside them the explanation of the chosen cell.
 
@@ -45,26 +44,32 @@ def draw_layers(forward: ForwardPass, key: str) -> None:
         forward: an image on its way through the network.
         key: key of the component.
     """
-    fits = forward.size <= MAX_NUMBERS
-    start = (None if fits else _asked_cell(forward, key)) or forward.predicted
     maps = select_maps(forward.values[1:])
+    data = {
+        "maps": [
+            _map_data(layer, row, len(maps))
+            for layer, row in zip(forward.layers, maps, strict=True)
+        ],
+        "rows": _describe_rows(forward),
+        "scales": [float(np.abs(values).max()) or 1.0 for values in forward.values],
+        "pixels": forward.image.ravel().tolist(),
+        "digit": sprite_sheet(forward.image[None], 1).uri,
+        "scores": forward.values[-1].ravel().tolist(),
+        "network": _network_data(forward) if forward.size <= MAX_NUMBERS else None,
+    }
+    _mount_and_answer(forward, data, key)
+
+
+@st.fragment
+def _mount_and_answer(forward: ForwardPass, data: dict[str, Any], key: str) -> None:
+    """Mount the component; only this runs again when it asks for a cell of a large network."""
+    asked = None if data["network"] else _asked_cell(forward, key)
+    start = asked or forward.predicted
+    explained = None if data["network"] else forward.explain(start).to_dict()
     _mount(
         key=key,
         on_asked_change=lambda: _store_cell(key),
-        data={
-            "maps": [
-                _map_data(layer, row, len(maps))
-                for layer, row in zip(forward.layers, maps, strict=True)
-            ],
-            "rows": _describe_rows(forward),
-            "scales": [float(np.abs(values).max()) or 1.0 for values in forward.values],
-            "pixels": forward.image.ravel().tolist(),
-            "digit": sprite_sheet(forward.image[None], 1).uri,
-            "scores": forward.values[-1].ravel().tolist(),
-            "start": list(start),
-            "network": _network_data(forward) if fits else None,
-            "explained": None if fits else forward.explain(start).to_dict(),
-        },
+        data={**data, "start": list(start), "explained": explained},
     )
 
 

@@ -3,6 +3,7 @@
 // either the network with all its numbers ("network") or, if it is large, one explanation ("explained").
 // To Python: the trigger "asked", the cell to explain, if the network is not here.
 const STRONGEST = ".strongest"; // in the panel: the value that a walk back would follow
+const KEYS = "Keys: arrows move the cell, Page Up and Page Down change the row, Enter steps back, Backspace returns.";
 const views = new WeakMap();
 
 function build() {
@@ -168,6 +169,7 @@ function render(view) {
   }
   if (!["maxpool", "dropout", "space_to_depth"].includes(kind)) parts.push(buildSteps(explanation));
   if (isScore(view, cell)) parts.push(buildScores(view, cell));
+  parts.push(element("p", "keys aside", KEYS));
   view.panel.replaceChildren(...parts);
 }
 
@@ -182,7 +184,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
   const drawn = JSON.stringify(data);
   if (view.drawn === drawn) return;
   view.drawn = drawn;
-  const rowsBefore = JSON.stringify(view.data?.rows);
+  const [rowsBefore, mapsBefore] = [view.data?.rows, view.data?.maps].map((part) => JSON.stringify(part));
   view.data = data;
   if (rowsBefore !== JSON.stringify(data.rows)) {
     view.isChosen &&= view.data.rows.length > 0 && exists(view, view.cell);
@@ -191,7 +193,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
   const active = view.getRootNode().activeElement;
   const [isOnMap, isInPanel] = [view.maps, view.panel].map((part) => part.contains(active));
   view.network = data.network && readNetwork(data.network, data.pixels);
-  fillMaps(view);
+  if (mapsBefore !== JSON.stringify(data.maps)) fillMaps(view);
   const asked = view.isChosen ? view.cell : data.start;
   const focus = view.focusAfter ?? (isInPanel ? STRONGEST : null);
   view.focusAfter = null;
