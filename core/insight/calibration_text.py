@@ -60,8 +60,9 @@ def describe_temperature(calibration: Calibration) -> str:
             f"No temperature helps: with the best one, {temperature}, the calibration error is "
             f"{_percent(after)} instead of {_percent(before)}"
         )
-    first, second = calibration.losses
-    text += f", and the mean loss changes from {first:.4f} to {second:.4f}. "
+    first, second = (f"{loss:.4f}" for loss in calibration.losses)
+    changes = f"changes from {first} to {second}" if first != second else f"stays at {first}"
+    text += f", and the mean loss {changes}. "
     text += "The predicted digits stay the same. "
     if calibration.halves is None:
         return (
