@@ -23,7 +23,7 @@ from core.task import GOAL_ACCURACY
 # In pixels.
 _ROW = 34  # height of a group's row
 _BOTTOM = 4  # padding below a chart
-_DIFFERENCE_HEIGHT = 84
+_DIFFERENCE_HEIGHT = 120  # with some 57 for the axis and its title
 _DIFFERENCE_Y = 44  # of the point and its interval, from the top of the chart
 _LABEL_LINE = 16  # from one line of labels to the next
 _LABEL_Y = 8  # of labels, from the top of the chart

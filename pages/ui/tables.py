@@ -16,11 +16,11 @@ Cells = Sequence[Sequence[str]]
 LONG, VISIBLE, PLANNED = 40, 20, 3
 
 
-def draw_metrics(values: Mapping[str, str]) -> None:
-    """Draw a row of metrics: title -> value."""
+def draw_metrics(values: Mapping[str, str], helps: Mapping[str, str] | None = None) -> None:
+    """Draw a row of metrics: title -> value; with the help of some, by title."""
     with st.container(horizontal=True, gap="small"):
         for title, value in values.items():
-            st.metric(title, value, width=150)
+            st.metric(title, value, width=150, help=(helps or {}).get(title))
 
 
 def draw_epoch_table(rows: Sequence[EpochResult], planned: Sequence[float]) -> None:

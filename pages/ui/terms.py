@@ -28,7 +28,7 @@ TERMS = {
     "ones at the end.",
     "lr": "Size of each update of the parameters. If it is too large, the loss does not settle; if "
     "it is too small, training is slow.",
-    "max_lr": "Highest learning rate that the schedule reaches.",
+    "max_lr": "Learning rate at the peak of the schedule.",
     "batch_size": "Number of images in one update of the parameters.",
     "epochs": "An epoch is one pass over all training images.",
     "dropout": "Probability that an activation is set to zero during training, which reduces "

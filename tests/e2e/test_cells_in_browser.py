@@ -109,6 +109,8 @@ def test_a_value_is_explained_and_walked_back_to_a_pixel(tab, checkpoints):
     for _ in range(20):  # up to the score; then back to the image
         tab.keyboard.press("PageDown")
     tab.keyboard.press("Enter")
+    panel = layers.locator(".panel")
+    assert panel.evaluate("panel => panel.scrollWidth <= panel.clientWidth"), "nothing is cut off"
     last = len(forward.layers)
     rows = [shown_cell(layers).row]
     assert rows == [last]

@@ -35,6 +35,10 @@ def test_two_runs_are_compared_and_the_answer_is_in_the_link(tab):
     expect(
         tab.locator(".st-key-chart_difference canvas, .st-key-chart_difference svg").first
     ).to_be_visible()
+    chart = tab.locator(".st-key-chart_difference")
+    point = chart.locator(".mark-symbol path").first.bounding_box()
+    labels = chart.locator(".role-axis-label").first.bounding_box()
+    assert point["y"] + point["height"] < labels["y"], "the interval is above the axis"
     expect(
         tab.get_by_role(
             "region", name="Test images that each network predicts correctly or wrongly"

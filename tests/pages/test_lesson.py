@@ -81,7 +81,7 @@ def test_a_lesson_shows_only_its_controls_and_fixes_the_rest(folder, idle):
     assert [each.key for each in app.select_slider] == ["batch_size", "epochs"]
     assert not [each for each in app.selectbox if each.key != "run"]
     assert app.metric[0].value == "7,850"
-    assert f"your random seed: {app.session_state['train_own_seed']}" in page_text(app)
+    assert f"Your random seed: {app.session_state['train_own_seed']}" in page_text(app)
     well(app.select_slider(key="epochs").set_value(2).run())
     start(app, "Ada")
     run = store.open_run("class-7b-Ada")

@@ -142,8 +142,14 @@ def test_a_group_is_compared_with_a_run_and_deleted_as_a_whole(repeats):
     app = open_page(PAGE)
     well(app.multiselect(key="select").set_value(["trio (group)", "other"]).run())
     page = page_text(app)
+    assert not any("experiment=Compare" in query for query in page_links(app).values())
     assert "97.00\u00a0% ± 1.00" in page
     assert "1, 2, 3" not in page, "the first seed is that of the other run"
     assert field_label("max_lr") in page
     well(app.button(key="runs_delete_selected").click().run())
     assert "4 runs move" in page_text(app)
+
+
+def test_two_runs_lead_to_the_test_of_their_difference(repeats):
+    links = page_links(open_page(PAGE, select=["other", "trio-s1"]))
+    assert "experiment=Compare&first=other&second=trio-s1" in links.values()

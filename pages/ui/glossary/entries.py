@@ -111,7 +111,7 @@ ENTRIES: dict[str, Entry] = {
     "validation": Entry(
         "Measuring the network on images that it was not trained with. Settings are compared on "
         "validation images, taken from the training set; the test images are kept for the final "
-        "figure. Otherwise the figure would flatter what was chosen by it.",
+        "figure. A figure that settings were chosen by is optimistic.",
         "A bar of 55,000 training images and 5,000 validation images, and 10,000 test images.",
         "See which images are in which set",
         "data",

@@ -17,7 +17,6 @@ from core.insight.learning import Learning, describe_epoch
 from core.insight.mistakes import Predictions
 from core.runs.run import Run
 from core.task import TEST_SETS
-from core.wording import plural
 from pages.ui import checkpoints, tables
 from pages.ui.components.gallery import draw_gallery
 from pages.ui.components.layers import draw_layers
@@ -48,6 +47,14 @@ LAYERS_HELP = (
     "The outputs of every row for this image, and how each value arises, from the score back to "
     "the pixels."
 )
+_CONFIDENT_ERRORS = f"Errors above {100 * CONFIDENT:.0f}\u00a0%"
+_DOUBTFUL = "Doubtful labels"
+_METRIC_HELP = {
+    _CONFIDENT_ERRORS: "Errors whose wrong prediction has a probability above "
+    f"{100 * CONFIDENT:.0f}\u00a0%.",
+    _DOUBTFUL: "How many of the test images with a doubtful label are among the errors. The view "
+    "“doubtful labels” shows them.",
+}
 _GALLERY, _MATRIX = "mistakes_images", "mistakes_matrix"
 
 
@@ -149,12 +156,12 @@ def _draw_metrics(
     metrics = {
         "Errors": f"{predictions.error_count:,}",
         "Accuracy": f"{100 - 100 * predictions.error_count / total:.2f}\u00a0%",
-        f"Errors above {100 * CONFIDENT:.0f}\u00a0%": f"{confident:,}",
+        _CONFIDENT_ERRORS: f"{confident:,}",
     }
     if doubtful := label_errors(test):
         errors = sum(bool(wrong[index]) for index in doubtful)
-        metrics["Doubtful labels"] = f"{errors} of {len(doubtful)}"
-    tables.draw_metrics(metrics)
+        metrics[_DOUBTFUL] = f"{errors} of {len(doubtful)}"
+    tables.draw_metrics(metrics, _METRIC_HELP)
     live = ""
     if epoch is not None:
         live = f" With the weights as they were {describe_epoch(epoch)}."
@@ -162,8 +169,7 @@ def _draw_metrics(
         live = f" The run is still training; these are its weights after epoch {len(run.epochs)}."
     st.caption(
         f"On {total:,} {TEST_SETS.get(test.name, TEST_IMAGES)}. 95 % confidence interval of the "
-        f"accuracy: {low:.2f} to {high:.2f} %. {plural(confident, 'error')} with a probability "
-        f"above {100 * CONFIDENT:.0f}\u00a0%.{live}"
+        f"accuracy: {low:.2f} to {high:.2f} %.{live}"
     )
 
 

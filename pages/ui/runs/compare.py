@@ -38,6 +38,18 @@ def show_comparison(entries: Sequence[Entry]) -> None:
     draw_differences(entries)
     runs = [run for entry in entries for run in overview.runs_of(entry)]
     draw_parallel(list({run.name: run for run in runs}.values()), "selection")
+    if len(entries) == 2 and all(isinstance(entry, Run) and entry.epochs for entry in entries):
+        st.page_link(
+            "pages/experiments.py",
+            label=":primary[Is the difference clear?]",
+            icon=":material/arrow_forward:",
+            icon_position="right",
+            query_params={
+                "experiment": "Compare",
+                "first": entries[0].name,
+                "second": entries[1].name,
+            },
+        )
     names = list(dict.fromkeys(run.name for entry in entries for run in overview.runs_of(entry)))
     if st.button(
         f"Delete these {len(names)} runs",

@@ -184,7 +184,7 @@ def _original_slides(recipe: str, chapter: str, measurements: Measurements) -> I
         tries.train_recipe(recipe),
         _original_picture(printed, measured),
         {
-            "Best epoch": f"{max(printed.accuracies):.2f}\u00a0%",
+            "Best accuracy": f"{max(printed.accuracies):.2f}\u00a0%",
             "Last epoch": f"{printed.last:.2f}\u00a0%",
             "Mean here": f"{measured.accuracy.mean:.3f}\u00a0%",
         },

@@ -125,7 +125,9 @@ def draw_learning_rate(run: Run) -> None:
         return charts.planned_rates(run.config, run.steps_per_epoch)
 
     def actual() -> pd.DataFrame:
-        return batch_frame(run)[["epoch", "lr"]]
+        # A batch is recorded after its step; its rate was planned for the step's beginning.
+        used = batch_frame(run)[["epoch", "lr"]]
+        return used.assign(epoch=used["epoch"] - 1 / run.steps_per_epoch)
 
     draw_chart(
         lambda: charts.learning_rate_chart(planned(), run.config.epochs, run.name, actual()),

@@ -29,7 +29,8 @@ def draw_ending(run: Run, others: Sequence[str]) -> None:
         return
     reference = find_recipe_run(run)
     with st.container(key="train_ending", border=True, gap="small"):
-        st.markdown(escape_markdown(describe_result(run, score, reference)))
+        result = describe_result(run, score, reference).replace(" %", "\u00a0%")
+        st.markdown(escape_markdown(result))
         with st.container(horizontal=True, gap="small"):
             _link("See its mistakes", "mistakes", "rule", run=run.name)
             _link("Draw with it", "draw", "draw", network=run.name)
@@ -50,6 +51,8 @@ def draw_ending(run: Run, others: Sequence[str]) -> None:
                     first=other,
                     second=run.name,
                 )
+            for tag in run.tags[:1]:
+                _link(f"Board of {tag}", "board", "leaderboard", board=tag)
 
 
 def _link(title: str, page: str, icon: str, refusal: str = "", **query: str) -> None:

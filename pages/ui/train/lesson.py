@@ -142,13 +142,15 @@ def draw_lesson(lesson: Lesson) -> None:
     """Say what a lesson asks; nothing without one."""
     if lesson == Lesson():
         return
-    parts = [f"**{escape_markdown(lesson.prefix)}**"] if lesson.prefix else []
+    parts = [f"Lesson **{escape_markdown(lesson.prefix)}**."] if lesson.prefix else []
+    if lesson.asks_name:
+        parts.append("Enter your name beside Start.")
     if lesson.controls:
-        parts.append("the other settings are fixed by the link")
+        parts.append("The link fixes the other settings.")
     if lesson.own_seeds:
-        parts.append(f"your random seed: {_own_seed()}")
+        parts.append(f"Your random seed: {_own_seed()}.")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f":material/school: {', '.join(parts) or 'Enter your name'}", width="stretch")
+        st.markdown(f":material/school: {' '.join(parts)}", width="stretch")
         if lesson.prefix:
             st.page_link(
                 "pages/board.py",
@@ -157,7 +159,7 @@ def draw_lesson(lesson: Lesson) -> None:
                 query_params={"board": lesson.prefix},
             )
         st.button(
-            "Leave",
+            "Leave lesson",
             key="train_leave_lesson",
             type="tertiary",
             icon=":material/close:",

@@ -52,11 +52,13 @@ def test_validation_images_are_named(folder):
 def test_a_finished_run_leads_on(folder):
     made_run(folder, "other")
     made_run(folder, "mine")
+    store.annotate("mine", tags=("class-7b",))
     targets = links(open_page(TRAIN, run="mine"))
     assert targets["See its mistakes"] == "mistakes?run=mine"
     assert targets["Draw with it"] == "draw?network=mine"
     assert targets["Train longer"] == "train?fork=mine"
     assert targets["Compare with other"].endswith("first=other&second=mine")
+    assert targets["Board of class-7b"] == "board?board=class-7b"
 
 
 @pytest.mark.parametrize(("state", "done"), [("stopped", 2), ("finished", 0)])

@@ -78,7 +78,9 @@ def test_the_figures_of_a_chart_hold_both_runs(folder, monkeypatch):
     assert set(tables) == {"mine-accuracy", "mine-loss", "mine-learning-rate"}
     assert tables["mine-accuracy"].groupby("run").size().to_dict() == {"mine": 4, "other": 6}
     assert set(tables["mine-loss"]["part"]) == {charts.TRAIN, charts.VALIDATION, "batches"}
-    assert set(tables["mine-learning-rate"]["part"]) == {"planned", "used"}
+    rates = tables["mine-learning-rate"].set_index("part")["epoch"]
+    assert set(rates.index) == {"planned", "used"}
+    assert rates["used"].min() == pytest.approx(4 / run.steps_per_epoch), "the fifth step begins"
 
 
 def test_the_baseline_lives_in_the_link(folder):
