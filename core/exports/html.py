@@ -234,7 +234,7 @@ def _facts(run: Run, model: Network, which: str, score: Score | None) -> dict[st
             f"(95\u00a0% interval: {low:.2f} to {high:.2f}\u00a0%)"
         )
     multiply_adds = sum(layer.multiply_adds for layer in trace(model.rows))
-    facts["Multiply-adds for an answer"] = f"{multiply_adds:,}"
+    facts["Multiply-adds per prediction"] = f"{multiply_adds:,}"
     return facts
 
 

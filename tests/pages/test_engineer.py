@@ -157,6 +157,7 @@ def test_settings_go_out_and_come_in_as_a_file(folder, idle):
     app = open_page(TRAIN)
     file = ("one.json", write_config(run.config).encode(), "application/json")
     well(app.file_uploader(key="train_config_0").set_value(file).run())
+    assert "one.json" in shown(app.toast[0].value)
     app.text_input(key="train_name").set_value("two")
     well(next(button for button in app.button if button.label.startswith("Start")).click().run())
     unused = unused_fields(run.config)

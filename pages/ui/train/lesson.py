@@ -237,6 +237,10 @@ def _open_file(key: str) -> None:
         st.session_state[_PROBLEM] = ""
         fork.drop_fork()
         set_controls(config)
+        st.toast(
+            escape_markdown(f"The controls have the settings of {file.name[:80]}."),
+            icon=":material/check:",
+        )
     st.session_state[_FILES] += 1
 
 
