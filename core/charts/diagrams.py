@@ -98,7 +98,11 @@ def shape_diagram(layers: Sequence[Layer], digit: Image, mistake: int | None = N
 
 
 def receptive_field_diagram(
-    layers: Sequence[Layer], number: int, digit: Image, margin: int | None = None
+    layers: Sequence[Layer],
+    number: int,
+    digit: Image,
+    margin: int | None = None,
+    width: int = _WIDTH,
 ) -> str:
     """Draw the receptive field of the central output of a row, and those of the other rows.
 
@@ -106,11 +110,12 @@ def receptive_field_diagram(
         layers: the traced rows that are valid.
         number: of the row, counted from 1.
         digit: (28, 28) uint8, ink 255 on 0.
-        margin: pixels to show around the image; None: `field_margin(layers)`.
+        margin: pixels of the image to show around it; None: `field_margin(layers)`.
+        width: largest width and height of the drawing, in pixels of the page.
     """
     margin = field_margin(layers) if margin is None else margin
     whole = SIDE + 2 * margin
-    scale = _WIDTH // whole
+    scale = width // whole
     middles = [central_receptive_field(layers, layer.number) for layer in layers]
     chosen = middles[number - 1]
     others = [each for each in dict.fromkeys(middles) if each != chosen]

@@ -238,7 +238,7 @@ def _one_cycle(digits: Digits) -> str:
 
 def _receptive_field(digits: Digits) -> str:
     layers = trace(ARCHITECTURES["original-3762"].rows)
-    return receptive_field_diagram(layers, 6, digits[_EXAMPLE], margin=1)
+    return receptive_field_diagram(layers, 6, digits[_EXAMPLE], margin=1, width=180)
 
 
 def _validation(digits: Digits) -> str:

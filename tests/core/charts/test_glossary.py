@@ -23,7 +23,7 @@ def digits() -> np.ndarray:
 def test_a_picture_is_svg_and_stays_within_its_frame(term, digits):
     root = ElementTree.fromstring(glossary.term_picture(term, digits))
     width, height = float(root.get("width")), float(root.get("height"))
-    assert 0 < height <= 340
+    assert 0 < height <= 180, "two cards stand side by side"
     texts = root.iter("{http://www.w3.org/2000/svg}text")
     assert all(0 <= float(text.get("x")) <= width for text in texts)
     assert all(0 <= float(text.get("y")) <= height for text in texts)
