@@ -155,16 +155,22 @@ def _library_folder() -> Path:
     return folder
 
 
+def find_zig() -> Path | None:
+    """Return the compiler of the package `ziglang`; None: it is not installed."""
+    package = importlib.util.find_spec("ziglang")
+    if package is None or package.origin is None:
+        return None
+    return Path(package.origin).parent / ("zig.exe" if sys.platform == "win32" else "zig")
+
+
 def _candidates() -> list[tuple[str, ...]]:
     """Commands that may compile for this processor, the preferred one first."""
     candidates: list[tuple[str, ...]] = []
-    package = importlib.util.find_spec("ziglang")
-    if package is not None and package.origin is not None:
-        folder = Path(package.origin).parent
-        binary = folder / ("zig.exe" if sys.platform == "win32" else "zig")
+    zig = find_zig()
+    if zig is not None:
         # On Linux zig would first build a C library, which takes seconds; nothing here needs one.
         bare = ("-nostdlib",) if sys.platform.startswith("linux") else ()
-        candidates.append((str(binary), "cc", "-mcpu=native", "-fno-sanitize=undefined", *bare))
+        candidates.append((str(zig), "cc", "-mcpu=native", "-fno-sanitize=undefined", *bare))
     for name in ("cc", "clang", "gcc"):
         path = shutil.which(name)
         if path is not None:

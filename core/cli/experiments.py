@@ -269,9 +269,9 @@ def worksheet(
         check_output(output, force)
     sheet = build_worksheet(chapter)
     if output is None:
-        print_result(asdict(sheet), worksheet_text.write_text(sheet), json_)
+        print_result(asdict(sheet), worksheet_text.to_text(sheet), json_)
         return
-    data = worksheet_text.write_html(sheet).encode()
+    data = worksheet_text.to_html(sheet).encode()
     write_output(output, data, force)
     print_result(
         {"chapter": chapter, "file": str(output), "bytes": len(data)},

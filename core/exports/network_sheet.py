@@ -196,7 +196,7 @@ def _wrap(text: str, most: int) -> list[str]:
 
 
 _STYLE = (
-    "text { font-family: Arial, Helvetica, 'Liberation Sans', sans-serif; fill: #1d1d1b; } "
+    "text { font-family: sans-serif; fill: #1d1d1b; } "
     ".title { font-size: 56px; font-weight: bold; } .score { font-size: 30px; } "
     ".quiet { font-size: 22px; fill: #55534f; } .row { font-weight: bold; } "
     ".filter { fill: #55534f; }"

@@ -175,10 +175,12 @@ def run_forward(model: Network, image: npt.NDArray[np.uint8]) -> ForwardPass:
 
 def read_parameters(model: Network) -> list[Parameters | None]:
     """Return what each row of a network has learned; None for rows without parameters."""
-    modules = iter(model.layers)
     return [
-        _read_row(layer, {shape.type: next(modules) for shape in layer.modules})
-        for layer in trace(model.rows)
+        _read_row(
+            layer,
+            {shape.type: module for shape, module in zip(layer.modules, modules, strict=True)},
+        )
+        for layer, modules in zip(trace(model.rows), model.row_modules, strict=True)
     ]
 
 

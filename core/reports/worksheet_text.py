@@ -8,7 +8,7 @@ from pathlib import Path
 from core.reports.worksheets import Worksheet
 
 
-def write_html(worksheet: Worksheet) -> str:
+def to_html(worksheet: Worksheet) -> str:
     """Return a worksheet as one HTML file: an A4 page of questions, then one with the answers."""
     style = Path(__file__).with_name("worksheet.css").read_text(encoding="utf-8")
     title = escape(worksheet.title)
@@ -49,7 +49,7 @@ def write_html(worksheet: Worksheet) -> str:
 """
 
 
-def write_text(worksheet: Worksheet) -> str:
+def to_text(worksheet: Worksheet) -> str:
     """Return a worksheet as plain text: questions, then answers."""
     lines = [worksheet.title, ""]
     lines += [f"{at}. {each.text}" for at, each in enumerate(worksheet.questions, 1)]

@@ -21,9 +21,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from core.config import NO_DIGITS, RunConfig
 from core.data.labelled_images import LabelledImages
 from core.errors import LimitError, RunError, listed
@@ -33,6 +30,8 @@ from core.runs.run_schema import check_owner
 from core.schema import Field, raising
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from torch import Tensor
 
 FOLDER, SUFFIX = ".digits", ".json"
@@ -42,8 +41,6 @@ MAX_DIGITS = 2_000  # of a set
 MAX_BYTES = 4_000_000  # of a file; 2,000 digits take 2.4 MB
 _PIXELS = 28 * 28
 _WRITER = Field("writer", str, min_length=1, max_length=40, nullable=True)
-
-Image = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +80,10 @@ class RunDigits:
     drawing: Drawing | None = None
 
 
-def to_arrays(digits: Sequence[SavedDigit]) -> tuple[Image, npt.NDArray[np.int64]]:
+def to_arrays(digits: Sequence[SavedDigit]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """Return digits as arrays: images (N, 28, 28) uint8 and labels (N,) int64."""
+    import numpy as np
+
     pixels = np.frombuffer(b"".join(digit.pixels for digit in digits), np.uint8).reshape(-1, 28, 28)
     return pixels, np.array([digit.label for digit in digits], np.int64)
 

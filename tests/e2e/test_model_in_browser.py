@@ -61,7 +61,11 @@ def test_rows_are_changed_added_moved_removed_and_undone(tab):
 def test_a_row_is_dragged_to_its_place(tab):
     tab.goto("/model?net=initial")
     expect(rows(tab)).to_have_count(10)
-    rows(tab).nth(2).locator(".grip").drag_to(rows(tab).nth(0))
+    expect(gives(tab, 1)).to_have_text("8 × 26 × 26")
+    for _ in range(3):  # a busy browser may lose a drag
+        rows(tab).nth(2).locator(".grip").drag_to(rows(tab).nth(0))
+        if kinds(tab)[0] == "maxpool":
+            break
     expect(gives(tab, 1)).to_have_text("1 × 14 × 14")
     assert kinds(tab)[:3] == ["maxpool", "conv", "conv"]
 

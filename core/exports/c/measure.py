@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import ctypes
-import importlib.util
-import platform
 import shutil
 import struct
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from core.compiler import load_once
+from core.compiler import find_zig, load_once
 from core.quantisation.integers import Array
 
 _EXPORT = """
@@ -113,16 +110,14 @@ def executable_bytes(data: bytes) -> int:
 
 def _commands() -> list[tuple[list[str], str]]:
     commands = []
-    package = importlib.util.find_spec("ziglang")
-    if package is not None and package.origin is not None:
-        name = "zig.exe" if sys.platform == "win32" else "zig"
-        zig = Path(package.origin).parent / name
+    zig = find_zig()
+    if zig is not None:
         target = ["-target", "thumb-freestanding-eabi", "-mcpu=cortex_m4"]
         commands.append(([str(zig), "cc", *target, "-fno-sanitize=undefined"], "Arm Cortex-M4"))
     for name in ("cc", "gcc", "clang"):
         path = shutil.which(name)
         if path is not None:
-            commands.append(([path], platform.machine() or "this machine"))
+            commands.append(([path], "this machine"))
     return commands
 
 

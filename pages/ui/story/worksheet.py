@@ -28,7 +28,7 @@ def draw_worksheet_menu(chapter: str) -> None:
         except UserError as error:
             st.error(escape_markdown(capitalise(str(error))), icon=":material/error:")
             return
-        html = worksheet_text.write_html(worksheet)
+        html = worksheet_text.to_html(worksheet)
         st.markdown(
             f"**{escape_markdown(worksheet.title)}** "
             f":gray[:small[{plural(len(worksheet.questions), 'question')} on a page of A4, the "

@@ -235,7 +235,7 @@ def test_a_run_is_exported_and_checked(core, folder, tmp_path):
 def test_a_refused_export_writes_nothing(core, folder, tmp_path, monkeypatch):
     made_run(folder, "run")
     made_run(folder, "new", done=0)
-    assert "choose html, onnx, torch, script, c or tensorboard" in run_refused(
+    assert "choose html, onnx, torch, script, c, tensorboard, svg or pdf" in run_refused(
         core, "export", "run", "--format", "pickle"
     )
     assert "no weights yet" in run_refused(core, "export", "new")

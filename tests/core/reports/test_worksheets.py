@@ -34,10 +34,10 @@ def test_each_chapter_has_a_page_of_questions_with_answers(chapter):
         question.text.endswith("?") or "Order" in question.text for question in sheet.questions
     )
     assert all(question.answer for question in sheet.questions)
-    html = worksheet_text.write_html(sheet)
+    html = worksheet_text.to_html(sheet)
     assert html.count('<section class="page') == 2
     assert html.count("<li>") == 2 * len(sheet.questions)
-    assert worksheet_text.write_text(sheet).count(sheet.questions[0].text) == 1
+    assert worksheet_text.to_text(sheet).count(sheet.questions[0].text) == 1
 
 
 def test_answers_are_those_of_the_shipped_runs():
