@@ -17,12 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from core.drawing.pictures import MAX_FILE, open_picture, picture_to_ink
 from core.drawing.preparation import SIDE, to_mnist
 from core.errors import LimitError, RunError, UserError
-from core.library.digits import MAX_DIGITS, parse_export
+from core.library.digits import MAX_DIGITS, Image, parse_export
 from core.regular_files import read_regular_file
 from core.runs import safe_zip
 from core.runs.digit_file import check_writer, to_arrays
@@ -34,9 +33,6 @@ MAX_UNPACKED = 200_000_000  # bytes of all pictures of a zip
 _LABELS = "0123456789"
 _NAME = re.compile(r"([0-9])(?![0-9])(?:[-_ ]+(.*))?", re.DOTALL)
 _NUMBER = re.compile(r"(^|[-_ ]+)\(?[0-9]+\)?$")
-
-
-Image = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from core.errors import LimitError, RunError
 from core.runs import digit_file, files, folders, status
@@ -24,7 +25,6 @@ from core.runs.digit_file import (
     FOLDER,
     MAX_BYTES,
     SUFFIX,
-    Image,
     SavedDigit,
     check_writer,
     list_names,
@@ -34,6 +34,8 @@ from core.runs.digit_file import (
     to_json,
 )
 from core.runs.run_schema import check_owner
+
+Image = npt.NDArray[np.uint8]
 
 DEFAULT = "own"  # the set that Draw saves to at first
 NAME = f"{DEFAULT}{SUFFIX}"
