@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from core.errors import UserError
+from core.experiments.c_headers import read_headers
 from core.experiments.measurements import Measurement, Measurements, measured_configs
 from core.models.architectures import rows_of
 from core.models.shapes import count_parameters, trace
@@ -69,6 +70,11 @@ def seeds_table(measurements: Measurements) -> str:
 
 def shipped_table(folder: Path) -> str:
     """The shipped runs in a folder; a run that cannot be read has only dashes."""
+    headers = {
+        header.run: header
+        for header in read_headers()
+        if header.scheme == "int8" and not header.four_bit_layers
+    }
     rows = []
     for name, recipe in RECIPES.items():
         if not recipe.shipped:
@@ -84,10 +90,16 @@ def shipped_table(folder: Path) -> str:
             if run.last and run.best and run.runtime:
                 accuracies = (run.last.val_accuracy, run.best.val_accuracy)
                 figures = (*(f"{each:.2f} %" for each in accuracies), run.runtime.precision)
+        header = headers.get(name)
+        as_header = f"{header.weights:,} B ({header.accuracy:.2f} %)" if header else NONE
         rows.append(
-            (f"`{name}`", _parameters(name), f"{config.epochs}", *figures, f"labels{teachers}")
+            (
+                *(f"`{name}`", _parameters(name), f"{config.epochs}", *figures),
+                *(f"labels{teachers}", as_header),
+            )
         )
-    return _table(("run", "parameters", "epochs", "last", "best", "precision", "learns from"), rows)
+    columns = ("run", "parameters", "epochs", "last", "best", "precision", "learns from")
+    return _table((*columns, "in 8 bits as C"), rows)
 
 
 def fill_tables(text: str, measurements: Measurements, shipped: Path) -> str:
