@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 MAX_IMAGES = 1_000  # to choose scales with
 _MAX_VALUES = 50_000_000  # activations of all of them
-_SAMPLE = 20_000  # values of an array to choose its range with
+_SAMPLE = 100_000  # values of an array to choose its range with
 _CONV_LIMIT, _OTHER_LIMIT = 255, 4_095  # of multipliers
 
 
@@ -199,7 +199,9 @@ def _range(values: Tensor) -> Scale:
     """The scale of an array with the least squared error, among those that cut off its ends."""
     flat = values.flatten().numpy()
     low, high = min(0.0, float(flat.min())), max(0.0, float(flat.max()))
-    sample = flat[:: max(1, len(flat) // _SAMPLE)].astype(np.float64)
+    # At random: values at equal distances would come from few places of the images.
+    places = np.random.default_rng(0).integers(len(flat), size=min(len(flat), _SAMPLE))
+    sample = flat[places].astype(np.float64)
     best, least = Scale(1e-6, 0), math.inf
     for part in np.linspace(1.0, 0.4, 25):
         step = max(part * (high - low) / 255, 1e-6)

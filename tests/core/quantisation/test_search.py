@@ -87,7 +87,7 @@ def test_a_network_fits_into_the_bytes_that_are_allowed(trained):
 def test_fine_tuning_brings_the_probabilities_closer_and_repeats(trained, monkeypatch):
     monkeypatch.setattr(fine_tuning, "BATCH_SIZE", 25)
     images = trained.train.images
-    rounded = quantise(trained.network, images, lambda op: 4)
+    rounded = quantise(trained.network, images, lambda op: 2)
     keys = []
 
     def augment(images, key):
