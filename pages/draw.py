@@ -36,12 +36,7 @@ def show_drawing(runs: dict[str, Run]) -> None:
                 None,
                 "This is the input of a network. No network is trained yet.",
             )
-            st.page_link(
-                "pages/train.py",
-                label="Train the Final recipe",
-                icon=":material/arrow_forward:",
-                query_params={"start": "final"},
-            )
+            checkpoints.draw_first_run_link()
             return
         run = select_network(runs)
     with left:

@@ -6,6 +6,7 @@ from core.experiments import overview
 from core.experiments.overview import SweepRuns
 from core.runs import run_queue, store
 from core.runs.run import DamagedRun, Run
+from pages.ui import checkpoints
 from pages.ui.frame import page
 from pages.ui.runs import dialogs
 from pages.ui.runs.bin import show_bin
@@ -76,12 +77,7 @@ else:
         "Nothing trained yet. Train the Final recipe, which takes a few minutes here, or import a "
         "run below."
     )
-    st.page_link(
-        "pages/train.py",
-        label="Train the Final recipe",
-        icon=":material/arrow_forward:",
-        query_params={"start": "final"},
-    )
+    checkpoints.draw_first_run_link()
 show_damaged([entry for entry in entries if isinstance(entry, DamagedRun)])
 st.divider()
 left, right = st.columns(2, gap="large")

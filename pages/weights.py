@@ -52,12 +52,7 @@ runs = {run.name: run for run in checkpoints.listed_runs("run")}
 warn_unknown("run", runs, "trained run")
 if not runs:
     st.markdown("No run has been trained yet.")
-    st.page_link(
-        "pages/train.py",
-        label="Train the Final recipe",
-        icon=":material/arrow_forward:",
-        query_params={"start": "final"},
-    )
+    checkpoints.draw_first_run_link()
     st.stop()
 names = list(runs)
 with st.container(key="bar", horizontal=True, vertical_alignment="center", gap="small"):

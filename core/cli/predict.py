@@ -113,7 +113,8 @@ def _read_digits(path: Path, number: bool) -> Ink:
     """Read a picture's digits as (N, 28, 28) uint8 in MNIST's form; one unless it is a number.
 
     Raises:
-        UserError: The picture cannot be read, or shows no digit, or several that are no number.
+        UserError: The picture cannot be read, shows no digit, or shows several digits that do not
+            form a number.
     """
     import numpy as np
 

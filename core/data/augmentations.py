@@ -122,17 +122,9 @@ def _brightness(A: Any, cv2: Any, row: Mapping[str, Any]) -> Any:
 def _brightness_in_place(
     row: Mapping[str, Any], images: np.ndarray, generator: random.Random
 ) -> None:
-    import numpy as np
+    from core.data import brightness
 
-    from core.data.draws import draw_brightness
-
-    indices, values = draw_brightness(row, generator, len(images))
-    factors, summands = values.astype(np.float32).T[:, :, None]
-    # Rounded down, as Albumentations does.
-    tables = np.clip(np.arange(256, dtype=np.float32) * factors + summands, 0, 255)
-    pixels = images.reshape(len(images), -1)
-    changed = np.take_along_axis(tables.astype(np.uint8), pixels[indices].astype(np.int64), 1)
-    pixels[indices] = changed
+    brightness.change(row, images, generator)
 
 
 def _erasing(A: Any, cv2: Any, row: Mapping[str, Any]) -> Any:

@@ -24,7 +24,7 @@ from core.data.workers import BackgroundLoader, available_cpus
 from core.errors import DataError
 
 MEAN, STD = 0.1307, 0.3081  # of the 60,000 training images; white is 1
-CHUNK = 1_536  # images augmented at a time: about 50 ms of work, so that hand-over costs little
+CHUNK = 1_536  # images augmented at a time: enough work for the hand-over to cost little
 TEACHER_CHUNK = 1_000  # images that the teacher sees at a time without augmentation
 
 CPU = torch.device("cpu")

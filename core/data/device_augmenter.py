@@ -1,7 +1,7 @@
 """The DeviceAugmenter applies transforms to many images at once, on any device that torch has.
 
 It draws the parameters that `augmenter` draws and computes the same images up to rounding, in
-OpenCV's exact bilinear interpolation. Some kinds of transform are left to `augmenter`.
+exact bilinear interpolation. Some kinds of transform are left to `augmenter`.
 """
 
 from __future__ import annotations

@@ -133,7 +133,7 @@ def _last_frame(picture: Any) -> Any:
     """Return the last frame of an animation that is not blank, such as a drawing when it is done.
 
     At most MAX_FRAMES are read, and as many as have MAX_FRAME_PIXELS together. The pages of a TIFF
-    file are no animation: the first one is read.
+    file are not an animation; the first one is read.
     """
     if not getattr(picture, "is_animated", False) or picture.format not in ANIMATED:
         return picture

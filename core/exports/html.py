@@ -102,11 +102,11 @@ def read_network(page: str) -> Network:
         page: a page from `build_page`.
 
     Raises:
-        ValueError: the text is no such page.
+        ValueError: the text is not such a page.
     """
     found = _NETWORK.search(page)
     if found is None:
-        raise ValueError("the page holds no network")
+        raise ValueError("the page does not contain a network")
     description = json.loads(found[1])
     numbers = torch.from_numpy(
         np.frombuffer(base64.b64decode(description["weights"]), "<f4").copy()

@@ -20,7 +20,7 @@ from core.training.results import EpochResult
 from core.wording import plural
 
 CHAPTERS = ("initial", "intermediate", "final-published", "final", "taught")
-# Titles of the chapters that are no run: before the first one, before `final`, after the last one.
+# Titles of the chapters that are not about a run: the first, the one before `final`, the last.
 GOAL, CHANGES, END = "The goal", "One change at a time", "The end"
 PATH_GOAL = (
     "Classify handwritten digits with this accuracy, using a network whose parameters fit on a few "

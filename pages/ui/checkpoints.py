@@ -44,6 +44,16 @@ def named_runs(*keys: str) -> set[str]:
     return names
 
 
+def draw_first_run_link() -> None:
+    """Draw a link to Train with the settings of a good first run, for a page without runs."""
+    st.page_link(
+        "pages/train.py",
+        label="Train the Final recipe",
+        icon=":material/arrow_forward:",
+        query_params={"start": "final"},
+    )
+
+
 def teacher_names() -> list[str]:
     """Names of the runs that can be a teacher: all trained runs, and the shipped ones."""
     shipped = [] if checkpoints_folder() == SHIPPED else list_runs(SHIPPED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pages.ui.components.component import register_component
 
-_mount = register_component("copy_link", "copy_link/copy")
+_mount = register_component("copy_link", "copy_link/copy", "button")
 
 
 def draw_copy_link(key: str, query: str | None = None, *, shown: bool = False) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pages.ui.components.component import register_component
 
-_mount = register_component("presentation", "presentation/presentation")
+_mount = register_component("presentation", "presentation/presentation", "button")
 
 
 def draw_presentation(

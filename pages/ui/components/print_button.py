@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pages.ui.components.component import register_component
 
-_mount = register_component("print_button", "print_button/print")
+_mount = register_component("print_button", "print_button/print", "button")
 
 
 def draw_print_button(key: str, html: str) -> None:

@@ -16,7 +16,7 @@ from core.experiments.repeats import Group
 from core.recipes import RECIPES
 from core.reports.groups import seed_frames
 from core.runs.run import Run
-from pages.ui.checkpoints import named_runs
+from pages.ui.checkpoints import draw_first_run_link, named_runs
 from pages.ui.components.chart import draw_chart
 from pages.ui.frame import KEPT
 from pages.ui.words import escape_markdown
@@ -119,9 +119,4 @@ def starting_configs(runs: Sequence[Run]) -> Mapping[str, tuple[RunConfig, str |
 def show_invitation(text: str) -> None:
     """Show what a part of the page is for, with a link to train the first run."""
     st.markdown(f":gray[{text}]")
-    st.page_link(
-        "pages/train.py",
-        label="Train the Final recipe",
-        icon=":material/arrow_forward:",
-        query_params={"start": "final"},
-    )
+    draw_first_run_link()

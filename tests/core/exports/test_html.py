@@ -106,5 +106,5 @@ def test_a_title_is_only_text_and_the_accuracy_says_of_what(which, folder):
 
 
 def test_text_that_is_no_page_is_refused():
-    with pytest.raises(ValueError, match="holds no network"):
+    with pytest.raises(ValueError, match="does not contain a network"):
         read_network("<p>hello</p>")
