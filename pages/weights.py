@@ -31,7 +31,7 @@ def show_run(name: str) -> None:
 
 
 def _draw_fork_link(run: Run, epoch: int | None) -> None:
-    """Draw a link to Train, where a run starts from the shown weights; none for those at random."""
+    """Draw a link to Train, to start a run from the weights shown; no link at epoch 0."""
     if epoch == 0:
         return
     link = {"fork": run.name} if epoch is None else {"fork": run.name, "fork_epoch": str(epoch)}

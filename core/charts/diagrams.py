@@ -156,6 +156,11 @@ def describe_operation(row: dict[str, Any]) -> tuple[str, str]:
     return {"global_avgpool": "mean", "linear": "linear"}[kind], "all"
 
 
+def name_operation(row: dict[str, Any]) -> str:
+    """Return the operation of a row in one line: `conv 3×3`."""
+    return " ".join(filter(None, describe_operation(row)))
+
+
 def format_shape(shape: Shape) -> str:
     """Return a shape as text: `8 × 26 × 26`."""
     return " × ".join(map(str, shape))

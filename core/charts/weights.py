@@ -7,6 +7,7 @@ import math
 import altair as alt
 import pandas as pd
 
+from core.charts.runs import spread_labels
 from core.charts.style import AXIS, PALETTE, QUIET, epoch_axis, layer_chart
 
 RULE_OF_THUMB = 1e-3
@@ -77,13 +78,8 @@ def step_size_chart(
 def _labels(frame: pd.DataFrame, low: float, high: float) -> alt.Chart:
     """The names beside the last points, moved apart where they would overlap."""
     last = frame.sort_values("epoch").groupby("row").tail(1).sort_values("shown")
-    distance = (math.log10(high) - math.log10(low)) * _LABEL_HEIGHT / _HEIGHT
-    places: list[float] = []
-    for value in last["shown"]:
-        lowest = places[-1] + distance if places else -math.inf
-        places.append(max(math.log10(value), lowest))
-    highest = math.log10(high)
-    for at in reversed(range(len(places))):  # down again where the top is full
-        places[at] = min(places[at], highest)
-        highest = places[at] - distance
-    return alt.Chart(last.assign(place=[10**place for place in places]))
+    pixels = [_HEIGHT * math.log(value / low, high / low) for value in last["shown"]]
+    places = [
+        low * (high / low) ** (y / _HEIGHT) for y in spread_labels(pixels, _LABEL_HEIGHT, _HEIGHT)
+    ]
+    return alt.Chart(last.assign(place=places))

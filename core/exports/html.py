@@ -11,7 +11,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from core.charts.diagrams import describe_operation
+from core.charts.diagrams import name_operation
 from core.data.batches import MEAN, STD
 from core.drawing.preparation import BOX, VISIBLE
 from core.drawing.strokes import FRACTIONAL_BITS, INK_SIZE, MIN_EXTENT, STROKE_WIDTH
@@ -113,7 +113,7 @@ def read_network(page: str) -> Network:
     )
     # Rows that share weights get copies, since each has a scale and a shift of its own.
     model = Network([_without_sharing(layer["row"]) for layer in description["layers"]])
-    for layer, modules in zip(description["layers"], _modules_by_row(model), strict=True):
+    for layer, modules in zip(description["layers"], model.row_modules, strict=True):
         tensors = {
             name: numbers[start : start + count]
             for name in ("weight", "scale", "shift")
@@ -128,17 +128,7 @@ def _without_sharing(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name != "shared"}
 
 
-def _modules_by_row(model: Network) -> list[list[nn.Module]]:
-    """The modules of every row; rows that share weights have the same convolution."""
-    rows: list[list[nn.Module]] = []
-    modules = iter(model.layers)
-    for layer in trace(model.rows):
-        shared = rows[layer.shares - 1][:1] if layer.shares else []
-        rows.append([*shared, *(next(modules) for _ in layer.modules[len(shared) :])])
-    return rows
-
-
-def _load_layer(modules: list[nn.Module], tensors: Mapping[str, torch.Tensor]) -> None:
+def _load_layer(modules: Sequence[nn.Module], tensors: Mapping[str, torch.Tensor]) -> None:
     """Give a row's modules the page's numbers; batch norm becomes a scale and a shift."""
     with torch.no_grad():
         for module in modules:
@@ -159,9 +149,9 @@ def _describe_network(model: Network) -> dict[str, Any]:
     """The network, and how a drawing becomes its input, as JSON values."""
     numbers = _Numbers()
     layers = []
-    for traced, modules in zip(trace(model.rows), _modules_by_row(model), strict=True):
+    for traced, modules in zip(trace(model.rows), model.row_modules, strict=True):
         layer = {
-            "title": f"{traced.number} · {' '.join(filter(None, describe_operation(traced.row)))}",
+            "title": f"{traced.number} · {name_operation(traced.row)}",
             "row": traced.row,
             "input": list(traced.input_shape),
             "output": list(traced.output_shape),
@@ -184,7 +174,7 @@ def _describe_network(model: Network) -> dict[str, Any]:
     }
 
 
-def _affine_tensors(modules: list[nn.Module]) -> dict[str, torch.Tensor]:
+def _affine_tensors(modules: Sequence[nn.Module]) -> dict[str, torch.Tensor]:
     """The tensors of a row's modules: output = scale * (weight * input) + shift, per channel.
 
     The scale is left out where no norm follows, the shift where there is none.

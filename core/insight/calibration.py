@@ -138,7 +138,8 @@ def fit_temperature(predictions: Predictions) -> float:
     """Find the temperature that minimises the mean loss of predictions.
 
     The scores (logits) are divided by it before the softmax; above 1 it makes a network less
-    confident. The loss is convex in 1 / temperature, so its slope is searched by bisection.
+    confident. The loss is convex in 1 / temperature; the zero of its derivative is found by
+    bisection.
     Source: Guo et al., arXiv:1706.04599, section 4.2.
 
     Args:

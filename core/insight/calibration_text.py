@@ -82,13 +82,13 @@ def _explain_underconfidence(config: RunConfig) -> str:
     causes = []
     if config.teachers and config.teacher_share:
         causes.append("the soft targets of its teacher")
-    if config.label_smoothing:
+    if config.label_smoothing and not (config.teachers and config.teacher_share == 1):
         causes.append(f"label smoothing of {config.label_smoothing:g}")
     if not causes:
         return ""
     return (
-        f" It was trained with {' and '.join(causes)}, which ask for less than 100 % even where "
-        "the digit is clear."
+        f" It was trained with {' and '.join(causes)}: its targets are below 100 % even where the "
+        "digit is clear."
     )
 
 

@@ -26,20 +26,19 @@ REGION = 2.9  # pixels: standard deviation of a region's Gaussian window
 FEATURES = DIRECTIONS * GRID * GRID
 DISTANCE_WEIGHT = 0.5  # of the distance to the digits, beside the score against random strokes
 CHUNK = 1_000  # images at a time: some 25 MB
-MESSAGE = (
-    "This does not look like a digit. The network has to answer one of ten digits all the same."
-)
+MESSAGE = "This does not look like a digit. The network still has to choose one of the ten digits."
 
 
 def measure_strangeness(images: Images) -> Floats:
     """Measure how little images look like a digit: above 0 they do not.
 
-    The sum of two standardised scores, minus the limit. One is the smallest of the ten squared
+    The weighted sum of two standardised scores (the first times DISTANCE_WEIGHT), minus the limit.
+    One is the smallest of the ten squared
     Mahalanobis distances to the training digits of a class, with all but the largest variances
     replaced by their mean (Kimura et al., IEEE Trans. Pattern Anal. 9 (1987) 149, without its
     logarithm). The other is the score of a network with one hidden layer that was trained once to
-    tell digits from random strokes. The limit accepts 96 % of the training digits that took no
-    other part in this.
+    tell digits from random strokes. The scores are standardised on 5,000 other training digits,
+    and the limit accepts 96 % of these.
 
     Args:
         images: (N, 28, 28) uint8 in MNIST's form.
@@ -141,7 +140,7 @@ def stroke_scores(features: Floats, fit: dict[str, Any]) -> Floats:
 
 
 def combine_scores(distances: Floats, scores: Floats, fit: dict[str, Any]) -> Floats:
-    """Add the two standardised scores (N,).
+    """Return the weighted sum of the two standardised scores (N,).
 
     Args:
         distances: (N,) to the nearest class.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from core.errors import UserError
 from core.insight.cells import Cell, Explanation, Floats, Norm, Patch
 from core.insight.predictions import network_input
+from core.insight.weights import read_weights
 from core.models.shapes import Layer, trace
 
 if TYPE_CHECKING:
@@ -61,8 +62,14 @@ class ForwardPass:
     @property
     def size(self) -> int:
         """Number of all values and parameters."""
-        learned = sum(layer.parameters + 2 * layer.output_shape[0] for layer in self.layers)
-        return learned + sum(values.size for values in self.values)
+        learned = [
+            array
+            for row in self.parameters
+            if row is not None
+            for array in (row.weights, row.bias, *(row.norm or ()))
+            if array is not None
+        ]
+        return sum(array.size for array in (*self.values, *learned))
 
     @property
     def predicted(self) -> Cell:
@@ -175,35 +182,17 @@ def run_forward(model: Network, image: npt.NDArray[np.uint8]) -> ForwardPass:
 
 def read_parameters(model: Network) -> list[Parameters | None]:
     """Return what each row of a network has learned; None for rows without parameters."""
-    return [
-        _read_row(
-            layer,
-            {shape.type: module for shape, module in zip(layer.modules, modules, strict=True)},
+    norms = {number: norm for number, _, norm in model.weighted_rows()}
+    parameters: list[Parameters | None] = [None] * len(model.rows)
+    for row in read_weights(model):
+        numbers, norm = row.channel_numbers, norms[row.number]
+        statistics = None
+        if norm is not None:
+            statistics = (numbers["mean"], numbers["variance"], numbers["scale"], numbers["shift"])
+        parameters[row.number - 1] = Parameters(
+            row.kernels, numbers.get("bias"), statistics, 0.0 if norm is None else norm.eps
         )
-        for layer, modules in zip(trace(model.rows), model.row_modules, strict=True)
-    ]
-
-
-def _read_row(layer: Layer, modules: Mapping[str, Any]) -> Parameters | None:
-    weighted = modules.get("Conv2d", modules.get("Linear"))
-    if weighted is None:
-        return None
-
-    def read(tensor: Any) -> Floats:
-        values: Floats = tensor.detach().float().cpu().numpy()
-        return values
-
-    weights = read(weighted.weight)
-    if layer.row["kind"] == "linear":
-        shape = layer.input_shape
-        weights = weights.reshape(-1, shape[0], *(shape[1:] or (1, 1)))
-    bias = None if weighted.bias is None else read(weighted.bias)
-    norm = modules.get("BatchNorm2d")
-    if norm is None:
-        return Parameters(weights, bias, None)
-    statistics = (norm.running_mean, norm.running_var, norm.weight, norm.bias)
-    mean, variance, scale, shift = map(read, statistics)
-    return Parameters(weights, bias, (mean, variance, scale, shift), float(norm.eps))
+    return parameters
 
 
 _Patches = tuple[tuple[Patch, ...], int | None]

@@ -149,12 +149,12 @@ class Firing:
 
     @property
     def dead(self) -> npt.NDArray[np.bool_]:
-        """(C,) whether the channel is never above zero."""
+        """(C,) whether the channel is never above zero; behind a ReLU it is then always 0."""
         return self.shares == 0
 
     @property
-    def saturated(self) -> npt.NDArray[np.bool_]:
-        """(C,) whether it is always above zero, so that a ReLU changes nothing."""
+    def always_active(self) -> npt.NDArray[np.bool_]:
+        """(C,) whether it is always above zero, where a ReLU is the identity."""
         return self.shares == 1
 
 
@@ -193,7 +193,7 @@ def measure_firing(model: Network, images: npt.NDArray[np.uint8]) -> dict[int, F
 
 
 def sample_evenly(images: npt.NDArray[np.uint8], most: int) -> npt.NDArray[np.uint8]:
-    """Return so many images at equal distances, or all of them."""
+    """Return at most `most` images, evenly spaced."""
     if len(images) <= most:
         return images
     return images[np.linspace(0, len(images) - 1, max(1, most)).round().astype(int)]

@@ -78,7 +78,7 @@ KINDS: Mapping[str, Kind] = {
                     bool,
                     False,
                     "Use the weights of the nearest earlier convolution with the same settings, "
-                    "instead of weights of its own. The batch norm stays its own.",
+                    "instead of weights of its own. Its batch norm is not shared.",
                 ),
             ),
         ),

@@ -72,6 +72,10 @@ def expect_value(layers: Any, forward: ForwardPass) -> None:
     text = layers.locator(".value").inner_text().replace("\u2212", "-")
     cell = shown_cell(layers)
     assert float(text) == pytest.approx(forward.values[cell.row][cell[1:]], abs=1e-4, rel=1e-2)
+    last = layers.locator(".steps tr:last-child .result")
+    if last.count():  # the last step of the calculation gives the value
+        result = float(last.inner_text().replace("\u2212", "-"))
+        assert result == pytest.approx(float(text), abs=2e-4, rel=1e-2)
 
 
 def test_a_value_is_explained_and_walked_back_to_a_pixel(tab, checkpoints):

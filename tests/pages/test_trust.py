@@ -62,7 +62,6 @@ def run_command(monkeypatch, capsys, *arguments: str) -> str:
 def test_mistakes_and_evaluate_show_the_same_calibration(
     holdout, folder, digits, monkeypatch, capsys
 ):
-    # A hold-out of the synthetic digits has as many images as the test set when it is 200.
     run = made_run(folder, "mine", holdout=holdout, kept=not holdout)
     found, held_out = predict_run(run, digits.test.to_numpy()), None
     if holdout:
@@ -87,6 +86,7 @@ def test_mistakes_and_evaluate_show_the_same_calibration(
 
 
 def test_validation_images_are_not_taken_for_as_many_test_images(folder, digits):
+    # The hold-out has as many images as the synthetic test set.
     run = made_run(folder, "mine", holdout=200)
     held_out = predict_run(run, hold_out(run.config, digits.train)[1].to_numpy())
     app = open_page(MISTAKES, run="mine", view="calibration")

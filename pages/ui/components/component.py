@@ -18,7 +18,8 @@ def register_component(name: str, path: str, *parts: str) -> Any:
         name: suffix of the component's name.
         path: its files without their extension, such as "tiles/gallery". The css and js files are
             required; without an html file the component starts with an empty div.
-        parts: files that come before, whose functions and styles it uses: js, css or both.
+        parts: paths of shared files, as in `path`, that are put before it; each may have js, css or
+            both.
 
     Returns:
         The function that mounts the component.

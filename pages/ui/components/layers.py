@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from core.charts.diagrams import describe_operation, format_shape
+from core.charts.diagrams import format_shape, name_operation
 from core.charts.sprites import sprite_sheet
 from core.insight.cells import Cell
 from core.insight.explanations import FeatureMaps, select_maps
@@ -95,7 +95,7 @@ def _describe_rows(forward: ForwardPass) -> list[dict[str, Any]]:
         first = receptive_fields(forward.layers, layer.number)[0][0]
         described.append(
             {
-                "name": " ".join(filter(None, describe_operation(layer.row))),
+                "name": name_operation(layer.row),
                 "field": {"start": first.left, "jump": layer.jump, "side": first.side},
             }
         )
@@ -169,7 +169,7 @@ def _map_data(layer: Layer, row: FeatureMaps, last: int) -> dict[str, Any]:
 
 
 def _title(layer: Layer) -> str:
-    return f"{layer.number} · {' '.join(filter(None, describe_operation(layer.row)))}"
+    return f"{layer.number} · {name_operation(layer.row)}"
 
 
 def _dropout_row(layer: Layer) -> MapRow:
@@ -187,7 +187,7 @@ def _map_row(layer: Layer, row: FeatureMaps, last: int) -> MapRow:
     # The last row has one channel for each digit, counted from 0.
     labels = [str(channel - is_last) for channel in row.channels]
     word = "logit of" if is_last else "channel"
-    name = " ".join(filter(None, describe_operation(layer.row)))
+    name = name_operation(layer.row)
     alts = [
         f"Row {row.number}, {name}, {word} {label}: {_describe_values(values)}"
         for label, values in zip(labels, row.maps, strict=True)

@@ -19,7 +19,7 @@ def draw_presentation(
         key: of the component.
         slides: all slides, as presentation.js describes them; None: not asked for yet, or the
             browser has them.
-        linked: name of the slide that is shown at once; empty or unknown: none is.
+        linked: name of the slide to open at once; empty or unknown: no slide is opened.
         on_ask: called when the button is pressed and the browser has no slides; the next run of the
             page must pass them.
     """

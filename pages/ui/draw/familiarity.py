@@ -8,7 +8,7 @@ from core.insight.familiarity import MESSAGE, looks_like_digit
 from pages.ui.draw.subject import Subject
 
 HELP = (
-    "No network of this app knows anything but digits, so its probabilities cannot say this. "
+    "The networks of this app know only digits, so their probabilities cannot show this. "
     "Instead, the directions of the drawing's edges in 25 regions are compared with those of "
     "MNIST's training digits and of random strokes. Of MNIST's test digits about one in 25 is "
     "unusual enough to get this message too."

@@ -189,8 +189,9 @@ def draw_probabilities(probabilities: Mapping[str, np.ndarray], label: int) -> N
 def errors_csv(run: Run, predictions: Predictions, test: LabelledImages) -> str:
     """The misclassified images as comma-separated values, those with the highest loss first.
 
-    Where the run has kept its epochs, with the first and the last epoch after which each image was
-    correct, and the one since which it always was; empty where there is none.
+    If the run has kept its epochs, the table also has the first and the last epoch after which each
+    image was correct, and the epoch since which it was always correct; empty where there is no such
+    epoch.
     """
     indices = worst_errors(predictions)
     suggested = {index: error.suggested for index, error in label_errors(test).items()}

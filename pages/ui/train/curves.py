@@ -159,7 +159,7 @@ def _version(run: Run) -> Hashable:
 def _drawn(run: Run) -> Hashable:
     """What the drawn curves depend on; held for REDRAW_SECONDS while the run trains.
 
-    Drawing them takes the browser processor time, which on the same machine the training lacks.
+    Drawing takes processor time in the browser, which slows training on the same machine.
     """
     version = (_version(run), len(run.read_events()))
     if not run.is_live or len(run.epochs) < 2:

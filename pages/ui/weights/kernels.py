@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core.charts.diagrams import describe_operation, format_shape
+from core.charts.diagrams import format_shape, name_operation
 from core.errors import listed
 from core.insight.predictions import affordable_images
 from core.insight.weights import (
@@ -35,7 +35,7 @@ from pages.ui.words import plural
 LARGE = 20_000  # weights; of a larger network, rows are shown one at a time
 MAX_SHOWN = 100_000  # weights of a row at a time: some 500 kB for the browser
 MAX_PAIRS = 3  # of nearly equal filters that are named
-MAX_NAMED = 8  # dead or saturated filters
+MAX_NAMED = 8  # filters named in one sentence
 # Seconds of one core for a forward pass over test images; a slow network sees a sample of them.
 LAST_SECONDS, EPOCH_SECONDS, LIVE_SECONDS = 4.0, 0.5, 0.1
 ALL_ROWS = "all rows"
@@ -141,13 +141,13 @@ def _measure(
 def _kernel_row(
     row: RowWeights, limit: float, end: float, firing: Firing | None, part: slice
 ) -> KernelRow:
-    operation = " ".join(filter(None, describe_operation(row.layer.row)))
+    operation = name_operation(row.layer.row)
     inputs, outputs = (format_shape(shape) for shape in _shapes(row))
     marks = [""] * len(row.kernels)
-    if firing is not None:
+    if firing is not None and row.layer.row["activation"] == "relu":
         marks = [
-            "dead" if dead else "saturated" if saturated else ""
-            for dead, saturated in zip(firing.dead, firing.saturated, strict=True)
+            "dead" if dead else "active" if active else ""
+            for dead, active in zip(firing.dead, firing.always_active, strict=True)
         ]
     return KernelRow(
         title=f"{row.number} · {operation}",
@@ -193,9 +193,10 @@ def _facts(row: RowWeights, firing: Firing | None) -> list[str]:
 
 def _describe_firing(row: RowWeights, firing: Firing) -> list[str]:
     facts = []
+    is_relu = row.layer.row["activation"] == "relu"
     for word, chosen, meaning in (
-        ("Dead", firing.dead, "never above zero"),
-        ("Saturated", firing.saturated, "always above zero"),
+        ("Dead" if is_relu else "Negative", firing.dead, "never above zero"),
+        ("Active" if is_relu else "Positive", firing.always_active, "always above zero"),
     ):
         labels = [row.labels[at] for at in np.flatnonzero(chosen)]
         if labels:
@@ -203,9 +204,7 @@ def _describe_firing(row: RowWeights, firing: Firing) -> list[str]:
             facts.append(f"{word}: {listed([*labels[:MAX_NAMED], *more], 'and')}, {meaning}.")
     if not facts:
         low, high = 100 * firing.shares.min(), 100 * firing.shares.max()
-        facts.append(
-            f"No filter is dead or saturated: above zero in {low:.2g} to {high:.3g}\u00a0%."
-        )
+        facts.append(f"Filters are above zero in {low:.2g} to {high:.3g}\u00a0% of the pixels.")
     return facts
 
 
@@ -224,6 +223,7 @@ def _describe_colours(
     if fires:
         text += (
             " The percentage says how often a filter's output is above zero, over all pixels of "
-            f"{images:,} test images: dead filters never fire, saturated ones always."
+            f"{images:,} test images. Behind a ReLU, a filter that is never above zero is dead, "
+            "and one that always is passes its input unchanged."
         )
     return text

@@ -15,7 +15,8 @@ from core.runs.store import open_run
 from pages.ui import checkpoints
 from pages.ui.words import escape_markdown
 
-LARGE = 4_000  # parameters, from which on it is tried whether a network fits a page
+# Parameters; only for networks at least this large is it checked whether they fit a page.
+LARGE = 4_000
 
 
 def draw_print_menu(run: Run, epoch: int | None) -> None:
@@ -58,7 +59,7 @@ def draw_print_menu(run: Run, epoch: int | None) -> None:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _find_refusal(name: str, changed: int, parameters: int) -> str:
-    """Why a network cannot be printed; empty where it can. Others than large ones always can."""
+    """Say why a network cannot be printed; empty where it can. Networks below LARGE always fit."""
     if parameters < LARGE:
         return ""
     try:

@@ -79,7 +79,7 @@ def test_firing_is_that_of_the_networks_own_outputs(model, digits):
     firing = measure_firing(model, images)
     assert set(firing) == {2, 4, 7}, "rows with weights and an activation"
     assert np.flatnonzero(firing[2].dead).tolist() == [2]
-    assert np.flatnonzero(firing[2].saturated).tolist() == [3]
+    assert np.flatnonzero(firing[2].always_active).tolist() == [3]
     assert firing[7].dead[5]
     with torch.inference_mode():
         outputs = model.features(network_input(model, images))
@@ -94,9 +94,8 @@ def test_nearly_equal_filters_are_named_and_else_the_most_similar():
     kernels = generator.normal(size=(5, 2, 3, 3)).astype(np.float32)
     (most,) = similar_filters(kernels)
     flat = kernels.reshape(5, -1)
-    cosines = np.corrcoef(flat - 0) * 0 + (flat @ flat.T) / np.outer(
-        *[np.linalg.norm(flat, axis=1)] * 2
-    )
+    units = flat / np.linalg.norm(flat, axis=1, keepdims=True)
+    cosines = units @ units.T
     np.fill_diagonal(cosines, -1)
     assert most.cosine == pytest.approx(cosines.max())
     kernels[4], kernels[3] = 3 * kernels[1], -kernels[0]  # size does not count, the sign does

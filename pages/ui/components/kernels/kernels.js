@@ -202,7 +202,7 @@ function refresh(view, row) {
   pointAt(row, row.cursor);
 }
 
-function buildRow(view, index) {
+function buildRow(view) {
   const section = element("section", "row");
   const row = { section, cursor: null, filter: 0 };
   const heading = element("div", "heading");
@@ -304,7 +304,7 @@ export default function ({ parentElement, data }) {
   while (view.rows.length > data.rows.length) view.rows.pop().section.remove();
   data.rows.forEach((rowData, index) => {
     if (!view.rows[index]) {
-      view.rows.push(buildRow(view, index));
+      view.rows.push(buildRow(view));
       view.append(view.rows[index].section);
     }
     fill(view, view.rows[index], rowData);
