@@ -5,6 +5,7 @@ import streamlit as st
 from core.experiments import overview
 from core.runs.run import DamagedRun, Run
 from core.runs.store import list_runs
+from core.task import GOAL_ACCURACY, GOAL_EPOCHS, MAX_ERRORS, PARAMETER_BUDGET, TEST_IMAGES
 from pages.ui.frame import draw_digit_strip, page
 from pages.ui.home.first_network import draw_first_network
 from pages.ui.home.live import draw_live_runs
@@ -16,11 +17,12 @@ from pages.ui.home.runs import (
 )
 from pages.ui.home.start import draw_ways_to_start
 
-page("Home", heading="99.4\u00a0% with fewer than 8,000 parameters")
+page("Home", heading=f"{GOAL_ACCURACY}\u00a0% with fewer than {PARAMETER_BUDGET:,} parameters")
 draw_digit_strip()
 st.markdown(
-    "That is the goal: a network small enough to print on one page which, after 15 epochs, "
-    "misclassifies at most 60 of the 10,000 handwritten digits in the test set.",
+    f"That is the goal: after {GOAL_EPOCHS} epochs of training, a network that fits on a few "
+    f"printed pages misclassifies at most {MAX_ERRORS} of the {TEST_IMAGES:,} handwritten digits "
+    "in the test set.",
     width=640,
 )
 listed = list_runs()

@@ -1,8 +1,8 @@
 """Rungs: the changes that lead from `final-published` to `final` and on to `taught`, one at a time.
 
 A rung's config is that of the rung before with a few fields changed. One of them trains as the
-recipe `final` does, the last one as `taught`. What each change bought is
-measured over several seeds (`core.experiments.measurements`).
+recipe `final` does, the last one as `taught`. The effect of each change is measured over several
+seeds (`core.experiments.measurements`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class Rung:
 RUNGS: dict[str, Rung] = {
     "averaged": Rung(
         "Averaged weights",
-        "An average over the last steps lies closer to the minimum that the steps circle around.",
+        "The average of the weights over the last steps lies closer to the minimum that the steps "
+        "circle around.",
         {"ema_decay": 0.999},
     ),
     "no-dropout": Rung(
@@ -49,7 +50,7 @@ RUNGS: dict[str, Rung] = {
     "muon": Rung(
         "Muon",
         "Muon orthogonalises each update, so that all directions of a layer's weights learn. It "
-        "starts from He's initial weights, whose norm it keeps.",
+        "keeps the norm of the initial weights, which is that of He's initialisation here.",
         {"optimizer": "muon", "initialisation": "he", "momentum": 0.9},
     ),
     "batch-64": Rung(
@@ -60,13 +61,13 @@ RUNGS: dict[str, Rung] = {
     ),
     "plain-end": Rung(
         "Plain images at the end",
-        "The last two epochs train on images as they are in the test set, without augmentation.",
+        "The last two epochs train without augmentation, on images like those of the test set.",
         {"augment_fraction": 0.87},
     ),
     "stretched": Rung(
         "Stretched digits",
-        "Nine of ten images are changed, with width and height scaled independently: more than the "
-        "labels alone can teach a network this small, and more for a teacher to explain.",
+        "Nine of ten images are transformed, with width and height scaled independently. That is "
+        "much for a network this small to learn from labels, and gives a teacher more to explain.",
         {"augmentation": "stretch-whole"},
     ),
     "distilled": Rung(

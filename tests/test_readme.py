@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+import typer
 
 from core.cli import main as cli
 from core.data import dataset
+from core.experiments.c_headers import read_headers
 from core.experiments.measurements import read_measurements
 from core.limits import Limits
 from core.reports import results
+from tests.test_architecture import LAYERS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -22,6 +26,7 @@ READMES = {
     if not path.is_relative_to(ROOT / ".venv")
 }
 MOST_WORDS = 900
+BENCHMARKS = ROOT / "tests" / "benchmarks"
 
 
 @pytest.mark.parametrize("name", READMES)
@@ -77,6 +82,38 @@ def test_the_code_in_cores_readme_trains_evaluates_and_predicts(monkeypatch, cap
     accuracies, predictions = capsys.readouterr().out.strip().splitlines()
     assert len(re.findall(r"\d+\.\d\d %", accuracies)) == 2
     assert re.fullmatch(r"\[\d( \d){4}\] \[\d( \d){4}\]", predictions)
+
+
+def test_it_names_the_measured_figures_of_the_c_header():
+    line = re.search(r"export (\w+) --format c --quantise (\w+) +# (.*)", README)
+    (header,) = (each for each in read_headers() if (each.run, each.scheme) == line.groups()[:2])
+    assert f"{header.accuracy:.2f} %, {header.weights:,} bytes of weights" in line[3]
+
+
+def test_the_layers_of_cores_readme_are_those_that_are_tested():
+    table = READMES["core/README.md"].split("| packages and modules |")[1].split("\n\n")[0]
+    rows = [re.findall(r"`(\w+)`", row.split("|")[1]) for row in table.splitlines()[2:]]
+    assert rows == LAYERS[:-1], "without __main__"
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_every_command_has_valid_options(name):
+    for line in re.findall(r"python -m core ([^`\n#]+)", READMES[name]):
+        command, arguments = typer.main.get_command(cli.app), shlex.split(line)
+        while hasattr(command, "commands") and arguments[0] in command.commands:
+            command = command.commands[arguments.pop(0)]
+        known = {"--help", *(text for option in command.params for text in option.opts)}
+        for option in re.findall(r"(?<=\s)--[\w-]+", f" {' '.join(arguments)}"):
+            assert option in known, f"python -m core {line}: {option}"
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_every_benchmark_has_the_options_it_is_given(name):
+    shared = (BENCHMARKS / "measuring.py").read_text(encoding="utf-8")
+    for script, options in re.findall(r"python tests/benchmarks/(\w+\.py)([^`\n]*)", READMES[name]):
+        source = (BENCHMARKS / script).read_text(encoding="utf-8")
+        for option in re.findall(r"--[\w-]+", options):
+            assert f'"{option}"' in source + shared, f"{script} {option}"
 
 
 def test_its_two_commands_make_the_environment_they_need():

@@ -31,7 +31,6 @@ MAX_LABELS = 12
 Weight = Literal[400, 500]
 IMPORTANT: Weight = 500
 FURTHER: Weight = 400
-_WEIGHTS: tuple[Weight, ...] = (IMPORTANT, FURTHER)
 _TICKS = [90, 50, 20, 10, 5, 2, 1, 0.8, 0.6, 0.5, 0.4, 0.3]
 _MAX_ERROR, _MIN_ERROR = 1.1, 0.28  # percent; the axis reaches at least this far
 _PUBLIC = ["source", "parameters", "accuracy", "epoch", "is_best"]
@@ -70,7 +69,7 @@ def frontier_chart(
         height: pixels.
         public: networks of others in grey: columns source, parameters, accuracy (percent), epoch
             (which epoch has that accuracy) and is_best (whether that one was chosen on the test
-            images); None: none.
+            images); None: no such networks.
         unit: what the column parameters counts.
     """
     frame = frame.assign(**_errors(frame, "accuracy", "low", "high"))
@@ -221,17 +220,19 @@ def _labels(
     chosen = pd.concat([shipped, own if len(own) <= MAX_LABELS // 2 else best])
     chosen = chosen.sort_values(["accuracy", "run"], ascending=False).head(MAX_LABELS)
     positions = _choose_positions(chosen, highest, lowest, height)
-    is_important = chosen["run"].isin(pareto_front(frame)["run"]) | ~chosen["kind"].isin(
-        [RECIPE, SHIPPED]
-    )
-    return [
-        alt.Chart(chosen[is_level & (is_important == (weight == IMPORTANT))])
-        .mark_text(align=align, dx=dx, dy=dy, fontSize=12, fontWeight=weight, color=QUIET)
-        .encode(x=x, y=y, text="run:N")
-        for index, (align, dx, dy) in enumerate(_POSITIONS)
-        for is_level in [pd.Series(positions, index=chosen.index, dtype=int) == index]
-        for weight in _WEIGHTS
-    ]
+    is_best = chosen["run"].isin(pareto_front(frame)["run"])
+    is_own = ~chosen["kind"].isin([RECIPE, SHIPPED])
+    chosen = chosen.assign(position=positions, is_important=is_best | is_own)
+    layers = []
+    for (position, is_important), rows in chosen.groupby(["position", "is_important"]):
+        align, dx, dy = _POSITIONS[position]
+        weight: Weight = IMPORTANT if is_important else FURTHER
+        layers.append(
+            alt.Chart(rows)
+            .mark_text(align=align, dx=dx, dy=dy, fontSize=12, fontWeight=weight, color=QUIET)
+            .encode(x=x, y=y, text="run:N")
+        )
+    return layers
 
 
 def _choose_positions(

@@ -109,7 +109,7 @@ class MeasuredRun:
             raise RunError(f"{run.name} was validated on held-out images, not on the test images.")
         return cls(
             seed=run.config.seed,
-            errors_by_epoch=tuple(row.val_total - row.val_correct for row in run.epochs),
+            errors_by_epoch=tuple(row.val_errors for row in run.epochs),
             images=last.val_total,
             test_loss=last.val_loss,
             train_correct=last.train_correct,

@@ -15,13 +15,12 @@ from core.experiments.statistics import wilson_interval
 from core.models.architectures import rows_of
 from core.models.shapes import Layer, count_parameters, iter_layers, trace
 from core.reports import story
+from core.reports.analysis import MIN_DIFFERENCE
 from core.reports.rungs import Effect
 from core.runs.run import Run
-from core.task import GOAL_ACCURACY, PARAMETER_BUDGET, TEST_IMAGES, TRAINING_IMAGES
+from core.task import GOAL_ACCURACY, MAX_ERRORS, PARAMETER_BUDGET, TEST_IMAGES
 from core.training.schedules import rate, steps_per_epoch
 from core.wording import plural
-
-ALLOWED_ERRORS = round(TEST_IMAGES * (100 - GOAL_ACCURACY) / 100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +77,8 @@ def count_output_values(layer: Layer) -> Question:
     """Number of values that a row puts out for one image."""
     channels, height, width = layer.output_shape
     return Question(
-        f"For each image, row {layer.number} puts out {channels} channels of {height} × {width} "
-        "values. How many values are these?",
+        f"For each image, row {layer.number} outputs {channels} channels of {height} × {width} "
+        "values. How many values is that?",
         f"{math.prod(layer.output_shape):,}",
         f"{channels} × {height} × {width}",
     )
@@ -91,7 +90,7 @@ def count_multiplications(layer: Layer) -> Question:
     kernel, inputs = row["kernel"], layer.input_shape[0] // row["groups"]
     return Question(
         f"Row {layer.number}, a {kernel} × {kernel} convolution from {inputs} to {outputs} "
-        f"channels, puts out {height} × {width} values per channel. How many multiplications does "
+        f"channels, outputs {height} × {width} values per channel. How many multiplications does "
         "it need for one image?",
         f"{layer.multiply_adds:,}",
         f"{kernel} × {kernel} × {inputs} for each of {outputs} × {height} × {width} values",
@@ -109,10 +108,10 @@ def compare_with_budget(parameters: int) -> Question:
 
 
 def shrink(before: Run, run: Run) -> Question:
-    """Share of the parameters that is left."""
+    """Percentage of the parameters that is left."""
     return Question(
         f"{quote_title(before)} has {before.parameters:,} parameters, {quote_title(run)} "
-        f"{run.parameters:,}. How many percent are left?",
+        f"{run.parameters:,}. What percentage is left?",
         f"{100 * run.parameters / before.parameters:.1f} %",
         f"100 × {run.parameters:,} ÷ {before.parameters:,}",
     )
@@ -122,8 +121,9 @@ def count_steps(config: RunConfig) -> Question:
     """Steps of training."""
     steps = steps_per_epoch(config.training_images, config.batch_size)
     return Question(
-        f"An epoch shows the network all {config.training_images:,} training images, in batches of "
-        f"{config.batch_size}; each batch is a step. How many steps are {config.epochs} epochs?",
+        f"An epoch goes through all {config.training_images:,} training images in batches of "
+        f"{config.batch_size}; each batch is one step. How many steps are there in "
+        f"{plural(config.epochs, 'epoch')}?",
         f"{config.epochs * steps:,}",
         f"{config.training_images:,} ÷ {config.batch_size}, rounded up, is {steps:,}; times "
         f"{config.epochs}",
@@ -131,13 +131,15 @@ def count_steps(config: RunConfig) -> Question:
 
 
 def count_augmented(config: RunConfig) -> Question:
-    """Images that the augmented epochs show."""
-    epochs = story.augmented_epochs(config)
+    """Transformed images that the augmented epochs show on average."""
+    epochs, images = story.augmented_epochs(config), config.training_images
+    fraction = story.transformed_fraction(config)
     return Question(
-        f"In {epochs} of {config.epochs} epochs the {TRAINING_IMAGES:,} training images are "
-        "changed at random each time they are shown. How many images do these epochs show?",
-        f"{epochs * TRAINING_IMAGES:,}",
-        f"{epochs} × {TRAINING_IMAGES:,}",
+        f"In {epochs} of {config.epochs} epochs each of the {images:,} training images is "
+        f"transformed at random with a probability of {100 * fraction:.4g} %. How many transformed "
+        "images do these epochs show on average?",
+        f"{round(epochs * images * fraction):,}",
+        f"{epochs} × {images:,} × {fraction:.4g}",
     )
 
 
@@ -147,7 +149,7 @@ def find_epoch_below(run: Run, errors: int) -> Question:
     first = next((epoch for epoch, count in enumerate(counts, 1) if count < errors), None)
     return Question(
         f"After each epoch, this many of {TEST_IMAGES:,} test images were misread: "
-        f"{_list(counts)}. After which epoch was it fewer than {errors} for the first time?",
+        f"{_list(counts)}. After which epoch were there fewer than {errors} for the first time?",
         "never" if first is None else f"epoch {first}",
     )
 
@@ -155,10 +157,9 @@ def find_epoch_below(run: Run, errors: int) -> Question:
 def error_to_accuracy(run: Run) -> Question:
     """Accuracy from a number of errors."""
     last = run.epochs[-1]
-    wrong = last.val_total - last.val_correct
     return Question(
-        f"After {plural(len(run.epochs), 'epoch')}, {wrong} of {last.val_total:,} test images are "
-        "misread. What is the accuracy in percent?",
+        f"After {plural(len(run.epochs), 'epoch')}, {last.val_errors} of {last.val_total:,} test "
+        "images are misread. What is the accuracy in percent?",
         f"{last.val_accuracy:.2f} %",
         f"100 × {last.val_correct:,} ÷ {last.val_total:,}",
     )
@@ -166,53 +167,55 @@ def error_to_accuracy(run: Run) -> Question:
 
 def compare_errors(before: Run, run: Run) -> Question:
     """Difference of the errors of two runs."""
-    was, now = (_errors_by_epoch(each)[-1] for each in (before, run))
+    was, now = (each.epochs[-1].val_errors for each in (before, run))
     names = [quote_title(each) for each in (before, run)]
     points = f"{100 * (was - now) / TEST_IMAGES:+.2f} points"
     return Question(
-        f"{names[0]} misreads {was} of {TEST_IMAGES:,} test images, {names[1]} {now}. By how many "
-        "images did it improve, and by how many percentage points?",
-        f"by {was - now} images, {points}"
-        if was > now
-        else f"it did not improve: {now - was} images more, {points}",
+        f"{names[0]} misreads {was} of {TEST_IMAGES:,} test images, {names[1]} {now}. How many "
+        "errors fewer or more is that, and how many percentage points of accuracy?",
+        f"{abs(was - now)} {'fewer' if was >= now else 'more'}, {points}",
         f"{was} − {now}",
     )
 
 
 def measure_gap(run: Run) -> Question:
-    """Gap between training and test accuracy."""
+    """Gap between training and test accuracy, and whether it is overfitting."""
     last = run.epochs[-1]
+    gap = story.accuracy_gap(last)
+    limit = f"{MIN_DIFFERENCE:g} points"
     return Question(
         f"In the last epoch the accuracy is {last.train_accuracy:.2f} % on training images and "
-        f"{last.val_accuracy:.2f} % on test images. How large is the gap, and does the network "
+        f"{last.val_accuracy:.2f} % on test images. Inkling says that a network overfits where the "
+        f"first is more than {limit} higher. How large is the difference, and does this network "
         "overfit?",
-        f"{story.accuracy_gap(last):+.2f} points; {story.describe_overfitting(last)}",
+        f"{gap:+.2f} points; {'yes' if gap > MIN_DIFFERENCE else 'no'}",
+        f"{last.train_accuracy:.2f} − {last.val_accuracy:.2f}",
     )
 
 
 def reach_goal(run: Run) -> Question:
-    """Distance from the goal, and whether chance can explain it."""
+    """Distance from the goal, and whether the confidence interval contains the goal."""
     last = run.epochs[-1]
-    wrong = last.val_total - last.val_correct
+    wrong = last.val_errors
     low, high = wilson_interval(last.val_correct, last.val_total)
-    spare = ALLOWED_ERRORS - wrong
+    spare = MAX_ERRORS - wrong
     kind = "fewer" if spare >= 0 else "more"
-    is_open = low < GOAL_ACCURACY < high
-    certain = "no: the interval contains the goal" if is_open else "yes: the interval does not"
+    contains_goal = low < GOAL_ACCURACY < high
+    shown = "no, it contains the goal" if contains_goal else "yes, it does not contain the goal"
     return Question(
         f"The run misreads {wrong} of {last.val_total:,} test images; its accuracy has a 95 % "
-        f"confidence interval from {low:.2f} to {high:.2f} %. How many fewer or more are these "
-        f"than the goal of {GOAL_ACCURACY} % allows, and is it certain on which side of the goal "
-        "the recipe is?",
-        f"{abs(spare)} {kind}; {certain}",
-        f"the goal allows {ALLOWED_ERRORS}",
+        f"confidence interval from {low:.2f} to {high:.2f} %. How many errors fewer or more than "
+        f"the goal of {GOAL_ACCURACY} % allows is that? Does the interval show on which side of "
+        "the goal the network is?",
+        f"{abs(spare)} {kind}; {shown}",
+        f"the goal allows {MAX_ERRORS}",
     )
 
 
 def average_seeds(measured: Measurement) -> Question:
     """Mean accuracy over seeds, and how many of them reach the goal."""
     errors = [run.errors for run in measured.runs]
-    reached = sum(count <= ALLOWED_ERRORS for count in errors)
+    reached = sum(count <= MAX_ERRORS for count in errors)
     return Question(
         f"{plural(len(errors), 'run')} with different random seeds misread {_list(errors)} of "
         f"{TEST_IMAGES:,} test images. What is their mean accuracy, and how many of them reach "
@@ -223,19 +226,19 @@ def average_seeds(measured: Measurement) -> Question:
 
 
 def judge_change(title: str, effect: Effect) -> Question:
-    """Whether a change helps, from its confidence interval."""
+    """Whether a change has a significant effect, from its confidence interval."""
     low, high = effect.interval
     images = effect.difference / 100 * TEST_IMAGES
     return Question(
         f"“{title}”: the mean accuracy over {plural(effect.seeds, 'seed')} went from "
         f"{effect.means[0]:.3f} to {effect.means[1]:.3f} %. The 95 % confidence interval of the "
         f"difference is {low:+.3f} to {high:+.3f} points. How many of {TEST_IMAGES:,} images is "
-        "the difference, and could it be chance?",
+        "the difference, and is it significant?",
         f"{images:+.1f} images; "
         + (
-            "no: the interval does not contain 0"
+            "yes, the interval does not contain 0"
             if effect.is_significant
-            else "yes: the interval contains 0"
+            else "no, the interval contains 0: chance may explain it"
         ),
     )
 
@@ -245,7 +248,7 @@ def read_rate(run: Run, epochs: tuple[int, int, int]) -> Question:
 
     Args:
         run: the run.
-        epochs: first, asked and last epoch, counted from 0.
+        epochs: finished epochs at the start, at the point that is asked for, and at the end.
     """
     steps = run.steps_per_epoch
     start, middle, end = (rate(run.config, epoch * steps, steps) for epoch in epochs)
@@ -269,7 +272,7 @@ def total_parameters(config: RunConfig) -> int:
 
 
 def _errors_by_epoch(run: Run) -> list[int]:
-    return [row.val_total - row.val_correct for row in run.epochs]
+    return [row.val_errors for row in run.epochs]
 
 
 def _list(numbers: Sequence[int]) -> str:

@@ -1,4 +1,4 @@
-"""What each change between `final-published` and `taught` bought, in words over several seeds."""
+"""The effect of each change from `final-published` to `taught` over several seeds, in words."""
 
 from __future__ import annotations
 
@@ -72,10 +72,10 @@ class Effect:
 
     @property
     def verdict(self) -> str:
-        """Whether the change helps, in a short sentence."""
+        """Whether the accuracy changed significantly, in a short sentence."""
         if not self.is_significant:
-            return "No clear difference; it could be chance."
-        return "This helps." if self.difference > 0 else "This does harm."
+            return "No significant difference; it could be chance."
+        return f"The accuracy is significantly {'higher' if self.difference > 0 else 'lower'}."
 
     @property
     def sentence(self) -> str:
@@ -84,7 +84,7 @@ class Effect:
         return (
             f"The mean over {plural(self.seeds, 'seed')} is {self.means[1]:.3f} % instead of "
             f"{self.means[0]:.3f} %, a difference of {self.difference:+.3f} points (95 % "
-            f"confidence interval {low:+.3f} to {high:+.3f}, in pairs of equal seeds)."
+            f"confidence interval {low:+.3f} to {high:+.3f}; paired by seed)."
         )
 
 
@@ -105,7 +105,7 @@ def find_effect(before: Measurement | None, after: Measurement | None) -> Effect
 
 
 def describe_effect(before: MeasuredStep, now: MeasuredStep) -> str:
-    """What a change bought over the seeds of both steps, or how to measure it; in Markdown."""
+    """The effect of a change over the seeds of both steps, or how to measure it; in Markdown."""
     effect = find_effect(before.measured, now.measured)
     if effect is None:
         few = [each for each in (before, now) if not each.measured or len(each.measured.runs) < 2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from core.config import RunConfig
@@ -15,15 +16,16 @@ from core.reports.analysis import MIN_DIFFERENCE, gap_in_points, has_rising_loss
 from core.runs import folders, processes, store
 from core.runs.run import Run
 from core.task import GOAL_ACCURACY, PARAMETER_BUDGET
-from core.training.effects import unused_fields
+from core.training.effects import rate_fields, unused_fields
 from core.training.results import EpochResult
+from core.training.schedules import SCHEDULES
 from core.wording import plural
 
 CHAPTERS = ("initial", "intermediate", "final-published", "final", "taught")
 # Titles of the chapters that are not about a run: the first, the one before `final`, the last.
 GOAL, CHANGES, END = "The goal", "One change at a time", "The end"
 PATH_GOAL = (
-    "Classify handwritten digits with this accuracy, using a network whose parameters fit on a few "
+    "Classify handwritten digits with this accuracy, with a network whose parameters fit on a few "
     "printed pages."
 )
 SHIPPED = processes.ROOT / "checkpoints"
@@ -62,6 +64,25 @@ def changed_settings(config: RunConfig, before: RunConfig) -> dict[str, tuple[ob
     }
 
 
+def has_new_network(config: RunConfig, before: RunConfig | None) -> bool:
+    """Whether a config has another network than the step before; also without a step before."""
+    return before is None or rows_of(config) != rows_of(before)
+
+
+def has_new_schedule(config: RunConfig, before: RunConfig | None) -> bool:
+    """Whether the learning rate differs from the step before; also without a step before."""
+    return before is None or bool(
+        {"schedule", "lr", "max_lr"} & changed_settings(config, before).keys()
+    )
+
+
+def describe_schedule(config: RunConfig) -> str:
+    """Name a config's schedule with its peak learning rate, and explain it."""
+    schedule = SCHEDULES[config.schedule]
+    peak = max(getattr(config, name) for name in rate_fields(config.schedule))
+    return f"{schedule.title}, peak {peak:g}. {schedule.help}"
+
+
 def result_title(run: Run) -> str:
     """A run's accuracy with its number of epochs."""
     accuracy = run.epochs[-1].val_accuracy
@@ -75,7 +96,7 @@ def describe_size(run: Run, before: Run | None = None) -> str:
     limit = f"{abs(spare):,} {'below' if spare > 0 else 'above'} the limit of {PARAMETER_BUDGET:,}"
     if before is None:
         return f"The network has {count:,} parameters, {limit}."
-    if rows_of(run.config) == rows_of(before.config):
+    if not has_new_network(run.config, before.config):
         return f"The network is unchanged, with {count:,} parameters."
     old = before.parameters
     if count < old:
@@ -94,11 +115,12 @@ def accuracy_gap(row: EpochResult) -> float:
 def describe_fit(run: Run) -> list[str]:
     """Compare a run's errors on training and on other images."""
     last, images = run.epochs[-1], describe_validation_images(run)
-    train, validation = last.train_total - last.train_correct, last.val_total - last.val_correct
+    train = last.train_total - last.train_correct
     sentences = [
         f"The last epoch has {train:,} errors on the {last.train_total:,} training images and "
-        f"{validation:,} on the {last.val_total:,} {images}.",
-        _describe_gap(last),
+        f"{last.val_errors:,} on the {last.val_total:,} {images}.",
+        f"The error rate is {100 - last.train_accuracy:.2f} % on the training images and "
+        f"{100 - last.val_accuracy:.2f} % on the {images}: {describe_overfitting(last)}.",
     ]
     if has_rising_loss(run.epochs):
         lowest = min(run.epochs, key=lambda row: row.val_loss)
@@ -113,22 +135,14 @@ def describe_fit(run: Run) -> list[str]:
     return sentences
 
 
-def _describe_gap(row: EpochResult) -> str:
-    train, validation = 100 - row.train_accuracy, 100 - row.val_accuracy
-    return (
-        f"The error rate is {train:.2f} % in training and {validation:.2f} % in validation: "
-        f"{describe_overfitting(row)}."
-    )
-
-
 def describe_overfitting(row: EpochResult) -> str:
     """Say whether the network overfits after an epoch, without a full stop."""
     gap = accuracy_gap(row)
     if gap > MIN_DIFFERENCE:
         return f"the network overfits by {gap:.2f} points"
     if gap < -MIN_DIFFERENCE:
-        return "it does not overfit"
-    return "it generalises to other images"
+        return "the network does not overfit"
+    return "the network generalises to other images"
 
 
 def describe_gap_change(run: Run, before: Run) -> str:
@@ -136,8 +150,8 @@ def describe_gap_change(run: Run, before: Run) -> str:
     was, now = accuracy_gap(before.epochs[-1]), accuracy_gap(run.epochs[-1])
     change = "" if abs(now - was) > MIN_DIFFERENCE else " That is no clear change."
     return (
-        "The gap between training and validation accuracy changed from "
-        f"{was:+.2f} to {now:+.2f} points.{change}"
+        f"The gap between the accuracies on the training images and on the "
+        f"{describe_validation_images(run)} went from {was:+.2f} to {now:+.2f} points.{change}"
     )
 
 
@@ -148,13 +162,18 @@ def augmented_epochs(config: RunConfig) -> int:
     return min(config.epochs, config.augmented_epochs)
 
 
+def transformed_fraction(config: RunConfig) -> float:
+    """Expected fraction of the images of an augmented epoch that a transform changes, 0 to 1."""
+    return 1 - math.prod(1 - row["p"] for row in transforms_of(config))
+
+
 def describe_augmented_epochs(config: RunConfig) -> str:
     """Say which epochs train on augmented images, and why."""
     count = augmented_epochs(config)
     return (
-        f"In {'all' if count == config.epochs else 'the first'} {plural(count, 'epoch')} most "
-        "training images are shifted slightly, differently each time, so that the network cannot "
-        "memorise them."
+        f"In {'all' if count == config.epochs else 'the first'} {plural(count, 'epoch')} about "
+        f"{100 * transformed_fraction(config):.0f} % of the training images are transformed at "
+        "random, differently each time, so that the network cannot memorise them."
     )
 
 
@@ -170,9 +189,9 @@ def describe_augmentation(run: Run) -> list[str]:
         f"{row.val_accuracy:.2f} %: a gap of {accuracy_gap(row):+.2f} points."
     ]
     if plain > 0:
-        epochs = "The last epoch uses" if plain == 1 else f"The last {plain} epochs use"
+        epochs = "The last epoch trains" if plain == 1 else f"The last {plain} epochs train"
         gap = accuracy_gap(run.epochs[-1])
-        sentences.append(f"{epochs} the original images; the gap ends at {gap:+.2f} points.")
+        sentences.append(f"{epochs} without augmentation; the gap ends at {gap:+.2f} points.")
     return sentences
 
 
@@ -195,7 +214,7 @@ def describe_goal(run: Run) -> str:
         images = round(missing / 100 * last.val_total)
         result = (
             f"An accuracy of {last.val_accuracy:.2f} % is {missing:.2f} points below the goal of "
-            f"{GOAL_ACCURACY} %: {images:,} image{'' if images == 1 else 's'} of {last.val_total:,}"
+            f"{GOAL_ACCURACY} %: {plural(images, 'image')} of {last.val_total:,}"
         )
     return f"{result}. {interval}{unsure}."
 

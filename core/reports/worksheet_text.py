@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from pathlib import Path
 
@@ -61,5 +62,6 @@ def to_text(worksheet: Worksheet) -> str:
 
 
 def _spaced(text: str) -> str:
-    """The text as HTML, whose numbers do not part from their unit or factor."""
-    return escape(text, quote=False).replace(" %", "\u00a0%").replace(" × ", "\u00a0×\u00a0")
+    """The text as HTML, with minus signs, and without a line break before a unit or a factor."""
+    text = re.sub(r"(?<!\w)-(?=\d)", "\u2212", escape(text, quote=False))
+    return text.replace(" %", "\u00a0%").replace(" × ", "\u00a0×\u00a0")

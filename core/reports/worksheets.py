@@ -1,4 +1,7 @@
-"""Worksheets on the chapters of the story: what each asks. `questions` computes the answers."""
+"""Worksheets on the chapters of the story: which questions each asks.
+
+`questions` computes the answers.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from core.reports.questions import Question
 from core.reports.rungs import find_effect, list_steps, steps_to
 from core.runs.run import Run
 from core.schema import shown
-from core.task import CLASSES, GOAL_ACCURACY, INPUT_SHAPE, TEST_IMAGES
+from core.task import CLASSES, GOAL_ACCURACY, INPUT_SHAPE, MAX_ERRORS, TEST_IMAGES
 
 MOST = 8  # questions on a page
 
@@ -58,18 +61,20 @@ def _ask_goal() -> list[Question]:
         Question(
             f"The goal is an accuracy of {GOAL_ACCURACY} % on {TEST_IMAGES:,} test images. How "
             "many may be misread at most?",
-            f"{ask.ALLOWED_ERRORS}",
+            f"{MAX_ERRORS}",
             f"{100 - GOAL_ACCURACY:.1f} % of {TEST_IMAGES:,}",
         ),
         Question(
-            f"Someone guesses one of {CLASSES} digits at random. How many of {TEST_IMAGES:,} "
-            "images are correct on average?",
+            f"Someone guesses one of the {CLASSES} digits at random for each image. How many of "
+            f"{TEST_IMAGES:,} guesses are correct on average?",
             f"{TEST_IMAGES // CLASSES:,}",
             f"one in {CLASSES}",
         ),
         Question(
-            f"An image has {INPUT_SHAPE[1]} × {INPUT_SHAPE[2]} pixels. How many are these?",
+            f"An image is {INPUT_SHAPE[2]} pixels wide and {INPUT_SHAPE[1]} pixels high. How many "
+            "pixels does it have?",
             f"{pixels}",
+            f"{INPUT_SHAPE[2]} × {INPUT_SHAPE[1]}",
         ),
         Question(
             f"The simplest network multiplies each of the {pixels} pixels by a weight of its own "
@@ -110,8 +115,8 @@ def _ask_intermediate() -> list[Question]:
         ask.count_row_parameters(wider),
         ask.count_output_values(pool),
         Question(
-            "One value after the first 3 × 3 convolution depends on 3 × 3 pixels, after the second "
-            "on 5 × 5. On how many does one depend after the third?",
+            "A value after the first 3 × 3 convolution depends on 3 × 3 pixels, after the second "
+            "on 5 × 5. On how many pixels does a value depend after the third?",
             f"{third.receptive_field} × {third.receptive_field}",
             "each 3 × 3 convolution adds a pixel on each side",
         ),
@@ -134,9 +139,10 @@ def _ask_published() -> list[Question]:
         ask.reach_goal(run),
         Question(
             f"The original's best epoch had {max(printed.accuracies):.2f} %, its last one "
-            f"{printed.last:.2f} %. How many of {TEST_IMAGES:,} images lie between them? Why does "
+            f"{printed.last:.2f} %. How many of {TEST_IMAGES:,} images is the difference? Why does "
             "the last epoch count?",
-            f"{images}; the best epoch is chosen on the test images, so its accuracy is too high",
+            f"{images}; the best epoch was chosen on the test images, so its accuracy is biased "
+            "upwards",
         ),
         *seeds,
     ]
@@ -191,24 +197,24 @@ def _ask_taught() -> list[Question]:
     hot, cold = (1 / (1 + math.exp(-4 / each)) for each in (temperature, 1.0))
     return [
         Question(
-            f"The teacher has {teacher:,} parameters, its pupil {run.parameters:,}. How many times "
-            "as large is the teacher?",
+            f"The teacher has {teacher:,} parameters, its student {run.parameters:,}. How many "
+            "times as large is the teacher?",
             f"{teacher / run.parameters:.1f} times",
             f"{teacher:,} ÷ {run.parameters:,}",
         ),
         Question(
-            f"The loss is {share:g} times a part that compares with the teacher, plus the rest of "
-            "the weight times a part that compares with the label. The parts are 0.2 and 0.5. What "
-            "is the loss?",
+            f"The loss is a weighted mean: the loss against the teacher's predictions has the "
+            f"weight {share:g}, the loss against the label has the rest. The two losses are 0.2 "
+            "and 0.5. What is their weighted mean?",
             f"{share * 0.2 + (1 - share) * 0.5:.3g}",
             f"{share:g} × 0.2 + {1 - share:.3g} × 0.5",
         ),
         Question(
-            "Of two digits with the scores 4 and 0, softmax gives the first the probability "
-            f"1 ÷ (1 + e⁻⁴). A temperature of {temperature:g} divides both scores by "
-            f"{temperature:g} first. What is the probability before and after?",
+            "Two digits have the logits 4 and 0. Softmax gives the first the probability "
+            f"1 ÷ (1 + e⁻⁴). A temperature of {temperature:g} first divides both logits by "
+            f"{temperature:g}. What is the probability without and with the temperature?",
             f"{100 * cold:.1f} % and {100 * hot:.1f} %",
-            f"1 ÷ (1 + e^−{4 / temperature:g}) after",
+            f"with it: 1 ÷ (1 + e^−{4 / temperature:g})",
         ),
         ask.count_augmented(config),
         ask.compare_errors(before, run),
@@ -220,38 +226,38 @@ def _ask_taught() -> list[Question]:
 def _ask_end() -> list[Question]:
     runs = [story.open_shipped_run(name) for name in story.CHAPTERS]
     first, last = runs[0], runs[-1]
-    wrong = {story.chapter_title(run.name): _errors(run) for run in runs}
-    order = sorted(wrong, key=wrong.__getitem__)
-    was, now = _errors(first), _errors(last)
+    errors = {story.chapter_title(run.name): run.epochs[-1].val_errors for run in runs}
+    order = sorted(errors, key=errors.__getitem__)
+    was, now = first.epochs[-1].val_errors, last.epochs[-1].val_errors
+    deviation = math.sqrt(now)
+    near = [
+        title
+        for title, count in errors.items()
+        if title != story.chapter_title(last.name) and abs(count - now) < 2 * deviation
+    ]
     summary = summarise(rows_of(last.config))
     size, weight = 4 * last.parameters, 4
     return [
         Question(
-            "The runs misread so many test images: "
-            + "; ".join(f"{title}: {count}" for title, count in wrong.items())
+            "The runs misread this many test images: "
+            + "; ".join(f"{title}: {count}" for title, count in errors.items())
             + ". Order them from best to worst.",
             "; ".join(order),
         ),
         Question(
-            f"From {ask.quote_title(first)} to {ask.quote_title(last)} the "
-            f"mistakes went from {was} to {now}. By how many percent did they fall?",
+            f"From {ask.quote_title(first)} to {ask.quote_title(last)} the number of errors went "
+            f"from {was} to {now}. By what percentage did it fall?",
             f"{100 * (was - now) / was:.0f} %",
             f"100 × ({was} − {now}) ÷ {was}",
         ),
         ask.shrink(first, last),
         ask.reach_goal(last),
         Question(
-            f"Chance changes a count of mistakes by about its square root. About how much is that "
-            f"for {now} mistakes? Which of the other runs are closer than that?",
-            f"{math.sqrt(now):.1f}; "
-            + (
-                "; ".join(
-                    title
-                    for title, count in wrong.items()
-                    if title != story.chapter_title(last.name) and abs(count - now) < math.sqrt(now)
-                )
-                or "none"
-            ),
+            "On other test images a run would have another number of errors, with a standard "
+            f"deviation of about its square root. What is it for {now} errors? Which of the other "
+            "runs differ by less than two standard deviations?",
+            f"{deviation:.1f}; {'; '.join(near) or 'none'}",
+            f"the square root of {now}; less than {2 * deviation:.1f} errors",
         ),
         Question(
             f"A parameter takes {weight} bytes. How many bytes are {last.parameters:,} parameters?",
@@ -260,7 +266,8 @@ def _ask_end() -> list[Question]:
         ),
         Question(
             f"The network needs {summary.multiply_adds:,} multiplications for one image. How many "
-            "images can a processor read in a second that does a billion multiplications in it?",
+            "images per second can a processor read that does a billion multiplications per "
+            "second?",
             f"about {10**9 // summary.multiply_adds:,}",
             f"1,000,000,000 ÷ {summary.multiply_adds:,}",
         ),
@@ -273,12 +280,12 @@ def _ask_seeds(run: Run, measurements: Measurements) -> list[Question]:
 
 
 def _average_span(config: RunConfig) -> Question:
-    """Steps that an exponential moving average spans."""
+    """Number of steps that an exponential moving average spans."""
     decay = config.ema_decay
     return Question(
         f"The weights are averaged: each step keeps {decay:g} of the average and adds "
         f"{1 - decay:.3g} of the new weights. Such an average spans about 1 ÷ {1 - decay:.3g} "
-        "steps. How many are these?",
+        "steps. How many steps is that?",
         f"{round(1 / (1 - decay)):,}",
     )
 
@@ -287,12 +294,8 @@ def _convolutions(run: Run) -> list[Layer]:
     return [each for each in trace(rows_of(run.config)) if each.row["kind"] == "conv"]
 
 
-def _errors(run: Run) -> int:
-    return run.epochs[-1].val_total - run.epochs[-1].val_correct
-
-
 Write = Callable[[], list[Question]]
-# By name, in the story's order: title, and what writes the questions.
+# By name, in the story's order: the title, and the function that returns the questions.
 CHAPTERS: dict[str, tuple[str, Write]] = {
     "goal": (story.GOAL, _ask_goal),
     "initial": (story.chapter_title("initial"), _ask_initial),

@@ -60,7 +60,7 @@ MEASURES: Mapping[str, Measure] = {
     "errors": Measure(
         "Errors",
         "Validation images that were misclassified after the last epoch.",
-        lambda run: run.last.val_total - run.last.val_correct if run.last else None,
+        lambda run: run.last.val_errors if run.last else None,
         "%d",
     ),
     "val_loss": Measure(

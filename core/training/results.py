@@ -57,6 +57,11 @@ class EpochResult:
         """Accuracy on the validation images, in percent."""
         return 100 * self.val_correct / self.val_total
 
+    @property
+    def val_errors(self) -> int:
+        """Number of misclassified validation images."""
+        return self.val_total - self.val_correct
+
     def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON values."""
         return dataclasses.asdict(self)

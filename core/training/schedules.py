@@ -84,7 +84,7 @@ SCHEDULES: dict[str, Schedule] = {
     ),
     "original-one-cycle": Schedule(
         "Custom one-cycle",
-        "The Final recipe's: one rate per epoch; a rise, then three linear falls.",
+        "One rate per epoch: it rises linearly, then falls in three straight lines.",
         original_one_cycle,
     ),
     "cosine": Schedule("Cosine", "Falls to zero along half a cosine, per step.", cosine),

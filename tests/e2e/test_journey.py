@@ -154,7 +154,7 @@ def test_a_learner_trains_a_first_network_and_follows_its_next_steps(
     expect(ending).to_contain_text("of 10,000 test images wrong after 1 epoch", timeout=120_000)
     expect(tab.locator(".inkling-speaker")).to_contain_text("first-network has ended")
     run = open_run("first-network", checkpoints)
-    wrong = run.last.val_total - run.last.val_correct
+    wrong = run.last.val_errors
     expect(ending).to_contain_text(f"{wrong:,} of 10,000")
     ending.get_by_role("link", name="See its mistakes").click()
     expect(tab).to_have_url(re.compile("/mistakes.*run=first-network"))

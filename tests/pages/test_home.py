@@ -216,7 +216,7 @@ def test_waiting_runs_are_in_the_order_of_the_queue(folder, idle):
 def test_the_chart_can_count_bytes(folder, tmp_path, monkeypatch):
     made_run(folder, "mine")
     header = c_headers.MeasuredHeader(
-        "final", "int8", 0, 3_782, 6_384, 1_500, "Arm Cortex-M4", 617_184, 9_941, 10_000, False
+        "final", "int8", 0, 3_782, 6_384, 1_500, "Arm Cortex-M4", 617_184, 9_941, 10_000, True
     )
     monkeypatch.setattr(c_headers, "FILE", tmp_path / "headers.json")
     app = open_page(HOME)
@@ -229,3 +229,4 @@ def test_the_chart_can_count_bytes(folder, tmp_path, monkeypatch):
     public = {each.weights for each in c_headers.PUBLIC_HEADERS}
     assert {row["parameters"] for row in points(app)} == {3_782, *public}
     assert "3,782 bytes" in charts(app)[0].proto.alt
+    assert "Fine-tuned in integers: final." in " ".join(each.value for each in app.caption)

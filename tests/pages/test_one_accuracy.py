@@ -120,7 +120,7 @@ def test_every_page_and_command_shows_the_figure_of_the_table(form, train, data,
     (listed,) = [each for each in json.loads(core("runs", "--json")) if each["name"] == "mine"]
     assert listed["epochs"][-1]["val_accuracy"] == last.val_accuracy
     assert f"**{accuracy} %**" in write_markdown(run)
-    errors = last.val_total - last.val_correct
+    errors = last.val_errors
     assert f"{errors:,} of the {last.val_total:,} test images" in write_markdown(run)
 
     pages = read_pages(run)

@@ -69,7 +69,7 @@ def test_the_slides_say_what_the_steps_say_and_open_pages(folder, figures):
         "final-published-augmentation": story.describe_augmented_epochs(later.config),
     }.items():
         assert slides[name]["text"] == text.replace(" %", "\u00a0%")
-    assert slides[first]["text"].endswith("This helps.")
+    assert slides[first]["text"].endswith("The accuracy is significantly higher.")
     assert slides[first]["figures"]["Now"] == "99.420\u00a0%"
     assert slides[first]["picture"]["svg"]
     assert all("%" not in slide["text"].replace("\u00a0%", "") for slide in slides.values())

@@ -132,7 +132,7 @@ def _row(place: int, run: Run, differing: Sequence[str]) -> dict[str, object]:
         "Place": place if run.last else None,
         "Name": run.label,
         "Accuracy": run.last.val_accuracy if run.last else None,
-        "Errors": run.last.val_total - run.last.val_correct if run.last else None,
+        "Errors": run.last.val_errors if run.last else None,
         "Progress": len(run.epochs) / run.config.epochs,
         "Curve": thin_curve(run),
         "Parameters": run.parameters,

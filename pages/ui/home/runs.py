@@ -18,7 +18,7 @@ from core.experiments.public_networks import BEST, PUBLIC_NETWORKS
 from core.experiments.repeats import Group
 from core.recipes import RECIPES
 from core.runs.run import DamagedRun, Run
-from core.task import GOAL_EPOCHS, PARAMETER_BUDGET
+from core.task import GOAL_EPOCHS, PARAMETER_BUDGET, TEST_IMAGES
 from pages.ui import checkpoints
 from pages.ui.controls import RUN
 from pages.ui.frame import heading
@@ -27,7 +27,6 @@ from pages.ui.words import escape_markdown, plural
 MAX_ROWS, MAX_DAMAGED, MAX_BADGES = 8, 5, 3
 _Row = tuple[str, int, float, float, float, str, str]
 _COLUMNS = ["run", "parameters", "accuracy", "low", "high", "kind", "sample"]
-BYTE_BUDGET = 8_000  # about one byte for each parameter that the goal allows
 OPENED = "home_opened"  # name of the run or group that was clicked
 _FRONTIER, _TABLE, _LISTED = "home_frontier", "home_table", "home_listed"
 
@@ -98,8 +97,10 @@ def draw_frontier(entries: Sequence[Entry]) -> None:
     A recipe stands at the mean of its seeds with its interval, where that is measured; its shipped
     run, which is one of them, is left out then. Repeats stand at their mean.
     """
-    if _counts_bytes():
-        _draw_bytes()
+    heading("Accuracy by size", "line: best for its size. Click to open a run")
+    headers = _read_headers()
+    if headers and _counts_bytes():
+        _draw_bytes(headers)
         return
     recipes = _recipe_rows()
     rows = recipes + [
@@ -139,22 +140,19 @@ def draw_frontier(entries: Sequence[Entry]) -> None:
 
 
 def _counts_bytes() -> bool:
-    """Draw the chart's heading, and whether it counts bytes, where those are measured."""
-    heading("Accuracy by size", "line: best for its size. Click to open a run")
-    return bool(_headers()) and (
-        st.segmented_control(
-            "Size in",
-            ["parameters", "bytes"],
-            default="parameters",
-            required=True,
-            key="home_size",
-            label_visibility="collapsed",
-        )
-        == "bytes"
+    """Draw the control that chooses between parameters and bytes."""
+    size = st.segmented_control(
+        "Size in",
+        ["parameters", "bytes"],
+        default="parameters",
+        required=True,
+        key="home_size",
+        label_visibility="collapsed",
     )
+    return size == "bytes"
 
 
-def _headers() -> tuple[MeasuredHeader, ...]:
+def _read_headers() -> tuple[MeasuredHeader, ...]:
     """Shipped runs as C headers; none where the figures are missing."""
     try:
         return read_headers()
@@ -162,8 +160,8 @@ def _headers() -> tuple[MeasuredHeader, ...]:
         return ()
 
 
-def _draw_bytes() -> None:
-    """Draw the accuracy of shipped runs in integers against the bytes of their weights."""
+def _draw_bytes(headers: Sequence[MeasuredHeader]) -> None:
+    """Draw the accuracy of shipped runs in integers against the bytes of their constants."""
     rows: list[_Row] = [
         (
             f"{each.run}, {each.label}",
@@ -172,9 +170,10 @@ def _draw_bytes() -> None:
             each.accuracy,
             each.accuracy,
             charts.SHIPPED,
-            "one run, its C code run on the test images",
+            f"one run, {'fine-tuned' if each.fine_tuned else 'not fine-tuned'}, its C code run on "
+            "the test images",
         )
-        for each in _headers()
+        for each in headers
     ]
     frame = pd.DataFrame(rows, columns=_COLUMNS)
     public = pd.DataFrame(
@@ -183,18 +182,22 @@ def _draw_bytes() -> None:
     )
     best = frame.loc[frame["accuracy"].idxmax()]
     st.altair_chart(
-        charts.frontier_chart(frame, BYTE_BUDGET, public=public, unit="bytes of weights"),
+        # A byte for each parameter that the goal allows.
+        charts.frontier_chart(frame, PARAMETER_BUDGET, public=public, unit="bytes of constants"),
         key=_FRONTIER,
         on_select=_remember_point,
         selection_mode=charts.PICKED,
-        alt=f"Accuracy against bytes of weights: {plural(len(frame), 'shipped run')} in integers; "
-        f"the most accurate is {best['run']} with {best['accuracy']:.2f} % and "
+        alt=f"Accuracy against bytes of constants: {plural(len(frame), 'shipped run')} in "
+        f"integers; the most accurate is {best['run']} with {best['accuracy']:.2f} % and "
         f"{best['parameters']:,} bytes.",
     )
+    tuned = [each.run for each in headers if each.fine_tuned]
     st.caption(
         "Diamond: a shipped run as a C header in integers (Experiments, Exports), compiled and run "
-        "on the 10,000 test images; bytes of weights and all other constants. Grey: BitNetMCU, a "
-        "public network for microcontrollers, as its source reports it."
+        f"on the {TEST_IMAGES:,} test images. Constants are weights, biases, multipliers and "
+        "tables."
+        + (f" Fine-tuned in integers: {', '.join(tuned)}." if tuned else "")
+        + " Grey: BitNetMCU, a public network for microcontrollers, as its source reports it."
     )
 
 

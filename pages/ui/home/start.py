@@ -6,14 +6,20 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from core.models.architectures import rows_of
+from core.models.shapes import count_parameters, trace
+from core.recipes import RECIPES
 from core.runs.run import Run
+from core.task import GOAL_ACCURACY, TRAINING_IMAGES
 from pages.ui import words
 
 
 def draw_ways_to_start(runs: Sequence[Run]) -> None:
     """Draw three cards that link to Story, Train and Draw."""
     final = next((run for run in runs if run.name == "final" and run.last), None)
-    result = f"{words.format_accuracy(final)} here" if final else "goal: 99.4\u00a0%"
+    config = RECIPES["final"].config
+    parameters = count_parameters(trace(rows_of(config)))
+    result = f"{words.format_accuracy(final)} here" if final else f"goal: {GOAL_ACCURACY}\u00a0%"
     drawing = (
         "Draw one with the mouse or a finger, and watch trained networks classify it."
         if any(run.epochs for run in runs)
@@ -29,7 +35,8 @@ def draw_ways_to_start(runs: Sequence[Run]) -> None:
         ),
         (
             "Train the Final recipe",
-            f"3,762 parameters, 15 epochs on 60,000 images ({result}).",
+            f"{parameters:,} parameters, {config.epochs} epochs on {TRAINING_IMAGES:,} images "
+            f"({result}).",
             "Train",
             "train",
             {"start": "final"},

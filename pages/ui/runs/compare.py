@@ -147,7 +147,7 @@ def list_titles(entries: Sequence[Entry]) -> dict[str, str]:
 
 
 def make_curves(entries: Sequence[Entry], value: EpochValue) -> pd.DataFrame:
-    """Make the rows that `core.charts.runs.overlay` plots."""
+    """Make the rows that `core.charts.runs.curve_chart` plots."""
     return pd.concat([overview.mean_curve(entry, value) for entry in entries])
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from core.experiments.measurements import Measurements
-from core.models.architectures import rows_of
 from core.reports import story
 from core.reports.rungs import list_steps, steps_to
 from core.runs.run import Run
@@ -64,5 +63,5 @@ def _has_step(title: str, run: Run, before: Run | None) -> bool:
     if title == "Augmentation":
         return story.augmented_epochs(run.config) > 0
     if title == "Network":
-        return before is None or rows_of(run.config) != rows_of(before.config)
+        return story.has_new_network(run.config, before.config if before else None)
     return True

@@ -170,7 +170,7 @@ def draw_shared_mistakes(test: LabelledImages, found: list[Predictions]) -> None
     last = found[-1]
     order = sort_by_loss(last, wrong)
     st.markdown(
-        f"### Misclassified by all {len(found)} :gray[:small[{plural(len(order), 'image')}"
+        f"### Misclassified by all {len(found)} networks :gray[:small[{plural(len(order), 'image')}"
         + (f"; ? marks {doubted} whose label most people in a survey doubted" if doubted else "")
         + "]]"
     )

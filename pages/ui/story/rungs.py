@@ -32,7 +32,7 @@ def load_measurements() -> Measurements:
 
 
 def draw_change(steps: Sequence[MeasuredStep], number: int) -> None:
-    """Draw what a rung changes, and what that bought over several seeds.
+    """Draw what a rung changes, and its effect over several seeds.
 
     Args:
         steps: all steps, from the recipe below the first rung.
@@ -48,7 +48,7 @@ def draw_change(steps: Sequence[MeasuredStep], number: int) -> None:
             format_table(("Setting", "Before", "Now"), changed_rows(now.config, before.config))
         )
     with right:
-        st.markdown("### What it bought")
+        st.markdown("### Effect")
         st.markdown(rungs.describe_effect(before, now).replace(" %", "\u00a0%"))
     draw_path(steps, now.title)
 
@@ -65,7 +65,7 @@ def draw_path(steps: Sequence[MeasuredStep], current: str = "") -> None:
         return
     st.markdown(
         "### All changes :gray[:small[dot: one seed, diamond: mean, line: its 95\u00a0% confidence "
-        "interval, dotted: the goal]]"
+        "interval, dotted line: the goal]]"
     )
     st.altair_chart(
         charts.steps_chart(frame, [step.title for step in steps], current),

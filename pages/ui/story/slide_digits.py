@@ -71,7 +71,7 @@ def mistakes_slides(run: Run, before: Run | None, material: Material) -> Iterato
             name,
             chapter,
             mistakes_title(found),
-            "Those with the highest loss.",
+            "The misclassified test images with the highest loss.",
             tries.look_inside(int(order[0]), run),
             digits_picture(_rows(test, found, order), "Misclassified test images"),
             note=_LABELS,
@@ -109,7 +109,7 @@ def shared_mistakes_slides(material: Material) -> Iterator[Slide]:
     yield Slide(
         "shared-mistakes",
         story.END,
-        f"Misclassified by all {len(found)}",
+        f"Misclassified by all {len(found)} networks",
         f"{plural(len(order), 'image')}, highest loss first.",
         tries.look_inside(int(order[0]), list(material.runs.values())[-1]),
         digits_picture(

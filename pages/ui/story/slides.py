@@ -11,14 +11,12 @@ from core.charts import training as charts
 from core.data.presets import transforms_of
 from core.experiments.curves import epoch_frame
 from core.experiments.measurements import Measurement, Measurements
-from core.models.architectures import rows_of
 from core.recipes import RECIPES
 from core.reports import original, story
 from core.reports.original import PrintedRun
 from core.reports.rungs import MeasuredStep, find_effect, list_steps, steps_to
 from core.runs.run import Run
 from core.task import GOAL_ACCURACY
-from core.training.schedules import SCHEDULES
 from pages.ui.story import slide_digits, tries
 from pages.ui.story.chapters import PUBLISHED
 from pages.ui.story.digits import compare_runs
@@ -35,7 +33,7 @@ from pages.ui.story.steps import (
 )
 
 _LINES = "Solid: test images, dashed: training images."
-_DOTS = "Dot: one seed, diamond: mean, line: its 95 % confidence interval, dotted: the goal."
+_DOTS = "Dot: one seed, diamond: mean, line: its 95 % confidence interval, dotted line: the goal."
 
 
 def build_slides(material: Material) -> list[Slide]:
@@ -74,7 +72,8 @@ def _goal_slide() -> Slide:
 def _chapter_slides(run: Run, before: Run | None, material: Material) -> Iterator[Slide]:
     """The slides of one run."""
     chapter, config = story.chapter_title(run.name), run.config
-    if before is None or rows_of(config) != rows_of(before.config):
+    earlier = before.config if before else None
+    if story.has_new_network(config, earlier):
         yield Slide(
             f"{run.name}-network",
             chapter,
@@ -84,7 +83,7 @@ def _chapter_slides(run: Run, before: Run | None, material: Material) -> Iterato
             slide_digits.network_picture(run, material.test),
         )
     transforms = transforms_of(config)
-    if transforms and (before is None or transforms != transforms_of(before.config)):
+    if transforms and (earlier is None or transforms != transforms_of(earlier)):
         yield Slide(
             f"{run.name}-augmentation",
             chapter,
@@ -93,15 +92,13 @@ def _chapter_slides(run: Run, before: Run | None, material: Material) -> Iterato
             tries.augment(config),
             slide_digits.augmentation_picture(run, material.training),
         )
-    rates = {"schedule", "lr", "max_lr"}
-    if before is None or rates & story.changed_settings(config, before.config).keys():
-        schedule = SCHEDULES[config.schedule]
+    if story.has_new_schedule(config, earlier):
         planned = charts.planned_rates(config, run.steps_per_epoch)
         yield Slide(
             f"{run.name}-rate",
             chapter,
             "Learning rate",
-            f"{schedule.title}, peak {config.max_lr:g}. {schedule.help}",
+            story.describe_schedule(config),
             tries.change_rate(run),
             chart_picture(
                 charts.learning_rate_chart(planned, config.epochs, run.name),
@@ -119,7 +116,7 @@ def _chapter_slides(run: Run, before: Run | None, material: Material) -> Iterato
             charts.accuracy_chart(frame, config.epochs, run.name),
             f"Accuracy of {run.name} by epoch.",
         ),
-        {"Correct": f"{last.val_correct:,}", "Wrong": f"{last.val_total - last.val_correct:,}"},
+        {"Correct": f"{last.val_correct:,}", "Errors": f"{last.val_errors:,}"},
         f"Accuracy. {_LINES}",
     )
     yield Slide(
@@ -139,7 +136,7 @@ def _chapter_slides(run: Run, before: Run | None, material: Material) -> Iterato
 
 
 def _change_slide(path: Sequence[MeasuredStep], at: int, chapter: str) -> Slide:
-    """The slide of a rung, with what it bought over several seeds."""
+    """The slide of a rung, with its effect over several seeds."""
     before, now = path[at - 1], path[at]
     effect, text, figures = find_effect(before.measured, now.measured), now.summary, {}
     if effect is not None:
@@ -188,7 +185,7 @@ def _original_slides(recipe: str, chapter: str, measurements: Measurements) -> I
             "Last epoch": f"{printed.last:.2f}\u00a0%",
             "Mean here": f"{measured.accuracy.mean:.3f}\u00a0%",
         },
-        "Solid: the original's run, grey: the mean of the runs here.",
+        "Coloured: the original's run, grey: the mean of the runs here.",
     )
 
 

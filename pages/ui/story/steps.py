@@ -19,7 +19,6 @@ from core.reports import story
 from core.reports.rungs import Effect, MeasuredStep, find_effect
 from core.runs.run import Run
 from core.task import GOAL_ACCURACY, GOAL_EPOCHS, PARAMETER_BUDGET
-from core.training.schedules import SCHEDULES
 from pages.ui import tables, words
 from pages.ui.controls import field_label
 from pages.ui.frame import draw_digit_strip
@@ -35,7 +34,7 @@ from pages.ui.story.rungs import changed_rows, draw_path, format_table
 
 Runs = Mapping[str, Run]
 # Titles of steps.
-AUGMENTATION, RESULTS = "Never the same image twice", "Results"
+AUGMENTATION, RESULTS = "Augmented images", "Results"
 LEARNT, ACHIEVED = "What it learnt", "What the change achieved"
 
 
@@ -144,18 +143,13 @@ def draw_curves(run: Run, before: Run | None) -> None:
             key="story_loss",
             alt=f"Loss of {run.name} by epoch.",
         )
-    if before is None or story.changed_settings(run.config, before.config).keys() & {
-        "schedule",
-        "lr",
-        "max_lr",
-    }:
+    if story.has_new_schedule(run.config, before.config if before else None):
         _rates(run)
 
 
 def _rates(run: Run) -> None:
     """Draw the learning rate over the run."""
     left, right = st.columns(2, gap="large", vertical_alignment="center")
-    schedule = SCHEDULES[run.config.schedule]
     with left:
         st.markdown("### Learning rate")
         steps = run.steps_per_epoch
@@ -167,7 +161,7 @@ def _rates(run: Run) -> None:
             alt=f"Learning rate of {run.name} over its epochs.",
         )
     with right:
-        st.markdown(f"{schedule.title}, peak {run.config.max_lr:g}. {schedule.help}")
+        st.markdown(story.describe_schedule(run.config))
 
 
 def draw_epochs(run: Run, before: Run | None) -> None:
@@ -189,9 +183,9 @@ def draw_analysis(run: Run, before: Run | None) -> None:
     _figures(gap_figures(run))
     lines = story.describe_fit(run) if before is None else []
     if before is not None:
-        smaller = rows_of(run.config) != rows_of(before.config)
+        is_new = story.has_new_network(run.config, before.config)
         lines = [
-            *([story.describe_size(run, before)] if smaller else []),
+            *([story.describe_size(run, before)] if is_new else []),
             story.describe_gap_change(run, before),
         ]
         lines += (
@@ -263,7 +257,7 @@ def draw_end(runs: Runs, path: Sequence[MeasuredStep]) -> None:
         )
         for name, run in runs.items()
     ]
-    columns = ("", "Parameters", "This run, %", "Mean of seeds, %", "95\u00a0% interval")
+    columns = ("Run", "Parameters", "This run, %", "Mean of seeds, %", "95\u00a0% interval")
     st.markdown(format_table(columns, rows))
     draw_path(path)
     loaded = load_predictions(*runs.values())
@@ -273,7 +267,7 @@ def draw_end(runs: Runs, path: Sequence[MeasuredStep]) -> None:
         predictions = loaded[1]
         lines.insert(0, compare_runs(last, predictions[-1], first, predictions[0]).summary)
     lines.append(
-        "The shipped runs are single ones; other random seeds give slightly other figures."
+        "Each of these is a single run; other random seeds give slightly different accuracies."
     )
     st.markdown("\n".join(f"- {line}" for line in lines), width=860)
     if loaded and len(runs) > 1:

@@ -1,4 +1,4 @@
-"""What each slide asks to try: a sentence, and the page that it opens with the settings made."""
+"""What each slide suggests to try: a sentence, and a link to a page with the settings made."""
 
 from __future__ import annotations
 
@@ -46,26 +46,31 @@ def change_network(run: Run, before: Run | None) -> Try:
     if before is not None and not before.config.layers:
         query["beside"] = before.config.architecture
     return Try(
-        "Halve the channels of a row. What happens to the parameters?", "Model", "model", query
+        "Halve the channels of a row. How does the number of parameters change?",
+        "Model",
+        "model",
+        query,
     )
 
 
 def augment(config: RunConfig) -> Try:
     """Change the transforms of the training images."""
     query = {"part": "Augmentation", "transforms": transform_text.to_text(transforms_of(config))}
-    return Try("Move the transforms until you misread a digit yourself.", "Data", "data", query)
+    return Try(
+        "Make the transforms stronger until you misread a digit yourself.", "Data", "data", query
+    )
 
 
 def change_rate(run: Run) -> Try:
     """Change the learning rate on Train."""
-    text = "Move the peak learning rate, and see how the curve and its result change."
+    text = "Change the peak learning rate, and train. How does the accuracy change?"
     return Try(text, "Train", "train", _settings(run.config, run.name))
 
 
 def train(run: Run) -> Try:
     """Train the recipe for one epoch."""
     config = run.config.changed(epochs=1)
-    text = "Train it for one epoch. How much of the accuracy is there already?"
+    text = "Train it for one epoch. How close does it come to this accuracy?"
     return Try(text, "Train", "train", _settings(config, run.name))
 
 
@@ -73,9 +78,9 @@ def compare_curves(run: Run, before: Run | None) -> Try:
     """Look at the curves of a run and the one before."""
     names = [each.name for each in (before, run) if each is not None]
     text = (
-        "In which epoch do training and test part?"
+        "From which epoch on do the training and the test curve diverge?"
         if before is None
-        else "Lay the curves of both runs over each other. Where do they part?"
+        else "Put the curves of both runs into one chart. Where do they diverge?"
     )
     return Try(text, "Runs", "runs", {"select": names})
 
@@ -83,13 +88,15 @@ def compare_curves(run: Run, before: Run | None) -> Try:
 def train_rung(step: MeasuredStep) -> Try:
     """Train a step of the path with another random seed."""
     config = step.config.changed(seed=step.config.seed + 1)
-    text = "Train it with a random seed of your own. Where does it land among the dots?"
+    text = "Train it with another random seed. Where among the dots is its accuracy?"
     return Try(text, "Train", "train", _settings(config, START))
 
 
 def train_recipe(name: str) -> Try:
     """Train a recipe several times."""
-    text = "Train the original's set-up with another random seed. How far apart are they?"
+    text = (
+        "Train the original's set-up with another random seed. How much does the accuracy differ?"
+    )
     config = RECIPES[name].config.changed(seed=2)
     return Try(text, "Train", "train", _settings(config, name))
 
@@ -103,13 +110,13 @@ def look_inside(index: int, run: Run) -> Try:
 def compare_mistakes(run: Run, before: Run) -> Try:
     """Compare the mistakes of two runs."""
     query = {"view": "two runs", "run": before.name, "other": run.name}
-    return Try("Which new mistake would you have made, too?", "Mistakes", "mistakes", query)
+    return Try("Which of the new mistakes would you have made, too?", "Mistakes", "mistakes", query)
 
 
 def compare(first: Run, second: Run) -> Try:
     """Test whether two runs differ."""
     query = {"experiment": "Compare", "first": first.name, "second": second.name}
-    text = "Is the difference between two runs more than chance?"
+    text = "Is the difference between the first and the last run significant?"
     return Try(text, "Experiments", "experiments", query)
 
 

@@ -48,9 +48,9 @@ def test_an_effect_pairs_the_seeds_that_both_have():
 @pytest.mark.parametrize(
     ("accuracies", "verdict"),
     [
-        ((99.41, 99.42, 99.46), "This helps."),
-        ((99.11, 99.12, 99.13), "This does harm."),
-        ((99.29, 99.33, 99.31), "No clear difference; it could be chance."),
+        ((99.41, 99.42, 99.46), "The accuracy is significantly higher."),
+        ((99.11, 99.12, 99.13), "The accuracy is significantly lower."),
+        ((99.29, 99.33, 99.31), "No significant difference; it could be chance."),
     ],
 )
 def test_the_verdict_follows_from_the_interval(accuracies, verdict):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
+from core.data.augmenter import Augmenter
+from core.data.presets import transforms_of
 from core.errors import RunError
 from core.recipes import RECIPES
 from core.reports import story
@@ -91,6 +94,34 @@ def test_epochs_with_and_without_augmentation_are_distinguished(run):
     assert "In epoch 13" in text[0]
     assert f"{run.epochs[12].train_accuracy:.2f} %" in text[0]
     assert "The last 2 epochs" in text[1]
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "percent"),
+    [("final", 75), ("stretch-whole", 90), ("affine", 100), ("none", 0)],
+)
+def test_the_transformed_fraction_is_that_of_the_augmenter(run, augmentation, percent):
+    config = run.config.changed(augmentation=augmentation)
+    assert story.transformed_fraction(config) == pytest.approx(percent / 100)
+    images = np.random.default_rng(1).integers(20, 200, (600, 28, 28), np.uint8)
+    changed = (Augmenter(transforms_of(config), 1)(images) != images).any((1, 2)).mean()
+    assert 100 * changed == pytest.approx(percent, abs=5)
+    if percent:
+        assert f"{percent} % of the training images" in story.describe_augmented_epochs(config)
+
+
+def test_a_new_network_or_schedule_is_found(run):
+    config = run.config
+    assert story.has_new_network(config, None)
+    assert not story.has_new_network(config, config.changed(architecture="original-3762", seed=5))
+    assert story.has_new_network(config, config.changed(architecture="initial"))
+    assert story.has_new_schedule(config, None)
+    assert not story.has_new_schedule(config, config.changed(momentum=0.5))
+    assert story.has_new_schedule(config, config.changed(max_lr=0.2))
+    constant = config.changed(schedule="constant", lr=0.02, max_lr=0.3)
+    assert not story.has_new_schedule(constant, constant.changed(max_lr=0.4)), "it has no peak"
+    assert "0.02" in story.describe_schedule(constant)
+    assert "0.1" in story.describe_schedule(config)
 
 
 def test_augmentation_of_all_epochs_and_of_none(tmp_path):
