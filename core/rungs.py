@@ -56,7 +56,7 @@ RUNGS: dict[str, Rung] = {
     "batch-64": Rung(
         "Batches of 64",
         "The gradient of twice as many images is less noisy, and the run takes half as many steps. "
-        "The average is over the same images.",
+        "The moving average spans as many images as before.",
         {"batch_size": 64, "ema_decay": 0.998},
     ),
     "plain-end": Rung(

@@ -156,8 +156,8 @@ def _describe_intervals(images: Comparison) -> str:
         for count in only
     ]
     return (
-        f"Weights of the last epoch, {total:,} test images. 95 % intervals: {intervals[0]} and "
-        f"{intervals[1]}."
+        f"Weights of the last epoch, {total:,} test images. 95\u00a0% confidence intervals of the "
+        f"two accuracies: {intervals[0]}\u00a0% and {intervals[1]}\u00a0%."
     )
 
 

@@ -102,7 +102,7 @@ def _watch(request: Request, name: str, recipe: str | None, running: bool) -> No
         shared.show_headline("Which peak learning rate is the highest that still helps?")
         shared.show_explanation(
             "The range test trains a copy of the weights for a few hundred steps while the "
-            "learning rate rises. Beyond the rate with the lowest loss training becomes unstable; "
+            "learning rate rises. Beyond the rate with the lowest loss, training becomes unstable; "
             "a tenth of that rate is a good peak."
         )
         return

@@ -120,9 +120,9 @@ def _choose_first(runs: Sequence[Run], base: str, config: RunConfig) -> str | No
     ):
         return None
     counted = st.toggle(
-        f"{escape_markdown(base)} is the first",
+        f"Count {escape_markdown(base)} as the first run",
         key="experiments_repeat_first",
-        help="Counts the existing run among them, so that one run less is trained.",
+        help="The existing run joins the group, so that one run fewer is trained.",
     )
     return base if counted else None
 

@@ -92,7 +92,7 @@ def _draw_all_settings(
         parallel_chart(frame, list(fields), "accuracy", "Accuracy, %"),
         "parallel",
         title="All settings",
-        subtitle="a line for each run, grey to blue: more accurate, green: the best",
+        subtitle="a line for each run; from grey to blue: accuracy; green: the best run",
         alt=f"{len(frame)} runs over {', '.join(fields)}.",
         filename=f"{name}-settings",
         subject=name,

@@ -35,7 +35,7 @@ def draw_parallel(runs: Sequence[Run], subject: str) -> None:
         charts.parallel_chart(frame, titles, ACCURACY, "Accuracy, %"),
         "parallel",
         title="Settings and accuracy",
-        subtitle="a line for each run, grey to blue: more accurate, green: the best",
+        subtitle="a line for each run; from grey to blue: accuracy; green: the best run",
         help=MEASURES[ACCURACY].help,
         alt=f"{len(runs)} runs over {', '.join(titles)}; the best is {best['run']} with "
         f"{best[ACCURACY]:.2f} %.",
