@@ -19,8 +19,8 @@ sys.path.insert(0, str(ROOT))
 from drawing import answer, draw  # noqa: E402
 from PIL import Image  # noqa: E402
 from playwright.sync_api import expect, sync_playwright  # noqa: E402
-from screenshots import settle  # noqa: E402
 from serving import LAPTOP, chromium, serve  # noqa: E402
+from waiting import settle  # noqa: E402
 
 from core.runs.store import open_run  # noqa: E402
 from tests.strokes import DIGITS  # noqa: E402

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from playwright.sync_api import expect
+from waiting import wait_until
+
+from core.drawing.preparation import to_mnist
+from core.drawing.strokes import strokes_to_ink
 
 Strokes = Sequence[Sequence[Sequence[float]]]
+
+PIXELS = """canvas => Array.from(canvas.getContext("2d").getImageData(0, 0, 28, 28).data)
+  .filter((value, index) => index % 4 === 3)"""
 
 
 def pad(tab: Any) -> Any:
@@ -45,6 +53,20 @@ def touch(tab: Any, strokes: Strokes) -> None:
                 {"type": "touchMove" if at else "touchStart", "touchPoints": [point]},
             )
         finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def is_drawing(pixels: Any, strokes: Strokes) -> bool:
+    """Whether 28x28 pixels (784, 0 to 255) are those of a drawing, except for rounding."""
+    expected = to_mnist(strokes_to_ink(strokes)).astype(int).ravel()
+    return bool(np.abs(np.asarray(pixels, int).ravel() - expected).mean() < 3)
+
+
+def expect_drawing(tab: Any, strokes: Strokes) -> None:
+    """Wait until the network's input is the whole drawing, which the pad sends in parts."""
+    canvas = tab.locator(".readout canvas").first
+    wait_until(
+        tab, lambda: is_drawing(canvas.evaluate(PIXELS), strokes), "the drawing has not arrived"
+    )
 
 
 def answer(tab: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 from drawing import answer, draw
 from playwright.sync_api import expect, sync_playwright
 from serving import ROOT, chromium, serve
+from waiting import settle
 
 THEMES = ("light", "dark")
 SIZES = {"laptop": (1280, 800), "phone": (390, 844)}
@@ -90,19 +91,6 @@ def main(folder: Path, checkpoints: Path) -> None:
                     page.set_viewport_size({"width": width, "height": height})
                 context.close()
         browser.close()
-
-
-def settle(page: Any) -> None:
-    """Wait until the page is drawn and its script has come to rest."""
-    page.wait_for_selector("h1", timeout=90_000)
-    page.wait_for_function(
-        "document.querySelector('.stApp').dataset.testScriptState == 'notRunning'", timeout=90_000
-    )
-    page.wait_for_function(
-        "!document.querySelector('[data-testid=stSkeleton], [data-testid=stSpinner]')",
-        timeout=90_000,
-    )
-    page.wait_for_timeout(900)
 
 
 def fit(page: Any, width: int, height: int) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
-from screenshots import PAGES, settle
+from screenshots import PAGES
 from serving import PHONE
+from waiting import settle, visit, wait_until_idle
 
 GRAVE = ("serious", "critical")
 # Rules that only Streamlit's own elements break, which a page cannot change.
@@ -50,13 +51,14 @@ def test_no_page_has_a_serious_finding_and_headings_go_down_step_by_step(tab, pa
     "tab", [{"viewport": PHONE, "has_touch": True, "is_mobile": True}], indirect=True
 )
 def test_on_a_phone_the_menu_closes_and_the_answer_is_beside_the_pad(tab):
-    tab.goto("/")
+    visit(tab, "/")
     tab.get_by_test_id("stExpandSidebarButton").tap()
     link = tab.get_by_test_id("stSidebar").get_by_role("link", name="Draw", exact=True)
     link.tap()
     pad = tab.get_by_label("Drawing pad")
     expect(pad).to_be_visible()
     expect(link).not_to_be_in_viewport()
+    wait_until_idle(tab)
     box, digit = pad.bounding_box(), tab.locator(".readout .digit").first.bounding_box()
     assert digit["y"] + digit["height"] <= PHONE["height"], "the answer is on the first screen"
     assert box["width"] <= PHONE["width"] - 48, "a finger beside the pad scrolls"
@@ -66,7 +68,7 @@ def test_on_a_phone_the_menu_closes_and_the_answer_is_beside_the_pad(tab):
     "tab", [{"viewport": PHONE, "has_touch": True, "is_mobile": True}], indirect=True
 )
 def test_help_opens_by_tap(tab):
-    tab.goto("/train?run=final")
+    visit(tab, "/train?run=final")
     tab.get_by_test_id("stMetric").first.get_by_test_id("stTooltipIcon").tap()
     expect(tab.get_by_test_id("stTooltipContent")).to_be_visible()
 
@@ -85,12 +87,12 @@ def test_help_opens_by_keyboard(tab):
 
 
 def test_a_digit_is_drawn_with_the_keyboard(tab):
-    tab.goto("/draw")
+    visit(tab, "/draw")
     pad = tab.get_by_label("Drawing pad")
     pad.focus()
     for key in (*["ArrowUp"] * 6, "Space", *["ArrowDown"] * 12, "Space"):
         pad.press(key)
     expect(tab.locator(".readout .digit").first).not_to_be_empty()
-    assert tab.get_by_role("button", name="Undo").is_enabled()
+    expect(tab.get_by_role("button", name="Undo")).to_be_enabled()
     pad.press("Escape")
     expect(tab.locator(".readout .digit").first).to_be_empty()

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from drawing import draw
+from drawing import draw, is_drawing
 from playwright.sync_api import expect
 from test_accessibility import findings
+from waiting import visit, wait_for_value, wait_until
 
 from core.insight.cells import Cell
 from core.insight.forward_pass import ForwardPass, run_forward
@@ -23,6 +24,13 @@ from tests.networks import EVERY_KIND
 from tests.strokes import DIGITS
 
 pytestmark = pytest.mark.usefixtures("guests")
+
+# The value, the result of the last step of its calculation if there are steps, and the cell.
+VALUE = """view => [
+  view.querySelector(".value").textContent,
+  view.querySelector(".steps tr:last-child .result")?.textContent,
+  view.cell,
+]"""
 
 
 def every_kind(checkpoints) -> Run:
@@ -40,10 +48,12 @@ def every_kind(checkpoints) -> Run:
 
 
 def open_layers(tab: Any, run: str) -> Any:
-    tab.goto(f"/draw?view=Layers&network={run}")
+    visit(tab, f"/draw?view=Layers&network={run}")
     draw(tab, DIGITS[5])
     layers = tab.locator(".layers")
     expect(layers.locator(".name")).to_contain_text("Score of")
+    # The first stroke's maps are here before those of the whole drawing.
+    wait_until(tab, lambda: is_drawing(layers.evaluate("view => view.data.pixels"), DIGITS[5]))
     return layers
 
 
@@ -67,15 +77,22 @@ def shown_cell(layers: Any) -> Cell:
     return Cell(*layers.evaluate("view => view.cell"))
 
 
+def as_number(text: str) -> float:
+    return float(text.replace("\u2212", "-"))
+
+
 def expect_value(layers: Any, forward: ForwardPass) -> None:
-    """The value in the panel is that of the map."""
-    text = layers.locator(".value").inner_text().replace("\u2212", "-")
-    cell = shown_cell(layers)
-    assert float(text) == pytest.approx(forward.values[cell.row][cell[1:]], abs=1e-4, rel=1e-2)
-    last = layers.locator(".steps tr:last-child .result")
-    if last.count():  # the last step of the calculation gives the value
-        result = float(last.inner_text().replace("\u2212", "-"))
-        assert result == pytest.approx(float(text), abs=2e-4, rel=1e-2)
+    """Wait until the value in the panel is that of the map, and the last step's result is too."""
+
+    def is_value() -> bool:
+        text, last, numbers = layers.evaluate(VALUE)
+        cell, value = Cell(*numbers), as_number(text)
+        return bool(
+            value == pytest.approx(forward.values[cell.row][cell[1:]], abs=1e-4, rel=1e-2)
+            and (last is None or as_number(last) == pytest.approx(value, abs=2e-4, rel=1e-2))
+        )
+
+    wait_until(layers.page, is_value, "the panel has another value than the map")
 
 
 def test_a_value_is_explained_and_walked_back_to_a_pixel(tab, checkpoints):
@@ -98,7 +115,7 @@ def test_a_value_is_explained_and_walked_back_to_a_pixel(tab, checkpoints):
     assert findings(tab) == []
     before = shown_cell(layers)
     tile.press("ArrowRight")
-    assert shown_cell(layers) == before._replace(x=before.x + 1)
+    wait_for_value(tab, lambda: shown_cell(layers), before._replace(x=before.x + 1))
     expect_value(layers, forward)
 
     chosen, text = shown_cell(layers), layers.locator(".value").inner_text()
@@ -112,14 +129,17 @@ def test_a_value_is_explained_and_walked_back_to_a_pixel(tab, checkpoints):
     tile.focus()
     for _ in range(20):  # up to the score; then back to the image
         tab.keyboard.press("PageDown")
+    last = len(forward.layers)
+    wait_for_value(tab, lambda: shown_cell(layers).row, last)
     tab.keyboard.press("Enter")
     panel = layers.locator(".panel")
     assert panel.evaluate("panel => panel.scrollWidth <= panel.clientWidth"), "nothing is cut off"
-    last = len(forward.layers)
-    rows = [shown_cell(layers).row]
-    assert rows == [last]
+    rows = [last]
     while rows[-1] and len(rows) <= last:  # an `add` may lead past the row above it
         tab.keyboard.press("Enter")
+        wait_until(
+            tab, lambda: shown_cell(layers).row != rows[-1], f"Enter stays at row {rows[-1]}"
+        )
         rows.append(shown_cell(layers).row)
         expect_value(layers, forward)
         expect(layers.locator(".pictures .field, .pictures .chosen").first).to_be_attached()
@@ -127,7 +147,7 @@ def test_a_value_is_explained_and_walked_back_to_a_pixel(tab, checkpoints):
     assert all(after < before for before, after in pairwise(rows)), rows
     expect(layers.locator(".name")).to_contain_text("Pixel")
     tab.keyboard.press("Backspace")
-    assert shown_cell(layers).row == 1
+    wait_for_value(tab, lambda: shown_cell(layers).row, 1)
     walk_in_a_large_network(tab, checkpoints)
 
 

@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 from serving import serve, watched_page
+from waiting import visit
 
 from core.runs.store import open_run
 
@@ -17,7 +18,7 @@ HOST = "class.localhost"
 
 def delete_button(tab, run: str):
     """The button that deletes a run, in the menu of its page."""
-    tab.goto(f"/train?run={run}")
+    visit(tab, f"/train?run={run}")
     tab.get_by_role("button", name="More").click()
     return tab.get_by_role("button", name="Delete")
 
@@ -28,7 +29,7 @@ def test_a_class_from_the_teachers_link_to_the_board(browser, checkpoints, guest
     with serve(checkpoints, *options, INKLING_SHARED="1") as here:
         there = here.replace("localhost", HOST)
         with watched_page(browser, here) as teacher:
-            teacher.goto(f"/train?{QUICK}")
+            visit(teacher, f"/train?{QUICK}")
             teacher.get_by_role("button", name="Share").click()
             teacher.get_by_role("textbox", name="Name prefix").fill("class-7b")
             teacher.keyboard.press("Enter")
@@ -37,7 +38,7 @@ def test_a_class_from_the_teachers_link_to_the_board(browser, checkpoints, guest
             expect(link).to_have_value(re.compile("prefix=class-7b.*ask=name"))
             query = link.input_value().partition("?")[2]
         with watched_page(browser, there) as pupil, watched_page(browser, there) as other:
-            pupil.goto(f"/train?{query}&controls=epochs")
+            visit(pupil, f"/train?{query}&controls=epochs")
             expect(pupil.get_by_text("Shared server")).to_be_visible()
             expect(pupil.get_by_role("combobox", name="Network")).to_have_count(0)
             pupil.get_by_placeholder("Your name").fill("Zoë")

@@ -6,10 +6,11 @@ import re
 
 import numpy as np
 import pytest
-from drawing import answer, draw, pad, touch
+from drawing import answer, draw, expect_drawing, pad, touch
 from PIL import Image
 from playwright.sync_api import expect
 from serving import PHONE, ROOT, launched, watched_page
+from waiting import expect_no_sideways_scrolling, visit
 
 from core.data.dataset import synthetic
 from core.drawing.strokes import strokes_to_ink
@@ -26,18 +27,6 @@ needs_final = pytest.mark.skipif(
     not (ROOT / "checkpoints" / "final" / "last.safetensors").is_file(),
     reason="the final checkpoint is not shipped here",
 )
-REST = 5  # looks at the pixels, half a second apart, that must agree
-
-
-def settled(tab, unlike: str = "") -> str:
-    """The 28x28 pixels on the page, as a data URL, once they have changed and are stable."""
-    seen: list[str] = []
-    for _ in range(60):
-        seen.append(tab.locator(".readout canvas").evaluate("each => each.toDataURL()"))
-        if len(seen) >= REST and len(set(seen[-REST:])) == 1 and seen[-1] != unlike:
-            break
-        tab.wait_for_timeout(500)
-    return seen[-1]
 
 
 def turn_to(tab, view: str) -> None:
@@ -58,7 +47,7 @@ def own(checkpoints):
 
 
 def test_the_answer_moves_while_a_stroke_is_drawn(tab):
-    tab.goto("/draw")
+    visit(tab, "/draw")
     draw(tab, DIGITS[7])
     expect(answer(tab)).not_to_be_empty()  # torch is loaded now
     tab.get_by_role("button", name="Clear", exact=True).click()
@@ -72,13 +61,13 @@ def test_the_answer_moves_while_a_stroke_is_drawn(tab):
 
 
 def test_undo_clear_and_keys(tab):
-    tab.goto("/draw")
+    visit(tab, "/draw")
     expect(tab.get_by_role("button", name="Undo")).to_be_disabled()
     draw(tab, DIGITS[4])
     expect(answer(tab)).not_to_be_empty()
-    both = settled(tab)
+    expect_drawing(tab, DIGITS[4])
     tab.get_by_role("button", name="Undo").click()
-    assert settled(tab, unlike=both) != both, "the second stroke is gone"
+    expect_drawing(tab, DIGITS[4][:1])
     tab.keyboard.press("Control+z")
     expect(tab.get_by_role("button", name="Undo")).to_be_disabled()
     draw(tab, DIGITS[1])
@@ -89,15 +78,15 @@ def test_undo_clear_and_keys(tab):
 
 
 def test_a_drawing_survives_a_change_of_page(tab):
-    tab.goto("/draw")
+    visit(tab, "/draw")
     draw(tab, DIGITS[2])
     expect(answer(tab)).not_to_be_empty()
-    first = settled(tab)
+    expect_drawing(tab, DIGITS[2])
     tab.get_by_role("link", name="Train", exact=True).click()
     expect(tab.get_by_role("button", name="Start")).to_be_visible()
     tab.get_by_role("link", name="Draw", exact=True).click()
     expect(answer(tab)).not_to_be_empty()
-    assert settled(tab) == first
+    expect_drawing(tab, DIGITS[2])
     draw(tab, [[[0.1, 0.1], [0.2, 0.1]]])
     tab.get_by_role("button", name="Undo").click()
     expect(answer(tab)).not_to_be_empty()
@@ -107,7 +96,7 @@ def test_a_drawing_survives_a_change_of_page(tab):
     "tab", [{"viewport": PHONE, "has_touch": True, "is_mobile": True}], indirect=True
 )
 def test_a_finger_draws_and_does_not_scroll(tab):
-    tab.goto("/draw")
+    visit(tab, "/draw")
     before = tab.locator("[data-testid=stMain]").evaluate("each => each.scrollTop")
     touch(tab, [[[0.5, 0.8], [0.5, 0.6], [0.5, 0.4], [0.5, 0.2]]])
     expect(answer(tab)).not_to_be_empty()
@@ -115,7 +104,7 @@ def test_a_finger_draws_and_does_not_scroll(tab):
 
 
 def test_a_card_asks_its_network(tab):
-    tab.goto("/draw")
+    visit(tab, "/draw")
     tab.locator(".card", has_text="initial").click()
     expect(tab.get_by_role("combobox", name="Network", exact=True)).to_have_value("initial")
     expect(tab.locator(".card[aria-pressed=true] .name")).to_have_text("initial")
@@ -124,7 +113,7 @@ def test_a_card_asks_its_network(tab):
 
 @needs_final
 def test_every_digit_drawn_is_named_by_the_final_network(tab):
-    tab.goto("/draw?network=final")
+    visit(tab, "/draw?network=final")
     for digit, strokes in DIGITS.items():
         draw(tab, strokes)
         expect(answer(tab)).to_have_text(str(digit))
@@ -137,16 +126,16 @@ def test_two_tabs_do_not_disturb_each_other(tab, browser, app):
     context.set_default_timeout(90_000)
     other = context.new_page()
     for each in (tab, other):
-        each.goto("/draw")
+        visit(each, "/draw")
     draw(tab, DIGITS[0])
     expect(answer(tab)).not_to_be_empty()
     expect(pad(other)).to_be_visible()
-    assert answer(other).inner_text() == ""
+    expect(answer(other)).to_be_empty()
     context.close()
 
 
 def test_a_digit_is_looked_into(tab):
-    tab.goto("/draw?network=final")
+    visit(tab, "/draw?network=final")
     draw(tab, DIGITS[5])
     expect(answer(tab)).not_to_be_empty()
     turn_to(tab, "Layers")
@@ -169,7 +158,7 @@ def test_a_digit_is_looked_into(tab):
 
 @pytest.mark.mnist
 def test_a_neighbour_is_turned_to(tab, mnist):
-    tab.goto("/draw?view=Nearest")
+    visit(tab, "/draw?view=Nearest")
     draw(tab, DIGITS[1])
     found = tab.get_by_role("listbox", name="The nearest training images").get_by_role("option")
     expect(found).to_have_count(24)
@@ -183,7 +172,7 @@ def test_a_neighbour_is_turned_to(tab, mnist):
 
 
 def test_own_digits_are_kept_and_tested(tab, checkpoints, own):
-    tab.goto("/draw?view=Own+digits")
+    visit(tab, "/draw?view=Own+digits")
     draw(tab, DIGITS[7])
     expect(answer(tab)).not_to_be_empty()
     tab.get_by_role("button", name="7", exact=True).click()
@@ -206,7 +195,7 @@ def test_pictures_are_imported_and_a_network_is_taught_them(
     images, labels = draw_hand(2, 1)
     for number, (image, label) in enumerate(zip(images, labels, strict=True)):
         Image.fromarray(image).save(tmp_path / f"{label}-anna-{number}.png")
-    tab.goto("/draw?view=Own+digits&network=final")
+    visit(tab, "/draw?view=Own+digits&network=final")
     draw(tab, HAND[0])
     expect(answer(tab)).not_to_be_empty()
     tab.get_by_role("button", name="Add pictures").click()
@@ -223,7 +212,7 @@ def test_pictures_are_imported_and_a_network_is_taught_them(
     drawing = Drawing(pixels, 0)
     run = teaching.teach("final", "own", "quick", quick, drawing=drawing, folder=checkpoints)
     assert worker.train(run.folder, synthetic()) == "finished"
-    tab.goto("/draw?view=Own+digits&network=final")
+    visit(tab, "/draw?view=Own+digits&network=final")
     results = tab.get_by_role("row", name=re.compile("^10 own test digits"))
     expect(results).to_be_visible()
     expect(tab.get_by_role("row", name=re.compile("^10,000 test images"))).to_be_visible()
@@ -243,21 +232,20 @@ def test_pictures_are_imported_and_a_network_is_taught_them(
     indirect=True,
 )
 def test_a_number_is_written_with_a_finger(tab):
-    tab.goto("/draw?read=a+number&network=final")
+    visit(tab, "/draw?read=a+number&network=final")
     for at, digit in enumerate((3, 0, 7)):
         touch(tab, beside(DIGITS[digit], at, 3))
     expect(tab.locator(".number")).to_have_text("307")
     tab.get_by_role("option", name="digit 3 of 3").click()
     expect(answer(tab)).to_have_text("7")
-    main = tab.locator("[data-testid=stMain]")
-    assert main.evaluate("each => each.scrollWidth <= each.clientWidth"), "it scrolls sideways"
+    expect_no_sideways_scrolling(tab)
 
 
 def test_a_picture_is_read_and_a_broken_one_answered(tab, tmp_path):
     good, bad = tmp_path / "five.png", tmp_path / "bad.png"
     Image.fromarray(255 - strokes_to_ink(DIGITS[5], 400)).save(good)
     bad.write_bytes(b"no picture")
-    tab.goto("/draw")
+    visit(tab, "/draw")
     turn_to(tab, "Picture")
     tab.locator("input[type=file]").set_input_files(bad)
     expect(tab.get_by_text("picture that can be read")).to_be_visible()
@@ -290,7 +278,7 @@ def camera(driver, app, tmp_path):
 
 @needs_final
 def test_a_digit_is_photographed(camera):
-    camera.goto("/draw?network=final")
+    visit(camera, "/draw?network=final")
     turn_to(camera, "Picture")
     camera.get_by_text("Use the camera").click()
     camera.wait_for_function(

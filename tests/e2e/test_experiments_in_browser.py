@@ -8,6 +8,7 @@ import onnxruntime
 import pytest
 from playwright.sync_api import expect
 from serving import PHONE
+from waiting import expect_no_sideways_scrolling, visit
 
 from core.sweeps import study
 from core.sweeps import worker as sweep_worker
@@ -29,7 +30,7 @@ def found(checkpoints, monkeypatch):
 
 
 def test_two_runs_are_compared_and_the_answer_is_in_the_link(tab):
-    tab.goto("/experiments?first=initial&second=final")
+    visit(tab, "/experiments?first=initial&second=final")
     expect(tab.locator(".headline")).to_contain_text(re.compile("is better by|No clear difference"))
     expect(tab.get_by_text("McNemar's exact test")).to_be_visible()
     expect(
@@ -49,11 +50,11 @@ def test_two_runs_are_compared_and_the_answer_is_in_the_link(tab):
 
 
 def test_a_sweep_shows_what_it_found_and_its_name_is_in_the_link(tab, found):
-    tab.goto("/experiments?experiment=Sweep")
+    visit(tab, "/experiments?experiment=Sweep")
     box = tab.locator(".st-key-sweep input")
     expect(box).to_have_value("newer")
     expect(tab).to_have_url(re.compile("sweep=newer"))
-    tab.goto("/experiments?experiment=Sweep&sweep=older")
+    visit(tab, "/experiments?experiment=Sweep&sweep=older")
     expect(box).to_have_value("older")
     expect(tab.locator(".headline")).to_contain_text(f"by {found.best.run}")
     for chart in ("history", "front", "slice"):
@@ -66,7 +67,7 @@ def test_a_sweep_shows_what_it_found_and_its_name_is_in_the_link(tab, found):
 
 
 def test_a_network_is_made_checked_and_saved(tab, tmp_path):
-    tab.goto("/experiments?experiment=Exports&taken=intermediate")
+    visit(tab, "/experiments?experiment=Exports&taken=intermediate")
     tab.locator(".st-key-experiments_make_onnx button").click()
     expect(tab.get_by_text("1,000 of 1,000 test images")).to_be_visible()
     with tab.expect_download() as waiting:
@@ -81,14 +82,11 @@ def test_a_network_is_made_checked_and_saved(tab, tmp_path):
 )
 def test_no_part_scrolls_sideways_on_a_phone(tab):
     for part in ("Compare", "Repeats", "Sweep", "Rate+finder", "Exports"):
-        tab.goto(f"/experiments?experiment={part}")
+        visit(tab, f"/experiments?experiment={part}")
         expect(
             tab.locator(
                 ".headline, .st-key-experiments_export_onnx, [data-testid=stSelectbox]"
             ).first,
             part,
         ).to_be_visible()
-        main = tab.locator("[data-testid=stMain]")
-        assert main.evaluate("each => each.scrollWidth <= each.clientWidth"), (
-            f"{part} scrolls sideways"
-        )
+        expect_no_sideways_scrolling(tab, part)

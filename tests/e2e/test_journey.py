@@ -7,8 +7,8 @@ import re
 import pytest
 from drawing import answer, draw, pad
 from playwright.sync_api import expect
-from screenshots import settle
 from serving import PHONE
+from waiting import expect_no_sideways_scrolling, settle, visit
 
 from core.runs.store import open_run
 from tests.strokes import DIGITS
@@ -41,12 +41,12 @@ def start(tab, name: str) -> None:
 def test_from_the_first_page_to_ones_own_run_its_mistakes_and_a_drawn_digit(
     tab, checkpoints, guests, mnist
 ):
-    tab.goto("/")
+    visit(tab, "/")
     expect(tab.get_by_role("heading", name="fewer than 8,000")).to_be_visible()
     expect(tab.get_by_role("heading", name="Accuracy by size")).to_be_visible()
     tab.locator("[data-testid=stMain] a[href*='start=final']").click()
     expect(tab.get_by_role("heading", name="Train", exact=True)).to_be_visible()
-    tab.goto(QUICK)  # the same page, set to what is done in a moment
+    visit(tab, QUICK)  # the same page, set to what is done in a moment
     start(tab, "mine")
     expect(tab.get_by_text("finished")).to_be_visible(timeout=120_000)
     expect(tab.locator(".sheet tbody tr:not(.ahead)")).to_have_count(1)
@@ -71,7 +71,7 @@ def test_from_the_first_page_to_ones_own_run_its_mistakes_and_a_drawn_digit(
 
 @pytest.mark.mnist
 def test_a_run_survives_reloads_and_other_pages_and_stops(tab, checkpoints, guests, mnist):
-    tab.goto(LONG)
+    visit(tab, LONG)
     start(tab, "long")
     expect(tab.locator(".sheet tbody tr:not(.ahead)").first).to_be_visible(timeout=120_000)
     tab.reload()
@@ -97,20 +97,14 @@ def test_a_run_survives_reloads_and_other_pages_and_stops(tab, checkpoints, gues
 )
 def test_every_page_opens_by_its_link_and_fits(tab):
     for page in PAGES:
-        tab.goto(f"/{page}")
+        visit(tab, f"/{page}")
         expect(tab.locator("h1"), page).to_be_visible()
-        expect(tab.get_by_test_id("stApp"), page).to_have_attribute(
-            "data-test-script-state", "notRunning"
-        )
         assert tab.locator("[data-testid=stException]").count() == 0, page
-        main = tab.locator("[data-testid=stMain]")
-        assert main.evaluate("each => each.scrollWidth <= each.clientWidth"), (
-            f"{page} scrolls sideways"
-        )
+        expect_no_sideways_scrolling(tab, page)
 
 
 def test_settings_live_in_the_link_and_come_back(tab):
-    tab.goto("/train?recipe=initial&lr=0.03")
+    visit(tab, "/train?recipe=initial&lr=0.03")
     expect(tab.get_by_text("0.03", exact=True)).to_be_visible()
     tab.get_by_role("combobox", name="Network").click()
     tab.get_by_role("option", name="linear-7850").click()
@@ -120,13 +114,12 @@ def test_settings_live_in_the_link_and_come_back(tab):
     expect(pad(tab)).to_be_visible()
     tab.get_by_role("link", name="Train", exact=True).click()
     expect(tab.locator(".sheet")).to_contain_text("Linear-1")
-    assert {"lr=0.03", "recipe=initial", "architecture=linear-7850"} <= set(
-        tab.url.split("?")[1].split("&")
-    )
+    for setting in ("lr=0.03", "recipe=initial", "architecture=linear-7850"):
+        expect(tab).to_have_url(re.compile(rf"[?&]{re.escape(setting)}(&|$)"))
 
 
 def test_a_card_on_the_first_page_starts_anew(tab):
-    tab.goto("/train?recipe=initial&lr=0.03")
+    visit(tab, "/train?recipe=initial&lr=0.03")
     expect(tab.get_by_role("combobox", name="Recipe")).to_have_value("initial")
     tab.get_by_role("link", name="Home", exact=True).click()
     expect(tab.get_by_role("heading", name="fewer than 8,000")).to_be_visible()
@@ -159,7 +152,7 @@ def test_a_learner_trains_a_first_network_and_follows_its_next_steps(
     ending.get_by_role("link", name="See its mistakes").click()
     expect(tab).to_have_url(re.compile("/mistakes.*run=first-network"))
     expect(tab.get_by_text(f"{wrong:,}", exact=True).first).to_be_visible()
-    tab.goto("/train?run=first-network")
+    visit(tab, "/train?run=first-network")
     ending.get_by_role("link", name="Draw with it").click()
     draw(tab, DIGITS[1])
     expect(answer(tab)).not_to_be_empty()

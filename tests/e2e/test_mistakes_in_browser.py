@@ -8,6 +8,7 @@ import pytest
 from drawing import answer
 from playwright.sync_api import expect
 from serving import PHONE
+from waiting import expect_no_sideways_scrolling, visit, wait_until_idle
 
 pytestmark = pytest.mark.mnist
 
@@ -35,7 +36,7 @@ def gallery(tab, name: str):
     ids=["laptop", "phone"],
 )
 def test_a_cell_shows_its_images_and_one_goes_to_draw(tab):
-    tab.goto("/mistakes?run=final")
+    visit(tab, "/mistakes?run=final")
     cell = confused(tab)
     label, read, count = re.match(
         r"(\d) predicted as (\d): (\d+) image", cell.get_attribute("aria-label")
@@ -50,8 +51,7 @@ def test_a_cell_shows_its_images_and_one_goes_to_draw(tab):
         )
     for setting in (f"labelled={label}", f"read={read}"):
         expect(tab).to_have_url(re.compile(setting))
-    main = tab.locator("[data-testid=stMain]")
-    assert main.evaluate("each => each.scrollWidth <= each.clientWidth"), "it scrolls sideways"
+    expect_no_sideways_scrolling(tab)
     images.last.click()
     index = re.match(r"Test image (\d+)", images.last.get_attribute("aria-label"))[1]
     expect(tab.get_by_role("heading", name=f"test image {int(index):,}")).to_be_visible()
@@ -62,8 +62,10 @@ def test_a_cell_shows_its_images_and_one_goes_to_draw(tab):
 
 
 def test_two_runs_are_compared(tab):
-    tab.goto("/mistakes?run=final")
+    visit(tab, "/mistakes?run=final")
     tab.get_by_role("radio", name="two runs").click()
+    expect(tab).to_have_url(re.compile("view=two.runs"))
+    wait_until_idle(tab)
     second = tab.get_by_role("combobox", name="Second run").input_value()
     title = f"final correct, {second} wrong"
     images = gallery(tab, title)

@@ -7,6 +7,12 @@ import re
 import pytest
 from playwright.sync_api import expect
 from serving import PHONE
+from waiting import (
+    expect_no_sideways_scrolling,
+    visit,
+    wait_for_value,
+    wait_until_idle,
+)
 
 SMALL = 'model?net=[{"kind":"conv"},{"kind":"maxpool"},{"kind":"add","from":1},{"kind":"linear"}]'
 RESIDUAL = (
@@ -34,7 +40,7 @@ def figure(tab, title: str):
 
 
 def test_rows_are_changed_added_moved_removed_and_undone(tab):
-    tab.goto("/model?net=initial")
+    visit(tab, "/model?net=initial")
     expect(rows(tab)).to_have_count(10)
     tab.get_by_label("Channels of row 1", exact=True).fill("4")
     expect(gives(tab, 1)).to_have_text("4 × 26 × 26")
@@ -46,7 +52,7 @@ def test_rows_are_changed_added_moved_removed_and_undone(tab):
     expect(gives(tab, 4)).to_have_text("8 × 12 × 12")
     tab.get_by_label("Kind of row 4").press("Alt+ArrowUp")
     expect(gives(tab, 4)).to_have_text("8 × 12 × 12")
-    assert kinds(tab)[2:4] == ["dropout", "maxpool"]
+    wait_for_value(tab, lambda: kinds(tab)[2:4], ["dropout", "maxpool"])
     expect(tab.get_by_label("Kind of row 3")).to_be_focused()
     tab.get_by_label("Remove: row 3").click()
     expect(rows(tab)).to_have_count(10)
@@ -59,19 +65,24 @@ def test_rows_are_changed_added_moved_removed_and_undone(tab):
 
 
 def test_a_row_is_dragged_to_its_place(tab):
-    tab.goto("/model?net=initial")
+    visit(tab, "/model?net=initial")
     expect(rows(tab)).to_have_count(10)
     expect(gives(tab, 1)).to_have_text("8 × 26 × 26")
-    for _ in range(3):  # a busy browser may lose a drag
-        rows(tab).nth(2).locator(".grip").drag_to(rows(tab).nth(0))
+    for _ in range(10):  # a busy browser may lose a drag
+        rows(tab).nth(2).locator(".grip").hover()
+        tab.mouse.down()
+        for _ in range(2):  # the first move begins the drag, the second is over the row
+            rows(tab).nth(0).hover(force=True)
+        tab.mouse.up()
+        tab.wait_for_timeout(200)
         if kinds(tab)[0] == "maxpool":
             break
+    wait_for_value(tab, lambda: kinds(tab)[:3], ["maxpool", "conv", "conv"])
     expect(gives(tab, 1)).to_have_text("1 × 14 × 14")
-    assert kinds(tab)[:3] == ["maxpool", "conv", "conv"]
 
 
 def test_mistakes_stand_at_their_rows_until_they_are_mended(tab):
-    tab.goto(f"/{SMALL}")
+    visit(tab, f"/{SMALL}")
     expect(rows(tab).nth(2).locator(".mistake")).to_contain_text("must be equal")
     expect(tab.get_by_role("button", name="Train this")).to_be_disabled()
     tab.get_by_label("Remove: row 3").click()
@@ -79,14 +90,14 @@ def test_mistakes_stand_at_their_rows_until_they_are_mended(tab):
     kernel = tab.get_by_label("Kernel of row 1")
     kernel.fill("99")
     expect(rows(tab).nth(0).locator(".mistake")).to_contain_text("between 1 and 28")
-    assert kernel.input_value() == "99", "the wrong value stays to be mended"
+    expect(kernel, "the wrong value stays to be mended").to_have_value("99")
     kernel.fill("5")
     expect(rows(tab).nth(0).locator(".mistake")).to_be_empty()
     expect(tab.get_by_role("button", name="Train this")).to_be_enabled()
 
 
 def test_an_added_row_is_followed_when_rows_move(tab):
-    tab.goto(f"/{RESIDUAL}")
+    visit(tab, f"/{RESIDUAL}")
     source = tab.get_by_label(re.compile("From of row"))
     expect(source).to_have_value("1")
     tab.get_by_label("Copy below: row 1").click()
@@ -99,10 +110,11 @@ def test_an_added_row_is_followed_when_rows_move(tab):
 
 
 def test_a_network_goes_by_its_link_is_saved_and_trained(tab, browser, app):
-    tab.goto("/model")
+    visit(tab, "/model")
     tab.get_by_label("Channels of row 6").fill("12")
     expect(gives(tab, 6)).to_have_text("12 × 14 × 14")
     tab.wait_for_url("**net=*")
+    wait_until_idle(tab)
     total = figure(tab, "Parameters").inner_text()
     context = browser.new_context()
     other = context.new_page()
@@ -126,10 +138,9 @@ def test_a_network_goes_by_its_link_is_saved_and_trained(tab, browser, app):
     "tab", [{"viewport": PHONE, "has_touch": True, "is_mobile": True}], indirect=True
 )
 def test_a_phone_has_room_for_the_table(tab):
-    tab.goto("/model?beside=initial")
+    visit(tab, "/model?beside=initial")
     expect(tab.get_by_label("Channels of row 1", exact=True)).to_be_visible()
     expect(tab.locator(".drawing svg")).to_have_count(4)
-    main = tab.locator("[data-testid=stMain]")
-    assert main.evaluate("each => each.scrollWidth <= each.clientWidth"), "it scrolls sideways"
+    expect_no_sideways_scrolling(tab)
     tab.get_by_label("Move down: row 3").tap()
     expect(gives(tab, 3)).to_have_text("4 × 14 × 14")

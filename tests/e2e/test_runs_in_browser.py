@@ -8,6 +8,7 @@ import zipfile
 import pytest
 from playwright.sync_api import expect
 from serving import PHONE
+from waiting import expect_no_sideways_scrolling, visit, wait_until_idle
 
 from core.charts import style
 from core.runs.store import open_run
@@ -23,6 +24,7 @@ def table(tab):
 
 def tick_row(tab, row: int) -> None:
     """Tick a row of the table, counted from 0."""
+    wait_until_idle(tab)
     table(tab).click(
         position={"x": TICKS, "y": HEAD + ROW * row + ROW / 2}, force=True
     )  # its scroller lies above it
@@ -34,11 +36,6 @@ def selected(tab):
 
 def curves(tab):
     return tab.locator(".st-key-chart_overlay [data-testid=stVegaLiteChart]")
-
-
-def wait_for_script(tab) -> None:
-    """Wait until the page's script has ended."""
-    expect(tab.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
 
 
 def wait_for_annotations(tab, checkpoints, name: str, notes: str, tags: tuple[str, ...]) -> None:
@@ -56,7 +53,7 @@ def comparison(tab):
 
 
 def test_two_runs_are_selected_compared_and_in_the_link(tab):
-    tab.goto("/runs?order=name")
+    visit(tab, "/runs?order=name")
     tick_row(tab, 0)
     expect(tab.get_by_role("heading", name="final")).to_be_visible()
     tick_row(tab, 1)
@@ -73,7 +70,7 @@ def test_two_runs_are_selected_compared_and_in_the_link(tab):
         expect(comparison(tab).get_by_role("rowheader", name=row, exact=True)).to_be_visible()
     expect(tab.get_by_text(re.compile(r"The other \d+ settings are the same"))).to_be_visible()
     expect(tab).to_have_url(re.compile(r"order=name&select=final&select=initial$"))
-    wait_for_script(tab)
+    wait_until_idle(tab)
     tab.get_by_role("radio", name="loss").click()
     expect(tab).to_have_url(re.compile("curves=loss"))
     expect(curves(tab).locator("path[stroke]").first).to_be_visible()
@@ -89,7 +86,7 @@ def test_two_runs_are_selected_compared_and_in_the_link(tab):
 
 
 def test_a_run_is_downloaded_and_imported_again(tab, checkpoints, guests, tmp_path):
-    tab.goto("/runs?select=final")
+    visit(tab, "/runs?select=final")
     with tab.expect_download() as waiting:
         tab.get_by_role("button", name="Whole run (zip)").click()
     assert waiting.value.suggested_filename == "final-run.zip"
@@ -110,7 +107,7 @@ def test_a_run_is_downloaded_and_imported_again(tab, checkpoints, guests, tmp_pa
 
 
 def test_deleting_asks_first_and_can_be_undone(tab, checkpoints, guests):
-    tab.goto("/runs?select=initial")
+    visit(tab, "/runs?select=initial")
     tab.get_by_role("button", name="Delete").click()
     dialog = tab.get_by_role("dialog")
     expect(dialog.get_by_text("moves to the bin")).to_be_visible()
@@ -132,7 +129,7 @@ def test_deleting_asks_first_and_can_be_undone(tab, checkpoints, guests):
 
 
 def test_notes_tags_and_a_new_name_are_saved(tab, checkpoints, guests):
-    tab.goto("/runs?select=intermediate")
+    visit(tab, "/runs?select=intermediate")
     notes = tab.get_by_label("Notes")
     notes.fill("Less is enough.")
     notes.press("Control+Enter")
@@ -147,7 +144,7 @@ def test_notes_tags_and_a_new_name_are_saved(tab, checkpoints, guests):
         expect(notes).to_have_count(
             1
         )  # the one under the old name stands until the script has ended
-        wait_for_script(tab)
+        wait_until_idle(tab)
         tab.get_by_role("button", name="Rename").first.click()
         tab.get_by_label("New name").fill(name)
         tab.get_by_label("New name").press("Enter")
@@ -155,11 +152,11 @@ def test_notes_tags_and_a_new_name_are_saved(tab, checkpoints, guests):
         expect(tab.get_by_role("heading", name=name)).to_be_visible()
         assert not (checkpoints / back).exists()
     expect(notes).to_have_count(1)
-    wait_for_script(tab)
+    wait_until_idle(tab)
     notes.fill("")
     notes.press("Control+Enter")
     expect(tab.get_by_text("Notes saved.").last).to_be_visible()
-    wait_for_script(tab)
+    wait_until_idle(tab)
     tab.get_by_role("button", name="Remove small").click()
     wait_for_annotations(tab, checkpoints, "intermediate", "", ())
 
@@ -168,11 +165,11 @@ def test_notes_tags_and_a_new_name_are_saved(tab, checkpoints, guests):
     "tab", [{"viewport": PHONE, "has_touch": True, "color_scheme": "dark"}], indirect=True
 )
 def test_it_works_with_a_finger_on_a_phone(tab):
-    tab.goto("/runs?order=name")
-    place = table(tab).bounding_box()
+    visit(tab, "/runs?order=name")
     for row in (0, 1):
+        wait_until_idle(tab)
+        place = table(tab).bounding_box()
         tab.touchscreen.tap(place["x"] + TICKS, place["y"] + HEAD + ROW * row + ROW / 2)
         expect(selected(tab)).to_have_count(row + 1)
     expect(comparison(tab)).to_be_visible()
-    main = tab.locator("[data-testid=stMain]")
-    assert main.evaluate("each => each.scrollWidth <= each.clientWidth"), "it scrolls sideways"
+    expect_no_sideways_scrolling(tab)

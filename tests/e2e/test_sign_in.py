@@ -13,6 +13,7 @@ from identity_provider import Provider, identity_provider
 from playwright.sync_api import Page, expect
 from raw_client import Client
 from serving import LAPTOP, serve
+from waiting import visit, wait_for_value
 
 from core.runs import store
 from tests.made import made_run
@@ -87,7 +88,7 @@ def opened(browser: Any, app: str) -> Iterator[tuple[Page, list[bytes]]]:
 
 
 def sign_in(page: Page, person: str) -> None:
-    page.goto("/")
+    visit(page, "/")
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("link", name=person, exact=True).click()
 
@@ -108,7 +109,7 @@ def delete_button(page: Page) -> Any:
 def test_signed_out_people_see_no_data(browser, shared_app, fresh_runs):
     with opened(browser, shared_app) as (page, received):
         for name in PAGES:
-            page.goto(f"/{name}" + ("?run=others-run" if name == "train" else ""))
+            visit(page, f"/{name}" + ("?run=others-run" if name == "train" else ""))
             expect(page.get_by_role("button", name="Sign in")).to_be_visible()
             expect(page.locator(".stSidebar a")).to_have_count(0)
         sent = b"".join(received)
@@ -123,22 +124,23 @@ def test_roles(browser, shared_app, fresh_runs, provider, person):
     with opened(browser, shared_app) as (page, _):
         sign_in(page, person)
         expect_signed_in(page, person)
-        page.goto("/train?start=final")
+        visit(page, "/train?start=final")
         start = page.get_by_role("button", name="Start", exact=True)
         expect(start).to_be_visible()
         expect(start).to_be_enabled(enabled=person != "reader")
         for name in RUNS:
-            page.goto(f"/runs?select={name}")
+            visit(page, f"/runs?select={name}")
             delete = delete_button(page)
             expect(delete).to_be_visible()
             expect(delete).to_be_enabled(enabled=name in deletable)
-        page.goto("/draw")
+        visit(page, "/draw")
         expect(page.locator("canvas").first).to_be_visible()
         ended = provider.ended_sessions
         page.locator(".stSidebar").get_by_role("button", name="Sign out").click()
+        # The button is back before the browser has left for the provider.
+        wait_for_value(page, lambda: provider.ended_sessions, ended + 1)
         expect(page.get_by_role("button", name="Sign in")).to_be_visible()
-        assert provider.ended_sessions == ended + 1
-        page.goto("/runs")
+        visit(page, "/runs")
         expect(page.get_by_role("button", name="Sign in")).to_be_visible()
 
 
@@ -147,7 +149,7 @@ def test_whoever_has_no_role_sees_no_data(browser, shared_app, fresh_runs, perso
     with opened(browser, shared_app) as (page, received):
         sign_in(page, person)
         expect(page.get_by_role("button", name="Sign out")).to_be_visible()
-        page.goto("/runs")
+        visit(page, "/runs")
         expect(page.get_by_role("button", name="Sign out")).to_be_visible()
         expect(page.locator(".stSidebar a")).to_have_count(0)
         assert not any(name.encode() in b"".join(received) for name in RUNS)
@@ -157,7 +159,7 @@ def test_a_stale_page_cannot_delete_anothers_run(browser, shared_app, fresh_runs
     with opened(browser, shared_app) as (page, _):
         sign_in(page, "member")
         expect_signed_in(page, "member")
-        page.goto("/runs?select=members-run")
+        visit(page, "/runs?select=members-run")
         delete_button(page).click()
         confirm = page.locator(".st-key-runs_confirm button")
         expect(confirm).to_be_visible()
@@ -167,7 +169,7 @@ def test_a_stale_page_cannot_delete_anothers_run(browser, shared_app, fresh_runs
         assert (fresh_runs / "members-run").exists()
         # The same clicks on the person's own run.
         store.update_run_json(fresh_runs / "members-run", owner="member@example.org")
-        page.goto("/runs?select=members-run")
+        visit(page, "/runs?select=members-run")
         delete_button(page).click()
         confirm.click()
         expect(page.get_by_text("members-run is in the bin.").first).to_be_visible()
@@ -197,7 +199,7 @@ def test_what_a_member_makes_is_theirs(browser, shared_app, fresh_runs):
     with opened(browser, shared_app) as (page, _):
         sign_in(page, "member")
         expect_signed_in(page, "member")
-        page.goto("/model")
+        visit(page, "/model")
         page.locator(".st-key-model_save button").first.click()
         page.locator(".st-key-model_name input").fill("members-network")
         page.locator(".st-key-model_name input").press("Enter")

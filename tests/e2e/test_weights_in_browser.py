@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from playwright.sync_api import expect
+from waiting import visit
 
 
 def test_a_weight_is_named_its_filter_is_listed_and_the_run_is_rewound(tab):
-    tab.goto("/weights?run=final")
+    visit(tab, "/weights?run=final")
     picture = tab.get_by_role("img", name=re.compile("^1 · conv.* 36 weights"))
     picture.focus()
     for key in ("ArrowRight", "ArrowRight", "ArrowDown"):
