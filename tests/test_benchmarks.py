@@ -36,8 +36,10 @@ def test_what_a_gpu_is_measured_with_runs_without_one(tmp_path, mnist):
         "--parts",
         "agreement",
         "epoch",
+        "--runs",
+        "initial",
         "--batches",
-        "512",
+        "64",
         "--steps",
         "2",
         "--rounds",
@@ -48,7 +50,7 @@ def test_what_a_gpu_is_measured_with_runs_without_one(tmp_path, mnist):
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr[-500:]
     told = (tmp_path / "gpu.md").read_text()
-    assert "| fp32 | 512 |" in told
+    assert "| fp32 | 64 |" in told
     assert "only on CUDA" in told
 
 
