@@ -17,7 +17,7 @@ from core.schema import Field, check_object, raising
 
 DEVICES = ("cpu", "cuda", "mps")
 PRECISIONS = ("fp32", "bf16")
-LAYOUTS = ("contiguous", "channels_last", "compiled")
+LAYOUTS = ("contiguous", "channels_last", "compiled", "triton")
 VALIDATED_ON = ("test", "hold-out")
 MAX_COUNT = 10**9
 
@@ -38,7 +38,7 @@ class Runtime:
     On a GPU, cuDNN's convolutions of float32 may round their inputs to TF32.
     """
     layout: str
-    """Memory layout of the images."""
+    """Memory layout of the images, or the kind of training step that decides it."""
     benchmarked: Mapping[str, float] = field(default_factory=dict)
     """Milliseconds per step (median) by "precision layout"; empty if precision is not "auto"."""
     threads: int

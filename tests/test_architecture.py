@@ -40,6 +40,8 @@ MAY_BE_HEAVY = {
     "core.models.stacked.norm_kernels",
     "core.models.stacked.pool_kernels",
     "core.training.stacked.flat_tensors",
+    "core.training.stacked.flat_network",
+    "core.training.triton_step",
     "core.training.stacked.results",
     "core.training.stacked.training",
     "core.training.stacked.augmentation",

@@ -33,6 +33,7 @@ from core.training.format_benchmarks import (
 )
 from core.training.layouts import layouts
 from core.training.plan import Plan
+from core.training.triton_step import can_use_triton
 
 MAX_GPU_WORKERS = 8
 SMALL_NETWORK = 4_000_000  # multiply-adds per image
@@ -83,6 +84,14 @@ def prepare_runtime(
                 "this machine (pip install ziglang), and continues without it. Its results will "
                 "differ slightly from those of an uninterrupted run."
             )
+        if runtime.layout == "triton" and not can_use_triton(
+            run_plan.config, choose_device(runtime.device)
+        ):
+            return runtime.changed(layout="contiguous"), (
+                "The run began with Triton's kernels, which cannot be compiled on this machine, "
+                "and continues without them. Its results will differ slightly from those of an "
+                "uninterrupted run."
+            )
         return runtime, ""
     config = run_plan.config.changed(device="cpu", precision=runtime.precision)
     adapted = resolve_runtime(replace(run_plan, config=config), data, teacher)
@@ -119,7 +128,9 @@ def resolve_runtime(run_plan: Plan, data: Mnist, teacher: nn.Module | None = Non
     threads = config.threads or (1 if small else max(1, cores - bool(run_plan.transforms)))
 
     benchmarked: dict[str, float] = {}
-    if config.precision == "auto":
+    if can_use_triton(config, device):  # faster than every other format
+        precision, layout = "fp32", "triton"
+    elif config.precision == "auto":
         benchmarked = format_times(run_plan, device, threads)
         precision, layout = fastest_format(benchmarked)
     else:  # by rule, so that the same config gives the same bits
@@ -135,7 +146,7 @@ def resolve_runtime(run_plan: Plan, data: Mnist, teacher: nn.Module | None = Non
     if teacher is not None:
         teacher_precision = (
             fastest_precision(teacher_times(teacher, device))
-            if config.precision == "auto"
+            if config.precision == "auto" and layout != "triton"
             else precision
         )
     train_images = len(data.train.labels) - config.holdout

@@ -38,10 +38,17 @@ def stacking_key(config: RunConfig) -> str:
 def can_stack(config: RunConfig) -> bool:
     """Return whether a run can be one of a stack, and gains by it.
 
-    A stack computes in float32, on the images of MNIST alone. Its kernels are made for few
-    channels; side by side, wide convolutions are no faster than one after the other.
+    A stack computes on the images of MNIST alone.
     """
-    if config.precision == "bf16" or config.digits != NO_DIGITS:
+    return config.digits == NO_DIGITS and has_few_channels(config)
+
+
+def has_few_channels(config: RunConfig) -> bool:
+    """Return whether the kernels of stacked networks are made for a run.
+
+    They compute in float32 and are made for few channels; wide convolutions are no faster by them.
+    """
+    if config.precision == "bf16":
         return False
     return all(
         max(layer.input_shape[0], layer.row["channels"]) <= MAX_CHANNELS

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from core.config import RunConfig
 from core.data.batches import normalise
+from core.training import cuda_graphs
 from core.training.layouts import to_layout
 from core.training.loss import LossGradient
 from core.training.optimizers import Average
@@ -90,3 +91,16 @@ class TrainingStep:
             torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
             for parameter in self.model.parameters()
         ]
+
+    def capture_obstacle(self) -> str:
+        """Return why a CUDA graph cannot replay this step, as a sentence, or ""."""
+        return cuda_graphs.capture_obstacle(self.config)
+
+    def varying_numbers(self) -> list[cuda_graphs.Number]:
+        """Return where the step finds the numbers that the host sets before it."""
+        return cuda_graphs.varying_numbers(self.optimizer, self.average)
+
+    def mutable_state(self) -> dict[str, list[Tensor]]:
+        """Return all tensors that the step changes."""
+        sums = (self.loss_sum, self.correct)
+        return cuda_graphs.mutable_state(self.model, self.optimizer, sums, self.average)

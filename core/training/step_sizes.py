@@ -16,6 +16,7 @@ from core.models.network import Network
 from core.training.compiled_step import CompiledStep
 from core.training.results import StepSizes
 from core.training.step import TrainingStep
+from core.training.triton_step import TritonStep
 
 
 class StepMeter:
@@ -27,7 +28,7 @@ class StepMeter:
         compute: the step, or the step that a captured one replays.
     """
 
-    def __init__(self, model: Network, compute: TrainingStep | CompiledStep):
+    def __init__(self, model: Network, compute: TrainingStep | CompiledStep | TritonStep):
         self._compute = compute
         layers = model.weighted_rows()
         self._rows = tuple(number for number, _, _ in layers)

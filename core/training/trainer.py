@@ -24,12 +24,7 @@ from core.models.network import build, load_weights
 from core.runtime import Runtime
 from core.training import schedules
 from core.training.compiled_step import CompiledStep
-from core.training.cuda_graphs import (
-    CapturedStep,
-    capture_obstacle,
-    mutable_state,
-    varying_numbers,
-)
+from core.training.cuda_graphs import CapturedStep
 from core.training.distillation import Teacher, check_teacher
 from core.training.evaluation import evaluate
 from core.training.layouts import move_model
@@ -42,6 +37,7 @@ from core.training.results import BatchResult, EpochResult, StepSizes, TestResul
 from core.training.runtime import choose_device, keep_freed_memory, prepare_runtime
 from core.training.step import TrainingStep
 from core.training.step_sizes import StepMeter
+from core.training.triton_step import TritonStep
 
 STATE_FORMAT = 2
 # Reading a loss waits for the GPU, so there the loss is checked once in so many steps.
@@ -208,10 +204,12 @@ class Training:
         precision = self.runtime.teacher_precision or self.runtime.precision
         return Teacher(teacher, self.device, DTYPES[precision])
 
-    def _make_step(self) -> TrainingStep | CompiledStep:
+    def _make_step(self) -> TrainingStep | CompiledStep | TritonStep:
         if self.layout == "compiled":
             threads = self.runtime.threads
             return CompiledStep(self.config, self.model, self.optimizer, self.average, threads)
+        if self.layout == "triton":
+            return TritonStep(self.config, self.model, self.optimizer, self.average, self.device)
         return TrainingStep(
             self.config,
             self.model,
@@ -225,14 +223,14 @@ class Training:
     def _make_captured_step(self) -> CapturedStep | None:
         if self.device.type != "cuda":
             return None
-        self.runtime = self.runtime.changed(not_captured=capture_obstacle(self.config))
+        assert not isinstance(self.compute, CompiledStep)
+        self.runtime = self.runtime.changed(not_captured=self.compute.capture_obstacle())
         if self.runtime.not_captured:
             return None
-        sums = (self.compute.loss_sum, self.compute.correct)
         return CapturedStep(
             self.compute,
-            varying_numbers(self.optimizer, self.average),
-            lambda: mutable_state(self.model, self.optimizer, sums, self.average),
+            self.compute.varying_numbers(),
+            self.compute.mutable_state,
             self.config.batch_size,
             self.device,
         )
@@ -246,6 +244,8 @@ class Training:
         set_rate(self.optimizer, lr, schedules.momentum(self.config, step, self.steps))
         if self.average is not None:
             self.average.advance()
+        if isinstance(self.compute, TritonStep):
+            self.compute.write_rates()
         is_last = self.step + 1 == self.steps
         if is_last:
             self.meter.start()

@@ -110,6 +110,21 @@ class StackedOptimizer:
                 values["norm"] = self.hidden.norm(n, index, parameter)
             optimizer.state[parameter] = values
 
+    def share(self, optimizer: torch.optim.Optimizer, parameters: Sequence[Tensor]) -> None:
+        """Make the state of a single network's own optimizer views of what the rule keeps.
+
+        Args:
+            optimizer, parameters: as of `load`.
+        """
+        kept = {name: self.parameters.views(flat) for name, flat in self.state.items()}
+        for index, parameter in enumerate(parameters):
+            values: dict[str, Any] = {name: parts[index][0] for name, parts in kept.items()}
+            if self.name in ("adam", "adamw", "adadelta"):
+                values["step"] = self.steps[0]
+            if self.hidden is not None:
+                values["norm"] = self.hidden.norm(0, index, parameter)
+            optimizer.state[parameter] = values
+
     def _decayed(self, gradient: Tensor) -> Tensor:
         if self.weight_decay is None:
             return gradient

@@ -52,6 +52,8 @@ class StackedStep:
         self._zeros = self.parameters.flat.new_zeros(len(self.parameters.flat)).split(
             self.parameters.sizes
         )
+        self.gradient = torch.zeros_like(parameters.flat)
+        """Of the last step's loss with respect to the parameters, clipped."""
         self.rates = torch.zeros(3, count, device=self.device)
         """Learning rate, momentum, and weight of the present parameters in their average."""
 
@@ -95,14 +97,16 @@ class StackedStep:
 
     @torch.no_grad()
     def _update(self, nll: Tensor, log_probabilities: Tensor, labels: Tensor) -> None:
-        gradient = torch.cat(
+        gradient = self.gradient
+        torch.cat(
             [
                 zero if parameter.grad is None else parameter.grad.flatten()
                 for parameter, zero in zip(self.network.parameters(), self._zeros, strict=True)
-            ]
+            ],
+            out=gradient,
         )
         if self.config.clip_norm:
-            gradient = gradient * self.parameters.spread(self._clip_factors(gradient))
+            gradient *= self.parameters.spread(self._clip_factors(gradient))
         lr, momentum, weight = self.rates
         self.optimizer.step(gradient, lr, momentum)
         if self.average is not None:

@@ -9,7 +9,7 @@ for the random numbers of dropout, which are drawn for all networks at once.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +25,7 @@ from core.training.results import EpochResult, TestResult
 from core.training.runtime import MAX_GPU_WORKERS
 from core.training.stacked import batches as stacked_batches
 from core.training.stacked.batches import StackedBatch
-from core.training.stacked.flat_tensors import FlatTensors
+from core.training.stacked.flat_network import FlatNetwork
 from core.training.stacked.graph import StepGraph
 from core.training.stacked.optimizers import StackedOptimizer
 from core.training.stacked.rates import StackedRates
@@ -58,22 +58,8 @@ class StackedTraining:
         self.network = StackedNetwork(first.model.rows, first.config.dropout, len(runs), method).to(
             self.device
         )
-        parts = self.network.parts()
-        names = dict(self.network.named_parameters())
-        self._parameter_names = [name for name in parts if name in names]
-        self._statistic_names = [name for name in parts if name not in names]
-        models = [run.model.state_dict() for run in runs]
-        self.parameters = FlatTensors(
-            [torch.stack([model[name] for model in models]) for name in self._parameter_names]
-        )
-        self.statistics = (
-            FlatTensors(
-                [torch.stack([model[name] for model in models]) for name in self._statistic_names]
-            )
-            if self._statistic_names
-            else None
-        )
-        self._bind(parts)
+        self._flat = FlatNetwork(self.network, [run.model.state_dict() for run in runs])
+        self.parameters, self.statistics = self._flat.parameters, self._flat.statistics
         configs = [run.config for run in runs]
         self.optimizer = StackedOptimizer(self.parameters, self.network, configs)
         self.compute = StackedStep(
@@ -142,7 +128,7 @@ class StackedTraining:
             n: the run, from 0.
         """
         run = self.runs[n]
-        tensors, parts = run.model.state_dict(), self._parts()
+        tensors, parts = run.model.state_dict(), self._flat.parts()
         targets = [tensors[name] for name in parts]
         sources = [part[n] for part in parts.values()]
         if run.average is not None:
@@ -169,27 +155,9 @@ class StackedTraining:
         """Take a run out; the others go on."""
         self.ended.add(n)
 
-    def _bind(self, parts: Mapping[str, Tensor]) -> None:
-        """Make the network's tensors views of the vectors."""
-        tensors = dict(self.network.named_parameters()) | dict(self.network.named_buffers())
-        for name, view in self._parts().items():
-            tensors[name].data = view.view(tensors[name].shape)
-
-    def _parts(self) -> dict[str, Tensor]:
-        """All parameters and statistics by name, each (N, ...)."""
-        parts = dict(zip(self._parameter_names, self.parameters.views(), strict=True))
-        if self.statistics is not None:
-            parts |= zip(self._statistic_names, self.statistics.views(), strict=True)
-        return parts
-
     def _average_parts(self) -> dict[str, Tensor]:
-        """Their moving averages."""
-        views = self.parameters.views(self.compute.average)
-        parts = dict(zip(self._parameter_names, views, strict=True))
-        if self.statistics is not None:
-            views = self.statistics.views(self.compute.average_statistics)
-            parts |= zip(self._statistic_names, views, strict=True)
-        return parts
+        """The moving averages of all parameters and statistics by name, each (N, ...)."""
+        return self._flat.parts(self.compute.average, self.compute.average_statistics)
 
     def _load(self) -> None:
         """Take over the runs' optimizer states, averages and sums."""
