@@ -95,9 +95,7 @@ def measure_one(chosen: argparse.Namespace) -> None:
     phases.end("choice of format: " + runtime.layout)
     training = Training(config, data, runtime=runtime, teacher=teacher)
     phases.end("network and optimizer")
-    step = 0
-    for result in training.run():
-        step += 1
+    for step, result in enumerate(training.run(), 1):
         if isinstance(result, EpochResult):
             phases.end(f"end of epoch {result.epoch}, {result.val_correct / 100:.2f} %")
         elif training.epoch == 0 and step in (1, 2, 25, 50):
