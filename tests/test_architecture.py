@@ -41,6 +41,8 @@ MAY_BE_HEAVY = {
     "core.models.stacked.pool_kernels",
     "core.training.stacked.flat_tensors",
     "core.training.stacked.flat_network",
+    "core.training.stacked.loss_kernel",
+    "core.training.stacked.update_kernels",
     "core.training.triton_step",
     "core.training.stacked.results",
     "core.training.stacked.training",

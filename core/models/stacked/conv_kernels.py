@@ -43,6 +43,11 @@ def is_available() -> bool:
         return False
 
 
+def are_used_on(device: torch.device) -> bool:
+    """Return whether the kernels compute on a device."""
+    return device.type == "cuda" and is_available()
+
+
 def conv3x3(
     x: Tensor, weight: Tensor, bias: Tensor | None, count: int, padding: tuple[int, ...]
 ) -> Tensor:

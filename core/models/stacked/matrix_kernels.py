@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from core.models.stacked import conv_kernels
+
 try:
     import triton
     import triton.language as tl
@@ -22,7 +24,11 @@ MIN_SIDE = 16  # of the tiles that Triton multiplies
 def can_orthogonalise(matrices: Tensor) -> bool:
     """Return whether the kernel computes matrices (B, R, C) of this size and device."""
     rows, columns = matrices.shape[1:]
-    return matrices.is_cuda and rows <= min(columns, MAX_ROWS) and columns <= MAX_COLUMNS
+    return (
+        conv_kernels.are_used_on(matrices.device)
+        and rows <= min(columns, MAX_ROWS)
+        and columns <= MAX_COLUMNS
+    )
 
 
 def orthogonalise(matrices: Tensor) -> Tensor:

@@ -64,6 +64,10 @@ class StackedNetwork(Network):
         """
         return super().forward(images).view(len(images), self.count, -1)
 
+    def uses_kernels(self, device: torch.device) -> bool:
+        """Return whether compiled kernels compute the stack on a device."""
+        return self.method in ("auto", "kernels") and conv_kernels.are_used_on(device)
+
     def parts(self) -> dict[str, Tensor]:
         """The parameters and statistics by name, each (N, ...): entry n belongs to network n.
 
@@ -217,9 +221,8 @@ class StackedLinear(nn.Module):
 def _use_kernels(method: str, x: Tensor) -> bool:
     return (
         method in ("auto", "kernels")
-        and x.is_cuda
         and x.numel() < MAX_VALUES
-        and conv_kernels.is_available()
+        and conv_kernels.are_used_on(x.device)
     )
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from core.models.stacked import conv_kernels, matrix_kernels
+from core.models.stacked import matrix_kernels
 from core.models.stacked.network import StackedConv2d, StackedLinear, StackedNetwork
 from core.training.muon import UPDATE_SIZE, orthogonalise
+from core.training.stacked import update_kernels
 from core.training.stacked.flat_tensors import FlatTensors
 
+MAX_WEIGHT = 8_192  # values of a weight whose norm a program of the kernel computes
 MAX_VALUES = 8_000_000  # of a padded batch; above that, each shape is a batch of its own
 
 
@@ -61,6 +63,30 @@ class HiddenMatrices:
         for batch in self.batches:
             batch.step(self.parameters.flat, update, lr)
 
+    @property
+    def has_kernel(self) -> bool:
+        """Whether `update_by_kernel` can compute these matrices, on a GPU."""
+        return all(
+            batch.rows <= matrix_kernels.MAX_ROWS
+            and batch.columns <= matrix_kernels.MAX_COLUMNS
+            and batch.largest <= MAX_WEIGHT
+            for batch in self.batches
+        )
+
+    def update_by_kernel(self, before: Tensor, update: Tensor, lr: Tensor) -> None:
+        """Update the hidden weights in place, by a kernel.
+
+        Args:
+            before: all parameters before the update, as one vector.
+            update: as of `step`.
+            lr: (N,).
+        """
+        for batch in self.batches:
+            update_kernels.update_matrices(
+                self.parameters.flat, before, update, batch.table, batch.scales, batch.norms, lr,
+                batch.rows, batch.columns, batch.largest,
+            )  # fmt: skip
+
     def load_norm(self, n: int, part: int, norm: Tensor) -> None:
         """Set the norm that network n's weights of a part keep; of other parts it is unused."""
         for batch in self.batches:
@@ -89,9 +115,14 @@ class _Batch:
         rows = max(min(shape[1:]) for shape in shapes.values())
         columns = max(max(shape[1:]) for shape in shapes.values())
         most = max(shape[0] for shape in shapes.values()) // count  # matrices per weight
+        self.rows, self.columns = rows, columns
+        self.largest = max(
+            shape[1:].numel() for shape in map(parameters.shapes.__getitem__, shapes)
+        )
+        """Values of the largest weight of one network."""
         positions = parameters.views(torch.arange(total, device=device))
 
-        places, owners, scales, self.first_weight = [], [], [], {}
+        places, owners, scales, table, self.first_weight = [], [], [], [], {}
         first_matrix = first_weight = 0
         for index, shape in shapes.items():
             part = positions[index].reshape(shape)
@@ -104,8 +135,18 @@ class _Batch:
             owners.append(first_weight + numbers // each)
             # A semi-orthogonal (R, C) matrix has the norm sqrt(min(R, C)).
             scales.append(torch.full((count,), (min(shape[1:]) * each) ** -0.5, device=device))
+            size, start = shape[1] * shape[2], sum(parameters.sizes[:index])
+            # Matrices with more rows than columns are transposed.
+            steps = (shape[2], 1) if shape[1] <= shape[2] else (1, shape[2])
+            for matrix in range(shape[0]):
+                network = matrix // each
+                first = start + network * each * size
+                own = (start + matrix * size, min(shape[1:]), max(shape[1:]), *steps)
+                table.append((*own, first, each * size, first_weight + network, network))
             self.first_weight[index] = first_weight
             first_matrix, first_weight = first_matrix + shape[0], first_weight + count
+        self.table = torch.tensor(table, device=device)
+        """(M, 9): where `update_kernels.update_matrices` finds each matrix."""
         self.places = torch.cat(places)
         """(M, R, C): where each entry is in the vector of all parameters; its length: padding."""
         self.weight_of = torch.cat(owners)
@@ -138,7 +179,7 @@ class _Batch:
         rescale = self.norms / self._norms(weights).clamp_min(1e-12)
         size = lr[self.first_places] * self.norms * self.scales
         update = self._gather(update)
-        if matrix_kernels.can_orthogonalise(update) and conv_kernels.is_available():
+        if matrix_kernels.can_orthogonalise(update):
             orthogonal = matrix_kernels.orthogonalise(update)
         else:
             orthogonal = orthogonalise(update)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from core.config import RunConfig
 from core.models.stacked.network import StackedNetwork
+from core.training.stacked import update_kernels
 from core.training.stacked.flat_tensors import FlatTensors
 from core.training.stacked.muon import HiddenMatrices
 
@@ -59,6 +60,13 @@ class StackedOptimizer:
         self.weight_decay = (
             parameters.spread(decays) * is_weight * self.is_plain if decays.any() else None
         )
+        self._kept = (torch.empty_like(parameters.flat), torch.empty_like(parameters.flat))
+        self.uses_kernels = (
+            network.uses_kernels(parameters.device)
+            and self.name in ("sgd", "muon")
+            and (self.hidden is None or self.hidden.has_kernel)
+        )
+        """Whether Triton's kernels compute the rule, or torch."""
         self._rule: Callable[[Tensor, Tensor, Tensor], None] = getattr(self, f"_{self.name}")
 
     @torch.no_grad()
@@ -70,7 +78,20 @@ class StackedOptimizer:
             lr, momentum: (N,).
         """
         self.steps += 1
+        if self.uses_kernels:
+            self._update_by_kernels(gradient, lr, momentum)
+            return
         self._rule(gradient, self.parameters.spread(lr), momentum)
+
+    def _update_by_kernels(self, gradient: Tensor, lr: Tensor, momentum: Tensor) -> None:
+        parameters = self.parameters
+        update_kernels.update_plainly(
+            parameters.flat, gradient, self.state.get("momentum_buffer"), self.weight_decay,
+            self.is_plain, parameters.owner, lr, momentum, self.nesterov or self.name == "muon",
+            None if self.hidden is None else self._kept,
+        )  # fmt: skip
+        if self.hidden is not None:
+            self.hidden.update_by_kernel(*self._kept, lr)
 
     def load(self, n: int, optimizer: torch.optim.Optimizer, parameters: Sequence[Tensor]) -> None:
         """Take over what a network's own optimizer keeps.

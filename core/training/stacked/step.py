@@ -12,7 +12,9 @@ from core.config import RunConfig
 from core.data.batches import normalise
 from core.models.stacked.network import StackedNetwork
 from core.training.stacked.flat_tensors import FlatTensors
+from core.training.stacked.loss_kernel import compute_loss
 from core.training.stacked.optimizers import StackedOptimizer
+from core.training.stacked.update_kernels import update_average
 
 CLIP_EPS = 1e-6  # as in torch's clip_grad_norm_
 
@@ -52,6 +54,8 @@ class StackedStep:
         self._zeros = self.parameters.flat.new_zeros(len(self.parameters.flat)).split(
             self.parameters.sizes
         )
+        self.uses_kernels = network.uses_kernels(self.device)
+        """Whether Triton's kernels compute loss and averages, or torch."""
         self.gradient = torch.zeros_like(parameters.flat)
         """Of the last step's loss with respect to the parameters, clipped."""
         self.rates = torch.zeros(3, count, device=self.device)
@@ -73,7 +77,30 @@ class StackedStep:
         count, size = labels.shape
         labels = labels.to(self.device, non_blocking=True)
         batch = normalise(images.flatten(0, 1), self.device).view(count, size, 28, 28)
-        logits = self.network(batch.transpose(0, 1).contiguous()).transpose(0, 1)  # (N, B, 10)
+        logits = self.network(batch.transpose(0, 1).contiguous())  # (B, N, 10)
+        if teacher_logits is not None:
+            teacher_logits = teacher_logits.to(self.device, non_blocking=True)
+        self.network.zero_grad(set_to_none=True)
+        if self.uses_kernels:
+            sums = (self.loss_sum, self.correct)
+            nll, gradient = compute_loss(
+                self.config, logits.detach(), labels, teacher_logits, *sums
+            )
+            logits.backward(gradient)
+        else:
+            nll = self._learn_by_torch(logits.transpose(0, 1), labels, teacher_logits)
+        self._update()
+        return nll
+
+    def _learn_by_torch(
+        self, logits: Tensor, labels: Tensor, teacher_logits: Tensor | None
+    ) -> Tensor:
+        """Compute the gradients and sums, and return the (N,) negative log-likelihoods.
+
+        Args:
+            logits: (N, B, 10).
+            labels, teacher_logits: as of the step.
+        """
         log_probabilities = F.log_softmax(logits.float(), 2)
         nll = -log_probabilities.gather(2, labels[..., None]).squeeze(2).mean(1)  # (N,)
         loss, smoothing = nll, self.config.label_smoothing
@@ -86,17 +113,17 @@ class StackedStep:
                 if temperature == 1
                 else F.log_softmax(logits.float() / temperature, 2)
             )
-            teacher_logits = teacher_logits.to(self.device, non_blocking=True)
             targets = F.softmax(teacher_logits / temperature, 2)
             distillation = -(temperature**2) * (targets * softened).sum(2).mean(1)
             loss = (1 - share) * loss + share * distillation
-        self.network.zero_grad(set_to_none=True)
         loss.sum().backward()  # no network's loss depends on another's parameters
-        self._update(nll.detach(), log_probabilities.detach(), labels)
+        with torch.no_grad():
+            self.loss_sum += nll.to(self.loss_sum.dtype) * labels.shape[1]
+            self.correct += (log_probabilities.argmax(2) == labels).sum(1)
         return nll.detach()
 
     @torch.no_grad()
-    def _update(self, nll: Tensor, log_probabilities: Tensor, labels: Tensor) -> None:
+    def _update(self) -> None:
         gradient = self.gradient
         torch.cat(
             [
@@ -110,12 +137,16 @@ class StackedStep:
         lr, momentum, weight = self.rates
         self.optimizer.step(gradient, lr, momentum)
         if self.average is not None:
-            self.average.lerp_(self.parameters.flat, self.parameters.spread(weight))
+            self._move(self.average, self.parameters, weight)
         if self.average_statistics is not None and self.statistics is not None:
-            weights = self.statistics.spread(weight)
-            self.average_statistics.lerp_(self.statistics.flat, weights)
-        self.loss_sum += nll.to(self.loss_sum.dtype) * labels.shape[1]
-        self.correct += (log_probabilities.argmax(2) == labels).sum(1)
+            self._move(self.average_statistics, self.statistics, weight)
+
+    def _move(self, average: Tensor, present: FlatTensors, weight: Tensor) -> None:
+        """Move an average towards the present values, whose weight is (N,)."""
+        if self.uses_kernels:
+            update_average(average, present.flat, present.owner, weight)
+        else:
+            average.lerp_(present.flat, present.spread(weight))
 
     def _clip_factors(self, gradient: Tensor) -> Tensor:
         """Factors (N,) that bring each network's gradient to at most `clip_norm`."""

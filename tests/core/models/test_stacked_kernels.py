@@ -22,8 +22,10 @@ from torch import nn
 from core.config import RunConfig
 from core.data import dataset
 from core.models.layers import BatchNorm2d
-from core.models.stacked import conv_kernels, matrix_kernels, network, norm_kernels, pool_kernels
+from core.models.stacked import conv_kernels, matrix_kernels, norm_kernels, pool_kernels
 from core.training import muon
+from core.training.loss import LossGradient
+from core.training.stacked.loss_kernel import compute_loss
 from core.training.stacked.training import StackedTraining
 from core.training.trainer import Training
 
@@ -80,7 +82,7 @@ rows = (
     {"kind": "conv", "channels": 3, "kernel": 3, "padding": 1, "norm": "batch"},
     {"kind": "maxpool"},
     {"kind": "conv", "channels": 4, "kernel": 3, "norm": "batch", "activation": "none"},
-    {"kind": "conv", "channels": 4, "kernel": 3, "activation": "relu"},
+    {"kind": "conv", "channels": 4, "kernel": 3, "groups": 2, "activation": "relu"},
     {"kind": "global_avgpool"},
     {"kind": "conv", "channels": 10, "kernel": 1, "activation": "none"},
 )
@@ -88,20 +90,47 @@ config = RunConfig(
     layers=rows, optimizer="muon", batch_size=10, lr=0.05, schedule="constant", device="cpu",
     precision="fp32", threads=1,
 )
-configs = [config.changed(seed=seed) for seed in (1, 2)]
-network._use_kernels = lambda method, x: x.dtype == torch.float32
-stack = StackedTraining([Training(each, digits) for each in configs])
-results = stack.run()
-for _ in range(2):
-    next(results)
-for n, each in enumerate(configs):
-    alone, mine = Training(each, digits), stack.store(n)
-    steps = alone.run()
+conv_kernels.are_used_on = lambda device: True
+for changes in ({"ema_decay": 0.9}, {"optimizer": "sgd", "weight_decay": 0.01, "clip_norm": 0.5}):
+    configs = [config.changed(seed=seed, **changes) for seed in (1, 2)]
+    stack = StackedTraining([Training(each, digits) for each in configs])
+    assert stack.compute.uses_kernels and stack.optimizer.uses_kernels
+    results = stack.run()
     for _ in range(2):
-        next(steps)
-    theirs = alone.model.state_dict()
-    for name, tensor in mine.model.state_dict().items():
-        torch.testing.assert_close(tensor, theirs[name], rtol=1e-3, atol=1e-5, msg=name)
+        next(results)
+    for n, each in enumerate(configs):
+        alone, mine = Training(each, digits), stack.store(n)
+        steps = alone.run()
+        for _ in range(2):
+            next(steps)
+        theirs, state = alone.state_dict(), mine.state_dict()
+        averages = [run["average"] or {"tensors": []} for run in (theirs, state)]
+        for pair in zip(*(average["tensors"] for average in averages), strict=True):
+            torch.testing.assert_close(*pair, rtol=1e-3, atol=1e-5)
+        for name, tensor in state["model"].items():
+            torch.testing.assert_close(tensor, theirs["model"][name], rtol=1e-3, atol=1e-5)
+        for key, values in state["optimizer"]["state"].items():
+            torch.testing.assert_close(
+                values["momentum_buffer"],
+                theirs["optimizer"]["state"][key]["momentum_buffer"], rtol=1e-2, atol=1e-4,
+            )
+        assert state["correct"] == theirs["correct"]
+        torch.testing.assert_close(state["loss_sum"], theirs["loss_sum"], rtol=1e-5, atol=0)
+
+# A loss with everything.
+config = RunConfig(label_smoothing=0.1, teacher_share=0.7, temperature=3.0)
+labels = torch.arange(14).view(2, 7) % 10
+logits, taught = 4 * torch.randn(7, 2, 10), 4 * torch.randn(2, 7, 10)
+for teacher_logits in (None, taught):
+    sums = torch.ones(2, dtype=torch.float64), torch.ones(2, dtype=torch.int64)
+    nll, gradient = compute_loss(config, logits, labels, teacher_logits, *sums)
+    for n in range(2):
+        own = None if teacher_logits is None else teacher_logits[n]
+        expected, slope = LossGradient(config, logits.device)(logits[:, n], labels[n], own)
+        torch.testing.assert_close(nll[n], expected)
+        torch.testing.assert_close(gradient[:, n], slope)
+        torch.testing.assert_close(sums[0][n].float(), 1 + 7 * expected)
+        assert sums[1][n] == 1 + (logits[:, n].argmax(1) == labels[n]).sum()
 
 for shape in ((3, 8, 72), (2, 16, 20), (2, 1, 9), (1, 5, 5)):
     matrices = torch.randn(shape, generator=generator)
