@@ -39,6 +39,7 @@ MAY_BE_HEAVY = {
     "core.models.stacked.matrix_kernels",
     "core.models.stacked.norm_kernels",
     "core.models.stacked.pool_kernels",
+    "core.models.stacked.side_stream",
     "core.training.stacked.flat_tensors",
     "core.training.stacked.flat_network",
     "core.training.stacked.loss_kernel",

@@ -9,6 +9,7 @@ Source: https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
 from __future__ import annotations
 
 import contextlib
+import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -92,8 +93,15 @@ def capture(step: Callable[[], Tensor]) -> Callable[[], Tensor]:
     The capture itself changes no tensor.
     """
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        result = step()
+    # The garbage collector could free another graph meanwhile, upon which CUDA ends the capture.
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        with torch.cuda.graph(graph):
+            result = step()
+    finally:
+        if was_enabled:
+            gc.enable()
 
     def replay() -> Tensor:
         graph.replay()

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import functools
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+
+from core.models.stacked.side_stream import SideStream
 
 try:
     import triton
@@ -30,6 +32,15 @@ GRADIENT_PIXELS = 128  # per program of a weight gradient, at most
 GRADIENT_PROGRAMS = 2_048  # that share the work of a weight gradient
 
 
+class Moments(NamedTuple):
+    """Means and squared distances of parts of each channel, from which a batch norm starts."""
+
+    parts: Tensor
+    """(2, P, C): the mean of each part, and the sum of the squared distances from it."""
+    pixels: int
+    """Per part; the last may have fewer."""
+
+
 @functools.cache
 def is_available() -> bool:
     """Return whether Triton is installed and can compile a kernel for this GPU."""
@@ -37,7 +48,7 @@ def is_available() -> bool:
         return False
     try:
         ones = torch.ones(1, 1, 3, 3, device="cuda")
-        return _convolve(ones, ones, 1, 0, 0, is_transposed=False).item() == 9
+        return _convolve(ones, ones, 1, 0, 0, is_transposed=False)[0].item() == 9
     except Exception as error:  # no compiler, a GPU too old: torch computes instead
         print(f"Triton cannot be used: {error}", file=sys.stderr, flush=True)
         return False
@@ -49,7 +60,12 @@ def are_used_on(device: torch.device) -> bool:
 
 
 def conv3x3(
-    x: Tensor, weight: Tensor, bias: Tensor | None, count: int, padding: tuple[int, ...]
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    count: int,
+    padding: tuple[int, ...],
+    side: SideStream | None = None,
 ) -> Tensor:
     """Convolve the images of N networks, each with its own weights.
 
@@ -59,54 +75,100 @@ def conv3x3(
         bias: (N * O,); None: no bias.
         count: N.
         padding: zeros above and to the left of the image, the same below and to the right.
+        side: computes the gradient of the weight; None: autograd does.
 
     Returns:
         (B, N * O, H', W').
     """
-    out = _Convolution.apply(x.contiguous(), weight, count, padding[0], padding[1])
+    out, _ = _Convolution.apply(x.contiguous(), weight, count, *padding[:2], False, side)
     return out if bias is None else out + bias[:, None, None]
+
+
+def conv3x3_with_moments(
+    x: Tensor, weight: Tensor, count: int, padding: tuple[int, ...], side: SideStream | None = None
+) -> tuple[Tensor, Moments]:
+    """Convolve like `conv3x3` without a bias, and describe the result for a batch norm.
+
+    Args:
+        x, weight, count, padding, side: as of `conv3x3`.
+    """
+    out, parts = _Convolution.apply(x.contiguous(), weight, count, *padding[:2], True, side)
+    return out, Moments(parts, _count_pixels(weight.shape[0] // count))
 
 
 class _Convolution(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, count: int, pad_y: int, pad_x: int) -> Tensor:
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        count: int,
+        pad_y: int,
+        pad_x: int,
+        has_moments: bool,
+        side: SideStream | None,
+    ) -> tuple[Tensor, Tensor | None]:
         ctx.save_for_backward(x, weight)
-        ctx.count, ctx.pads = count, (pad_y, pad_x)
-        return _convolve(x, weight, count, pad_y, pad_x, is_transposed=False)
+        ctx.count, ctx.pads, ctx.side = count, (pad_y, pad_x), side
+        ctx.set_materialize_grads(False)
+        out, moments = _convolve(x, weight, count, pad_y, pad_x, False, has_moments)
+        if moments is not None:
+            ctx.mark_non_differentiable(moments)
+        return out, moments
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        grad = grad.contiguous()
+        grad, count = grad.contiguous(), ctx.count
         pad_y, pad_x = ctx.pads
-        grad_x = None
-        if ctx.needs_input_grad[0]:
-            grad_x = _convolve(grad, weight, ctx.count, 2 - pad_y, 2 - pad_x, is_transposed=True)
         grad_weight = None
         if ctx.needs_input_grad[1]:
-            grad_weight = _weight_gradient(x, grad, weight, ctx.count, pad_y, pad_x)
-        return grad_x, grad_weight, None, None, None
+            compute = functools.partial(_weight_gradient, x, grad, weight, count, pad_y, pad_x)
+            if ctx.side is None:
+                grad_weight = compute()
+            else:
+                ctx.side.add(weight, compute, (x, grad))
+        grad_x = None
+        if ctx.needs_input_grad[0]:
+            grad_x, _ = _convolve(grad, weight, count, 2 - pad_y, 2 - pad_x, is_transposed=True)
+        return grad_x, grad_weight, None, None, None, None, None
+
+
+def _count_pixels(outputs: int) -> int:
+    """Return the pixels of a program of a convolution."""
+    return min(PIXELS, VALUES // triton.next_power_of_2(outputs))
 
 
 def _convolve(
-    x: Tensor, weight: Tensor, count: int, pad_y: int, pad_x: int, is_transposed: bool
-) -> Tensor:
-    """Convolve; transposed: with inputs and outputs exchanged and the window turned around."""
+    x: Tensor,
+    weight: Tensor,
+    count: int,
+    pad_y: int,
+    pad_x: int,
+    is_transposed: bool,
+    has_moments: bool = False,
+) -> tuple[Tensor, Tensor | None]:
+    """Convolve; transposed: with inputs and outputs exchanged and the window turned around.
+
+    With moments, also return (2, P, N * O): the mean of each program's pixels, and the sum of the
+    squared distances from it.
+    """
     batch, channels, height, width = x.shape
     inputs = channels // count
     outputs = weight.shape[1] if is_transposed else weight.shape[0] // count
     rows, columns = height + 2 * pad_y - 2, width + 2 * pad_x - 2
     out = x.new_empty(batch, count * outputs, rows, columns)
-    block = triton.next_power_of_2(outputs)
-    pixels = min(PIXELS, VALUES // block)
-    grid = (triton.cdiv(batch * rows * columns, pixels), count)
-    _convolve_kernel[grid](
-        x, weight, out, batch, count,
+    pixels = _count_pixels(outputs)
+    parts = triton.cdiv(batch * rows * columns, pixels)
+    moments = x.new_empty(2, parts, count * outputs) if has_moments else None
+    _convolve_kernel[(parts, count)](
+        x, weight, out, out if moments is None else moments, batch, count,
         INPUTS=inputs, OUTPUTS=outputs, HEIGHT=height, WIDTH=width,
         ROWS=rows, COLUMNS=columns, PAD_Y=pad_y, PAD_X=pad_x,
-        BLOCK_OUTPUTS=block, IS_TRANSPOSED=is_transposed, PIXELS=pixels, num_warps=WARPS,
+        BLOCK_OUTPUTS=triton.next_power_of_2(outputs), IS_TRANSPOSED=is_transposed,
+        HAS_MOMENTS=has_moments, PIXELS=pixels, num_warps=WARPS,
     )  # fmt: skip
-    return out
+    return out, moments
 
 
 def _weight_gradient(
@@ -133,13 +195,14 @@ if triton is not None:
     # The sizes of a layer are constants, so that the addresses of a window's pixels differ from one
     # another by constants, too, and need no instructions of their own.
 
-    @triton.jit
+    @triton.jit(do_not_specialize=("batch",))
     def _convolve_kernel(
-        x, weight, out, batch, count,
+        x, weight, out, moments, batch, count,
         INPUTS: tl.constexpr, OUTPUTS: tl.constexpr,
         HEIGHT: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
         PAD_Y: tl.constexpr, PAD_X: tl.constexpr,
-        BLOCK_OUTPUTS: tl.constexpr, IS_TRANSPOSED: tl.constexpr, PIXELS: tl.constexpr,
+        BLOCK_OUTPUTS: tl.constexpr, IS_TRANSPOSED: tl.constexpr, HAS_MOMENTS: tl.constexpr,
+        PIXELS: tl.constexpr,
     ):  # fmt: skip
         network = tl.program_id(1)
         pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
@@ -161,11 +224,20 @@ if triton is not None:
                 total += weights[:, None] * values[None, :]
             x += HEIGHT * WIDTH
             weight += 9 * OUTPUTS if IS_TRANSPOSED else 9
+        if HAS_MOMENTS:
+            here = tl.minimum(PIXELS, batch * (ROWS * COLUMNS) - tl.program_id(0) * PIXELS)
+            # Pixels beyond the last image are 0, since no value was loaded for them.
+            mean = tl.sum(total, 1) / here
+            distance = tl.where(is_pixel[None, :], total - mean[:, None], 0.0)
+            moments += tl.program_id(0) * (count * OUTPUTS) + network * OUTPUTS + output
+            tl.store(moments, mean, is_output)
+            moments += tl.num_programs(0) * (count * OUTPUTS)
+            tl.store(moments, tl.sum(distance * distance, 1), is_output)
         out += (image * count + network)[None, :] * (OUTPUTS * ROWS * COLUMNS)
         out += output[:, None] * (ROWS * COLUMNS) + place[None, :]
         tl.store(out, total, is_output[:, None] & is_pixel[None, :])
 
-    @triton.jit
+    @triton.jit(do_not_specialize=("batch", "images"))
     def _weight_gradient_kernel(
         x, grad, partial, batch, count, images,
         INPUTS: tl.constexpr, OUTPUTS: tl.constexpr,

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from core.models.network import Network
 from core.models.rows import Row
 from core.models.stacked import conv_kernels, norm_kernels, pool_kernels
+from core.models.stacked.side_stream import SideStream
 
 MAX_VALUES = 2**27  # of a kernel's input: its output, at most 16 times as large, needs 31 bits
 CONV_METHODS = ("auto", "grouped", "unfold", "kernels")
@@ -68,6 +69,12 @@ class StackedNetwork(Network):
         """Return whether compiled kernels compute the stack on a device."""
         return self.method in ("auto", "kernels") and conv_kernels.are_used_on(device)
 
+    def set_side_stream(self, side: SideStream) -> None:
+        """Let a side stream compute the gradients of the convolutions that have kernels."""
+        for module in self.modules():
+            if isinstance(module, StackedConv2d):
+                module.side = side
+
     def parts(self) -> dict[str, Tensor]:
         """The parameters and statistics by name, each (N, ...): entry n belongs to network n.
 
@@ -109,6 +116,10 @@ class StackedConv2d(nn.Conv2d):
         self.count, self.method = count, method
         self.groups_each = conv.groups
         self.is_before_norm = False
+        self.side: SideStream | None = None
+        """Computes the gradients of the weights; None: autograd does."""
+        self.moments: conv_kernels.Moments | None = None
+        """Of the last output, for the norm that follows."""
         self.pads: Any = self.padding
         """Zero padding: top and bottom, left and right."""
         self.has_kernels = (
@@ -127,8 +138,12 @@ class StackedConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """(B, N * I, H, W) -> (B, N * O, H', W')."""
         if self.has_kernels and _use_kernels(self.method, x):
-            bias = None if self.is_before_norm and self.training else self.bias
-            return conv_kernels.conv3x3(x, self.weight, bias, self.count, self.pads)
+            if self.is_before_norm and self.training:
+                out, self.moments = conv_kernels.conv3x3_with_moments(
+                    x, self.weight, self.count, self.pads, self.side
+                )
+                return out
+            return conv_kernels.conv3x3(x, self.weight, self.bias, self.count, self.pads, self.side)
         if self.groups_each == 1 and (
             self.method == "unfold" or (self.is_product and self.method != "grouped")
         ):
@@ -171,8 +186,11 @@ class StackedBatchNorm2d(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         """(B, N * C, H, W) -> (B, N * C, H, W)."""
         if self.training and _use_kernels(self.method, x):
-            bias = next((conv.bias for conv in self.conv if conv.has_kernels), None)
-            return norm_kernels.batch_norm(x, self, bias)
+            conv = next((conv for conv in self.conv if conv.has_kernels), None)
+            if conv is None:
+                return norm_kernels.batch_norm(x, self)
+            moments, conv.moments = conv.moments, None
+            return norm_kernels.batch_norm(x, self, conv.bias, moments)
         out = super().forward(x)
         return torch.relu_(out) if self.relu else out
 

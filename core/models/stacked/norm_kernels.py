@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from core.models.stacked.conv_kernels import Moments
+
 try:
     import triton
     import triton.language as tl
@@ -19,9 +21,17 @@ except ImportError:  # there is none for this system
 
 NORM_VALUES = 2_048  # per iteration of a program
 NORM_PROGRAMS = 1_024  # that share the work
+MIN_PARTS = 128  # that a program can add up
+# Arguments that an epoch's last batch changes; it would otherwise have kernels of its own.
+SIZES = ("batch", "steps", "parts", "summed")
 
 
-def batch_norm(x: Tensor, norm: nn.BatchNorm2d, left_out: Tensor | None = None) -> Tensor:
+def batch_norm(
+    x: Tensor,
+    norm: nn.BatchNorm2d,
+    left_out: Tensor | None = None,
+    moments: Moments | None = None,
+) -> Tensor:
     """Normalise over batch and image as in training, update the running statistics, apply the ReLU.
 
     Args:
@@ -29,12 +39,13 @@ def batch_norm(x: Tensor, norm: nn.BatchNorm2d, left_out: Tensor | None = None) 
         norm: with C channels, and whether a ReLU follows as its `relu`.
         left_out: (C,), a bias that was not added to x: the norm would subtract it again, so that
             only the running mean needs it, and its gradient is exactly 0.
+        moments: of x; None: they are computed here.
 
     Returns:
         (B, C, H, W).
     """
     relu = bool(getattr(norm, "relu", False))
-    return _BatchNorm.apply(x.contiguous(), norm.weight, norm.bias, norm, relu, left_out)
+    return _BatchNorm.apply(x.contiguous(), norm.weight, norm.bias, norm, relu, left_out, moments)
 
 
 class _BatchNorm(torch.autograd.Function):
@@ -47,17 +58,23 @@ class _BatchNorm(torch.autograd.Function):
         norm: nn.BatchNorm2d,
         relu: bool,
         left_out: Tensor | None,
+        moments: Moments | None,
     ) -> Tensor:
         channels = x.shape[1]
         sizes, parts, options = _split_norm(x)
         out, statistics = torch.empty_like(x), x.new_empty(2, channels)
-        partial = x.new_empty(2, parts, channels)
-        _sum_kernel[(parts, channels)](x, partial, *sizes, **options)
+        if moments is None:
+            partial = x.new_empty(2, parts, channels)
+            _sum_kernel[(parts, channels)](x, partial, *sizes, **options)
+        else:
+            partial = moments.parts
+        summed = partial.shape[1]
         _norm_kernel[(parts, channels)](
             x, weight, bias, partial, out, statistics, norm.running_mean, norm.running_var,
-            bias if left_out is None else left_out, *sizes, norm.eps, norm.momentum,
-            RELU=relu, IS_LEFT_OUT=left_out is not None, PARTS=triton.next_power_of_2(parts),
-            **options,
+            bias if left_out is None else left_out, *sizes, norm.eps, norm.momentum, summed,
+            0 if moments is None else moments.pixels,
+            RELU=relu, IS_LEFT_OUT=left_out is not None, PARTS=_block_of(summed),
+            IS_MEAN=moments is not None, **options,
         )  # fmt: skip
         ctx.save_for_backward(x, weight, bias, statistics)
         ctx.relu = relu
@@ -74,9 +91,13 @@ class _BatchNorm(torch.autograd.Function):
         _gradient_sum_kernel[(parts, channels)](*inputs, *sizes, RELU=ctx.relu, **options)
         _norm_gradient_kernel[(parts, channels)](
             *inputs, grad_x, grads, *sizes,
-            RELU=ctx.relu, PARTS=triton.next_power_of_2(parts), **options,
+            RELU=ctx.relu, PARTS=_block_of(parts), **options,
         )  # fmt: skip
-        return grad_x, grads[0], grads[1], None, None, None
+        return grad_x, grads[0], grads[1], None, None, None, None
+
+
+def _block_of(parts: int) -> int:
+    return max(MIN_PARTS, triton.next_power_of_2(parts))
 
 
 def _split_norm(x: Tensor) -> tuple[tuple[int, ...], int, dict[str, int]]:
@@ -92,7 +113,7 @@ def _split_norm(x: Tensor) -> tuple[tuple[int, ...], int, dict[str, int]]:
 
 if triton is not None:
 
-    @triton.jit
+    @triton.jit(do_not_specialize=SIZES)
     def _sum_kernel(
         x, partial, batch, channels, plane, steps, parts,
         IMAGES: tl.constexpr, PIXELS: tl.constexpr,
@@ -115,21 +136,28 @@ if triton is not None:
         total = tl.sum(tl.sum(squares, 1), 0)
         tl.store(partial + (parts + part) * channels + channel, total)
 
-    @triton.jit
+    @triton.jit(do_not_specialize=SIZES)
     def _norm_kernel(
         x, weight, bias, partial, out, statistics, running_mean, running_var, left_out,
-        batch, channels, plane, steps, parts, eps, momentum,
+        batch, channels, plane, steps, parts, eps, momentum, summed, pixels,
         RELU: tl.constexpr, IS_LEFT_OUT: tl.constexpr, PARTS: tl.constexpr,
-        IMAGES: tl.constexpr, PIXELS: tl.constexpr,
+        IS_MEAN: tl.constexpr, IMAGES: tl.constexpr, PIXELS: tl.constexpr,
     ):  # fmt: skip
         part, channel = tl.program_id(0), tl.program_id(1)
         number = tl.arange(0, PARTS)
         sums = partial + number * channels + channel
         total = batch * plane
-        offset = tl.sum(tl.load(sums, number < parts, 0.0), 0) / total
-        square = tl.sum(tl.load(sums + parts * channels, number < parts, 0.0), 0) / total
-        mean = tl.load(x + channel * plane) + offset
-        variance = tl.maximum(square - offset * offset, 0.0)
+        first = tl.load(sums, number < summed, 0.0)
+        second = tl.sum(tl.load(sums + summed * channels, number < summed, 0.0), 0)
+        if IS_MEAN:  # of parts, and the squared distances from it
+            size = tl.maximum(tl.minimum(total - number * pixels, pixels), 0)
+            mean = tl.sum(first * size, 0) / total
+            distance = tl.where(number < summed, first - mean, 0.0)
+            variance = (second + tl.sum(size * distance * distance, 0)) / total
+        else:
+            offset = tl.sum(first, 0) / total
+            mean = tl.load(x + channel * plane) + offset
+            variance = tl.maximum(second / total - offset * offset, 0.0)
         inverse = 1 / tl.sqrt(variance + eps)
         if part == 0:
             tl.store(statistics + channel, mean)
@@ -153,7 +181,7 @@ if triton is not None:
                 result = tl.where(result < 0, 0.0, result)
             tl.store(out + places, result, is_value)
 
-    @triton.jit
+    @triton.jit(do_not_specialize=SIZES)
     def _gradient_sum_kernel(
         x, grad, weight, bias, statistics, partial, batch, channels, plane, steps, parts,
         RELU: tl.constexpr, IMAGES: tl.constexpr, PIXELS: tl.constexpr,
@@ -179,7 +207,7 @@ if triton is not None:
         total = tl.sum(tl.sum(products, 1), 0)
         tl.store(partial + (parts + part) * channels + channel, total)
 
-    @triton.jit
+    @triton.jit(do_not_specialize=SIZES)
     def _norm_gradient_kernel(
         x, grad, weight, bias, statistics, partial, grad_x, grads,
         batch, channels, plane, steps, parts,

@@ -14,8 +14,8 @@ try:
 except ImportError:  # there is none for this system
     triton = None
 
-IMAGES = 256  # of a program at a time
-WARPS = 8  # of a program
+IMAGES = 128  # of a program at a time
+WARPS = 4  # of a program
 
 
 def compute_loss(
@@ -51,7 +51,7 @@ def compute_loss(
         config.label_smoothing, config.teacher_share, config.temperature,
         IS_TAUGHT=teacher_logits is not None, CLASSES=classes,
         BLOCK_CLASSES=triton.next_power_of_2(classes),
-        IMAGES=min(IMAGES, triton.next_power_of_2(batch)), num_warps=WARPS,
+        IMAGES=IMAGES, num_warps=WARPS,
     )  # fmt: skip
     return nll, gradient
 
@@ -64,7 +64,7 @@ if triton is not None:
         total = tl.sum(tl.where(is_class, tl.exp(shifted), 0.0), 1)
         return shifted - tl.log(total)[:, None]
 
-    @triton.jit
+    @triton.jit(do_not_specialize=("batch",))
     def _loss_kernel(
         logits, labels, teacher_logits, nll, gradient, loss_sum, correct, batch, count,
         smoothing, share, temperature,

@@ -11,6 +11,7 @@ from torch import Tensor
 from core.config import RunConfig
 from core.data.batches import normalise
 from core.models.stacked.network import StackedNetwork
+from core.models.stacked.side_stream import SideStream
 from core.training.stacked.flat_tensors import FlatTensors
 from core.training.stacked.loss_kernel import compute_loss
 from core.training.stacked.optimizers import StackedOptimizer
@@ -56,6 +57,9 @@ class StackedStep:
         )
         self.uses_kernels = network.uses_kernels(self.device)
         """Whether Triton's kernels compute loss and averages, or torch."""
+        self.side = SideStream(self.device) if self.device.type == "cuda" else None
+        if self.side is not None and self.uses_kernels:
+            network.set_side_stream(self.side)
         self.gradient = torch.zeros_like(parameters.flat)
         """Of the last step's loss with respect to the parameters, clipped."""
         self.rates = torch.zeros(3, count, device=self.device)
@@ -87,6 +91,8 @@ class StackedStep:
                 self.config, logits.detach(), labels, teacher_logits, *sums
             )
             logits.backward(gradient)
+            if self.side is not None:
+                self.side.join()
         else:
             nll = self._learn_by_torch(logits.transpose(0, 1), labels, teacher_logits)
         self._update()

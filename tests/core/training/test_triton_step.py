@@ -5,6 +5,7 @@ The kernels themselves are tested in `tests/core/models/test_stacked_kernels.py`
 
 from __future__ import annotations
 
+import copy
 import io
 
 import pytest
@@ -144,7 +145,7 @@ def test_a_run_continues_without_triton(digits, monkeypatch):
     config = CONFIG.changed(optimizer="muon", ema_decay=0.9)
     began = do_steps(make_training(config, digits), 3)
     monkeypatch.setattr(runtimes, "can_use_triton", lambda config, device: False)
-    resumed = Training(config, digits, began.state_dict(), began.runtime)
+    resumed = Training(config, digits, copy.deepcopy(began.state_dict()), began.runtime)
     assert "Triton" in resumed.notice
     assert resumed.layout == "contiguous"
     check_equal(do_steps(began, 2), do_steps(resumed, 2))
