@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from core.config import RunConfig
 from core.errors import LimitError, RunError
 from core.limits import Limits
 from core.runs import capacity, files, jobs, processes, status
@@ -206,6 +207,11 @@ def check_startable(run: Run, limits: Limits) -> None:
         )
 
 
+def trains_on_gpu(config: RunConfig) -> bool:
+    """Return whether a run with this config trains on an Nvidia GPU, without loading torch."""
+    return config.device == "cuda" or (config.device == "auto" and has_gpu())
+
+
 def start_worker(run_folder: Path) -> processes.ProcessId:
     """Start a worker for a run.
 
@@ -271,8 +277,7 @@ def _stack_key(name: str, folder: Path) -> tuple[object, ...] | None:
     except RunError:
         return None  # its worker reports it
     config, runtime = run.config, run.runtime
-    on_gpu = config.device == "cuda" or (config.device == "auto" and has_gpu())
-    if not on_gpu or not can_stack(config):
+    if not trains_on_gpu(config) or not can_stack(config):
         return None
     if runtime is not None and (runtime.device, runtime.precision) != ("cuda", "fp32"):
         return None

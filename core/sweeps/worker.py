@@ -1,23 +1,25 @@
 """A sweep's worker: take a slot, train its run, store the result, until nothing is left.
 
-It is the same on one machine and on several: whoever reaches the storage can work. If a worker
-dies, the others notice and train its slot again with the same values. No optuna or torch at import.
+On a GPU it takes several slots whose runs can train as one stack. It is the same on one machine and
+on several: whoever reaches the storage can work. If a worker dies, the others notice and train its
+slots again with the same values. No optuna or torch at import.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
 import platform
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from core.errors import RunError, UserError
 from core.runs import files, folders, jobs, run_names
 from core.sweeps import slots, storage, study
+from core.sweeps.open_trials import OpenTrials
 from core.sweeps.slots import DUPLICATE, INTERRUPTED, REJECTED, UNTRAINABLE, WAITING
 from core.sweeps.state import SweepState
 from core.sweeps.sweep import AIMS, Sweep
@@ -28,7 +30,11 @@ from core.sweeps.training import (
     Train,
     TrainingFailed,
     choose_run_name,
+    count_together,
+    stop_runs,
+    submit_together,
     train_in_queue,
+    wait_for_runs,
 )
 from core.training.plan import plan
 from core.training.results import EpochResult
@@ -56,7 +62,7 @@ def run_worker(
         name: of the sweep.
         url, folder: as `study.create`.
         report: called with a line for each run that is done.
-        train: trains a run; None: `train_in_queue`.
+        train: trains a run; None: `train_in_queue`, after `submit_together` for several.
 
     Returns:
         The state of the sweep at the end.
@@ -69,7 +75,22 @@ def run_worker(
     opened, sweep = study.load(name, url, folder)
     with storage.storage_errors(url, folder):
         opened.set_user_attr("stopped", False)
-    return _Worker(opened, sweep, url, folder, report, train or train_in_queue).run()
+    return _Worker(opened, sweep, url, folder, report, train).run()
+
+
+class _TrainingError(Exception):
+    """An error of a training, not of the storage; its argument is the outcome of the attempt."""
+
+
+@dataclass(eq=False)
+class _Attempt:
+    """A trial of Optuna, and the training of its run."""
+
+    trial: Trial
+    job: Job
+    epochs: Epochs = field(init=False)
+    rows: list[EpochResult] = field(default_factory=list)
+    is_pruned: bool = False
 
 
 class _Worker:
@@ -80,15 +101,14 @@ class _Worker:
         url: str | None,
         folder: Path,
         report: Callable[[str], None],
-        train: Train,
+        train: Train | None,
     ):
         self.study, self.sweep, self.url, self.folder = opened, sweep, url, folder
         self.report, self.train = report, train
         self.rejected = self.failed = 0
         """Samples in a row that were rejected, and runs in a row that failed."""
         self.rejection = ""
-        self._number: int | None = None
-        self._training_error: BaseException | None = None
+        self._training_error: Exception | None = None
         self._looked = -math.inf
         self._stopped = False
 
@@ -98,10 +118,11 @@ class _Worker:
                 state = self._offer_slots()
                 if state.is_over or self._is_stopped():
                     return state
-            if not state.count(WAITING):
+            waiting = state.count(WAITING)
+            if not waiting:
                 time.sleep(LOOK_SECONDS)  # other workers may die, and leave their slots
                 continue
-            self._attempt_one()
+            self._attempt_some(min(waiting, count_together(self.sweep, self.folder)))
             if self.rejected >= MAX_REJECTED:
                 raise RunError(
                     f"{self.rejected} samples in a row made no network that may be trained: "
@@ -120,54 +141,65 @@ class _Worker:
         study.fail_stale_attempts(self.study)
         return study.enqueue_open_slots(self.study, self.sweep)
 
-    def _attempt_one(self) -> None:
-        self._training_error = None
-        with storage.storage_errors(self.url, self.folder):
+    def _attempt_some(self, count: int) -> None:
+        """Train the runs of so many slots at the same time.
+
+        Raises:
+            Exception: the first error of a training; the other runs are trained to their end.
+        """
+        attempts: list[_Attempt] = []
+        with (
+            storage.storage_errors(self.url, self.folder),
+            OpenTrials(self.study, storage.connect(self.url, self.folder)) as self.trials,
+        ):
             try:
-                self.study.optimize(self._attempt, n_trials=1)
-            except Exception:
-                # A worker that was taken for dead has lost its slot to another one.
-                if self._training_error is None and not self._is_lost():
-                    raise
-        if self._training_error is not None:
-            raise self._training_error
+                for _ in range(count):
+                    trial = self.trials.take()
+                    with self.trials.working_on(trial):
+                        attempts += self._begin(trial)
+                if self.train is None and len(attempts) > 1:
+                    submit_together([attempt.job for attempt in attempts])
+                active = attempts
+                while active := [attempt for attempt in active if self._advance(attempt)]:
+                    wait_for_runs(self.folder)
+            except KeyboardInterrupt:
+                stop_runs([attempt.job for attempt in attempts])
+                raise
+            finally:
+                for attempt in attempts:
+                    attempt.epochs.close()
+        if (error := self._training_error) is not None:
+            self._training_error = None
+            raise error
 
-    def _is_lost(self) -> bool:
-        if self._number is None:
-            return False
-        attempts = {attempt.number: attempt for attempt in study.read_attempts(self.study)}
-        return self._number in attempts and not attempts[self._number].is_open
-
-    def _attempt(self, trial: Trial) -> Any:
-        """One attempt at a slot; returns None without a result, which Optuna counts as failed."""
-        self._number = trial.number
+    def _begin(self, trial: Trial) -> list[_Attempt]:
+        """Sample the values of a trial's slot; nothing is returned where there is none to train."""
         attempts = study.read_attempts(self.study)
         slot = next((each.slot for each in attempts if each.number == trial.number), None)
         if slot is None or slots.is_duplicate(attempts, self.sweep.slots, trial.number, slot):
-            trial.set_user_attr("outcome", DUPLICATE)
-            return None
+            self.trials.end(trial, "FAIL", DUPLICATE)
+            return []
         job = self._sample(trial, slot)
+        if job is None:
+            return []
         for name, value in (("run", job.name), ("machine", platform.node())):
             trial.set_user_attr(name, value)
+        attempt = _Attempt(trial, job)
+        attempt.epochs = self._epochs(attempt)
+        return [attempt]
+
+    def _epochs(self, attempt: _Attempt) -> Epochs:
+        """The epochs of an attempt; an error of the training is kept apart from the storage's."""
+        train = self.train or train_in_queue
         try:
-            return self._train(trial, job)
-        except (UserError, KeyboardInterrupt):
-            trial.set_user_attr("outcome", INTERRUPTED)
+            yield from train(attempt.job, lambda: not attempt.is_pruned and not self._is_stopped())
+        except (TrainingFailed, Interrupted):
             raise
+        except Exception as error:
+            self._training_error = self._training_error or error
+            raise _TrainingError(INTERRUPTED if isinstance(error, UserError) else None) from error
 
-    def _epochs(self, job: Job, should_continue: Callable[[], bool]) -> Epochs:
-        """The epochs of a job; an error of the training is kept apart from those of the storage."""
-        try:
-            yield from self.train(job, should_continue)
-        except (TrainingFailed, Interrupted, GeneratorExit):
-            raise
-        except BaseException as error:
-            self._training_error = error
-            raise
-
-    def _sample(self, trial: Trial, slot: int) -> Job:
-        from optuna import TrialPruned
-
+    def _sample(self, trial: Trial, slot: int) -> Job | None:
         values = {
             name: dimension.suggest(trial, name) for name, dimension in self.sweep.space.items()
         }
@@ -185,40 +217,48 @@ class _Worker:
             trial.set_constraint("network", 1.0)
             if self.sweep.sampler == "grid":  # which has no other values for this slot
                 trial.set_user_attr("reason", f"not trained: {reason}")
-                trial.set_user_attr("outcome", UNTRAINABLE)
+                self.trials.end(trial, "PRUNED", UNTRAINABLE)
             else:
                 self.rejected, self.rejection = self.rejected + 1, reason
-                trial.set_user_attr("outcome", REJECTED)
-            raise TrialPruned(reason)
+                self.trials.end(trial, "PRUNED", REJECTED)
+            return None
         self.rejected = 0
         trial.set_user_attr("parameters", parameters)
         name = choose_run_name(self.sweep, slot, config, self.folder)
         return Job(self.sweep, slot, name, config, self.folder)
 
-    def _train(self, trial: Trial, job: Job) -> Any:
-        from optuna import TrialPruned
-
-        rows: list[EpochResult] = []
-        reports, pruned = len(AIMS[self.sweep.aim]) == 1, False
-        epochs = self._epochs(job, lambda: not pruned and not self._is_stopped())
-        with contextlib.closing(epochs):
+    def _advance(self, attempt: _Attempt) -> bool:
+        """Record what an attempt has trained since the last time; return whether it goes on."""
+        trial, job = attempt.trial, attempt.job
+        with self.trials.working_on(trial):
             try:
-                for row in epochs:
-                    rows.append(row)
-                    if reports:
+                for row in attempt.epochs:
+                    if row is None:
+                        return True
+                    attempt.rows.append(row)
+                    if len(AIMS[self.sweep.aim]) == 1:
                         trial.report(row.val_accuracy, row.epoch)
-                        pruned = row.epoch < job.config.epochs and trial.should_prune()
+                        attempt.is_pruned = row.epoch < job.config.epochs and trial.should_prune()
+            except Interrupted:
+                if not attempt.is_pruned:
+                    self.trials.end(trial, "FAIL", INTERRUPTED)
+                    return False
             except TrainingFailed as error:
                 self.failed += 1
                 self.report(f"{job.name}: {error}")
                 trial.set_user_attr("reason", str(error)[: slots.MAX_TEXT])
-                trial.set_user_attr("outcome", UNTRAINABLE)
                 trial.set_constraint("network", 1.0)
-                raise TrialPruned(str(error)) from None
-            except Interrupted:
-                if not pruned:
-                    trial.set_user_attr("outcome", INTERRUPTED)
-                    return None
+                self.trials.end(trial, "PRUNED", UNTRAINABLE)
+                return False
+            except _TrainingError as error:
+                self.trials.end(trial, "FAIL", error.args[0])
+                return False
+            self._complete(attempt)
+        return False
+
+    def _complete(self, attempt: _Attempt) -> None:
+        """Record the result of a run that is finished or pruned."""
+        rows, trial, job = attempt.rows, attempt.trial, attempt.job
         self.failed = 0
         figures = {
             "accuracy": rows[-1].val_accuracy,
@@ -228,11 +268,14 @@ class _Worker:
         for name in ("accuracy", "seconds"):
             trial.set_user_attr(name, figures[name])
         accuracy = f"{figures['accuracy']:.2f} % of the validation images"
-        pruning = f", pruned after epoch {rows[-1].epoch}" if pruned else ""
+        pruning = f", pruned after epoch {rows[-1].epoch}" if attempt.is_pruned else ""
         self.report(f"{job.name}: {accuracy}, {figures['parameters']:,} parameters{pruning}")
-        if pruned:
-            raise TrialPruned
-        return tuple(figures[name] for name in AIMS[self.sweep.aim])
+        if attempt.is_pruned:
+            self.trials.end(trial, "PRUNED")
+        else:
+            self.trials.end(
+                trial, "COMPLETE", values=tuple(figures[n] for n in AIMS[self.sweep.aim])
+            )
 
     def _is_stopped(self) -> bool:
         if time.monotonic() - self._looked >= LOOK_SECONDS:
