@@ -128,6 +128,9 @@ def start(
 ) -> None:
     """Create a sweep and start working on it.
 
+    Its runs train one after the other. On a GPU, runs that differ only in numbers such as the
+    learning rate train together.
+
     Ctrl-C stops this worker; `sweep work` continues the sweep, here or on other machines.
     """
     given = list(changes)

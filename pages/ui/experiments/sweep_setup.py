@@ -67,7 +67,8 @@ def show_setup(runs: Sequence[Run], taken: Sequence[str]) -> None:
         st.markdown(
             ":gray[A sweep searches settings automatically. It trains one run after the other, "
             "with settings chosen from earlier results, and compares them on validation images "
-            "taken from the training set. The test images play no part in it.]",
+            "taken from the training set. The test images play no part in it. On a GPU, runs that "
+            "differ only in numbers such as the learning rate train together.]",
             width=740,
         )
     configs = shared.starting_configs(runs)
