@@ -85,12 +85,14 @@ def submit_together(jobs: Sequence[Job]) -> None:
 
     What fails is left to `train_in_queue`, which tries it again for each run.
     """
-    with contextlib.suppress(UserError):
-        for job in jobs:
+    names, folder = [], jobs[0].folder
+    for job in jobs:
+        with contextlib.suppress(UserError):
             _create(job)
-        folder = jobs[0].folder
-        runs = [store.open_run(job.name, folder) for job in jobs]
-        run_queue.submit_all([run.name for run in runs if run.can_resume], folder)
+            if store.open_run(job.name, folder).can_resume:
+                names.append(job.name)
+    with contextlib.suppress(UserError):
+        run_queue.submit_all(names, folder)
 
 
 def train_in_queue(job: Job, should_continue: Callable[[], bool]) -> Epochs:

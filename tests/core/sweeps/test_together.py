@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 
@@ -281,24 +282,27 @@ def test_one_run_of_a_stack_is_pruned(stacks, monkeypatch):
     assert len(store.open_run("made-002").epochs) == 1
 
 
-def test_a_stopped_sweep_stops_its_stack_and_goes_on(stacks, monkeypatch):
+@pytest.mark.parametrize("by", ["the sweep", "Ctrl-C"])
+def test_a_stopped_stack_goes_on(by, stacks, monkeypatch):
     hold_after_the_first_epoch(monkeypatch, "made-004")
     study.create(tiny())
     report = Trial.report
 
     def report_and_stop(trial, value, step):
         report(trial, value, step)
+        if by == "Ctrl-C":
+            raise KeyboardInterrupt
         study.stop("made")
 
     with monkeypatch.context() as patch:
         patch.setattr(Trial, "report", report_and_stop)
-        state, _ = work(train=None)
-    assert state.stopped
-    assert state.count(DONE) == 0
+        with pytest.raises(KeyboardInterrupt) if by == "Ctrl-C" else contextlib.nullcontext():
+            work(train=None)
+    assert stacks == [4]
     runs = [store.open_run(f"made-00{slot}") for slot in (1, 2, 3, 4)]
     assert {run.state for run in runs} == {"stopped"}
+    assert {len(run.epochs) for run in runs} == {1}
     state, _ = work(train=None)
-    assert stacks[0] == 4
     assert state.count(DONE) == 4
     assert [trial.run for trial in state.trials] == [run.name for run in runs]
     assert all(len(trial.epochs) == 3 for trial in state.trials)
@@ -311,3 +315,4 @@ def test_what_the_queue_cannot_hold_is_left_to_others(stacks, folder, monkeypatc
     with pytest.raises(LimitError, match="INKLING_MAX_RUNS"):
         work(train=None)
     assert study.read("made").count(DONE) == 3
+    assert stacks == [3]
