@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch.utils.data import Dataset
 from core.config import RunConfig
 from core.data.augmentations import Transform
 from core.data.augmenter import Augmenter
-from core.data.device_augmenter import DeviceAugmenter, can_augment
+from core.data.device_augmenter import DeviceAugmenter, Parameters, can_augment
 from core.data.labelled_images import LabelledImages
 from core.data.workers import BackgroundLoader, available_cpus
 from core.errors import DataError
@@ -205,7 +206,7 @@ class Batches:
         size = steps * self.batch_size
         skip = start_step % steps
         loader: BackgroundLoader | None = None
-        source: Iterable[tuple[Tensor, ...]] = map(DeviceChunks(self, size).get, keys)
+        source: Iterable[tuple[Tensor, ...]] = DeviceChunks(self, size).stream(keys)
         if self._augments_on_cpu():
             dataset = AugmentedChunks(self, size)
             loader = BackgroundLoader(dataset, keys, self.workers) if self.workers else None
@@ -252,11 +253,27 @@ class DeviceChunks:
             )
         )
 
-    def get(self, key: tuple[int, int]) -> tuple[Tensor, ...]:
-        """Return a chunk, as `AugmentedChunks.get` does, on the device."""
+    def stream(self, keys: Sequence[tuple[int, int]]) -> Iterator[tuple[Tensor, ...]]:
+        """Yield chunks as `AugmentedChunks.get` returns them, on the device.
+
+        While one is trained on, a thread draws the random parameters of the next.
+        """
+        with ThreadPoolExecutor(1) as pool:
+            drawn = pool.submit(self._draw, keys[0])
+            for number, key in enumerate(keys, 1):
+                parameters = drawn.result()
+                if number < len(keys):
+                    drawn = pool.submit(self._draw, keys[number])
+                yield self._make(key, parameters)
+
+    def _draw(self, key: tuple[int, int]) -> list[Parameters]:
+        count = min(self.size, len(self.training) - key[1] * self.size)
+        return self.augmenter.draw(key, count, self.training.images.shape[1])
+
+    def _make(self, key: tuple[int, int], parameters: list[Parameters]) -> tuple[Tensor, ...]:
         epoch, chunk = key
         part = self.training[self._order(epoch)[chunk * self.size : (chunk + 1) * self.size]]
-        images = self.augmenter(part.images, key)
+        images = self.augmenter(part.images, key, parameters)
         if self.teacher is None:
             return images, part.labels
         return images, part.labels, self.teacher(images)

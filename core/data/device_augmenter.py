@@ -51,23 +51,35 @@ class DeviceAugmenter:
     transforms: tuple[Transform, ...]
     seed: int
 
-    def __call__(self, images: Tensor, key: tuple[int, ...] = ()) -> Tensor:
+    def draw(self, key: tuple[int, ...], count: int, side: int) -> list[Parameters]:
+        """Return the random parameters of a group of images.
+
+        Args:
+            key: as of the call.
+            count, side: of the images.
+        """
+        return draw_parameters(self.transforms, self.seed, key, count, side)
+
+    def __call__(
+        self,
+        images: Tensor,
+        key: tuple[int, ...] = (),
+        parameters: Sequence[Parameters] | None = None,
+    ) -> Tensor:
         """Transform images, as `Augmenter` does.
 
         Args:
             images: (N, side, side) uint8; not changed.
             key: numbers of at least 0 that name this group of images, e.g. (epoch, chunk).
+            parameters: as `draw` returns them for these images; None: they are drawn.
 
         Returns:
             (N, side, side) uint8, on the same device and in the same order.
         """
         images = images.clone()
-        count, side = images.shape[:2]
-        apply_transforms(
-            images,
-            self.transforms,
-            draw_parameters(self.transforms, self.seed, key, count, side),
-        )
+        if parameters is None:
+            parameters = self.draw(key, *images.shape[:2])
+        apply_transforms(images, self.transforms, parameters)
         return images
 
 
