@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -50,3 +52,30 @@ class LossGradient:
         softened -= F.softmax(teacher_logits / self.temperature, 1)
         gradient.mul_((1 - self.share) / count)
         return nll, gradient.add_(softened, alpha=self.share * self.temperature / count)
+
+
+def backward_from(logits: Tensor, gradient: Tensor) -> None:
+    """Do the backward pass of a loss whose gradient is known.
+
+    Like `logits.backward(gradient)`, for which torch would load its symbolic algebra (seconds), to
+    compare the two shapes.
+
+    Args:
+        logits: of a network's forward pass.
+        gradient: of the loss with respect to the logits, of their shape and type.
+    """
+    _KnownGradient.apply(logits, gradient).backward()
+
+
+class _KnownGradient(torch.autograd.Function):
+    """A scalar whose gradient with respect to a tensor is a given one."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, gradient: Tensor) -> Tensor:
+        ctx.save_for_backward(gradient)
+        return logits.new_empty(())
+
+    @staticmethod
+    def backward(ctx: Any, *_: Tensor) -> tuple[Tensor, None]:
+        (gradient,) = ctx.saved_tensors
+        return gradient, None

@@ -9,7 +9,7 @@ from core.config import RunConfig
 from core.data.batches import normalise
 from core.training import cuda_graphs
 from core.training.layouts import to_layout
-from core.training.loss import LossGradient
+from core.training.loss import LossGradient, backward_from
 from core.training.optimizers import Average
 from core.training.precision import autocast
 
@@ -71,7 +71,7 @@ class TrainingStep:
             teacher_logits = teacher_logits.to(self.device, non_blocking=True)
         nll, gradient = self.loss_gradient(logits.detach(), targets, teacher_logits)
         self.optimizer.zero_grad(set_to_none=True)
-        logits.backward(gradient)
+        backward_from(logits, gradient)
         if self.config.clip_norm:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         self.optimizer.step()

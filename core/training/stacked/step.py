@@ -12,6 +12,7 @@ from core.config import RunConfig
 from core.data.batches import normalise
 from core.models.stacked.network import StackedNetwork
 from core.models.stacked.side_stream import SideStream
+from core.training.loss import backward_from
 from core.training.stacked.flat_tensors import FlatTensors
 from core.training.stacked.loss_kernel import compute_loss
 from core.training.stacked.optimizers import StackedOptimizer
@@ -90,7 +91,7 @@ class StackedStep:
             nll, gradient = compute_loss(
                 self.config, logits.detach(), labels, teacher_logits, *sums
             )
-            logits.backward(gradient)
+            backward_from(logits, gradient)
             if self.side is not None:
                 self.side.join()
         else:
