@@ -107,6 +107,33 @@ def test_a_message_with_another_sessions_name_is_noticed():
     assert len(figures.wrong) == 1
 
 
+def test_all_headers_are_measured_where_the_file_is_damaged(tmp_path, monkeypatch):
+    import c_headers as script
+
+    from core.experiments.c_headers import MeasuredHeader, read_headers
+
+    def measure(run, scheme="", max_bytes=""):
+        figures = (3_782, 6_384, 1_842, "Arm Cortex-M4", 621_008, correct, 10_000, False)
+        return MeasuredHeader(run, scheme, 0, *figures)
+
+    file, correct, roots = tmp_path / "headers.json", 9_940, []
+    monkeypatch.setattr(script, "FILE", file)
+    monkeypatch.setattr(script, "measure", measure)
+    monkeypatch.setattr(script, "update_readmes", lambda root, _: roots.append(root))
+    file.write_text("{")
+    with pytest.raises(SystemExit, match="--write"):
+        script.main(["final:int8", "--write"])
+    assert file.read_text() == "{"
+    script.main(["--write"])
+    assert [f"{header.run}:{header.scheme}" for header in read_headers(file)] == list(script.ALL)
+    correct = 9_950
+    script.main(["final:int8"])
+    assert {header.correct for header in read_headers(file)} == {9_940}
+    script.main(["final:int8", "--write"])
+    assert [header.correct for header in read_headers(file)] == [9_940, 9_950, 9_940, 9_940]
+    assert roots == [script.ROOT] * 2
+
+
 def test_what_a_finished_run_leaves_behind_is_found(tmp_path):
     from soak_kill import list_leftovers
 

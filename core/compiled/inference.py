@@ -20,12 +20,11 @@ from core.compiled.plan import Operation, plan_operations
 from core.compiler import find_compiler, load_library
 from core.models.rows import Row
 from core.models.shapes import trace
-from core.task import CLASSES
+from core.task import CLASSES, MEAN, STD
 
 NORM_EPSILON = 1e-5
 PIXELS = 28 * 28
 _PART = 16  # chunks that a thread computes at a time
-_MEAN, _STD = 0.1307, 0.3081  # of core.data.batches
 _HEADERS = ("convolution", "elementwise", "loss", "norm", "pooling")
 
 
@@ -164,7 +163,7 @@ def forward_source(operations: Sequence[Operation], lanes: int) -> str:
             "    for (int64_t first = begin; first < end; first += LANES) {",
             "        const int lanes = end - first < LANES ? (int)(end - first) : LANES;",
             f"        load_images(images + first * {PIXELS}, a->x0, {PIXELS}, lanes,",
-            f"                    {1 / (255 * _STD)!r}f, {-_MEAN / _STD!r}f);",
+            f"                    {1 / (255 * STD)!r}f, {-MEAN / STD!r}f);",
             "        forward_chunk(a, tensors);",
             "        for (int lane = 0; lane < lanes; lane++)",
             f"            for (int k = 0; k < {CLASSES}; k++)",

@@ -13,14 +13,13 @@ from core.compiled.backward import add_backward
 from core.compiled.builder import Builder, Gradients, find_unstored
 from core.compiled.forward import add_forward
 from core.compiled.plan import Operation, parameters_of
-from core.task import CLASSES
+from core.task import CLASSES, MEAN, STD
 
 # Two sets of buffers, so that a late thread may still write into one of them; one if it is large.
 LARGE_ARENA = 64 << 20
 MAX_ARENA = 1 << 30
 """Bytes of buffers above which a network is not compiled."""
 PIXELS = 28 * 28
-_MEAN, _STD = 0.1307, 0.3081  # of core.data.batches
 
 
 def training_source(operations: Sequence[Operation], batch: int, lanes: int) -> str | None:
@@ -44,7 +43,7 @@ def training_source(operations: Sequence[Operation], batch: int, lanes: int) -> 
     builder.add_local(
         "images",
         f"load_images(a->images + chunk * LANES * {PIXELS}, {outputs[0]}, {PIXELS}, "
-        f"lanes_of(step, chunk), {1 / (255 * _STD)!r}f, {-_MEAN / _STD!r}f);",
+        f"lanes_of(step, chunk), {1 / (255 * STD)!r}f, {-MEAN / STD!r}f);",
     )
     for operation in operations:
         outputs[operation.number] = add_forward(builder, operation, outputs)

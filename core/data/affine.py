@@ -11,6 +11,7 @@ but for rounding: a pixel may differ by one grey level.
 from __future__ import annotations
 
 import ctypes
+import functools
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -130,9 +131,8 @@ def sample(images: np.ndarray, indices: np.ndarray, maps: np.ndarray, is_mirrore
         maps: (n, 2, 3) int32, from new to old points, in 1/2**20 of a pixel.
         is_mirrored: whether the images are mirrored at their edges; else black surrounds them.
     """
-    try:
-        library = load_library('#include "warp.h"')
-    except CompilerError:
+    library = _load_warp()
+    if library is None:
         for start in range(0, len(indices), _AT_A_TIME):
             part = slice(start, start + _AT_A_TIME)
             sample_in_numpy(images, indices[part], maps[part], is_mirrored)
@@ -147,6 +147,15 @@ def sample(images: np.ndarray, indices: np.ndarray, maps: np.ndarray, is_mirrore
     arrays = (images, indices, maps, scratch)
     pointers = (ctypes.c_void_p(array.ctypes.data) for array in arrays)
     library.warp_affine(*pointers, len(indices), side, margin, int(is_mirrored))
+
+
+@functools.cache
+def _load_warp() -> ctypes.CDLL | None:
+    """Compile the loops, once in a process; None where no C compiler works."""
+    try:
+        return load_library('#include "warp.h"')
+    except CompilerError:
+        return None
 
 
 def sample_in_numpy(

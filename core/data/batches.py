@@ -23,8 +23,8 @@ from core.data.device_augmenter import DeviceAugmenter, Parameters, can_augment
 from core.data.labelled_images import LabelledImages
 from core.data.workers import BackgroundLoader, available_cpus
 from core.errors import DataError
+from core.task import MEAN, STD
 
-MEAN, STD = 0.1307, 0.3081  # of the 60,000 training images; white is 1
 CHUNK = 1_536  # images augmented at a time: enough work for the hand-over to cost little
 TEACHER_CHUNK = 1_000  # images that the teacher sees at a time without augmentation
 

@@ -1,7 +1,8 @@
 """A trained run as a file: a web page, ONNX, `torch.export`, or a Python script.
 
 Every file is checked before it is returned: it is loaded again and must predict test images as the
-run's network does. torch, onnx and onnxruntime are imported when they are used.
+run's network does. Of a web page, the rows and numbers are loaded with PyTorch; its script is not
+run. torch, onnx and onnxruntime are imported when they are used.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from core.data.labelled_images import LabelledImages
 from core.errors import RunError, listed
 from core.experiments.scores import score_run
 from core.experiments.settings import describe_setting
+from core.insight.predictions import predict_logits
 from core.runs.loading import load_model
 from core.runs.run import Run
+from core.task import MEAN, STD
 
 if TYPE_CHECKING:
     import torch
@@ -157,7 +160,7 @@ def check_file(
         DataError: the test images cannot be loaded.
     """
     images = _test_images(test)
-    expected = _predict(model, images)
+    expected = predict_logits(model, images)
     parts = np.split(images, np.cumsum(BATCH_SIZES[:-1]))
     title = FORMATS[format].title
     try:
@@ -230,8 +233,6 @@ def _from_bytes(model: Network) -> torch.nn.Module:
     """The network with normalisation in front: (N, 28, 28) uint8 -> logits (N, 10)."""
     import torch
 
-    from core.data.batches import MEAN, STD
-
     class FromBytes(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -246,11 +247,11 @@ def _from_bytes(model: Network) -> torch.nn.Module:
 
 
 def _load_html(data: bytes, model: Network) -> Predictor:
-    """Load the page's rows and numbers, which its script reads in a browser."""
+    """Load the page's rows and numbers with PyTorch; its script is not run."""
     from core.exports import html
 
     network = html.read_network(data.decode())
-    return lambda images: _predict(network, images)
+    return lambda images: predict_logits(network, images)
 
 
 def _load_onnx(data: bytes, model: Network) -> Predictor:
@@ -313,15 +314,6 @@ def _test_images(test: LabelledImages | None) -> Images:
     else:
         images = test.images
     return np.ascontiguousarray(images[:: max(1, len(images) // CHECKED_IMAGES)][:CHECKED_IMAGES])
-
-
-def _predict(model: Network, images: Images) -> Floats:
-    import torch
-
-    from core.data.batches import normalise
-
-    with torch.inference_mode():
-        return np.asarray(model(normalise(torch.from_numpy(images), "cpu")).numpy(), np.float32)
 
 
 def _seconds_per_image(predict: Predictor, images: Images) -> float:

@@ -22,13 +22,13 @@ import torch
 from torch import nn
 
 from core.charts.diagrams import name_operation
-from core.data.batches import MEAN, STD
 from core.drawing.preparation import BOX, VISIBLE
 from core.drawing.strokes import FRACTIONAL_BITS, INK_SIZE, MIN_EXTENT, STROKE_WIDTH
 from core.experiments.scores import TEST_IMAGES, Score, describe_validation_images, score_run
 from core.models.network import Network
 from core.models.shapes import trace
 from core.runs.run import Run
+from core.task import MEAN, STD
 
 FOLDER = Path(__file__).with_name("page")
 SCRIPTS = ("ink.js", "network.js", "pad.js", "page.js")

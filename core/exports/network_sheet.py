@@ -7,6 +7,7 @@ allows, and never smaller than they can be read.
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -21,6 +22,7 @@ from core.insight.weights import RowWeights, read_weights
 from core.models.rows import Row
 from core.runs.loading import load_model
 from core.runs.run import Run
+from core.task import MEAN, STD
 
 MAX_PARAMETERS = 10_000
 MIME = {"svg": "image/svg+xml", "pdf": "application/pdf"}
@@ -133,8 +135,6 @@ def _too_large(run: Run) -> RunError:
 
 def _draw_head(run: Run, which: str | int, room: float) -> tuple[list[str], float]:
     """The title, the score, the settings and how to read the page; and the height of all."""
-    from core.data.batches import MEAN, STD
-
     usual = RunConfig()
     names = [
         name
@@ -160,7 +160,7 @@ def _draw_head(run: Run, which: str | int, room: float) -> tuple[list[str], floa
         (recipe + made + ".", "quiet", 22),
         (how, "quiet", 22),
     ):
-        for line in _wrap(text, int(room / (size * CHARACTER))):
+        for line in textwrap.wrap(text, int(room / (size * CHARACTER))):
             parts.append(f'<text class="{kind}" x="{MARGIN}" y="{y:.0f}">{escape(line)}</text>')
             y += 1.35 * size
     return parts, y - MARGIN - 10
@@ -183,16 +183,6 @@ def _describe_score(run: Run, which: str | int) -> str:
         f"As it was {describe_epoch(epoch)}: {row.val_accuracy:.2f} % of the "
         f"{describe_validation_images(run)} correct ({row.val_correct:,} of {row.val_total:,})."
     )
-
-
-def _wrap(text: str, most: int) -> list[str]:
-    """Break a text into lines of at most so many characters."""
-    lines = [""]
-    for word in text.split():
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > most:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return lines
 
 
 _STYLE = (

@@ -30,7 +30,7 @@ from core.runs.run import Run
 from core.training import schedules
 
 # Settings left out of RUN_SETTINGS: the script holds them as code or does not use them.
-OMITTED = {  # fields whose values the script holds in another form, or has no use for
+OMITTED = {
     *("architecture", "layers", "dropout", "augmentation", "transforms", "teacher"),
     *("device", "kept_epochs", "digits", "digits_share", "digits_test_share"),
 }
@@ -53,7 +53,8 @@ SHARED_NAMES = {  # module -> constants, functions and classes that the script n
     "core.errors": "listed",
     "core.data.dataset": "split",
     "core.data.affine": "adjust_affine",
-    "core.data.batches": "MEAN STD CHUNK epoch_order normalise",
+    "core.task": "MEAN STD",
+    "core.data.batches": "CHUNK epoch_order normalise",
     "core.models.network": "initialise",
     "core.training.schedules": "DIV_FACTOR FINAL_DIV_FACTOR BASE_MOMENTUM MAX_MOMENTUM "
     "ORIGINAL_KNOTS ORIGINAL_EPOCHS momentum _two_phases _interpolate",

@@ -42,19 +42,37 @@ def predict(model: nn.Module, images: npt.NDArray[Any]) -> npt.NDArray[np.float3
     """
     import torch
 
+    logits = torch.from_numpy(predict_logits(model, images))
+    return np.asarray(logits.softmax(dim=1).numpy(), np.float32)
+
+
+def predict_logits(model: nn.Module, images: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Compute the logits of images, a batch at a time.
+
+    Args:
+        model: Returns logits (B, 10). It runs in eval mode; its mode is restored afterwards.
+        images: (N, 28, 28) uint8, ink bright.
+
+    Returns:
+        (N, 10) float32.
+
+    Raises:
+        UserError: The images have another shape or dtype.
+    """
+    import torch
+
     _validate_images(images)
-    training, step = model.training, inference_batch_size(model)
+    training, size = model.training, inference_batch_size(model)
     model.eval()
-    probabilities = []
+    logits = []
     try:
         with torch.inference_mode():
-            for start in range(0, len(images), step):
-                batch = network_input(model, images[start : start + step])
-                logits = model(batch).float()  # (B, 10)
-                probabilities.append(logits.softmax(dim=1).cpu().numpy())
+            for start in range(0, len(images), size):
+                batch = network_input(model, images[start : start + size])
+                logits.append(model(batch).float().cpu().numpy())  # (B, 10)
     finally:
         model.train(training)
-    return np.concatenate(probabilities) if probabilities else np.zeros((0, CLASSES), np.float32)
+    return np.concatenate(logits) if logits else np.zeros((0, CLASSES), np.float32)
 
 
 def network_input(model: nn.Module, images: npt.NDArray[Any]) -> Tensor:

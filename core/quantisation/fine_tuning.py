@@ -1,9 +1,10 @@
-"""Quantisation-aware fine-tuning: a network in integers learns to predict as it did before.
+"""Quantisation-aware fine-tuning: a network in integers learns to predict as the trained one does.
 
-Weights and biases are trained as real numbers that are rounded in the forward pass; the backward
-pass takes rounding for the identity within its range (the straight-through estimator: Bengio,
-Leonard and Courville, Estimating or Propagating Gradients Through Stochastic Neurons, 2013). The
-targets are the probabilities of the trained network, so no labels are needed. Imports torch.
+The forward pass simulates the integer arithmetic in floating point: weights and activations are
+rounded to the values that integers stand for. The backward pass treats rounding as the identity
+within the range of these values (the straight-through estimator: Bengio, Leonard and Courville,
+Estimating or Propagating Gradients Through Stochastic Neurons, 2013). The targets are the trained
+network's probabilities, so no labels are needed. Imports torch.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from core.data.batches import epoch_order, normalise
 from core.quantisation.integers import (
+    INPUT,
     Array,
     IntegerNetwork,
     Scale,
@@ -26,9 +27,10 @@ from core.quantisation.integers import (
     walk,
 )
 from core.quantisation.rounding import FloatNetwork, activate
+from core.task import MEAN, STD
 
 BATCH_SIZE = 128
-TEMPERATURE = 2.0
+TEMPERATURE = 2.0  # of the probabilities in the loss
 CHUNK = 1_536  # images augmented at a time
 Parameters = dict[int, tuple[Tensor, Tensor | None]]
 
@@ -43,17 +45,20 @@ def fine_tune(
     max_lr: float,
     report: Callable[[int, int], None] | None = None,
 ) -> IntegerNetwork:
-    """Train weights and biases with their rounding, while all scales stay.
+    """Train weights and biases through the rounding; all scales stay as they are.
 
     Args:
         network: rounded from `trained`.
-        trained: the network whose probabilities are learnt.
+        trained: its probabilities are the targets.
         images: (N, 28, 28) uint8 training images.
-        augment: from images and a key: images (`core.data.augmenter.Augmenter`).
-        seed: fixes order and augmentation.
+        augment: returns images for images and a key (`core.data.augmenter.Augmenter`).
+        seed: of the order of the images.
         epochs: passes over the images.
         max_lr: learning rate of Adam at the start; it falls to 0 by half a cosine.
-        report: called with the steps done and all steps.
+        report: called after each step with the steps done and the number of all.
+
+    Returns:
+        The network with the new weights and biases, rounded.
     """
     parameters = {
         number: (torch.tensor(weight), None if bias is None else torch.tensor(bias))
@@ -64,12 +69,9 @@ def fine_tune(
         if step.weights is None:
             continue
         number = step.operation.number
-        weight, bias = (None if each is None else each.clone() for each in parameters[number])
-        assert weight is not None
-        if bias is not None and step.bias is not None:  # with its correction
-            real = step.bias.astype(np.float64) * 2.0 ** (step.bias_shift - step.shift)
-            bias = torch.from_numpy(real * step.output.step).float()
-        learnt[number] = (weight, bias)
+        corrected = step.real_bias
+        bias = None if corrected is None else torch.from_numpy(corrected).float()
+        learnt[number] = (parameters[number][0].clone(), bias)
     tensors = [each for pair in learnt.values() for each in pair if each is not None]
     for tensor in tensors:
         tensor.requires_grad_()
@@ -86,9 +88,9 @@ def fine_tune(
                 )
                 with torch.no_grad():
                     targets = _float_logits(trained, parameters, x)
-                logits = _rounded_logits(network, learnt, x)
+                logits = rounded_logits(network, learnt, x)
                 optimizer.zero_grad(set_to_none=True)
-                _divergence(logits, targets).backward()
+                (TEMPERATURE**2 * divergence(logits, targets, TEMPERATURE)).backward()
                 optimizer.step()
                 done += 1
                 if report is not None:
@@ -111,11 +113,16 @@ def with_parameters(network: IntegerNetwork, parameters: Parameters) -> IntegerN
     return IntegerNetwork(tuple(steps))
 
 
-def _divergence(logits: Tensor, targets: Tensor) -> Tensor:
-    """Kullback-Leibler divergence from the targets at a temperature, in nats times its square."""
-    return TEMPERATURE**2 * F.kl_div(
-        F.log_softmax(logits / TEMPERATURE, 1),
-        F.log_softmax(targets / TEMPERATURE, 1),
+def divergence(logits: Tensor, targets: Tensor, temperature: float = 1.0) -> Tensor:
+    """Mean Kullback-Leibler divergence of probabilities from those of the targets, in nats.
+
+    Args:
+        logits, targets: (N, 10); the targets are logits, too.
+        temperature: both are divided by it before the softmax.
+    """
+    return F.kl_div(
+        F.log_softmax(logits / temperature, 1),
+        F.log_softmax(targets / temperature, 1),
         reduction="batchmean",
         log_target=True,
     )
@@ -130,7 +137,17 @@ def _float_logits(trained: FloatNetwork, parameters: Parameters, images: Tensor)
     return walk(trained.operations, images, compute).flatten(1)
 
 
-def _rounded_logits(network: IntegerNetwork, parameters: Parameters, images: Tensor) -> Tensor:
+def rounded_logits(network: IntegerNetwork, parameters: Parameters, images: Tensor) -> Tensor:
+    """Simulate the integer arithmetic in floating point, for gradients.
+
+    Args:
+        network: its scales, and the bits of its weights.
+        parameters: weights and biases by the operation's number.
+        images: (N, 1, 28, 28), normalised.
+
+    Returns:
+        (N, 10) logits.
+    """
     steps = {step.operation.number: step for step in network.steps}
 
     def compute(op, x, other):  # type: ignore[no-untyped-def]
@@ -147,6 +164,8 @@ def _rounded_logits(network: IntegerNetwork, parameters: Parameters, images: Ten
         sums = _round(sums, step.output)
         return sums if step.table is None else _round(activate(op.activation, sums), step.result)
 
+    # An integer network subtracts a whole number of grey levels from a pixel.
+    images = images + (MEAN / STD - INPUT.zero * INPUT.step)
     return walk([step.operation for step in network.steps], images, compute).flatten(1)
 
 

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.compiled.plan import Operation
+from core.task import MEAN, STD
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,8 +42,9 @@ class Scale:
     zero: int
 
 
-# (x - 0.1307) / 0.3081 of a pixel x / 255; the mean is 33.33, and biases make up for the rest.
-INPUT = Scale(1 / (255 * 0.3081), 33)
+# Of pixels, as `core.data.batches.normalise` scales them. The zero would be 255 * MEAN = 33.33; the
+# correction of biases makes up for the fraction.
+INPUT = Scale(1 / (255 * STD), round(255 * MEAN))
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +87,14 @@ class Step:
         return self.multipliers.astype(np.float64) * 2.0**-self.shift * ratio
 
     @property
+    def real_bias(self) -> Array | None:
+        """What the bias stands for: (outputs,) float64."""
+        if self.bias is None:
+            return None
+        scale = 2.0 ** (self.bias_shift - self.shift) * self.output.step
+        return np.asarray(self.bias * scale, np.float64)
+
+    @property
     def offset(self) -> int:
         """What is added before the shift, so that it rounds to the nearest byte."""
         if self.gives_logits:
@@ -92,8 +102,15 @@ class Step:
         return (self.output.zero << self.shift) + ((1 << self.shift) >> 1)
 
     @property
-    def largest_sum(self) -> int:
-        """Bound of what is shifted, for any input."""
+    def sum_bound(self) -> int:
+        """Bound of a sum's absolute value before the multiplication, for any input."""
+        if self.weights is None:
+            return 255 * window_size(self.operation)
+        return 255 * int(np.abs(self.weights.astype(np.int64)).sum((1, 2, 3)).max())
+
+    @property
+    def product_bound(self) -> int:
+        """Bound of the absolute value of what is shifted, for any input."""
         reach = [max(scale.zero, 255 - scale.zero) for scale in self.inputs]
         if self.weights is None:
             terms = window_size(self.operation)
@@ -228,13 +245,12 @@ def window_size(op: Operation) -> int:
     return op.kernel**2 if op.kind == "avgpool" else 1
 
 
-def integer_sums(step: Step, x: Tensor, other: Tensor | None) -> Tensor:
+def integer_sums(step: Step, x: Tensor) -> Tensor:
     """Sums of products before the multiplication, exact; (N, ...) int64.
 
     Args:
         step: a convolution or an average.
         x: bytes as floating point.
-        other: not used.
     """
     import torch
 
@@ -242,8 +258,8 @@ def integer_sums(step: Step, x: Tensor, other: Tensor | None) -> Tensor:
     if step.weights is None:
         exact = linear_part(step.operation, shifted.double(), None)
         return (exact * window_size(step.operation)).round().long()
-    largest = int(np.abs(step.weights.astype(np.int64)).sum((1, 2, 3)).max()) * 255
-    dtype = torch.float32 if largest < 2**24 else torch.float64  # integers below are exact
+    # Integers below 2^24 are exact in float32.
+    dtype = torch.float32 if step.sum_bound < 2**24 else torch.float64
     weights = torch.from_numpy(step.weights).to(dtype)
     return linear_part(step.operation, shifted.to(dtype), weights).round().long()
 
@@ -260,7 +276,7 @@ def compute(step: Step, x: Tensor, other: Tensor | None) -> Tensor:
         a, b = (x - step.inputs[0].zero).long(), (other - step.inputs[1].zero).long()
         value = a * multipliers[0] + b * multipliers[1]
     else:
-        value = integer_sums(step, x, other)
+        value = integer_sums(step, x)
         value *= torch.tensor(multipliers).reshape(1, -1, 1, 1)
         if step.bias is not None:
             value += (torch.from_numpy(step.bias).long() << step.bias_shift).reshape(1, -1, 1, 1)

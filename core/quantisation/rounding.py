@@ -32,6 +32,7 @@ from core.quantisation.integers import (
     walk,
     window_size,
 )
+from core.task import MEAN, STD
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -107,8 +108,7 @@ def quantise(
     import torch
 
     pixels = torch.from_numpy(np.array(images[: calibration_size(network)])).unsqueeze(1).float()
-    mean, std = 0.1307, 0.3081
-    exact = {0: pixels / (255 * std) - mean / std}  # as the trained network computes it
+    exact = {0: pixels / (255 * STD) - MEAN / STD}  # as the trained network computes it
     scales = {0: INPUT}
     steps: list[Step] = []
 
@@ -247,6 +247,6 @@ def _table(activation: str, argument: Scale, result: Scale) -> Array:
 
 def _corrected_bias(step: Step, x: Tensor, sums: Tensor) -> Array:
     """Biases with which each channel's mean over the images is that of the trained network."""
-    integers = integer_sums(step, x, None).double().mean((0, 2, 3)).numpy()
+    integers = integer_sums(step, x).double().mean((0, 2, 3)).numpy()
     real = integers * step.multipliers * 2.0**-step.shift * step.output.step
     return np.asarray(sums.double().mean((0, 2, 3)).numpy() - real, np.float64)

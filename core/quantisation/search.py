@@ -9,11 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from core.compiled.plan import Operation
 from core.data.labelled_images import LabelledImages
 from core.errors import RunError
-from core.quantisation.fine_tuning import fine_tune
+from core.quantisation.fine_tuning import divergence, fine_tune
 from core.quantisation.integers import Array, IntegerNetwork
 from core.quantisation.rounding import FloatNetwork, calibration_size, quantise
 from core.quantisation.schemes import SCHEMES
@@ -32,7 +33,6 @@ class Quantised:
     Args:
         network: in integers.
         accuracy: of `network`.
-        rounded_accuracy: of the network after rounding alone.
         float_accuracy: of the trained network.
         images: number of these images.
         is_fine_tuned: whether `network` was fine-tuned.
@@ -40,7 +40,6 @@ class Quantised:
 
     network: IntegerNetwork
     accuracy: float
-    rounded_accuracy: float
     float_accuracy: float
     images: int
     is_fine_tuned: bool
@@ -109,14 +108,13 @@ def quantise_network(
 
     targets = float_logits(judged.images)
     exact, logits = accuracy(targets), network.logits(judged.images)
-    rounded = best = accuracy(logits)
-    is_fine_tuned = False
-    if augment is not None and (exact - rounded > ALLOWED_LOSS or 4 in network.bits):
+    best, is_fine_tuned = accuracy(logits), False
+    if augment is not None and (exact - best > ALLOWED_LOSS or 4 in network.bits):
         tuned = fine_tune(network, trained, images, augment, seed, epochs, MAX_LR, report)
         tuned_logits = tuned.logits(judged.images)
-        if _divergence(targets, tuned_logits) < _divergence(targets, logits):
+        if _divergence(tuned_logits, targets) < _divergence(logits, targets):
             network, best, is_fine_tuned = tuned, accuracy(tuned_logits), True
-    return Quantised(network, best, rounded, exact, len(judged), is_fine_tuned)
+    return Quantised(network, best, exact, len(judged), is_fine_tuned)
 
 
 def _bits(
@@ -138,8 +136,8 @@ def _bits(
     prices = {}
     for number in trained.parameters:
         network = quantise(trained, sample, lambda op, n=number: 4 if op.number == n else 8)  # type: ignore[misc]
-        divergence = _divergence(targets, network.logits(sample))
-        prices[number] = divergence / max(1, eight.constant_bytes - network.constant_bytes)
+        change = _divergence(network.logits(sample), targets)
+        prices[number] = change / max(1, eight.constant_bytes - network.constant_bytes)
     for number in sorted(prices, key=lambda number: prices[number]):
         chosen.add(number)
         network = quantise(trained, sample, lambda op: 4 if op.number in chosen else 8)
@@ -148,12 +146,5 @@ def _bits(
     return lambda op: 4 if op.number in chosen else 8
 
 
-def _divergence(targets: Array, logits: Array) -> float:
-    """Mean Kullback-Leibler divergence of probabilities from the targets', in nats."""
-    expected, actual = _log_softmax(targets), _log_softmax(logits)
-    return float((np.exp(expected) * (expected - actual)).sum(1).mean())
-
-
-def _log_softmax(logits: Array) -> Array:
-    shifted = logits.astype(np.float64) - logits.max(1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(1, keepdims=True)))
+def _divergence(logits: Array, targets: Array) -> float:
+    return float(divergence(torch.from_numpy(logits).double(), torch.from_numpy(targets).double()))

@@ -38,9 +38,9 @@ from torch.utils.data import DataLoader  # noqa: E402
 from core.config import RunConfig  # noqa: E402
 from core.data import dataset  # noqa: E402
 from core.data.augmentations import KINDS  # noqa: E402
-from core.data.batches import MEAN, STD  # noqa: E402
 from core.data.presets import transforms_of  # noqa: E402
 from core.recipes import RECIPES  # noqa: E402
+from core.task import MEAN, STD  # noqa: E402
 from core.training import schedules  # noqa: E402
 from core.training.evaluation import evaluate  # noqa: E402
 from core.training.format_benchmarks import benchmark_formats  # noqa: E402

@@ -18,6 +18,7 @@ from core.data.labelled_images import LabelledImages
 from core.errors import RunError
 from core.experiments.settings import describe_setting
 from core.exports.export import CHECKED_IMAGES, TOLERANCE, Format
+from core.insight.predictions import predict_logits
 from core.runs.loading import load_model
 from core.runs.run import Run
 
@@ -44,7 +45,7 @@ C_FORMATS: Mapping[str, Format] = {
         "C header, 4-bit weights",
         "-int4.h",
         "text/x-c",
-        "Half the bytes; the command line fine-tunes what rounding costs.",
+        "Weights in half the bytes; exported on the command line, they are also fine-tuned.",
     ),
 }
 MAX_PARAMETERS = 300_000
@@ -83,17 +84,17 @@ class Figures:
     @property
     def lines(self) -> list[str]:
         """The figures, a line each."""
-        code = (
-            f"{self.code:,} bytes for {self.processor}, compiled for size"
-            if self.code is not None
-            else "not measured, since no C compiler is installed"
-        )
-        accuracy = (
-            f"{self.accuracy:.2f} % on {self.images:,} of MNIST's test images, measured by "
-            "compiling and running this code"
-            if self.correct is not None
-            else "not measured, since no C compiler is installed"
-        )
+        missing = "not measured, since no C compiler works here"
+        if self.accuracy is None:
+            code = accuracy = missing
+        else:
+            code = "not measured"
+            accuracy = (
+                f"{self.accuracy:.2f} % on {self.images:,} of MNIST's test images, measured by "
+                "compiling and running this code"
+            )
+        if self.code is not None:
+            code = f"{self.code:,} bytes for {self.processor}, compiled for size"
         return [
             f"Weights: {self.weights:,} bytes, with all other constants",
             f"RAM: {self.memory:,} bytes of static buffers",
@@ -108,7 +109,7 @@ class Figures:
         code = f", {self.code:,} of code for {self.processor}" if self.code is not None else ""
         text = f"{self.weights:,} bytes of weights, {self.memory:,} of RAM{code}."
         if self.accuracy is None:
-            return f"{text} Not checked, since no C compiler is installed."
+            return f"{text} Not checked, since no C compiler works here."
         return (
             f"{text} Compiled and run here: {self.accuracy:.2f} % of {self.images:,} test images "
             f"correct, {1e6 * (self.seconds or 0):,.0f} µs for one."
@@ -173,11 +174,11 @@ def export_c(
         report: called with the steps of fine-tuning done and all steps.
 
     Raises:
-        RunError: the run has no weights, its network is too large, or the compiled header computes
-            something else.
+        RunError: the run has no weights, its network is too large, or the header cannot be compiled
+            or computes something else.
         DataError: the images cannot be loaded.
     """
-    from core.compiler import CompilerError
+    from core.compiler import is_available
     from core.data.dataset import load
     from core.exports.c.header import float_header, integer_header
     from core.quantisation.rounding import FloatNetwork
@@ -198,9 +199,9 @@ def export_c(
         quantised = _quantise(run, model, trained, mnist, scheme, max_bytes, fine_tunes, report)
     header = integer_header(quantised.network) if quantised else float_header(trained)
     test = mnist.test.to_numpy()
-    try:
+    if is_available():
         figures = _measure(header, model, quantised, test)
-    except CompilerError:
+    else:
         figures = Figures(header.weights, header.memory, header.multiply_adds)
     how = quantised.summary if quantised else ""
     title = [f"Title: {run.label}"] if run.label != run.name else []
@@ -240,7 +241,7 @@ def _quantise(
     return quantise_network(
         trained,
         mnist.train.to_numpy(),
-        lambda images: _float_logits(model, images),
+        lambda images: predict_logits(model, images),
         scheme,
         max_bytes,
         Augmenter(transforms_of(run.config), run.config.seed) if fine_tunes else None,
@@ -258,17 +259,20 @@ def _measure(
     """Compile and run a header.
 
     Raises:
-        CompilerError: no compiler works.
-        RunError: it computes something else than the network.
+        RunError: it cannot be compiled, or computes something else than the network.
     """
+    from core.compiler import CompilerError
     from core.exports.c.measure import CompiledHeader, measure_code
 
-    compiled = CompiledHeader(header.text)
+    try:
+        compiled = CompiledHeader(header.text)
+    except CompilerError as error:
+        raise RunError(f"the C header cannot be compiled, so it is discarded: {error}.") from error
     if header.multiply_adds > MAX_MULTIPLY_ADDS:
         test = test[:: max(1, len(test) // CHECKED_IMAGES)]
     checked = test.images[:: max(1, len(test) // CHECKED_IMAGES)]
     logits = compiled.logits(checked)
-    expected = quantised.network.logits(checked) if quantised else _float_logits(model, checked)
+    expected = quantised.network.logits(checked) if quantised else predict_logits(model, checked)
     limit = 0.0 if quantised else TOLERANCE * max(1.0, float(np.abs(expected).max()))
     difference = float(np.abs(logits - expected).max())
     if not difference <= limit:  # also where it is not a number
@@ -290,18 +294,3 @@ def _measure(
         len(test),
         seconds,
     )
-
-
-def _float_logits(model: Network, images: np.ndarray) -> np.ndarray:
-    import torch
-
-    from core.data.batches import normalise
-    from core.insight.predictions import inference_batch_size
-
-    size = inference_batch_size(model)
-    with torch.inference_mode():
-        parts = [
-            model(normalise(torch.from_numpy(np.array(images[at : at + size])), "cpu")).numpy()
-            for at in range(0, len(images), size)
-        ]
-    return np.concatenate(parts)

@@ -1,18 +1,19 @@
-"""The C functions of which an exported header is made, by name. Images are channel after channel.
+"""The C functions that an exported header is made of.
 
-They need no library, not even that of mathematical functions. `TYPE` stands for the type of an
-activation, `WEIGHT` for a weight's value by its `index`.
+They need no library, not even the mathematical one. Images are stored channel by channel. Words in
+capitals stand for what differs from network to network: `TYPE` for the type of an activation,
+`WEIGHT` for the weight at `index`.
 """
 
 from __future__ import annotations
 
 WINDOW = """\
-/* Where a window's tap lies inside a line of pixels: for the outputs from this one ... */
+/* The first output whose window has this tap (a row or column of it) inside the image. */
 static int inkling_first(int tap, int stride, int padding) {
     return tap < padding ? (padding - tap + stride - 1) / stride : 0;
 }
 
-/* ... to the one before this one. */
+/* The output after the last whose window has this tap inside the image. */
 static int inkling_end(int tap, int stride, int padding, int size, int outputs) {
     const int room = size + padding - tap;
     const int end = room > 0 ? (room - 1) / stride + 1 : 0;
@@ -64,7 +65,7 @@ static void inkling_conv(const float *x, float *y, const float *weights, const f
 )
 
 _INTEGER_CONV = """\
-static void inkling_convBITS(const uint8_t *x, uint8_t *y, float *logits, const STORED *weights,
+static void NAME(const uint8_t *x, uint8_t *y, float *logits, const STORED *weights,
                           const MULTIPLIER *multipliers, const int16_t *bias, int bias_shift,
                           inkling_product offset, int shift, int zero, int inputs, int height,
                           int width, int outputs, int out_height, int out_width, int kernel,
@@ -86,19 +87,25 @@ static void inkling_convBITS(const uint8_t *x, uint8_t *y, float *logits, const 
 )
 
 
-def integer_conv(bits: int, multiplier: str) -> str:
-    """The convolution with weights of 8 or 4 bits, and multipliers of a C type."""
+def integer_conv(name: str, bits: int, multiplier: str) -> str:
+    """The convolution in integers.
+
+    Args:
+        name: of the C function.
+        bits: of a weight, 8 or 4.
+        multiplier: C type of the multipliers.
+    """
     stored, weight = (
         ("int8_t", "weights[index]")
         if bits == 8
         else ("uint8_t", "(weights[index / 2] >> (index % 2 * 4) & 15) - 8")
     )
-    text = _INTEGER_CONV.replace("BITS", str(bits)).replace("STORED", stored)
+    text = _INTEGER_CONV.replace("NAME", name).replace("STORED", stored)
     return text.replace("WEIGHT", weight).replace("MULTIPLIER", multiplier)
 
 
 ROUND = """\
-/* A product brought to the scale of the next array: divided by 2^shift, from 0 to 255. */
+/* Divide a product by 2^shift and clip the quotient to the range of a byte. */
 static uint8_t inkling_round(inkling_product product, int shift) {
     const inkling_product value = product < 0 ? 0 : product >> shift;
     return (uint8_t)(value < 255 ? value : 255);
@@ -236,7 +243,7 @@ static void inkling_silu(float *y, int count) {
 """
 
 GELU = """\
-/* x times the normal distribution's probability below x (Abramowitz and Stegun, 7.1.26). */
+/* x times the normal cumulative distribution function (Abramowitz and Stegun, 7.1.26). */
 static void inkling_gelu(float *y, int count) {
     int i;
     for (i = 0; i < count; i++) {
@@ -253,9 +260,9 @@ static void inkling_gelu(float *y, int count) {
 PREDICT = """\
 /* Predict the digit in an image.
  *
- * pixels: 28 rows of 28 grey values, ink 255 on paper 0, in MNIST's form.
- * probabilities: of the digits 0 to 9; written.
- * Returns the most probable digit. Not for two threads at a time: its memory is static.
+ * pixels: 28 rows of 28 grey values, 0 for paper to 255 for ink, scaled and centred as in MNIST.
+ * probabilities: is filled with the probabilities of the digits 0 to 9.
+ * Returns the most probable digit. Two threads must not call it at once: its memory is static.
  */
 static inline int inkling_predict(const unsigned char pixels[784], float probabilities[10]) {
     int i, best = 0;

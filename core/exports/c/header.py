@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,8 +14,9 @@ from core.compiled.plan import Operation
 from core.errors import RunError
 from core.exports.c import functions
 from core.exports.c.memory import plan_memory
-from core.quantisation.integers import Array, IntegerNetwork, Step, window_size
+from core.quantisation.integers import Array, IntegerNetwork, Step
 from core.quantisation.rounding import FloatNetwork
+from core.task import MEAN, STD
 
 PIXELS = 28 * 28
 _SAFE = " .,:;()+-_%='!#@"  # beside letters and digits: nothing that ends a comment
@@ -61,11 +63,11 @@ class _Writer:
 
     def call(self, name: str, text: str, *arguments: object) -> None:
         self.functions.setdefault(name, text)
-        self.calls.append(f"    {_wrapped(name, arguments)}")
+        lines = _wrap(arguments, 88)
+        self.calls.append(f"    {name}(" + "\n        ".join(lines) + ");")
 
     def constant(self, name: str, ctype: str, values: Sequence[object]) -> str:
-        lines = _filled([str(value) for value in values], 96)
-        body = "\n".join(f"    {line}" for line in lines)
+        body = "\n".join(f"    {line}" for line in _wrap(values, 96))
         self.constants.append(f"static const {ctype} {name}[{len(values)}] = {{\n{body}\n}};\n")
         return name
 
@@ -98,7 +100,7 @@ def float_header(network: FloatNetwork) -> Header:
         "    int i;",
         f"    for (i = 0; i < {PIXELS}; i++)",
         f"        inkling_memory[{starts[0]} + i] = (float)pixels[i] * "
-        f"{_number(1 / (255 * 0.3081))} - {_number(0.1307 / 0.3081)};",
+        f"{_number(1 / (255 * STD))} - {_number(MEAN / STD)};",
     ]
     weights = 0
     for op in ops:
@@ -118,7 +120,7 @@ def float_header(network: FloatNetwork) -> Header:
             writer.call(
                 "inkling_add", functions.FLOAT_ADD, x, place[op.added], y, math.prod(op.input_shape)
             )
-        elif window_size(op) > 1 or "avg" in op.kind:
+        elif op.kind in ("avgpool", "global_avgpool"):
             writer.call("inkling_average", functions.FLOAT_AVERAGE, x, y, *_average_sizes(op))
         else:
             _move(writer, op, "float", x, y)
@@ -169,12 +171,12 @@ def integer_header(network: IntegerNetwork) -> Header:
         value = f"(float)(inkling_memory[{at} + i] - {last.result.zero})"
     writer.calls.append(f"    for (i = 0; i < 10; i++) logits[i] = {factor} * {value};")
     sums = _add_window(writer, ops)
-    wide = max(step.largest_sum for step in steps)
-    if any(_sum_bound(step) >= 2**31 for step in steps) or wide >= 2**63:
+    wide = max(step.product_bound for step in steps)
+    if any(step.sum_bound >= 2**31 for step in steps) or wide >= 2**63:
         raise RunError("a layer has too many inputs for sums of 32 bits.")
     before = (
         "#include <stdint.h>\n\n"
-        "/* Holds a sum times its multiplier. */\n"
+        "/* For a sum times its multiplier. */\n"
         f"typedef int{32 if wide < 2**31 else 64}_t inkling_product;\n"
     )
     memory = f"static uint8_t inkling_memory[{max(1, values)}];\n"
@@ -200,19 +202,17 @@ def _integer_call(writer: _Writer, step: Step, place: dict[int, str]) -> None:
         else:
             stored, ctype = pack_nibbles(step.weights), "uint8_t"
         weights = writer.constant(f"inkling_weights{op.number}", ctype, list(stored))
-        by = writer.constant(
-            f"inkling_multipliers{op.number}", f"{step.multipliers.dtype}_t", multipliers
-        )
+        multiplier_type = f"{step.multipliers.dtype}_t"
+        factors = writer.constant(f"inkling_multipliers{op.number}", multiplier_type, multipliers)
         bias = (
             "0"
             if step.bias is None
             else writer.constant(f"inkling_bias{op.number}", "int16_t", list(step.bias))
         )
-        kind = f"{step.multipliers.dtype}_t"
-        suffix = "" if kind == "uint8_t" else f"_{step.multipliers.dtype}"
+        suffix = "" if multiplier_type == "uint8_t" else f"_{step.multipliers.dtype}"
         name = f"inkling_conv{step.bits}{suffix}"
-        text = functions.integer_conv(step.bits, kind).replace(f"inkling_conv{step.bits}", name)
-        arguments = (x, y, logits, weights, by, bias, step.bias_shift, step.offset, step.shift)
+        text = functions.integer_conv(name, step.bits, multiplier_type)
+        arguments = (x, y, logits, weights, factors, bias, step.bias_shift, step.offset, step.shift)
         writer.call(name, text, *arguments, step.inputs[0].zero, *_conv_sizes(op))
     elif op.kind == "add":
         zeros = [scale.zero for scale in step.inputs]
@@ -238,12 +238,6 @@ def pack_nibbles(weights: Array) -> Array:
     if len(values) % 2:
         values = np.append(values, np.uint8(8))
     return np.asarray(values[::2] | values[1::2] << 4, np.uint8)
-
-
-def _sum_bound(step: Step) -> int:
-    if step.weights is None:
-        return 255 * window_size(step.operation)
-    return int(np.abs(step.weights.astype(np.int64)).sum((1, 2, 3)).max()) * 255
 
 
 def _move(writer: _Writer, op: Operation, ctype: str, x: str, y: str) -> None:
@@ -282,17 +276,8 @@ def _number(value: Any) -> str:
     return f"{np.float32(value)!s}f"
 
 
-def _wrapped(name: str, arguments: Sequence[object]) -> str:
-    lines = _filled([str(each) for each in arguments], 88)
-    return f"{name}(" + "\n        ".join(lines) + ");"
-
-
-def _filled(words: Sequence[str], width: int) -> list[str]:
-    """Words with commas between them, in lines of at most that width."""
-    lines = [""]
-    for at, word in enumerate(words):
-        item = word if at == len(words) - 1 else f"{word},"
-        if lines[-1] and len(lines[-1]) + 1 + len(item) > width:
-            lines.append("")
-        lines[-1] += f" {item}" if lines[-1] else item
-    return lines
+def _wrap(values: Sequence[object], width: int) -> list[str]:
+    """Values with commas between them, in lines of at most that width."""
+    text = ", ".join(map(str, values))
+    # Numbers such as 1e-05f stay whole.
+    return textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False)

@@ -1,6 +1,7 @@
 
 // The network's forward pass for one picture. A row's values are one array: channel by channel, line by line.
-// Convolutions multiply by `weight`, then by `scale` and add `shift` for each channel: batch norm, or the bias alone.
+// After a convolution with `weight`, each channel is multiplied by its `scale` and its `shift` is added: batch norm, or the
+// bias alone.
 
 // The error function: Abramowitz and Stegun, formula 7.1.26, to within 1.5e-7.
 function erf(x) {
@@ -16,13 +17,13 @@ const ACTIVATIONS = {
   gelu: (x) => 0.5 * x * (1 + erf(x * Math.SQRT1_2)),
 };
 
-// Each computes a layer's output from its input and from the outputs of all rows before.
+// Each function computes a layer's output from its input; `add` also reads the outputs of earlier rows.
 const OPERATIONS = {
   conv: convolve,
   maxpool: (layer, input) => pool(layer, input, true),
   avgpool: (layer, input) => pool(layer, input, false),
   global_avgpool: averageChannels,
-  dropout: (layer, input) => input, // it drops values in training only
+  dropout: (layer, input) => input, // which drops values in training only
   space_to_depth: foldBlocks,
   add: ({ row }, input, outputs) => input.map((value, index) => value + outputs[row.from - 1][index]),
   linear: multiply,
@@ -40,7 +41,7 @@ function convolve({ row, input: [channels, height, width], output: [count, down,
     const to = (Math.floor(line / height) * tall + (line % height) + padding) * wide + padding;
     padded.set(x.subarray(line * width, (line + 1) * width), to);
   }
-  // Where the values of a window are, from its first one.
+  // Offsets of a window's values from its first one.
   const perGroup = channels / groups;
   const places = Int32Array.from({ length: perGroup * kernel * kernel }, (_, tap) => {
     const line = Math.floor(tap / kernel);
@@ -117,7 +118,7 @@ function multiply({ output: [count], weight, shift }, x) {
   });
 }
 
-// From the description in the page: every layer with its numbers, as views of the weights.
+// Read the description in the page: every layer gets its numbers as views of the weights.
 function openNetwork({ layers, weights, mean, std }) {
   const bytes = Uint8Array.from(atob(weights), (letter) => letter.charCodeAt(0));
   const numbers = Float64Array.from(new Float32Array(bytes.buffer));
@@ -129,7 +130,7 @@ function openNetwork({ layers, weights, mean, std }) {
   return { layers: opened, mean, std };
 }
 
-// The outputs of all rows, of which the last are the logits, and the probabilities of the ten digits.
+// Return the outputs of all rows, of which the last are the logits, and the probabilities of the ten digits.
 function runNetwork({ layers, mean, std }, pixels) {
   const outputs = [];
   let x = Float64Array.from(pixels, (value) => (value / 255 - mean) / std);

@@ -1,6 +1,6 @@
 
-// The drawing pad: pointer, keyboard, undo and clear. It calls `onChange(strokes, isSettled)`; not settled is a stroke that
-// is still being drawn.
+// The drawing pad: pointer, keyboard, undo and clear. It calls `onChange(strokes, isSettled)`; `isSettled` is false while a
+// stroke is being drawn.
 const MIN_DISTANCE = 0.004; // between two points of a stroke, as a fraction of the pad's side
 const STEP = 0.05; // of the keyboard's pen, as a fraction of the pad's side; with Shift a quarter of it
 const DIRECTIONS = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
@@ -49,7 +49,7 @@ class Pad {
     event.preventDefault();
     this.lowerPen(false);
     this.keyboardPen = null;
-    this.canvas.parentElement.classList.add("pointed"); // the outline of the focus is for the keyboard
+    this.canvas.parentElement.classList.add("pointed"); // hides the focus outline, which is for the keyboard
     this.canvas.focus({ preventScroll: true });
     this.canvas.setPointerCapture(event.pointerId);
     this.pointer = event.pointerId;

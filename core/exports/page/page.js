@@ -1,14 +1,14 @@
 
-// The page: what is drawn goes through `prepare` and `runNetwork`, and everything is shown in the same frame.
-const MAX_MAPS = 64; // of a row: more are too many to look at
+// The page: a drawing goes through `prepare` and `runNetwork`, and all results are shown at the next frame.
+const MAX_MAPS = 64; // shown of one row
 const GAIN = 255; // opacity of a map's largest value
-// Widths of a map, and how many stand abreast at least.
+// Width of a map, and how many stand side by side at least.
 const TILES = { logit: ["2.75rem", 10], value: ["1.75rem", 8], small: ["3rem", 8], large: ["5.25rem", 4] };
-const FEW_PIXELS = 14; // across a small map
+const FEW_PIXELS = 14; // maximum width of a small map
 const ABOVE = [90, 120, 238];
 const BELOW = [217, 122, 54];
 const CLOSE = 0.1; // a second digit of at least this probability is mentioned
-const TIMES = 200; // answers whose time is kept
+const TIMES = 200; // predictions whose times are kept
 
 function byId(id) {
   return document.getElementById(id);
@@ -25,7 +25,7 @@ function percent(share) {
   return `${(100 * share).toFixed(1)}\u00a0%`;
 }
 
-// Draw pixels of one colour, or of the text's, with an opacity of 0 to 255 each.
+// Draw pixels; `colours` gives the red, green and blue of a pixel by its index, `opacities` has 0 to 255 for each.
 function paintPixels(canvas, colours, opacities) {
   const context = canvas.getContext("2d");
   const image = context.createImageData(canvas.width, canvas.height);
@@ -68,7 +68,7 @@ function describe(probabilities) {
   return `${first} or ${second}, with probabilities ${percent(probabilities[first])} and ${percent(probabilities[second])}`;
 }
 
-// One line of maps for each row of the network.
+// The feature maps: one line for each row of the network.
 class Maps {
   constructor(layers) {
     // Dropout drops values in training only: its output is its input.
@@ -93,13 +93,13 @@ class Maps {
     const shown = Math.min(channels, MAX_MAPS);
     const shape = output.join(" × ") + (shown < channels ? `, the first ${shown} channels` : "");
     heading.append(element("span", "", isLast ? "logits of the ten digits" : shape));
-    const [tile, abreast] = isLast ? TILES.logit : width === 1 ? TILES.value : width <= FEW_PIXELS ? TILES.small : TILES.large;
+    const [tile, columns] = isLast ? TILES.logit : width === 1 ? TILES.value : width <= FEW_PIXELS ? TILES.small : TILES.large;
     const maps = element("div", "maps");
     maps.setAttribute("role", "img");
     const canvases = Array.from({ length: shown }, (_, channel) => {
       const cell = element("div", "map");
       cell.style.setProperty("--tile", tile);
-      cell.style.setProperty("--abreast", abreast);
+      cell.style.setProperty("--columns", columns);
       const canvas = document.createElement("canvas");
       [canvas.width, canvas.height] = [width, height];
       cell.append(canvas, ...(isLast ? [element("span", "", channel)] : []));
@@ -108,7 +108,7 @@ class Maps {
     });
     maps.setAttribute("aria-label", `${title}: ${isLast ? "the logits of the ten digits" : `the outputs of ${shown} channels`}`);
     view.append(heading, maps);
-    view.classList.toggle("wide", shown > 2 * abreast);
+    view.classList.toggle("wide", shown > 2 * columns);
     byId("rows").append(view);
     return { view, canvases, size: height * width, index, isVisible: false };
   }
@@ -135,7 +135,7 @@ function start() {
   const prepareStrokes = (strokes) => prepare(strokes, page.drawing);
   const maps = new Maps(network.layers);
   const times = [];
-  let pending = null; // what was drawn since the last frame
+  let pending = null; // the drawing that the next frame will show
 
   function show(strokes, isSettled) {
     const began = performance.now();
@@ -168,7 +168,7 @@ function start() {
   });
   showPicture(prepareStrokes([]));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { pad.paint(); show(pad.strokes, false); });
-  // For scripts: the picture of strokes, and the ten probabilities of a picture's 784 grey values, 0 to 255.
+  // For other scripts: `prepare` turns strokes into 784 grey values from 0 to 255, `predict` those into ten probabilities.
   window.inkling = { prepare: prepareStrokes, predict: (pixels) => runNetwork(network, pixels).probabilities };
 }
 

@@ -34,14 +34,28 @@ ROWS = check(
 )
 
 
-def refuse(*_):
-    raise CompilerError("no compiler")
+@pytest.fixture
+def remove_compiler(monkeypatch):
+    """Return a function after whose call no compiler works; it returns the attempts to use one."""
+    attempts = []
+
+    def refuse(source):
+        attempts.append(source)
+        raise CompilerError("no compiler")
+
+    def remove():
+        affine._load_warp.cache_clear()
+        monkeypatch.setattr(affine, "load_library", refuse)
+        return attempts
+
+    yield remove
+    affine._load_warp.cache_clear()
 
 
 @pytest.mark.parametrize("centre", ["middle", "pixel 14"])
 @pytest.mark.parametrize("shifts", ["whole", "fractional"])
 @pytest.mark.parametrize("row", ROWS)
-def test_images_are_those_of_albumentations_but_for_rounding(row, shifts, centre, monkeypatch):
+def test_images_are_those_of_albumentations_but_for_rounding(row, shifts, centre, remove_compiler):
     row = {**row, "shifts": shifts, "centre": centre}
     transform = KINDS["affine"].build(albumentations, cv2, row)
     own = {"_get_translate_params", "get_params_dependent_on_data"} & set(vars(transform))
@@ -50,13 +64,20 @@ def test_images_are_those_of_albumentations_but_for_rounding(row, shifts, centre
     expected = np.stack([transform(image=image)["image"] for image in IMAGES])
     compiled, numpy = IMAGES.copy(), IMAGES.copy()
     KINDS["affine"].in_place(row, compiled, random.Random(4))
-    monkeypatch.setattr(affine, "load_library", refuse)
+    remove_compiler()
     KINDS["affine"].in_place(row, numpy, random.Random(4))
     assert np.array_equal(compiled, numpy)
     # OpenCV rounds single-precision values, in another order on other processors.
     difference = np.abs(compiled.astype(int) - expected)
     assert difference.max() <= 1
     assert difference.mean() < 0.02
+
+
+def test_a_compiler_is_looked_for_once_in_a_process(remove_compiler):
+    attempts = remove_compiler()
+    for _ in range(3):
+        KINDS["affine"].in_place(ROWS[0], IMAGES.copy(), random.Random(4))
+    assert len(attempts) == 1
 
 
 def test_a_rotation_by_90_degrees_and_a_shift_move_a_pixel_correctly():

@@ -15,8 +15,9 @@ from core.data import dataset
 from core.data.batches import normalise
 from core.errors import RunError
 from core.exports.c import export as c_export
+from core.exports.c import header as c_header
 from core.exports.c.export import export_c
-from core.exports.c.header import comment_text, float_header, integer_header
+from core.exports.c.header import Header, comment_text, float_header, integer_header
 from core.exports.c.measure import CompiledHeader, executable_bytes, measure_code
 from core.exports.c.memory import plan_memory
 from core.models.architectures import ARCHITECTURES
@@ -156,6 +157,10 @@ def test_a_header_says_what_was_measured(folder, digits, monkeypatch):
 
     monkeypatch.setattr(c_export, "TOLERANCE", -1.0)
     with pytest.raises(RunError, match="computes something else than the network"):
+        export_c(run, mnist=digits)
+
+    monkeypatch.setattr(c_header, "float_header", lambda network: Header("int broken(", 4, 4, 1))
+    with pytest.raises(RunError, match=r"the C header cannot be compiled.*error"):
         export_c(run, mnist=digits)
 
     def missing():

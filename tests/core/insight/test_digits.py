@@ -85,7 +85,7 @@ def test_statistics_agree_with_numpy(pair, monkeypatch):
 
 @pytest.mark.mnist
 def test_the_training_images_have_the_mean_and_deviation_that_the_trainer_uses(mnist):
-    from core.data.batches import MEAN, STD
+    from core.task import MEAN, STD
 
     stats = insight.compute_statistics(mnist.train.images.numpy(), mnist.train.labels.numpy())
     assert stats.grey_mean == pytest.approx(MEAN, abs=5e-5)
