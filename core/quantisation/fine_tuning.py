@@ -10,13 +10,13 @@ network's probabilities, so no labels are needed. Imports torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.data.batches import epoch_order, normalise
+from core.data.batches import CHUNK, epoch_order, normalise
 from core.quantisation.integers import (
     INPUT,
     Array,
@@ -31,7 +31,6 @@ from core.task import MEAN, STD
 
 BATCH_SIZE = 128
 TEMPERATURE = 2.0  # of the probabilities in the loss
-CHUNK = 1_536  # images augmented at a time
 Parameters = dict[int, tuple[Tensor, Tensor | None]]
 
 
@@ -60,42 +59,60 @@ def fine_tune(
     Returns:
         The network with the new weights and biases, rounded.
     """
-    parameters = {
+    exact = {
         number: (torch.tensor(weight), None if bias is None else torch.tensor(bias))
         for number, (weight, bias) in trained.parameters.items()
     }
-    learnt: Parameters = {}
-    for step in network.steps:
-        if step.weights is None:
-            continue
-        number = step.operation.number
-        corrected = step.real_bias
-        bias = None if corrected is None else torch.from_numpy(corrected).float()
-        learnt[number] = (parameters[number][0].clone(), bias)
+    learnt = _start_parameters(network, exact)
     tensors = [each for pair in learnt.values() for each in pair if each is not None]
-    for tensor in tensors:
-        tensor.requires_grad_()
     optimizer = torch.optim.Adam(tensors, lr=max_lr)
     total = epochs * -(-len(images) // BATCH_SIZE)
-    done = 0
+    threads_before = torch.get_num_threads()
+    torch.set_num_threads(1)  # several would wait for each other at every small operation
+    try:
+        batches = _augmented_batches(images, augment, seed, epochs)
+        for done, x in enumerate(batches):
+            for group in optimizer.param_groups:
+                group["lr"] = max_lr * (1 + math.cos(math.pi * done / total)) / 2
+            with torch.no_grad():
+                targets = _float_logits(trained, exact, x)
+            logits = rounded_logits(network, learnt, x)
+            optimizer.zero_grad(set_to_none=True)
+            (TEMPERATURE**2 * divergence(logits, targets, TEMPERATURE)).backward()
+            optimizer.step()
+            if report is not None:
+                report(done + 1, total)
+    finally:
+        torch.set_num_threads(threads_before)
+    return with_parameters(network, learnt)
+
+
+def _start_parameters(network: IntegerNetwork, exact: Parameters) -> Parameters:
+    """Return weights as they were trained, and biases as rounding corrected them."""
+    parameters: Parameters = {}
+    for step in network.steps:
+        if step.weights is not None:
+            number = step.operation.number
+            corrected = step.real_bias
+            bias = None if corrected is None else torch.from_numpy(corrected).float()
+            parameters[number] = (exact[number][0].clone(), bias)
+            for tensor in parameters[number]:
+                if tensor is not None:
+                    tensor.requires_grad_()
+    return parameters
+
+
+def _augmented_batches(
+    images: Array, augment: Callable[[Array, tuple[int, ...]], Array], seed: int, epochs: int
+) -> Iterator[Tensor]:
+    """Yield normalised batches (B, 1, 28, 28), channels last."""
     for epoch in range(epochs):
         order = epoch_order(seed, epoch, len(images)).numpy()
         for chunk, start in enumerate(range(0, len(images), CHUNK)):
             augmented = augment(images[order[start : start + CHUNK]], (epoch, chunk))
-            for x in normalise(torch.from_numpy(augmented), "cpu").split(BATCH_SIZE):
-                optimizer.param_groups[0]["lr"] = (
-                    max_lr * (1 + math.cos(math.pi * done / total)) / 2
-                )
-                with torch.no_grad():
-                    targets = _float_logits(trained, parameters, x)
-                logits = rounded_logits(network, learnt, x)
-                optimizer.zero_grad(set_to_none=True)
-                (TEMPERATURE**2 * divergence(logits, targets, TEMPERATURE)).backward()
-                optimizer.step()
-                done += 1
-                if report is not None:
-                    report(done, total)
-    return with_parameters(network, learnt)
+            x = normalise(torch.from_numpy(augmented), "cpu")
+            # The layout in which PyTorch's convolutions with few channels are fastest.
+            yield from x.to(memory_format=torch.channels_last).split(BATCH_SIZE)
 
 
 def with_parameters(network: IntegerNetwork, parameters: Parameters) -> IntegerNetwork:
@@ -171,16 +188,12 @@ def rounded_logits(network: IntegerNetwork, parameters: Parameters, images: Tens
 
 def _round(x: Tensor, scale: Scale) -> Tensor:
     """Round to the values that bytes stand for; gradients pass within the range."""
-    low, high = -scale.zero * scale.step, (255 - scale.zero) * scale.step
-    clipped = x.clamp(low, high)
-    rounded = (clipped.detach() / scale.step).round() * scale.step
-    return clipped + (rounded - clipped.detach())
+    return torch.fake_quantize_per_tensor_affine(x, scale.step, scale.zero, 0, 255)
 
 
 def _round_weight(step: Step, weight: Tensor) -> Tensor:
     """Round weights to their channels' steps; gradients pass within the range."""
-    steps = torch.from_numpy(step.weight_steps).float()[:, None, None, None]
+    steps = torch.from_numpy(step.weight_steps).float()
     limit = 2 ** (step.bits - 1) - 1
-    ratio = weight / steps
-    clipped = ratio.clamp(-limit, limit)
-    return (clipped + (clipped.round() - clipped).detach()) * steps
+    zeros = torch.zeros(len(steps), dtype=torch.int32)
+    return torch.fake_quantize_per_channel_affine(weight, steps, zeros, 0, -limit, limit)

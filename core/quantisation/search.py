@@ -1,11 +1,11 @@
-"""Quantise a run: round it, give layers 4 bits until it fits, and fine-tune where it loses.
+"""Quantise a network: round it, give layers 4 bits if it must fit, and fine-tune it.
 
 Everything is chosen on training images; the test images are not looked at. Imports torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +22,8 @@ from core.quantisation.schemes import SCHEMES
 ALLOWED_LOSS = 0.02  # percentage points on the hold-out
 EPOCHS = 1
 MAX_LR = 1e-3
-_PRICED = 250  # images to find out with what 4 bits cost in each layer
-_HOLDOUT = 6  # one training image in so many judges
+_PRICED = 250  # images to measure the effect of 4 bits in each layer with
+_HOLDOUT = 6  # one training image in so many is held out
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +78,8 @@ def quantise_network(
             used for nothing else.
         float_logits: from images (N, 28, 28) uint8: the trained network's logits (N, 10).
         scheme: "int8" or "int4": bits of the weights.
-        max_bytes: of all constants; layers get 4 bits until they fit, those first that change the
-            probabilities least for what they save. None: any number.
+        max_bytes: of all constants; where 8 bits everywhere need more, those layers get 4 bits that
+            save enough and change the probabilities least. None: any number.
         augment: for fine-tuning (`core.data.augmenter.Augmenter`); None: no fine-tuning.
         seed: fixes the fine-tuning.
         epochs: of the fine-tuning, which is done where rounding loses more than ALLOWED_LOSS or a
@@ -127,23 +127,37 @@ def _bits(
     """Choose the bits of each convolution's weights."""
     if scheme == "int4":
         return lambda op: 4
-    chosen: set[int] = set()
     eight = quantise(trained, images, lambda op: 8)
-    if max_bytes is None or eight.constant_bytes <= max_bytes:
+    excess = 0 if max_bytes is None else eight.constant_bytes - max_bytes
+    if excess <= 0:
         return lambda op: 8
     sample = images[: min(_PRICED, calibration_size(trained))]
     targets = float_logits(sample)
-    prices = {}
+    layers = {}
     for number in trained.parameters:
         network = quantise(trained, sample, lambda op, n=number: 4 if op.number == n else 8)  # type: ignore[misc]
-        change = _divergence(network.logits(sample), targets)
-        prices[number] = change / max(1, eight.constant_bytes - network.constant_bytes)
-    for number in sorted(prices, key=lambda number: prices[number]):
-        chosen.add(number)
-        network = quantise(trained, sample, lambda op: 4 if op.number in chosen else 8)
-        if network.constant_bytes <= max_bytes:
-            break
+        saved = eight.constant_bytes - network.constant_bytes
+        layers[number] = (saved, _divergence(network.logits(sample), targets))
+    chosen = cheapest(layers, excess)
     return lambda op: 4 if op.number in chosen else 8
+
+
+def cheapest(layers: Mapping[int, tuple[int, float]], excess: int) -> tuple[int, ...]:
+    """Choose the layers that save enough bytes at the least sum of costs; all if none suffice.
+
+    Args:
+        layers: bytes saved and cost of each, by number.
+        excess: bytes to save, above 0.
+    """
+    # By the bytes saved: least cost and its layers, the knapsack problem by dynamic programming.
+    best: dict[int, tuple[float, tuple[int, ...]]] = {0: (0.0, ())}
+    for number, (saved, cost) in layers.items():
+        for so_far, (sum_of_costs, chosen) in list(best.items()):
+            total = min(so_far + saved, excess)
+            candidate = (sum_of_costs + cost, (*chosen, number))
+            if total not in best or candidate < best[total]:
+                best[total] = candidate
+    return best[excess][1] if excess in best else tuple(layers)
 
 
 def _divergence(logits: Array, targets: Array) -> float:
