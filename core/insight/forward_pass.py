@@ -19,6 +19,7 @@ from core.insight.cells import Cell, Explanation, Floats, Norm, Patch
 from core.insight.predictions import network_input
 from core.insight.weights import read_weights
 from core.models.shapes import Layer, trace
+from core.task import MEAN, STD
 
 if TYPE_CHECKING:
     from core.models.network import Network
@@ -271,6 +272,4 @@ _ACTIVATIONS: Mapping[str, Callable[[float], float]] = {
 
 def _normalise(grey: float) -> float:
     """The value that a network reads for a grey value from 0 to 255."""
-    from core.data.batches import MEAN, STD
-
     return (grey / 255 - MEAN) / STD

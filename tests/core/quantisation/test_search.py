@@ -84,6 +84,16 @@ def test_a_network_fits_into_the_bytes_that_are_allowed(trained):
         trained.quantise("int2")
 
 
+def test_the_layers_that_save_enough_at_least_cost_get_four_bits():
+    layers = {1: (100, 1.0), 3: (108, 0.2), 4: (288, 0.9), 5: (420, 1.0), 6: (200, 0.6)}
+    assert search.cheapest(layers, 1) == (3,)
+    # 6 and 3 are cheaper than 4 or 5, which alone would save enough.
+    assert search.cheapest(layers, 285) == (3, 6)
+    assert search.cheapest(layers, 310) == (5,)
+    assert search.cheapest(layers, sum(saved for saved, _ in layers.values())) == tuple(layers)
+    assert search.cheapest(layers, 10_000) == tuple(layers)
+
+
 def test_fine_tuning_simulates_the_integer_arithmetic(trained):
     network = quantise(trained.network, trained.train.images, lambda op: 8)
     parameters = {
