@@ -16,7 +16,7 @@ from core.reports import results
 from core.rungs import RUNGS
 from core.runs import run_queue, status
 from core.runs.run import Run
-from core.runs.store import list_runs, open_run
+from core.runs.store import list_runs, open_run, update_run_json
 from tests.made import made_run
 
 pytestmark = pytest.mark.usefixtures("teacher")
@@ -118,6 +118,20 @@ def test_finished_runs_are_measured_and_printed(tmp_path):
     assert rows[2].startswith("| tiny |")
     assert f"| {found.accuracy.mean:.3f} |" in rows[2]
     assert rows[3].count("–") > 5, "nothing is measured of it"
+
+
+def test_runs_from_elsewhere_keep_the_name_of_their_gpu_alone(tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    for seed, device in ((1, "cuda"), (2, "cpu")):
+        run = done(other, "tiny", f"tiny-{device}", seed=seed)
+        runtime = run.runtime.changed(device=device, device_name=f"a {device}")
+        update_run_json(run.folder, runtime=runtime.to_dict())
+    done(tmp_path, "tiny", "here", seed=3)
+    (found,) = recipes.measure(["tiny"], [1, 2, 3], [tmp_path, other])
+    gpu, processor, here = (run.machine for run in found.runs)
+    assert (gpu, processor) == ("a cuda", "")
+    assert "cores of" in here
 
 
 def test_a_shipped_run_is_that_of_its_recipe(tmp_path):

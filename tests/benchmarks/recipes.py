@@ -10,6 +10,8 @@ epoch stands beside it, marked as chosen on the test images.
     python tests/benchmarks/recipes.py --table            # what has been trained; trains nothing
     python tests/benchmarks/recipes.py --table --write    # ... into the results file and READMEs
     python tests/benchmarks/recipes.py final --ship       # the first seed as checkpoints/final
+    python tests/benchmarks/recipes.py final --table --write --ship --reuse RUNS
+                                                          # runs that another machine trained
 """
 
 from __future__ import annotations
@@ -99,7 +101,8 @@ def make_parser() -> argparse.ArgumentParser:
         type=Path,
         default=[],
         metavar="FOLDER",
-        help="further folders whose finished runs count too, such as checkpoints",
+        help="further folders whose finished runs count too, such as checkpoints or one with runs "
+        "that were trained on a GPU elsewhere",
     )
     parser.add_argument(
         "--threads", type=int, help="CPU threads of a run; default: as the recipe says, else 1"
@@ -215,13 +218,13 @@ def measure(
 ) -> list[Measurement]:
     """The figures of the finished runs of recipes and rungs; those without any are left out.
 
-    The machine of a run from another than the first folder is unknown.
+    The processor of a run from another than the first folder is unknown; a GPU is in the run.
     """
     measured = []
     for name in names:
         runs = [find_run(name, seed, folders) for seed in sorted(set(seeds))]
         finished = tuple(
-            MeasuredRun.of(run, machine_of(run) if run.folder.parent == folders[0] else "")
+            MeasuredRun.of(run, machine_of(run, run.folder.parent == folders[0]))
             for run in runs
             if run and run.state == "finished"
         )
@@ -230,11 +233,14 @@ def measure(
     return measured
 
 
-def machine_of(run: Run) -> str:
-    """What a run was trained on: a GPU by its name, else this machine's processor."""
+def machine_of(run: Run, is_from_here: bool) -> str:
+    """What a run was trained on: a GPU by its name, else this machine's processor if it was here.
+
+    Empty for a run on another machine's processor, whose name is not kept.
+    """
     if run.runtime is not None and run.runtime.device != "cpu":
         return run.runtime.device_name
-    return f"{count_cpus()} cores of {processor_name()}"
+    return f"{count_cpus()} cores of {processor_name()}" if is_from_here else ""
 
 
 def ship_first_seeds(names: Sequence[str], folders: Sequence[Path], shipped: Path) -> list[str]:
