@@ -143,7 +143,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "tiny": Recipe(
         "Tiny",
-        f"About {_GOAL} with 2,650 parameters: separable convolutions, distillation and 30 epochs.",
+        f"Above {_GOAL} with 2,650 parameters: separable convolutions, distillation and 30 epochs.",
         (f"{_GOAL} with as few parameters as possible", "Separable convolutions"),
         _TAUGHT.changed(architecture="tiny-2650", epochs=30, augmentation="stretch"),
     ),

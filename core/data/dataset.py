@@ -148,7 +148,7 @@ def split(labels: Tensor, holdout: int, seed: int) -> tuple[Tensor, Tensor]:
             f"holdout is {holdout:,}, but there are only {len(labels):,} training images, and at "
             "least one must be left to train on."
         )
-    values = labels.numpy()
+    values = labels.cpu().numpy()
     order = np.random.default_rng(np.random.SeedSequence([seed, holdout])).permutation(len(values))
     # Each image's rank within its class, as a fraction of the class. The lowest are held out, so
     # that all classes are held out in proportion, and exactly `holdout` images in total.
