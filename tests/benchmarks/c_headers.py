@@ -34,7 +34,7 @@ from core.reports.results import update_readmes  # noqa: E402
 from core.runs.folders import SHIPPED  # noqa: E402
 from core.runs.store import open_run  # noqa: E402
 
-ALL = ("best:int8", "final:int8", "taught:int8", "tiny:int8")
+ALL = ("best:int8", "best:int8:8000", "final:int8", "taught:int8", "tiny:int8")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
