@@ -114,7 +114,7 @@ def test_all_headers_are_measured_where_the_file_is_damaged(tmp_path, monkeypatc
 
     def measure(run, scheme="", max_bytes=""):
         figures = (3_782, 6_384, 1_842, "Arm Cortex-M4", 621_008, correct, 10_000, False)
-        return MeasuredHeader(run, scheme, 0, *figures)
+        return MeasuredHeader(run, scheme, int(bool(max_bytes)), *figures)
 
     file, correct, roots = tmp_path / "headers.json", 9_940, []
     monkeypatch.setattr(script, "FILE", file)
@@ -125,12 +125,13 @@ def test_all_headers_are_measured_where_the_file_is_damaged(tmp_path, monkeypatc
         script.main(["final:int8", "--write"])
     assert file.read_text() == "{"
     script.main(["--write"])
-    assert [f"{header.run}:{header.scheme}" for header in read_headers(file)] == list(script.ALL)
+    expected = [tuple(name.split(":")[:2]) for name in script.ALL]
+    assert sorted((header.run, header.scheme) for header in read_headers(file)) == sorted(expected)
     correct = 9_950
     script.main(["final:int8"])
     assert {header.correct for header in read_headers(file)} == {9_940}
     script.main(["final:int8", "--write"])
-    assert [header.correct for header in read_headers(file)] == [9_940, 9_950, 9_940, 9_940]
+    assert {header.run for header in read_headers(file) if header.correct == 9_950} == {"final"}
     assert roots == [script.ROOT] * 2
 
 
