@@ -210,7 +210,7 @@ class RunConfig:
     )
     holdout_seed: int = _field(
         0,
-        "Random seed that chooses the validation images, and the own digits kept for testing.",
+        "Random seed that chooses the validation images and the own digits kept for testing.",
         0,
         _LARGEST_SEED,
     )
@@ -270,6 +270,10 @@ class RunConfig:
         if self.digits == NO_DIGITS:
             return 0
         return round(images * self.digits_share / (1 - self.digits_share))
+
+    def count_test_digits(self, total: int) -> int:
+        """Own digits kept for testing, of so many; at least one is left to train on."""
+        return min(round(self.digits_test_share * total), total - 1)
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as JSON values."""

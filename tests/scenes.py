@@ -130,7 +130,7 @@ def render(digit: np.ndarray, scene: Scene, rng: np.random.Generator) -> bytes:
         rows, columns = np.flatnonzero(ink.max(1) > 0.3), np.flatnonzero(ink.max(0) > 0.3)
         cut = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
         ink, lines = ink[cut], lines[cut]
-    covered = np.maximum(ink, lines * (scene.paper - scene.line_tone) / 0.82)
+    covered = np.maximum(ink, lines * (scene.paper - scene.line_tone) / (Scene.paper - Scene.pen))
     if scene.frame:
         covered = np.pad(covered, scene.frame, constant_values=1)
     height, width = covered.shape

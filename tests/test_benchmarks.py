@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from core.errors import ConfigError
+
 FOLDER = Path(__file__).parent / "benchmarks"
 SCRIPTS = sorted(path.name for path in FOLDER.glob("*.py") if "__main__" in path.read_text())
 
@@ -94,6 +96,16 @@ def test_a_profile_divides_into_sections_and_kinds():
     assert sections == {"backward": 3.0, "forward": 2.0, "waiting for images, or making them": 1.0}
     assert kinds["convolution, backward"] == 2.5
     assert kinds["waiting for images, or making them"] == 1.0
+
+
+def test_settings_given_as_text_become_numbers():
+    from hand import parse_changes
+
+    given = ["max_lr=0.001", "epochs=3", "optimizer=muon", "digits_share=0.1"]
+    expected = {"max_lr": 0.001, "epochs": 3, "optimizer": "muon", "digits_share": 0.1}
+    assert parse_changes(given) == expected
+    with pytest.raises(ConfigError, match="epochs"):
+        parse_changes(["epochs=many"])
 
 
 def test_a_message_with_another_sessions_name_is_noticed():

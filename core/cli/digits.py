@@ -1,4 +1,4 @@
-"""Commands for the user's own digits: import, list, export and delete sets, and teach a run."""
+"""Commands for the user's own digits: their sets, teaching a run, and comparing it with before."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from core.wording import plural
 if TYPE_CHECKING:
     from core.library.teaching import Comparison
 
-SHOWN = 10  # files that were skipped
+MAX_SKIPPED_SHOWN = 10
 SetName = Annotated[
     str,
     typer.Argument(
@@ -95,9 +95,9 @@ def import_(
     lines = [f"{name}: {plural(added, 'new digit')} from {plural(len(digits), 'picture')}."]
     if reading.skipped:
         lines.append(f"Skipped: {plural(len(reading.skipped), 'file')}.")
-        lines += [f"  {item.source}: {item.reason}" for item in reading.skipped[:SHOWN]]
-        if len(reading.skipped) > SHOWN:
-            lines.append(f"  and {len(reading.skipped) - SHOWN:,} more")
+        lines += [f"  {item.source}: {item.reason}" for item in reading.skipped[:MAX_SKIPPED_SHOWN]]
+        if len(reading.skipped) > MAX_SKIPPED_SHOWN:
+            lines.append(f"  and {len(reading.skipped) - MAX_SKIPPED_SHOWN:,} more")
     values = {
         "set": name,
         "read": len(digits),
@@ -167,7 +167,8 @@ def delete(name: SetName, yes: Yes = False, json_: Json = False) -> None:
     sets = {item.name: item for item in library.list_sets()}
     if name not in sets:
         raise UserError(f"there is no set of digits {name[:60]!r}.")
-    confirm(f"Permanently delete {plural(sets[name].total, 'digit')} of {name}?", yes)
+    contents = "its file is damaged" if sets[name].error else plural(sets[name].total, "digit")
+    confirm(f"Permanently delete the set {name} ({contents})?", yes)
     library.clear(name=name)
     print_result({"deleted": name}, f"{name} is deleted.", json_)
 
@@ -183,9 +184,10 @@ def teach(
     changes: dict[str, Any],
     parent: RunName,
     name: NewName = None,
-    drawing: Annotated[
+    picture: Annotated[
         Path | None,
         typer.Option(
+            "--drawing",
             metavar="PICTURE",
             help="A digit whose prediction is shown before and after, such as one misread.",
             show_default=False,
@@ -206,14 +208,14 @@ def teach(
     digits = changes.pop("digits", None)
     if digits is None:
         raise UserError("--digits names the set to learn; `python -m core digits list` lists them.")
-    learned = None if drawing is None else _read_drawing(drawing)
+    drawing = None if picture is None else _read_drawing(picture)
     watch.fetch_data(json_)  # before the run is made, so that a failed download leaves none behind
     run = teaching.teach(
         parent,
         digits,
         name or run_names.find_free_name(f"{parent}-{digits}"),
         changes,
-        drawing=learned,
+        drawing=drawing,
         which=which if epoch is None else epoch,
         number_if_taken=name is None,
     )
@@ -234,8 +236,8 @@ def teach(
 
 def _read_drawing(path: Path) -> teaching.Drawing:
     """Read the picture of a digit, with the label that its name gives, if any."""
-    reading = digit_pictures.read_drawing(path)
-    return teaching.Drawing(reading.tobytes(), digit_pictures.parse_label(path.name))
+    image = digit_pictures.read_picture(path)
+    return teaching.Drawing(image.tobytes(), digit_pictures.parse_label(path.name))
 
 
 def _show_comparison(name: str, json_: bool) -> None:
@@ -254,6 +256,11 @@ def _show_comparison(name: str, json_: bool) -> None:
         if results is not None
     ]
     print_table(("images", "before", "after"), rows, left=("images",))
+    if compared.left_out:
+        print_text(
+            f"Left out of the test: {plural(compared.left_out, 'digit')} that the runs before this "
+            "one trained on."
+        )
     if compared.drawing is not None and compared.guesses is not None:
         label = "" if compared.drawing.label is None else f", labelled {compared.drawing.label}"
         before, after = (f"{item.digit} ({item.probability:.1%})" for item in compared.guesses)
@@ -283,6 +290,7 @@ def _to_dict(compared: Comparison) -> dict[str, Any]:
                 for when, result in zip(("before", "after"), results, strict=True)
             }
         )
+    values["left_out"] = compared.left_out
     values["drawing"] = None
     if compared.drawing is not None and compared.guesses is not None:
         values["drawing"] = {"label": compared.drawing.label} | {

@@ -77,13 +77,13 @@ def predict(
 
 
 def _picture_to_dict(path: Path, row: Any, strange: Any, number: bool) -> dict[str, Any]:
-    """Return what was read in a picture, for JSON.
+    """Return the prediction for a picture as JSON values.
 
     Args:
         path: of the picture.
-        row: (digits, 10) their probabilities.
-        strange: (digits,) whether they do not look like digits.
-        number: whether they are read as a number; else there is one.
+        row: (digits, 10) probabilities of the classes for each digit found in the picture.
+        strange: (digits,) bool, whether what was found does not look like a digit.
+        number: whether the digits are read as a number; otherwise there is one digit.
     """
     digits = [
         {
@@ -104,17 +104,21 @@ def _picture_to_dict(path: Path, row: Any, strange: Any, number: bool) -> dict[s
 
 
 def _name_strange(strange: Any) -> str:
-    """Say at which places of a number something does not look like a digit; "" for none."""
+    """Name the places of a number that do not look like digits; "" where all do."""
     places = [str(place) for place, odd in enumerate(strange, 1) if odd]
     return f". Not like a digit: place {listed(places, 'and')}" if places else ""
 
 
 def _read_digits(path: Path, number: bool) -> Ink:
-    """Read a picture's digits as (N, 28, 28) uint8 in MNIST's form; one unless it is a number.
+    """Read the digits in a picture: (N, 28, 28) uint8 in MNIST's form.
+
+    Args:
+        path: of the picture.
+        number: whether several digits are read; otherwise N is 1.
 
     Raises:
-        UserError: The picture cannot be read, shows no digit, or shows several digits that do not
-            form a number.
+        UserError: The picture cannot be read or shows no digit, or it shows several and `number`
+            is False.
     """
     import numpy as np
 

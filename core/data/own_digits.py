@@ -14,26 +14,25 @@ from core.data.labelled_images import LabelledImages
 from core.errors import DataError
 
 
-def split_own(
-    config: RunConfig, own: LabelledImages[Tensor]
-) -> tuple[LabelledImages[Tensor], LabelledImages[Tensor]]:
-    """Split own digits into those that a run trains on, and those kept for testing.
+def split_own(config: RunConfig, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Split own digits into those that a run trains on and those kept for testing.
 
     The choice is stratified by label and a function of the arguments alone. At least one digit is
     trained on.
 
     Args:
         config: `digits_test_share` and `holdout_seed` choose.
-        own: all own digits of the run, in the order of their file.
+        labels: (N,) int64, of all own digits of the run, in the order of their file.
+
+    Returns:
+        Sorted int64 indices of the digits to train on and of those kept for testing.
 
     Raises:
         DataError: there are none.
     """
-    if len(own) == 0:
+    if len(labels) == 0:
         raise DataError("there are no own digits to learn from.")
-    count = min(round(config.digits_test_share * len(own)), len(own) - 1)
-    train, test = split(own.labels, count, config.holdout_seed)
-    return own[train], own[test]
+    return split(labels, config.count_test_digits(len(labels)), config.holdout_seed)
 
 
 def add_own(
@@ -60,7 +59,7 @@ def add_own(
         raise DataError(f"digits is {config.digits}, but {given} of the user's own were given.")
     if own is None:
         return training
-    learned, _ = split_own(config, own)
+    learned = own[split_own(config, own.labels)[0]]
     picks = torch.arange(config.count_own_images(len(training))) % len(learned)
     repeated = learned[picks].to(training.images.device)
     return LabelledImages(

@@ -27,10 +27,9 @@ from core.drawing.lines import crop_frame, remove_lines
 from core.drawing.pen import adjust_pen
 
 Ink = npt.NDArray[np.uint8]
-Mask = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating[Any]]
 
-LONGER_SIDE, SHORTER_SIDE = 800, 140  # pixels: pictures are reduced or enlarged to this range
+MAX_SIDE, MIN_SIDE = 800, 140  # pixels: range of the longer side that pictures are scaled to
 CLOSE_UP = 0.5  # ink that is smaller than this, as a fraction of the page, is looked at again
 MARGIN = 0.4  # around a close-up, as a fraction of the ink's size
 
@@ -282,8 +281,8 @@ def _resize(grey: Floats) -> Floats:
     import cv2
 
     longer = max(grey.shape)
-    if longer > LONGER_SIDE:
-        size = [max(1, round(side * LONGER_SIDE / longer)) for side in grey.shape[::-1]]
+    if longer > MAX_SIDE:
+        size = [max(1, round(side * MAX_SIDE / longer)) for side in grey.shape[::-1]]
         return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.float32)
-    factor = -(-SHORTER_SIDE // longer)
+    factor = -(-MIN_SIDE // longer)
     return np.repeat(np.repeat(grey, factor, axis=0), factor, axis=1).astype(np.float32)

@@ -59,7 +59,8 @@ def to_grey(picture: Any) -> Floats:
     if values.shape[2] == 4:
         alpha = values[..., 3] / 255
         # Light ink on a transparent ground gets a black background, anything else a white one.
-        light_ink = alpha.min() < 0.5 and grey[alpha > 0.5].mean() > 160
+        opaque = alpha > 0.5 * alpha.max()  # ink may be faint everywhere
+        light_ink = opaque.any() and not opaque.all() and grey[opaque].mean() > 160
         grey = grey * alpha + (0.0 if light_ink else 255.0) * (1 - alpha)
     return np.asarray(np.clip(grey, 0, 255), np.float32)
 

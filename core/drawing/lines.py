@@ -64,7 +64,7 @@ def crop_frame(grey: Floats) -> tuple[slice, slice]:
             height, width = grey.shape
             top, bottom, left, right = depths
             inside = slice(top, height - bottom), slice(left, width - right)
-            # An 0 that fills the picture looks like a frame, but nothing is in it, and its soft
+            # A 0 that fills the picture looks like a frame, but nothing is in it, and its soft
             # edges look like a light frame, but what they enclose is not the same all around.
             edges = _border(signed[inside])
             unlike = float((edges < _border(signed).mean() - least).mean())

@@ -20,7 +20,8 @@ def adjust_pen(ink: Ink) -> Ink:
         ink: (H, W), ink bright on 0, one or several digits.
 
     Returns:
-        (H, W); the ink itself if its strokes are neither.
+        (h, w) uint8: the ink itself if its strokes are neither; if they are widened, with a margin
+        on all sides, half as wide as what they gain.
     """
     import cv2
 

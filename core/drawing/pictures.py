@@ -43,7 +43,7 @@ COMPRESSIONS = {
 }
 ANIMATED = ("GIF", "PNG", "WEBP")
 ORIENTATION = 0x0112  # EXIF tag
-LONGER_SIDE = 1_600  # pixels: larger pictures are reduced to it
+MAX_SIDE = 1_600  # pixels: of the longer side; larger pictures are reduced to it
 # Of an animation; frames beyond are not looked at.
 MAX_FRAMES, MAX_FRAME_PIXELS = 500, 60_000_000  # together
 
@@ -70,12 +70,12 @@ def open_picture(data: bytes) -> Image:
             picture: Any = pillow.open(io.BytesIO(data), formats=FORMATS)
             _check_cost(picture, data)
             width, height = picture.size
-            scale = LONGER_SIDE / max(width, height)
+            scale = MAX_SIDE / max(width, height)
             if scale < 1:
                 picture.draft(None, (max(1, int(width * scale)), max(1, int(height * scale))))
             check_size(picture.size[::-1], MAX_DECODED, "; reduce it, or save it as JPEG")
             picture = _turn_upright(_last_frame(picture))
-            if max(picture.size) > LONGER_SIDE:
+            if max(picture.size) > MAX_SIDE:
                 picture = _reduce(picture)
             picture.load()
     except UserError:
@@ -177,7 +177,7 @@ def _turn_upright(picture: Any) -> Any:
 
 
 def _reduce(picture: Any) -> Any:
-    """Scale a picture down to LONGER_SIDE."""
+    """Scale a picture down until its longer side is MAX_SIDE."""
     from PIL.Image import Resampling
 
     # Palette and bilevel pixels cannot be averaged, nor can Pillow average 16 bits.
@@ -186,10 +186,10 @@ def _reduce(picture: Any) -> Any:
 
         values = np.asarray(picture)
         picture = pillow.fromarray(values.astype(np.float32))
-        picture.thumbnail((LONGER_SIDE, LONGER_SIDE), Resampling.BILINEAR)  # stays in range
+        picture.thumbnail((MAX_SIDE, MAX_SIDE), Resampling.BILINEAR)  # stays in range
         if values.dtype.kind == "f":
             return picture
         return pillow.fromarray(np.asarray(picture).round().astype(np.int32))
     picture = picture.convert({"P": "RGBA", "1": "L"}.get(picture.mode, picture.mode))
-    picture.thumbnail((LONGER_SIDE, LONGER_SIDE), Resampling.BICUBIC)
+    picture.thumbnail((MAX_SIDE, MAX_SIDE), Resampling.BICUBIC)
     return picture

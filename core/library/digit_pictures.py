@@ -65,10 +65,12 @@ class Reading:
 
 
 def read_path(path: Path) -> Reading:
-    """Read a folder, a zip file, or a JSON file of digits.
+    """Read a folder or a zip file of pictures, a single picture, or a JSON file of digits.
+
+    Files that are no pictures of digits are skipped, even a single one.
 
     Raises:
-        UserError: it is none of these, cannot be read, or holds too much.
+        UserError: it cannot be read, is a damaged zip or JSON file, or holds too much.
     """
     if path.is_dir():
         return _read_all(_walk(path))
@@ -81,6 +83,8 @@ def read_path(path: Path) -> Reading:
 
 def read_files(files: Iterable[tuple[str, bytes]], seconds: float | None = None) -> Reading:
     """Read pictures, zip files of pictures, and JSON files of digits.
+
+    Files that are no pictures of digits are skipped, and so are digits beyond MAX_DIGITS.
 
     Args:
         files: name and contents of each.
@@ -136,14 +140,14 @@ def _read_all(
             reading.skipped.append(Skipped(source, reason))
         else:
             try:
-                reading.digits.append(_read_picture(source, content))
+                reading.digits.append(_read_labelled(source, content))
             except UserError as error:
                 reading.skipped.append(Skipped(source, str(error)))
     return reading
 
 
-def _read_picture(source: str, data: bytes) -> Candidate:
-    """Return the digit in a picture.
+def _read_labelled(source: str, data: bytes) -> Candidate:
+    """Return the digit in a picture, labelled by the picture's name.
 
     Raises:
         UserError: its name gives no label, or it is not a picture of a digit.
@@ -157,7 +161,7 @@ def _read_picture(source: str, data: bytes) -> Candidate:
     return Candidate(source, _to_image(data), label, parse_writer(source, label))
 
 
-def read_drawing(path: Path) -> Image:
+def read_picture(path: Path) -> Image:
     """Return the digit in a picture, whatever its name, in MNIST's form: (28, 28) uint8.
 
     Raises:

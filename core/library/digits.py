@@ -34,6 +34,7 @@ from core.runs.digit_file import (
     to_json,
 )
 from core.runs.run_schema import check_owner
+from core.wording import plural
 
 Image = npt.NDArray[np.uint8]
 
@@ -217,45 +218,22 @@ def export_digits(folder: Path | None = None, *, name: str = DEFAULT) -> bytes:
     return buffer.getvalue()
 
 
-def import_digits(
-    data: bytes, folder: Path | None = None, *, owner: str | None = None, name: str = DEFAULT
-) -> tuple[int, int]:
-    """Add the digits of a JSON file in the form of a set's own file.
+def parse_export(data: bytes) -> list[SavedDigit]:
+    """Return the digits of a JSON file in the form of a set's own file, without their owners.
 
     Earlier versions exported sets in this form; copies of a set's file have it too.
 
-    Args:
-        data: the file.
-        folder: the checkpoints folder; None: `checkpoints_folder()`.
-        owner: who owns the new digits, whatever the file says; None: nobody is signed in.
-        name: of the set, which is created if there is none.
-
-    Returns:
-        The number of digits in the file, and how many of them are new.
-
-    Raises:
-        RunError: it is not such a file; nothing is imported then.
-        LimitError: there would be more than MAX_DIGITS digits.
-    """
-    offered = parse_export(data, owner)
-    return len(offered), add_digits(offered, folder, name=name)
-
-
-def parse_export(data: bytes, owner: str | None = None) -> list[SavedDigit]:
-    """Return the digits of a JSON file, as for `import_digits`.
-
     Raises:
         RunError: it is not such a file.
-        LimitError: it is too large.
+        LimitError: it is too large, or holds more than MAX_DIGITS digits.
     """
     if len(data) > MAX_BYTES:
         raise LimitError(
-            f"the file has {len(data) / 1e6:.1f} MB; {MAX_DIGITS:,} digits take less than "
-            f"{MAX_BYTES / 1e6:.0f} MB."
+            f"the file has {len(data) / 1e6:.1f} MB; at most {MAX_BYTES / 1e6:.0f} MB are read, "
+            f"and a set of {MAX_DIGITS:,} digits takes less."
         )
-    check_owner(owner)
     parsed = parse_digits(files.parse_json(data, "the file"), "the file")
-    return [replace(digit, owner=owner) for digit in parsed]
+    return [replace(digit, owner=None) for digit in parsed]
 
 
 def _update(
@@ -274,8 +252,11 @@ def _update(
     path = set_path(name, folder)
     with files.lock_folder(folder):
         digits = change(read_set(name, folder)) if change else []
-        if change and not path.exists() and len(list_names(folder)) >= MAX_SETS:
-            raise LimitError(f"there are already {MAX_SETS} sets of digits; delete some.")
+        if digits and not path.exists() and len(list_names(folder)) >= MAX_SETS:
+            raise LimitError(
+                f"there are already {MAX_SETS} sets of digits, and no more can be kept; delete one "
+                "first, or add to one of them."
+            )
         try:
             if path.parent.is_symlink() or path.is_symlink():
                 raise RunError(f"{FOLDER}/{path.name} is a symbolic link; it is not written to.")
@@ -295,6 +276,7 @@ def _merge(digits: Sequence[SavedDigit], more: Sequence[SavedDigit]) -> list[Sav
     unique = {digit.key: digit for digit in (*more, *digits)}.values()
     if len(unique) > max(MAX_DIGITS, len(digits)):
         raise LimitError(
-            f"there are already {len(digits):,} digits, of at most {MAX_DIGITS:,}; delete some."
+            f"the set has {plural(len(digits), 'digit')} and would have {len(unique):,}; at most "
+            f"{MAX_DIGITS:,} are kept. Delete some first, or begin another set."
         )
     return sorted(unique, key=lambda digit: (digit.saved, digit.key))

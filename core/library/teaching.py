@@ -7,7 +7,7 @@ digits together. Must not import torch at module level.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,7 +20,7 @@ from core.errors import RunError
 from core.insight.mistakes import Predictions
 from core.limits import Limits
 from core.runs import control, digit_file
-from core.runs.digit_file import Drawing, RunDigits, SavedDigit
+from core.runs.digit_file import Drawing, RunDigits, to_arrays
 from core.runs.evaluation import predict_run, recorded_result
 from core.runs.folders import checkpoints_folder
 from core.runs.prediction_cache import load_predictions
@@ -65,11 +65,13 @@ class Comparison:
     """A network before and after it was taught."""
 
     own: tuple[TestResult, TestResult] | None
-    """On the own digits kept for testing, before and after; None: none were kept."""
+    """On the own digits kept for testing, before and after; None: there are none."""
+    left_out: int
+    """Own digits that would be kept for testing, but which the network had learned before."""
     mnist: tuple[TestResult, TestResult] | None
     """On MNIST's test images, before and after; None: they were not given."""
     drawing: Drawing | None
-    """The drawing that the run was trained because of; None: there was none."""
+    """The drawing that prompted the run; None: there was none."""
     guesses: tuple[Guess, Guess] | None
     """For the drawing, before and after."""
 
@@ -104,11 +106,7 @@ def teach(
     """
     folder = folder or checkpoints_folder()
     values = {**SETTINGS, **(changes or {}), "digits": digits}
-    own = RunDigits(tuple(digit_file.read_set(digits, folder)), drawing)
-    if not own.digits:
-        raise RunError(
-            f"there are no own digits {digits!r} to learn from; draw or import some first."
-        )
+    own = replace(digit_file.copy_set(digits, folder), drawing=drawing)
     return control.fork(
         name,
         to,
@@ -131,33 +129,27 @@ def is_taught(run: Run) -> bool:
 def load_test_digits(run: Run) -> LabelledImages[np.ndarray]:
     """Return the own digits that a run keeps for testing; there may be none.
 
+    Digits that the runs before it trained on, whose weights it started from, are left out.
+
     Raises:
         RunError: the run has no own digits, or their file is damaged.
     """
-    from core.data.own_digits import split_own
-
-    own = digit_file.load_own(run.config, run.folder)
-    if own is None:
-        raise RunError(f"{run.name} has not learned any own digits.")
-    return split_own(run.config, own)[1].to_numpy()
+    own = _read_own(run)
+    learned = digit_file.find_learned(run.config, own)
+    images, labels = to_arrays([digit for digit in own.digits if digit.key not in learned])
+    return LabelledImages(images.copy(), labels, "own digits")
 
 
 def learned_keys(run: Run) -> frozenset[str]:
-    """Return the keys of the own digits that a run trains on, as of `SavedDigit.key`.
+    """Return the keys of the own digits that a run and the runs before it train on.
+
+    They are keys as of `SavedDigit.key`, and only of digits in the run's own copy.
 
     Raises:
         RunError: the digits' file is missing or damaged.
     """
-    from core.data.own_digits import split_own
-
-    own = digit_file.load_own(run.config, run.folder)
-    if own is None:
-        return frozenset()
-    learned, saved = split_own(run.config, own)[0].to_numpy(), run.created
-    return frozenset(
-        SavedDigit(int(label), saved, image.tobytes()).key
-        for image, label in zip(learned.images, learned.labels, strict=True)
-    )
+    own = digit_file.own_digits_of(run.config, run.folder)
+    return frozenset() if own is None else digit_file.find_learned(run.config, own)
 
 
 def compare(run: Run, test: LabelledImages | None) -> Comparison:
@@ -170,7 +162,7 @@ def compare(run: Run, test: LabelledImages | None) -> Comparison:
     Raises:
         RunError: the run has no own digits, has no weights yet, or has not kept its first ones.
     """
-    kept = load_test_digits(run)
+    digits, kept = _read_own(run), load_test_digits(run)
     run.weights_path()  # raises where there are none yet
     if 0 not in run.list_kept_epochs():
         raise RunError(f"{run.name} has not kept the weights that it started from.")
@@ -181,14 +173,27 @@ def compare(run: Run, test: LabelledImages | None) -> Comparison:
         # The recorded figure comes first, so that it is the same everywhere.
         after = recorded_result(run) or _to_result(load_predictions(run, "last", test))
         mnist = _to_result(load_predictions(run, 0, test)), after
-    drawing = digit_file.read_run_digits(run.folder).drawing
+    drawing = digits.drawing
     if drawing is not None:
         pixels = np.frombuffer(drawing.pixels, np.uint8).reshape(1, 28, 28)
         one: LabelledImages[np.ndarray] = LabelledImages(
             pixels.copy(), np.array([drawing.label or 0], np.int64)
         )
         guesses = _guess(predict_run(run, one, 0)), _guess(predict_run(run, one))
-    return Comparison(own, mnist, drawing, guesses)
+    left_out = run.config.count_test_digits(len(digits.digits)) - len(kept)
+    return Comparison(own, left_out, mnist, drawing, guesses)
+
+
+def _read_own(run: Run) -> RunDigits:
+    """Read the own digits in a run's folder.
+
+    Raises:
+        RunError: the run has none, or their file is damaged.
+    """
+    own = digit_file.own_digits_of(run.config, run.folder)
+    if own is None:
+        raise RunError(f"{run.name} has not learned any own digits.")
+    return own
 
 
 def _to_result(predictions: Predictions) -> TestResult:

@@ -1,21 +1,24 @@
 """Controlling runs: stop, pause, resume, one epoch, another learning rate, fork.
 
 Requests to a run that is training go through a file that its worker polls ten times a second. Must
-not import torch.
+not import torch at module level.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from core.config import NO_DIGITS
 from core.errors import RunError
 from core.limits import Limits
 from core.runs import files, run_queue, status, weights
 from core.runs.creation import create_run
-from core.runs.digit_file import RunDigits, own_digits_of
+from core.runs.digit_file import RunDigits, copy_set, find_learned, own_digits_of
 from core.runs.folders import checkpoints_folder
 from core.runs.run import Run
 from core.runs.run_schema import EPOCH_WEIGHTS
@@ -161,22 +164,28 @@ def fork(
     start = parent.weights_path(which)
     if digits is None and config.digits == parent.config.digits:
         digits = own_digits_of(config, parent.folder)
+    elif digits is None and config.digits != NO_DIGITS:
+        digits = copy_set(config.digits, folder)
     if isinstance(which, int):
-        origin = {"name": name, "which": EPOCH_WEIGHTS, "epoch": which}
+        origin, epoch = EPOCH_WEIGHTS, which
     else:
         row = parent.last if which == "last" else parent.best
-        origin = {"name": name, "which": which, "epoch": row.epoch if row else 0}
+        origin, epoch = which, row.epoch if row else 0
     if weights.expected_tensors(plan(config).rows) != weights.expected_tensors(
         plan(parent.config).rows
     ):
         raise RunError(
             f"the weights of {name} do not fit another network; keep its architecture and layers."
         )
+    if digits is not None:
+        learned = _find_learned_before(parent, epoch, folder)
+        own = {digit.key for digit in digits.digits}
+        digits = replace(digits, learned_before=learned & own)
     return create_run(
         config,
         to,
         recipe=parent.recipe,
-        parent=origin,
+        parent={"name": name, "which": origin, "epoch": epoch},
         start=start.read_bytes(),
         digits=digits,
         owner=owner,
@@ -186,6 +195,26 @@ def fork(
         folder=folder,
         limits=limits,
     )
+
+
+def _find_learned_before(run: Run, epoch: int, folder: Path) -> frozenset[str]:
+    """Return the keys of the own digits that a run's weights after an epoch have been trained on.
+
+    Those count, too, that the runs learned that it started from, as far as these still exist.
+    """
+    learned: frozenset[str] = frozenset()
+    visited = set()
+    with contextlib.suppress(RunError):  # a run that was deleted or damaged since
+        while run.name not in visited:
+            visited.add(run.name)
+            own = own_digits_of(run.config, run.folder)
+            if own is not None:
+                learned |= find_learned(run.config, own) if epoch else own.learned_before
+            if run.parent is None:
+                break
+            epoch = run.parent["epoch"]
+            run = open_run(run.parent["name"], folder)
+    return learned
 
 
 def wait_until_idle(name: str, folder: Path | None = None, *, seconds: float = 10.0) -> Run:

@@ -84,7 +84,7 @@ def create_run(
     if config.digits == NO_DIGITS:
         digits = None
     elif digits is None:
-        digits = digit_file.copy_set(config, folder)
+        digits = digit_file.copy_set(config.digits, folder)
     values = {
         "format": FORMAT,
         "created": status.current_time(),

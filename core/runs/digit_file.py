@@ -4,7 +4,8 @@ checkpoints/.digits/NAME.json is a set, RUN/digits.json the digits that a run le
 MNIST. Both hold {"format", "digits": [{"label", "kept", "pixels", "writer", "owner"}]}: the time of
 saving in "kept", 784 grey values as base64 in "pixels", whose handwriting it is, if that was said,
 and in a set, where somebody was signed in, who saved it. In a run, "drawing" may hold the pixels
-and the label of the drawing that it was trained because of.
+and the label of the drawing that prompted it, and "learned_before" the keys of those digits that
+the runs it started from trained on already.
 
 Must not import torch at module level. Sets are changed in `core.library.digits`.
 """
@@ -41,6 +42,9 @@ MAX_DIGITS = 2_000  # of a set
 MAX_BYTES = 4_000_000  # of a file; 2,000 digits take 2.4 MB
 _PIXELS = 28 * 28
 _WRITER = Field("writer", str, min_length=1, max_length=40, nullable=True)
+_LEARNED = Field(
+    "learned_before", list, max_length=MAX_DIGITS, items=Field("key", str, max_length=16)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class SavedDigit:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """The drawing that a run was trained because of."""
+    """The drawing that prompted a run."""
 
     pixels: bytes
     """784 grey values, row by row."""
@@ -78,6 +82,8 @@ class RunDigits:
 
     digits: tuple[SavedDigit, ...]
     drawing: Drawing | None = None
+    learned_before: frozenset[str] = frozenset()
+    """Keys of those digits that the runs before it, whose weights it starts from, trained on."""
 
 
 def to_arrays(digits: Sequence[SavedDigit]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
@@ -143,17 +149,17 @@ def read_set(name: str, folder: Path | None = None) -> list[SavedDigit]:
     return parse_digits(files.read_json(path), label) if path.exists() else []
 
 
-def copy_set(config: RunConfig, folder: Path) -> RunDigits:
-    """Return the digits that a new run of a config learns from.
+def copy_set(name: str, folder: Path) -> RunDigits:
+    """Return the digits of a set for a new run to learn from.
 
     Raises:
         RunError: there is no such set, it is damaged, or it is empty.
     """
-    digits = read_set(config.digits, folder)
+    digits = read_set(name, folder)
     if not digits:
         names = list_names(folder)
         known = f"the sets are {listed(names, 'and')}" if names else "there are no sets yet"
-        raise RunError(f"there are no own digits {config.digits!r} to learn from; {known}.")
+        raise RunError(f"there are no own digits {name!r} to learn from; {known}.")
     return RunDigits(tuple(digits))
 
 
@@ -163,6 +169,8 @@ def write_run_digits(run_folder: Path, own: RunDigits) -> None:
     if own.drawing is not None:
         pixels = base64.b64encode(own.drawing.pixels).decode()
         values["drawing"] = {"pixels": pixels, "label": own.drawing.label}
+    if own.learned_before:
+        values["learned_before"] = sorted(own.learned_before)
     files.write_json(run_folder / RUN_FILE, values)
 
 
@@ -189,6 +197,21 @@ def own_digits_of(config: RunConfig, run_folder: Path | None) -> RunDigits | Non
     return read_run_digits(run_folder)
 
 
+def find_learned(config: RunConfig, own: RunDigits) -> frozenset[str]:
+    """Return the keys of the digits that a run and the runs before it train on.
+
+    Args:
+        config: of the run.
+        own: the digits in its folder.
+    """
+    import torch
+
+    from core.data.own_digits import split_own
+
+    learned, _ = split_own(config, torch.tensor([digit.label for digit in own.digits]))
+    return own.learned_before | {own.digits[at].key for at in learned.tolist()}
+
+
 def load_own(config: RunConfig, run_folder: Path) -> LabelledImages[Tensor] | None:
     """Return the digits in a run's folder as tensors; None where the config names none.
 
@@ -212,13 +235,22 @@ def parse_run_digits(values: Any) -> RunDigits:
     digits = tuple(parse_digits(values, RUN_FILE))
     if not digits:
         raise RunError(f"{RUN_FILE} is damaged: it holds no digits.")
-    drawing = values.get("drawing")
-    if drawing is None:
-        return RunDigits(digits)
+    with raising(lambda message: RunError(f"{RUN_FILE} is damaged: {message}")):
+        keys = _LEARNED.check(values.get("learned_before", []))
+    return RunDigits(
+        digits,
+        _parse_drawing(values.get("drawing")),
+        frozenset(keys) & {digit.key for digit in digits},
+    )
+
+
+def _parse_drawing(value: Any) -> Drawing | None:
+    if value is None:
+        return None
     try:
-        label = drawing.get("label")
-        pixels = _parse_pixels(drawing["pixels"])
-        return RunDigits(digits, Drawing(pixels, None if label is None else _parse_label(label)))
+        label = value.get("label")
+        pixels = _parse_pixels(value["pixels"])
+        return Drawing(pixels, None if label is None else _parse_label(label))
     except (AttributeError, KeyError, TypeError, ValueError, binascii.Error):
         raise RunError(f"{RUN_FILE} is damaged: its drawing is not valid.") from None
 

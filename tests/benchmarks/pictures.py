@@ -29,7 +29,8 @@ def read_files(files: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
     """Read picture files as one digit each.
 
     Returns:
-        (N, 28, 28) uint8, blank where nothing was found, and (N,) how many digits were found.
+        (N, 28, 28) uint8, blank where the file was refused, and (N,) how many digits were found;
+        -1 where the file was refused.
     """
     from core.drawing.pictures import open_picture, picture_to_ink
     from core.drawing.preparation import to_mnist
@@ -89,7 +90,7 @@ def main() -> None:
         scenes = [("plain", ()), *((name, (situation,)) for _, name, situation in singles)]
 
     count = given.pairs or given.digits
-    rows, total, low = [], 0.0, 0
+    rows, low = [], 0
     texts = given.only.split(",")
     wanted = [scene for scene in scenes if any(text in scene[0] for text in texts)]
     for number, (name, situations) in enumerate(wanted):
@@ -108,7 +109,6 @@ def main() -> None:
         direct = predict(model, digits).argmax(1) == labels
         correct = predict(model, images).argmax(1) == labels
         correct &= counts == 1  # a digit that is taken for several is refused
-        total += correct.mean() / direct.mean() if given.pairs else 0
         low += correct.mean() < 0.98
         if given.save:
             folder = given.save / name.replace(" ", "_").replace("%", "")
@@ -121,12 +121,16 @@ def main() -> None:
                 f"{100 * direct.mean():.1f}",
                 f"{100 * correct.mean():.1f}",
                 int((counts == 0).sum()),
-                int((abs(counts) > 1).sum() + (counts < 0).sum()),
+                int((counts > 1).sum()),
+                int((counts < 0).sum()),
             )
         )
         print(*rows[-1], sep="\t", file=sys.stderr, flush=True)
 
-    columns = ("situation", "read directly, %", "in the picture, %", "no digit", "several digits")
+    columns = (
+        *("situation", "read directly, %", "in the picture, %"),
+        *("no digit", "several digits", "refused"),
+    )
     heading = (
         f"{count} digits of MNIST's {given.part} images in each of {len(rows)} situations, read by "
         f"`{given.network}`; {low} below 98 %."

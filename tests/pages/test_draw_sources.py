@@ -234,7 +234,7 @@ def test_own_digits_are_saved_counted_and_deleted(folder):
     assert own_digits.list_digits() == []
 
 
-def test_pictures_are_previewed_discarded_and_added_to_a_set(folder):
+def test_pictures_are_previewed_discarded_and_added_to_a_set(folder, monkeypatch):
     made_run(folder, "final")
     for label in (3, 8):
         own_digits.save_digit(to_mnist(strokes_to_ink(DIGITS[label])), label, writer="Bo")
@@ -270,6 +270,14 @@ def test_pictures_are_previewed_discarded_and_added_to_a_set(folder):
     well(app.run())
     assert "not a zip file" in page_text(app)
     assert len(own_digits.list_digits(name="anna")) == 2
+    monkeypatch.setattr(own_digits, "MAX_DIGITS", 2)
+    app.file_uploader(key="draw_own_file_2").set_value([("3.png", picture.getvalue(), "image/png")])
+    well(app.run())
+    press_label(app, "Add 1 digit to anna")
+    assert "Nothing was added: the set has 2 digits and would have 3" in page_text(app)
+    press_label(app, "Cancel")
+    assert "Nothing was added" not in page_text(app)
+    assert not app.error
 
 
 def test_a_network_is_taught_a_set_and_compared(folder, idle):

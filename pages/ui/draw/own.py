@@ -17,7 +17,7 @@ from pages.ui import access
 from pages.ui.components.gallery import draw_gallery
 from pages.ui.draw.networks import Runs, select_networks
 from pages.ui.draw.own_accuracy import draw_accuracy
-from pages.ui.draw.own_import import draw_upload, show_preview
+from pages.ui.draw.own_import import draw_upload, label_digit, show_preview
 from pages.ui.draw.own_teaching import show_teaching
 from pages.ui.draw.subject import Subject
 from pages.ui.frame import heading
@@ -191,16 +191,13 @@ def _show_digits(digits: Sequence[SavedDigit], name: str) -> None:
         ),
         None,
     )
-    images, labels = to_arrays(latest)
+    images, _ = to_arrays(latest)
     draw_gallery(
         images,
         "Your digits",
         _GALLERY,
         picked=selected,
-        labels=[
-            f"{label} {digit.writer}" if digit.writer else str(label)
-            for label, digit in zip(labels, latest, strict=True)
-        ],
+        labels=[label_digit(digit) for digit in latest],
         alts=[_describe(digit) for digit in latest],
         on_pick=lambda: _select(latest),
     )

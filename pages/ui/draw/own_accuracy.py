@@ -63,11 +63,11 @@ def draw_accuracy(runs: Sequence[Run], digits: Sequence[SavedDigit]) -> None:
         st.caption("  \n".join(escape_markdown(line.replace(" %", "\u00a0%")) for line in lines))
         keys = {digit.key for digit in digits}
         for run in runs:
-            learned = _learned_keys(run.name, str(run.created), run) if run.parent else frozenset()
-            if count := len(keys & learned):
+            if count := len(keys & _learned_keys(run.name, str(run.created), run)):
+                others = "Below, before and after are measured on others."
                 st.caption(
                     f"{escape_markdown(run.name)} has trained on {count:,} of these digits. "
-                    "Below, before and after are measured on others."
+                    + (others if teaching.is_taught(run) else "")
                 )
         if len(digits) < FEW:
             st.caption(
@@ -80,7 +80,7 @@ def draw_accuracy(runs: Sequence[Run], digits: Sequence[SavedDigit]) -> None:
 
 @st.cache_data(max_entries=128, show_spinner=False)
 def _learned_keys(name: str, created: str, _run: Run) -> frozenset[str]:
-    """The keys of the digits that a run has trained on."""
+    """Return the keys of the digits that a run, or a run before it, has trained on."""
     try:
         return teaching.learned_keys(_run)
     except UserError:

@@ -11,6 +11,7 @@ from core.errors import UserError
 from core.library import digits as library
 from core.library.digit_pictures import ENDINGS, Candidate, Skipped, read_files
 from core.limits import Limits
+from core.runs.digit_file import SavedDigit
 from core.wording import plural
 from pages.ui import access
 from pages.ui.components.gallery import draw_gallery
@@ -19,7 +20,7 @@ from pages.ui.words import escape_markdown
 
 MAX_SHOWN = 300  # digits of a preview
 MAX_SECONDS = 30.0  # that reading takes before the remaining pictures are skipped
-SKIPPED_SHOWN = 20
+MAX_SKIPPED_SHOWN = 20
 # Session keys: what was read, the result of the last import or its error, how many uploads there
 # were, and the gallery.
 _PREVIEW, _RESULT, _ERROR = "draw_own_preview", "draw_own_result", "draw_own_error"
@@ -85,10 +86,7 @@ def show_preview(name: str) -> None:
                 np.stack([digit.image for digit in shown]),
                 "Digits to add; a click discards one",
                 _GALLERY,
-                labels=[
-                    f"{digit.label} {digit.writer}" if digit.writer else str(digit.label)
-                    for digit in shown
-                ],
+                labels=[label_digit(digit) for digit in shown],
                 alts=[f"{digit.label} from {digit.source}" for digit in shown],
                 on_pick=_discard,
             )
@@ -98,13 +96,18 @@ def show_preview(name: str) -> None:
         _show_buttons(preview, name)
 
 
+def label_digit(digit: Candidate | SavedDigit) -> str:
+    """Return what a gallery writes below a digit: its label, and whose handwriting it is."""
+    return f"{digit.label} {digit.writer}" if digit.writer else str(digit.label)
+
+
 def _show_skipped(skipped: list[Skipped]) -> None:
     if not skipped:
         return
     with st.expander(f"{plural(len(skipped), 'file')} skipped", icon=":material/info:"):
-        lines = [f"{item.source[-80:]}: {item.reason}" for item in skipped[:SKIPPED_SHOWN]]
-        if len(skipped) > SKIPPED_SHOWN:
-            lines.append(f"and {len(skipped) - SKIPPED_SHOWN:,} more")
+        lines = [f"{item.source[-80:]}: {item.reason}" for item in skipped[:MAX_SKIPPED_SHOWN]]
+        if len(skipped) > MAX_SKIPPED_SHOWN:
+            lines.append(f"and {len(skipped) - MAX_SKIPPED_SHOWN:,} more")
         st.caption("  \n".join(map(escape_markdown, lines)))
 
 
@@ -162,6 +165,7 @@ def _undo() -> None:
 
 def _cancel() -> None:
     st.session_state.pop(_PREVIEW, None)
+    st.session_state[_ERROR] = ""
 
 
 def _add(name: str) -> None:

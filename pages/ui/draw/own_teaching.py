@@ -75,7 +75,7 @@ def _show_controls(
         )
         / 100
     )
-    kept = min(round(share * len(digits)), len(digits) - 1)
+    kept = run.config.changed(digits_test_share=share).count_test_digits(len(digits))
     st.caption(
         f"A new run starts from the weights of {escape_markdown(run.name)} and learns from MNIST "
         f"and {len(digits) - kept} of these {len(digits)} digits together. The others test it."
@@ -107,7 +107,7 @@ def _show_controls(
 
 
 def _drawing(image: np.ndarray | None, digits: Sequence[SavedDigit]) -> Drawing | None:
-    """The drawing on the page, with its label where it was saved; None: there is none."""
+    """Return the drawing on the page, with its label where it is saved; None: there is none."""
     if image is None or not image.any():
         return None
     pixels = image.tobytes()
@@ -200,6 +200,11 @@ def _show_comparison(run: Run) -> None:
     for title, (before, after) in rows:
         lines.append(f"| {title} | {_describe(before)} | {_describe(after)} |")
     st.markdown("\n".join(lines))
+    if compared.left_out:
+        st.caption(
+            f"Left out of the test: {plural(compared.left_out, 'digit')} that the networks before "
+            "this one trained on."
+        )
     _show_drawing(compared)
 
 
@@ -211,7 +216,7 @@ def _show_drawing(compared: Comparison) -> None:
     words = [f"{item.digit} ({100 * item.probability:.0f} %)" for item in (before, after)]
     draw_gallery(
         np.frombuffer(compared.drawing.pixels, np.uint8).reshape(1, 28, 28),
-        "The drawing that it was taught because of",
+        "The drawing that prompted the run",
         "draw_teach_drawing",
         alts=[f"The drawing{label}"],
     )

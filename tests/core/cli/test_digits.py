@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from core.data import dataset
 from core.library import digits as library
-from core.runs import epoch_weights, files, processes, run_queue, store
+from core.runs import digit_file, epoch_weights, files, processes, run_queue, store
+from core.runs.digit_file import FOLDER
 from core.runs.weights import to_bytes
 from tests.core.cli_runner import run_json, run_refused
 from tests.made import made_run
@@ -30,7 +33,7 @@ def pictures(tmp_path, digits):
     return place
 
 
-def test_sets_are_imported_listed_exported_and_deleted(core, pictures, tmp_path):
+def test_sets_are_imported_listed_exported_and_deleted(core, folder, pictures, tmp_path):
     assert "No digits yet" in core("digits", "list")[1]
     answer = run_json(core, "digits", "import", "anna", str(pictures))
     assert (answer["read"], answer["added"], len(answer["skipped"])) == (20, 20, 1)
@@ -47,6 +50,12 @@ def test_sets_are_imported_listed_exported_and_deleted(core, pictures, tmp_path)
     assert run_json(core, "digits", "delete", "anna", "--yes") == {"deleted": "anna"}
     assert "no set" in run_refused(core, "digits", "delete", "anna", "--yes")
     assert "no own digits" in run_refused(core, "digits", "export", "anna")
+    (folder / FOLDER / "harmed.json").write_text("{")
+    code, _, shown = core("digits", "delete", "harmed")
+    assert code == 1
+    assert "damaged" in shown
+    assert "0 digits" not in shown
+    assert run_json(core, "digits", "delete", "harmed", "--yes") == {"deleted": "harmed"}
     assert "cannot be the name" in run_refused(core, "digits", "import", "../x", str(pictures))
     assert "cannot be read" in run_refused(core, "digits", "import", "x", str(tmp_path / "none"))
 
@@ -88,4 +97,12 @@ def test_teach_makes_a_run_and_compare_shows_before_and_after(
     assert answer["drawing"]["label"] == int(picture.parent.name)
     text = core("digits", "compare", run.name)[1]
     assert "own test digits (anna)" in text
+    assert answer["left_out"] == 0
+    own = digit_file.read_run_digits(run.folder)
+    learned = digit_file.find_learned(run.config, own)
+    kept = next(digit.key for digit in own.digits if digit.key not in learned)
+    digit_file.write_run_digits(run.folder, replace(own, learned_before=frozenset([kept])))
+    answer = run_json(core, "digits", "compare", run.name)
+    assert (answer["left_out"], answer["own"]["after"]["total"]) == (1, 4)
+    assert "Left out of the test: 1 digit " in core("digits", "compare", run.name)[1]
     assert "before" in text

@@ -22,20 +22,21 @@ def numbered(count: int) -> LabelledImages:
 @pytest.mark.parametrize(("share", "count", "kept"), [(0.5, 40, 20), (0.9, 1, 0), (0.0, 7, 0)])
 def test_a_part_is_kept_for_testing_by_label_and_seed(share, count, kept):
     config, own = CONFIG.changed(digits_test_share=share), numbered(count)
-    train, test = split_own(config, own)
+    train, test = (own[part] for part in split_own(config, own.labels))
     assert (len(train), len(test)) == (count - kept, kept)
+    assert config.count_test_digits(count) == kept
     numbers = [int(image[0, 0]) for image in (*train.images, *test.images)]
     assert sorted(numbers) == list(range(100, 100 + count))
     if kept > 1:
         assert (test.labels == 2).sum() == kept // 4
-        other = split_own(config.changed(holdout_seed=1), own)[1]
+        other = own[split_own(config.changed(holdout_seed=1), own.labels)[1]]
         assert not torch.equal(test.images, other.images)
-    assert torch.equal(split_own(config, own)[1].images, test.images)
+    assert torch.equal(own[split_own(config, own.labels)[1]].images, test.images)
 
 
 def test_the_learned_digits_fill_their_share_of_an_epoch(digits):
     own = numbered(10)
-    learned, kept = split_own(CONFIG, own)
+    learned, kept = (own[part] for part in split_own(CONFIG, own.labels))
     epoch = add_own(CONFIG, digits.train, own)
     added = epoch.images[len(digits.train) :, 0, 0].tolist()
     assert len(added) == 150 == CONFIG.count_own_images(600), "a fifth of 750"

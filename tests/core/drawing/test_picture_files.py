@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from core.drawing import pictures
-from core.drawing.pictures import LONGER_SIDE, MAX_FILE, open_picture, picture_to_ink
+from core.drawing.pictures import MAX_FILE, MAX_SIDE, open_picture, picture_to_ink
 from core.drawing.preparation import to_mnist
 from core.drawing.strokes import strokes_to_ink
 from core.errors import UserError
@@ -47,7 +47,7 @@ def test_large_pictures_are_reduced(mode):
     else:
         large = large.convert(mode)
     opened = open_picture(saved(large))
-    assert max(opened.size) == LONGER_SIDE
+    assert max(opened.size) == MAX_SIDE
     assert to_mnist(picture_to_ink(opened)).any()
 
 
@@ -145,7 +145,7 @@ def test_a_large_jpeg_is_decoded_at_a_fraction_of_its_size(size):
     opened = open_picture(data)
     assert time.process_time() - start < 1.5
     assert peak_memory() - before < 500e6
-    assert max(opened.size) == LONGER_SIDE
+    assert max(opened.size) == MAX_SIDE
     assert to_mnist(picture_to_ink(opened)).any()
 
 

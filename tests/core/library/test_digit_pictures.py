@@ -21,10 +21,12 @@ from core.library import digit_pictures
 from core.library.digit_pictures import (
     parse_label,
     parse_writer,
-    read_drawing,
     read_files,
     read_path,
+    read_picture,
 )
+from core.library.digits import make_digit
+from core.runs.digit_file import to_json
 from tests.strokes import DIGITS
 
 
@@ -111,9 +113,9 @@ def test_pictures_take_mnists_form_unless_they_have_it(tmp_path):
     np.testing.assert_array_equal(read_files([("7.png", buffer.getvalue())]).digits[0].image, moved)
     path = tmp_path / "misread.png"
     path.write_bytes(picture())
-    np.testing.assert_array_equal(read_drawing(path), drawn)
+    np.testing.assert_array_equal(read_picture(path), drawn)
     with pytest.raises(UserError, match="cannot be read"):
-        read_drawing(tmp_path)
+        read_picture(tmp_path)
 
 
 def test_a_hostile_zip_is_refused(monkeypatch):
@@ -156,8 +158,20 @@ def test_other_programs_files_in_a_zip_are_left_out():
     data = zipped(
         **{"x/7/a.png": picture(), "__MACOSX/x/7/._a.png": b"x", "x/.DS_Store": b"x", "x/7/": b""}
     )
-    reading = read_files([("a.zip", data), ("b.json", json.dumps({"format": 1}).encode() * 0)][:1])
+    reading = read_files([("a.zip", data)])
     assert ([each.source for each in reading.digits], reading.skipped) == (["x/7/a.png"], [])
+
+
+def test_a_file_in_the_form_of_a_set_is_read_among_pictures():
+    image = read_files([("7.png", picture())]).digits[0].image
+    made = make_digit(image, 7, owner="somebody", writer="Anna")
+    data = json.dumps(to_json([made])).encode()
+    reading = read_files([("set.JSON", data), ("3.png", picture(3))])
+    assert [(each.label, each.writer) for each in reading.digits] == [(7, "Anna"), (3, None)]
+    np.testing.assert_array_equal(reading.digits[0].image, image)
+    for harm in (b"", b"[]", data[:-1], data.replace(b'"label": 7', b'"label": 10')):
+        with pytest.raises(RunError, match="file"):
+            read_files([("set.json", harm)])
 
 
 @given(st.lists(st.tuples(st.text(max_size=12), st.binary(max_size=60)), max_size=3))

@@ -4,6 +4,7 @@ import base64
 import json
 import pickle
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,10 +21,10 @@ from core.library.digits import (
     clear,
     delete,
     export_digits,
-    import_digits,
     list_digits,
     list_sets,
     make_digit,
+    parse_export,
     save_digit,
 )
 from core.runs import files, store
@@ -47,6 +48,12 @@ def entry(
 
 def file(*digits: object, **values: object) -> bytes:
     return json.dumps({"format": 1, "digits": list(digits), **values}).encode()
+
+
+def add_file(data: bytes, folder: Path) -> tuple[int, int]:
+    """Add the digits of a JSON file to a set: how many it holds, and how many are new."""
+    offered = parse_export(data)
+    return len(offered), add_digits(offered, folder)
 
 
 def test_saved_digits_are_listed_in_order_after_a_restart(tmp_path):
@@ -143,6 +150,7 @@ def test_sets_are_kept_apart_listed_and_limited(tmp_path, monkeypatch):
     monkeypatch.setattr(own_digits, "MAX_SETS", 2)
     with pytest.raises(LimitError, match="sets"):
         save_digit(image(0), 1, tmp_path, name="third")
+    delete("x", tmp_path, name="third")  # another tab deleted the last one; nothing is written
     with pytest.raises(RunError, match="no own digits"):
         export_digits(tmp_path, name="third")
 
@@ -188,7 +196,7 @@ def test_a_name_that_could_lead_elsewhere_is_refused(tmp_path, name):
 def test_an_invalid_file_is_refused_and_changes_nothing(tmp_path, data):
     save_digit(image(5), 5, tmp_path)
     with pytest.raises(RunError):
-        import_digits(data, tmp_path)
+        add_file(data, tmp_path)
     assert [digit.label for digit in list_digits(tmp_path)] == [5]
 
 
@@ -200,19 +208,19 @@ def test_nothing_in_a_file_is_run(tmp_path):
             return (trace.touch, ())
 
     with pytest.raises(RunError, match="JSON"):
-        import_digits(pickle.dumps(Trap()), tmp_path)
+        add_file(pickle.dumps(Trap()), tmp_path)
     assert not trace.exists()
 
 
 def test_size_and_number_are_limited(tmp_path, monkeypatch):
     with pytest.raises(LimitError, match="MB"):
-        import_digits(bytes(MAX_BYTES + 1), tmp_path)
+        add_file(bytes(MAX_BYTES + 1), tmp_path)
     with pytest.raises(LimitError):
-        import_digits(file(*[entry()] * (MAX_DIGITS + 1)), tmp_path)
+        add_file(file(*[entry()] * (MAX_DIGITS + 1)), tmp_path)
     monkeypatch.setattr(own_digits, "MAX_DIGITS", 2)
     for seed in range(2):
         save_digit(image(seed), 1, tmp_path)
-    with pytest.raises(LimitError, match="delete some"):
+    with pytest.raises(LimitError, match="Delete some"):
         save_digit(image(2), 1, tmp_path)
     save_digit(image(1), 1, tmp_path)  # is there already
     assert len(list_digits(tmp_path)) == 2
@@ -226,8 +234,8 @@ def test_the_largest_allowed_set_survives_export_and_import(tmp_path):
         ]
     )
     assert len(data) < MAX_BYTES
-    assert import_digits(data, tmp_path) == (MAX_DIGITS, MAX_DIGITS)
-    assert import_digits(data, tmp_path) == (MAX_DIGITS, 0)
+    assert add_file(data, tmp_path) == (MAX_DIGITS, MAX_DIGITS)
+    assert add_file(data, tmp_path) == (MAX_DIGITS, 0)
     assert len(read_files([("all.zip", export_digits(tmp_path))]).digits) == MAX_DIGITS
 
 
@@ -283,6 +291,6 @@ values = st.recursive(
 def test_any_json_is_imported_or_refused(tmp_path_factory, value):
     folder = tmp_path_factory.mktemp("any")
     try:
-        import_digits(json.dumps(value).encode(), folder)
+        add_file(json.dumps(value).encode(), folder)
     except UserError:
         assert not (folder / FOLDER).exists()

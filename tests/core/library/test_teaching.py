@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from core.errors import RunError, UserError
 from core.insight.training_batch import batch_at
 from core.library import digits as library
 from core.library import teaching
-from core.runs import archive, control, creation, digit_file, status, store, worker
+from core.runs import archive, control, creation, digit_file, status, store, trash, worker
 from core.runs.digit_file import Drawing
 from tests.core.runs.zips import read_zip, write_zip
 
@@ -84,6 +86,49 @@ def test_a_taught_run_starts_from_the_weights_and_learns_the_digits(parent, digi
         digit_file.load_own(run.config, run.folder),
     )
     assert len(seen) == 67, "the last batch of an epoch"
+
+
+def test_digits_that_the_runs_before_it_learned_do_not_test_a_run(parent, digits):
+    """Taught again after the set has grown, when other digits are drawn for testing."""
+    teaching.teach("parent", "anna", "once", {**QUICK, "epochs": 1})
+    once = store.open_run("once")
+    assert worker.train(once.folder, digits) == "finished"
+    learned = teaching.learned_keys(once)
+    turned = np.rot90(digits.test.images[20:40].numpy(), axes=(1, 2))
+    library.add_digits(
+        [
+            library.make_digit(image.copy(), int(label))
+            for image, label in zip(turned, digits.test.labels[20:40], strict=True)
+        ],
+        name="anna",
+    )
+    run = teaching.teach("once", "anna", "twice", {**QUICK, "epochs": 1})
+    other = control.fork("once", "other", {"holdout_seed": 5, "epochs": 1})  # keeps its parent's
+    untouched = control.fork("once", "untouched", {"holdout_seed": 5, "epochs": 1}, 0)
+    assert worker.train(run.folder, digits) == "finished"
+    compared = teaching.compare(run, None)
+    assert compared.left_out > 0
+    assert compared.own[0].total == 20 - compared.left_out
+    thrice = teaching.teach("twice", "anna", "thrice", {"holdout_seed": 3})
+    trash.delete("once")
+    copied = archive.import_run(archive.export_run(run), "copied")
+    for each in (run, other, thrice, copied):
+        kept = teaching.load_test_digits(each)
+        keys = {
+            library.make_digit(image, int(label)).key
+            for image, label in zip(kept.images, kept.labels, strict=True)
+        }
+        assert len(keys) == len(kept) > 0
+        assert not keys & learned
+        assert not keys & teaching.learned_keys(each)
+        assert learned <= teaching.learned_keys(each)
+    assert len(teaching.load_test_digits(untouched)) == 10, "from the weights before the epoch"
+    path = run.folder / digit_file.RUN_FILE
+    for harm in (3, [3], ["x" * 17]):
+        values = json.loads(path.read_text()) | {"learned_before": harm}
+        path.write_text(json.dumps(values))
+        with pytest.raises(RunError, match="damaged"):
+            teaching.load_test_digits(run)
 
 
 def test_it_resumes_bit_for_bit_and_keeps_its_copy(parent, digits, monkeypatch):

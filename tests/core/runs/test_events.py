@@ -4,8 +4,10 @@ import os
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.config import MAX_ROWS
 from core.runs import events, files
-from core.training.results import EpochResult
+from core.runs.run_schema import clean_text
+from core.training.results import EpochResult, StepSizes
 
 ROW = EpochResult(1, 0.1, 1.0, 0.5, 50, 100, 0.5, 5, 10)
 
@@ -71,6 +73,22 @@ def test_rewinding_drops_what_will_happen_again_and_readers_notice(tmp_path):
 def test_rewinding_makes_a_missing_file(tmp_path):
     events.rewind(tmp_path / events.NAME, 1, 0, 0)
     assert events.read(tmp_path / events.NAME) == []
+
+
+def test_the_longest_events_are_read_again(tmp_path):
+    path = tmp_path / events.NAME
+    sizes = [1.2345678901234567e-100] * MAX_ROWS
+    steps = StepSizes(tuple(range(1, MAX_ROWS + 1)), tuple(sizes), tuple(sizes)).to_dict()
+    message = clean_text("\U0001f600" * 5_000)
+    files.append_bytes(
+        path,
+        events.format_event("update", 100_000, 10**9, **steps)
+        + events.format_event("failed", 100_000, 10**9, message=message),
+    )
+    update, failed = events.read(path)
+    assert update["updates"] == sizes
+    assert failed["message"] == message
+    assert len(events.rewind(path, 100_000, 10**9, rows=100_000)) == 2
 
 
 def test_a_missing_file_has_no_events(tmp_path):
