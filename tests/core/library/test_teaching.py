@@ -106,6 +106,7 @@ def test_digits_that_the_runs_before_it_learned_do_not_test_a_run(parent, digits
     other = control.fork("once", "other", {"holdout_seed": 5, "epochs": 1})  # keeps its parent's
     untouched = control.fork("once", "untouched", {"holdout_seed": 5, "epochs": 1}, 0)
     assert worker.train(run.folder, digits) == "finished"
+    run = store.open_run("twice")
     compared = teaching.compare(run, None)
     assert compared.left_out > 0
     assert compared.own[0].total == 20 - compared.left_out
@@ -146,7 +147,9 @@ def test_it_resumes_bit_for_bit_and_keeps_its_copy(parent, digits, monkeypatch):
         row.val_correct for row in store.open_run("cut").epochs
     ]
     forked = control.fork("whole", "forked", {"epochs": 1})
-    assert digit_file.read_run_digits(forked.folder) == digit_file.read_run_digits(cut)
+    own = digit_file.read_run_digits(forked.folder)
+    assert own.digits == digit_file.read_run_digits(cut).digits
+    assert own.learned_before == teaching.learned_keys(store.open_run("cut"))
     imported = archive.import_run(archive.export_run(store.open_run("whole")), "imported")
     assert digit_file.read_run_digits(imported.folder) == digit_file.read_run_digits(cut)
     assert (
