@@ -28,7 +28,7 @@ def steps_chart(frame: pd.DataFrame, titles: list[str], current: str = "") -> al
         title=None,
         scale=alt.Scale(domain=titles),
         sort=None,
-        axis=alt.Axis(labelLimit=150, labelPadding=8, domain=False, ticks=False),
+        axis=alt.Axis(labelLimit=150, labelPadding=8, labelFlush=False, domain=False, ticks=False),
     )
     colour = alt.condition(alt.datum.step == current, alt.value(PALETTE[0]), alt.value(QUIET))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,13 +17,14 @@ from pages.ui.frame import HERE
 
 # Pixels of a chart without its axes; a slide enlarges it, with its type.
 CHART_WIDTH, CHART_HEIGHT, ROW_HEIGHT = 460, 215, 22
+MAX_COLUMNS = 10  # digits on a line
 
 Picture = dict[str, Any]  # as presentation.js takes it
 
 
 @dataclass(frozen=True, eq=False)
 class DigitRow:
-    """Digits beside each other on a slide.
+    """Digits beside each other on a slide, on as many lines as they need.
 
     Args:
         images: (N, 28, 28) uint8.
@@ -54,23 +56,31 @@ def diagram_picture(svg: str, description: str) -> Picture:
     return {"svg": svg, "alt": description}
 
 
-def digits_picture(rows: Sequence[DigitRow], description: str) -> Picture:
+def digits_picture(
+    rows: Sequence[DigitRow], description: str, max_columns: int = MAX_COLUMNS
+) -> Picture:
     """Rows of digits, all of the same width.
 
     Args:
         rows: rows without digits are left out.
         description: of all of them, for screen readers.
+        max_columns: digits on a line; longer rows are continued on further lines of even length.
     """
     rows = [row for row in rows if len(row.images)]
     if not rows:
         return {}
+    lines = [math.ceil(len(row.images) / max_columns) for row in rows]
+    columns = max(
+        math.ceil(len(row.images) / count) for row, count in zip(rows, lines, strict=True)
+    )
     sheet = sprite_sheet(np.concatenate([row.images for row in rows]))
     places = iter(sheet.places)
     return {
         "sheet": sheet.uri,
         "width": sheet.width,
         "height": sheet.height,
-        "columns": max(len(row.images) for row in rows),
+        "columns": columns,
+        "lines": sum(math.ceil(len(row.images) / columns) for row in rows),
         "alt": description,
         "rows": [
             {

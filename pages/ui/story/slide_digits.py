@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -24,10 +23,16 @@ from pages.ui.story.digits import (
     compare_runs,
     mistakes_title,
 )
-from pages.ui.story.pictures import DigitRow, Picture, diagram_picture, digits_picture
+from pages.ui.story.pictures import (
+    MAX_COLUMNS,
+    DigitRow,
+    Picture,
+    diagram_picture,
+    digits_picture,
+)
 from pages.ui.story.slide import Material, Slide
 
-ACROSS, DOWN = 10, 3  # mistakes on a slide
+MAX_LINES = 3  # of mistakes on a slide
 _LABELS = "Below each: its label and the prediction."
 
 
@@ -66,14 +71,14 @@ def mistakes_slides(run: Run, before: Run | None, material: Material) -> Iterato
     name, chapter = f"{run.name}-mistakes", story.chapter_title(run.name)
     was = material.predictions.get(before.name) if before else None
     if before is None or was is None:
-        order = worst_errors(found, ACROSS * DOWN)
+        order = worst_errors(found, MAX_LINES * MAX_COLUMNS)
         yield Slide(
             name,
             chapter,
             mistakes_title(found),
             "The misclassified test images with the highest loss.",
             tries.look_inside(int(order[0]), run),
-            digits_picture(_rows(test, found, order), "Misclassified test images"),
+            digits_picture([_row(test, found, order)], "Misclassified test images"),
             note=_LABELS,
         )
         return
@@ -86,7 +91,7 @@ def mistakes_slides(run: Run, before: Run | None, material: Material) -> Iterato
         ("New", images.only_first, found),
     ):
         chosen = np.isin(np.arange(len(test.labels)), indices)
-        rows += _rows(test, wrong, sort_by_loss(wrong, chosen)[:ACROSS], heading)
+        rows.append(_row(test, wrong, sort_by_loss(wrong, chosen)[:MAX_COLUMNS], heading))
     yield Slide(
         name,
         chapter,
@@ -113,21 +118,17 @@ def shared_mistakes_slides(material: Material) -> Iterator[Slide]:
         f"{plural(len(order), 'image')}, highest loss first.",
         tries.look_inside(int(order[0]), list(material.runs.values())[-1]),
         digits_picture(
-            _rows(test, found[-1], order[: ACROSS * DOWN]), "Test images that no run reads"
+            [_row(test, found[-1], order[: MAX_LINES * MAX_COLUMNS])],
+            "Test images that no run reads",
         ),
         note="Below each: its label and the last network's prediction.",
     )
 
 
-def _rows(
+def _row(
     test: LabelledImages, found: Predictions, order: np.ndarray, heading: str = ""
-) -> list[DigitRow]:
-    """Even rows of at most ACROSS test images with label and prediction, below a heading."""
-    rows = []
-    across = math.ceil(len(order) / math.ceil(len(order) / ACROSS)) if len(order) else 1
-    for start in range(0, len(order), across):
-        part = order[start : start + across]
-        labels = [f"{found.labels[at]} → {found.predicted[at]}" for at in part]
-        alts = [f"Test image {at}: {text}" for at, text in zip(part, labels, strict=True)]
-        rows.append(DigitRow(test.images[part], alts, labels, heading if not start else ""))
-    return rows
+) -> DigitRow:
+    """Test images with label and prediction, below a heading."""
+    labels = [f"{found.labels[at]} → {found.predicted[at]}" for at in order]
+    alts = [f"Test image {at}: {text}" for at, text in zip(order, labels, strict=True)]
+    return DigitRow(test.images[order], alts, labels, heading)

@@ -171,11 +171,12 @@ function drawPicture(picture) {
   return picture.rows ? drawDigits(picture) : null;
 }
 
-function drawDigits({ sheet, width, height, columns, rows }) {
+function drawDigits({ sheet, width, height, columns, lines, rows }) {
   const box = element("div", "picture digits");
   box.style.setProperty("--sheet", `url(${sheet})`);
   box.style.setProperty("--size", `${(100 * width) / SIDE}% ${(100 * height) / SIDE}%`);
   box.style.setProperty("--columns", columns);
+  box.style.setProperty("--lines", lines);
   for (const { heading, cells } of rows) {
     if (heading) box.append(element("h3", "heading", heading));
     const row = element("div", "row");
