@@ -46,12 +46,12 @@ def show_bin() -> None:
                 add_message(f"{run.name} was restored.")
                 select_runs([run.name])
             st.rerun()
-        if st.button(
+        st.button(
             "Empty the bin",
             icon=":material/delete_forever:",
             key="runs_empty_bin",
             type="tertiary",
             disabled=bool(access.why_not_manage()),
             help=access.why_not_manage() or "Asks for confirmation.",
-        ):
-            confirm_empty_bin()
+            on_click=confirm_empty_bin,
+        )

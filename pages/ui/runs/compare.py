@@ -51,14 +51,15 @@ def show_comparison(entries: Sequence[Entry]) -> None:
             },
         )
     names = list(dict.fromkeys(run.name for entry in entries for run in overview.runs_of(entry)))
-    if st.button(
+    st.button(
         f"Delete these {len(names)} runs",
         icon=":material/delete:",
         type="tertiary",
         key="runs_delete_selected",
         help="Asks for confirmation and can be undone.",
-    ):
-        confirm_delete(names)
+        on_click=confirm_delete,
+        args=(names,),
+    )
 
 
 def draw_curves(entries: Sequence[Entry]) -> None:

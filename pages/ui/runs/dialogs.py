@@ -41,7 +41,11 @@ def apply_selection() -> None:
 
 
 def confirm_delete(names: Sequence[str]) -> None:
-    """Ask whether to move runs to the bin."""
+    """Ask whether to move runs to the bin.
+
+    As a button's callback this runs before the script, so the dialog also opens where a cut
+    connection ends the script early.
+    """
     st.session_state[_DIALOG] = list(names)
 
 
@@ -58,15 +62,16 @@ def draw_delete_all(runs: Sequence[Run], kind: str) -> None:
         help = refusal or f"A run of the {kind} is training; stop it first."
     else:
         help = refusal or f"Deletes all runs of the {kind}. Asks first, and can be undone."
-    if st.button(
+    st.button(
         "Delete",
         icon=":material/delete:",
         key=f"runs_delete_{kind}",
         type="tertiary",
         disabled=live or bool(refusal),
         help=help,
-    ):
-        confirm_delete([run.name for run in runs])
+        on_click=confirm_delete,
+        args=([run.name for run in runs],),
+    )
 
 
 def confirm_empty_bin() -> None:

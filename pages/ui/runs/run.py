@@ -50,7 +50,7 @@ def show_run(run: Run, runs: Sequence[Run]) -> None:
         _show_tags(run, runs, refusal)
         with st.container(horizontal=True, horizontal_alignment="right", gap="small"):
             _show_rename(run, refusal)
-            if st.button(
+            st.button(
                 "Delete",
                 icon=":material/delete:",
                 key="runs_delete_run",
@@ -59,8 +59,9 @@ def show_run(run: Run, runs: Sequence[Run]) -> None:
                 help=refusal or "The run is training; stop it first."
                 if run.is_live or refusal
                 else "Asks for confirmation and can be undone.",
-            ):
-                confirm_delete([run.name])
+                on_click=confirm_delete,
+                args=([run.name],),
+            )
     if run.epochs:
         draw_downloads(run)
 

@@ -40,15 +40,16 @@ def _show_row(run: DamagedRun) -> None:
             width="stretch",
         )
         refusal = access.why_not_change(run.owner)
-        if st.button(
+        st.button(
             "Delete",
             icon=":material/delete:",
             key=f"runs_damaged_{run.name}",
             type="tertiary",
             disabled=bool(refusal),
             help=refusal or "Asks for confirmation and can be undone.",
-        ):
-            confirm_delete([run.name])
+            on_click=confirm_delete,
+            args=([run.name],),
+        )
 
 
 def show_import() -> None:
