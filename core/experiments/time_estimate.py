@@ -13,16 +13,22 @@ from core.config import RunConfig
 from core.data.presets import transforms_of
 from core.models.architectures import rows_of
 from core.runs.run import Run
+from core.task import TEST_IMAGES
 from core.training import format_cache
 from core.training.plan import plan
 from core.training.schedules import steps_per_epoch
 
+# From the start of a worker's process to its first step, most of which loads torch: 2.6 s on two
+# cores of an AMD EPYC (`python tests/benchmarks/costs.py --parts start`).
+START_SECONDS = 2.6
+FORWARD_SHARE = 1 / 3  # of a training step that the forward pass takes
+
 
 def estimate_seconds(config: RunConfig, runs: Iterable[Run]) -> float | None:
-    """Estimate the seconds of training, without the start of the process.
+    """Estimate the seconds from the start of a run to its end.
 
-    The seconds of an epoch are those of a like run, or else the time of a step that was measured
-    for this network and batch size, which leaves out augmentation and evaluation.
+    The seconds of an epoch are those of a like run, or else follow from the time of a step that was
+    measured for this network and batch size, which leaves out augmentation.
 
     Args:
         config: the run.
@@ -33,11 +39,14 @@ def estimate_seconds(config: RunConfig, runs: Iterable[Run]) -> float | None:
     """
     for run in runs:
         if run.epochs and _costs_the_same(run.config, config):
-            return config.epochs * statistics.median(row.seconds for row in run.epochs)
+            epoch = statistics.median(row.seconds for row in run.epochs)
+            return START_SECONDS + config.epochs * epoch
     step = _measured_step(config)
     if step is None:
         return None
-    return config.epochs * steps_per_epoch(config.training_images, config.batch_size) * step
+    steps = steps_per_epoch(config.training_images, config.batch_size)
+    steps_of_evaluation = FORWARD_SHARE * (config.holdout or TEST_IMAGES) / config.batch_size
+    return START_SECONDS + config.epochs * (steps + steps_of_evaluation) * step
 
 
 def measure_step(config: RunConfig) -> None:

@@ -187,7 +187,7 @@ def test_a_first_network_is_three_choices_and_a_start_away(folder, idle, monkeyp
     app = open_page(HOME)
     assert "on this machine" not in told(app), "nothing was measured or trained here"
     monkeypatch.setattr(first_network.time_estimate, "estimate_seconds", lambda *known: 42.4)
-    assert "about 42 s of training on this machine" in told(well(app.run()))
+    assert "about 42 s on this machine" in told(well(app.run()))
     app.select_slider(key="home_epochs").set_value(1)
     app.button_group(key="home_network").set_value("One layer")
     app.run().button(key="home_start").click()

@@ -117,7 +117,7 @@ def _draw_estimate(config: RunConfig, own: Sequence[Run], parameters: str, measu
         st.rerun()  # the whole page, which then stops polling
     seconds = time_estimate.estimate_seconds(config, own)
     if seconds is not None:
-        estimate = f"about {format_duration(max(1, seconds))} of training on this machine"
+        estimate = f"about {format_duration(seconds)} on this machine"
     elif measuring:
         estimate = "measuring how fast this machine is"
     else:
