@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.config import RunConfig
+from core.training.effects import unused_fields
 from core.wording import plural
 
 # The named choice -> the field of rows that replaces it.
@@ -44,13 +45,17 @@ def describe_setting(config: RunConfig, name: str) -> str:
 def list_changes(config: RunConfig, before: RunConfig) -> list[Change]:
     """Return the settings in which a config differs from an earlier one.
 
-    Rows and the name that they replace are one setting.
+    Rows and the name that they replace are one setting. A setting that has no effect in the later
+    config is left out: the change that takes its effect away is in the list.
     """
     differing = config.differences(before)
+    unused = unused_fields(config).keys() - REPLACED_BY.keys()
     names = {rows: name for name, rows in REPLACED_BY.items()}
     changes: dict[str, Change] = {}
     for field in differing:
         name = names.get(field, field)
+        if name in unused:
+            continue
         rows = REPLACED_BY.get(name)
         if rows and rows not in differing and getattr(config, rows):
             continue  # the name has no effect: the same rows replace it

@@ -140,7 +140,7 @@ def test_a_learner_trains_a_first_network_and_follows_its_next_steps(
     slider = tab.get_by_role("slider", name="Epochs")
     slider.focus()
     slider.press("Home")
-    expect(tab.get_by_text("of training on this machine")).to_be_visible(timeout=120_000)
+    expect(tab.get_by_text(re.compile("about .* on this machine"))).to_be_visible(timeout=120_000)
     tab.get_by_role("button", name="Start training").click()
     expect(tab.get_by_label("Show", exact=True)).to_have_value("first-network")
     ending = tab.locator(".st-key-train_ending")

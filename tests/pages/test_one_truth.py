@@ -248,3 +248,11 @@ def test_somebody_else_may_take_the_suggested_name_meanwhile(folder):
     next(button for button in app.button if button.label == "Start").click()
     well(app.run())
     assert {run.name for run in store.list_runs()} == {suggested, f"{suggested}-2"}
+
+
+def test_settings_without_effect_are_no_changes():
+    taught = RECIPES["taught"].config
+    without = taught.changed(teacher="none", teacher_share=0.5, temperature=1.0)
+    assert [change.field for change in list_changes(without, taught)] == ["teacher"]
+    weak = taught.changed(teacher_share=0.5)
+    assert [change.field for change in list_changes(weak, taught)] == ["teacher_share"]
