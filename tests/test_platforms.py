@@ -29,7 +29,7 @@ SOURCES = [*(ROOT / "core").rglob("*.py"), *(ROOT / "pages").rglob("*.py")]
 # Code that asks which system it runs on, or for something that only one has.
 ASKS = re.compile(
     r"sys\.platform|os\.name\b|platform\.system|hasattr\((os|signal),|getattr\((os|signal),"
-    r"|/proc/|/sys/|/dev/|ctypes\.CDLL|import (fcntl|resource|msvcrt|winreg)\b"
+    r"|/proc/|/sys/|/dev/|ctypes\.CDLL\(|import (fcntl|resource|msvcrt|winreg)\b"
 )
 
 
