@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.config import RunConfig
+from core.recipes import RECIPES
 from core.training.effects import unused_fields
 from core.wording import plural
 
@@ -62,6 +63,11 @@ def list_changes(config: RunConfig, before: RunConfig) -> list[Change]:
         now, was = describe_setting(config, name), describe_setting(before, name)
         changes[name] = Change(name, now, f"other {was}" if now == was else was)
     return list(changes.values())
+
+
+def find_nearest_recipe(config: RunConfig) -> str:
+    """Return the name of the recipe with the fewest settings that differ; the first of several."""
+    return min(RECIPES, key=lambda name: len(list_changes(config, RECIPES[name].config)))
 
 
 def _format(value: Any) -> str:

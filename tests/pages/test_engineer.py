@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.experiments import overview
+from core.recipes import RECIPES
 from core.runs import files, store
 from core.runs.config_file import write_config
 from core.runs.run import Run
@@ -163,6 +164,11 @@ def test_settings_go_out_and_come_in_as_a_file(folder, idle):
     unused = unused_fields(run.config)
     differing = store.open_run("two").config.differences(run.config).keys() - unused.keys()
     assert not differing
+    again = open_page(TRAIN)
+    nearest = RECIPES["taught"].config.changed(seed=3, max_lr=0.0987)
+    file = ("nearest.json", write_config(nearest).encode(), "application/json")
+    well(again.file_uploader(key="train_config_0").set_value(file).run())
+    assert again.selectbox(key="recipe").value == "taught"
     again = open_page(TRAIN)
     file = ("bad.json", b'{"cake": 1}', "application/json")
     well(again.file_uploader(key="train_config_0").set_value(file).run())

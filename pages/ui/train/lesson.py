@@ -16,6 +16,7 @@ import streamlit as st
 from core.config import FIELDS, RunConfig
 from core.data import transform_text
 from core.errors import UserError
+from core.experiments.settings import find_nearest_recipe
 from core.limits import Limits
 from core.models import row_text
 from core.recipes import RECIPES
@@ -237,6 +238,7 @@ def _open_file(key: str) -> None:
         st.session_state[_PROBLEM] = ""
         fork.drop_fork()
         set_controls(config)
+        st.session_state["recipe"] = find_nearest_recipe(config)
         st.toast(
             escape_markdown(f"The controls have the settings of {file.name[:80]}."),
             icon=":material/check:",
