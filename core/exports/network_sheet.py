@@ -23,6 +23,7 @@ from core.models.rows import Row
 from core.runs.loading import load_model
 from core.runs.run import Run
 from core.task import MEAN, STD
+from core.training.effects import unused_fields
 
 MAX_PARAMETERS = 10_000
 MIME = {"svg": "image/svg+xml", "pdf": "application/pdf"}
@@ -135,11 +136,12 @@ def _too_large(run: Run) -> RunError:
 
 def _draw_head(run: Run, which: str | int, room: float) -> tuple[list[str], float]:
     """The title, the score, the settings and how to read the page; and the height of all."""
-    usual = RunConfig()
+    usual, unused = RunConfig(), unused_fields(run.config)
     names = [
         name
         for name in FIELDS
-        if name in _ALWAYS or getattr(run.config, name) != getattr(usual, name)
+        if name in _ALWAYS
+        or (getattr(run.config, name) != getattr(usual, name) and name not in unused)
     ]
     made = ", ".join(
         f"{name.replace('_', ' ')} {describe_setting(run.config, name)}"

@@ -30,7 +30,7 @@ def find_predecessor(run: Run) -> Run | None:
     names: list[str] = []
     if run.parent is not None:
         names.append(run.parent["name"])
-    if run.recipe in RECIPES and set(run.config.differences(RECIPES[run.recipe].config)) - _IGNORED:
+    if run.recipe in RECIPES and list_differences(run.config, RECIPES[run.recipe].config):
         names.append(run.recipe)
     if run.recipe in CHAPTERS:
         names += reversed(CHAPTERS[: CHAPTERS.index(run.recipe)])

@@ -6,7 +6,7 @@ from core.charts import training as charts
 from core.config import RunConfig
 from core.experiments.curves import batch_frame, epoch_frame
 from core.experiments.scores import describe_validation_images
-from core.experiments.settings import describe_setting
+from core.experiments.settings import describe_setting, list_changes
 from core.models.architectures import rows_of
 from core.models.summary import summarise
 from core.recipes import RECIPES, Recipe
@@ -24,7 +24,8 @@ def recipe_of(run: Run) -> Recipe | None:
     recipe = RECIPES.get(run.recipe or "")
     if recipe is None or run.parent is not None:
         return None
-    return None if set(run.config.differences(recipe.config)) - _INCIDENTAL else recipe
+    changed = {change.field for change in list_changes(run.config, recipe.config)}
+    return None if changed - _INCIDENTAL else recipe
 
 
 def report_title(run: Run) -> str:
@@ -81,21 +82,28 @@ def summarise_network(run: Run) -> Block:
 
 
 def describe_settings(run: Run) -> list[str]:
-    """Return the lines that the original has above its epoch table."""
+    """Return the lines that the original has above its epoch table.
+
+    Settings that have no effect are left out, here and in `describe_origin`.
+    """
     config, runtime = run.config, run.runtime
+    unused = unused_fields(config)
     device = runtime.device if runtime else "unknown"
     precision = " (bf16)" if runtime and runtime.precision == "bf16" else ""
     lines = [
         f"Using Device: {device}{precision}",
         f"Epochs: {config.epochs}",
-        f"Lr: {config.lr:g}",
-        f"Max Lr: {config.max_lr:g}",
-        f"Batch Size: {config.batch_size}",
-        f"Dropout: {config.dropout:g}",
     ]
-    if config.teacher != "none":
-        share, temperature = f"{config.teacher_share:g}", f"{config.temperature:g}"
-        lines.append(f"Teacher: {config.teacher} (share {share}, temperature {temperature})")
+    lines += [
+        f"{name.replace('_', ' ').title()}: {getattr(config, name):g}"
+        for name in ("lr", "max_lr", "batch_size", "dropout")
+        if name not in unused
+    ]
+    if config.teachers:
+        details = [f"share {config.teacher_share:g}"]
+        if "temperature" not in unused:
+            details.append(f"temperature {config.temperature:g}")
+        lines.append(f"Teacher: {config.teacher} ({', '.join(details)})")
     return lines
 
 
@@ -119,12 +127,12 @@ def describe_origin(run: Run, seeds: str = "") -> list[str]:
     ]
     lines += [
         f"{title}: {value:g}"
-        for title, value in (
-            ("Label smoothing", config.label_smoothing),
-            ("Gradient clipping", config.clip_norm),
-            ("Average of the weights", config.ema_decay),
+        for title, name in (
+            ("Label smoothing", "label_smoothing"),
+            ("Gradient clipping", "clip_norm"),
+            ("Average of the weights", "ema_decay"),
         )
-        if value
+        if (value := getattr(config, name)) and name not in unused_fields(config)
     ]
     if runtime is None:
         return [*lines, f"Date: {run.created:%d %B %Y}"]

@@ -9,6 +9,7 @@ from core.config import FIELDS
 from core.errors import RunError, listed
 from core.runs.measures import parse_search, read_value
 from core.runs.run import Run
+from core.training.effects import unused_fields
 
 _NO_ACCURACY = -1.0
 HIGHEST, LOWEST = "highest first", "lowest first"
@@ -85,11 +86,15 @@ def total_seconds(run: Run) -> float:
 
 
 def differing_fields(runs: Sequence[Run]) -> list[str]:
-    """Return the config fields whose values differ between runs."""
+    """Return the config fields whose values differ between runs and have an effect on one."""
     configs = [run.config.to_dict() for run in runs]
-    return [
+    differing = [
         name for name in FIELDS if any(config[name] != configs[0][name] for config in configs[1:])
     ]
+    if not differing:
+        return []
+    unused = set.intersection(*(set(unused_fields(run.config)) for run in runs))
+    return [name for name in differing if name not in unused]
 
 
 def _searchable_text(run: Run) -> str:

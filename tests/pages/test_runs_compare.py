@@ -93,6 +93,9 @@ def test_custom_transforms_are_formatted_briefly(folder):
     assert "affine" in text
     assert len(text) < 120
     assert format_setting(made_run(folder, "named"), "transforms").startswith("as in the")
+    assert format_setting(made_run(folder, "alone"), "teacher_share") == "–"
+    taught = made_run(folder, "taught", teacher="teacher", teacher_share=0.5)
+    assert format_setting(taught, "teacher_share") == "0.5"
 
 
 @pytest.fixture

@@ -13,11 +13,13 @@ from core.data import transform_text
 from core.experiments import overview
 from core.experiments.overview import Entry, SweepRuns
 from core.experiments.repeats import Group
+from core.experiments.settings import REPLACED_BY
 from core.models.architectures import rows_of
 from core.models.row_differences import align_rows
 from core.models.rows import Row
 from core.runs import listing
 from core.runs.run import Run
+from core.training.effects import unused_fields
 from core.training.results import EpochResult
 from core.wording import plural
 from pages.ui import tables, words
@@ -45,7 +47,7 @@ def draw_differences(entries: Sequence[Entry]) -> None:
         {name: style.run_colour(name) for name in names}, rows, "Comparison of the runs", dashed
     )
     st.caption(
-        f"The other {len(FIELDS) - len(fields)} settings are the same."
+        f"The other {len(FIELDS) - len(fields)} settings are the same, or have no effect."
         if fields
         else "All settings are the same: only chance or the machine can explain a difference."
     )
@@ -135,7 +137,9 @@ def _format_entry(entry: Entry, name: str) -> str:
 
 
 def format_setting(run: Run, name: str) -> str:
-    """Format a field of a run's config."""
+    """Format a field of a run's config; a dash if it has no effect."""
+    if name not in REPLACED_BY and name in unused_fields(run.config):
+        return "–"
     value = getattr(run.config, name)
     if name == "transforms":
         return transform_text.to_text(value) if value else "as in the augmentation"

@@ -14,6 +14,7 @@ from core.recipes import RECIPES
 from core.reports import html as report_html
 from core.reports import report as reports
 from core.reports.changes import find_predecessor
+from core.reports.parts import describe_origin, describe_settings, recipe_of
 from core.reports.report import write_html, write_markdown
 from core.runs import control, files, store
 from core.training.results import HEADER, TestResult
@@ -42,6 +43,20 @@ def test_a_report_has_the_originals_parts():
         "reaches the goal",
     ):
         assert part in text
+
+
+def test_settings_without_effect_are_not_reported():
+    rows = [row(1, 57_000, 9_900)]
+    alone = run_of("final", rows, teacher_share=0.3, temperature=9.0, schedule="one-cycle")
+    text = "\n".join(describe_settings(alone))
+    assert "Max Lr: 0.1" in text
+    assert "\nLr: " not in text
+    assert "Teacher" not in text
+    assert recipe_of(run_of("final", rows, teacher_share=0.3)) is not None
+    taught = run_of("final", rows, teacher="teacher", teacher_share=0.0, temperature=9.0)
+    assert "Teacher: teacher (share 0)" in describe_settings(taught)
+    soft = run_of("final", rows, teacher="teacher", teacher_share=1.0, label_smoothing=0.1)
+    assert not any(line.startswith("Label smoothing") for line in describe_origin(soft))
 
 
 def test_a_hold_out_and_the_test_accuracy_are_reported():

@@ -58,10 +58,21 @@ def test_only_differing_fields_are_returned(runs):
     assert listing.differing_fields([by_name["beta"], by_name["beta"]]) == []
     assert listing.differing_fields([by_name["beta"], by_name["gamma"]]) == [
         "architecture",
-        "lr",
         "max_lr",
         "epochs",
     ]
+
+
+def test_settings_without_effect_on_any_of_the_runs_do_not_differ(checkpoints):
+    plain = made_run(checkpoints, "plain", teacher_share=0.5, temperature=2.0)
+    other = made_run(checkpoints, "other", teacher_share=0.9, temperature=4.0)
+    taught = made_run(checkpoints, "taught", teacher="teacher", teacher_share=0.9, temperature=4.0)
+    assert listing.differing_fields([plain, other]) == []
+    assert set(listing.differing_fields([plain, taught])) == {
+        "teacher",
+        "teacher_share",
+        "temperature",
+    }
 
 
 def test_total_seconds_sum_all_epochs(runs):
