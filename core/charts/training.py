@@ -252,12 +252,14 @@ def _batch_curves(
 
 
 def _without_plateaus(rates: pd.DataFrame) -> pd.DataFrame:
-    """Only the points where the rate changes, and of a long slope an even sample."""
+    """Only the points where the rate changes, and of a long slope an even sample and the peak."""
     rate = rates["lr"]
     points = rates[(rate != rate.shift()) | (rate != rate.shift(-1))]
     if len(points) <= 2 * _MAX_POINTS:
         return points
-    return points.iloc[[*range(0, len(points), len(points) // _MAX_POINTS), -1]]
+    peak = int(points["lr"].argmax())
+    kept = {*range(0, len(points), len(points) // _MAX_POINTS), peak, len(points) - 1}
+    return points.iloc[sorted(kept)]
 
 
 def _values_in_range(frames: Sequence[pd.DataFrame | None], field: str, epochs: int) -> list[float]:

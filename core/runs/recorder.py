@@ -54,6 +54,7 @@ class Recorder:
         self._loss_sum: Any = None
         self._step_count = self._event_count = 0
         self._last_batch: BatchResult | None = None
+        self._is_rising = False  # the learning rate, at the last batch
         self._saved_at = self._event_at = time.monotonic()
 
     def load_state(self) -> dict[str, Any] | None:
@@ -122,10 +123,16 @@ class Recorder:
     def record_batch(self, result: BatchResult, steps: int = 1) -> None:
         """Count training steps; every quarter of a second one event covers the steps since.
 
+        A step with a peak of the learning rate ends an event, however few steps there are.
+
         Args:
             result: of the last step.
             steps: number of steps, over which its loss is the mean.
         """
+        last = self._last_batch
+        if last is not None and self._is_rising and result.lr < last.lr and self._step_count:
+            self._append_batch_event()
+        self._is_rising = last is not None and result.lr > last.lr
         # The sum stays on the device: reading it waits for all that the device still has to do.
         loss = result.loss if steps == 1 else result.loss * steps
         self._loss_sum = loss if self._loss_sum is None else self._loss_sum + loss

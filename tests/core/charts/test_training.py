@@ -130,6 +130,16 @@ def test_the_used_rate_keeps_its_jumps():
     assert drawn[-1]["epoch"] == 14.999
 
 
+def test_a_long_slope_keeps_its_first_highest_and_last_rate():
+    used = pd.DataFrame({"epoch": [number / 1_000 for number in range(2_000)]})
+    used["lr"] = [1 - abs(number - 617) / 2_000 for number in range(2_000)]
+    chart = charts.learning_rate_chart(used.iloc[[0, -1]], 2, "mine", used).to_dict()
+    drawn = [row["epoch"] for row in chart["datasets"][chart["layer"][1]["data"]["name"]]]
+    assert drawn == sorted(drawn)
+    assert len(drawn) < 1_000
+    assert {0.0, 0.617, 1.999} <= set(drawn)
+
+
 @pytest.mark.parametrize("accuracy", [0.0, 9.8, 100.0])
 def test_any_accuracy_stays_on_the_chart(accuracy):
     chart = charts.accuracy_chart(epochs(3, "accuracy", accuracy), 3)

@@ -15,7 +15,7 @@ from core.runs import (
     store,
     worker,
 )
-from core.training import trainer
+from core.training import schedules, trainer
 from core.training.results import BatchResult
 from tests.core.runs.interruptions import Killed, request_at
 
@@ -95,6 +95,18 @@ def test_events_cover_each_step_once(tiny, digits, monkeypatch):
         (event["epoch"], event["step"]) for event in run.read_events() if event["kind"] == "batch"
     ]
     assert places == [(epoch, step) for epoch in (1, 2, 3) for step in range(1, 7)]
+
+
+def test_the_events_of_a_short_run_have_its_first_highest_and_last_rate(tiny, digits, monkeypatch):
+    monkeypatch.setattr("core.runs.recorder.EVENT_SECONDS", 1e9)
+    config = tiny.changed(epochs=1, schedule="one-cycle", warmup=0.5, max_lr=0.1)
+    run = creation.create_run(config, "peak")
+    worker.train(run.folder, digits)
+    rates = [event["lr"] for event in run.read_events() if event["kind"] == "batch"]
+    steps = run.steps_per_epoch
+    planned = [schedules.rate(config, step, steps) for step in range(steps)]
+    assert rates == pytest.approx([planned[0], max(planned), planned[-1]])
+    assert max(planned) > max(planned[0], planned[-1])
 
 
 def test_a_stop_does_not_wait_for_a_long_step(tiny, digits, monkeypatch):
