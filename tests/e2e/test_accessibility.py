@@ -20,6 +20,9 @@ STREAMLITS_OWN = {
 HEADINGS = """() => [...document.querySelectorAll("h1, h2, h3, h4, h5, h6")]
   .filter((heading) => heading.checkVisibility()).map((heading) => Number(heading.tagName[1]))"""
 
+ANCHORS = """() => [...document.querySelectorAll("[data-testid=stHeaderActionElements] a")]
+  .filter((link) => link.checkVisibility()).length"""
+
 
 def findings(page: Any) -> list[str]:
     """What axe-core finds that is serious or critical: rule, element and reason."""
@@ -45,6 +48,7 @@ def test_no_page_has_a_serious_finding_and_headings_go_down_step_by_step(tab, pa
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(after - before <= 1 for before, after in pairwise(levels)), levels
+    assert path == "glossary" or tab.evaluate(ANCHORS) == 0, "no link leads to a heading"
 
 
 @pytest.mark.parametrize(
