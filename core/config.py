@@ -262,11 +262,7 @@ class RunConfig:
         return images + self.count_own_images(images)
 
     def count_own_images(self, images: int) -> int:
-        """Own digits in an epoch, counted with their repetitions.
-
-        Args:
-            images: images of MNIST in the epoch.
-        """
+        """Own digits, counted with their repetitions, in an epoch with so many images of MNIST."""
         if self.digits == NO_DIGITS:
             return 0
         return round(images * self.digits_share / (1 - self.digits_share))

@@ -117,6 +117,7 @@ def describe_origin(run: Run, seeds: str = "") -> list[str]:
         seeds: those of the group; empty: of the run.
     """
     config, runtime = run.config, run.runtime
+    unused = unused_fields(config)
     lines = [
         f"Network: {describe_setting(config, 'architecture')}",
         f"Seeds: {seeds}" if seeds else f"Seed: {config.seed}",
@@ -132,7 +133,7 @@ def describe_origin(run: Run, seeds: str = "") -> list[str]:
             ("Gradient clipping", "clip_norm"),
             ("Average of the weights", "ema_decay"),
         )
-        if (value := getattr(config, name)) and name not in unused_fields(config)
+        if (value := getattr(config, name)) and name not in unused
     ]
     if runtime is None:
         return [*lines, f"Date: {run.created:%d %B %Y}"]

@@ -268,6 +268,23 @@ def test_split_follows_its_seed():
     assert not torch.equal(first, other)
 
 
+class OnDevice(torch.Tensor):
+    """Refuses what a tensor on a GPU refuses."""
+
+    def numpy(self):
+        raise TypeError("can't convert cuda:0 device type tensor to numpy.")
+
+    def cpu(self):
+        return self.as_subclass(torch.Tensor)
+
+
+def test_labels_on_a_gpu_are_split_as_on_the_cpu():
+    labels = torch.arange(600) % 10
+    expected = dataset.split(labels, 60, 1)
+    found = dataset.split(labels.as_subclass(OnDevice), 60, 1)
+    assert all(torch.equal(*pair) for pair in zip(found, expected, strict=True))
+
+
 @pytest.mark.parametrize("holdout", [600, 601, -1])
 def test_split_leaves_an_image_to_train_on(holdout):
     with pytest.raises(DataError, match="holdout"):
