@@ -33,12 +33,11 @@ def measure_strangeness(images: Images) -> Floats:
     """Measure how little images look like a digit: above 0 they do not.
 
     The weighted sum of two standardised scores (the first times DISTANCE_WEIGHT), minus the limit.
-    One is the smallest of the ten squared
-    Mahalanobis distances to the training digits of a class, with all but the largest variances
-    replaced by their mean (Kimura et al., IEEE Trans. Pattern Anal. 9 (1987) 149, without its
-    logarithm). The other is the score of a network with one hidden layer that was trained once to
-    tell digits from random strokes. The scores are standardised on 5,000 other training digits,
-    and the limit accepts 96 % of these.
+    One is the smallest of the ten squared Mahalanobis distances to the training digits of a class,
+    with all but the largest variances replaced by their mean (Kimura et al., IEEE Trans. Pattern
+    Anal. 9 (1987) 149, without its logarithm). The other is the score of a network with one hidden
+    layer that was trained once to tell digits from random strokes. The scores are standardised on
+    5,000 other training digits, and the limit accepts 96 % of these.
 
     Args:
         images: (N, 28, 28) uint8 in MNIST's form.
