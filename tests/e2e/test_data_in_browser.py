@@ -46,7 +46,7 @@ def test_a_digit_is_picked_read_and_augmented(tab):
 def test_the_map_shows_the_picture_under_the_mouse(tab):
     visit(tab, "/data?part=Map&sample=3000")
     chart = tab.locator(".stVegaLiteChart")
-    expect(chart.locator("canvas, svg").first).to_be_visible()
+    expect(chart.locator(".marks").first).to_be_visible()
     picture = tab.locator("#vg-tooltip-element img")
     box = chart.bounding_box()
     for pause in (50, 300, 1_000):  # milliseconds; a busy browser shows the picture later
