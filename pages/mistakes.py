@@ -14,6 +14,7 @@ from pages.ui.mistakes.labels import show_doubtful_labels
 from pages.ui.mistakes.one_run import show_one_run
 from pages.ui.mistakes.shared import predict_test_images
 from pages.ui.mistakes.two_runs import show_two_runs
+from pages.ui.run_boxes import run_titles, select_run
 from pages.ui.words import escape_markdown
 
 ONE, TWO, CALIBRATION, LABELS = VIEWS = (
@@ -109,22 +110,16 @@ with st.container(key="bar", horizontal=True, vertical_alignment="center", gap="
         or ONE
     )
 with pickers:
-    names = list(runs)
+    names, titles = list(runs), run_titles(runs.values())
     warn_unknown("other", names, "trained run")
-    first = st.selectbox(
-        "Run",
-        names,
-        names.index("final") if "final" in names else 0,
-        key="run",
-        width=220,
-        label_visibility="collapsed",
-        **KEPT,
+    first = select_run(
+        "Run", names, "run", titles, "final", width=220, label_visibility="collapsed"
     )
     others = [name for name in names if name != first]
     second = None
     if view == TWO and others:
         st.markdown("and", width="content")
-        second = st.selectbox(
-            "Second run", others, key="other", width=220, label_visibility="collapsed", **KEPT
+        second = select_run(
+            "Second run", others, "other", titles, width=220, label_visibility="collapsed"
         )
 show_view(view, first, second, on)

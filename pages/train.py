@@ -8,7 +8,8 @@ from core.runs import store
 from core.runs.run import Run
 from pages.ui import checkpoints
 from pages.ui.controls import NEW_RUN, RUN, set_recipe
-from pages.ui.frame import KEPT, page
+from pages.ui.frame import page
+from pages.ui.run_boxes import run_titles, select_run
 from pages.ui.train import actions, fork
 from pages.ui.train.run import show_run
 from pages.ui.train.setup import draw_setup
@@ -56,19 +57,21 @@ offered = {run.name for run in listed} | {
     name for name, run in runs.items() if not isinstance(run, Run)
 }
 bar = st.container(key="bar", horizontal=True, vertical_alignment="center", gap="small")
-shown = bar.selectbox(
-    "Show",
-    [NEW_RUN, *(name for name in runs if name in offered)],
-    key=RUN,
-    width=240,
-    label_visibility="collapsed",
-    **KEPT,
-)
+with bar:
+    shown = select_run(
+        "Show",
+        [NEW_RUN, *(name for name in runs if name in offered)],
+        RUN,
+        run_titles(listed),
+        NEW_RUN,
+        width=240,
+        label_visibility="collapsed",
+    )
 if shown == NEW_RUN:
     draw_setup(bar)
 else:
     for key in (fork.FORK, fork.EPOCH):
         st.query_params.pop(key, None)
-    others = [run.name for run in listed if run.epochs]
+    others = [run for run in listed if run.epochs]
     show_run(runs[shown], bar, others)
 actions.show_messages()

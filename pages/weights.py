@@ -6,7 +6,8 @@ from core.errors import UserError
 from core.runs.run import Run
 from pages.ui import checkpoints
 from pages.ui.components.rewind import choose_epoch
-from pages.ui.frame import KEPT, page, warn_unknown
+from pages.ui.frame import page, warn_unknown
+from pages.ui.run_boxes import run_titles, select_run
 from pages.ui.weights.kernels import show_kernels
 from pages.ui.weights.printing import draw_print_menu
 from pages.ui.weights.step_sizes import show_step_sizes
@@ -54,15 +55,9 @@ if not runs:
     st.markdown("No run has been trained yet.")
     checkpoints.draw_first_run_link()
     st.stop()
-names = list(runs)
+names, titles = list(runs), run_titles(runs.values())
 with st.container(key="bar", horizontal=True, vertical_alignment="center", gap="small"):
-    chosen = st.selectbox(
-        "Run",
-        names,
-        names.index("final") if "final" in names else 0,
-        key="run",
-        width=220,
-        label_visibility="collapsed",
-        **KEPT,
+    chosen = select_run(
+        "Run", names, "run", titles, "final", width=220, label_visibility="collapsed"
     )
 show_run(chosen)

@@ -18,13 +18,15 @@ class Card:
     """The prediction of one network.
 
     Args:
-        name: the network's name.
+        name: the network's name, which a click gives.
+        title: what the card shows as its name.
         note: lines below the name.
         probabilities: (10,), or None without a prediction.
         message: text in place of a missing prediction.
     """
 
     name: str
+    title: str
     note: str
     probabilities: np.ndarray | None
     message: str = ""
@@ -77,6 +79,7 @@ def show_cards(
     entries = [
         {
             "name": card.name,
+            "title": card.title,
             "note": card.note,
             "message": card.message,
             **_prediction(card.probabilities),

@@ -12,7 +12,8 @@ from core.insight.predictions import predict
 from core.runs.run import Run
 from pages.ui import checkpoints, words
 from pages.ui.components.readout import Card, show_cards
-from pages.ui.frame import KEPT, warn_unknown
+from pages.ui.frame import warn_unknown
+from pages.ui.run_boxes import run_titles, select_run, select_runs
 from pages.ui.words import escape_markdown
 
 MAX_NETWORKS = 12  # side by side: all of them predict while a stroke is drawn
@@ -27,13 +28,7 @@ Runs = Mapping[str, Run]
 def select_network(runs: Runs) -> Run:
     """Show the control that selects a network."""
     warn_unknown(NETWORK, runs, "trained run")
-    name = st.selectbox(
-        "Network",
-        list(runs),
-        index=list(runs).index("final") if "final" in runs else 0,
-        key=NETWORK,
-        **KEPT,
-    )
+    name = select_run("Network", list(runs), NETWORK, run_titles(runs.values()), "final")
     st.caption(", ".join(describe_run(runs[name])))
     return runs[name]
 
@@ -47,16 +42,14 @@ def select_networks(runs: Runs, run: Run) -> list[Run]:
     if before != default and session.get(BESIDE) == before:
         session[BESIDE] = default  # a run is new, and the user has selected nothing
     session[_DEFAULT] = default
-    if (selected := session.get(BESIDE)) and not set(selected) <= set(runs):
-        session[BESIDE] = [name for name in selected if name in runs]  # a run was deleted
-    names = st.multiselect(
+    names = select_runs(
         "Networks side by side",
         list(runs),
+        BESIDE,
+        run_titles(runs.values()),
         default,
-        key=BESIDE,
         max_selections=MAX_NETWORKS,
         placeholder="Select networks",
-        **KEPT,
     )
     return [runs[name] for name in runs if name in names or name == run.name]
 
@@ -70,10 +63,17 @@ def show_side_by_side(runs: Runs, run: Run, image: np.ndarray | None) -> None:
     selected = select_networks(runs, run)
     predictions = [predict_digit(network, image) for network in selected]
     missing = "" if image is None else "no prediction"
+    titles = run_titles(runs.values())
     with cards:
         show_cards(
             [
-                Card(network.name, "\n".join(describe_run(network)), probabilities, missing)
+                Card(
+                    network.name,
+                    titles[network.name],
+                    "\n".join(describe_run(network)),
+                    probabilities,
+                    missing,
+                )
                 for network, (probabilities, _) in zip(selected, predictions, strict=True)
             ],
             run.name,
@@ -105,7 +105,7 @@ def predict_digit(run: Run, image: np.ndarray | None) -> tuple[np.ndarray | None
         probabilities = predict_images(run, image[None])[0]
     except UserError as error:
         return None, str(error)
-    return probabilities, f"{run.name}: {describe_prediction(probabilities)}."
+    return probabilities, f"{run.label}: {describe_prediction(probabilities)}."
 
 
 def predict_images(run: Run, images: np.ndarray) -> np.ndarray:

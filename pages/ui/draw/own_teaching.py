@@ -20,6 +20,7 @@ from pages.ui import access, checkpoints, dataset
 from pages.ui.components.gallery import draw_gallery
 from pages.ui.frame import heading
 from pages.ui.polling import poll
+from pages.ui.run_boxes import run_titles
 from pages.ui.words import escape_markdown
 
 POLL = 2.0  # seconds
@@ -148,7 +149,15 @@ def _show_taught(taught: Sequence[Run]) -> None:
     st.space("small")
     heading("Before and after", "in percent, with 95 % intervals")
     if len(names) > 1:
-        st.selectbox("Taught run", names, key=_SHOWN, width=240, label_visibility="collapsed")
+        titles = run_titles(taught)
+        st.selectbox(
+            "Taught run",
+            names,
+            key=_SHOWN,
+            format_func=titles.__getitem__,
+            width=240,
+            label_visibility="collapsed",
+        )
     run = taught[names.index(st.session_state[_SHOWN])]
     moving = run.is_live or run.state == "queued"
     # A key for each run, so that nothing stays of the one that was shown before.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import pandas as pd
@@ -28,8 +28,9 @@ from pages.ui import dataset, tables
 from pages.ui.checkpoints import named_runs
 from pages.ui.components.chart import draw_chart
 from pages.ui.experiments import shared
-from pages.ui.frame import KEPT, heading, warn_unknown
+from pages.ui.frame import heading, warn_unknown
 from pages.ui.mistakes.shared import predict_test_images
+from pages.ui.run_boxes import run_titles, select_run
 from pages.ui.runs.compare import VALUES, describe_curves, list_titles, make_curves
 from pages.ui.words import escape_markdown
 
@@ -47,7 +48,7 @@ def show_compare(runs: Sequence[Run]) -> None:
             "confidence interval."
         )
         return
-    selected = _select_pair(list(groups), list(trained))
+    selected = _select_pair(list(groups), trained)
     if selected is None:
         return
     first, second = selected
@@ -62,30 +63,29 @@ def show_compare(runs: Sequence[Run]) -> None:
         shared.show_error(error)
 
 
-def _select_pair(groups: list[str], runs: list[str]) -> tuple[str, str] | None:
+def _select_pair(groups: list[str], runs: Mapping[str, Run]) -> tuple[str, str] | None:
     """Show the controls; returns two runs or two groups, None if there is no second one."""
-    names = [*groups, *runs]
-    default = names.index(DEFAULTS[0]) if DEFAULTS[0] in names else 0
+    names, titles = [*groups, *runs], run_titles(runs.values())
     warn_unknown("first", names, "trained run or finished group")
     warn_unknown("second", names, "trained run or finished group")
     with st.container(key="bar", horizontal=True, vertical_alignment="center", gap="small"):
-        first = st.selectbox(
-            "First", names, default, key="first", width=240, label_visibility="collapsed", **KEPT
+        first = select_run(
+            "First", names, "first", titles, DEFAULTS[0], width=240, label_visibility="collapsed"
         )
         st.markdown("or", width="content")
         others = [name for name in (groups if first in groups else runs) if name != first]
         if not others:
             st.markdown(":gray[no other group yet]", width="content")
             return None
-        second = st.selectbox(
+        second = select_run(
             "Second",
             others,
-            others.index(DEFAULTS[1]) if DEFAULTS[1] in others else 0,
-            key="second",
+            "second",
+            titles,
+            DEFAULTS[1],
             width=240,
             label_visibility="collapsed",
             help="Runs are compared with runs, groups with groups.",
-            **KEPT,
         )
     return first, second
 

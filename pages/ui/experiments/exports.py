@@ -18,6 +18,7 @@ from core.runs.store import open_run
 from pages.ui import checkpoints, dataset
 from pages.ui.experiments import shared
 from pages.ui.frame import KEPT, heading
+from pages.ui.run_boxes import run_titles, select_run
 from pages.ui.words import capitalise, escape_markdown
 
 WEIGHTS = ("last", "best")
@@ -56,21 +57,22 @@ REPORTS = (
 
 def show_exports(runs: Sequence[Run]) -> None:
     """Show a control for the run, and the files that can be made of it."""
-    names = [run.name for run in checkpoints.listed_runs("taken")]
+    listed = checkpoints.listed_runs("taken")
+    names = [run.name for run in listed]
     if not names:
         shared.show_invitation(
             "A trained run can be exported: its network, a script that trains it, and a report."
         )
         return
     with st.container(key="bar", horizontal=True, vertical_alignment="center", gap="small"):
-        name = st.selectbox(
+        name = select_run(
             "Run",
             names,
-            names.index("final") if "final" in names else 0,
-            key="taken",
+            "taken",
+            run_titles(listed),
+            "final",
             width=240,
             label_visibility="collapsed",
-            **KEPT,
         )
         which = (
             st.segmented_control(

@@ -28,6 +28,7 @@ from pages.ui.controls import (
 from pages.ui.experiments import shared
 from pages.ui.frame import KEPT
 from pages.ui.polling import poll
+from pages.ui.run_boxes import run_titles, select_run
 from pages.ui.train import fork
 from pages.ui.words import escape_markdown
 
@@ -41,14 +42,14 @@ def show_lr_range(runs: Sequence[Run]) -> None:
     configs = shared.starting_configs(runs)
     names, trained = list(configs), {run.name for run in runs if run.epochs}
     with st.container(key="bar", horizontal=True, vertical_alignment="bottom", gap="small"):
-        name = st.selectbox(
+        name = select_run(
             "Set-up",
             names,
-            names.index(DEFAULT_RECIPE),
-            key="tested",
+            "tested",
+            run_titles(runs),
+            DEFAULT_RECIPE,
             width=220,
             help="A recipe, or the settings of a run.",
-            **KEPT,
         )
         weights = FRESH
         if name in trained:

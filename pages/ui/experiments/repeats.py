@@ -21,6 +21,7 @@ from pages.ui import access, words
 from pages.ui.experiments import shared
 from pages.ui.frame import KEPT, heading
 from pages.ui.polling import poll
+from pages.ui.run_boxes import run_titles, select_run
 from pages.ui.words import escape_markdown
 
 POLL = 2.0  # seconds
@@ -56,14 +57,14 @@ def _show_setup(runs: Sequence[Run]) -> None:
     configs = shared.starting_configs(runs)
     names = list(configs)
     with st.container(key="bar", horizontal=True, vertical_alignment="bottom", gap="small"):
-        base = st.selectbox(
+        base = select_run(
             "Set-up",
             names,
-            names.index("final") if "final" in names else 0,
-            key="repeated",
+            "repeated",
+            run_titles(runs),
+            "final",
             width=220,
             help="A recipe, or the settings of a run.",
-            **KEPT,
         )
         count = st.number_input(
             "Runs",

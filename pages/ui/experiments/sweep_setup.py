@@ -23,6 +23,7 @@ from pages.ui import access, dataset
 from pages.ui.controls import DEFAULT_RECIPE, field_label
 from pages.ui.experiments import shared
 from pages.ui.frame import KEPT
+from pages.ui.run_boxes import run_titles, select_run
 from pages.ui.terms import explain
 
 # Settings that can be varied: with suggested ranges, as typed, or with the names to choose from.
@@ -74,14 +75,14 @@ def show_setup(runs: Sequence[Run], taken: Sequence[str]) -> None:
     configs = shared.starting_configs(runs)
     names = list(configs)
     with st.container(key="bar", horizontal=True, vertical_alignment="bottom", gap="small"):
-        base = st.selectbox(
+        base = select_run(
             "Base",
             names,
-            names.index(DEFAULT_RECIPE),
-            key="swept",
+            "swept",
+            run_titles(runs),
+            DEFAULT_RECIPE,
             width=200,
             help="A recipe, or the settings of a run. What is not varied keeps its value.",
-            **KEPT,
         )
         aim = st.selectbox(
             "Objective",

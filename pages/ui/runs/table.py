@@ -18,6 +18,7 @@ from core.runs import listing
 from core.runs.run import Run
 from core.runs.status import STATES
 from pages.ui.frame import KEPT
+from pages.ui.run_boxes import run_titles, select_runs
 from pages.ui.runs.columns import (
     COLUMNS,
     chosen_columns,
@@ -134,13 +135,13 @@ def _store_selection(key: str, names: Sequence[str]) -> None:
 def select_entries(entries: Sequence[Entry]) -> list[Entry]:
     """Show the box of selected entries; return them in the order of their selection."""
     by_name = {overview.entry_key(entry): entry for entry in entries}
-    selected = st.multiselect(
+    selected = select_runs(
         "Selected",
         list(by_name),
-        key=SELECTED,
+        SELECTED,
+        run_titles(entry for entry in entries if isinstance(entry, Run)),
         max_selections=MAX_SELECTED,
         label_visibility="collapsed",
         placeholder="Select runs above or here: one for details, several to compare",
-        **KEPT,
     )
     return [by_name[name] for name in selected]

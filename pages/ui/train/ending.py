@@ -17,12 +17,12 @@ from pages.ui import access
 from pages.ui.words import escape_markdown
 
 
-def draw_ending(run: Run, others: Sequence[str]) -> None:
+def draw_ending(run: Run, others: Sequence[Run]) -> None:
     """Draw the result of a finished run in words, with links to what comes next.
 
     Args:
         run: the run; nothing is drawn while it has no result or goes on.
-        others: names of the runs that it can be compared with.
+        others: the runs that it can be compared with.
     """
     score = score_run(run)
     if run.state != "finished" or score is None:
@@ -41,14 +41,14 @@ def draw_ending(run: Run, others: Sequence[str]) -> None:
                 refusal=access.why_not_change(run.owner),
                 fork=run.name,
             )
-            other = reference.name if reference else next((n for n in others if n != run.name), "")
+            other = reference or next((each for each in others if each.name != run.name), None)
             if other:
                 _link(
-                    f"Compare with {other}",
+                    f"Compare with {other.label}",
                     "experiments",
                     "compare_arrows",
                     experiment="Compare",
-                    first=other,
+                    first=other.name,
                     second=run.name,
                 )
             for tag in run.tags[:1]:

@@ -12,7 +12,7 @@ from core.runs.run import Run, find_best_epoch
 from core.runs.store import open_run
 from core.training.results import EpochResult
 from pages.ui import words
-from pages.ui.frame import KEPT
+from pages.ui.run_boxes import run_titles, select_run
 from pages.ui.terms import explain
 from pages.ui.words import escape_markdown
 
@@ -29,20 +29,21 @@ class Figure(NamedTuple):
     difference: str = ""
 
 
-def draw_baseline_control(run: Run, others: Sequence[str]) -> Run | None:
+def draw_baseline_control(run: Run, others: Sequence[Run]) -> Run | None:
     """Draw the choice of a baseline, and return it.
 
     Args:
         run: the run that is shown.
-        others: names of the runs that it can be compared with.
+        others: the runs that it can be compared with.
     """
-    name = st.selectbox(
+    name = select_run(
         "Baseline",
-        [NO_BASELINE, *(each for each in others if each != run.name)],
-        key="baseline",
+        [NO_BASELINE, *(each.name for each in others if each.name != run.name)],
+        "baseline",
+        run_titles(others),
+        NO_BASELINE,
         width=190,
         help=explain("baseline"),
-        **KEPT,
     )
     if name == NO_BASELINE:
         return None

@@ -44,13 +44,13 @@ ALWAYS_SHOWN = (  # settings listed even where they are the recipe's
 FACTORS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
-def show_run(run: Run | DamagedRun, bar: DeltaGenerator, others: Sequence[str]) -> None:
+def show_run(run: Run | DamagedRun, bar: DeltaGenerator, others: Sequence[Run]) -> None:
     """Show a run, and update it while it trains or is queued.
 
     Args:
         run: the run, or a damaged one.
         bar: container for its state and buttons.
-        others: names of the runs that it can be compared with.
+        others: the runs that it can be compared with.
     """
     if isinstance(run, DamagedRun):
         _show_damaged(run, bar)
@@ -83,7 +83,7 @@ def _show_damaged(run: DamagedRun, bar: DeltaGenerator) -> None:
     )
 
 
-def _draw_run(name: str, bar: DeltaGenerator, others: Sequence[str], moved: str) -> None:
+def _draw_run(name: str, bar: DeltaGenerator, others: Sequence[Run], moved: str) -> None:
     """Draw a run; `moved` is the state in which it will change, as the page was drawn."""
     rerun_page_after_action()
     run_queue.start_waiting()
@@ -104,7 +104,7 @@ def _moves(run: Run) -> bool:
     return run.is_live or run.state == "queued"
 
 
-def _draw_curves(run: Run, baseline: Run | None, others: Sequence[str]) -> None:
+def _draw_curves(run: Run, baseline: Run | None, others: Sequence[Run]) -> None:
     whole = curves.draw_axes_control()
     left, right = st.columns(2, gap="large")
     with left:
@@ -122,7 +122,7 @@ def _draw_curves(run: Run, baseline: Run | None, others: Sequence[str]) -> None:
             _draw_rate_control(run)
 
 
-def _draw_head(run: Run, bar: DeltaGenerator, others: Sequence[str]) -> Run | None:
+def _draw_head(run: Run, bar: DeltaGenerator, others: Sequence[Run]) -> Run | None:
     """Draw state, buttons, progress and metrics. Returns the baseline, if one is chosen."""
     now = estimate_progress(run)
     colour, icon = words.state_badge(run.state)
@@ -182,7 +182,7 @@ def _change_rate(name: str, key: str) -> None:
         st.toast(escape_markdown(str(error)), icon=":material/error:")
 
 
-def _draw_settings(run: Run, others: Sequence[str]) -> None:
+def _draw_settings(run: Run, others: Sequence[Run]) -> None:
     if run.parent:
         _draw_parent(run.parent, others)
     base = RECIPES[run.recipe].config if run.recipe in RECIPES else None
@@ -223,10 +223,10 @@ def _rate_changes(run: Run) -> list[tuple[int, int, float]]:
     ]
 
 
-def _draw_parent(parent: Mapping[str, Any], others: Sequence[str]) -> None:
+def _draw_parent(parent: Mapping[str, Any], others: Sequence[Run]) -> None:
     start = escape_markdown(describe_start(parent))
     text = f"Forked from **{escape_markdown(parent['name'])}**, {start}"
-    if parent["name"] in others:
+    if parent["name"] in [run.name for run in others]:
         st.page_link(
             "pages/train.py",
             label=text,

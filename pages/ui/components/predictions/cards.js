@@ -17,7 +17,7 @@ function buildCard(name) {
     columns.append(column);
     digits.append(element("span", "", digit));
   }
-  card.append(element("div", "name", name), element("div", "note"), prediction, columns, digits);
+  card.append(element("div", "name"), element("div", "note"), prediction, columns, digits);
   return card;
 }
 
@@ -27,10 +27,11 @@ export default function ({ parentElement, data, setTriggerValue }) {
   if (names.join("\n") !== [...view.children].map((card) => card.dataset.name).join("\n")) {
     view.replaceChildren(...names.map(buildCard));
   }
-  data.cards.forEach(({ name, note, message, digit, probabilities }, index) => {
+  data.cards.forEach(({ name, title, note, message, digit, probabilities }, index) => {
     const card = view.children[index];
     card.onclick = () => setTriggerValue("picked", name);
     card.ariaPressed = String(name === data.selected);
+    card.querySelector(".name").textContent = title;
     card.querySelector(".note").textContent = note;
     card.querySelector(".digit").textContent = digit ?? "";
     card.querySelector(".probability").textContent =

@@ -1,0 +1,123 @@
+"""Boxes that select runs: they show titles, while the session and the link hold names.
+
+Streamlit writes what a box shows into the link. Titles are neither unique nor lasting, so these
+boxes are not bound to the link but keep their own name in it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from core.runs.run import Run
+
+_LINKED = "run_boxes_linked"  # session key: what the link held after the last run of the script
+
+
+def run_titles(runs: Iterable[Run]) -> dict[str, str]:
+    """What pages call each of several runs: its title, with its name where that is not unique.
+
+    Returns:
+        Name of a run -> a text that no two of the runs share.
+    """
+    runs = list(runs)
+    taken = Counter(run.label for run in runs) + Counter(run.name for run in runs if run.title)
+    return {
+        run.name: run.label
+        if taken[run.label] == 1
+        else f"{run.label} ({run.name})"
+        if run.title
+        else run.name
+        for run in runs
+    }
+
+
+def select_run(
+    label: str,
+    names: Sequence[str],
+    key: str,
+    titles: Mapping[str, str],
+    default: str = "",
+    **arguments: Any,
+) -> str:
+    """Draw a box that selects one run.
+
+    Args:
+        label: of the box, which screen readers read.
+        names: what can be selected, at least one; not only runs, but anything that has a name.
+        key: of the box, and of the name in the link.
+        titles: what the box shows for a name; names that it lacks are shown themselves.
+        default: selected at first, and left out of the link. Where it is not among the names, the
+            first of them is selected, and the link holds it, since it may not be first elsewhere.
+        arguments: further arguments of `st.selectbox`.
+
+    Returns:
+        The selected name.
+    """
+    session = st.session_state
+    linked = st.query_params.get_all(key)
+    if linked and linked[-1] in names and _is_new(key, linked):
+        session[key] = linked[-1]
+    if session.get(key) not in names:
+        session[key] = default if default in names else names[0]
+    chosen = st.selectbox(
+        label,
+        names,
+        key=key,
+        format_func=lambda name: titles.get(name, name),
+        persist_state="session",
+        **arguments,
+    )
+    _write_link(key, [] if chosen == default else [chosen])
+    return chosen
+
+
+def select_runs(
+    label: str,
+    names: Sequence[str],
+    key: str,
+    titles: Mapping[str, str],
+    default: Sequence[str] = (),
+    **arguments: Any,
+) -> list[str]:
+    """Draw a box that selects several runs, in the order of their selection.
+
+    Args and returns as `select_run`, with a list of names; `default` may be empty. Names that are
+    not there (any more) are left out.
+    """
+    session = st.session_state
+    limit = arguments.get("max_selections")
+    linked = st.query_params.get_all(key)
+    if linked and _is_new(key, linked):
+        session[key] = list(dict.fromkeys(linked))
+    held = session.get(key)
+    known = [name for name in (default if held is None else held) if name in names][:limit]
+    if held is None or known != list(held):
+        session[key] = known
+    chosen = st.multiselect(
+        label,
+        names,
+        key=key,
+        format_func=lambda name: titles.get(name, name),
+        persist_state="session",
+        **arguments,
+    )
+    _write_link(key, [] if chosen == list(default) else chosen)
+    return chosen
+
+
+def _is_new(key: str, linked: list[str]) -> bool:
+    """Whether the link names something that the box did not write there itself."""
+    return key not in st.session_state or linked != st.session_state.get(_LINKED, {}).get(key)
+
+
+def _write_link(key: str, names: list[str]) -> None:
+    if st.query_params.get_all(key) != names:
+        if names:
+            st.query_params[key] = names
+        else:
+            st.query_params.pop(key, None)
+    st.session_state.setdefault(_LINKED, {})[key] = names

@@ -1,0 +1,103 @@
+"""Boxes that select runs: they show titles, and keep names in the session and in the link."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.data import dataset
+from pages.ui.run_boxes import run_titles
+from tests.made import made_run
+from tests.opening import open_page, well
+
+TITLE = "Zoë’s first network"
+BOXES = (
+    ("pages/train.py", "run", {}),
+    ("pages/draw.py", "network", {}),
+    ("pages/draw.py", "beside", {"view": "Side by side"}),
+    ("pages/mistakes.py", "run", {}),
+    ("pages/mistakes.py", "other", {"view": "two runs"}),
+    ("pages/weights.py", "run", {}),
+    ("pages/experiments.py", "first", {}),
+    ("pages/experiments.py", "second", {"first": "final"}),
+    ("pages/experiments.py", "taken", {"experiment": "Exports"}),
+    ("pages/experiments.py", "tested", {"experiment": "Rate finder"}),
+    ("pages/experiments.py", "repeated", {"experiment": "Repeats"}),
+    ("pages/experiments.py", "swept", {"experiment": "Sweep"}),
+    ("pages/runs.py", "select", {}),
+)
+
+
+@pytest.fixture(autouse=True)
+def folder(folder, monkeypatch, digits, fresh, idle) -> Path:
+    """Three runs, of which one has a title; made-up digits in place of MNIST."""
+    monkeypatch.setattr(dataset, "load", lambda progress: digits)
+    for name in ("final", "other", "zoe"):
+        made_run(folder, name)
+    entitle(folder, "zoe", TITLE)
+    return folder
+
+
+def entitle(folder: Path, name: str, title: str) -> None:
+    file = folder / name / "run.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"title": title}))
+
+
+def box(app: AppTest, key: str):
+    """The select box or the multiple one with a key."""
+    return next(each for each in (*app.selectbox, *app.multiselect) if each.key == key)
+
+
+def names_in_link(app: AppTest, key: str) -> list[str]:
+    linked = app.query_params[key]
+    return [linked] if isinstance(linked, str) else linked
+
+
+def run(name: str, title: str | None = None) -> SimpleNamespace:
+    return SimpleNamespace(name=name, title=title, label=title or name)
+
+
+def test_no_two_runs_are_called_the_same():
+    titles = run_titles(
+        [run("a", "Anna"), run("b", "Anna"), run("c", "d"), run("d"), run("e", "E")]
+    )
+    assert titles == {"a": "Anna (a)", "b": "Anna (b)", "c": "d (c)", "d": "d", "e": "E"}
+
+
+@pytest.mark.parametrize(("page", "key", "link"), BOXES)
+def test_a_box_shows_the_title_and_the_link_holds_the_name(page, key, link):
+    app = open_page(page, **link)
+    selects = box(app, key)
+    assert TITLE in selects.options
+    assert "zoe" not in selects.options
+    selects.set_value(["zoe"] if key in ("beside", "select") else "zoe")
+    well(app.run())
+    held = app.session_state[key]
+    assert "zoe" in held
+    assert names_in_link(app, key) == ([held] if isinstance(held, str) else held)
+    again = open_page(page, **link, **{key: "zoe"})
+    assert "zoe" in again.session_state[key]
+    assert not again.warning
+
+
+def test_a_link_overrides_the_selection_and_the_default_leaves_it(folder):
+    app = open_page("pages/weights.py", run="zoe")
+    assert box(app, "run").value == "zoe"
+    app.query_params["run"] = "other"  # as the browser's Back button does
+    assert box(well(app.run()), "run").value == "other"
+    box(app, "run").set_value("final")
+    well(app.run())
+    assert "run" not in app.query_params
+    assert box(well(app.run()), "run").value == "final"
+
+
+def test_a_selected_run_that_is_deleted_leaves_the_box(folder):
+    app = open_page("pages/draw.py", view="Side by side", beside="zoe", network="zoe")
+    (folder / "zoe" / "run.json").unlink()
+    well(app.run())
+    assert box(app, "network").value == "final"
+    assert "zoe" not in box(app, "beside").value
