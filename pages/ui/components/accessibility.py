@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.ui.components.component import register_component
 
-_mount = register_component("accessibility", "accessibility/page")
+_mount = register_component("accessibility", "accessibility/page", "accessibility/history")
 
 
 def improve_page() -> None:

@@ -1,5 +1,6 @@
 // What Streamlit's own elements lack, added to the page around this component: names of progress bars, silent icons,
-// spoken announcements, help that opens by tap, a menu that closes after a link on a phone, and the theme for print.
+// spoken announcements, help that opens by tap, a menu that closes after a link on a phone, a history without
+// doublets, and the theme for print.
 // From Python and to Python: nothing.
 const PHONE = "(max-width: 48rem)";
 const TAP = 120; // ms
@@ -66,6 +67,7 @@ function start() {
   document.addEventListener("click", closeMenu);
   document.addEventListener("click", openHelp);
   window.addEventListener("beforeprint", markTheme);
+  keepOneEntryPerLink();
   improve(state);
   return state;
 }
