@@ -15,7 +15,7 @@ import streamlit as st
 from core import aliases
 from core.config import FIELDS
 from core.schema import LARGEST
-from pages.ui import access
+from pages.ui import access, run_boxes
 from pages.ui.components.accessibility import improve_page
 from pages.ui.words import escape_markdown
 
@@ -57,7 +57,25 @@ SECTIONS = (
 # value into the link, under the widget's key, unless it is the default.
 KEPT: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 # Names in a link that stand for runs, which may be called "inf" or "1e999".
-NAME_KEYS = ("run", "other", "network", "fork", "board", "prefix")
+NAME_KEYS = (
+    "run",
+    "other",
+    "network",
+    "beside",
+    "select",
+    "baseline",
+    "first",
+    "second",
+    "taken",
+    "tested",
+    "repeated",
+    "swept",
+    "sweep",
+    "group",
+    "fork",
+    "board",
+    "prefix",
+)
 # Names in a link of choices that need a value.
 CHOICE_KEYS = (
     "part",
@@ -139,15 +157,10 @@ def draw_digit_strip() -> None:
 
 
 def _let_link_count(title: str) -> None:
-    """Let the runs that a link names count more than those that the page showed before.
-
-    Streamlit keeps a control's value across pages, and takes it rather than the link's.
-    """
-    has_arrived = st.session_state.get(_PAGE) != title
+    """Let the runs that a link names count more than those that the page showed before."""
+    if st.session_state.get(_PAGE) != title:
+        run_boxes.forget_links()
     st.session_state[_PAGE] = title
-    for key in ("run", "other", "network"):
-        if has_arrived and key in st.query_params:
-            st.session_state.pop(key, None)
 
 
 def _update_link_names() -> None:

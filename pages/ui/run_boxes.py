@@ -109,6 +109,11 @@ def select_runs(
     return chosen
 
 
+def forget_links() -> None:
+    """Let the boxes that are drawn next take what the link holds, whatever was selected before."""
+    st.session_state.pop(_LINKED, None)
+
+
 def _is_new(key: str, linked: list[str]) -> bool:
     """Whether the link names something that the box did not write there itself."""
     return key not in st.session_state or linked != st.session_state.get(_LINKED, {}).get(key)

@@ -248,15 +248,17 @@ def tiny(**more):
     return Sweep.from_dict({**sweep.to_dict(), "config": config.to_dict()})
 
 
-def hold_after_the_first_epoch(monkeypatch, name):
-    """Let a stack wait after its first epoch until a run of it is asked to stop."""
+def hold_after_the_first_epoch(monkeypatch, *names):
+    """Let a stack wait after its first epoch until these runs of it are asked to stop."""
     obey = Session._obey
 
     def wait_and_obey(session):
         if session.stack.epoch == 1 and session.stack.step == 0:
             until = time.monotonic() + 20
-            place = session.workers[0].folder.parent / name
-            while status.read_request(place) != "stop" and time.monotonic() < until:
+            parent = session.workers[0].folder.parent
+            while time.monotonic() < until and any(
+                status.read_request(parent / name) != "stop" for name in names
+            ):
                 time.sleep(0.005)
         obey(session)
 
@@ -284,7 +286,7 @@ def test_one_run_of_a_stack_is_pruned(stacks, monkeypatch):
 
 @pytest.mark.parametrize("by", ["the sweep", "Ctrl-C"])
 def test_a_stopped_stack_goes_on(by, stacks, monkeypatch):
-    hold_after_the_first_epoch(monkeypatch, "made-004")
+    hold_after_the_first_epoch(monkeypatch, *(f"made-00{slot}" for slot in (1, 2, 3, 4)))
     study.create(tiny())
     report = Trial.report
 
