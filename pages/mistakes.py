@@ -14,7 +14,7 @@ from pages.ui.mistakes.labels import show_doubtful_labels
 from pages.ui.mistakes.one_run import show_one_run
 from pages.ui.mistakes.shared import predict_test_images
 from pages.ui.mistakes.two_runs import show_two_runs
-from pages.ui.run_boxes import run_titles, select_run
+from pages.ui.run_boxes import VIEWED, run_titles, select_run
 from pages.ui.words import escape_markdown
 
 ONE, TWO, CALIBRATION, LABELS = VIEWS = (
@@ -77,7 +77,7 @@ page(
     "The test images that a network misclassifies, and the probabilities it gives them.",
     style="mistakes/mistakes.css",
 )
-runs = {run.name: run for run in checkpoints.listed_runs("run", "other")}
+runs = {run.name: run for run in checkpoints.listed_runs(VIEWED, "run", "other")}
 warn_about(st.query_params.get("run"))
 if not runs:
     st.markdown("No run has been trained yet.")
@@ -103,7 +103,7 @@ with st.container(key="bar", horizontal=True, vertical_alignment="center", gap="
             VIEWS,
             default=ONE,
             required=True,
-            key="view",
+            key="show",
             label_visibility="collapsed",
             **KEPT,
         )
@@ -113,7 +113,14 @@ with pickers:
     names, titles = list(runs), run_titles(runs.values())
     warn_unknown("other", names, "trained run")
     first = select_run(
-        "Run", names, "run", titles, "final", width=220, label_visibility="collapsed"
+        "Run",
+        names,
+        VIEWED,
+        titles,
+        "final",
+        link="run",
+        width=220,
+        label_visibility="collapsed",
     )
     others = [name for name in names if name != first]
     second = None

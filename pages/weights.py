@@ -7,7 +7,7 @@ from core.runs.run import Run
 from pages.ui import checkpoints
 from pages.ui.components.rewind import choose_epoch
 from pages.ui.frame import page, warn_unknown
-from pages.ui.run_boxes import run_titles, select_run
+from pages.ui.run_boxes import VIEWED, run_titles, select_run
 from pages.ui.weights.kernels import show_kernels
 from pages.ui.weights.printing import draw_print_menu
 from pages.ui.weights.step_sizes import show_step_sizes
@@ -49,7 +49,7 @@ page(
     "Every number that a network has learnt, how often its channels fire, and how its weights "
     "formed.",
 )
-runs = {run.name: run for run in checkpoints.listed_runs("run")}
+runs = {run.name: run for run in checkpoints.listed_runs(VIEWED, "run")}
 warn_unknown("run", runs, "trained run")
 if not runs:
     st.markdown("No run has been trained yet.")
@@ -58,6 +58,13 @@ if not runs:
 names, titles = list(runs), run_titles(runs.values())
 with st.container(key="bar", horizontal=True, vertical_alignment="center", gap="small"):
     chosen = select_run(
-        "Run", names, "run", titles, "final", width=220, label_visibility="collapsed"
+        "Run",
+        names,
+        VIEWED,
+        titles,
+        "final",
+        link="run",
+        width=220,
+        label_visibility="collapsed",
     )
 show_run(chosen)

@@ -90,6 +90,8 @@ CHOICE_KEYS = (
     "inside",
     "axes_range",
 )
+# Names in links of before, by the title of the page: two pages used one name for different choices.
+RENAMED = {"Mistakes": {"view": "show"}, "Draw": {"read": "reading"}}
 _DROPPED = "frame_dropped_values"
 _PAGE = "frame_page"  # session key: title of the page that was shown last
 
@@ -111,7 +113,7 @@ def page(title: str, lead: str = "", heading: str = "", style: str = "") -> None
     if style:
         st.html(HERE / style)
     access.require_sign_in()
-    _update_link_names()
+    _update_link_names(title)
     _let_link_count(title)
     _drop_impossible_values(title)
     _draw_sidebar()
@@ -163,8 +165,12 @@ def _let_link_count(title: str) -> None:
     st.session_state[_PAGE] = title
 
 
-def _update_link_names() -> None:
-    """Replace old names of fields and values in the link by the present ones."""
+def _update_link_names(title: str) -> None:
+    """Replace old names of fields, controls and values in the link by the present ones."""
+    renamed = RENAMED.get(title, {})
+    if not renamed.keys().isdisjoint(st.query_params):
+        link = st.query_params.to_dict()
+        _reopen(title, {renamed.get(name, name): text for name, text in link.items()})
     for name, value in st.query_params.to_dict().items():
         field = aliases.FIELDS.get(name, name)
         present = aliases.current_value(field, value)
@@ -188,8 +194,13 @@ def _drop_impossible_values(title: str) -> None:
     ]
     if dropped:
         st.session_state[_DROPPED] = [name for name in dropped if name in FIELDS]
-        file = next(file for _, pages in SECTIONS for file, label, _ in pages if label == title)
-        st.switch_page(file, query_params={key: link[key] for key in link if key not in dropped})
+        _reopen(title, {key: link[key] for key in link if key not in dropped})
+
+
+def _reopen(title: str, link: dict[str, str]) -> None:
+    """Reopen the page by another link: controls take theirs from the one that opened the page."""
+    file = next(file for _, pages in SECTIONS for file, label, _ in pages if label == title)
+    st.switch_page(file, query_params=link)
 
 
 def _is_impossible(text: str) -> bool:

@@ -14,6 +14,8 @@ import streamlit as st
 
 from core.runs.run import Run
 
+# Session key of the run that pages look at. Train has a key of its own, but the same name in links.
+VIEWED = "viewed_run"
 _LINKED = "run_boxes_linked"  # session key: what the link held after the last run of the script
 
 
@@ -41,6 +43,7 @@ def select_run(
     key: str,
     titles: Mapping[str, str],
     default: str = "",
+    link: str = "",
     **arguments: Any,
 ) -> str:
     """Draw a box that selects one run.
@@ -48,18 +51,19 @@ def select_run(
     Args:
         label: of the box, which screen readers read.
         names: what can be selected, at least one; not only runs, but anything that has a name.
-        key: of the box, and of the name in the link.
+        key: of the box.
         titles: what the box shows for a name; names that it lacks are shown themselves.
         default: selected at first, and left out of the link. Where it is not among the names, the
             first of them is selected, and the link holds it, since it may not be first elsewhere.
+        link: the parameter of the link that holds the name; empty: called as the key.
         arguments: further arguments of `st.selectbox`.
 
     Returns:
         The selected name.
     """
-    session = st.session_state
-    linked = st.query_params.get_all(key)
-    if linked and linked[-1] in names and _is_new(key, linked):
+    session, link = st.session_state, link or key
+    linked = st.query_params.get_all(link)
+    if linked and linked[-1] in names and (key not in session or _is_new(link, linked)):
         session[key] = linked[-1]
     if session.get(key) not in names:
         session[key] = default if default in names else names[0]
@@ -71,7 +75,7 @@ def select_run(
         persist_state="session",
         **arguments,
     )
-    _write_link(key, [] if chosen == default else [chosen])
+    _write_link(link, [] if chosen == default else [chosen])
     return chosen
 
 
@@ -85,13 +89,13 @@ def select_runs(
 ) -> list[str]:
     """Draw a box that selects several runs, in the order of their selection.
 
-    Args and returns as `select_run`, with a list of names; `default` may be empty. Names that are
-    not there (any more) are left out.
+    Args and returns as `select_run`, with lists of names, of which those that are not there (any
+    more) are left out. The key is also the parameter of the link.
     """
     session = st.session_state
     limit = arguments.get("max_selections")
     linked = st.query_params.get_all(key)
-    if linked and _is_new(key, linked):
+    if linked and (key not in session or _is_new(key, linked)):
         session[key] = list(dict.fromkeys(linked))
     held = session.get(key)
     known = [name for name in (default if held is None else held) if name in names][:limit]
@@ -114,15 +118,15 @@ def forget_links() -> None:
     st.session_state.pop(_LINKED, None)
 
 
-def _is_new(key: str, linked: list[str]) -> bool:
-    """Whether the link names something that the box did not write there itself."""
-    return key not in st.session_state or linked != st.session_state.get(_LINKED, {}).get(key)
+def _is_new(link: str, linked: list[str]) -> bool:
+    """Whether the link names something that no box has written there."""
+    return linked != st.session_state.get(_LINKED, {}).get(link)
 
 
-def _write_link(key: str, names: list[str]) -> None:
-    if st.query_params.get_all(key) != names:
+def _write_link(link: str, names: list[str]) -> None:
+    if st.query_params.get_all(link) != names:
         if names:
-            st.query_params[key] = names
+            st.query_params[link] = names
         else:
-            st.query_params.pop(key, None)
-    st.session_state.setdefault(_LINKED, {})[key] = names
+            st.query_params.pop(link, None)
+    st.session_state.setdefault(_LINKED, {})[link] = names

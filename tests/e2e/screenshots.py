@@ -30,7 +30,7 @@ PAGES = {
     "runs": "runs?select=final",
     "compared": "runs?select=initial&select=intermediate&select=final",
     "mistakes": "mistakes?labelled=4&read=9",
-    "two-runs": "mistakes?view=two+runs",
+    "two-runs": "mistakes?show=two+runs",
     "experiments": "experiments",
     "repeats": "experiments?experiment=Repeats",
     "rates": "experiments?experiment=Rate+finder",

@@ -64,7 +64,7 @@ def test_a_cell_shows_its_images_and_one_goes_to_draw(tab):
 def test_two_runs_are_compared(tab):
     visit(tab, "/mistakes?run=final")
     tab.get_by_role("radio", name="two runs").click()
-    expect(tab).to_have_url(re.compile("view=two.runs"))
+    expect(tab).to_have_url(re.compile("show=two.runs"))
     wait_until_idle(tab)
     second = tab.get_by_role("combobox", name="Second run").input_value()
     title = f"final correct, {second} wrong"
@@ -83,5 +83,5 @@ def test_two_runs_are_compared(tab):
     expect(tab.get_by_role("heading", name=f"test image {int(index):,}")).to_be_visible()
     tab.get_by_role("radio", name="both wrong").click()
     expect(gallery(tab, "Both wrong").first).to_be_visible()
-    for setting in ("view=two.runs", "split=both"):
+    for setting in ("show=two.runs", "split=both"):
         expect(tab).to_have_url(re.compile(setting))

@@ -35,9 +35,9 @@ PAGES = (
 # The names that pages bind their widgets to, besides those of the config's fields.
 NAMES = (
     "run fork start recipe layers transforms teacher part set class index image sample net "
-    "subject only chapter step slide form inside view digit network read beside why patch space "
-    "along nudge_turn nudge_size weights mnist_index find state order apart select curves "
-    "training other labelled split experiment first second repeated times group "
+    "subject only chapter step slide form inside view digit network read reading show beside "
+    "why patch space along nudge_turn nudge_size weights mnist_index find state order apart "
+    "select curves training other labelled split experiment first second repeated times group "
     "beside_groups tested begin_with steps swept aim sweep_runs vary minutes most "
     "sweep_holdout sampler pruner sweep slice taken over baseline axes round "
     "board columns prefix ask controls seeds smoothing smooth epoch sort row filters scale "
@@ -47,8 +47,8 @@ NAMES = (
 PARTS = {
     "part": ["Digits", "Augmentation", "Map"],
     "experiment": ["Compare", "Repeats", "Rate finder", "Sweep", "Exports"],
+    "show": ["one run", "two runs", "calibration", "doubtful labels"],
     "view": [
-        *("one run", "two runs", "calibration", "doubtful labels"),
         *("Layers", "Learning", "Reasons", "Nudge", "Nearest", "Own digits"),
     ],
     "digit": ["test-3", "train-0", "own-1", "test--1", "test-99999"],

@@ -24,7 +24,7 @@ KEYS = {
     "pages/runs.py": ("find state order apart select curves training", [{"select": "one"}, {}]),
     "pages/mistakes.py": (
         "view run other labelled read image split",
-        [{}, {"view": "one run"}, {"view": "two runs"}, {"view": "doubtful labels"}],
+        [{}, {"show": "one run"}, {"show": "two runs"}, {"show": "doubtful labels"}],
     ),
     "pages/draw.py": (
         "view digit network read beside why patch space along nudge_turn nudge_size weights",

@@ -242,7 +242,7 @@ def test_a_link_full_of_nonsense_opens(folder):
     open_page(
         "pages/draw.py",
         view="cake",
-        read="cake",
+        reading="cake",
         beside="nobody",
         why="99",
         patch="-3",

@@ -190,14 +190,16 @@ def test_a_picture_of_several_digits_says_so_and_is_read_as_a_number(folder):
     Image.fromarray(255 - row).save(buffer, "PNG")
     app = picture(opened(session={"draw_source": "Picture"}), buffer.getvalue())
     assert "2 digits" in page_text(app)
-    app.button_group(key="read").set_value("a number")
+    app.button_group(key="reading").set_value("a number")
     well(app.run())
     assert [cell["label"] for cell in component(app, "gallery")["cells"]] == ["4", "2"]
 
 
 def test_several_digits_are_read_as_a_number(folder):
     shipped(folder)
-    app = opened(read="a number", session={"number": {"strokes": number([3, 0, 8]), "version": 1}})
+    app = opened(
+        reading="a number", session={"number": {"strokes": number([3, 0, 8]), "version": 1}}
+    )
     assert ">308<" in "".join(each.proto.body for each in app.get("html"))
     assert [cell["label"] for cell in component(app, "gallery")["cells"]] == ["3", "0", "8"]
     assert "Probability of the whole number" in page_text(app)
@@ -209,10 +211,10 @@ def test_several_digits_are_read_as_a_number(folder):
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_view_of_a_number_opens(view, folder):
     made_run(folder, "final")
-    assert not opened(view=view, read="a number").error
+    assert not opened(view=view, reading="a number").error
     assert not opened(
         view=view,
-        read="a number",
+        reading="a number",
         session={"number": {"strokes": number([1, 5]), "version": 1}, "draw_selected_digit": 7},
     ).error
 

@@ -95,7 +95,7 @@ def test_two_runs_are_compared_image_by_image_in_a_sentence(folder, here):
     assert "McNemar" in said
     assert [each.label for each in app.metric] == ["intermediate", "final"]
     assert "200 test images. 95\u00a0% confidence intervals" in said
-    assert "view=two+runs" in next(iter(page_links(app).values()))
+    assert "show=two+runs" in next(iter(page_links(app).values()))
     app = opened(COMPARE, first="final", second="intermediate")
     assert "only final is correct on" in page_text(app)
 

@@ -19,6 +19,7 @@ from core.runs.evaluation import predict_run
 from core.runs.prediction_cache import load_learning, load_predictions
 from core.runs.weights import save_tensors
 from pages.ui.mistakes.shared import describe_votes, errors_csv
+from pages.ui.run_boxes import VIEWED
 from tests.made import made_run
 from tests.networks import build_model
 from tests.opening import open_page, well
@@ -60,7 +61,7 @@ def test_a_run_without_weights_and_a_damaged_one_are_named_and_another_is_shown(
     assert "new has no weights yet" in page_text(opened(run="new"))
     app = opened(run="broken")
     assert "broken is damaged" in page_text(app)
-    assert app.selectbox(key="run").value == "final"
+    assert app.selectbox(key=VIEWED).value == "final"
     assert component(app, "matrix")
 
 
@@ -160,7 +161,7 @@ def test_weights_that_are_not_finite_are_an_error_in_words(folder, here):
 def test_two_runs_are_compared_image_by_image(folder, here):
     first, second = made_run(folder, "one"), made_run(folder, "two", seed=2)
     found = mistakes.compare(found_of(first, here), found_of(second, here))
-    app = opened(run="one", view="two runs", other="two", split="second right")
+    app = opened(run="one", show="two runs", other="two", split="second right")
     assert figures(app) == [
         str(found.both_correct),
         *(str(len(each)) for each in (found.only_first, found.only_second, found.both_wrong)),
@@ -178,33 +179,33 @@ def test_two_runs_are_compared_image_by_image(folder, here):
 
 def test_a_single_run_has_nothing_to_be_compared_with(folder, here):
     made_run(folder, "one")
-    app = opened(view="two runs")
+    app = opened(show="two runs")
     assert "no second run" in page_text(app)
 
 
 def test_equal_networks_do_not_differ(folder, here):
     made_run(folder, "one")
     made_run(folder, "two")
-    app = opened(run="one", view="two runs", other="two")
+    app = opened(run="one", show="two runs", other="two")
     assert "same accuracy" in page_text(app)
     assert "There are none" in page_text(app)
 
 
 def test_other_images_have_no_known_label_errors(folder, here):
     made_run(folder, "one")
-    assert "No label errors are known" in page_text(opened(view="doubtful labels"))
+    assert "No label errors are known" in page_text(opened(show="doubtful labels"))
 
 
 @pytest.mark.mnist
 def test_doubtful_labels_are_marked_and_shown_with_votes(folder, mnist, monkeypatch):
     monkeypatch.setattr(dataset, "load", lambda progress: mnist)
     made_run(folder, "one")
-    app = opened(view="doubtful labels")
+    app = opened(show="doubtful labels")
     cells = component(app, "gallery")["cells"]
     assert len(cells) == 15
     assert cells[0]["label"] == "8 or 9"
     assert "0 of 5 people agreed with the label 8, 5 said 9" in page_text(app)
-    app = opened(view="one run", labelled="8", read="any", image="947")
+    app = opened(show="one run", labelled="8", read="any", image="947")
     assert "0 of 5 people agreed with the label 8, 5 said 9" in page_text(app)
     assert figures(app)[3].endswith("of 15")
 
@@ -219,8 +220,8 @@ def test_votes_are_described():
 def test_the_page_opens_with_any_link(folder, here, view):
     made_run(folder, "one")
     made_run(folder, "two")
-    opened(view=view, run="../x", other="one", labelled="12", read="-1", image="1e9", split="x")
-    opened(view=view, run="one", other="one", labelled="any", read="3", image="-4")
+    opened(show=view, run="../x", other="one", labelled="12", read="-1", image="1e9", split="x")
+    opened(show=view, run="one", other="one", labelled="any", read="3", image="-4")
 
 
 def test_errors_can_be_saved_as_csv(folder, here):

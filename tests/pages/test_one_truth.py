@@ -173,7 +173,7 @@ def test_figures_name_the_images_that_they_were_measured_on(folder):
 def test_mistakes_lead_to_the_network_whose_mistake_it_is(folder, here):
     for seed, name in enumerate(("one", "two"), 1):
         made_run(folder, name, seed=seed)
-    app = open_page("pages/mistakes.py", run="one", other="two", view="two runs")
+    app = open_page("pages/mistakes.py", run="one", other="two", show="two runs")
     (query,) = [query for query in page_links(app).values() if "network=" in query]
     assert "network=two" in query, "the first is correct, the second wrong"
     app = open_page("pages/mistakes.py", run="two")
@@ -206,7 +206,7 @@ def test_a_link_to_draw_counts_more_than_the_network_chosen_before(folder, here)
         ("train", {"epochs": "-1"}),
         ("train", {"momentum": "7"}),
         ("mistakes", {"run": "cake"}),
-        ("mistakes", {"other": "cake", "view": "two runs"}),
+        ("mistakes", {"other": "cake", "show": "two runs"}),
         ("draw", {"network": "cake"}),
         ("experiments", {"experiment": "Compare", "first": "cake"}),
     ],

@@ -36,9 +36,12 @@ LINKS = [
         for key in keys
         for value in (MARKUP, FOLDER)
     ),
-    *((MISTAKES, {"run": name, "view": MARKUP}) for name in ("mine", "broken", FOLDER, MARKUP)),
-    (MISTAKES, {"view": "two runs", "other": MARKUP, "split": MARKUP}),
-    (DRAW, {"digit": MARKUP, "network": MARKUP, "view": MARKUP, "beside": MARKUP, "read": MARKUP}),
+    *((MISTAKES, {"run": name, "show": MARKUP}) for name in ("mine", "broken", FOLDER, MARKUP)),
+    (MISTAKES, {"show": "two runs", "other": MARKUP, "split": MARKUP}),
+    (
+        DRAW,
+        {"digit": MARKUP, "network": MARKUP, "view": MARKUP, "beside": MARKUP, "reading": MARKUP},
+    ),
 ]
 
 

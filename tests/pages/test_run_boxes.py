@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.data import dataset
-from pages.ui.run_boxes import run_titles
+from pages.ui.run_boxes import VIEWED, run_titles
 from tests.made import made_run
 from tests.opening import open_page, well
 
@@ -19,9 +19,9 @@ BOXES = (
     ("pages/train.py", "run", {}),
     ("pages/draw.py", "network", {}),
     ("pages/draw.py", "beside", {"view": "Side by side"}),
-    ("pages/mistakes.py", "run", {}),
-    ("pages/mistakes.py", "other", {"view": "two runs"}),
-    ("pages/weights.py", "run", {}),
+    ("pages/mistakes.py", VIEWED, {}),
+    ("pages/mistakes.py", "other", {"show": "two runs"}),
+    ("pages/weights.py", VIEWED, {}),
     ("pages/experiments.py", "first", {}),
     ("pages/experiments.py", "second", {"first": "final"}),
     ("pages/experiments.py", "taken", {"experiment": "Exports"}),
@@ -78,21 +78,22 @@ def test_a_box_shows_the_title_and_the_link_holds_the_name(page, key, link):
     well(app.run())
     held = app.session_state[key]
     assert "zoe" in held
-    assert names_in_link(app, key) == ([held] if isinstance(held, str) else held)
-    again = open_page(page, **link, **{key: "zoe"})
+    parameter = "run" if key == VIEWED else key
+    assert names_in_link(app, parameter) == ([held] if isinstance(held, str) else held)
+    again = open_page(page, **link, **{parameter: "zoe"})
     assert "zoe" in again.session_state[key]
     assert not again.warning
 
 
 def test_a_link_overrides_the_selection_and_the_default_leaves_it(folder):
     app = open_page("pages/weights.py", run="zoe")
-    assert box(app, "run").value == "zoe"
+    assert box(app, VIEWED).value == "zoe"
     app.query_params["run"] = "other"  # as the browser's Back button does
-    assert box(well(app.run()), "run").value == "other"
-    box(app, "run").set_value("final")
+    assert box(well(app.run()), VIEWED).value == "other"
+    box(app, VIEWED).set_value("final")
     well(app.run())
     assert "run" not in app.query_params
-    assert box(well(app.run()), "run").value == "final"
+    assert box(well(app.run()), VIEWED).value == "final"
 
 
 def test_a_selected_run_that_is_deleted_leaves_the_box(folder):
@@ -101,3 +102,10 @@ def test_a_selected_run_that_is_deleted_leaves_the_box(folder):
     well(app.run())
     assert box(app, "network").value == "final"
     assert "zoe" not in box(app, "beside").value
+
+
+def test_old_names_in_a_link_are_replaced():
+    app = open_page("pages/mistakes.py", view="two runs", run="zoe", other="other")
+    assert (app.session_state["show"], app.session_state[VIEWED]) == ("two runs", "zoe")
+    app = open_page("pages/draw.py", read="a number", network="zoe")
+    assert (app.session_state["reading"], app.session_state["network"]) == ("a number", "zoe")

@@ -97,7 +97,7 @@ def test_mistakes_shows_its_errors_without_links_to_mnist(folder, further):
     assert component(app, "matrix")
     assert not any("digit=" in query for query in page_links(app).values())
     made_run(folder, "other", seed=2)
-    app = open_page("pages/mistakes.py", run="mine", other="other", view="two runs", on="qmnist")
+    app = open_page("pages/mistakes.py", run="mine", other="other", show="two runs", on="qmnist")
     assert "Of the same 300 further test images of QMNIST" in page_text(app)
 
 

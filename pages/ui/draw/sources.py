@@ -51,7 +51,7 @@ def select_source() -> tuple[str, bool]:
                 READINGS,
                 default=ONE,
                 required=True,
-                key="read",
+                key="reading",
                 label_visibility="collapsed",
                 **KEPT,
             )

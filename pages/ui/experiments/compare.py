@@ -118,7 +118,7 @@ def _show_result(result: ComparisonResult) -> None:
             label=":primary[See these images]",
             icon=":material/arrow_forward:",
             icon_position="right",
-            query_params={"view": "two runs", "run": result.first, "other": result.second},
+            query_params={"show": "two runs", "run": result.first, "other": result.second},
         )
 
 

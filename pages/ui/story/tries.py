@@ -109,7 +109,7 @@ def look_inside(index: int, run: Run) -> Try:
 
 def compare_mistakes(run: Run, before: Run) -> Try:
     """Compare the mistakes of two runs."""
-    query = {"view": "two runs", "run": before.name, "other": run.name}
+    query = {"show": "two runs", "run": before.name, "other": run.name}
     return Try("Which of the new mistakes would you have made, too?", "Mistakes", "mistakes", query)
 
 

@@ -6,9 +6,11 @@ function keepOneEntryPerLink() {
   const pathOf = (address) => new URL(address, location.href).pathname;
   let left = location.href; // the address when something was last clicked: that of a page that is being left
   let followed = false; // whether a link to another view of the same page was clicked
+  let went = false; // whether Back or Forward was the last step: what the server still says of other pages is late
 
   function remember(event) {
     left = location.href;
+    went = event.type === "popstate";
     const link = event.type === "click" ? event.target.closest?.("a[href]") : null;
     followed = Boolean(link) && link.href !== left && link.pathname === location.pathname;
   }
@@ -16,7 +18,7 @@ function keepOneEntryPerLink() {
   window.addEventListener("popstate", remember);
 
   history.pushState = (state, title, address) => {
-    const arrives = pathOf(address) !== location.pathname;
+    const arrives = !went && pathOf(address) !== location.pathname;
     if (arrives && pathOf(left) === location.pathname) history.replaceState(state, title, left);
     if (arrives || followed) push(state, title, address);
     else history.replaceState(state, title, address);
