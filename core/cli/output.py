@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from unicodedata import category
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -23,6 +24,8 @@ from core.runs import files
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+# In characters: between two columns of a table, the longest figure, the narrowest folded column.
+_GAP, _FIGURE, _FOLDED = 2, 16, 10
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunName = Annotated[
@@ -102,16 +105,45 @@ def print_table(
         titles: Headings of the columns.
         rows: Cells, as many per row as there are titles.
         left: Titles of the columns that are aligned left; the others are aligned right.
+
+    In a terminal too narrow for that, each row is a block with one line for each cell.
     """
+    cells = [[plain(cell).replace("\n", " ") for cell in row] for row in rows]
+    columns = [*zip(titles, *cells, strict=True)]
+    widths = [max(map(cell_len, column)) for column in columns]
+    # A terminal too narrow folds names and long texts; figures stay in one piece.
+    folded = [index == 0 or width > _FIGURE for index, width in enumerate(widths)]
+    least = sum(
+        min(width, _FOLDED) if fold else width for width, fold in zip(widths, folded, strict=True)
+    )
+    if out.is_terminal and least + _GAP * (len(widths) - 1) > out.width:
+        _print_blocks(titles, cells)
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in titles:
-        # A narrow terminal breaks long names into lines; two names never end in the same "…".
-        table.add_column(title, justify="left" if title in left else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(plain(cell).replace("\n", " ")) for cell in row))
+    for title, fold in zip(titles, folded, strict=True):
+        table.add_column(
+            title,
+            justify="left" if title in left else "right",
+            overflow="fold",  # not cut: no two names end in the same "…"
+            no_wrap=not fold,
+        )
+    for row in cells:
+        table.add_row(*map(Text, row))
     # In a file or a pipe, a row stays on one line.
     console = out if out.is_terminal else Console(highlight=False, width=10_000)
     console.print(table)
+
+
+def _print_blocks(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print each row as a block with one line for each of its cells that is not empty."""
+    widest = max(map(len, titles))
+    blocks = (
+        "\n".join(
+            f"{title:{widest}}  {cell}" for title, cell in zip(titles, row, strict=True) if cell
+        )
+        for row in rows
+    )
+    print_text("\n\n".join(blocks))
 
 
 def print_result(values: Any, text: str, json_: bool) -> None:

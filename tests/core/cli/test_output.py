@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from core.cli import output
 from core.cli.output import plain
@@ -56,6 +58,20 @@ def test_a_table_keeps_rows_on_one_line_in_a_file(core, folder):
     lines = core("runs")[1].splitlines()
     assert len(lines) == 3
     assert "not a regular file" in next(line for line in lines if line.startswith("b "))
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 78, 80, 200])
+def test_a_narrow_terminal_breaks_no_figure(capsys, monkeypatch, width):
+    monkeypatch.setattr(output, "out", Console(width=width, force_terminal=True, no_color=True))
+    name, figures = "a-name-that-is-longer-than-most", ("15/15", "16,530", "99.21 %", "validation")
+    titles = ("Run", "Epochs", "Parameters", "Last accuracy", "Measured on", "Best accuracy")
+    output.print_table(titles, [(name, *figures, "99.46 %")], left=("Run",))
+    text = capsys.readouterr().out
+    assert all(figure in text for figure in (*figures, "99.46 %"))
+    first = "".join(line[: max(1, line.find(" "))] for line in text.splitlines()[1:])
+    assert name in text or name in first.replace(" ", "")
+    if width >= 78:
+        assert max(map(len, re.sub(r"\x1b\[\d*m", "", text).splitlines())) <= width
 
 
 @pytest.mark.parametrize(
