@@ -50,8 +50,8 @@ def runs(
         str,
         typer.Option(
             metavar="TEXT",
-            help="List the runs with these words in name, title, tags, recipe, network or parent that "
-            "meet these conditions, such as 'max_lr > 0.1 optimizer = sgd'.",
+            help="List the runs with these words in name, title, tags, recipe, network or parent "
+            "that meet these conditions, such as 'max_lr > 0.1 optimizer = sgd'.",
         ),
     ] = "",
     json_: Json = False,
