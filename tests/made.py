@@ -47,6 +47,7 @@ def made_run(
     recipe: str | None = None,
     group: str | None = None,
     kept: bool = False,
+    parent: dict[str, Any] | None = None,
     **config: Any,
 ) -> Run:
     """A run with so many epochs done, as its worker would have left it.
@@ -60,13 +61,19 @@ def made_run(
         recipe: that it came from.
         group: whose repeat it is.
         kept: whether it has weights of every epoch, each with other random weights.
+        parent: the weights that it started from, as run.json names them.
         config: fields that differ from a quick little run.
     """
     from tests.networks import build_model
 
     values = {"architecture": "linear-7850", "epochs": max(done, 1), "batch_size": 3_000, **config}
     run = creation.create_run(
-        RunConfig.from_dict(values), name, recipe=recipe, group=group, folder=folder
+        RunConfig.from_dict(values),
+        name,
+        recipe=recipe,
+        group=group,
+        parent=parent,
+        folder=folder,
     )
     rows = [
         EpochResult(

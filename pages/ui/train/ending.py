@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.errors import UserError
 from core.experiments.scores import TEST_IMAGES, Score, score_run
+from core.models.architectures import rows_of
 from core.recipes import RECIPES
 from core.runs.run import Run
 from core.runs.store import open_run
@@ -27,9 +28,9 @@ def draw_ending(run: Run, others: Sequence[Run]) -> None:
     score = score_run(run)
     if run.state != "finished" or score is None:
         return
-    reference = find_recipe_run(run)
+    reference, parent = find_recipe_run(run), find_parent(run)
     with st.container(key="train_ending", border=True, gap="small"):
-        result = describe_result(run, score, reference).replace(" %", "\u00a0%")
+        result = describe_result(run, score, reference, parent).replace(" %", "\u00a0%")
         st.markdown(escape_markdown(result))
         with st.container(horizontal=True, gap="small"):
             _link("See its mistakes", "mistakes", "rule", run=run.name)
@@ -41,7 +42,11 @@ def draw_ending(run: Run, others: Sequence[Run]) -> None:
                 refusal=access.why_not_change(run.owner),
                 fork=run.name,
             )
-            other = reference or next((each for each in others if each.name != run.name), None)
+            other = (
+                parent
+                or reference
+                or next((each for each in others if each.name != run.name), None)
+            )
             if other:
                 _link(
                     f"Compare with {other.label}",
@@ -78,24 +83,53 @@ def find_recipe_run(run: Run) -> Run | None:
     return reference if reference.epochs else None
 
 
-def describe_result(run: Run, score: Score, reference: Run | None) -> str:
+def find_parent(run: Run) -> Run | None:
+    """The run whose weights a fork started from; None for other runs, and where it is gone."""
+    if run.parent is None:
+        return None
+    try:
+        parent = open_run(run.parent["name"])
+    except UserError:
+        return None
+    return parent if parent.epochs else None
+
+
+def describe_result(
+    run: Run, score: Score, reference: Run | None, parent: Run | None = None
+) -> str:
     """What a finished run reached, in sentences that take their figures from the runs.
 
     Args:
         run: the run.
         score: its accuracy.
         reference: the run of its recipe; None: no comparison.
+        parent: the run that it was forked from; None: no comparison.
     """
     wrong = score.total - score.correct
+    epochs = plural(len(run.epochs), "epoch")
+    if run.parent:
+        more = plural(len(run.epochs), "more epoch")
+        epochs = f"{more} from the weights of {run.parent['name']}"
     sentences = [
         f"{wrong:,} of {score.total:,} {score.measured_on.removeprefix(f'{score.total:,} ')} "
-        f"wrong after {plural(len(run.epochs), 'epoch')}: an accuracy of {score.accuracy:.2f} %.",
+        f"wrong after {epochs}: an accuracy of "
+        f"{score.accuracy:.2f} %.",
         f"Guessing among {CLASSES} digits gets about {100 * (CLASSES - 1) // CLASSES} % wrong.",
     ]
+    before = score_run(parent) if parent else None
+    if (
+        run.parent
+        and parent
+        and parent.last
+        and before
+        and (before.measured_on == score.measured_on and parent.last.epoch == run.parent["epoch"])
+    ):
+        sentences.append(f"Before, {before.total - before.correct:,} were wrong.")
     other = score_run(reference) if reference else None
     if reference and other and other.measured_on == score.measured_on:
+        network = "" if rows_of(run.config) == rows_of(reference.config) else ", another network,"
         sentences.append(
-            f"The recipe's own run leaves {other.total - other.correct:,} after "
+            f"The recipe's own run{network} leaves {other.total - other.correct:,} after "
             f"{plural(len(reference.epochs), 'epoch')}."
         )
     if score.measured_on == TEST_IMAGES:
@@ -112,7 +146,7 @@ def describe_end(run: Run) -> str:
     if run.is_live or run.state in ("queued", "paused"):
         return ""
     if run.state not in ("finished", "stopped"):
-        return f"The training of {run.name} has failed: {run.message or run.state}"
+        return f"The training of {run.label} has failed: {run.message or run.state}"
     score = score_run(run)
     result = f" with an accuracy of {score.accuracy:.2f} %" if score else ""
-    return f"The training of {run.name} has ended{result}."
+    return f"The training of {run.label} has ended{result}."

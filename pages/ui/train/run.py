@@ -115,7 +115,10 @@ def _draw_curves(run: Run, baseline: Run | None, others: Sequence[Run]) -> None:
     with left:
         curves.draw_learning_rate(run)
     with right:
-        heading("Settings", "bold: changed from the recipe")
+        if run.recipe in RECIPES:
+            heading("Settings", "bold: changed from the recipe")
+        else:
+            st.markdown("## Settings")
         with st.container(key="settings"):
             _draw_settings(run, others)
         if run.is_live:

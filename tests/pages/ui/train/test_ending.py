@@ -38,6 +38,30 @@ def test_the_figures_are_the_runs_own_and_those_of_its_recipe(folder):
     assert "it is reached" in describe_result(final, score_run(final), None)
 
 
+def test_another_network_than_the_recipes_is_named(folder):
+    final = made_run(folder, "final", recipe="final", done=2)
+    mine = made_run(folder, "mine", recipe="final", done=1, architecture="original-3762")
+    text = describe_result(mine, score_run(mine), final)
+    assert "The recipe's own run, another network, leaves" in text
+
+
+def test_a_fork_is_measured_against_its_start(folder):
+    made_run(folder, "start", done=2)
+    made_run(folder, "other")
+    start = correct(folder, "start", 9_883)
+    made_run(folder, "longer", done=3, parent={"name": "start", "which": "last", "epoch": 2})
+    longer = correct(folder, "longer", 9_896)
+    text = describe_result(longer, score_run(longer), None, start)
+    assert "104 of 10,000 test images wrong after 3 more epochs from the weights of start" in text
+    assert "Before, 117 were wrong." in text
+    targets = links(open_page(TRAIN, run="longer"))
+    assert targets["Compare with start"].endswith("first=start&second=longer")
+    # Weights of an earlier epoch had another accuracy than the parent ended with.
+    made_run(folder, "early", done=1, parent={"name": "start", "which": "epoch", "epoch": 1})
+    early = store.open_run("early")
+    assert "Before" not in describe_result(early, score_run(early), None, start)
+
+
 def test_validation_images_are_named(folder):
     made_run(folder, "mine", done=2, holdout=5_000)
     rows = [dict(row) for row in files.read_json(folder / "mine" / "epochs.json")]
