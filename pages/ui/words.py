@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Literal
 
 from core.experiments import overview
+from core.experiments.overview import Entry
 from core.experiments.repeats import Group
 from core.experiments.scores import TEST_IMAGES, score_run
 from core.experiments.statistics import wilson_interval
@@ -13,6 +15,7 @@ from core.runs.progress import Progress
 from core.runs.run import Run
 from core.runs.waiting import Waiting
 from core.wording import plural
+from pages.ui.run_boxes import run_titles
 
 # Help of the badge of a single run that reaches the goal.
 ONE_RUN = (
@@ -41,6 +44,13 @@ _JOINER_POSITIONS = re.compile(
 def capitalise(words: str) -> str:
     """The words with a capital first letter. Not for text that begins with a name."""
     return words[:1].upper() + words[1:]
+
+
+def list_titles(entries: Iterable[Entry]) -> dict[str, str]:
+    """What pages call entries that stand side by side: name -> title, unique among the runs."""
+    entries = list(entries)
+    runs = [entry for entry in entries if isinstance(entry, Run)]
+    return {entry.name: entry.name for entry in entries} | run_titles(runs)
 
 
 def format_accuracy(run: Run) -> str:

@@ -13,6 +13,7 @@ from core.data import dataset
 from pages.ui.run_boxes import VIEWED, run_titles
 from tests.made import made_run
 from tests.opening import open_page, well
+from tests.pages.reading import page_text
 
 TITLE = "Zoë’s first network"
 BOXES = (
@@ -83,6 +84,23 @@ def test_a_box_shows_the_title_and_the_link_holds_the_name(page, key, link):
     again = open_page(page, **link, **{parameter: "zoe"})
     assert "zoe" in again.session_state[key]
     assert not again.warning
+
+
+@pytest.mark.parametrize(
+    ("page", "link"),
+    [
+        ("pages/experiments.py", {"first": "other", "second": "zoe"}),
+        ("pages/mistakes.py", {"show": "two runs", "run": "other", "other": "zoe"}),
+        ("pages/runs.py", {"select": ["other", "zoe"]}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_two_runs_of_one_title_are_told_apart_beside_each_other(folder, page, link):
+    entitle(folder, "other", TITLE)
+    app = open_page(page, **link)
+    text = page_text(app)
+    assert f"{TITLE} (other)" in text
+    assert f"{TITLE} (zoe)" in text
 
 
 def test_a_link_overrides_the_selection_and_the_default_leaves_it(folder):

@@ -31,8 +31,8 @@ from pages.ui.experiments import shared
 from pages.ui.frame import heading, warn_unknown
 from pages.ui.mistakes.shared import predict_test_images
 from pages.ui.run_boxes import run_titles, select_run
-from pages.ui.runs.compare import VALUES, describe_curves, list_titles, make_curves
-from pages.ui.words import escape_markdown
+from pages.ui.runs.compare import VALUES, describe_curves, make_curves
+from pages.ui.words import escape_markdown, list_titles
 
 DEFAULTS = ("intermediate", "final")
 
@@ -54,10 +54,10 @@ def show_compare(runs: Sequence[Run]) -> None:
     first, second = selected
     try:
         if first in groups:
-            _show_result(compare_groups(groups[first], groups[second]))
+            _show_result(compare_groups(groups[first], groups[second]), (first, second))
             shared.draw_groups([groups[first], groups[second]])
         elif (result := _compare_runs(trained[first], trained[second])) is not None:
-            _show_result(result)
+            _show_result(result, (first, second))
             _draw_curves([trained[first], trained[second]])
     except UserError as error:
         shared.show_error(error)
@@ -97,18 +97,20 @@ def _compare_runs(one: Run, two: Run) -> ComparisonResult | None:
         return None
     first, second = (predict_test_images(run, sets["test"]) for run in (one, two))
     notes = [describe_deviation(one, first), describe_deviation(two, second)]
-    return compare_runs(one.name, first, two.name, second, notes)
+    titles = list_titles([one, two])
+    return compare_runs(titles[one.name], first, titles[two.name], second, notes)
 
 
-def _show_result(result: ComparisonResult) -> None:
+def _show_result(result: ComparisonResult, names: tuple[str, str]) -> None:
+    """Show the result, which has titles, with links and files that have the names."""
     shared.show_headline(result.summary)
     shared.show_explanation(result.method)
     if result.images is None:
-        _draw_difference(result)
+        _draw_difference(result, names)
         return
     left, right = st.columns([3, 2], gap="large")
     with left:
-        _draw_difference(result)
+        _draw_difference(result, names)
     with right:
         heading("Test images", "correct and wrong")
         _draw_agreement(result, result.images)
@@ -118,15 +120,15 @@ def _show_result(result: ComparisonResult) -> None:
             label=":primary[See these images]",
             icon=":material/arrow_forward:",
             icon_position="right",
-            query_params={"show": "two runs", "run": result.first, "other": result.second},
+            query_params={"show": "two runs", "run": names[0], "other": names[1]},
         )
 
 
-def _draw_difference(result: ComparisonResult) -> None:
+def _draw_difference(result: ComparisonResult, names: tuple[str, str]) -> None:
     low, high = result.interval
     row = {
-        "first": result.first,
-        "second": result.second,
+        "first": names[0],
+        "second": names[1],
         "difference": result.difference,
         "low": low,
         "high": high,
@@ -138,12 +140,15 @@ def _draw_difference(result: ComparisonResult) -> None:
         title="Difference",
         subtitle="in percentage points, with its 95 % interval",
         alt=result.summary,
-        filename=f"{result.first}-{result.second}-difference",
+        filename=f"{'-'.join(names)}-difference",
         make_table=lambda: pd.DataFrame([row]),
     )
-    names = (escape_markdown(result.first), escape_markdown(result.second))
+    titles = (escape_markdown(result.first), escape_markdown(result.second))
     tables.draw_metrics(
-        {name: f"{accuracy:.2f} %" for name, accuracy in zip(names, result.accuracies, strict=True)}
+        {
+            title: f"{accuracy:.2f} %"
+            for title, accuracy in zip(titles, result.accuracies, strict=True)
+        }
     )
 
 

@@ -22,7 +22,7 @@ from core.task import GOAL_EPOCHS, PARAMETER_BUDGET, TEST_IMAGES
 from pages.ui import checkpoints
 from pages.ui.controls import RUN
 from pages.ui.frame import heading
-from pages.ui.words import escape_markdown, plural
+from pages.ui.words import escape_markdown, list_titles, plural
 
 MAX_ROWS, MAX_DAMAGED, MAX_BADGES = 8, 5, 3
 _Row = tuple[str, int, float, float, float, str, str]
@@ -52,10 +52,12 @@ def draw_goal_badges(entries: Sequence[Entry]) -> None:
     accuracies = [(entry, overview.current_accuracy(entry)) for entry in entries]
     scored = [(entry, accuracy) for entry, accuracy in accuracies if accuracy is not None]
     scored.sort(key=lambda pair: (isinstance(pair[0], Run), -pair[1]))
+    titles = list_titles(entry for entry, _ in scored)
     reached = [pair for pair in scored if overview.reaches_goal(pair[0])]
     if reached:
         with st.container(horizontal=True, gap="small", key="reached"):
             for entry, accuracy in reached[:MAX_BADGES]:
+                title = escape_markdown(titles[entry.name])
                 colour, runs = (
                     ("gray", "one run")
                     if isinstance(entry, Run)
@@ -64,7 +66,7 @@ def draw_goal_badges(entries: Sequence[Entry]) -> None:
                 st.page_link(
                     **entry_page(entry),
                     label=f":{colour}-badge[:material/flag: "
-                    f"{escape_markdown(entry.name)} reaches it: {accuracy:.2f}\u00a0%, {runs}]",
+                    f"{title} reaches it: {accuracy:.2f}\u00a0%, {runs}]",
                 )
             if len(reached) > MAX_BADGES:
                 st.caption(f"and {len(reached) - MAX_BADGES} more")
@@ -72,9 +74,9 @@ def draw_goal_badges(entries: Sequence[Entry]) -> None:
     eligible = [(entry, accuracy) for entry, accuracy in scored if _is_eligible(entry)]
     if eligible:
         best, accuracy = max(eligible, key=lambda pair: pair[1])
+        title = escape_markdown(titles[best.name])
         st.markdown(
-            f":gray[No run reaches it yet; {escape_markdown(best.name)} comes closest, with "
-            f"{accuracy:.2f}\u00a0%.]"
+            f":gray[No run reaches it yet; {title} comes closest, with {accuracy:.2f}\u00a0%.]"
         )
 
 
@@ -256,9 +258,10 @@ def draw_recent_runs(
     if not runs:
         st.markdown(":gray[Nothing trained yet. Start with the Final recipe: a few minutes here.]")
     else:
+        titles = list_titles(entries[:MAX_ROWS])
         st.session_state[_LISTED] = [entry.name for entry in entries[:MAX_ROWS]]
         st.dataframe(
-            pd.DataFrame([_row(entry) for entry in entries[:MAX_ROWS]]),
+            pd.DataFrame([_row(entry, titles[entry.name]) for entry in entries[:MAX_ROWS]]),
             hide_index=True,
             key=_TABLE,
             on_select=_remember_row,
@@ -293,7 +296,7 @@ def draw_recent_runs(
         st.caption(f":material/error: {len(damaged) - MAX_DAMAGED:,} more cannot be read.")
 
 
-def _row(entry: Entry) -> dict[str, object]:
+def _row(entry: Entry, title: str) -> dict[str, object]:
     """The row of a run, or of a group with its means."""
     runs, standing = overview.runs_of(entry), overview.validation_accuracy(entry)
     best = [run.best.val_accuracy for run in overview.scored_runs(entry) if run.best]
@@ -304,7 +307,7 @@ def _row(entry: Entry) -> dict[str, object]:
     else:
         state, goal = f"{len(entry.finished)} of {len(runs)} seeds", "reached"
     return {
-        "Run": entry.label if isinstance(entry, Run) else entry.name,
+        "Run": title,
         "Accuracy": standing.mean if standing else None,
         "Measured on": overview.validated_on(entry),
         "Parameters": runs[0].parameters,

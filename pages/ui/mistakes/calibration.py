@@ -54,7 +54,7 @@ def show_calibration(run: Run, predictions: Predictions, test: LabelledImages) -
     )
     when = "" if epoch is None else f" With the weights as they were {describe_epoch(epoch)}."
     st.markdown(
-        escape_markdown(describe_confidence(run.name, run.config, calibration))
+        escape_markdown(describe_confidence(run.label, run.config, calibration))
         + f"\n\n{escape_markdown(describe_temperature(calibration))}",
         width=760,
     )

@@ -45,7 +45,7 @@ def show_doubtful_labels(run: Run, predictions: Predictions, test: LabelledImage
         f"Learning algorithms found the labels of some images suspicious, and five people looked "
         f"at each. For these {len(errors)} of the 10,000 images fewer than three of them agreed "
         f"with the label ({SOURCE}). {wrong} of them count as errors of "
-        f"{escape_markdown(run.name)}, which predicts the suspected digit for {as_suggested}. On "
+        f"{escape_markdown(run.label)}, which predicts the suspected digit for {as_suggested}. On "
         f"the other {others:,} images it makes {plural(other_errors, 'error')}.",
         width=720,
     )
@@ -74,7 +74,13 @@ def show_doubtful_labels(run: Run, predictions: Predictions, test: LabelledImage
         )
         st.caption("Below each image: its label or the suspected digit, then the prediction.")
     with right, st.container(key="mistakes_detail"):
-        show_image(selected, test, {run.name: predictions}, "mistakes_doubtful_closeup")
+        show_image(
+            selected,
+            test,
+            {run.name: predictions},
+            {run.name: run.label},
+            "mistakes_doubtful_closeup",
+        )
 
 
 def _select(indices: np.ndarray) -> None:

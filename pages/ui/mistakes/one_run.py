@@ -259,7 +259,9 @@ def _show_images(
             on_click="ignore",
         )
     with right, st.container(key="mistakes_detail"):
-        show_image(selected, test, {run.name: predictions}, "mistakes_closeup")
+        show_image(
+            selected, test, {run.name: predictions}, {run.name: run.label}, "mistakes_closeup"
+        )
         if learning is not None:
             st.caption(learning.describe(selected))
 

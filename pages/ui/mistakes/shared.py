@@ -71,7 +71,11 @@ def label_errors(test: LabelledImages) -> dict[int, LabelError]:
 
 
 def show_image(
-    index: int, test: LabelledImages, predictions: Mapping[str, Predictions], key: str
+    index: int,
+    test: LabelledImages,
+    predictions: Mapping[str, Predictions],
+    titles: Mapping[str, str],
+    key: str,
 ) -> None:
     """Show one image in detail: its pixels, the predicted probabilities, and links to other pages.
 
@@ -79,6 +83,7 @@ def show_image(
         index: index in the test set.
         test: the test images.
         predictions: predictions by name of the run, of one run or two.
+        titles: what to call them, by name.
         key: key of the component.
     """
     label = int(test.labels[index])
@@ -86,11 +91,13 @@ def show_image(
     draw_closeup(
         test.images[index],
         f"Test image {index}, label {label}, 28 by 28 pixels",
-        describe_predictions(index, label, predictions),
+        describe_predictions(index, label, predictions, titles),
         key=key,
     )
     draw_probabilities(
-        {name: predicted.probabilities[index] for name, predicted in predictions.items()}, label
+        {name: predicted.probabilities[index] for name, predicted in predictions.items()},
+        label,
+        " and ".join(titles[name] for name in predictions),
     )
     if error := label_errors(test).get(index):
         st.markdown(f":small[:material/help: {describe_votes(error)}]")
@@ -123,14 +130,16 @@ def _show_links(index: int, network: str) -> None:
         )
 
 
-def describe_predictions(index: int, label: int, predictions: Mapping[str, Predictions]) -> str:
-    """Describe what each network predicts for an image, in one sentence each."""
+def describe_predictions(
+    index: int, label: int, predictions: Mapping[str, Predictions], titles: Mapping[str, str]
+) -> str:
+    """Describe what each network predicts for an image, in one sentence each; args as above."""
     sentences = []
     for name, predicted in predictions.items():
         digit = int(predicted.predicted[index])
         verdict = "correct" if digit == label else "wrong"
         sentences.append(
-            f"{name} predicts {digit} ({verdict}) with probability "
+            f"{titles[name]} predicts {digit} ({verdict}) with probability "
             f"{100 * predicted.probabilities[index, digit]:.1f}\u00a0%; "
             f"loss {predicted.loss[index]:.2f}."
         )
@@ -148,12 +157,13 @@ def describe_votes(error: LabelError) -> str:
     return f"The label is doubtful: {', '.join(votes)}."
 
 
-def draw_probabilities(probabilities: Mapping[str, np.ndarray], label: int) -> None:
+def draw_probabilities(probabilities: Mapping[str, np.ndarray], label: int, titles: str) -> None:
     """Draw the ten probabilities as bars, those of two networks below each other.
 
     Args:
         probabilities: (10,) by name of the run, of one run or two.
         label: the digit that is marked as the label.
+        titles: whose probabilities they are, for screen readers.
     """
     single = len(probabilities) == 1
     rows = []
@@ -179,9 +189,8 @@ def draw_probabilities(probabilities: Mapping[str, np.ndarray], label: int) -> N
             f'<td class="share{"" if single else " two"}">{figures} %</td>'
             f'<td class="word">{"label" if digit == label else ""}</td></tr>'
         )
-    names = escape(" and ".join(probabilities))
     st.html(
-        f'<table class="probabilities" aria-label="Probability of each digit by {names}">'
+        f'<table class="probabilities" aria-label="Probability of each digit by {escape(titles)}">'
         f"<tbody>{''.join(rows)}</tbody></table>"
     )
 

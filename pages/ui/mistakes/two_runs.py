@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import streamlit as st
@@ -18,7 +18,7 @@ from pages.ui import tables
 from pages.ui.components.gallery import draw_gallery
 from pages.ui.frame import KEPT, heading
 from pages.ui.mistakes.shared import label_errors, show_image
-from pages.ui.words import escape_markdown
+from pages.ui.words import escape_markdown, list_titles
 
 FIRST, SECOND, NEITHER = PARTS = ("first right", "second right", "both wrong")
 SHOWN = 72
@@ -37,7 +37,9 @@ def show_two_runs(
         predictions: their predictions, by name.
         test: the test images.
     """
-    (first, one), (second, two) = predictions.items()
+    one, two = predictions.values()
+    titles = list_titles(runs)
+    first, second = (titles[name] for name in predictions)
     notes = [describe_deviation(run, predictions[run.name]) for run in runs]
     images_name = TEST_SETS.get(test.name, TEST_IMAGES)
     answer = compare_runs(first, one, second, two, notes, images_name)
@@ -84,9 +86,9 @@ def show_two_runs(
     selected = stored if stored in indices else int(indices[0])
     left, right = st.columns([2, 1], gap="large")
     with left:
-        _draw_images(indices, selected, title, predictions, test)
+        _draw_images(indices, selected, title, predictions, titles, test)
     with right, st.container(key="mistakes_detail"):
-        show_image(selected, test, predictions, "mistakes_disputed_closeup")
+        show_image(selected, test, predictions, titles, "mistakes_disputed_closeup")
 
 
 def _draw_images(
@@ -94,9 +96,11 @@ def _draw_images(
     selected: int,
     title: str,
     predictions: dict[str, Predictions],
+    titles: Mapping[str, str],
     test: LabelledImages,
 ) -> None:
-    (first, one), (second, two) = predictions.items()
+    one, two = predictions.values()
+    first, second = (titles[name] for name in predictions)
     shown, doubtful = indices[:SHOWN], label_errors(test)
     draw_gallery(
         test.images[shown],

@@ -19,7 +19,7 @@ from pages.ui.frame import KEPT
 from pages.ui.runs.dialogs import confirm_delete
 from pages.ui.runs.differences import draw_differences
 from pages.ui.runs.parallel import draw_parallel
-from pages.ui.words import escape_markdown
+from pages.ui.words import escape_markdown, list_titles
 
 # The plotted value of an epoch: of the validation images, and of the training images if any.
 EpochValue = Callable[[EpochResult], float]
@@ -98,13 +98,13 @@ def draw_curves(entries: Sequence[Entry]) -> None:
     if not started:
         st.markdown(":gray[No epoch is finished yet.]")
         return
-    names = [entry.name for entry in entries]
+    names, titles = [entry.name for entry in entries], list_titles(entries)
     curves = smooth_curves(make_curves(started, validation), smoothing)
     behind = None
     if with_training and training:
         behind = smooth_curves(make_curves(started, training)[["run", "epoch", "value"]], smoothing)
     draw_chart(
-        charts.curve_chart(curves, measure, names, behind, list_titles(started)),
+        charts.curve_chart(curves, measure, names, behind, titles),
         "overlay",
         title=measure.capitalize(),
         subtitle=_describe_lines(measure, started, behind is not None),
@@ -116,7 +116,7 @@ def draw_curves(entries: Sequence[Entry]) -> None:
     for entry in entries:
         if entry not in started:
             what = "epoch" if isinstance(entry, Run) else "run"
-            st.caption(f"{escape_markdown(entry.name)}: no {what} is finished yet.")
+            st.caption(f"{escape_markdown(titles[entry.name])}: no {what} is finished yet.")
     if len({_first_run(entry).config.holdout for entry in started}) > 1:
         st.caption(
             ":material/warning: These runs have different validation images, so their curves are "
@@ -140,11 +140,6 @@ def _describe_lines(measure: str, entries: Sequence[Entry], with_training: bool)
     if any(isinstance(entry, SweepRuns) for entry in entries):
         parts.append("of a sweep: its best run")
     return ", ".join(parts)
-
-
-def list_titles(entries: Sequence[Entry]) -> dict[str, str]:
-    """What charts call the entries, by name: a run by its title, where it has one."""
-    return {entry.name: entry.label if isinstance(entry, Run) else entry.name for entry in entries}
 
 
 def make_curves(entries: Sequence[Entry], value: EpochValue) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
@@ -37,14 +37,17 @@ def draw_differences(entries: Sequence[Entry]) -> None:
         for name in fields
         if name != "layers"
     }
-    names = [entry.name for entry in entries]
+    names, titles = [entry.name for entry in entries], words.list_titles(entries)
     dashed = [
-        name
+        titles[name]
         for name, dash in zip(names, charts_runs.line_dashes(names), strict=True)
         if dash != charts_runs.SOLID
     ]
     tables.draw_comparison_table(
-        {name: style.run_colour(name) for name in names}, rows, "Comparison of the runs", dashed
+        {titles[name]: style.run_colour(name) for name in names},
+        rows,
+        "Comparison of the runs",
+        dashed,
     )
     st.caption(
         f"The other {len(FIELDS) - len(fields)} settings are the same, or have no effect."
@@ -52,16 +55,21 @@ def draw_differences(entries: Sequence[Entry]) -> None:
         else "All settings are the same: only chance or the machine can explain a difference."
     )
     if any(network != networks[0] for network in networks):
-        _draw_networks(names, networks)
+        _draw_networks(titles, networks)
 
 
-def _draw_networks(names: Sequence[str], networks: Sequence[Sequence[Row]]) -> None:
-    """Draw the layers of networks side by side; rows that all share are grey."""
+def _draw_networks(titles: Mapping[str, str], networks: Sequence[Sequence[Row]]) -> None:
+    """Draw the layers of networks side by side; rows that all share are grey.
+
+    Args:
+        titles: by name of the entry, in the order of the networks.
+        networks: their rows.
+    """
     heading("Networks", "row by row; rows that all share are grey")
     lines = align_rows(networks)
     shared = {number for number, line in enumerate(lines, 1) if len(set(line)) == 1}
     tables.draw_comparison_table(
-        {name: style.run_colour(name) for name in names},
+        {title: style.run_colour(name) for name, title in titles.items()},
         {str(number): [cell or "–" for cell in line] for number, line in enumerate(lines, 1)},
         "Layers of the networks",
         quiet={str(number) for number in shared},

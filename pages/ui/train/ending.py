@@ -15,7 +15,7 @@ from core.runs.store import open_run
 from core.task import CLASSES, GOAL_ACCURACY
 from core.wording import plural
 from pages.ui import access
-from pages.ui.words import escape_markdown
+from pages.ui.words import escape_markdown, list_titles
 
 
 def draw_ending(run: Run, others: Sequence[Run]) -> None:
@@ -49,7 +49,7 @@ def draw_ending(run: Run, others: Sequence[Run]) -> None:
             )
             if other:
                 _link(
-                    f"Compare with {other.label}",
+                    f"Compare with {list_titles([run, other])[other.name]}",
                     "experiments",
                     "compare_arrows",
                     experiment="Compare",
