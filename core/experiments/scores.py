@@ -5,10 +5,13 @@ Must not import torch.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
+from core.errors import RunError
 from core.experiments.statistics import wilson_interval
 from core.runs.run import Run
+from core.runs.store import open_run
 from core.task import GOAL_ACCURACY, GOAL_EPOCHS, PARAMETER_BUDGET
 
 TEST_IMAGES = "test images"
@@ -51,11 +54,27 @@ def describe_validation_images(run: Run) -> str:
     return TEST_IMAGES if run.config.holdout == 0 else f"{run.config.holdout:,} validation images"
 
 
+def count_epochs(run: Run) -> int:
+    """The epochs behind a run's last weights: its own, and for a fork those before it.
+
+    Where a parent has been deleted, the epochs before that parent are not known.
+    """
+    epochs, visited = run.config.epochs, {run.name}
+    with contextlib.suppress(RunError):
+        while run.parent is not None:
+            epochs += run.parent["epoch"]
+            run = open_run(run.parent["name"], run.folder.parent)
+            if run.name in visited:
+                break
+            visited.add(run.name)
+    return epochs
+
+
 def meets_goal(accuracy: float, measured_on: str, run: Run) -> bool:
     """Whether an accuracy of runs like this one meets the goal: accuracy, epochs and parameters."""
     return (
         accuracy >= GOAL_ACCURACY
         and measured_on == TEST_IMAGES
-        and run.config.epochs <= GOAL_EPOCHS
+        and count_epochs(run) <= GOAL_EPOCHS
         and run.parameters < PARAMETER_BUDGET
     )

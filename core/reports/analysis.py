@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.data.presets import transforms_of
-from core.experiments.scores import describe_validation_images, score_run
+from core.experiments.scores import count_epochs, describe_validation_images, score_run
 from core.runs.run import Run
 from core.task import GOAL_ACCURACY, GOAL_EPOCHS, PARAMETER_BUDGET
 from core.training.results import EpochResult
@@ -52,8 +52,9 @@ def describe_goal(
         f"{GOAL_ACCURACY} %"
     )
     text += f"; the network has {run.parameters:,} parameters, {size}."
-    if run.config.epochs > GOAL_EPOCHS:
-        text += f" It trained for {run.config.epochs} epochs; the goal allows {GOAL_EPOCHS}."
+    if (epochs := count_epochs(run)) > GOAL_EPOCHS:
+        total = ", those before the fork included" if run.parent else ""
+        text += f" It trained for {epochs} epochs{total}; the goal allows {GOAL_EPOCHS}."
     if interval and interval[0] <= GOAL_ACCURACY <= interval[1]:
         text += (
             f" The 95 % confidence interval ({interval[0]:.2f} to {interval[1]:.2f} %) contains "

@@ -16,6 +16,7 @@ from core.experiments.measurements import config_key, read_measurements
 from core.experiments.overview import Entry, SweepRuns
 from core.experiments.public_networks import BEST, PUBLIC_NETWORKS
 from core.experiments.repeats import Group
+from core.experiments.scores import count_epochs
 from core.recipes import RECIPES
 from core.runs.run import DamagedRun, Run
 from core.task import GOAL_EPOCHS, PARAMETER_BUDGET, TEST_IMAGES
@@ -83,7 +84,7 @@ def draw_goal_badges(entries: Sequence[Entry]) -> None:
 def _is_eligible(entry: Entry) -> bool:
     """Whether an entry keeps to the goal's limits on parameters and epochs."""
     run = overview.runs_of(entry)[0]
-    return run.parameters < PARAMETER_BUDGET and run.config.epochs <= GOAL_EPOCHS
+    return run.parameters < PARAMETER_BUDGET and count_epochs(run) <= GOAL_EPOCHS
 
 
 def entry_page(entry: Entry) -> PageLink:

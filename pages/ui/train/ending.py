@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.errors import UserError
-from core.experiments.scores import TEST_IMAGES, Score, score_run
+from core.experiments.scores import TEST_IMAGES, Score, count_epochs, meets_goal, score_run
 from core.models.architectures import rows_of
 from core.recipes import RECIPES
 from core.runs.run import Run
 from core.runs.store import open_run
-from core.task import CLASSES, GOAL_ACCURACY
+from core.task import CLASSES, GOAL_ACCURACY, GOAL_EPOCHS, PARAMETER_BUDGET
 from core.wording import plural
 from pages.ui import access
 from pages.ui.words import escape_markdown, list_titles
@@ -135,10 +135,25 @@ def describe_result(
     if score.measured_on == TEST_IMAGES:
         allowed = round(score.total * (100 - GOAL_ACCURACY) / 100)
         sentences.append(
-            f"The goal of {GOAL_ACCURACY} % allows {allowed:,}"
-            + (": it is reached." if wrong <= allowed else ".")
+            f"The goal of {GOAL_ACCURACY} % allows {allowed:,}{_describe_goal(run, score)}."
         )
     return " ".join(sentences)
+
+
+def _describe_goal(run: Run, score: Score) -> str:
+    """Whether the goal is reached, as the end of a sentence; empty: too many errors."""
+    if meets_goal(score.accuracy, score.measured_on, run):
+        return ": it is reached"
+    if score.accuracy < GOAL_ACCURACY:
+        return ""
+    limits = []
+    if run.parameters >= PARAMETER_BUDGET:
+        limits.append(
+            f"fewer than {PARAMETER_BUDGET:,} parameters, and this network has {run.parameters:,}"
+        )
+    if (epochs := count_epochs(run)) > GOAL_EPOCHS:
+        limits.append(f"at most {GOAL_EPOCHS} epochs, and this network has had {epochs}")
+    return f", but asks for {' and for '.join(limits)}"
 
 
 def describe_end(run: Run) -> str:

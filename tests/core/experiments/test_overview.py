@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.experiments import overview
+from core.experiments.scores import count_epochs
 from core.runs import files, store
 from core.runs.run import Run
 from tests.made import made_run
@@ -76,3 +77,13 @@ def test_a_run_without_an_epoch_has_no_accuracy(folder):
     assert overview.validation_accuracy(run) is None
     assert overview.current_accuracy(run) is None
     assert not len(overview.mean_curve(run, lambda row: row.val_accuracy))
+
+
+def test_the_epochs_before_a_fork_count_towards_the_goal(folder):
+    trained(folder, "one", 9_950, done=2, epochs=12)
+    start = {"name": "one", "which": "epoch", "epoch": 2}
+    trained(folder, "two", 9_950, done=1, epochs=13, parent=start)
+    trained(folder, "three", 9_950, done=1, parent={"name": "two", "which": "last", "epoch": 13})
+    one, two, three = map(store.open_run, ("one", "two", "three"))
+    assert [count_epochs(run) for run in (one, two, three)] == [12, 15, 16]
+    assert [overview.reaches_goal(run) for run in (one, two, three)] == [True, True, False]

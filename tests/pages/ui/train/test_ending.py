@@ -38,6 +38,15 @@ def test_the_figures_are_the_runs_own_and_those_of_its_recipe(folder):
     assert "it is reached" in describe_result(final, score_run(final), None)
 
 
+def test_the_goal_asks_for_few_parameters_and_few_epochs_too(folder):
+    made_run(folder, "mine", done=1, epochs=20, architecture="initial")
+    mine = correct(folder, "mine", 9_950)
+    text = describe_result(mine, score_run(mine), None)
+    assert "it is reached" not in text
+    assert "fewer than 8,000 parameters, and this network has 16,530" in text
+    assert "at most 15 epochs, and this network has had 20" in text
+
+
 def test_another_network_than_the_recipes_is_named(folder):
     final = made_run(folder, "final", recipe="final", done=2)
     mine = made_run(folder, "mine", recipe="final", done=1, architecture="original-3762")
