@@ -74,7 +74,7 @@ def parallel_chart(
                 "settings": words,
             }
             for row in frame.to_dict("records")
-            for words in [", ".join(f"{name} {row[name]}" for name in axes)]
+            for words in [", ".join(f"{name} {row[name]}" for name in axes if pd.notna(row[name]))]
             for number, (axis, name) in enumerate(zip(drawn, columns, strict=True))
             if (height := axis.position(row[name])) is not None
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -28,7 +29,8 @@ SORT_KEYS: dict[str, Callable[[Run], Any]] = {
 def filter_runs(runs: Iterable[Run], text: str = "", state: str | None = None) -> list[Run]:
     """Return the runs that contain every word of a text, meet its conditions and have a state.
 
-    The words are looked for in name, title, tags, recipe, architecture and parent; case is ignored.
+    The words are looked for in name, title, tags, recipe, architecture and parent. Case and accents
+    are ignored, and an apostrophe may be typed either way.
 
     Args:
         runs: the runs to filter.
@@ -39,6 +41,7 @@ def filter_runs(runs: Iterable[Run], text: str = "", state: str | None = None) -
         RunError: as `measures.parse_search`.
     """
     words, conditions = parse_search(text)
+    words = [*map(_fold, words)]
     return [
         run
         for run in runs
@@ -106,4 +109,10 @@ def _searchable_text(run: Run) -> str:
         run.config.architecture,
         run.parent["name"] if run.parent else "",
     ]
-    return "\n".join(words).lower()
+    return _fold("\n".join(words))
+
+
+def _fold(text: str) -> str:
+    """The text without case, accents and typographic apostrophes."""
+    letters = unicodedata.normalize("NFKD", text.replace("’", "'").casefold())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))

@@ -15,6 +15,7 @@ from core.config import FIELDS
 from core.errors import RunError, listed
 from core.runs.run import Run
 from core.runs.run_schema import MAX_TAG_LENGTH
+from core.training.effects import unused_fields
 
 Value = float | str | None
 
@@ -114,6 +115,8 @@ MEASURES: Mapping[str, Measure] = {
 _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "<=": operator.le,
     ">=": operator.ge,
+    "=<": operator.le,  # often typed for <=
+    "=>": operator.ge,
     "!=": operator.ne,
     "==": operator.eq,
     "=": operator.eq,
@@ -121,7 +124,7 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
 }
 _CONDITION = re.compile(
-    r"(?<!\S)([^\W\d]\w*)\s*(<=|>=|!=|==|=|<|>)\s*(\"[^\"]*\"|[^\s\"<>=!]+)(?!\S)"
+    r"(?<!\S)([^\W\d]\w*)\s*(<=|>=|=<|=>|!=|==|=|<|>)\s*(\"[^\"]*\"|[^\s\"<>=!]+)(?!\S)"
 )
 
 
@@ -151,11 +154,16 @@ def read_value(run: Run, name: str) -> Value:
 
     Args:
         run: the run.
-        name: a key of MEASURES or a field of the config. Truth values are "yes" and "no"; rows of
-            a user's own are "custom".
+        name: a key of MEASURES or a field of the config.
+
+    Returns:
+        None for a setting that has no effect on this run. Truth values are "yes" and "no"; rows of
+        a user's own, and the choice that they replace, are "custom".
     """
     if name in MEASURES:
         return MEASURES[name].read(run)
+    if (cause := unused_fields(run.config).get(name)) is not None:
+        return "custom" if cause.field in ("layers", "transforms") else None
     value = getattr(run.config, name)
     if isinstance(value, bool):
         return "yes" if value else "no"

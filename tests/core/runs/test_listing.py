@@ -31,6 +31,13 @@ def test_filtering_needs_all_words_in_any_case(runs, text, state, names):
     assert [run.name for run in listing.filter_runs(runs, text, state)] == names.split()
 
 
+@pytest.mark.parametrize("text", ["Zoë’s", "zoe's FIRST", "ZOË"])
+def test_a_title_is_found_however_it_is_typed(runs, text):
+    store.rename("beta", "Zoë’s first network")
+    matching = listing.filter_runs(store.list_runs(), text)
+    assert [run.title for run in matching] == ["Zoë’s first network"]
+
+
 @pytest.mark.parametrize(
     ("by", "names"),
     [

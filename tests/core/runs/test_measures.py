@@ -39,6 +39,9 @@ def runs(folder):
         ('architecture = "linear-7850" sl', "slow"),
         ("done >= 3 seconds < 100", "fast slow"),
         ("seed = 7", "new"),
+        ("max_lr => 0.1 max_lr =< 0.1", "new"),
+        ("nesterov = no", "new"),  # it has no effect on Muon, which "fast" trains with
+        ("nesterov != yes", "new fast"),
     ],
 )
 def test_conditions_and_words_are_combined(runs, text, names):
