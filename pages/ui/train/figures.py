@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -78,18 +79,14 @@ def run_figures(run: Run, baseline: Run | None) -> list[Figure]:
         baseline: run to compare with, at the same epoch; None: no comparison.
     """
     last, baseline_last = run.last, _row_at_same_epoch(run, baseline)
-    differences = [""] * 4
+    seconds, differences = _seconds(run.epochs), [""] * 4
     if baseline is not None:
         best = find_best_epoch(baseline.epochs[: len(run.epochs)])
         differences = [
             format_points_difference(_accuracy(last), _accuracy(baseline_last)),
             format_points_difference(_accuracy(run.best), _accuracy(best)),
             _difference(run.parameters, baseline.parameters, ",d"),
-            _difference(
-                last.seconds if last else None,
-                baseline_last.seconds if baseline_last else None,
-                ".1f",
-            ),
+            _difference(_seconds(run.epochs), _seconds(baseline.epochs[: len(run.epochs)]), ".1f"),
         ]
     values = [
         (
@@ -103,7 +100,11 @@ def run_figures(run: Run, baseline: Run | None) -> list[Figure]:
             explain("best"),
         ),
         ("Parameters", f"{run.parameters:,}", explain("parameters")),
-        ("Seconds per epoch", f"{last.seconds:.1f}" if last else "–", explain("epochs")),
+        (
+            "Seconds per epoch",
+            "–" if seconds is None else f"{seconds:.1f}",
+            f"Mean over the finished epochs. {explain('epochs')}",
+        ),
     ]
     figures = [
         Figure(*value, difference) for value, difference in zip(values, differences, strict=True)
@@ -113,6 +114,11 @@ def run_figures(run: Run, baseline: Run | None) -> list[Figure]:
             2, Figure("Test accuracy", f"{run.test.accuracy:.2f}\u00a0%", words.describe_test(run))
         )
     return figures
+
+
+def _seconds(rows: Sequence[EpochResult]) -> float | None:
+    """Seconds of an epoch, the mean that Runs shows too; None before the first has ended."""
+    return statistics.mean(row.seconds for row in rows) if rows else None
 
 
 def _accuracy(row: EpochResult | None) -> float | None:

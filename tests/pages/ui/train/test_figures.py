@@ -7,6 +7,7 @@ import pytest
 
 from core.charts import training as charts
 from core.runs import files, store
+from core.runs.measures import MEASURES
 from pages.ui.train import curves
 from pages.ui.train.figures import format_points_difference, run_figures
 from tests.made import damaged_run, made_run
@@ -103,3 +104,13 @@ def test_a_baseline_that_cannot_be_is_none(folder, baseline):
         open_page(TRAIN, run="mine", baseline=baseline).selectbox(key="baseline").value
         == "no baseline"
     )
+
+
+def test_the_seconds_of_an_epoch_are_those_that_the_table_of_runs_shows(folder):
+    run = made_run(folder, "mine", done=2)
+    rows = [dict(row) for row in files.read_json(run.folder / "epochs.json")]
+    rows[0]["seconds"], rows[1]["seconds"] = 13.0, 9.0
+    files.write_json(run.folder / "epochs.json", rows)
+    run = store.open_run("mine")
+    figure = next(each for each in run_figures(run, None) if each.title == "Seconds per epoch")
+    assert figure.value == f"{MEASURES['seconds_per_epoch'].read(run):.1f}" == "11.0"
