@@ -69,7 +69,8 @@ class ComparisonResult:
                 better, gain, low, high = self.first, -gain, -high, -low
             interval = f"95 % confidence interval {low:.2f} to {high:.2f}"
             return f"{better} is better by {gain:.2f} points ({interval})."
-        interval = f"95 % confidence interval {low:+.2f} to {high:+.2f} points"
+        signed = [f"{round(end, 2) or 0.0:+.2f}" for end in (low, high)]  # no minus before 0.00
+        interval = f"95 % confidence interval {' to '.join(signed)} points"
         if not self.shown_difference:
             both = f"{self.first} and {self.second}"
             return f"No clear difference: {both} have the same accuracy ({interval})."

@@ -46,6 +46,8 @@ def test_a_difference_that_is_not_significant_is_called_so():
     assert result.summary.startswith("No clear difference")
     assert "b is 0.05 points better" in result.summary
     assert "-0.10 to +0.20" in result.summary
+    close = comparison.ComparisonResult("a", "b", (98.83, 98.96), 0.13, (-0.001, 0.26), "")
+    assert "interval +0.00 to +0.26" in close.summary
     equal = comparison.compare_runs("a", a, "b", a)
     assert "same accuracy" in equal.summary
     assert equal.interval[0] < 0 < equal.interval[1], "equal on these images is not equal on all"
