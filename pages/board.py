@@ -21,6 +21,13 @@ if not names:
     st.stop()
 bar = st.container(key="bar", horizontal=True, vertical_alignment="center", gap="small")
 chosen = bar.selectbox(
-    "Board", names, None, key="board", width=240, label_visibility="collapsed", **KEPT
+    "Board",
+    names,
+    None,
+    key="board",
+    placeholder=names[0],  # the board that is shown while none is chosen
+    width=240,
+    label_visibility="collapsed",
+    **KEPT,
 )
 draw_board(chosen or names[0])

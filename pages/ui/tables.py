@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from html import escape
+from typing import Any
 
 import streamlit as st
 
+from core.experiments import overview
+from core.experiments.overview import Entry
 from core.models.summary import Summary
 from core.training.results import HEADER, EpochResult, format_row
 
@@ -14,6 +17,8 @@ Cells = Sequence[Sequence[str]]
 # A run with more epochs than LONG shows its last rows, of which about VISIBLE fit; at least PLANNED
 # of them are epochs still to come.
 LONG, VISIBLE, PLANNED = 40, 20, 3
+CURVE_POINTS = 40
+CURVE_FLOOR = 90  # percent
 
 
 def draw_metrics(values: Mapping[str, str], helps: Mapping[str, str] | None = None) -> None:
@@ -164,3 +169,24 @@ def _table(
 
 def _text_class(column: int, text_columns: int) -> str:
     return " class=text" if column < text_columns else ""
+
+
+def curve_column() -> Any:
+    """The column of small curves of accuracy, on the same scale in every row and table."""
+    return st.column_config.LineChartColumn(
+        y_min=CURVE_FLOOR,
+        y_max=100,
+        width=80,
+        help=f"Validation accuracy by epoch, from {CURVE_FLOOR} to 100\u00a0%.",
+    )
+
+
+def thin_curve(entry: Entry) -> list[float]:
+    """The validation accuracies by epoch, thinned to CURVE_POINTS; the last epoch is kept.
+
+    They are clipped to the range of `curve_column`: Streamlit draws a curve that leaves the range
+    on a scale of its own.
+    """
+    values = list(overview.mean_curve(entry, lambda row: row.val_accuracy)["value"])
+    step = max(1, -(-len(values) // CURVE_POINTS))
+    return [max(value, CURVE_FLOOR) for value in values[::-1][::step][::-1]]

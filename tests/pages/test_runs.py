@@ -13,7 +13,7 @@ from core.charts import style
 from core.errors import RunError
 from core.runs import control, listing, processes, status, store
 from pages.ui.runs import table
-from pages.ui.runs.columns import CURVE_POINTS, thin_curve
+from pages.ui.tables import CURVE_FLOOR, CURVE_POINTS, thin_curve
 from tests.made import made_run
 from tests.opening import open_page, well
 from tests.pages.reading import page_links, page_text, press_and_rerun
@@ -58,6 +58,12 @@ def test_a_long_curve_is_thinned_and_keeps_its_end(folder):
     curve = thin_curve(run)
     assert len(curve) <= CURVE_POINTS
     assert curve[-1] == run.last.val_accuracy
+
+
+def test_curves_stay_within_the_scale_that_all_rows_share(folder):
+    run = made_run(folder, "weak", done=2)
+    assert run.epochs[0].val_accuracy < CURVE_FLOOR < run.epochs[1].val_accuracy
+    assert thin_curve(run) == [CURVE_FLOOR, run.epochs[1].val_accuracy]
 
 
 def test_runs_are_filtered_and_ordered_by_link_and_by_hand(four_runs):

@@ -17,8 +17,9 @@ from core.runs.waiting import estimate_waiting
 from pages.ui import words
 from pages.ui.controls import field_label
 from pages.ui.polling import poll
-from pages.ui.runs.columns import colour_dot, thin_curve
+from pages.ui.runs.columns import colour_dot
 from pages.ui.runs.table import MAX_SELECTED
+from pages.ui.tables import curve_column, thin_curve
 from pages.ui.words import escape_markdown, plural
 
 POLL = 3.0  # seconds
@@ -40,9 +41,7 @@ COLUMNS = {
     "State": st.column_config.TextColumn(width=150),
 }
 LAST_COLUMNS = {  # behind the settings in which the runs differ
-    "Curve": st.column_config.LineChartColumn(
-        y_min=90, y_max=100, width=80, help="Validation accuracy by epoch, from 90 to 100 %."
-    ),
+    "Curve": curve_column(),
     "Parameters": st.column_config.NumberColumn(format="localized", width=90),
 }
 

@@ -23,6 +23,7 @@ from core.task import GOAL_EPOCHS, PARAMETER_BUDGET, TEST_IMAGES
 from pages.ui import checkpoints
 from pages.ui.controls import RUN
 from pages.ui.frame import heading
+from pages.ui.tables import curve_column, thin_curve
 from pages.ui.words import escape_markdown, list_titles, plural
 
 MAX_ROWS, MAX_DAMAGED, MAX_BADGES = 8, 5, 3
@@ -278,9 +279,7 @@ def draw_recent_runs(
                     format="%.2f %%", help="Highest accuracy of any epoch."
                 ),
                 "Parameters": st.column_config.NumberColumn(format="localized"),
-                "Curve": st.column_config.LineChartColumn(
-                    y_min=95, y_max=101, help="Validation accuracy by epoch."
-                ),
+                "Curve": curve_column(),
             },
         )
         if len(entries) > MAX_ROWS:
@@ -315,7 +314,7 @@ def _row(entry: Entry, title: str) -> dict[str, object]:
         "Best": sum(best) / len(best) if best else None,
         "State": state,
         "Goal": goal if overview.reaches_goal(entry) else "",
-        "Curve": list(overview.mean_curve(entry, lambda row: row.val_accuracy)["value"]),
+        "Curve": thin_curve(entry),
     }
 
 

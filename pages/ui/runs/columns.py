@@ -21,8 +21,8 @@ from core.training.effects import rate_fields
 from pages.ui import access
 from pages.ui.components.copy_link import draw_copy_link
 from pages.ui.frame import KEPT
+from pages.ui.tables import curve_column, thin_curve
 
-CURVE_POINTS = 40
 DEVIATION, OWNER, TITLE, DAMAGED = "±", "Owner", "Title", "damaged"
 MEASURED_ON = "Measured on"
 _COLUMNS = "columns"  # key, and name in the link
@@ -36,9 +36,7 @@ COLUMNS = {
         width=90,
         help="Of a group: the number of finished runs; of a sweep: the number of its runs.",
     ),
-    "Curve": st.column_config.LineChartColumn(
-        y_min=96, y_max=100, width=80, help="Validation accuracy by epoch, from 96 to 100 %."
-    ),
+    "Curve": curve_column(),
     "Last": st.column_config.NumberColumn(
         format="%.2f %%",
         width=80,
@@ -253,13 +251,6 @@ def _settings(run: Run) -> dict[str, object]:
         "Recipe": run.recipe,
         "Created": run.created,
     }
-
-
-def thin_curve(entry: Entry) -> list[float]:
-    """The validation accuracies by epoch, thinned to CURVE_POINTS; the last epoch is kept."""
-    values = list(overview.mean_curve(entry, lambda row: row.val_accuracy)["value"])
-    step = max(1, -(-len(values) // CURVE_POINTS))
-    return values[::-1][::step][::-1]
 
 
 def colour_dot(name: str) -> str:
