@@ -74,7 +74,7 @@ def _draw_conclusion(digits: LabelledImages, classes: pd.DataFrame) -> None:
         f"All ten digits are about equally frequent, from {classes['images'][rarest]:,} images "
         f"of {rarest} to {classes['images'][most]:,} of {most}, so accuracy is a fair measure: "
         f"always guessing {most} would reach {100 * classes['share'][most]:.1f}\u00a0%. "
-        f"A {thinnest} has the least ink. Where the variance images are dark, people write the "
+        f"A {thinnest} has the least ink. Where the variance images are strong, people write the "
         "digit differently; these differences are what a network has to learn to ignore.",
         width=760,
     )

@@ -142,9 +142,10 @@ def describe_neighbours(labels: np.ndarray, reading: Reading) -> str:
     if counts[other]:
         verb = "is" if counts[other] == 1 else "are"
         return f"{text} {counts[other]} {verb} labelled {other}, {role}."
+    condition = ". If a {other} was meant" if reading.label is None else ""
     return (
-        f"{text} None of them is a {other}, {role}: the training set has hardly any {other} that "
-        "looks like this."
+        f"{text} None of them is a {other}, {role}{condition}: the training set has hardly any "
+        f"{other} that looks like this."
     )
 
 

@@ -36,7 +36,7 @@ ENTRIES: dict[str, Entry] = {
         {"digit": "test-4", "view": "Layers"},
     ),
     "kernel": Entry(
-        "The weights of a convolution, here 3 by 3. Training finds them. These answer to upright "
+        "The weights of a convolution, here 3 by 3. Training finds them. These respond to vertical "
         "edges: the sum is positive where there is more ink on the left than on the right, and "
         "negative the other way round.",
         "Nine weights: 1, 2, 1 on the left, 0 in the middle, and -1, -2, -1 on the right.",

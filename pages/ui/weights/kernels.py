@@ -71,7 +71,7 @@ def show_kernels(
             )
             or ONE_SCALE
         )
-    picture, note, offer = st.container(), st.container(), st.container()
+    note, picture, offer = st.container(), st.container(), st.container()
     with offer:
         sets = dataset.load_digits()
     firing: dict[int, Firing] = {}
