@@ -69,10 +69,20 @@ def load_test_set(name: str) -> LabelledImages | None:
     if name == "mnist":
         sets = load_digits()
         return sets["test"] if sets else None
+    from core.data import qmnist
+
+    if not qmnist.is_present():
+        st.info(
+            "The 50,000 further test images of QMNIST have not been downloaded yet. Where this app "
+            "runs, `python -m core evaluate RUN --on qmnist` downloads them, with the name of any "
+            "run. Then open this page again; until then, choose “mnist”.",
+            icon=":material/download:",
+        )
+        return None
     try:
         return _load_qmnist(os.environ.get("INKLING_DATA", ""))
     except DataError as error:
-        st.info(escape_markdown(str(error)), icon=":material/download:")
+        st.error(escape_markdown(str(error)), icon=":material/error:")
         return None
 
 

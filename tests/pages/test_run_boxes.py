@@ -103,6 +103,12 @@ def test_two_runs_of_one_title_are_told_apart_beside_each_other(folder, page, li
     assert f"{TITLE} (zoe)" in text
 
 
+def test_the_question_before_deleting_names_the_title():
+    app = open_page("pages/runs.py", select="zoe")
+    well(app.button(key="runs_delete_run").click().run())
+    assert f"**{TITLE}** moves to the bin" in page_text(app)
+
+
 def test_a_link_overrides_the_selection_and_the_default_leaves_it(folder):
     app = open_page("pages/weights.py", run="zoe")
     assert box(app, VIEWED).value == "zoe"

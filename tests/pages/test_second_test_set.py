@@ -113,7 +113,9 @@ def test_the_report_has_the_score_and_the_comparison(folder, further):
     files.remove_file(run.folder / "last.safetensors")
 
 
-def test_without_the_files_each_way_says_so_in_a_sentence(folder, missing, monkeypatch, capsys):
+def test_without_the_files_each_way_says_so_in_a_sentence(
+    folder, missing, monkeypatch, capsys, tmp_path
+):
     run = made_run(folder, "mine")
     status, text, error = run_command(monkeypatch, capsys, "evaluate", "mine", "--on", "qmnist")
     assert (status, text) == (1, "")
@@ -121,7 +123,12 @@ def test_without_the_files_each_way_says_so_in_a_sentence(folder, missing, monke
     assert error.count("\n") == 1
     app = open_page("pages/mistakes.py", run="mine", on="qmnist")
     assert not app.exception
-    assert "--on qmnist" in app.info[0].value.replace("\\", "").replace("\u2060", "")
+    assert "`python -m core evaluate RUN --on qmnist`" in app.info[0].value
+    for name in qmnist.FILES:
+        path = tmp_path / "empty" / qmnist.FOLDER / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"damaged")
+    assert "damaged" in open_page("pages/mistakes.py", run="mine", on="qmnist").error[0].value
     assert "QMNIST" not in write_markdown(run)
 
 

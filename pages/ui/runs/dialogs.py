@@ -9,7 +9,9 @@ import streamlit as st
 from core.errors import UserError
 from core.runs import trash
 from core.runs.run import Run
+from core.runs.store import list_runs
 from pages.ui import access
+from pages.ui.run_boxes import run_titles
 from pages.ui.words import escape_markdown
 
 SELECTED = "select"  # key of the selected runs, also their name in the link
@@ -98,7 +100,8 @@ def _close() -> None:
 
 @st.dialog("Move to the bin?", icon=":material/delete:", on_dismiss=_close)
 def _delete_dialog(names: Sequence[str]) -> None:
-    listed = ", ".join(map(escape_markdown, names))
+    titles = run_titles(run for run in list_runs() if isinstance(run, Run))
+    listed = ", ".join(escape_markdown(titles.get(name, name)) for name in names)
     what = f"**{listed}** moves" if len(names) == 1 else f"{len(names)} runs move ({listed})"
     st.markdown(f"{what} to the bin. The bin at the end of this page can restore it.")
     if _confirm("Delete"):
@@ -112,7 +115,11 @@ def _delete_dialog(names: Sequence[str]) -> None:
             else:
                 deleted.append(name)
         if deleted:
-            what = f"{deleted[0]} is" if len(deleted) == 1 else f"{len(deleted)} runs are"
+            what = (
+                f"{titles.get(deleted[0], deleted[0])} is"
+                if len(deleted) == 1
+                else f"{len(deleted)} runs are"
+            )
             add_message(f"{what} in the bin.")
         select_runs([name for name in st.session_state.get(SELECTED, []) if name not in names])
         st.rerun()
