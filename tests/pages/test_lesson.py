@@ -182,6 +182,20 @@ def test_the_board_has_who_trains_what_and_compares_in_one_click(folder, idle):
     assert app.multiselect(key="select").value == ["class-7b-ada", "class-7b-bob"]
 
 
+def test_one_run_that_is_selected_on_the_board_can_be_opened(folder):
+    runs = [made_run(folder, f"class-7b-{name}") for name in ("ada", "bob")]
+
+    def page() -> None:
+        from core.runs.store import open_run
+        from pages.ui.board.table import _draw_compare
+
+        members = [open_run("class-7b-ada"), open_run("class-7b-bob")]
+        _draw_compare(members, members[1:])
+
+    app = well(AppTest.from_function(page).run())
+    assert [shown(button.label) for button in app.button] == [f"Open {runs[1].label}"]
+
+
 def test_the_board_without_runs_says_how_to_make_one(folder):
     assert "Train" in page_links(open_page(BOARD))
     app = open_page(BOARD, board="class-9")

@@ -15,7 +15,7 @@ from core.runs.run import Run
 from core.runs.store import list_runs
 from core.runs.waiting import estimate_waiting
 from pages.ui import words
-from pages.ui.controls import field_label
+from pages.ui.controls import RUN, field_label
 from pages.ui.polling import poll
 from pages.ui.runs.columns import colour_dot
 from pages.ui.runs.table import MAX_SELECTED
@@ -99,6 +99,16 @@ def _watch(board: str, live: bool) -> None:
 def _draw_compare(members: Sequence[Run], selected: Sequence[Run]) -> None:
     trained = [run for run in members if run.epochs]
     compared = list(selected) or trained[:BEST]
+    if len(selected) == 1:
+        run = selected[0]
+        if st.button(
+            f"Open {escape_markdown(run.label)}",
+            type="primary",
+            icon=":material/arrow_forward:",
+            key="board_open",
+            help="Opens the run on Train, with its curves and what follows from them.",
+        ):
+            st.switch_page("pages/train.py", query_params={RUN: run.name})
     if len(compared) < 2:
         return
     what = f"these {len(compared)}" if selected else f"the best {len(compared)}"

@@ -109,7 +109,7 @@ def describe_result(
     epochs = plural(len(run.epochs), "epoch")
     if run.parent:
         more = plural(len(run.epochs), "more epoch")
-        epochs = f"{more} from the weights of {run.parent['name']}"
+        epochs = f"{more} from the weights of {parent.label if parent else run.parent['name']}"
     sentences = [
         f"{wrong:,} of {score.total:,} {score.measured_on.removeprefix(f'{score.total:,} ')} "
         f"wrong after {epochs}: an accuracy of "

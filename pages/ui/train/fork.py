@@ -94,7 +94,7 @@ def draw_fork_notice(run: Run) -> None:
         border=True, horizontal=True, wrap=False, vertical_alignment="center", gap="small"
     ):
         st.markdown(
-            f":material/fork_right: Starts from the weights of **{escape_markdown(run.name)}**  \n"
+            f":material/fork_right: Starts from the weights of **{escape_markdown(run.label)}**  \n"
             f":gray[:small[{_describe_weights(run)}; the schedule starts from the beginning]]",
             width="stretch",
         )
