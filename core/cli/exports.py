@@ -166,6 +166,11 @@ def _export_c(
 
 def _export_events(run: Run, output: Path | None, force: bool, json_: bool) -> None:
     """Write a run's events, by default into a folder of its own below `tensorboard`."""
+    if output is not None and tensorboard.MARK not in output.name:
+        raise UserError(
+            f"TensorBoard reads only files with {tensorboard.MARK!r} in their name, not "
+            f"{output.name}; name it {output.stem}{tensorboard.EXTENSION}."
+        )
     target = output or Path(TENSORBOARD, run.name, f"{run.name}{tensorboard.EXTENSION}")
     if output is None:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -143,7 +143,7 @@ def _print_blocks(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         )
         for row in rows
     )
-    print_text("\n\n".join(blocks))
+    out.print(Text("\n\n".join(blocks)))
 
 
 def print_result(values: Any, text: str, json_: bool) -> None:

@@ -15,7 +15,8 @@ from functools import cache
 
 from core.runs.run import Run
 
-EXTENSION = ".tfevents"  # TensorBoard reads files with "tfevents" in their name
+MARK = "tfevents"  # TensorBoard reads only files that have this in their name
+EXTENSION = f".{MARK}"
 _POLYNOMIAL = 0x82F63B78  # CRC-32C (Castagnoli), bits reversed
 _MASK_DELTA = 0xA282EAD8
 _DT_STRING = 7

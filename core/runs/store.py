@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from core.errors import RunError, UserError
+from core.errors import RunError, UserError, listed
 from core.runs import files
 from core.runs.folders import checkpoints_folder, list_entries, readable_name
 from core.runs.run import DamagedRun, Run, check_notes_and_tags, read_run
@@ -22,7 +22,13 @@ def open_run(name: str, folder: Path | None = None) -> Run:
         RunError: there is no such run, its folder is damaged, or its weights have the old format.
     """
     folder = folder or checkpoints_folder()
-    path = folder / check_name(name)
+    try:
+        path = folder / check_name(name)
+    except RunError as error:
+        runs = [run.name for run in list_runs(folder) if isinstance(run, Run) and run.title == name]
+        if not runs:
+            raise
+        raise RunError(f"{name!r} is a title; use the name of its run: {listed(runs)}.") from error
     # Where case is ignored, a path exists under names that the run does not have.
     if not path.exists() or name not in os.listdir(folder):
         raise RunError(f"there is no run {name!r}.")

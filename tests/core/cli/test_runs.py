@@ -275,17 +275,18 @@ def test_runs_are_found_by_words_and_conditions(core, folder):
     assert "no setting or measure 'cake'" in run_refused(core, "runs", "--find", "cake > 1")
 
 
-def test_a_narrow_terminal_never_shows_two_names_alike(folder, monkeypatch):
+@pytest.mark.parametrize("width", [40, 90])
+def test_a_narrow_terminal_never_shows_two_names_alike(folder, monkeypatch, width):
     names = [f"{'a-long-name-of-a-run' * 2}-{number}" for number in range(3)]
     for name in names:
         made_run(folder, name)
-    screen = Console(file=io.StringIO(), width=40, force_terminal=True, color_system=None)
+    screen = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
     monkeypatch.setattr("core.cli.output.out", screen)
     watch.print_runs(store.list_runs())
     text = screen.file.getvalue()
     assert "…" not in text
     column = "".join(line.split(" ", 1)[0] for line in text.splitlines()[1:])
-    assert all(name in column for name in names)
+    assert all(name in (column if width == 90 else text) for name in names)
 
 
 def test_a_config_is_printed_written_and_trained_again(core, folder, tmp_path, idle):
@@ -327,6 +328,9 @@ def test_events_for_tensorboard_are_written_into_a_folder_of_their_own(
     assert "exists" in run_refused(core, "export", "one", "--format", "tensorboard")
     text = core("export", "one", "--format", "tensorboard", "--output", "x.tfevents")[1]
     assert "tensorboard --logdir ." in text
+    refused = run_refused(core, "export", "one", "--format", "tensorboard", "--output", "x.events")
+    assert "x.tfevents" in refused
+    assert not Path("x.events").exists()
 
 
 def test_a_network_is_printed_on_one_page(core, folder, tmp_path, monkeypatch):

@@ -36,6 +36,8 @@ def test_a_title_is_found_however_it_is_typed(runs, text):
     store.rename("beta", "Zoë’s first network")
     matching = listing.filter_runs(store.list_runs(), text)
     assert [run.title for run in matching] == ["Zoë’s first network"]
+    with pytest.raises(RunError, match=f"the name of its run: {matching[0].name}"):
+        store.open_run("Zoë’s first network")
 
 
 @pytest.mark.parametrize(
