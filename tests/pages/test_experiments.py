@@ -19,6 +19,7 @@ from core.recipes import RECIPES
 from core.runs import files, run_queue, store
 from core.runs.weights import save_tensors
 from pages.ui.controls import SLIDER_VALUES
+from pages.ui.experiments.compare import describe_settings
 from pages.ui.experiments.lr_range import nearest_slider_rate
 from tests.made import made_run
 from tests.networks import build_model
@@ -98,6 +99,18 @@ def test_two_runs_are_compared_image_by_image_in_a_sentence(folder, here):
     assert "show=two+runs" in next(iter(page_links(app).values()))
     app = opened(COMPARE, first="final", second="intermediate")
     assert "only final is correct on" in page_text(app)
+
+
+def test_a_comparison_names_the_settings_that_differ(folder):
+    start = made_run(folder, "start", done=2, architecture="linear-7850")
+    other = made_run(folder, "other", done=2, epochs=3, architecture="initial")
+    text = describe_settings(start, other)
+    assert "Network linear-7850 or initial" in text
+    assert "Epochs 2 or 3" in text
+    fork = made_run(folder, "fork", parent={"name": "start", "which": "last", "epoch": 2}, done=2)
+    assert "Settings: the same. fork started from the weights of start." in (
+        describe_settings(start, fork)
+    )
 
 
 def test_two_groups_are_compared_by_their_seeds(folder):

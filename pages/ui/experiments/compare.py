@@ -20,6 +20,7 @@ from core.experiments.comparison import (
 )
 from core.experiments.repeats import groups_of
 from core.experiments.scores import describe_validation_images
+from core.experiments.settings import list_changes
 from core.experiments.statistics import wilson_interval
 from core.insight.mistakes import Comparison
 from core.runs.evaluation import describe_deviation
@@ -27,6 +28,7 @@ from core.runs.run import Run
 from pages.ui import dataset, tables
 from pages.ui.checkpoints import named_runs
 from pages.ui.components.chart import draw_chart
+from pages.ui.controls import field_label
 from pages.ui.experiments import shared
 from pages.ui.frame import heading, warn_unknown
 from pages.ui.mistakes.shared import predict_test_images
@@ -35,6 +37,7 @@ from pages.ui.runs.compare import VALUES, describe_curves, make_curves
 from pages.ui.words import escape_markdown, list_titles
 
 DEFAULTS = ("intermediate", "final")
+MAX_SETTINGS = 6  # differing settings that are listed
 
 
 def show_compare(runs: Sequence[Run]) -> None:
@@ -57,7 +60,9 @@ def show_compare(runs: Sequence[Run]) -> None:
             _show_result(compare_groups(groups[first], groups[second]), (first, second))
             shared.draw_groups([groups[first], groups[second]])
         elif (result := _compare_runs(trained[first], trained[second])) is not None:
-            _show_result(result, (first, second))
+            _show_result(
+                result, (first, second), describe_settings(trained[first], trained[second])
+            )
             _draw_curves([trained[first], trained[second]])
     except UserError as error:
         shared.show_error(error)
@@ -101,10 +106,32 @@ def _compare_runs(one: Run, two: Run) -> ComparisonResult | None:
     return compare_runs(titles[one.name], first, titles[two.name], second, notes)
 
 
-def _show_result(result: ComparisonResult, names: tuple[str, str]) -> None:
-    """Show the result, which has titles, with links and files that have the names."""
+def describe_settings(one: Run, two: Run) -> str:
+    """The settings in which two runs differ, in a sentence or two; a difference may be theirs."""
+    changes = list_changes(two.config, one.config)
+    differing = [
+        f"{field_label(change.field)} {change.before} or {change.now}"
+        for change in changes[:MAX_SETTINGS]
+    ]
+    if len(changes) > MAX_SETTINGS:
+        differing.append(f"{len(changes) - MAX_SETTINGS} more")
+    text = f"Settings that differ: {'; '.join(differing)}." if differing else "Settings: the same."
+    for run, other in ((one, two), (two, one)):
+        if run.parent and run.parent["name"] == other.name:
+            text += f" {run.label} started from the weights of {other.label}."
+    return text
+
+
+def _show_result(result: ComparisonResult, names: tuple[str, str], settings: str = "") -> None:
+    """Show the result, which has titles, with links and files that have the names.
+
+    Args:
+        result: the result.
+        names: of the two runs or groups.
+        settings: the settings in which they differ, in words.
+    """
     shared.show_headline(result.summary)
-    shared.show_explanation(result.method)
+    shared.show_explanation(f"{result.method} {settings}".strip())
     if result.images is None:
         _draw_difference(result, names)
         return
