@@ -143,7 +143,7 @@ def _print_blocks(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         )
         for row in rows
     )
-    out.print(Text("\n\n".join(blocks)))
+    out.print(Text("\n\n".join(blocks)), soft_wrap=True)
 
 
 def print_result(values: Any, text: str, json_: bool) -> None:
