@@ -30,7 +30,7 @@ MAX_ROWS, MAX_DAMAGED, MAX_BADGES = 8, 5, 3
 _Row = tuple[str, int, float, float, float, str, str]
 _COLUMNS = ["run", "parameters", "accuracy", "low", "high", "kind", "sample"]
 OPENED = "home_opened"  # name of the run or group that was clicked
-_FRONTIER, _TABLE, _LISTED = "home_frontier", "home_table", "home_listed"
+_FRONTIER, _LISTED, _CLICKED = "home_frontier", "home_listed", "home_clicked"
 
 
 class PageLink(TypedDict):
@@ -262,26 +262,29 @@ def draw_recent_runs(
     else:
         titles = list_titles(entries[:MAX_ROWS])
         st.session_state[_LISTED] = [entry.name for entry in entries[:MAX_ROWS]]
-        st.dataframe(
-            pd.DataFrame([_row(entry, titles[entry.name]) for entry in entries[:MAX_ROWS]]),
-            hide_index=True,
-            key=_TABLE,
-            on_select=_remember_row,
-            selection_mode="single-cell",
-            column_config={
-                "Accuracy": st.column_config.NumberColumn(
-                    format="%.2f %%", help="Accuracy after the last epoch; for a group, the mean."
-                ),
-                "Measured on": st.column_config.TextColumn(
-                    help="The test images, or training images held out for validation."
-                ),
-                "Best": st.column_config.NumberColumn(
-                    format="%.2f %%", help="Highest accuracy of any epoch."
-                ),
-                "Parameters": st.column_config.NumberColumn(format="localized"),
-                "Curve": curve_column(),
-            },
-        )
+        with st.container(key="home_recent"):
+            st.dataframe(
+                pd.DataFrame([_row(entry, titles[entry.name]) for entry in entries[:MAX_ROWS]]),
+                hide_index=True,
+                column_config={
+                    # Selecting a cell must not open it: the Tab key selects the first one.
+                    "Run": st.column_config.ButtonColumn(
+                        type="tertiary", alignment="left", key=_CLICKED, on_click=_remember_row
+                    ),
+                    "Accuracy": st.column_config.NumberColumn(
+                        format="%.2f %%",
+                        help="Accuracy after the last epoch; for a group, the mean.",
+                    ),
+                    "Measured on": st.column_config.TextColumn(
+                        help="The test images, or training images held out for validation."
+                    ),
+                    "Best": st.column_config.NumberColumn(
+                        format="%.2f %%", help="Highest accuracy of any epoch."
+                    ),
+                    "Parameters": st.column_config.NumberColumn(format="localized"),
+                    "Curve": curve_column(),
+                },
+            )
         if len(entries) > MAX_ROWS:
             st.page_link(
                 "pages/runs.py",
@@ -325,7 +328,5 @@ def _state(run: Run) -> str:
 
 
 def _remember_row() -> None:
-    """Remember the run whose row was clicked."""
-    cells = st.session_state[_TABLE].selection.cells
-    if cells:
-        st.session_state[OPENED] = st.session_state[_LISTED][cells[0][0]]
+    """Remember the run or group whose name was pressed."""
+    st.session_state[OPENED] = st.session_state[_LISTED][st.session_state[_CLICKED]["row"]]
