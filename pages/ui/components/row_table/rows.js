@@ -118,7 +118,8 @@ function buildRow(table, at) {
 function render(table, at, name) {
   table.list.replaceChildren(...table.rows.map((_, index) => buildRow(table, index)));
   annotate(table);
-  if (at !== undefined) table.list.children[at]?.querySelector(`[data-name=${name}]`)?.focus();
+  const row = table.list.children[at];
+  (row?.querySelector(`[data-name=${name}]:enabled`) ?? row?.querySelector("select"))?.focus();
 }
 
 function annotate({ list, data, undo, history, total }) {
