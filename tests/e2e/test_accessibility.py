@@ -23,6 +23,14 @@ HEADINGS = """() => [...document.querySelectorAll("h1, h2, h3, h4, h5, h6")]
 ANCHORS = """() => [...document.querySelectorAll("[data-testid=stHeaderActionElements] a")]
   .filter((link) => link.checkVisibility()).length"""
 
+# What the Tab key has reached: its kind and name, and whether it is visible.
+STOP = """() => {
+  let stop = document.activeElement;
+  while (stop.shadowRoot?.activeElement) stop = stop.shadowRoot.activeElement;
+  return [`${stop.tagName} ${stop.ariaLabel || stop.innerText.trim()}`.slice(0, 60),
+    stop.checkVisibility({ opacityProperty: true, visibilityProperty: true })];
+}"""
+
 
 def findings(page: Any) -> list[str]:
     """What axe-core finds that is serious or critical: rule, element and reason."""
@@ -90,6 +98,50 @@ def test_help_opens_by_keyboard(tab):
     expect(tab.get_by_test_id("stTooltipContent")).to_be_visible()
 
 
+def test_the_keyboard_goes_through_home_opens_a_run_and_returns_from_a_dialog(tab):
+    tab.goto("/")
+    settle(tab)
+    tab.get_by_test_id("stMain").focus()
+    stops = []
+    while len(stops) < 80:
+        tab.keyboard.press("Tab")
+        tab.wait_for_timeout(20)
+        name, visible = tab.evaluate(STOP)
+        if name.startswith("BODY"):
+            break
+        stops.append((name, visible))
+    assert 10 < len(stops) < 80, "the last stop leads out of the page"
+    assert [name for name, visible in stops if not visible] == []
+    assert [name for name, _ in stops if not name.partition(" ")[2]] == []
+
+    table = tab.get_by_test_id("data-grid-canvas")
+    table.focus()
+    table.press("ArrowDown")
+    tab.locator("#glide-cell-0-1").press("Enter")  # a focus alone has opened nothing
+    tab.wait_for_url("**/train?run=intermediate")
+
+    more, fork = (tab.get_by_role("button", name=name) for name in ("More", "Fork"))
+    expect(more).to_be_visible()
+    wait_until_idle(tab)
+    more.press("Enter")
+    expect(fork).to_be_visible()
+    more.press("Tab")
+    expect(fork).to_be_focused()
+    fork.press("Shift+Tab")
+    expect(more).to_be_focused()
+    for _ in range(3):
+        tab.keyboard.press("Tab")
+    delete = tab.get_by_role("button", name="Delete")
+    expect(delete).to_be_focused()
+    delete.press("Enter")
+    dialog = tab.get_by_role("dialog").filter(has_text="Move to the bin?")
+    expect(dialog).to_be_visible()
+    wait_until_idle(tab)
+    tab.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(more).to_be_focused()
+
+
 def test_a_digit_is_drawn_with_the_keyboard(tab):
     visit(tab, "/draw")
     pad = tab.get_by_label("Drawing pad")
@@ -97,6 +149,12 @@ def test_a_digit_is_drawn_with_the_keyboard(tab):
     for key in (*["ArrowUp"] * 6, "Space", *["ArrowDown"] * 12, "Space"):
         pad.press(key)
     expect(tab.locator(".readout .digit").first).not_to_be_empty()
-    expect(tab.get_by_role("button", name="Undo")).to_be_enabled()
+    undo = tab.get_by_role("button", name="Undo")
+    expect(undo).to_be_enabled()
+    undo.press("Space")
+    expect(pad).to_be_focused()
+    for key in ("Space", "ArrowUp", "ArrowUp", "Space"):
+        pad.press(key)
+    expect(undo).to_be_enabled()
     pad.press("Escape")
     expect(tab.locator(".readout .digit").first).to_be_empty()

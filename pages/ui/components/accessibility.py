@@ -8,7 +8,9 @@ import streamlit as st
 
 from pages.ui.components.component import register_component
 
-_mount = register_component("accessibility", "accessibility/page", "accessibility/history")
+_mount = register_component(
+    "accessibility", "accessibility/page", "accessibility/history", "accessibility/focus"
+)
 
 
 def improve_page() -> None:

@@ -1,6 +1,6 @@
 // What Streamlit's own elements lack, added to the page around this component: names of progress bars, silent icons,
 // spoken announcements, help that opens by tap, a menu that closes after a link on a phone, a history without
-// doublets, and the theme for print.
+// doublets, the keyboard's way through popovers, and the theme for print.
 // From Python and to Python: nothing.
 const PHONE = "(max-width: 48rem)";
 const TAP = 120; // ms
@@ -25,6 +25,11 @@ function improve(state) {
   // The words beside an icon say what it means.
   for (const icon of document.querySelectorAll('[role="img"][aria-label$=" icon"]:not([aria-hidden])')) {
     icon.ariaHidden = "true";
+  }
+  // Arrow keys scroll a table with its cells; its scroller would be a second stop without a name.
+  for (const scroller of document.querySelectorAll(".dvn-scroller:not([tabindex])")) scroller.tabIndex = -1;
+  for (const grid of document.querySelectorAll('[data-testid="data-grid-canvas"]:not([aria-label])')) {
+    grid.ariaLabel = grid.closest("[role=region][aria-label]")?.ariaLabel ?? "Table";
   }
   // What a page announces is spoken when it changes, not when the page is opened.
   const text = document.querySelector(".announcement")?.textContent ?? null;
@@ -67,7 +72,10 @@ function start() {
   document.addEventListener("click", closeMenu);
   document.addEventListener("click", openHelp);
   window.addEventListener("beforeprint", markTheme);
+  document.addEventListener("keydown", leadThroughPopover, true);
+  document.addEventListener("keydown", pressCell, true);
   keepOneEntryPerLink();
+  keepFocus();
   improve(state);
   return state;
 }
