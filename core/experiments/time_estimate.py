@@ -28,7 +28,7 @@ def estimate_seconds(config: RunConfig, runs: Iterable[Run]) -> float | None:
     """Estimate the seconds from the start of a run to its end.
 
     The seconds of an epoch are those of a like run, or else follow from the time of a step that was
-    measured for this network and batch size, which leaves out augmentation.
+    measured for this network and batch size, without augmentation and teacher.
 
     Args:
         config: the run.
@@ -41,6 +41,8 @@ def estimate_seconds(config: RunConfig, runs: Iterable[Run]) -> float | None:
         if run.epochs and _costs_the_same(run.config, config):
             epoch = statistics.median(row.seconds for row in run.epochs)
             return START_SECONDS + config.epochs * epoch
+    if transforms_of(config) or config.teacher != RunConfig().teacher:
+        return None  # they take time that a measured step leaves out
     step = _measured_step(config)
     if step is None:
         return None

@@ -6,7 +6,9 @@ import json
 
 import pytest
 
+from core.experiments.time_estimate import START_SECONDS
 from core.runs import events, files, folders, loading, store, trash
+from core.training import format_cache
 from pages.ui import checkpoints
 from tests.made import damaged_run, made_run
 from tests.opening import open_page, shown, well
@@ -101,6 +103,18 @@ def test_the_table_of_a_long_run_keeps_to_its_newest_rows(folder):
     )
     assert (short.count("class=ahead"), long.count("class=ahead")) == (13, 3)
     assert ('"sheet tail"' in short, '"sheet tail"' in long) == (False, True)
+
+
+def test_the_set_up_says_how_long_a_run_like_an_earlier_one_takes(folder, monkeypatch):
+    monkeypatch.setattr(format_cache, "list_measurements", list)
+    run = made_run(folder, "before", done=1, batch_size=512, augmentation="none")
+    seconds = round(START_SECONDS + 2 * run.epochs[0].seconds)
+    link = {"recipe": "initial", "architecture": "linear-7850", "batch_size": "512"}
+    app = open_page(TRAIN, **link, epochs="2")
+    captions = [caption.value for caption in app.caption]
+    assert any(f"about {seconds} s on this machine" in caption for caption in captions), captions
+    app = open_page(TRAIN, recipe="final")
+    assert not any("on this machine" in caption.value for caption in app.caption)
 
 
 def test_a_chart_says_in_words_what_it_shows(folder):

@@ -8,13 +8,15 @@ from streamlit.delta_generator import DeltaGenerator
 from core.charts import training as charts
 from core.config import RunConfig
 from core.errors import RunError, UserError
+from core.experiments import time_estimate
 from core.models.architectures import rows_of
 from core.models.summary import summarise
 from core.recipes import RECIPES
 from core.runs import control, creation, run_names, run_queue
 from core.runs.run import Run
+from core.runs.store import list_runs
 from core.training.schedules import steps_per_epoch
-from pages.ui import access, tables
+from pages.ui import access, checkpoints, tables
 from pages.ui.components.chart import draw_chart
 from pages.ui.controls import draw_config_controls, sync_rows_with_link
 from pages.ui.terms import explain
@@ -24,7 +26,7 @@ from pages.ui.train.figures import Figure, draw_figures
 from pages.ui.train.lesson import Lesson
 from pages.ui.train.link import warn_impossible_settings
 from pages.ui.train.recipes import draw_recipe_control
-from pages.ui.words import escape_markdown, plural
+from pages.ui.words import escape_markdown, format_duration, plural
 
 
 def draw_setup(bar: DeltaGenerator) -> None:
@@ -153,11 +155,12 @@ def _preview(config: RunConfig) -> None:
             ]
         )
     budget = f"the goal's budget of {summary.budget:,} parameters"
-    st.caption(
+    size = (
         f"{summary.left:,} below {budget}"
         if summary.left >= 0
         else f"{-summary.left:,} over {budget}"
     )
+    st.caption(f"{size}{_describe_time(config)}")
     plan = charts.planned_rates(config, steps)
     draw_chart(
         charts.learning_rate_chart(plan, config.epochs),
@@ -174,3 +177,10 @@ def _preview(config: RunConfig) -> None:
         help=explain("architecture"),
     )
     tables.draw_summary_table(summary)
+
+
+def _describe_time(config: RunConfig) -> str:
+    """How long the run will take here, as the end of a sentence; empty: nothing was measured."""
+    own = [run for run in list_runs() if isinstance(run, Run) and not checkpoints.is_shipped(run)]
+    seconds = time_estimate.estimate_seconds(config, own)
+    return f"; about {format_duration(seconds)} on this machine" if seconds is not None else ""
