@@ -26,6 +26,12 @@ function improve(state) {
   for (const icon of document.querySelectorAll('[role="img"][aria-label$=" icon"]:not([aria-hidden])')) {
     icon.ariaHidden = "true";
   }
+  // A screen reader lists links and buttons without the heading beside them.
+  for (const unnamed of document.querySelectorAll('a[aria-label="Link to heading"], button[aria-label="Help"]')) {
+    const text = unnamed.closest('[data-testid="stMarkdown"], h1, h2, h3, h4')?.querySelector("[data-heading-text], p");
+    const words = text?.firstChild?.textContent.trim(); // without the explanation in grey
+    if (words) unnamed.ariaLabel = `${unnamed.matches("a") ? "Link to" : "Help for"} ${words}`;
+  }
   // Arrow keys scroll a table with its cells; its scroller would be a second stop without a name.
   for (const scroller of document.querySelectorAll(".dvn-scroller:not([tabindex])")) scroller.tabIndex = -1;
   for (const grid of document.querySelectorAll('[data-testid="data-grid-canvas"]:not([aria-label])')) {
