@@ -76,7 +76,7 @@ def explain_difference(printed: PrintedRun, measured: Measurement) -> str:
     """Say in one sentence why the figure that the original states differs from the mean here."""
     mean, count, best = measured.accuracy.mean, len(measured.runs), measured.best_accuracy
     epochs, seeds = len(printed.accuracies), f"{count} seed{'' if count == 1 else 's'}"
-    here = f"{mean:.3f} % is the mean of {seeds} after the last epoch"
+    here = f"with its settings {mean:.3f} % is the mean of {seeds} after the last epoch"
     if printed.stated > printed.last:
         return (
             f"The original's {printed.stated:.2f} % is the best of {epochs} epochs on the test "

@@ -265,7 +265,10 @@ def draw_end(runs: Runs, path: Sequence[MeasuredStep]) -> None:
     lines = [story.describe_goal(last)]
     if loaded and len(runs) > 1:
         predictions = loaded[1]
-        lines.insert(0, compare_runs(last, predictions[-1], first, predictions[0]).summary)
+        result = compare_runs(last, predictions[-1], first, predictions[0])
+        worse = result.first if result.difference > 0 else result.second
+        against = f"Against {worse}, " if result.is_significant else ""
+        lines.insert(0, f"{against}{result.summary}")
     lines.append(
         "Each of these is a single run; other random seeds give slightly different accuracies."
     )

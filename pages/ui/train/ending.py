@@ -124,7 +124,7 @@ def describe_result(
         and before
         and (before.measured_on == score.measured_on and parent.last.epoch == run.parent["epoch"])
     ):
-        sentences.append(f"Before, {before.total - before.correct:,} were wrong.")
+        sentences.insert(1, f"Before, {before.total - before.correct:,} were wrong.")
     other = score_run(reference) if reference else None
     if reference and other and other.measured_on == score.measured_on:
         network = "" if rows_of(run.config) == rows_of(reference.config) else ", another network,"

@@ -203,8 +203,11 @@ def _describe_firing(row: RowWeights, firing: Firing) -> list[str]:
             more = [f"{len(labels) - MAX_NAMED} more"] if len(labels) > MAX_NAMED else []
             facts.append(f"{word}: {listed([*labels[:MAX_NAMED], *more], 'and')}, {meaning}.")
     if not facts:
-        low, high = 100 * firing.shares.min(), 100 * firing.shares.max()
-        facts.append(f"Filters are above zero in {low:.2g} to {high:.3g}\u00a0% of the pixels.")
+        low, high = (
+            f"{share:.0f}" if share >= 1 else f"{share:.1g}"
+            for share in (100 * firing.shares.min(), 100 * firing.shares.max())
+        )
+        facts.append(f"Filters are above zero in {low} to {high}\u00a0% of the pixels.")
     return facts
 
 
@@ -217,7 +220,7 @@ def _describe_colours(
         else "in each row, the largest weights have the strongest colour"
     )
     text = (
-        "Each small square is a weight: blue above zero, orange below, paler the nearer to zero; "
+        "Each small square is a weight: blue above zero, orange below, fainter the nearer to zero; "
         f"{strongest}. A filter has one kernel for each input channel."
     )
     if fires:
