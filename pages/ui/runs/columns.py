@@ -55,7 +55,7 @@ COLUMNS = {
         "chance.",
     ),
     MEASURED_ON: st.column_config.TextColumn(
-        width=90,
+        width=120,
         help="The images of Last, Curve and Best: the test images, or training images held out for "
         "validation.",
     ),

@@ -51,7 +51,7 @@ def filter_runs(runs: Sequence[Run]) -> list[Entry]:
             key="find",
             type="search",
             live=True,
-            width=280,
+            width=216,
             label_visibility="collapsed",
             placeholder="Name, tag, max_lr > 0.1 …",
             help="Words of the name, a tag, the recipe or the network, and conditions on settings "
@@ -63,7 +63,7 @@ def filter_runs(runs: Sequence[Run]) -> list[Entry]:
             "State",
             [ANY_STATE, *STATES],
             key="state",
-            width=150,
+            width=126,
             label_visibility="collapsed",
             **KEPT,
         )
@@ -71,7 +71,7 @@ def filter_runs(runs: Sequence[Run]) -> list[Entry]:
             "Order",
             [*listing.SORT_KEYS, *more_orders(chosen)],
             key="order",
-            width=190,
+            width=172,
             label_visibility="collapsed",
             help="A click on a column's header sorts the table too.",
             **KEPT,
