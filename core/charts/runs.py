@@ -23,6 +23,7 @@ from core.task import GOAL_ACCURACY
 HEIGHT = 340
 LABEL_WIDTH = 150  # pixels at the right, at most
 LABEL_HEIGHT = 15  # pixels
+MAX_TITLE = 20  # characters at the end of a curve, which leave room for its figure
 MAX_MARKED = 30  # epochs up to which each has a visible point
 _LOSS_TICKS = [10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001]
 SOLID = [1, 0]
@@ -202,6 +203,12 @@ class _Scale:
         return min(1.0, max(0.0, 1 - share if self.measure == ACCURACY else share))
 
 
+def _shorten(title: str) -> str:
+    """A long title without its middle: a name in brackets at its end tells equal ones apart."""
+    half = MAX_TITLE // 2
+    return title if len(title) <= MAX_TITLE else f"{title[:half].rstrip()}…{title[-half:].lstrip()}"
+
+
 def _ends(frame: pd.DataFrame, scale: _Scale) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The last point of each curve, and its label where it does not cover another."""
     last = frame.sort_values("epoch").groupby("run", sort=False).tail(1)
@@ -210,7 +217,7 @@ def _ends(frame: pd.DataFrame, scale: _Scale) -> tuple[pd.DataFrame, pd.DataFram
     )
     pixels = spread_labels(list(last["at"]), LABEL_HEIGHT, HEIGHT)
     labels = [
-        f"{title}  {value:{scale.format.replace('~', '')}}"
+        f"{_shorten(title)}  {value:{scale.format.replace('~', '')}}"
         for title, value in zip(last["title"], last["value"], strict=True)
     ]
     return last, last.assign(y=[scale.from_pixels(y) for y in pixels], label=labels)

@@ -113,6 +113,15 @@ def test_a_comparison_names_the_settings_that_differ(folder):
     )
 
 
+def test_a_setting_without_effect_on_one_of_two_runs_has_no_figure(folder):
+    one = made_run(folder, "one", schedule="constant", lr=0.3, max_lr=0.7)
+    two = made_run(folder, "two", schedule="one-cycle", lr=0.3, max_lr=0.2)
+    text = describe_settings(one, two)
+    assert "Schedule constant or one-cycle" in text
+    assert "Peak learning rate without effect or 0.2" in text
+    assert "0.7" not in text
+
+
 def test_two_groups_are_compared_by_their_seeds(folder):
     group(folder, "a", [9_900, 9_904, 9_898])
     group(folder, "b", [9_931, 9_936, 9_928])

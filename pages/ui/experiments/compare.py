@@ -20,11 +20,12 @@ from core.experiments.comparison import (
 )
 from core.experiments.repeats import groups_of
 from core.experiments.scores import describe_validation_images
-from core.experiments.settings import list_changes
+from core.experiments.settings import REPLACED_BY, list_changes
 from core.experiments.statistics import wilson_interval
 from core.insight.mistakes import Comparison
 from core.runs.evaluation import describe_deviation
 from core.runs.run import Run
+from core.training.effects import unused_fields
 from pages.ui import dataset, tables
 from pages.ui.checkpoints import named_runs
 from pages.ui.components.chart import draw_chart
@@ -109,8 +110,10 @@ def _compare_runs(one: Run, two: Run) -> ComparisonResult | None:
 def describe_settings(one: Run, two: Run) -> str:
     """The settings in which two runs differ, in a sentence or two; a difference may be theirs."""
     changes = list_changes(two.config, one.config)
+    ineffective = unused_fields(one.config).keys() - REPLACED_BY.keys()
     differing = [
-        f"{field_label(change.field)} {change.before} or {change.now}"
+        f"{field_label(change.field)} "
+        f"{'without effect' if change.field in ineffective else change.before} or {change.now}"
         for change in changes[:MAX_SETTINGS]
     ]
     if len(changes) > MAX_SETTINGS:

@@ -67,6 +67,20 @@ def test_a_run_with_a_title_is_called_by_it_and_keeps_the_colour_of_its_name():
     assert line["encoding"]["color"]["scale"]["domain"] == ["final", "zoe"]
 
 
+def test_a_long_title_keeps_its_end_and_its_figure():
+    titles = {name: f"Zoë’s first network ({name})" for name in ("tiny", "big")}
+    shown = frame(tiny=[98, 99.35], big=[97, 99.1])
+    labels = {
+        row["label"]
+        for row in rows(charts_runs.curve_chart(shown, ACCURACY, [*titles], titles=titles), "text")
+    }
+    assert len(labels) == 3
+    assert {label[-15:] for label in labels if "…" in label} == {
+        "k (tiny)  99.35",
+        "rk (big)  99.10",
+    }
+
+
 def test_the_goal_is_on_the_chart_of_accuracies_only():
     for measure in MEASURES:
         chart = charts_runs.curve_chart(frame(a=[0.5, 0.4]), measure, ["a"])
