@@ -80,6 +80,22 @@ def _shared_network(channels: int) -> tuple[Row, ...]:
     return (stem, _POOL, *first, *again * 2, _POOL, *again * 3, _AVERAGE, _CLASS_CONV)
 
 
+def _micro_network(channels: int) -> tuple[Row, ...]:
+    """Four separable convolutions without padding, which share one depthwise convolution."""
+    depthwise = _conv(channels, groups=channels, bias=False, activation="none")
+    pointwise = _conv_bn(channels, kernel=1, padding=0)
+    again = ({**depthwise, "shared": True}, pointwise)
+    return (
+        _conv_bn(channels),
+        _POOL,
+        depthwise,
+        pointwise,
+        *again * 3,
+        _AVERAGE,
+        _CLASS_LINEAR,
+    )
+
+
 _POOL: Row = {"kind": "maxpool"}
 _AVERAGE: Row = {"kind": "global_avgpool"}
 _DROPOUT: Row = {"kind": "dropout"}
@@ -182,6 +198,12 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         "Tiny",
         "A 3x3 convolution of 8 channels, eight separable convolutions of 16: 3,514 parameters.",
         separable_network(8, (16,) * 4, (16,) * 4),
+    ),
+    "micro-912": Architecture(
+        "Micro",
+        "Four separable convolutions of 11 channels with one depthwise convolution for all: "
+        "912 parameters.",
+        _micro_network(11),
     ),
     "shared-658": Architecture(
         "Shared weights",
