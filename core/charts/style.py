@@ -45,6 +45,7 @@ _COLOURS = {  # index in PALETTE of runs whose name has a colour of its own
     "teacher": 5,
     "taught": 6,
     "sprint": 7,
+    "micro": 5,  # the smallest and the largest network, which no chart shows close together
 }
 # An accuracy is plotted as its error rate on a logarithmic axis, so that the last tenths of a
 # percent have room; the labels show accuracies.

@@ -70,9 +70,7 @@ def select_run(
     chosen = st.selectbox(
         label,
         names,
-        key=key,
-        format_func=lambda name: titles.get(name, name),
-        persist_state="session",
+        **_box_arguments(key, titles),
         **arguments,
     )
     _write_link(link, [] if chosen == default else [chosen])
@@ -104,13 +102,20 @@ def select_runs(
     chosen = st.multiselect(
         label,
         names,
-        key=key,
-        format_func=lambda name: titles.get(name, name),
-        persist_state="session",
+        **_box_arguments(key, titles),
         **arguments,
     )
     _write_link(key, [] if chosen == list(default) else chosen)
     return chosen
+
+
+def _box_arguments(key: str, titles: Mapping[str, str]) -> dict[str, Any]:
+    """Arguments of a box that shows titles and keeps its value across pages."""
+    return {
+        "key": key,
+        "format_func": lambda name: titles.get(name, name),
+        "persist_state": "session",
+    }
 
 
 def forget_links() -> None:
